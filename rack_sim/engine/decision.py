@@ -1,0 +1,37 @@
+"""Decision: a SimPy event with a named priority that calls a function when its time has come.
+
+Between two decisions everything is closed form, so the engine needs no process that wakes for
+every token: one event per decision, and a fixed order among decisions of the same picosecond.
+"""
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any
+
+from simpy import Environment, Event
+
+
+class Priority(IntEnum):
+    """What comes first at one instant: memory is freed, then requests arrive, then slots enter."""
+
+    COMPLETION = 0
+    ARRIVAL = 1
+    ENTRY = 2
+
+
+class Decision(Event):
+    """Calls ``action(*arguments)`` at `at_ps`; scheduled when created."""
+
+    def __init__(
+        self,
+        env: Environment,
+        at_ps: int,
+        priority: Priority,
+        action: Callable[..., None],
+        *arguments: Any,
+    ) -> None:
+        self.env = env
+        self.callbacks = [lambda _event: action(*arguments)]
+        self._ok = True
+        self._value = None
+        env.schedule(self, priority, at_ps - int(env.now))  # type: ignore[arg-type]

@@ -1,0 +1,190 @@
+"""Static slots: serving on a statically scheduled pipeline, one closed form per decision.
+
+Slot k of S enters the first stage at entries g = k, k + S, k + 2S, …; entry g is at time g x II.
+A slot has `rows` rows. A decoding sequence owns one row of one slot; the other rows of every
+passing slot take prompt tokens, first come first served. The row that carried a sequence's last
+prompt token is the row it owns from then on, and its tokens leave the last stage `token_ps` after
+each entry, one per revolution, whatever its neighbours do.
+
+Between two decisions (arrival, last prompt row, completion) the free rows of the slots are a
+periodic sequence of integers, so the entry at which a prompt is done is a division and a search
+inside one revolution, not a walk along the slots. `stepped_slots` walks, and must agree.
+"""
+
+from bisect import bisect_left
+from itertools import accumulate
+
+from simpy import Environment
+
+from rack_sim.compiler.slots import SlotTiming
+from rack_sim.engine.decision import Decision, Priority
+from rack_sim.engine.observer import Observer, Sequence
+from rack_sim.engine.policies.slot_server import Ended, KvReservation, SlotServer
+from rack_sim.engine.timeline import Timeline
+
+
+class StaticSlots(SlotServer):
+    """The engine that computes the time between decisions."""
+
+    def __init__(
+        self,
+        env: Environment,
+        timing: SlotTiming,
+        *,
+        kv_reservation: KvReservation,
+        observer: Observer,
+        timeline: Timeline,
+        ended: Ended,
+    ) -> None:
+        super().__init__(
+            env,
+            timing,
+            kv_reservation=kv_reservation,
+            observer=observer,
+            timeline=timeline,
+            ended=ended,
+        )
+        # Free rows of each slot, and 1 for each slot in which no sequence decodes.
+        self._free = [self.rows] * self.slot_count
+        self._idle = [1] * self.slot_count
+        self._free_total = self.row_count
+        self._idle_total = self.slot_count
+        self._owned_since = [0] * self.slot_count
+        # The first prompt takes rows from entry `_cursor` on, where `_spent` are already gone.
+        self._cursor = 0
+        self._spent = 0
+        # The entry at which the first prompt is done, and how many rows are gone there by then.
+        self._done_entry = -1
+        self._done_rows = 0
+        self._aim_number = 0
+
+    def free_row_count(self) -> int:
+        return self._free_total
+
+    def final_before_ps(self, now_ps: int) -> int:
+        return min(now_ps, self._cursor * self.interval_ps) if self.prompts else now_ps
+
+    def prompt_added(self, now_ps: int) -> None:
+        if len(self.prompts) == 1:
+            self._move_cursor(self._entry_at(now_ps))
+            self._aim()
+
+    def _entry_at(self, now_ps: int) -> int:
+        """The first entry not before `now_ps`."""
+        return -(-now_ps // self.interval_ps)
+
+    def _move_cursor(self, entry: int) -> None:
+        if entry > self._cursor:
+            self._cursor, self._spent = entry, 0
+
+    def _aim(self) -> None:
+        """Computes at which entry the first prompt is done, and decides then."""
+        self._aim_number += 1  # a decision aimed earlier is void
+        if not self.prompts or not self._free_total:
+            return
+        sequence = self.prompts[0]
+        # Rows already spent at the cursor's entry come off the first sum.
+        needed = sequence.prompt_rows_left + self._spent
+        turns, rest = divmod(needed - 1, self._free_total)
+        first = self._cursor % self.slot_count
+        sums = list(accumulate(self._free[first:] + self._free[:first]))
+        offset = bisect_left(sums, rest + 1)
+        self._done_entry = self._cursor + turns * self.slot_count + offset
+        self._done_rows = rest + 1 - (sums[offset - 1] if offset else 0)
+        if sequence.prompt_rows_left == sequence.request.input_tokens:
+            # Not begun: a row that was freed since may be an earlier one.
+            skipped = bisect_left(sums, self._spent + 1)
+            start = self._cursor + (skipped if skipped < len(sums) else self._first_free())
+            sequence.prefill_start_ps = start * self.interval_ps
+        Decision(
+            self.env,
+            self._done_entry * self.interval_ps,
+            Priority.ENTRY,
+            self._prompt_done,
+            self._aim_number,
+        )
+
+    def _first_free(self) -> int:
+        """Entries from the cursor to the next turn's first free row: this turn has none left."""
+        first = self._cursor % self.slot_count
+        turn = self._free[first:] + self._free[:first]
+        return self.slot_count + next(i for i, free in enumerate(turn) if free)
+
+    def _prompt_done(self, aim_number: int) -> None:
+        """The first prompt's last row enters now; that row is the sequence's own from here on."""
+        if aim_number != self._aim_number:
+            return
+        now = int(self.env.now)
+        entry, slot = self._done_entry, self._done_entry % self.slot_count
+        self._use_rows_until(entry)
+        sequence = self.prompts.popleft()
+        self._cursor = entry
+        last_rows = self._done_rows - self._spent
+        self.line.add_prompt_tokens(now, last_rows)
+        self.row_step_count += last_rows
+        sequence.prompt_rows_left -= last_rows
+        self._spent = self._done_rows - 1
+        self._own(slot, entry)
+
+        sequence.slot = slot
+        sequence.prefill_end_ps = now
+        sequence.first_token_ps = now + self.token_ps
+        tokens = sequence.request.output_tokens
+        sequence.finish_ps = sequence.first_token_ps + (tokens - 1) * self.revolution_ps
+        self.line.add_output_tokens(sequence.first_token_ps, self.revolution_ps, tokens)
+        Decision(self.env, sequence.finish_ps, Priority.COMPLETION, self._finish, sequence)
+        self._aim()
+
+    def _finish(self, sequence: Sequence) -> None:
+        """The last token leaves now."""
+        now = int(self.env.now)
+        if self.prompts:
+            self._use_rows_until(self._entry_at(now))
+        last_entry = (now - self.token_ps) // self.interval_ps
+        first_entry = sequence.prefill_end_ps // self.interval_ps
+        self.row_step_count += (last_entry - first_entry) // self.slot_count
+        self._disown(sequence.slot, last_entry)
+        self._aim()
+        self._complete(sequence, now)
+
+    def _use_rows_until(self, entry: int) -> None:
+        """The first prompt takes every free row from the cursor up to `entry`, not included."""
+        while self._cursor < entry:
+            # One piece per timeline bin, so that tokens are counted where they entered.
+            at_ps = self._cursor * self.interval_ps
+            bin_end_ps = (at_ps // self.line.bin_ps + 1) * self.line.bin_ps
+            end = min(entry, self._entry_at(bin_end_ps))
+            taken = self._between(self._free, self._free_total, end) - self._spent
+            if taken:
+                self.line.add_prompt_tokens(at_ps, taken)
+                self.prompts[0].prompt_rows_left -= taken
+                self.row_step_count += taken
+                self.busy_step_count += self._between(self._idle, self._idle_total, end)
+            self._cursor, self._spent = end, 0
+
+    def _between(self, by_slot: list[int], turn_total: int, end: int) -> int:
+        """The sum of a per-slot amount over the entries from the cursor up to `end`."""
+        turns, rest = divmod(end - self._cursor, self.slot_count)
+        first = self._cursor % self.slot_count
+        last = first + rest
+        part = sum(by_slot[first:last])
+        if last > self.slot_count:
+            part += sum(by_slot[: last - self.slot_count])
+        return turns * turn_total + part
+
+    def _own(self, slot: int, entry: int) -> None:
+        if self._idle[slot]:
+            self._idle[slot] = 0
+            self._idle_total -= 1
+            self._owned_since[slot] = entry
+        self._free[slot] -= 1
+        self._free_total -= 1
+
+    def _disown(self, slot: int, last_entry: int) -> None:
+        self._free[slot] += 1
+        self._free_total += 1
+        if self._free[slot] == self.rows:
+            self._idle[slot] = 1
+            self._idle_total += 1
+            owned = last_entry - self._owned_since[slot]
+            self.busy_step_count += owned // self.slot_count + 1

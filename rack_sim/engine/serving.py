@@ -1,0 +1,136 @@
+"""Serving: replays a workload over one replica and proves that everything ended.
+
+SimPy keeps the clock. Arrivals are read one ahead, so a trace streams through; outcomes go to the
+observer as they happen, so nothing accumulates.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from simpy import Environment
+
+from rack_sim.compiler.slots import SlotTiming
+from rack_sim.engine.decision import Decision, Priority
+from rack_sim.engine.observer import Observer
+from rack_sim.engine.policies.slot_server import KvReservation, SlotServer
+from rack_sim.engine.policies.static_slots import StaticSlots
+from rack_sim.engine.policies.stepped_slots import SteppedSlots
+from rack_sim.engine.timeline import Timeline
+from rack_sim.foundation.errors import ConservationError
+from rack_sim.workload.request import Request, Source, Workload
+
+_PROGRESS_REQUESTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class StaticSlotsPolicy:
+    """How a static pipeline serves: what a request reserves of the cache (see `SlotServer`)."""
+
+    kv_reservation: KvReservation = "max_context"
+
+
+# kind in a scenario -> what it is; the scenario layer and `rack-sim list policies` read this.
+POLICIES: dict[str, type[StaticSlotsPolicy]] = {"static_slots": StaticSlotsPolicy}
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayTotals:
+    """What a replay did in all.
+
+    `end_ps` is when the last request ended. A step is busy when any of its rows carried a token;
+    `row_step_count` counts those rows.
+    """
+
+    end_ps: int
+    request_count: int
+    busy_step_count: int
+    row_step_count: int
+
+
+def replay(
+    timing: SlotTiming,
+    workload: Workload,
+    policy: StaticSlotsPolicy,
+    observer: Observer,
+    *,
+    bin_ps: int,
+    every_step: bool = False,
+) -> ReplayTotals:
+    """Replays `workload` on the pipeline that `timing` describes.
+
+    `every_step` walks through every slot entry instead of skipping to the next decision; the
+    outcome is the same to the byte. Raises DeadlockError or ConservationError where the replay
+    did not end as it must.
+    """
+    return _Replay(timing, workload, policy, observer, bin_ps=bin_ps, every_step=every_step).run()
+
+
+class _Replay:
+    """One run: the clock, the arrivals, the server."""
+
+    def __init__(
+        self,
+        timing: SlotTiming,
+        workload: Workload,
+        policy: StaticSlotsPolicy,
+        observer: Observer,
+        *,
+        bin_ps: int,
+        every_step: bool,
+    ) -> None:
+        self.env = Environment()
+        self.observer = observer
+        self.line = Timeline(bin_ps, observer.timeline)
+        self.source: Source = workload.open()
+        self.arrivals: Iterator[Request] = iter(self.source.arrivals())
+        kind = SteppedSlots if every_step else StaticSlots
+        self.server: SlotServer = kind(
+            self.env,
+            timing,
+            kv_reservation=policy.kv_reservation,
+            observer=observer,
+            timeline=self.line,
+            ended=self._ended,
+        )
+        self.issued_count = 0
+        self.ended_count = 0
+        self.end_ps = 0
+
+    def run(self) -> ReplayTotals:
+        """Runs until nothing can happen any more, then checks the books."""
+        self._next_arrival()
+        self.env.run()
+        self.server.check_empty()
+        if self.issued_count != self.ended_count:
+            raise ConservationError(
+                f"{self.issued_count} requests were issued, {self.ended_count} ended"
+            )
+        self.line.close(self.end_ps)
+        return ReplayTotals(
+            end_ps=self.end_ps,
+            request_count=self.issued_count,
+            busy_step_count=self.server.busy_step_count,
+            row_step_count=self.server.row_step_count,
+        )
+
+    def _next_arrival(self) -> None:
+        request = next(self.arrivals, None)
+        if request is not None:
+            Decision(self.env, request.arrival_ps, Priority.ARRIVAL, self._arrive, request)
+
+    def _arrive(self, request: Request) -> None:
+        self._issue(request)
+        self._next_arrival()
+
+    def _issue(self, request: Request) -> None:
+        self.issued_count += 1
+        self.server.submit(request)
+
+    def _ended(self, request: Request, now_ps: int) -> None:
+        self.ended_count += 1
+        self.end_ps = now_ps
+        if self.ended_count % _PROGRESS_REQUESTS == 0:
+            self.observer.progress(now_ps)
+        follow_up = self.source.follow_up(request, now_ps)
+        if follow_up is not None:
+            Decision(self.env, follow_up.arrival_ps, Priority.ARRIVAL, self._issue, follow_up)

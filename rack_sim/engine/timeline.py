@@ -1,0 +1,107 @@
+"""Timeline: tokens and occupancy per bin of simulated time, in exact integers.
+
+Counts of a bin are final once the clock has passed it and every run of tokens that began in it
+was added; final bins are handed on and forgotten, so memory does not grow with the trace.
+"""
+
+from collections.abc import Callable
+
+COLUMNS = (
+    "arrived",
+    "rejected",
+    "finished",
+    "prompt_tokens",
+    "output_tokens",
+    "waiting_ps",
+    "running_ps",
+    "kv_token_ps",
+)
+_ARRIVED, _REJECTED, _FINISHED, _PROMPT, _OUTPUT, _WAITING, _RUNNING, _KV = range(len(COLUMNS))
+
+_FLUSH_BINS = 256
+
+
+class Timeline:
+    """Accumulates counts into bins of `bin_ps`.
+
+    Occupancy columns are integrals: requests (or cached tokens) times picoseconds inside the bin.
+    """
+
+    def __init__(self, bin_ps: int, emit: Callable[[int, list[tuple[int, ...]]], None]) -> None:
+        self.bin_ps = bin_ps
+        self._emit = emit
+        self._bins: dict[int, list[int]] = {}
+        self._next_bin = 0
+        self._last_ps = 0
+        self._levels = (0, 0, 0)
+
+    def count_arrival(self, at_ps: int) -> None:
+        """A request has arrived."""
+        self._bin(at_ps // self.bin_ps)[_ARRIVED] += 1
+
+    def count_rejection(self, at_ps: int) -> None:
+        """A request was turned away."""
+        self._bin(at_ps // self.bin_ps)[_REJECTED] += 1
+
+    def count_finish(self, at_ps: int) -> None:
+        """A sequence has ended."""
+        self._bin(at_ps // self.bin_ps)[_FINISHED] += 1
+
+    def add_prompt_tokens(self, at_ps: int, tokens: int) -> None:
+        """Prompt tokens that entered the pipeline at one instant."""
+        self._bin(at_ps // self.bin_ps)[_PROMPT] += tokens
+
+    def add_output_tokens(self, first_ps: int, gap_ps: int, tokens: int) -> None:
+        """`tokens` output tokens at `first_ps`, `first_ps` + `gap_ps`, …"""
+        at_ps = first_ps
+        while tokens:
+            number = at_ps // self.bin_ps
+            inside = min(tokens, ((number + 1) * self.bin_ps - 1 - at_ps) // gap_ps + 1)
+            self._bin(number)[_OUTPUT] += inside
+            tokens -= inside
+            at_ps += inside * gap_ps
+
+    def set_levels(self, now_ps: int, waiting: int, running: int, kv_tokens: int) -> None:
+        """From `now_ps` on: requests that wait, sequences that run, cached tokens reserved."""
+        self._integrate(now_ps)
+        self._levels = (waiting, running, kv_tokens)
+
+    def flush(self, before_ps: int) -> None:
+        """Bins that end before `before_ps` are final. Called often; works now and then."""
+        final = before_ps // self.bin_ps
+        if final - self._next_bin >= _FLUSH_BINS:
+            self._hand_on(final)
+
+    def close(self, end_ps: int) -> None:
+        """The replay has ended at `end_ps`; hands on every bin that is left."""
+        self._integrate(end_ps)
+        self._hand_on(max(self._bins, default=self._next_bin - 1) + 1)
+
+    def _bin(self, number: int) -> list[int]:
+        found = self._bins.get(number)
+        if found is None:
+            found = self._bins[number] = [0] * len(COLUMNS)
+        return found
+
+    def _integrate(self, now_ps: int) -> None:
+        at_ps = self._last_ps
+        waiting, running, kv_tokens = self._levels
+        if waiting or running:
+            while at_ps < now_ps:
+                number = at_ps // self.bin_ps
+                span = min(now_ps, (number + 1) * self.bin_ps) - at_ps
+                counts = self._bin(number)
+                counts[_WAITING] += waiting * span
+                counts[_RUNNING] += running * span
+                counts[_KV] += kv_tokens * span
+                at_ps += span
+        self._last_ps = now_ps
+
+    def _hand_on(self, end_bin: int) -> None:
+        empty = [0] * len(COLUMNS)
+        numbers = range(self._next_bin, end_bin)
+        if numbers:
+            self._emit(
+                self._next_bin, [tuple(self._bins.pop(number, empty)) for number in numbers]
+            )
+            self._next_bin = end_bin

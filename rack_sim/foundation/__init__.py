@@ -1,0 +1,7 @@
+"""Foundation: units, errors, provenance and named random streams. No word of the domain.
+
+- `units`: integer picoseconds, bytes and FLOP; the one border where units are converted
+- `errors`: the error tree and its exit codes
+- `sourced`: where a number comes from, or that it is assumed
+- `streams`: named random streams
+"""

@@ -1,0 +1,92 @@
+"""Errors, on one page. A script can trust the exit code of each.
+
+    RackSimError                    exit code
+    ├── InputError                  2   what the user gave is wrong: every problem at once
+    ├── InfeasibleError             3   what the user asked for cannot be: demand, bound, levers
+    └── ReplayError                 1   our bug: a replay that ended wrong
+        ├── DeadlockError               something waits for ever: who waits for what
+        └── ConservationError           tokens, bytes or rows do not balance
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with the input, and where.
+
+    `place` names the file (or the option) it stands in; `line` and `column` count from 1 and are
+    None where the problem has no position, `field` is the dotted path inside the file.
+    """
+
+    message: str
+    place: str = ""
+    line: int | None = None
+    column: int | None = None
+    field: str = ""
+    suggestion: str = ""
+
+    def __str__(self) -> str:
+        where = self.place
+        if self.line is not None:
+            where += f":{self.line}"
+            if self.column is not None:
+                where += f":{self.column}"
+        text = ": ".join(part for part in (where, self.field, self.message) if part)
+        return f"{text} ({self.suggestion})" if self.suggestion else text
+
+
+class RackSimError(Exception):
+    """The base of every error that rack-sim raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InputError(RackSimError):
+    """What the user gave is wrong. `problems` holds every problem found, in reading order."""
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, problems: Iterable[Problem] | Problem | str) -> None:
+        if isinstance(problems, str):
+            problems = Problem(problems)
+        if isinstance(problems, Problem):
+            problems = (problems,)
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class InfeasibleError(RackSimError):
+    """The request cannot be met. `reason` is a value with demand, bound, gap, terms and levers."""
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, reason: Any) -> None:
+        self.reason = reason
+        super().__init__(str(reason))
+
+
+class ReplayError(RackSimError):
+    """A replay ended wrong: a bug in rack-sim, never the user's fault."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class DeadlockError(ReplayError):
+    """Nothing can happen any more and something still waits; the message says who and for what."""
+
+
+class ConservationError(ReplayError):
+    """What went in is not what came out; the message names both sides."""
+
+
+def suggest(given: str, allowed: Iterable[str]) -> str:
+    """A hint for a misspelt word: ``did you mean 'ring'?``, else the allowed words."""
+    words = sorted(allowed)
+    close = get_close_matches(given, words, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return "allowed: " + ", ".join(words) if words else ""

@@ -1,0 +1,63 @@
+"""Chip: what one accelerator is made of, in base units."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+PRECISION_BITS: dict[str, int] = {
+    "fp32": 32,
+    "fp16": 16,
+    "bf16": 16,
+    "fp8": 8,
+    "int8": 8,
+    "fp4": 4,
+    "int4": 4,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryTier:
+    """One level of a chip's memory. `bandwidth_bytes_per_s` is what operators can read from it."""
+
+    name: str
+    capacity_bytes: int
+    bandwidth_bytes_per_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixUnit:
+    """The matrix unit: dense peak per precision, and the rate at which stationary operands reach it.
+
+    `feed_bytes_per_s` is the ceiling of the on-chip streams that carry weights (and keys and
+    values) from memory into the unit; None where memory bandwidth is the only ceiling.
+    """
+
+    peak_flop_per_s: Mapping[str, int]
+    feed_bytes_per_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One accelerator chip.
+
+    A `static` chip runs a program whose every start time is compiled; a `reactive` one schedules
+    at run time. `operator_fixed_latency_ps` is what one dependent operator costs before any byte
+    or FLOP is counted. `memory` is ordered fastest first.
+    """
+
+    name: str
+    execution: Literal["static", "reactive"]
+    memory: tuple[MemoryTier, ...]
+    matrix: MatrixUnit
+    vector_flop_per_s: int
+    operator_fixed_latency_ps: int
+    program_text_bytes: int
+    port_count: int
+    idle_watts: float
+    peak_watts: float
+    price_usd: float
+
+    @property
+    def fast_memory(self) -> MemoryTier:
+        """The fastest tier: on an LPU the only one."""
+        return self.memory[0]

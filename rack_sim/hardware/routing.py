@@ -1,0 +1,108 @@
+"""Routing: minimal, deterministic paths from chip to chip.
+
+Routes are found when they are asked for; no table of all pairs exists. Among minimal routes the
+one is taken whose busiest link carries the least so far in this batch of flows, then the one with
+the lowest chip numbers: a batch of flows between two nodes spreads over the parallel cables.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import networkx as nx
+
+from rack_sim.hardware.link import LinkType
+from rack_sim.hardware.topology import Topology
+
+Route = tuple[int, ...]
+Hop = tuple[int, int]
+
+# The choice among equal routes spreads load; beyond this many it spreads no better.
+_ROUTES_COMPARED = 64
+
+
+class Flow(NamedTuple):
+    """`message_bytes` to carry from chip `source` to chip `target`."""
+
+    source: int
+    target: int
+    message_bytes: int
+
+
+class RoutedFlow(NamedTuple):
+    """A flow and the chips it visits, both ends included."""
+
+    flow: Flow
+    route: Route
+
+    @property
+    def hops(self) -> list[Hop]:
+        """The links crossed, as (source, target) pairs."""
+        return hops(self.route)
+
+
+class Router:
+    """Finds routes on one topology. Parallel cables between two chips count as one wide link."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        self._kinds: dict[Hop, LinkType] = {}
+        self._lanes: Counter[Hop] = Counter()
+        for link in topology.links:
+            self._kinds[link.source, link.target] = topology.link_types[link.kind]
+            self._lanes[link.source, link.target] += 1
+        self._found: dict[Hop, tuple[Route, ...]] = {}
+
+    def link_type(self, hop: Hop) -> LinkType:
+        """The kind of the link that `hop` crosses."""
+        return self._kinds[hop]
+
+    def lane_count(self, hop: Hop) -> int:
+        """How many parallel cables `hop` can use."""
+        return self._lanes[hop]
+
+    def minimal_routes(self, source: int, target: int) -> tuple[Route, ...]:
+        """Minimal routes in order of chip numbers, at most 64 of them."""
+        key = (source, target)
+        if key not in self._found:
+            self._found[key] = self._find(source, target)
+        return self._found[key]
+
+    def hop_count(self, source: int, target: int) -> int:
+        """Links on a minimal route."""
+        return len(self.minimal_routes(source, target)[0]) - 1
+
+    def route_all(self, flows: Sequence[Flow]) -> tuple[RoutedFlow, ...]:
+        """A route for every flow of a batch that crosses the network at the same time."""
+        load: Counter[Hop] = Counter()
+        routed = []
+        for flow in flows:
+            best = min(
+                self.minimal_routes(flow.source, flow.target),
+                key=lambda route: (max((load[hop] for hop in hops(route)), default=0), route),
+            )
+            for hop in hops(best):
+                load[hop] += self._kinds[hop].vectors(flow.message_bytes)
+            routed.append(RoutedFlow(flow, best))
+        return tuple(routed)
+
+    def _find(self, source: int, target: int) -> tuple[Route, ...]:
+        graph = self.topology.graph
+        length = nx.shortest_path_length(graph, source, target)
+        to_target = nx.single_source_shortest_path_length(graph, target, cutoff=length)
+        routes: list[Route] = []
+        stack: list[Route] = [(source,)]
+        while stack and len(routes) < _ROUTES_COMPARED:
+            route = stack.pop()
+            left = length - len(route) + 1
+            if left == 0:
+                routes.append(route)
+                continue
+            steps = (chip for chip in graph[route[-1]] if to_target.get(chip) == left - 1)
+            stack += [(*route, step) for step in sorted(steps, reverse=True)]
+        return tuple(routes)
+
+
+def hops(route: Route) -> list[Hop]:
+    """The links of a route as (source, target) pairs."""
+    return list(zip(route, route[1:], strict=False))

@@ -1,0 +1,29 @@
+"""System: a topology full of chips of one kind, and what surrounds them."""
+
+from dataclasses import dataclass
+
+from rack_sim.hardware.chip import Chip
+from rack_sim.hardware.topology import Topology
+
+
+@dataclass(frozen=True)
+class System:
+    """Everything that is bought: chips, links, racks.
+
+    `host_watts_per_node` is what a node draws besides its chips.
+    """
+
+    name: str
+    chip: Chip
+    topology: Topology
+    host_watts_per_node: float
+
+    @property
+    def active_chip_count(self) -> int:
+        """Chips that can hold a model."""
+        return self.topology.active_chip_count
+
+    @property
+    def spare_chip_count(self) -> int:
+        """Chips that are wired but hold no model."""
+        return self.topology.chip_count - self.topology.active_chip_count

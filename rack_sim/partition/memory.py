@@ -1,0 +1,89 @@
+"""Memory fit: what sits in the SRAM of each chip.
+
+Four kinds of bytes: weights, key-value cache for every concurrent sequence at full context,
+activations that are live at one time, and program text. Shares are exact: the weight bytes of the
+chips of a group add up to those of its blocks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rack_sim.hardware.chip import Chip
+from rack_sim.model.operators import Block
+from rack_sim.timing.blocks import StepShape
+from rack_sim.timing.precision import shard
+
+# Operators read from one buffer and write to another while the residual stream stays.
+_LIVE_BUFFERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ChipMemory:
+    """Bytes on one chip by kind."""
+
+    weight_bytes: int
+    kv_bytes: int
+    activation_bytes: int
+    program_bytes: int
+
+    @property
+    def used_bytes(self) -> int:
+        """All four kinds."""
+        return self.weight_bytes + self.kv_bytes + self.activation_bytes + self.program_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryDemand:
+    """What the deployment must hold besides weights.
+
+    `kv_tokens` is the number of cached tokens the whole system must have room for: concurrent
+    sequences x compiled context.
+    """
+
+    shape: StepShape
+    kv_tokens: int
+    residual_elements: int
+
+
+def block_weight_bytes(block: Block, demand: MemoryDemand) -> int:
+    """Weight bytes of one block, unsharded."""
+    return demand.shape.precision.weight_bytes(block.parameters)
+
+
+def chip_memory(
+    blocks: Sequence[Block], demand: MemoryDemand, *, chip: Chip, group_size: int, index: int
+) -> ChipMemory:
+    """What chip `index` of a group of `group_size` holds when the group holds `blocks`."""
+    precision = demand.shape.precision
+    kv_elements = sum(block.kv_elements_per_token for block in blocks) * demand.kv_tokens
+    return ChipMemory(
+        weight_bytes=sum(
+            shard(block_weight_bytes(block, demand), group_size, index) for block in blocks
+        ),
+        kv_bytes=precision.kv_bytes(-(-kv_elements // group_size)),
+        activation_bytes=max(
+            (activation_bytes(block, demand, group_size) for block in blocks), default=0
+        ),
+        program_bytes=chip.program_text_bytes,
+    )
+
+
+def activation_bytes(block: Block, demand: MemoryDemand, group_size: int) -> int:
+    """Live activations of one block on one chip: the gathered residual and two operator buffers."""
+    shape = demand.shape
+    widest = max(
+        operator.activations_per_row + operator.activations_per_row_token * shape.context_tokens
+        for operator in block.operators
+    )
+    elements = shape.rows * (demand.residual_elements + _LIVE_BUFFERS * -(-widest // group_size))
+    return shape.precision.activation_bytes(elements)
+
+
+def largest_chip_bytes(
+    block: Block, demand: MemoryDemand, *, group_size: int
+) -> tuple[int, int]:
+    """Resident bytes (weights + cache) and live activations of one block on its fullest chip."""
+    precision = demand.shape.precision
+    weight = -(-block_weight_bytes(block, demand) // group_size)
+    kv = precision.kv_bytes(-(-block.kv_elements_per_token * demand.kv_tokens // group_size))
+    return weight + kv, activation_bytes(block, demand, group_size)

@@ -1,0 +1,341 @@
+"""Partitioner: does the model fit, on how many chips, and which chip holds what.
+
+It tries every allowed tensor-parallel degree and number of stages, cuts the line of blocks exactly
+(`stages`), and keeps the best by the objective. What does not fit is answered with an Infeasible
+whose levers were tried.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.hardware.routing import Router
+from rack_sim.hardware.system import System
+from rack_sim.model.architecture import Architecture
+from rack_sim.model.operators import blocks_of
+from rack_sim.partition.infeasible import Infeasible
+from rack_sim.partition.memory import MemoryDemand, chip_memory, largest_chip_bytes
+from rack_sim.partition.placement import groups
+from rack_sim.partition.plan import Plan, Stage
+from rack_sim.partition.stages import Cut, StageCutter
+from rack_sim.timing.blocks import StepShape, time_block
+
+Objective = Literal["fewest_chips", "lowest_latency", "most_tokens_per_chip"]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is asked of the partitioner. None leaves the choice to it."""
+
+    model: Architecture
+    system: System
+    shape: StepShape
+    concurrent_sequences: int
+    tensor_parallel: int | None
+    stage_count: int | None
+    objective: Objective
+
+    @property
+    def demand(self) -> MemoryDemand:
+        """What the chips must hold besides weights."""
+        return MemoryDemand(
+            shape=self.shape,
+            kv_tokens=self.concurrent_sequences * self.shape.context_tokens,
+            residual_elements=self.model.hidden_size,
+        )
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    group_size: int
+    stage_count: int
+    interval_ps: int
+    latency_ps: int
+
+    @property
+    def chips(self) -> int:
+        return self.group_size * self.stage_count
+
+    def rank(self, objective: Objective) -> tuple[int, ...]:
+        """Smaller is better; later entries break ties."""
+        token_ps = -(-self.latency_ps // self.interval_ps) * self.interval_ps
+        ranks = {
+            "fewest_chips": (self.chips, token_ps),
+            "lowest_latency": (token_ps, self.chips),
+            # Rows per second and chip are 1 / (interval x chips), the rows being the same.
+            "most_tokens_per_chip": (self.interval_ps * self.chips, token_ps),
+        }
+        return (*ranks[objective], self.group_size)
+
+
+class Partitioner:
+    """Answers one deployment with a Plan or an Infeasible."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.blocks = blocks_of(deployment.model)
+        self.router = Router(deployment.system.topology)
+        self._cutters: dict[int, StageCutter] = {}
+        self._check()
+
+    def solve(self) -> Plan | Infeasible:
+        """The best plan, or why there is none."""
+        candidates = list(self._candidates())
+        if not candidates:
+            return self._infeasible()
+        best = min(candidates, key=lambda c: c.rank(self.deployment.objective))
+        cut = self._cutter(best.group_size).best_cut(best.stage_count)
+        if cut is None:
+            raise AssertionError("a candidate has a cut")
+        return self._plan(best.group_size, cut)
+
+    def _check(self) -> None:
+        deployment = self.deployment
+        active = deployment.system.active_chip_count
+        degree, stages = deployment.tensor_parallel, deployment.stage_count
+        problems = []
+        if degree is not None and not _divides(deployment.model, degree):
+            problems.append(
+                Problem(
+                    f"{deployment.model.head_count} attention heads cannot be split over "
+                    f"{degree} chips evenly",
+                    field="partition.tensor_parallel",
+                    suggestion=f"allowed: {', '.join(map(str, self._degrees(given=False)))}",
+                )
+            )
+        if stages is not None and stages > len(self.blocks):
+            problems.append(
+                Problem(
+                    f"{stages} stages for {len(self.blocks)} blocks leave some empty",
+                    field="partition.stages",
+                    suggestion=f"at most {len(self.blocks)}",
+                )
+            )
+        if degree is not None and not problems:
+            available = len(groups(deployment.system.topology, degree))
+            if available < (stages or 1):
+                problems.append(
+                    Problem(
+                        f"{stages or 1} stages of {degree} chips need {(stages or 1) * degree} "
+                        f"chips in {stages or 1} groups; system {deployment.system.name!r} has "
+                        f"{active} active chips, room for {available} groups",
+                        field="partition.stages",
+                        suggestion="fewer stages, a smaller tensor_parallel, or a larger system",
+                    )
+                )
+        if problems:
+            raise InputError(problems)
+
+    def _degrees(self, *, given: bool = True) -> list[int]:
+        deployment = self.deployment
+        if given and deployment.tensor_parallel is not None:
+            return [deployment.tensor_parallel]
+        node = len(deployment.system.topology.nodes[0])
+        active = deployment.system.active_chip_count
+        inside = [n for n in range(1, node + 1) if node % n == 0]
+        across = [node * k for k in range(2, active // node + 1)]
+        return [n for n in (*inside, *across) if _divides(deployment.model, n)]
+
+    def _cutter(self, group_size: int) -> StageCutter:
+        if group_size not in self._cutters:
+            deployment = self.deployment
+            group = groups(deployment.system.topology, group_size)[0]
+            timed: dict[tuple[object, ...], int] = {}
+            durations = []
+            for block in self.blocks:
+                key = block.operators
+                if key not in timed:
+                    timed[key] = time_block(
+                        block,
+                        deployment.shape,
+                        chip=deployment.system.chip,
+                        router=self.router,
+                        group=group,
+                        residual_elements=deployment.model.hidden_size,
+                    ).duration_ps
+                durations.append(timed[key])
+            sizes = [
+                largest_chip_bytes(block, deployment.demand, group_size=group_size)
+                for block in self.blocks
+            ]
+            self._cutters[group_size] = StageCutter(
+                durations_ps=durations,
+                resident_bytes=[resident for resident, _ in sizes],
+                live_bytes=[live for _, live in sizes],
+                overhead_bytes=deployment.system.chip.program_text_bytes,
+                capacity_bytes=deployment.system.chip.fast_memory.capacity_bytes,
+            )
+        return self._cutters[group_size]
+
+    def _candidates(self) -> Iterator[_Candidate]:
+        deployment = self.deployment
+        for degree in self._degrees():
+            available = len(groups(deployment.system.topology, degree))
+            if not available:
+                continue
+            cutter = self._cutter(degree)
+            hop = max(kind.latency_ps for kind in deployment.system.topology.link_types.values())
+            for index, interval in enumerate(cutter.bottlenecks_ps(available)):
+                count = index + 1
+                if interval is None or deployment.stage_count not in (None, count):
+                    continue
+                # A boundary costs at least one hop; the compiler times the chosen plan exactly.
+                latency = sum(cutter.durations_ps) + count * hop
+                yield _Candidate(degree, count, interval, latency)
+
+    def _plan(self, group_size: int, cut: Cut) -> Plan:
+        deployment = self.deployment
+        placed = groups(deployment.system.topology, group_size)
+        stages = tuple(
+            Stage(
+                number=number,
+                blocks=self.blocks[start:end],
+                chips=placed[number],
+                memory=tuple(
+                    chip_memory(
+                        self.blocks[start:end],
+                        deployment.demand,
+                        chip=deployment.system.chip,
+                        group_size=group_size,
+                        index=index,
+                    )
+                    for index in range(group_size)
+                ),
+            )
+            for number, (start, end) in enumerate(cut)
+        )
+        return Plan(
+            system=deployment.system,
+            model=deployment.model,
+            demand=deployment.demand,
+            tensor_parallel=group_size,
+            stages=stages,
+            router=self.router,
+            concurrent_sequences_max=self._room_for_sequences(stages, group_size),
+        )
+
+    def _room_for_sequences(self, stages: tuple[Stage, ...], group_size: int) -> int:
+        """Sequences at full context that this very cut has room for."""
+        deployment = self.deployment
+        context = deployment.shape.context_tokens
+        room = []
+        for stage in stages:
+            elements = sum(block.kv_elements_per_token for block in stage.blocks) * context
+            if not elements:
+                continue
+            each = deployment.shape.precision.kv_bytes(-(-elements // group_size))
+            free = deployment.system.chip.fast_memory.capacity_bytes - max(
+                memory.used_bytes - memory.kv_bytes for memory in stage.memory
+            )
+            room.append(free // each)
+        return min(room)
+
+    def _infeasible(self) -> Infeasible:
+        deployment = self.deployment
+        chip = deployment.system.chip
+        degree = self._degrees()[-1] if deployment.tensor_parallel else self._node_degree()
+        cutter = self._cutter(degree)
+        available = deployment.stage_count or min(
+            len(groups(deployment.system.topology, degree)), cutter.block_count
+        )
+        chips = available * degree
+        precision = deployment.shape.precision
+        terms = {
+            "weights": sum(precision.weight_bytes(block.parameters) for block in self.blocks),
+            "kv_cache": sum(
+                precision.kv_bytes(block.kv_elements_per_token * deployment.demand.kv_tokens)
+                for block in self.blocks
+            ),
+            "activations": chips * max(cutter.live_bytes),
+            "program_text": chips * chip.program_text_bytes,
+        }
+        capacity = chip.fast_memory.capacity_bytes
+        demand, bound, scope = sum(terms.values()), chips * capacity, "system"
+        if demand <= bound:
+            demand, bound, scope = cutter.emptiest_cut_bytes(available), capacity, "chip"
+            terms = {f"{name} (system)": count for name, count in terms.items()}
+        return Infeasible(
+            question=(
+                f"{deployment.model.name} with {precision.weights} weights, {precision.kv} cache, "
+                f"{deployment.concurrent_sequences} sequences of "
+                f"{deployment.shape.context_tokens} tokens on {chips} chips of "
+                f"{deployment.system.name} (tensor parallel {degree})"
+            ),
+            scope=scope,
+            demand_bytes=demand,
+            bound_bytes=bound,
+            terms=terms,
+            levers=tuple(self._levers(degree, available)),
+        )
+
+    def _node_degree(self) -> int:
+        """The degree to explain a failure with: a whole node where heads allow it."""
+        node = len(self.deployment.system.topology.nodes[0])
+        degrees = self._degrees()
+        return max((d for d in degrees if d <= node), default=degrees[0])
+
+    def _levers(self, degree: int, stage_count: int) -> Iterator[str]:
+        """Changes that were tried, each alone, and make the model fit."""
+        deployment = self.deployment
+        fewest = self._cutter(degree).fewest_stages()
+        if fewest is not None and fewest > stage_count:
+            yield f"more chips: {fewest * degree} ({fewest} stages of {degree}) would hold it"
+        for narrower in ("fp8", "int8", "fp4", "int4"):
+            if narrower == deployment.shape.precision.weights:
+                continue
+            precision = replace(deployment.shape.precision, weights=narrower)
+            changed = replace(
+                deployment, shape=replace(deployment.shape, precision=precision)
+            )
+            if narrower in deployment.system.chip.matrix.peak_flop_per_s and _fits(
+                changed, degree, stage_count
+            ):
+                yield f"precision.weights: {narrower}"
+        sequences = _largest_that_fits(
+            deployment.concurrent_sequences,
+            lambda n: _fits(replace(deployment, concurrent_sequences=n), degree, stage_count),
+        )
+        if sequences:
+            yield f"serving.concurrent_sequences: {sequences}"
+        context = _largest_that_fits(
+            deployment.shape.context_tokens,
+            lambda n: _fits(
+                replace(deployment, shape=replace(deployment.shape, context_tokens=n)),
+                degree,
+                stage_count,
+            ),
+        )
+        if context:
+            yield f"serving.max_context_tokens: {context}"
+        if fewest is None:
+            yield (
+                f"a larger tensor_parallel: one block alone does not fit {degree} chips, "
+                "whatever the number of stages"
+            )
+
+
+def partition(deployment: Deployment) -> Plan | Infeasible:
+    """The best plan for a deployment, or why there is none.
+
+    Raises InputError where the deployment asks for something that has no meaning (more stages
+    than blocks, heads that do not divide, more chips than there are).
+    """
+    return Partitioner(deployment).solve()
+
+
+def _divides(model: Architecture, degree: int) -> bool:
+    """Whether heads split evenly: whole query heads, and key-value heads shared or split evenly."""
+    kv = model.kv_head_count
+    return model.head_count % degree == 0 and (kv % degree == 0 or degree % kv == 0)
+
+
+def _fits(deployment: Deployment, degree: int, stage_count: int) -> bool:
+    fewest = Partitioner(deployment)._cutter(degree).fewest_stages()
+    return fewest is not None and fewest <= stage_count
+
+
+def _largest_that_fits(limit: int, fits: Callable[[int], bool]) -> int:
+    """The largest n below `limit` that fits, 0 where none does; what fits is downward closed."""
+    return bisect_left(range(1, limit), True, key=lambda n: not fits(n))

@@ -1,0 +1,65 @@
+"""Plan: which chip holds what. The partitioner's answer, and all the compiler needs to know."""
+
+from dataclasses import dataclass
+
+from rack_sim.hardware.routing import Router
+from rack_sim.hardware.system import System
+from rack_sim.model.architecture import Architecture
+from rack_sim.model.operators import Block
+from rack_sim.partition.memory import ChipMemory, MemoryDemand
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A contiguous run of blocks and the chips that hold it together.
+
+    `memory` has one entry per chip, in the order of `chips`.
+    """
+
+    number: int
+    blocks: tuple[Block, ...]
+    chips: tuple[int, ...]
+    memory: tuple[ChipMemory, ...]
+
+    @property
+    def title(self) -> str:
+        """The blocks in short: ``layer3.attention … layer4.attention (3 blocks)``."""
+        first, last = self.blocks[0].name, self.blocks[-1].name
+        return first if first == last else f"{first} … {last}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model placed on a system: tensor-parallel stages in pipeline order.
+
+    `router` finds the routes between stages; they are part of the plan because they are
+    deterministic.
+    """
+
+    system: System
+    model: Architecture
+    demand: MemoryDemand
+    tensor_parallel: int
+    stages: tuple[Stage, ...]
+    router: Router
+    concurrent_sequences_max: int
+
+    @property
+    def stage_count(self) -> int:
+        """Stages in the pipeline."""
+        return len(self.stages)
+
+    @property
+    def chip_count(self) -> int:
+        """Chips that hold a part of the model."""
+        return self.stage_count * self.tensor_parallel
+
+    @property
+    def weight_bytes(self) -> int:
+        """Weight bytes over all chips: those of the model."""
+        return sum(memory.weight_bytes for stage in self.stages for memory in stage.memory)
+
+    @property
+    def used_bytes_max(self) -> int:
+        """Bytes on the fullest chip."""
+        return max(memory.used_bytes for stage in self.stages for memory in stage.memory)

@@ -1,0 +1,127 @@
+"""Stages: cutting the line of blocks into contiguous stages, exactly.
+
+`StageCutter` knows the duration and the bytes of each block and finds, by dynamic programming over
+(stages, blocks), the cut whose slowest stage is as fast as any cut can make it and whose stages
+all fit their chips. Among those it takes one whose fullest chip is emptiest. No greedy step: a
+brute-force search over all cuts of small lines is a test.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_NEVER = np.iinfo(np.int64).max // 4
+
+Cut = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class StageCutter:
+    """A line of blocks to be cut.
+
+    For each block: `durations_ps`, `resident_bytes` on the fullest chip of a group, and
+    `live_bytes` of activations there (a stage needs the largest of its blocks). `overhead_bytes`
+    sit on every chip whatever it holds; `capacity_bytes` is the room on a chip.
+    """
+
+    durations_ps: Sequence[int]
+    resident_bytes: Sequence[int]
+    live_bytes: Sequence[int]
+    overhead_bytes: int
+    capacity_bytes: int
+
+    @property
+    def block_count(self) -> int:
+        """Blocks in the line; no cut has more stages."""
+        return len(self.durations_ps)
+
+    def stage_ps(self) -> NDArray[np.int64]:
+        """Duration of the stage that holds blocks i..j-1, at [i, j]; `_NEVER` where there is none."""
+        return self._over_ranges(_prefix(self.durations_ps))
+
+    def stage_bytes(self) -> NDArray[np.int64]:
+        """Bytes on the fullest chip of the stage that holds blocks i..j-1, at [i, j]."""
+        bytes_ = self._over_ranges(_prefix(self.resident_bytes))
+        for start in range(self.block_count):
+            live = np.maximum.accumulate(np.asarray(self.live_bytes[start:], dtype=np.int64))
+            bytes_[start, start + 1 :] += live + self.overhead_bytes
+        return bytes_
+
+    def bottlenecks_ps(self, stage_count_max: int) -> list[int | None]:
+        """Least possible duration of the slowest stage for 1, 2, … stages; None where none fits."""
+        cost = self._fitting(self.stage_ps())
+        values, _ = _cut_table(cost, min(stage_count_max, self.block_count))
+        return [int(row[-1]) if row[-1] < _NEVER else None for row in values]
+
+    def best_cut(self, stage_count: int) -> Cut | None:
+        """The cut into exactly `stage_count` stages: fastest slowest stage, then emptiest chip.
+
+        None where no cut fits.
+        """
+        if not 1 <= stage_count <= self.block_count:
+            return None
+        time = self._fitting(self.stage_ps())
+        values, _ = _cut_table(time, stage_count)
+        bottleneck = values[stage_count - 1][-1]
+        if bottleneck >= _NEVER:
+            return None
+        fullness = np.where(time <= bottleneck, self.stage_bytes(), _NEVER)
+        _, choices = _cut_table(fullness, stage_count)
+        return _read_cut(choices, self.block_count)
+
+    def emptiest_cut_bytes(self, stage_count: int) -> int:
+        """Bytes on the fullest chip when the cut is made for memory alone, capacity ignored."""
+        values, _ = _cut_table(self.stage_bytes(), min(stage_count, self.block_count))
+        return int(values[-1][-1])
+
+    def fewest_stages(self) -> int | None:
+        """The smallest number of stages that fits; None where a single block is too large."""
+        fits = self.stage_bytes() <= self.capacity_bytes
+        start, stages = 0, 0
+        while start < self.block_count:
+            ends = np.flatnonzero(fits[start])
+            if not len(ends):
+                return None
+            # Bytes grow with the range, so the longest range that fits is never a worse start.
+            start, stages = int(ends[-1]), stages + 1
+        return stages
+
+    def _fitting(self, cost: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.where(self.stage_bytes() <= self.capacity_bytes, cost, _NEVER)
+
+    def _over_ranges(self, prefix: NDArray[np.int64]) -> NDArray[np.int64]:
+        ranges = prefix[None, :] - prefix[:, None]
+        return np.where(np.triu(np.ones_like(ranges, dtype=bool), k=1), ranges, _NEVER)
+
+
+def _prefix(amounts: Sequence[int]) -> NDArray[np.int64]:
+    return np.concatenate(([0], np.cumsum(np.asarray(amounts, dtype=np.int64))))
+
+
+def _cut_table(
+    cost: NDArray[np.int64], stage_count: int
+) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+    """best[k][j]: the least maximum of `cost` over cuts of the first j blocks into k + 1 stages.
+
+    The second list holds where the last of those stages starts.
+    """
+    values = [cost[0].copy()]
+    choices = [np.zeros(len(cost), dtype=np.int64)]
+    for _ in range(1, stage_count):
+        worst = np.maximum(values[-1][:, None], cost)
+        choice = worst.argmin(axis=0)
+        values.append(worst[choice, np.arange(len(cost))])
+        choices.append(choice)
+    return values, choices
+
+
+def _read_cut(choices: list[NDArray[np.int64]], block_count: int) -> Cut:
+    cut = []
+    end = block_count
+    for choice in reversed(choices):
+        start = int(choice[end])
+        cut.append((start, end))
+        end = start
+    return tuple(reversed(cut))

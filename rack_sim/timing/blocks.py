@@ -1,0 +1,99 @@
+"""Block timing: a block's operators and collectives one after the other on its group of chips."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from rack_sim.foundation.units import work_to_ps
+from rack_sim.hardware.chip import Chip
+from rack_sim.hardware.routing import Hop, Router
+from rack_sim.model.operators import Block
+from rack_sim.timing.collectives import CollectiveTiming, time_exchange
+from rack_sim.timing.operators import OperatorTiming, time_operator
+from rack_sim.timing.precision import Precision
+from rack_sim.timing.terms import Terms, total
+
+# A sampled candidate: a 4-byte logit and a 4-byte token number from every chip of the group.
+_CANDIDATE_BYTES = 8
+
+
+@dataclass(frozen=True)
+class BlockTiming:
+    """One block: what it did in order, how long each part took, vectors on every link."""
+
+    name: str
+    operators: tuple[OperatorTiming, ...]
+    algorithms: tuple[str, ...]
+    terms: Terms
+    vectors_by_hop: Counter[Hop]
+
+    @property
+    def duration_ps(self) -> int:
+        """The block's service time."""
+        return self.terms.total_ps
+
+
+@dataclass(frozen=True)
+class StepShape:
+    """What a program is compiled for: how many rows, how much context, in which precision."""
+
+    rows: int
+    context_tokens: int
+    precision: Precision
+
+
+def time_block(
+    block: Block,
+    shape: StepShape,
+    *,
+    chip: Chip,
+    router: Router,
+    group: tuple[int, ...],
+    residual_elements: int,
+) -> BlockTiming:
+    """Times `block` on the chips of `group`.
+
+    `residual_elements` is the width of the residual stream (the hidden size). The block begins
+    with an all-gather and ends with a reduce-scatter of it where the block says so.
+    """
+    size = len(group)
+    operators = tuple(
+        time_operator(
+            operator,
+            chip=chip,
+            precision=shape.precision,
+            rows=shape.rows,
+            context_tokens=shape.context_tokens,
+            group_size=size,
+        )
+        for operator in block.operators
+    )
+    shard_elements = -(-shape.rows * residual_elements // size)
+    shard_bytes = shape.precision.activation_bytes(shard_elements)
+    exchanges: list[CollectiveTiming] = []
+    added_flop = 0
+    if block.gathers:
+        exchanges.append(time_exchange(router, group, shard_bytes))
+    if block.reduces:
+        exchanges.append(time_exchange(router, group, shard_bytes))
+        added_flop = (size - 1) * shard_elements
+    if block.kind == "head":
+        exchanges.append(time_exchange(router, group, shape.rows * _CANDIDATE_BYTES))
+    vectors: Counter[Hop] = Counter()
+    for exchange in exchanges:
+        vectors.update(exchange.vectors_by_hop)
+    terms = total(
+        [
+            *(operator.terms for operator in operators),
+            *(
+                Terms(
+                    link_latency_ps=exchange.link_latency_ps,
+                    link_serialisation_ps=exchange.link_serialisation_ps,
+                )
+                for exchange in exchanges
+            ),
+            Terms(compute_ps=work_to_ps(added_flop, chip.vector_flop_per_s)),
+        ]
+    )
+    return BlockTiming(
+        block.name, operators, tuple(e.algorithm for e in exchanges), terms, vectors
+    )

@@ -1,0 +1,92 @@
+"""Operator timing: the roofline of one operator on one chip of a tensor-parallel group.
+
+    t = fixed latency + max( FLOP / peak,
+                             stationary bytes / feed,
+                             (weights + activations + cache) / memory bandwidth )
+
+Stationary bytes are what the matrix unit holds still while rows pass: the weights of a projection,
+the cached keys or values of attention. They cross the on-chip streams, so the feed rate bounds
+them; the memory bandwidth bounds everything that is read or written.
+"""
+
+from dataclasses import dataclass
+
+from rack_sim.foundation.units import work_to_ps
+from rack_sim.hardware.chip import Chip
+from rack_sim.model.operators import Operator
+from rack_sim.timing.precision import Precision
+from rack_sim.timing.terms import Terms
+
+ROOFS = ("compute", "weight_feed", "memory")
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorTiming:
+    """One operator on the most loaded chip of its group: duration, and what bound it."""
+
+    name: str
+    terms: Terms
+    flop: int
+    memory_bytes: int
+    binding: str
+
+    @property
+    def duration_ps(self) -> int:
+        """From its inputs being there to its outputs being there."""
+        return self.terms.total_ps
+
+
+def time_operator(
+    operator: Operator,
+    *,
+    chip: Chip,
+    precision: Precision,
+    rows: int,
+    context_tokens: int,
+    group_size: int,
+) -> OperatorTiming:
+    """Time of `operator` for `rows` rows at `context_tokens`, split over `group_size` chips.
+
+    The largest shard counts. Raises KeyError where the chip has no peak for the compute precision;
+    the scenario is checked for that before anything is timed.
+    """
+    flop = _share(
+        rows * (operator.flop_per_row + operator.flop_per_row_token * context_tokens), group_size
+    )
+    weight_bytes = precision.weight_bytes(_share(operator.parameters, group_size))
+    if operator.lookup_per_row:
+        weight_bytes = precision.weight_bytes(_share(rows * operator.lookup_per_row, group_size))
+    activation_bytes = precision.activation_bytes(
+        _share(
+            rows
+            * (operator.activations_per_row + operator.activations_per_row_token * context_tokens),
+            group_size,
+        )
+    )
+    kv_read_bytes = precision.kv_bytes(
+        _share(rows * operator.kv_read_per_row_token * context_tokens, group_size)
+    )
+    kv_write_bytes = precision.kv_bytes(_share(rows * operator.kv_write_per_row, group_size))
+    memory_bytes = weight_bytes + activation_bytes + kv_read_bytes + kv_write_bytes
+
+    if operator.unit == "matrix":
+        peak = chip.matrix.peak_flop_per_s[precision.compute]
+        stationary_bytes = weight_bytes + kv_read_bytes
+    else:
+        peak = chip.vector_flop_per_s
+        stationary_bytes = 0
+    feed = chip.matrix.feed_bytes_per_s
+    roofs = {
+        "compute": work_to_ps(flop, peak),
+        "weight_feed": work_to_ps(stationary_bytes, feed) if feed else 0,
+        "memory": work_to_ps(memory_bytes, chip.fast_memory.bandwidth_bytes_per_s),
+    }
+    roof = max(ROOFS, key=lambda name: roofs[name])
+    fixed = chip.operator_fixed_latency_ps
+    terms = Terms(fixed_latency_ps=fixed, **{f"{roof}_ps": roofs[roof]})
+    binding = "fixed_latency" if fixed >= roofs[roof] else roof
+    return OperatorTiming(operator.name, terms, flop, memory_bytes, binding)
+
+
+def _share(amount: int, parts: int) -> int:
+    return -(-amount // parts)

@@ -1,0 +1,47 @@
+"""Terms: where a latency went. Every duration in rack-sim is the sum of these seven."""
+
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A duration split by cause, in picoseconds.
+
+    fixed latency of dependent operators; the roof that bound each operator (compute, weight feed
+    or memory); latency of links; serialisation on links; slack (time spent waiting for the slot).
+    """
+
+    fixed_latency_ps: int = 0
+    compute_ps: int = 0
+    weight_feed_ps: int = 0
+    memory_ps: int = 0
+    link_latency_ps: int = 0
+    link_serialisation_ps: int = 0
+    slack_ps: int = 0
+
+    def __add__(self, other: "Terms") -> "Terms":
+        return Terms(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def total_ps(self) -> int:
+        """The whole duration."""
+        return sum(astuple(self))
+
+    def by_name(self) -> dict[str, int]:
+        """Picoseconds by term, without the unit suffix: ``{"fixed_latency": …}``."""
+        return {f.name.removesuffix("_ps"): getattr(self, f.name) for f in fields(self)}
+
+    @property
+    def largest(self) -> str:
+        """The name of the largest term."""
+        named = self.by_name()
+        return max(named, key=lambda name: named[name])
+
+
+def total(parts: Iterable[Terms]) -> Terms:
+    """The sum of several splits."""
+    result = Terms()
+    for part in parts:
+        result = result + part
+    return result
