@@ -1,0 +1,10 @@
+"""Metrics: what is reported, and how each number is defined.
+
+- `columns`: every column of every file: unit and definition
+- `log`: what the engine reported, in columns of integers
+- `latency`: TTFT, TPOT and the rest, per request
+- `quantiles`: exact percentiles of any number of values
+- `summary`: one flat row per run
+- `tables`: requests, chips, links, stages, memory, timeline as rows
+- `slo`, `cost`: objectives; watts and dollars
+"""

@@ -1,0 +1,170 @@
+"""Columns: every column of every file, with its unit and definition. Code and docs read this."""
+
+from typing import NamedTuple
+
+from rack_sim.metrics.latency import LATENCY_METRICS
+
+
+class Column(NamedTuple):
+    """One column: its name, its unit, what it means."""
+
+    name: str
+    unit: str
+    definition: str
+
+
+def _latency(metric: str, definition: str) -> list[Column]:
+    return [
+        Column(f"{metric}_ms_mean", "ms", f"{definition}; mean over finished requests"),
+        *(
+            Column(f"{metric}_ms_p{percent}", "ms", f"{definition}; percentile {percent}")
+            for percent in (50, 90, 95, 99)
+        ),
+    ]
+
+
+def _throughput(prefix: str, span: str) -> list[Column]:
+    return [
+        Column(f"{prefix}request_throughput_rps", "1/s", f"requests finished per second {span}"),
+        Column(f"{prefix}input_throughput_tok_s", "token/s", f"prompt tokens prefilled {span}"),
+        Column(f"{prefix}output_throughput_tok_s", "token/s", f"output tokens {span}"),
+        Column(f"{prefix}total_throughput_tok_s", "token/s", f"prompt and output tokens {span}"),
+        Column(f"{prefix}output_tok_s_per_chip", "token/s", f"output tokens {span}, per chip"),
+    ]
+
+
+SUMMARY: tuple[Column, ...] = (
+    Column("scenario", "", "name of the scenario"),
+    Column("system", "", "name of the system"),
+    Column("model", "", "name of the model"),
+    Column("policy", "", "kind of the serving policy"),
+    Column("chip_count", "chips", "chips that hold a part of the model"),
+    Column("spare_chip_count", "chips", "chips of spare nodes in the same racks"),
+    Column("rack_count", "racks", "racks that hold a part of the model"),
+    Column("replica_count", "replicas", "full copies of the model"),
+    Column("stage_count", "stages", "pipeline stages"),
+    Column("tensor_parallel", "chips", "chips that share each block"),
+    Column("slot_count", "slots", "slots that revolve through the pipeline"),
+    Column("slot_rows", "rows", "rows of a slot"),
+    Column("weight_bytes", "bytes", "weights over all chips"),
+    Column("sram_used_bytes_max", "bytes", "bytes on the fullest chip"),
+    Column("sram_capacity_bytes", "bytes", "bytes a chip can hold"),
+    Column("request_count", "requests", "requests that arrived"),
+    Column("finished_count", "requests", "requests that got every token"),
+    Column("rejected_count", "requests", "requests turned away; requests.csv says why"),
+    Column("unserved_count", "requests", "requests neither finished nor rejected"),
+    Column("input_token_count", "tokens", "prompt tokens of finished requests"),
+    Column("output_token_count", "tokens", "output tokens of finished requests"),
+    Column("simulated_s", "s", "start of the workload to the last request's end"),
+    Column("window_kind", "", "steady: warm-up and drain left out; whole_run: too short for that"),
+    Column("window_start_s", "s", "start of the window that throughputs are counted over"),
+    Column("window_s", "s", "length of that window"),
+    *(c for metric, text in LATENCY_METRICS.items() for c in _latency(metric, text)),
+    *_latency("itl", "pooled gaps between consecutive output tokens of a request"),
+    *_throughput("", "in the window"),
+    *_throughput("run_", "over the whole run"),
+    Column("output_tok_s_per_user_p50", "token/s", "1000 / median tpot"),
+    Column("slo_attainment", "share", "requests with every objective met (<=) over all requests"),
+    Column("request_goodput_rps", "1/s", "such requests that finished in the window, per second"),
+    Column("slot_row_utilisation", "share", "rows that carried a token over rows offered"),
+    Column("step_utilisation", "share", "steps with any row in use over steps offered"),
+    Column("kv_reserved_share_mean", "share", "cached tokens reserved over room for them, mean"),
+    Column("tok_latency_limit_ms", "ms", "bound on TPOT: weights read once at full memory speed"),
+    Column("tpot_to_limit_ratio", "ratio", "median tpot over that bound"),
+    Column("bottleneck", "", "what bounds the interval between slots: stage or link, and term"),
+    Column("mean_watts", "W", "mean power, spares, hosts and building included"),
+    Column("joules_per_output_token", "J", "energy of the run over its output tokens"),
+    Column("usd_per_million_output_tokens", "USD", "capital and electricity of the run, likewise"),
+    Column("scenario_hash", "", "digest of everything that went in"),
+    Column("version", "", "version of rack-sim"),
+    Column("seed", "", "seed of every random stream"),
+)
+
+REQUESTS: tuple[Column, ...] = (
+    Column("request_id", "", "number of the request, in order of issue, from 0"),
+    Column("status", "", "finished or rejected"),
+    Column("reason", "", "why it was rejected"),
+    Column("arrival_ms", "ms", "arrival, from the start of the workload"),
+    Column("input_tokens", "tokens", "prompt length"),
+    Column("output_tokens", "tokens", "output length"),
+    Column("admitted_ms", "ms", "when a row and its reservation of cache were free"),
+    Column("prefill_start_ms", "ms", "first prompt row enters the pipeline"),
+    Column("prefill_end_ms", "ms", "last prompt row enters the pipeline"),
+    Column("first_token_ms", "ms", "first output token is sampled"),
+    Column("finish_ms", "ms", "last output token is sampled"),
+    Column("slot", "", "slot whose row the sequence owned while it decoded"),
+    *(Column(f"{metric}_ms", "ms", text) for metric, text in LATENCY_METRICS.items()),
+)
+
+CHIPS: tuple[Column, ...] = (
+    Column("chip", "", "number of the chip"),
+    Column("node", "", "number of its node"),
+    Column("rack", "", "number of its rack"),
+    Column("role", "", "stage: holds a part of the model; spare: of a spare node; idle: unused"),
+    Column("stage", "", "number of its stage"),
+    Column("used_bytes", "bytes", "bytes in use"),
+    Column("capacity_bytes", "bytes", "bytes it can hold"),
+    Column("step_busy_ms", "ms", "time it works on one step"),
+    Column("utilisation", "share", "busy time over simulated time"),
+)
+
+MEMORY: tuple[Column, ...] = (
+    Column("chip", "", "number of the chip"),
+    Column("stage", "", "number of its stage"),
+    Column("weight_bytes", "bytes", "weights"),
+    Column("kv_bytes", "bytes", "room for cached keys and values"),
+    Column("activation_bytes", "bytes", "live activations"),
+    Column("program_bytes", "bytes", "program text"),
+    Column("free_bytes", "bytes", "what is left"),
+    Column("capacity_bytes", "bytes", "bytes the chip can hold"),
+)
+
+STAGES: tuple[Column, ...] = (
+    Column("stage", "", "number of the stage"),
+    Column("first_block", "", "first block it holds"),
+    Column("last_block", "", "last block it holds"),
+    Column("block_count", "blocks", "blocks it holds"),
+    Column("first_chip", "", "first chip of its group"),
+    Column("service_ms", "ms", "time it works on one slot"),
+    Column("fixed_latency_ms", "ms", "of that: fixed latency of dependent operators"),
+    Column("compute_ms", "ms", "of that: operators bound by compute"),
+    Column("weight_feed_ms", "ms", "of that: operators bound by the feed of stationary operands"),
+    Column("memory_ms", "ms", "of that: operators bound by memory bandwidth"),
+    Column("link_latency_ms", "ms", "of that: latency of links inside the group"),
+    Column("link_serialisation_ms", "ms", "of that: serialisation on links inside the group"),
+    Column("utilisation", "share", "time serving busy steps over simulated time"),
+    Column("transfer_ms", "ms", "on to the next stage (from the last: the token's way back)"),
+)
+
+LINKS: tuple[Column, ...] = (
+    Column("source_chip", "", "chip that sends"),
+    Column("target_chip", "", "chip that receives"),
+    Column("lane", "", "number among parallel cables"),
+    Column("kind", "", "local (inside a node) or global"),
+    Column("step_vectors", "vectors", "vectors of one step"),
+    Column("payload_bytes", "bytes", "payload capacity of all vectors sent in the run"),
+    Column("busy_ms", "ms", "time the wire was occupied"),
+    Column("utilisation", "share", "busy time over simulated time"),
+)
+
+TIMELINE: tuple[Column, ...] = (
+    Column("start_s", "s", "start of the bin"),
+    Column("arrived", "requests", "requests that arrived"),
+    Column("rejected", "requests", "requests turned away"),
+    Column("finished", "requests", "requests that finished"),
+    Column("prompt_tokens", "tokens", "prompt tokens that entered the pipeline"),
+    Column("output_tokens", "tokens", "output tokens sampled"),
+    Column("waiting_mean", "requests", "requests waiting for admission, mean over the bin"),
+    Column("running_mean", "requests", "sequences admitted and not finished, mean over the bin"),
+    Column("kv_reserved_tokens_mean", "tokens", "cached tokens reserved, mean over the bin"),
+)
+
+FILES: dict[str, tuple[Column, ...]] = {
+    "summary.csv": SUMMARY,
+    "requests.csv": REQUESTS,
+    "timeline.csv": TIMELINE,
+    "stages.csv": STAGES,
+    "chips.csv": CHIPS,
+    "memory.csv": MEMORY,
+    "links.csv": LINKS,
+}

@@ -1,0 +1,54 @@
+"""Latency: the metrics of one request, with the serving field's definitions, in picoseconds."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rack_sim.engine.observer import Outcome
+from rack_sim.metrics.log import RequestLog
+
+Column = NDArray[np.int64]
+
+# name -> (definition, whether a single output token has one)
+LATENCY_METRICS: Mapping[str, str] = {
+    "ttft": "arrival to first output token, queueing included",
+    "tpot": "(e2el - ttft) / (output tokens - 1); left out where there is one output token",
+    "e2el": "arrival to last output token",
+    "scheduling_delay": "arrival to the first prefill row entering the pipeline",
+    "ntpot": "e2el / output tokens",
+}
+
+
+def finished_rows(chunk: Mapping[str, Column]) -> dict[str, Column]:
+    """The rows of a chunk whose request finished."""
+    keep = chunk["outcome"] == Outcome.FINISHED
+    return {name: values[keep] for name, values in chunk.items()}
+
+
+def latencies_ps(rows: Mapping[str, Column]) -> dict[str, Column]:
+    """Every latency metric of finished rows; `tpot` is -1 where there is one output token.
+
+    Quotients are rounded to the nearest picosecond, halves up.
+    """
+    arrival, first, finish = rows["arrival_ps"], rows["first_token_ps"], rows["finish_ps"]
+    outputs = rows["output_tokens"]
+    gaps = np.maximum(outputs - 1, 1)
+    return {
+        "ttft": first - arrival,
+        "tpot": np.where(outputs > 1, _divided(finish - first, gaps), -1),
+        "e2el": finish - arrival,
+        "scheduling_delay": rows["prefill_start_ps"] - arrival,
+        "ntpot": _divided(finish - arrival, outputs),
+    }
+
+
+def metric_chunks(log: RequestLog, metric: str) -> Iterator[Column]:
+    """One latency metric of every finished request that has it, in chunks."""
+    for chunk in log.chunks():
+        values = latencies_ps(finished_rows(chunk))[metric]
+        yield values[values >= 0]
+
+
+def _divided(amount: Column, parts: Column) -> Column:
+    return (2 * amount + parts) // (2 * parts)

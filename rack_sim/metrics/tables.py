@@ -1,0 +1,167 @@
+"""Tables: the rows of every file, as text cells in the order of `columns`.
+
+Times are exact decimals; empty cells mean that there is no such value.
+"""
+
+from collections.abc import Iterator
+
+from rack_sim.compiler.step import StepTiming, link_busy_ps
+from rack_sim.engine.observer import Outcome
+from rack_sim.engine.serving import ReplayTotals
+from rack_sim.foundation.units import PS_PER_S, format_ms
+from rack_sim.metrics.latency import finished_rows, latencies_ps
+from rack_sim.metrics.log import ColumnLog, RequestLog
+
+Row = tuple[str, ...]
+
+
+def request_rows(log: RequestLog, step: StepTiming) -> Iterator[Row]:
+    """One row per request, by request number."""
+    reasons = rejection_reasons(step)
+    for chunk in log.chunks():
+        metrics = latencies_ps(finished_rows(chunk))
+        latencies = zip(*(values.tolist() for values in metrics.values()), strict=True)
+        for number, outcome, arrival, inputs, outputs, *times, slot in zip(
+            *(chunk[name].tolist() for name in log.columns), strict=True
+        ):
+            head = (str(number), "finished", "", format_ms(arrival), str(inputs), str(outputs))
+            if outcome == Outcome.FINISHED:
+                yield (
+                    *head,
+                    *map(format_ms, times),
+                    str(slot),
+                    *(format_ms(value) if value >= 0 else "" for value in next(latencies)),
+                )
+            else:
+                yield (*head[:1], "rejected", reasons[outcome], *head[3:], *[""] * 11)
+
+
+def rejection_reasons(step: StepTiming) -> dict[int, str]:
+    """What each kind of rejection means on this machine."""
+    slots = step.slots
+    return {
+        Outcome.REJECTED_CONTEXT: (
+            f"input + output tokens exceed the compiled context of {slots.context_tokens}"
+        ),
+        Outcome.REJECTED_KV: f"its reservation exceeds the cache of {slots.kv_tokens} tokens",
+    }
+
+
+def timeline_rows(bins: ColumnLog, bin_ps: int) -> Iterator[Row]:
+    """One row per bin, from the start of the workload."""
+    number = 0
+    for chunk in bins.chunks():
+        for cells in zip(*(chunk[name].tolist() for name in bins.columns), strict=True):
+            *counts, waiting, running, kv_tokens = cells
+            yield (
+                _decimal(number * bin_ps, PS_PER_S),
+                *map(str, counts),
+                *(_share(level, bin_ps) for level in (waiting, running, kv_tokens)),
+            )
+            number += 1
+
+
+def stage_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
+    """One row per stage."""
+    for timing, transfer in zip(step.stages, step.transfers, strict=True):
+        stage = timing.stage
+        terms = timing.terms.by_name()
+        terms.pop("slack")
+        yield (
+            str(stage.number),
+            stage.blocks[0].name,
+            stage.blocks[-1].name,
+            str(len(stage.blocks)),
+            str(stage.chips[0]),
+            format_ms(timing.service_ps),
+            *map(format_ms, terms.values()),
+            _share(timing.service_ps * totals.busy_step_count, totals.end_ps),
+            format_ms(transfer.message.duration_ps),
+        )
+
+
+def chip_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
+    """One row per chip of the system, unused ones included."""
+    topology = step.plan.system.topology
+    capacity = step.plan.system.chip.fast_memory.capacity_bytes
+    placed = {
+        chip: (timing, memory)
+        for timing in step.stages
+        for chip, memory in zip(timing.stage.chips, timing.stage.memory, strict=True)
+    }
+    rack_of = topology.rack_of_node()
+    spare = set(topology.spare_nodes)
+    for chip, node in enumerate(topology.node_of_chip()):
+        head = (str(chip), str(node), str(rack_of[node]))
+        if chip not in placed:
+            role = "spare" if node in spare else "idle"
+            yield (*head, role, "", "0", str(capacity), format_ms(0), _share(0, 1))
+            continue
+        timing, memory = placed[chip]
+        yield (
+            *head,
+            "stage",
+            str(timing.stage.number),
+            str(memory.used_bytes),
+            str(capacity),
+            format_ms(timing.service_ps),
+            _share(timing.service_ps * totals.busy_step_count, totals.end_ps),
+        )
+
+
+def memory_rows(step: StepTiming) -> Iterator[Row]:
+    """One row per chip that holds a part of the model: its SRAM map."""
+    capacity = step.plan.system.chip.fast_memory.capacity_bytes
+    for stage in step.plan.stages:
+        for chip, memory in zip(stage.chips, stage.memory, strict=True):
+            yield tuple(
+                map(
+                    str,
+                    (
+                        chip,
+                        stage.number,
+                        memory.weight_bytes,
+                        memory.kv_bytes,
+                        memory.activation_bytes,
+                        memory.program_bytes,
+                        capacity - memory.used_bytes,
+                        capacity,
+                    ),
+                )
+            )
+
+
+def link_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
+    """One row per link of the system, idle ones included; parallel cables share their load."""
+    plan = step.plan
+    busy = link_busy_ps(plan, step.vectors_by_hop)
+    for link in sorted(plan.system.topology.links):
+        hop = (link.source, link.target)
+        lanes = plan.router.lane_count(hop)
+        vectors = step.vectors_by_hop.get(hop, 0)
+        own = vectors // lanes + (1 if link.lane % lanes < vectors % lanes else 0)
+        payload = plan.router.link_type(hop).payload_bytes
+        busy_ps = busy.get(hop, 0) * totals.busy_step_count
+        yield (
+            str(link.source),
+            str(link.target),
+            str(link.lane),
+            link.kind,
+            str(own),
+            str(own * payload * totals.busy_step_count),
+            format_ms(busy_ps),
+            _share(busy_ps, totals.end_ps),
+        )
+
+
+def _decimal(amount: int, unit: int) -> str:
+    whole, part = divmod(amount, unit)
+    return f"{whole}.{part * 10**6 // unit:06d}"
+
+
+def _share(part: int, whole: int) -> str:
+    """A quotient with nine decimals, rounded half up, exact on every machine."""
+    if not whole:
+        return ""
+    scaled = (2 * part * 10**9 + whole) // (2 * whole)
+    return f"{scaled // 10**9}.{scaled % 10**9:09d}"

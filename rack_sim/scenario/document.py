@@ -1,0 +1,210 @@
+"""Document: a YAML (or JSON) file as plain Python, with the place of every key and value.
+
+Stricter than YAML 1.1 and closer to what people mean: ``1e9`` is a number, ``yes`` and ``on`` are
+words, a key given twice is an error, merge keys and tags are errors. JSON files read the same way.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.units import split_unit
+
+Tree = Any
+
+_DEPTH_MAX = 50
+
+
+class Mark(NamedTuple):
+    """Where something stands; line and column count from 1."""
+
+    place: str
+    line: int | None
+    column: int | None
+
+    def problem(self, message: str, *, field: str = "", suggestion: str = "") -> Problem:
+        """A problem at this place."""
+        return Problem(message, self.place, self.line, self.column, field, suggestion)
+
+
+@dataclass
+class Marks:
+    """The places of keys and values, by the container (its identity) and the key in it.
+
+    Containers are kept alive here, so an identity is never reused while its marks are asked for.
+    """
+
+    _by_key: dict[tuple[int, str | int | None], Mark] = field(default_factory=dict)
+    _alive: list[Any] = field(default_factory=list)
+
+    def put(self, container: Any, key: str | int | None, mark: Mark) -> None:
+        """Notes where `key` of `container` stands; key None is the container itself."""
+        self._by_key[id(container), key] = mark
+        self._alive.append(container)
+
+    def get(self, container: Any, key: str | int | None = None) -> Mark | None:
+        """Where `key` of `container` stands, else where the container does."""
+        return self._by_key.get((id(container), key)) or self._by_key.get((id(container), None))
+
+    def copy(self, source: Any, source_key: str | int, target: Any, key: str | int) -> None:
+        """`key` of `target` came from `source_key` of `source`."""
+        mark = self.get(source, source_key)
+        if mark:
+            self.put(target, key, mark)
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader with the scalars of the YAML 1.2 core schema."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("bool", r"true|false", "tf"),
+    ("null", r"null|~|", "n~\0"),
+    ("int", r"[-+]?[0-9]+(?:_[0-9]+)*", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan|NaN|nan|"
+        r"[-+]?Infinity|[-+]?inf",
+        "-+.0123456789NnIi",
+    ),
+):
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first.replace("\0", ""))
+    )
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^$"), [""])
+
+
+def read_document(path: Path, marks: Marks) -> Tree:
+    """The content of a file. Raises InputError with every problem of its form."""
+    place = str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(Problem("no such file", place)) from None
+    except IsADirectoryError:
+        raise InputError(Problem("is a directory, a file is needed", place)) from None
+    except UnicodeDecodeError as error:
+        raise InputError(Problem(f"is not UTF-8 text (byte {error.start})", place)) from None
+    except OSError as error:
+        raise InputError(Problem(f"cannot be read: {error.strerror}", place)) from None
+    return parse_document(text, place, marks)
+
+
+def parse_document(text: str, place: str, marks: Marks) -> Tree:
+    """The content of `text`. Raises InputError with every problem of its form."""
+    try:
+        node = yaml.compose(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        at = error.problem_mark or error.context_mark
+        message = error.problem or error.context or "is not YAML"
+        raise InputError(
+            Problem(message, place, at.line + 1 if at else None, at.column + 1 if at else None)
+        ) from None
+    except yaml.YAMLError as error:
+        raise InputError(Problem(str(error).splitlines()[0], place)) from None
+    if node is None:
+        raise InputError(Problem("is empty", place, 1, 1))
+    builder = _Builder(place, marks)
+    tree = builder.build(node, 0)
+    if builder.problems:
+        raise InputError(builder.problems)
+    return tree
+
+
+class _Builder:
+    """Turns YAML nodes into Python values and notes their places."""
+
+    def __init__(self, place: str, marks: Marks) -> None:
+        self.place = place
+        self.marks = marks
+        self.problems: list[Problem] = []
+
+    def build(self, node: yaml.Node, depth: int) -> Tree:
+        if depth > _DEPTH_MAX:
+            self._complain(node, f"is nested deeper than {_DEPTH_MAX} levels")
+            return None
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, depth)
+        if isinstance(node, yaml.SequenceNode):
+            items: list[Tree] = []
+            self.marks.put(items, None, self._mark(node))
+            for number, child in enumerate(node.value):
+                items.append(self.build(child, depth + 1))
+                self.marks.put(items, number, self._mark(child))
+            return items
+        return self._scalar(node)
+
+    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Tree]:
+        found: dict[str, Tree] = {}
+        self.marks.put(found, None, self._mark(node))
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._complain(key_node, "a key must be a word")
+                continue
+            key = key_node.value
+            if key == "<<":
+                self._complain(key_node, "merge keys are not supported; write the values out")
+            elif key in found:
+                first = self.marks.get(found, key)
+                line = first.line if first else None
+                self._complain(key_node, f"key {key!r} is given twice (first on line {line})")
+            else:
+                found[key] = self.build(value_node, depth + 1)
+                self.marks.put(found, key, self._mark(key_node))
+        return found
+
+    def _scalar(self, node: yaml.Node) -> Tree:
+        tag = node.tag.rpartition(":")[2]
+        text = str(node.value)
+        if tag == "bool":
+            return text == "true"
+        if tag == "null":
+            return None
+        if tag == "int":
+            return int(text.replace("_", ""))
+        if tag == "float":
+            lowered = text.lower().replace("_", "").replace(".inf", "inf").replace(".nan", "nan")
+            return float(lowered)
+        if tag != "str":
+            self._complain(node, f"tag {node.tag!r} is not supported")
+        return text
+
+    def _mark(self, node: yaml.Node) -> Mark:
+        return Mark(self.place, node.start_mark.line + 1, node.start_mark.column + 1)
+
+    def _complain(self, node: yaml.Node, message: str) -> None:
+        self.problems.append(self._mark(node).problem(message))
+
+
+def merged(base: Tree, over: Tree, marks: Marks) -> Tree:
+    """`base` with `over` laid on top, mapping by mapping; places follow their values.
+
+    Quantities replace each other whatever their unit: ``latency_ns`` over ``latency_us`` leaves
+    only the former.
+    """
+    if not (isinstance(base, dict) and isinstance(over, dict)):
+        return over
+    replaced = {_stem(key) for key in over if key not in base}
+    result: dict[str, Tree] = {}
+    own = marks.get(over) or marks.get(base)
+    if own:
+        marks.put(result, None, own)
+    for key, value in base.items():
+        if key not in over and _stem(key) in replaced and _stem(key) != key:
+            continue
+        result[key] = value
+        marks.copy(base, key, result, key)
+    for key, value in over.items():
+        result[key] = merged(base[key], value, marks) if key in base else value
+        marks.copy(over, key, result, key)
+    return result
+
+
+def _stem(key: str) -> str:
+    found = split_unit(key)
+    return found[0] if found else key

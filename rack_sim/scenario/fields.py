@@ -1,0 +1,190 @@
+"""Fields: the base of every scenario model: units in keys, sources beside numbers, no unknown keys.
+
+A field is named in its base unit (``latency_ps``); a file may give it in any unit of the same
+dimension (``latency_ns: 240``). A sourced field takes a mapping with ``value`` and either
+``source`` and ``grade`` or ``assumed``; a bare number there is taken as assumed.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
+
+from rack_sim.foundation.errors import Problem, suggest
+from rack_sim.foundation.units import BASE_SUFFIX, Unit, split_unit, suffixes_of, to_base
+from rack_sim.scenario.document import Mark, Marks
+
+UNSOURCED = "given without a source"
+
+# Larger numbers than these are slips of the unit; they would not fit the engine's integers either.
+_LARGEST = 10**18
+
+Grade = Literal["A", "A-", "B", "C", "D", "M", "der", "fitted"]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Whole = Annotated[int, Field(ge=0, le=10**9)]
+Amount = Annotated[int, Field(ge=0, le=_LARGEST)]
+PositiveAmount = Annotated[int, Field(ge=1, le=_LARGEST)]
+Rate = Annotated[float, Field(gt=0, le=1e9)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass
+class Reading:
+    """What validation knows besides the values: where they stand, and what was wrong so far."""
+
+    marks: Marks = field(default_factory=Marks)
+    problems: list[Problem] = field(default_factory=list)
+    # Fields whose key was wrong, by the place of their mapping: that they are missing is no news.
+    excused: set[tuple[Mark | None, str]] = field(default_factory=set)
+
+    def complain(
+        self, container: Any, key: str | int | None, message: str, *, suggestion: str = ""
+    ) -> None:
+        """Notes a problem where `key` of `container` stands."""
+        mark = self.marks.get(container, key) or Mark("", None, None)
+        self.problems.append(mark.problem(message, suggestion=suggestion))
+
+
+class Model(BaseModel):
+    """The base of every scenario model: frozen, strict, and no key goes unread."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_keys(cls, data: Any, info: ValidationInfo) -> Any:
+        if not isinstance(data, dict):
+            return cls._from_bare(data)
+        if not isinstance(info.context, Reading):
+            return data
+        reading = info.context
+        read: dict[str, Any] = {}
+        own = reading.marks.get(data)
+        if own:
+            reading.marks.put(read, None, own)
+        for key, value in data.items():
+            name, unit = cls._field_of(key, data, reading)
+            if name is None:
+                continue
+            if name in read:
+                reading.complain(data, key, f"{key!r} is given already in another unit")
+                continue
+            read[name] = value if unit is None else _converted(value, unit, reading.marks)
+            reading.marks.copy(data, key, read, name)
+        return read
+
+    @classmethod
+    def _from_bare(cls, value: Any) -> Any:
+        """What a value that is not a mapping means; models that allow one say so here."""
+        return value
+
+    @classmethod
+    def _field_of(
+        cls, key: str, data: dict[str, Any], reading: Reading
+    ) -> tuple[str | None, Unit | None]:
+        """The field that `key` names and the unit to convert from; notes what is wrong with it."""
+        if key in cls.model_fields:
+            return key, None
+        given = split_unit(key)
+        for name in cls.model_fields:
+            base = split_unit(name)
+            if base is None or base[1].suffix != BASE_SUFFIX[base[1].dimension]:
+                continue
+            stem, dimension = base[0], base[1].dimension
+            if given and given[0] == stem and given[1].dimension == dimension:
+                return name, given[1]
+            if key == stem or key.startswith(stem + "_"):
+                allowed = ", ".join(f"{stem}_{suffix}" for suffix in suffixes_of(dimension))
+                reading.complain(
+                    data, key, f"{key!r} is in no unit of {dimension}", suggestion=f"allowed: {allowed}"
+                )
+                reading.excused.add((reading.marks.get(data), name))
+                return None, None
+        reading.complain(
+            data, key, f"unknown key {key!r}", suggestion=suggest(key, cls.model_fields)
+        )
+        return None, None
+
+
+class Sourced(Model):
+    """A number and where it comes from."""
+
+    source: str | None = None
+    """Where the number was published."""
+    grade: Grade | None = None
+    """How good the source is (see docs/model-assumptions.md)."""
+    assumed: str | None = None
+    """Why this number was chosen where there is no source."""
+    note: str | None = None
+    """Anything else worth knowing: conflicting values, bounds."""
+
+    @classmethod
+    def _from_bare(cls, value: Any) -> Any:
+        return {"value": value, "assumed": UNSOURCED}
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Any:
+        if (self.source is None) == (self.assumed is None):
+            raise PydanticCustomError("origin", "give either source and grade, or assumed: why")
+        if self.source is not None and self.grade is None:
+            raise PydanticCustomError("origin", "a source needs a grade (A, A-, B, C, D, M, der)")
+        return self
+
+
+class SourcedAmount(Sourced):
+    """A whole number of base units with its source."""
+
+    value: Amount
+
+
+class SourcedCount(Sourced):
+    """A count of at least one with its source."""
+
+    value: Count
+
+
+class SourcedWhole(Sourced):
+    """A count that may be zero, with its source."""
+
+    value: Whole
+
+
+class SourcedNumber(Sourced):
+    """A number that need not be whole (watts, dollars), with its source."""
+
+    value: Annotated[float, Field(ge=0, le=1e12)]
+
+
+def _auto_count(value: Any) -> int | str:
+    if value == "auto" or (
+        isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10**9
+    ):
+        return value  # type: ignore[no-any-return]
+    raise PydanticCustomError("auto_count", "must be 'auto' or a whole number of at least 1")
+
+
+AutoCount = Annotated[int | str, PlainValidator(_auto_count)]
+
+
+def _converted(value: Any, unit: Unit, marks: Marks) -> Any:
+    """`value` in base units: a number, a sourced number, or a mapping of either."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return to_base(value, unit) if math.isfinite(value) else value
+    if isinstance(value, dict):
+        read: dict[str, Any] = {}
+        own = marks.get(value)
+        if own:
+            marks.put(read, None, own)
+        for key, item in value.items():
+            sourced = "value" in value
+            read[key] = item if sourced and key != "value" else _converted(item, unit, marks)
+            marks.copy(value, key, read, key)
+        return read
+    return value

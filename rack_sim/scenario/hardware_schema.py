@@ -1,0 +1,120 @@
+"""Hardware schema: chips and systems as files give them. Every number carries its source."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rack_sim.scenario.fields import (
+    Model,
+    Name,
+    SourcedAmount,
+    SourcedCount,
+    SourcedNumber,
+    SourcedWhole,
+)
+
+
+class MemoryTierSchema(Model):
+    """One level of memory."""
+
+    name: Name
+    """What the tier is called: sram, hbm, ddr."""
+    capacity_bytes: SourcedAmount
+    """Bytes it holds."""
+    bandwidth_bytes_per_s: SourcedAmount
+    """What operators can read from it."""
+
+
+class MatrixSchema(Model):
+    """The matrix unit."""
+
+    peak_flop_per_s: dict[str, SourcedAmount]
+    """Dense peak by precision (fp16, bf16, fp8, int8, fp4, int4)."""
+    feed_bytes_per_s: SourcedAmount | None = None
+    """Rate at which stationary operands reach the unit; left out where memory is the ceiling."""
+
+
+class ChipSchema(Model):
+    """One accelerator chip."""
+
+    name: Name
+    description: str = ""
+    """What the chip is."""
+    execution: Literal["static", "reactive"]
+    """static: every start time is compiled; reactive: scheduled at run time."""
+    memory: Annotated[list[MemoryTierSchema], Field(min_length=1)]
+    """Memory tiers, fastest first."""
+    matrix: MatrixSchema
+    """The matrix unit."""
+    vector_flop_per_s: SourcedAmount
+    """Peak of the vector unit."""
+    operator_fixed_latency_ps: SourcedAmount
+    """What one dependent operator costs before any byte or FLOP."""
+    program_text_bytes: SourcedAmount
+    """Instructions of the compiled programs on each chip."""
+    port_count: SourcedCount
+    """Chip-to-chip links the chip can have."""
+    idle_watts: SourcedNumber
+    """Power when nothing runs."""
+    peak_watts: SourcedNumber
+    """Power when every step is busy."""
+    price_usd: SourcedNumber
+    """Price of one chip on its card."""
+
+
+class LinkSchema(Model):
+    """A kind of link, one direction."""
+
+    rate_bytes_per_s: SourcedAmount
+    """Wire rate per direction."""
+    latency_ps: SourcedAmount
+    """One hop, memory to memory, without serialisation."""
+    payload_bytes: SourcedCount
+    """Payload of one vector (flit)."""
+    wire_bytes: SourcedCount
+    """What one vector occupies on the wire."""
+
+
+class FullyConnectedSchema(Model):
+    """One node: a link between every two chips."""
+
+    kind: Literal["fully_connected"]
+    chips: SourcedCount
+    """Chips of the node."""
+
+
+class DragonflySchema(Model):
+    """Racks of fully connected nodes; nodes and racks fully connected in turn."""
+
+    kind: Literal["dragonfly"]
+    racks: SourcedCount
+    """Racks of the system."""
+    nodes_per_rack: SourcedCount
+    """Nodes of a rack, spare ones included."""
+    chips_per_node: SourcedCount
+    """Chips of a node."""
+    links_per_node_pair: SourcedWhole
+    """Cables between every two nodes of a rack."""
+    links_per_rack_pair: SourcedWhole
+    """Cables between every two racks."""
+    spare_nodes_per_rack: SourcedWhole
+    """Nodes of a rack that hold no model and stand by."""
+
+
+TopologySchema = Annotated[FullyConnectedSchema | DragonflySchema, Field(discriminator="kind")]
+
+
+class SystemSchema(Model):
+    """A system: chips of one kind, how they are joined, and what surrounds them."""
+
+    name: Name
+    description: str = ""
+    """What the system is."""
+    chip: ChipSchema
+    """A chip preset by name, a file, or written out; see ``preset`` to change a part of one."""
+    topology: TopologySchema
+    """How chips are joined."""
+    links: dict[Literal["local", "global"], LinkSchema]
+    """What links can do: local (inside a node) and global (between nodes; left out, as local)."""
+    host_watts_per_node: SourcedNumber
+    """Power of a node besides its chips."""

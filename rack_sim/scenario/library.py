@@ -1,0 +1,44 @@
+"""Library: the presets that come with rack-sim, found by name from any directory."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from rack_sim.foundation.errors import InputError, Problem, suggest
+
+# kind of preset -> its folder, below the data root
+FOLDERS: dict[str, str] = {
+    "chip": "topologies/chips",
+    "system": "topologies/systems",
+    "model": "scenarios/models",
+    "scenario": "scenarios",
+}
+_ENDINGS = (".yaml", ".yml", ".json")
+
+
+def data_root() -> Path:
+    """Where topologies/ and scenarios/ are: inside the installed package, else the checkout."""
+    packaged = Path(str(files("rack_sim"))) / "data"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2]
+
+
+def presets(kind: str) -> dict[str, Path]:
+    """Every preset of a kind (a key of `FOLDERS`) by name, in order of names."""
+    folder = data_root() / FOLDERS[kind]
+    found = sorted(path for path in folder.glob("*.yaml") if path.is_file())
+    return {path.stem: path for path in found}
+
+
+def find(kind: str, reference: str, folder: Path) -> Path:
+    """The file that `reference` names: a path (relative to `folder`) or a preset's name.
+
+    Raises InputError where neither is there; the problem has no place, the caller knows it.
+    """
+    if "/" in reference or reference.endswith(_ENDINGS):
+        path = Path(reference)
+        return path if path.is_absolute() else folder / path
+    known = presets(kind)
+    if reference in known:
+        return known[reference]
+    raise InputError(
+        Problem(f"no {kind} is called {reference!r}", suggestion=suggest(reference, known))
+    )

@@ -1,0 +1,175 @@
+"""Loader: from a file, its presets and overrides to one tree of plain values, every place known.
+
+`--set system.chip.memory.0.capacity_mib=500` and a ``preset`` with further keys both lay values on
+top of a preset; what they replace is replaced whatever its unit.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.units import split_unit
+from rack_sim.scenario.document import Mark, merged, parse_document, read_document
+from rack_sim.scenario.fields import Reading
+from rack_sim.scenario.library import find
+
+# Where a word names a preset: path in the scenario -> kind of preset.
+_REFERENCES = {("system",): "system", ("system", "chip"): "chip", ("model",): "model"}
+
+
+def load_tree(path: Path, overrides: Sequence[str], reading: Reading) -> dict[str, Any]:
+    """The scenario in `path` with presets put in and `overrides` (``a.b=c``) laid on top.
+
+    Raises InputError where the file, a preset or an override cannot be read.
+    """
+    tree = read_document(path, reading.marks)
+    if not isinstance(tree, dict):
+        raise InputError(Problem("must be a mapping of keys to values", str(path), 1, 1))
+    changes = [_parse_override(text, reading) for text in overrides]
+    _refuse_clashes(changes, overrides)
+    early, late = [], []
+    for change in changes:
+        names_preset = change[0] in _REFERENCES and isinstance(change[1], str)
+        (early if names_preset and len(change[0]) == 1 else late).append(change)
+    for keys, value, mark in early:
+        _lay(tree, keys, value, mark, reading)
+    problems: list[Problem] = []
+    for keys, kind in _REFERENCES.items():
+        holder = _holder(tree, keys)
+        if holder is None:
+            continue
+        chosen = [change for change in late if change[0] == keys and isinstance(change[1], str)]
+        for change in chosen:
+            late.remove(change)
+            _lay(tree, keys, change[1], change[2], reading)
+        try:
+            holder[keys[-1]] = _expanded(holder, keys[-1], kind, path.parent, reading)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    for keys, value, mark in late:
+        _lay(tree, keys, value, mark, reading)
+    return tree
+
+
+def _expanded(holder: Any, key: str, kind: str, folder: Path, reading: Reading) -> Any:
+    """The value of `key`, a preset's name replaced by its content."""
+    value = holder[key]
+    mark = reading.marks.get(holder, key) or Mark("", None, None)
+    if isinstance(value, str):
+        return _read_preset(value, kind, folder, mark, reading)
+    if isinstance(value, dict) and isinstance(value.get("preset"), str):
+        over = {name: item for name, item in value.items() if name != "preset"}
+        for name in over:
+            reading.marks.copy(value, name, over, name)
+        own = reading.marks.get(value)
+        if own:
+            reading.marks.put(over, None, own)
+        base = _read_preset(value["preset"], kind, folder, mark, reading)
+        if isinstance(base.get("chip"), str) and isinstance(over.get("chip"), dict):
+            base["chip"] = _read_preset(base["chip"], "chip", folder, mark, reading)
+        return merged(base, over, reading.marks)
+    return value
+
+
+def _read_preset(
+    reference: str, kind: str, folder: Path, mark: Mark, reading: Reading
+) -> dict[str, Any]:
+    try:
+        path = find(kind, reference, folder)
+    except InputError as error:
+        raise InputError(
+            mark.problem(problem.message, suggestion=problem.suggestion)
+            for problem in error.problems
+        ) from None
+    if kind == "model" and path.is_dir():
+        path = path / "config.json"
+    content = read_document(path, reading.marks)
+    if not isinstance(content, dict):
+        raise InputError(Problem("must be a mapping of keys to values", str(path), 1, 1))
+    if kind == "model" and "name" not in content:
+        content["name"] = path.parent.name if path.stem == "config" else path.stem
+    if kind == "system" and isinstance(content.get("chip"), str) and "/" in content["chip"]:
+        content["chip"] = str(path.parent / content["chip"])
+    return content
+
+
+def _parse_override(text: str, reading: Reading) -> tuple[tuple[str, ...], Any, Mark]:
+    place = f"--set {text}"
+    name, separator, value = text.partition("=")
+    keys = tuple(name.strip().split("."))
+    if not separator or not all(keys):
+        raise InputError(
+            Problem("is not of the form key.subkey=value", place, suggestion="--set seed=7")
+        )
+    if not value.strip():
+        raise InputError(Problem("has no value", place, suggestion=f"--set {name}=…"))
+    tree = parse_document(value, place, reading.marks)
+    mark = Mark(place, None, None)
+    if isinstance(tree, dict | list):
+        reading.marks.put(tree, None, mark)
+    return keys, tree, mark
+
+
+def _refuse_clashes(
+    changes: Sequence[tuple[tuple[str, ...], Any, Mark]], texts: Sequence[str]
+) -> None:
+    problems = [
+        Problem(f"clashes with --set {texts[first]}", f"--set {texts[second]}")
+        for first, (keys, _, _) in enumerate(changes)
+        for second, (other, _, _) in enumerate(changes)
+        if (first < second and keys == other)
+        or (len(keys) > len(other) and keys[: len(other)] == other and other not in _REFERENCES)
+    ]
+    if problems:
+        raise InputError(problems)
+
+
+def _holder(tree: Any, keys: Sequence[str]) -> Any:
+    """The mapping in which the last of `keys` stands; None where there is no such key."""
+    for key in keys[:-1]:
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree if isinstance(tree, dict) and keys[-1] in tree else None
+
+
+def _lay(tree: Any, keys: Iterable[str], value: Any, mark: Mark, reading: Reading) -> None:
+    """Sets a value deep in the tree; mappings on the way are made where they are missing."""
+    *way, last = keys
+    for key in way:
+        tree = _step_down(tree, key, mark, reading)
+    if isinstance(tree, list):
+        index = _index(tree, last, mark)
+        tree[index] = value
+        reading.marks.put(tree, index, mark)
+        return
+    if not isinstance(tree, dict):
+        raise InputError(mark.problem(f"{last!r} is inside a value that has no keys"))
+    stem = split_unit(last)
+    for key in list(tree):
+        other = split_unit(key)
+        if key != last and stem and other and other[0] == stem[0]:
+            del tree[key]
+    tree[last] = value
+    reading.marks.put(tree, last, mark)
+
+
+def _step_down(tree: Any, key: str, mark: Mark, reading: Reading) -> Any:
+    if isinstance(tree, list):
+        return tree[_index(tree, key, mark)]
+    if not isinstance(tree, dict):
+        raise InputError(mark.problem(f"{key!r} is inside a value that has no keys"))
+    if key not in tree:
+        tree[key] = {}
+        reading.marks.put(tree[key], None, mark)
+        reading.marks.put(tree, key, mark)
+    return tree[key]
+
+
+def _index(items: list[Any], key: str, mark: Mark) -> int:
+    if not key.isdigit() or int(key) >= len(items):
+        raise InputError(
+            mark.problem(f"{key!r} is no place in a list of {len(items)}", suggestion="0 is the first")
+        )
+    return int(key)

@@ -1,0 +1,120 @@
+"""Problems: what validation says, in words that name the place, the value and what is allowed."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from rack_sim.foundation.errors import Problem, suggest
+from rack_sim.foundation.units import BASE_SUFFIX, split_unit, suffixes_of
+from rack_sim.scenario.document import Mark
+from rack_sim.scenario.fields import Reading
+
+_NOUNS = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "string_type": "a word",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "finite_number": "a finite number",
+}
+_BOUNDS = {
+    "greater_than": ("gt", "above"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "below"),
+    "less_than_equal": ("le", "at most"),
+}
+
+
+def from_validation(error: ValidationError, tree: Any, reading: Reading) -> Iterator[Problem]:
+    """Each error of pydantic as a Problem at the key it belongs to."""
+    for item in error.errors(include_url=False):
+        container, key, given, path = _locate(tree, item["loc"])
+        kind, context = item["type"], item.get("ctx", {})
+        if kind == "missing":
+            name = str(item["loc"][-1])
+            holder = given if isinstance(given, dict) else container
+            if (reading.marks.get(holder), name) in reading.excused:
+                continue
+            mark = reading.marks.get(holder)
+            yield _at(mark, f"key {_spelt(name)} is missing", path)
+            continue
+        mark = reading.marks.get(container, key)
+        yield _at(mark, *_describe(kind, context, given, item["msg"]), path)
+
+
+def _describe(kind: str, context: dict[str, Any], given: Any, message: str) -> tuple[str, ...]:
+    if kind in _NOUNS:
+        return (f"{_shown(given)} is not {_NOUNS[kind]}",)
+    if kind in _BOUNDS:
+        name, words = _BOUNDS[kind]
+        return (f"{_shown(given)} is out of range: it must be {words} {context[name]} in base units",)
+    if kind == "literal_error":
+        allowed = [word.strip("'\"") for word in context["expected"].replace(" or ", ", ").split(", ")]
+        return (f"{_shown(given)} is not known", suggest(str(given), allowed))
+    if kind == "union_tag_invalid":
+        allowed = [word.strip("'\"") for word in context["expected_tags"].split(", ")]
+        return (f"kind {context['tag']!r} is not known", suggest(str(context["tag"]), allowed))
+    if kind == "union_tag_not_found":
+        return ("key 'kind' is missing",)
+    if kind == "string_pattern_mismatch":
+        return (f"{_shown(given)} must match {context['pattern']}",)
+    if kind == "too_short":
+        return (f"needs at least {context['min_length']} entries",)
+    return (f"{message}; given {_shown(given)}",)
+
+
+def _at(mark: Mark | None, message: str, *rest: str) -> Problem:
+    suggestion, path = (rest[0], rest[1]) if len(rest) == 2 else ("", rest[0])
+    return (mark or Mark("", None, None)).problem(message, field=path, suggestion=suggestion)
+
+
+def _locate(tree: Any, loc: Sequence[int | str]) -> tuple[Any, str | int | None, Any, str]:
+    """Container, key, value and dotted path in the tree as given, of a location in the model.
+
+    A field in base units is found under the key it was given as; union tags are skipped.
+    """
+    container: Any = None
+    key: str | int | None = None
+    value = tree
+    path: list[str] = []
+    for part in loc:
+        found: str | int | None = None
+        if isinstance(value, dict):
+            found = _key_like(str(part), value)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            found = part
+        if found is None:
+            continue
+        container, key, value = value, found, value[found]
+        path.append(str(found))
+    return container, key, value, ".".join(path)
+
+
+def _key_like(name: str, mapping: dict[str, Any]) -> str | None:
+    if name in mapping:
+        return name
+    base = split_unit(name)
+    for key in mapping:
+        given = split_unit(key)
+        if base and given and given[0] == base[0] and given[1].dimension == base[1].dimension:
+            return key
+    return None
+
+
+def _spelt(name: str) -> str:
+    base = split_unit(name)
+    if base and BASE_SUFFIX[base[1].dimension] == base[1].suffix:
+        others = [suffix for suffix in suffixes_of(base[1].dimension) if suffix != base[1].suffix]
+        return f"{name!r} (or in another unit: {base[0]}_{others[0]}, {base[0]}_{others[1]}, …)"
+    return repr(name)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,40 @@
+"""Scenario: everything a run needs, checked, as domain objects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rack_sim.engine.serving import StaticSlotsPolicy
+from rack_sim.foundation.sourced import Provenance
+from rack_sim.metrics.cost import CostInputs
+from rack_sim.metrics.slo import Slo
+from rack_sim.partition.partitioner import Deployment
+from rack_sim.workload.request import Workload
+from rack_sim.workload.trace import TraceCheck
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A model on a system under traffic.
+
+    `provenance` lists every sourced or assumed number; `resolved` is the scenario with every
+    preset and default written out, in base units: loading it again gives the same scenario.
+    `scenario_hash` is a digest of that and of the trace's content. `trace_check` is what the
+    reading of a trace found.
+    """
+
+    name: str
+    description: str
+    deployment: Deployment
+    policy_kind: str
+    policy: StaticSlotsPolicy
+    workload: Workload
+    slo: Slo
+    cost: CostInputs
+    bin_ps: int
+    warmup_share: float
+    seed: int
+    provenance: tuple[Provenance, ...]
+    resolved: Mapping[str, Any]
+    scenario_hash: str
+    trace_check: TraceCheck | None

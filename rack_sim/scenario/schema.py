@@ -1,0 +1,134 @@
+"""Schema: a scenario as a file gives it. One model per section; defaults are written here once."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from rack_sim.scenario.fields import (
+    AutoCount,
+    Count,
+    Model,
+    Name,
+    PositiveAmount,
+    Share,
+    SourcedNumber,
+)
+from rack_sim.scenario.hardware_schema import SystemSchema
+from rack_sim.scenario.workload_schema import WorkloadSchema
+
+Format = Literal["fp32", "fp16", "bf16", "fp8", "int8", "fp4", "int4"]
+
+
+class PrecisionSchema(Model):
+    """Number formats of the deployment."""
+
+    weights: Format
+    """Format of the stored weights."""
+    kv: Format = "fp16"
+    """Format of the key-value cache."""
+    activations: Format = "fp16"
+    """Format of activations, in memory and on links."""
+    compute: Format | None = None
+    """Format the matrix unit works in; left out, that of the activations."""
+
+
+class PartitionSchema(Model):
+    """How the model is cut over chips."""
+
+    tensor_parallel: AutoCount = "auto"
+    """Chips that share each block, or auto."""
+    stages: AutoCount = "auto"
+    """Pipeline stages, or auto."""
+    objective: Literal["fewest_chips", "lowest_latency", "most_tokens_per_chip"] = "lowest_latency"
+    """What auto looks for."""
+
+
+class StaticSlotsSchema(Model):
+    """Slots revolving through a statically scheduled pipeline."""
+
+    kind: Literal["static_slots"]
+    kv_reservation: Literal["max_context", "request"] = "max_context"
+    """What a request reserves of the cache: the compiled context, or the tokens it will use."""
+
+
+class ServingSchema(Model):
+    """How requests are served."""
+
+    policy: StaticSlotsSchema = StaticSlotsSchema(kind="static_slots")
+    """The serving policy."""
+    slot_rows: Count = 1
+    """Rows (tokens of different sequences, or of one prompt) that pass the pipeline together."""
+    concurrent_sequences: Count
+    """Sequences at full context that the cache has room for."""
+    max_context_tokens: Count
+    """Longest context (input + output) the program is compiled for."""
+
+
+class SloSchema(Model):
+    """Service-level objectives of one request: each is met at or below its value."""
+
+    ttft_ps: PositiveAmount | None = None
+    """Time to first token."""
+    tpot_ps: PositiveAmount | None = None
+    """Time per output token after the first."""
+    e2el_ps: PositiveAmount | None = None
+    """End-to-end latency."""
+
+
+class MetricsSchema(Model):
+    """How results are counted."""
+
+    timeline_bin_ps: Annotated[int, Field(ge=10**9, le=10**16)] = 10**12
+    """Width of a timeline bin."""
+    warmup_share: Share = 0.1
+    """Share of the arrival span left out at the start of the steady window."""
+
+
+class CostSchema(Model):
+    """What chips and electricity cost; the chip's price stands with the chip."""
+
+    amortisation_years: SourcedNumber = SourcedNumber(
+        value=4.0, assumed="usual depreciation of servers"
+    )
+    """Years over which the capital is paid off."""
+    system_price_factor: SourcedNumber = SourcedNumber(
+        value=1.0, assumed="chips only; hosts, racks and network are not priced by any source found"
+    )
+    """Price of the whole system over the price of its chips."""
+    electricity_usd_per_kwh: SourcedNumber = SourcedNumber(
+        value=0.10, assumed="order of an industrial tariff"
+    )
+    """Price of a kilowatt hour."""
+    power_usage_effectiveness: SourcedNumber = SourcedNumber(
+        value=1.3, assumed="order of an air-cooled machine room"
+    )
+    """Power of the building over power of the machines."""
+
+
+class ScenarioSchema(Model):
+    """A scenario: a model on a system under traffic."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+    """Letters, digits, dot, dash, underscore: it names the output directory."""
+    description: str = ""
+    """What the scenario is for."""
+    system: SystemSchema
+    """A system preset by name, a file, or written out; ``preset`` plus keys changes a part."""
+    model: dict[str, Any]
+    """A model preset by name, a config.json, or its keys written out."""
+    precision: PrecisionSchema
+    """Number formats."""
+    partition: PartitionSchema = PartitionSchema()
+    """How the model is cut over chips."""
+    serving: ServingSchema
+    """How requests are served."""
+    workload: WorkloadSchema
+    """The traffic."""
+    slo: SloSchema = SloSchema()
+    """Service-level objectives."""
+    metrics: MetricsSchema = MetricsSchema()
+    """How results are counted."""
+    cost: CostSchema = CostSchema()
+    """What it costs."""
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    """Seed of every random stream."""

@@ -1,0 +1,88 @@
+"""Traffic: from the workload's schema to a Workload."""
+
+from pathlib import Path
+
+from rack_sim.foundation.units import PS_PER_S
+from rack_sim.scenario.workload_schema import (
+    ArrivalsSchema,
+    ClosedLoopSchema,
+    ConstantSchema,
+    EmpiricalSchema,
+    FixedSchema,
+    GammaSchema,
+    LengthsSchema,
+    PoissonSchema,
+    SyntheticSchema,
+    TraceSchema,
+)
+from rack_sim.workload.arrivals import ArrivalProcess, Constant, Gamma, PiecewiseConstant, Poisson
+from rack_sim.workload.closed_loop import ClosedLoopWorkload
+from rack_sim.workload.lengths import Empirical, Fixed, LengthDistribution, Lognormal
+from rack_sim.workload.request import Workload
+from rack_sim.workload.synthetic import SyntheticWorkload
+from rack_sim.workload.trace import TraceOptions, TraceWorkload
+
+
+def build_workload(
+    schema: SyntheticSchema | ClosedLoopSchema | TraceSchema, *, seed: int, folder: Path
+) -> Workload:
+    """The workload that a schema describes; a trace's path is relative to `folder`.
+
+    Raises InputError where numbers do not go together; problems name their field.
+    """
+    if isinstance(schema, SyntheticSchema):
+        return SyntheticWorkload(
+            arrivals=_arrivals(schema.arrivals),
+            input_lengths=_lengths(schema.input_tokens),
+            output_lengths=_lengths(schema.output_tokens),
+            seed=seed,
+            request_count=schema.request_count,
+            duration_ps=schema.duration_ps,
+        )
+    if isinstance(schema, ClosedLoopSchema):
+        return ClosedLoopWorkload(
+            users=schema.users,
+            think_time_ps=schema.think_time_ps,
+            input_lengths=_lengths(schema.input_tokens),
+            output_lengths=_lengths(schema.output_tokens),
+            seed=seed,
+            request_count=schema.request_count,
+        )
+    return TraceWorkload(
+        folder / schema.path,
+        TraceOptions(
+            rate_scale=schema.rate_scale,
+            window_start_ps=schema.window_start_ps,
+            window_end_ps=schema.window_end_ps,
+            first_n=schema.first_n,
+            sort_window_ps=schema.sort_window_ps,
+            skip_bad_rows=schema.skip_bad_rows,
+            spread_bunch_ps=schema.spread_bunch_ps,
+            seed=seed,
+        ),
+    )
+
+
+def _arrivals(schema: ArrivalsSchema) -> ArrivalProcess:
+    if isinstance(schema, PoissonSchema):
+        return Poisson(schema.rate_rps)
+    if isinstance(schema, GammaSchema):
+        return Gamma(schema.rate_rps, schema.coefficient_of_variation)
+    if isinstance(schema, ConstantSchema):
+        return Constant(schema.gap_ps)
+    return PiecewiseConstant(
+        tuple((piece.duration_ps / PS_PER_S, piece.rate_rps) for piece in schema.pieces)
+    )
+
+
+def _lengths(schema: LengthsSchema) -> LengthDistribution:
+    if isinstance(schema, FixedSchema):
+        return Fixed(schema.tokens)
+    if isinstance(schema, EmpiricalSchema):
+        return Empirical(tuple((pair[0], pair[1]) for pair in schema.quantiles))
+    return Lognormal(
+        mean_tokens=schema.mean_tokens,
+        p50_tokens=schema.p50_tokens,
+        minimum_tokens=schema.minimum_tokens,
+        maximum_tokens=schema.maximum_tokens,
+    )

@@ -1,0 +1,153 @@
+"""Workload schema: the traffic as files give it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rack_sim.scenario.fields import Amount, Count, Model, Name, PositiveAmount, Rate
+
+
+class PoissonSchema(Model):
+    """Independent arrivals."""
+
+    kind: Literal["poisson"]
+    rate_rps: Rate
+    """Mean requests per second."""
+
+
+class GammaSchema(Model):
+    """Arrivals with gamma-distributed gaps: burstier than Poisson above 1, steadier below."""
+
+    kind: Literal["gamma"]
+    rate_rps: Rate
+    """Mean requests per second."""
+    coefficient_of_variation: Annotated[float, Field(gt=0, le=100)]
+    """Standard deviation of the gaps over their mean."""
+
+
+class ConstantSchema(Model):
+    """Arrivals like clockwork."""
+
+    kind: Literal["constant"]
+    gap_ps: PositiveAmount
+    """Time between two arrivals."""
+
+
+class PieceSchema(Model):
+    """A stretch of time with one rate."""
+
+    duration_ps: PositiveAmount
+    """How long it lasts."""
+    rate_rps: Annotated[float, Field(ge=0, le=1e9)]
+    """Mean requests per second in it."""
+
+
+class PiecewiseSchema(Model):
+    """Independent arrivals whose rate follows a repeating pattern, for example a day."""
+
+    kind: Literal["piecewise"]
+    pieces: Annotated[list[PieceSchema], Field(min_length=1)]
+    """The stretches, in order; after the last the first comes again."""
+
+
+ArrivalsSchema = Annotated[
+    PoissonSchema | GammaSchema | ConstantSchema | PiecewiseSchema, Field(discriminator="kind")
+]
+
+
+class FixedSchema(Model):
+    """Every length the same."""
+
+    kind: Literal["fixed"]
+    tokens: Count
+    """The length."""
+
+
+class LognormalSchema(Model):
+    """Lognormal lengths from their mean and median."""
+
+    kind: Literal["lognormal"]
+    mean_tokens: Rate
+    """Mean length; above the median."""
+    p50_tokens: Rate
+    """Median length."""
+    minimum_tokens: Count = 1
+    """Shorter draws become this."""
+    maximum_tokens: Count | None = None
+    """Longer draws become this."""
+
+
+class EmpiricalSchema(Model):
+    """Lengths from a table of quantiles, linear in between."""
+
+    kind: Literal["empirical"]
+    quantiles: Annotated[list[list[float]], Field(min_length=2)]
+    """Pairs of quantile (0 to 1, rising, both ends given) and tokens."""
+    source: str = ""
+    """Where the table comes from."""
+
+
+LengthsSchema = Annotated[
+    FixedSchema | LognormalSchema | EmpiricalSchema, Field(discriminator="kind")
+]
+
+
+class SyntheticSchema(Model):
+    """An open loop of drawn arrivals and lengths."""
+
+    kind: Literal["synthetic"]
+    arrivals: ArrivalsSchema
+    """When requests arrive."""
+    input_tokens: LengthsSchema
+    """Prompt lengths."""
+    output_tokens: LengthsSchema
+    """Answer lengths."""
+    request_count: Count | None = None
+    """Stop after this many requests."""
+    duration_ps: PositiveAmount | None = None
+    """Stop after this much time."""
+
+
+class ClosedLoopSchema(Model):
+    """Users who ask, wait for the answer, think, and ask again."""
+
+    kind: Literal["closed_loop"]
+    users: Count
+    """Users at the same time."""
+    think_time_ps: Amount = 0
+    """From an answer's end to the same user's next request."""
+    input_tokens: LengthsSchema
+    """Prompt lengths."""
+    output_tokens: LengthsSchema
+    """Answer lengths."""
+    request_count: Count
+    """Requests in all."""
+
+
+class TraceSchema(Model):
+    """Recorded requests from a file whose format is recognised."""
+
+    kind: Literal["trace"]
+    path: Name
+    """The file, relative to the scenario file (CSV, JSONL, Parquet; gz and zst too)."""
+    rate_scale: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """2.0 replays twice as fast."""
+    window_start_ps: Amount | None = None
+    """Leave out what arrives before this, counted from the first arrival."""
+    window_end_ps: Amount | None = None
+    """Leave out what arrives from this on."""
+    first_n: Count | None = None
+    """Stop after this many requests."""
+    sort_window_ps: Amount = 10 * 10**12
+    """Rows out of order by up to this much are sorted; more is an error."""
+    skip_bad_rows: bool = False
+    """Count and list malformed rows instead of refusing the file."""
+    spread_bunch_ps: PositiveAmount | None = None
+    """Spread requests with equal timestamps over this much time (seeded; a synthetic change)."""
+    sha256: str | None = None
+    """Refuse the file if its content has another digest; written into resolved.yaml."""
+
+
+WorkloadSchema = Annotated[
+    SyntheticSchema | ClosedLoopSchema | TraceSchema, Field(discriminator="kind")
+]
