@@ -36,9 +36,10 @@ class Window:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """Everything a summary is made of."""
+    """Everything a summary is made of; `head` and `tail` say which run it is."""
 
-    identity: Mapping[str, Value]
+    head: Mapping[str, Value]
+    tail: Mapping[str, Value]
     step: StepTiming
     limits: Limits
     totals: ReplayTotals
@@ -73,7 +74,7 @@ def summarise_run(facts: RunFacts) -> dict[str, Value]:
     tokens = _count_tokens(facts, window)
     where = footprint_of(step)
     row: dict[str, Value] = {
-        **facts.identity,
+        **facts.head,
         "chip_count": where.chip_count,
         "spare_chip_count": where.spare_chip_count,
         "rack_count": where.rack_count,
@@ -102,7 +103,7 @@ def summarise_run(facts: RunFacts) -> dict[str, Value]:
     row |= _throughput_columns(facts, window, counts, tokens)
     row |= _slo_columns(facts, window, counts)
     row |= _machine_columns(facts, counts, tokens, row)
-    return row
+    return row | dict(facts.tail)
 
 
 def _count(facts: RunFacts, window: Window) -> Counter[str]:

@@ -1,0 +1,39 @@
+"""rack-sim: a discrete-event simulator of racks of many chips that serve large language models.
+
+- `load`: a scenario from a file or a preset's name
+- `explain`: which chip holds what, and how fast a token passes; nothing is replayed
+- `simulate`: replays the scenario's traffic
+- `RackSimError` and its kinds: what can go wrong
+
+>>> import rack_sim
+>>> scenario = rack_sim.load("llama70b", ["workload.request_count=200"])
+>>> plan = rack_sim.explain(scenario).plan
+>>> plan.chip_count, plan.stage_count, plan.weight_bytes
+(576, 72, 68976648192)
+>>> result = rack_sim.simulate(scenario)
+>>> result.summary["finished_count"] + result.summary["rejected_count"]
+200
+>>> frame = result.requests()
+>>> bool((frame["ttft_ms"].dropna() > 0).all())
+True
+"""
+
+from rack_sim.foundation.errors import InfeasibleError, InputError, RackSimError, ReplayError
+from rack_sim.pipeline import VERSION as __version__
+from rack_sim.pipeline import Explanation, Result, explain, simulate
+from rack_sim.scenario import Scenario
+from rack_sim.scenario import load_scenario as load
+
+__all__ = [
+    "Explanation",
+    "InfeasibleError",
+    "InputError",
+    "RackSimError",
+    "ReplayError",
+    "Result",
+    "Scenario",
+    "__version__",
+    "explain",
+    "load",
+    "simulate",
+]

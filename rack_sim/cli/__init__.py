@@ -1,0 +1,5 @@
+"""CLI: one file per command."""
+
+
+def main() -> None:
+    """The `rack-sim` command."""
