@@ -1,0 +1,7 @@
+"""Report: what a run leaves behind for people and spreadsheets.
+
+- `csv`: the dialect; no cell is ever a formula
+- `run_directory`: all files of a run, or none
+- `run_files`: which files there are
+- `figures`: PNG and SVG
+"""

@@ -13,22 +13,40 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 from rack_sim.scenario.build import build_scenario
 from rack_sim.scenario.fields import Reading
 from rack_sim.scenario.library import find
-from rack_sim.scenario.loader import load_tree
+from rack_sim.scenario.loader import load_tree, replace_traffic
 from rack_sim.scenario.scenario import Scenario
 
-__all__ = ["Scenario", "load_scenario"]
+__all__ = ["Scenario", "load_scenario", "resolved_yaml"]
 
 
-def load_scenario(reference: str | Path, overrides: Sequence[str] = ()) -> Scenario:
+def load_scenario(
+    reference: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    trace: str | Path | None = None,
+    skip_bad_rows: bool = False,
+) -> Scenario:
     """The scenario in a file, or the preset of that name, with ``key.subkey=value`` overrides.
 
-    Raises InputError with every problem found.
+    `trace` replays that file instead of the scenario's workload (options of a trace workload are
+    kept); `skip_bad_rows` counts and lists malformed rows of it instead of refusing them. Raises
+    InputError with every problem found.
     """
     path = Path(reference)
     if not path.exists():
         path = find("scenario", str(reference), Path())
     reading = Reading()
-    return build_scenario(load_tree(path, overrides, reading), path.parent, reading)
+    tree = load_tree(path, overrides, reading)
+    replace_traffic(tree, reading, trace=trace, skip_bad_rows=skip_bad_rows)
+    return build_scenario(tree, path.parent, reading)
+
+
+def resolved_yaml(scenario: Scenario) -> str:
+    """A scenario with every preset and default written out; loading it gives equal results."""
+    head = "# Written by rack-sim: every preset and default of the run, in base units.\n"
+    return head + yaml.safe_dump(dict(scenario.resolved), sort_keys=False, allow_unicode=True)

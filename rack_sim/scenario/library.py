@@ -4,6 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from rack_sim.foundation.errors import InputError, Problem, suggest
+from rack_sim.scenario.document import Marks, read_document
 
 # kind of preset -> its folder, below the data root
 FOLDERS: dict[str, str] = {
@@ -42,3 +43,9 @@ def find(kind: str, reference: str, folder: Path) -> Path:
     raise InputError(
         Problem(f"no {kind} is called {reference!r}", suggestion=suggest(reference, known))
     )
+
+
+def describe(path: Path) -> str:
+    """What a preset says of itself in one line: its description, else its source."""
+    content = read_document(path, Marks())
+    return str(content.get("description") or content.get("source") or "")

@@ -54,6 +54,35 @@ def load_tree(path: Path, overrides: Sequence[str], reading: Reading) -> dict[st
     return tree
 
 
+def replace_traffic(
+    tree: dict[str, Any], reading: Reading, *, trace: str | Path | None, skip_bad_rows: bool
+) -> None:
+    """Puts a trace file given on the command line in the place of the scenario's workload.
+
+    Raises InputError where bad rows are to be skipped and there is no trace.
+    """
+    given = tree.get("workload")
+    workload = given if isinstance(given, dict) else {}
+    if trace is not None:
+        kept = workload if workload.get("kind") == "trace" else {}
+        changed = {name: item for name, item in kept.items() if name != "sha256"}
+        for name in changed:
+            reading.marks.copy(kept, name, changed, name)
+        changed |= {"kind": "trace", "path": str(Path(trace).resolve())}
+        mark = Mark(f"--trace {trace}", None, None)
+        reading.marks.put(changed, None, mark)
+        reading.marks.put(changed, "path", mark)
+        tree["workload"] = workload = changed
+        reading.marks.put(tree, "workload", mark)
+    if skip_bad_rows:
+        if workload.get("kind") != "trace":
+            raise InputError(
+                Problem("there is no trace", "--skip-bad-rows", suggestion="--trace FILE")
+            )
+        workload["skip_bad_rows"] = True
+        reading.marks.put(workload, "skip_bad_rows", Mark("--skip-bad-rows", None, None))
+
+
 def _expanded(holder: Any, key: str, kind: str, folder: Path, reading: Reading) -> Any:
     """The value of `key`, a preset's name replaced by its content."""
     value = holder[key]

@@ -1,0 +1,261 @@
+"""Explain: which chip holds what, and how fast a token passes; nothing is replayed."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import typer
+from rich.table import Table
+
+from rack_sim.cli.console import out, table
+from rack_sim.cli.options import JsonOption, ScenarioArgument, SetOption
+from rack_sim.foundation.units import PS_PER_S, format_bytes, format_time
+from rack_sim.pipeline import Explanation
+from rack_sim.pipeline import explain as explain_scenario
+from rack_sim.scenario import load_scenario
+
+
+def explain(
+    scenario: ScenarioArgument, overrides: SetOption = None, as_json: JsonOption = False
+) -> None:
+    """Show how a scenario's model is placed and what bounds it, without running it.
+
+    Chips and stages, the SRAM map, which roof binds each operator, where the time of a token goes,
+    slots and rows, and the physical limits.
+
+    Examples:
+
+        rack-sim explain llama70b
+
+        rack-sim explain llama70b --set precision.weights=fp16   # exits with 3: does not fit
+    """
+    found = explain_scenario(load_scenario(scenario, overrides or []))
+    if as_json:
+        typer.echo(json.dumps(_as_dict(found), indent=2))
+        return
+    for drawn in (
+        _deployment(found),
+        _sram(found),
+        _stages(found),
+        _operators(found),
+        _token(found),
+        _limits(found),
+    ):
+        out.print(drawn)
+
+
+def _deployment(found: Explanation) -> Table:
+    plan, step = found.plan, found.step
+    topology = plan.system.topology
+    kinds = Counter(link.kind for link in topology.links)
+    algorithms = Counter(
+        name for stage in step.stages for block in stage.blocks for name in block.algorithms
+    )
+    rows = [
+        ("model", f"{plan.model.name}: {plan.model.parameter_count:,} parameters"),
+        ("weights", f"{plan.weight_bytes:,} bytes ({plan.demand.shape.precision.weights})"),
+        (
+            "system",
+            f"{plan.system.name}: {topology.chip_count} chips, {plan.system.active_chip_count} "
+            f"active, {len(topology.nodes)} nodes, {len(topology.racks)} racks",
+        ),
+        ("links", ", ".join(f"{count:,} {kind} (one way)" for kind, count in kinds.items())),
+        (
+            "ports",
+            f"{max(topology.ports_used())} used of {topology.port_count} on the busiest chip",
+        ),
+        ("chips", f"{plan.chip_count} in {plan.stage_count} stages of {plan.tensor_parallel}"),
+        ("collectives", ", ".join(f"{n} x {a}" for a, n in algorithms.items() if a != "none")),
+        (
+            "slots",
+            f"{step.slot_count} of {step.rows} rows: interval {format_time(step.interval_ps)}, "
+            f"revolution {format_time(step.revolution_ps)}",
+        ),
+        (
+            "cache",
+            f"room for {plan.demand.kv_tokens:,} tokens; this cut would hold "
+            f"{plan.concurrent_sequences_max} sequences of {plan.demand.shape.context_tokens}",
+        ),
+        ("bottleneck", step.bottleneck),
+    ]
+    drawn = table(f"{found.scenario.name}", [("", "left"), ("", "left")], rows)
+    drawn.show_header = False
+    return drawn
+
+
+def _sram(found: Explanation) -> Table:
+    """Chips grouped by equal SRAM maps."""
+    capacity = found.plan.system.chip.fast_memory.capacity_bytes
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for stage in found.plan.stages:
+        for memory in stage.memory:
+            key = (
+                memory.weight_bytes,
+                memory.kv_bytes,
+                memory.activation_bytes,
+                memory.program_bytes,
+            )
+            alike.setdefault(key, []).append(stage.number)
+    rows = []
+    for key, stages in sorted(alike.items(), key=lambda item: -sum(item[0])):
+        rows.append(
+            (
+                str(len(stages)),
+                _ranges(sorted(set(stages))),
+                *map(format_bytes, key),
+                format_bytes(capacity - sum(key)),
+                f"{sum(key) / capacity:.1%}",
+            )
+        )
+    names = ("weights", "cache", "activations", "program", "free", "full")
+    return table(
+        f"SRAM map: bytes on a chip of {format_bytes(capacity)}",
+        [("chips", "right"), ("stages", "left"), *((name, "right") for name in names)],
+        rows,
+    )
+
+
+def _stages(found: Explanation) -> Table:
+    """Stages grouped by what they hold and how long they take."""
+    alike: dict[tuple[str, str], list[int]] = {}
+    for timing in found.step.stages:
+        held = Counter(block.kind for block in timing.stage.blocks)
+        text = " + ".join(f"{count} {kind}" for kind, count in held.items())
+        alike.setdefault((text, format_time(timing.service_ps)), []).append(timing.stage.number)
+    rows = [
+        (str(len(numbers)), _ranges(numbers), text, service)
+        for (text, service), numbers in alike.items()
+    ]
+    return table(
+        "stages",
+        [("count", "right"), ("stages", "left"), ("blocks", "left"), ("service", "right")],
+        rows,
+    )
+
+
+def _operators(found: Explanation) -> Table:
+    """Every operator of a token's way once, with the roof that binds it."""
+    counts: Counter[str] = Counter()
+    spent: Counter[str] = Counter()
+    example: dict[str, Any] = {}
+    for stage in found.step.stages:
+        for block in stage.blocks:
+            for operator in block.operators:
+                counts[operator.name] += 1
+                spent[operator.name] += operator.duration_ps
+                example[operator.name] = operator
+    rows = []
+    for name, operator in example.items():
+        terms = operator.terms
+        roof_ps = terms.total_ps - terms.fixed_latency_ps
+        roof = next(
+            (n for n in ("compute", "weight_feed", "memory") if terms.by_name()[n]), "none"
+        )
+        rows.append(
+            (
+                name,
+                str(counts[name]),
+                format_time(operator.duration_ps),
+                format_time(terms.fixed_latency_ps),
+                format_time(roof_ps),
+                roof,
+                operator.binding,
+                format_time(spent[name]),
+            )
+        )
+    headings = ("each", "fixed", "roof", "which roof", "binds", "in all")
+    return table(
+        "operators of one step, on the fullest shard",
+        [("operator", "left"), ("count", "right"), *((text, "right") for text in headings)],
+        rows,
+    )
+
+
+def _token(found: Explanation) -> Table:
+    step = found.step
+    rows = [
+        (name, format_time(spent), f"{spent / step.revolution_ps:.1%}")
+        for name, spent in step.terms.by_name().items()
+    ]
+    rows.append(("time per output token", format_time(step.revolution_ps), "100.0%"))
+    return table(
+        "where the time of one token goes", [("term", "left"), ("", "right"), ("", "right")], rows
+    )
+
+
+def _limits(found: Explanation) -> Table:
+    limits, step = found.limits, found.step
+    per_user = PS_PER_S / step.revolution_ps
+    rows = [
+        ("chips for the weights alone", f"{limits.chips_min}", f"{found.plan.chip_count}"),
+        (
+            "tokens/s per user, weights at full memory bandwidth",
+            f"{PS_PER_S / limits.token_limit_ps:,.0f}",
+            f"{per_user:,.1f}",
+        ),
+        (
+            "tokens/s per user, weights at the matrix unit's feed",
+            f"{PS_PER_S / limits.token_feed_limit_ps:,.0f}",
+            f"{per_user:,.1f}",
+        ),
+        (
+            "rows/s of the system, weights at full memory bandwidth",
+            f"{limits.system_rows_per_s:,}",
+            f"{limits.compiled_rows_per_s:,}",
+        ),
+    ]
+    return table(
+        "physical limits", [("quantity", "left"), ("limit", "right"), ("compiled", "right")], rows
+    )
+
+
+def _as_dict(found: Explanation) -> dict[str, Any]:
+    plan, step, limits = found.plan, found.step, found.limits
+    return {
+        "scenario": found.scenario.name,
+        "model": plan.model.name,
+        "system": plan.system.name,
+        "parameter_count": plan.model.parameter_count,
+        "weight_bytes": plan.weight_bytes,
+        "chip_count": plan.chip_count,
+        "stage_count": plan.stage_count,
+        "tensor_parallel": plan.tensor_parallel,
+        "sram_used_bytes_max": plan.used_bytes_max,
+        "sram_capacity_bytes": plan.system.chip.fast_memory.capacity_bytes,
+        "concurrent_sequences_max": plan.concurrent_sequences_max,
+        "slot_count": step.slot_count,
+        "slot_rows": step.rows,
+        "latency_ps": step.latency_ps,
+        "interval_ps": step.interval_ps,
+        "revolution_ps": step.revolution_ps,
+        "bottleneck": step.bottleneck,
+        "terms_ps": step.terms.by_name(),
+        "chips_min": limits.chips_min,
+        "token_limit_ps": limits.token_limit_ps,
+        "token_feed_limit_ps": limits.token_feed_limit_ps,
+        "system_rows_per_s_max": limits.system_rows_per_s,
+        "stages": [
+            {
+                "stage": timing.stage.number,
+                "first_block": timing.stage.blocks[0].name,
+                "last_block": timing.stage.blocks[-1].name,
+                "chips": list(timing.stage.chips),
+                "service_ps": timing.service_ps,
+                "used_bytes_max": max(memory.used_bytes for memory in timing.stage.memory),
+            }
+            for timing in step.stages
+        ],
+    }
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Numbers in short: ``0, 3-5``; long lists are cut."""
+    parts: list[str] = []
+    start = previous = numbers[0]
+    for number in [*numbers[1:], -1]:
+        if number == previous + 1:
+            previous = number
+            continue
+        parts.append(str(start) if start == previous else f"{start}-{previous}")
+        start = previous = number
+    return ", ".join(parts) if len(parts) <= 6 else ", ".join(parts[:6]) + ", …"

@@ -1,0 +1,48 @@
+"""List: the presets that come with rack-sim."""
+
+import json
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from rack_sim.cli.console import out, table
+from rack_sim.cli.options import JsonOption
+from rack_sim.engine.serving import POLICIES
+from rack_sim.scenario.library import describe, presets
+
+
+class Kind(str, Enum):
+    """What can be listed."""
+
+    CHIPS = "chips"
+    SYSTEMS = "systems"
+    MODELS = "models"
+    SCENARIOS = "scenarios"
+    POLICIES = "policies"
+
+
+def list_presets(
+    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    as_json: JsonOption = False,
+) -> None:
+    """List the chips, systems, models, scenarios or policies that can be named.
+
+    Example:
+
+        rack-sim list systems
+    """
+    if kind is Kind.POLICIES:
+        rows = [(name, _first_sentence(policy.__doc__)) for name, policy in POLICIES.items()]
+    else:
+        rows = [
+            (name, describe(path)) for name, path in presets(kind.value.removesuffix("s")).items()
+        ]
+    if as_json:
+        typer.echo(json.dumps(dict(rows), indent=2))
+        return
+    out.print(table(kind.value, [("name", "left"), ("what it is", "left")], rows))
+
+
+def _first_sentence(text: str | None) -> str:
+    return (text or "").strip().split(".")[0].split("\n")[0]

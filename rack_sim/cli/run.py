@@ -1,0 +1,100 @@
+"""Run: replays a scenario and writes its files."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from rack_sim.cli.console import err, out
+from rack_sim.cli.options import (
+    JsonOption,
+    ScenarioArgument,
+    SeedOption,
+    SetOption,
+    SkipBadRowsOption,
+    TraceOption,
+    with_seed,
+)
+from rack_sim.cli.summary import summary_tables
+from rack_sim.foundation.units import PS_PER_S
+from rack_sim.pipeline import simulate
+from rack_sim.report.run_directory import free_directory, run_directory
+from rack_sim.report.run_files import write_run
+from rack_sim.scenario import load_scenario
+
+
+def run(
+    scenario: ScenarioArgument,
+    trace: TraceOption = None,
+    overrides: SetOption = None,
+    out_dir: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where files go [reports/NAME-HASH]."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
+    seed: SeedOption = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    as_json: JsonOption = False,
+    skip_bad_rows: SkipBadRowsOption = False,
+    every_step: Annotated[
+        bool,
+        typer.Option("--every-step", help="Step through every slot: slow, with equal results."),
+    ] = False,
+    figures: Annotated[bool, typer.Option(help="Draw figures.")] = True,
+) -> None:
+    """Replay a scenario's traffic and write tables and figures.
+
+    Examples:
+
+        rack-sim run llama70b
+
+        rack-sim run llama70b --trace AzureLLMInferenceTrace_conv.csv --out reports/azure
+
+        rack-sim run scenarios/llama70b.yaml --set serving.slot_rows=2 --json
+    """
+    started = time.perf_counter()
+    loaded = load_scenario(
+        scenario, with_seed(overrides, seed), trace=trace, skip_bad_rows=skip_bad_rows
+    )
+    target = out_dir or free_directory(
+        Path("reports"), f"{loaded.name}-{loaded.scenario_hash}"
+    )
+    with run_directory(target, force=force) as folder:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[detail]}"),
+        )
+        with Progress(*columns, console=err, transient=True, disable=quiet) as bar:
+            task = bar.add_task("replaying", total=loaded.workload.request_count, detail="")
+
+            def show(ended_count: int, now_ps: int) -> None:
+                bar.update(
+                    task,
+                    completed=ended_count,
+                    detail=f"{ended_count:,} requests, {now_ps / PS_PER_S:,.0f} s simulated",
+                )
+
+            result = simulate(loaded, every_step=every_step, on_progress=show)
+            write_run(
+                result,
+                folder,
+                wall_s=time.perf_counter() - started,
+                figures=figures,
+                on_step=lambda text: bar.update(task, description=text),
+            )
+    check = loaded.trace_check
+    if check and check.skipped_count and not quiet:
+        err.print(f"{check.skipped_count} malformed rows were skipped; manifest.json lists them")
+    if as_json:
+        typer.echo(json.dumps(dict(result.summary), indent=2))
+        return
+    if not quiet:
+        for table in summary_tables(result):
+            out.print(table)
+        out.print(f"files: {target}", soft_wrap=True)

@@ -1,0 +1,127 @@
+"""Summary: a run's numbers as tables in the terminal."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from rich.table import Table
+
+from rack_sim.cli.console import table
+from rack_sim.foundation.units import format_bytes
+from rack_sim.metrics.summary import PERCENTS, Value
+from rack_sim.metrics.tables import rejection_reasons
+from rack_sim.pipeline import Result
+
+_LATENCIES = ("ttft", "tpot", "itl", "e2el", "scheduling_delay", "ntpot")
+
+
+def summary_tables(result: Result) -> list[Table]:
+    """What `rack-sim run` prints: the system, the traffic, latencies, rates, limits."""
+    row = result.summary
+    latency = table(
+        "latency, ms",
+        [("", "left"), ("mean", "right"), *((f"p{percent}", "right") for percent in PERCENTS)],
+        [
+            (
+                name,
+                *(
+                    _number(row[f"{name}_ms_{part}"], 3)
+                    for part in ("mean", *(f"p{percent}" for percent in PERCENTS))
+                ),
+            )
+            for name in _LATENCIES
+        ],
+    )
+    facts = table(
+        f"{row['scenario']}: {row['model']} on {row['system']}",
+        [("", "left"), ("", "left")],
+        [*_machine(row), *_traffic(result), *_rates(row), *_limits(row)],
+    )
+    facts.show_header = False
+    return [facts, latency]
+
+
+def _machine(row: Mapping[str, Value]) -> list[tuple[str, str]]:
+    used, capacity = _int(row["sram_used_bytes_max"]), _int(row["sram_capacity_bytes"])
+    return [
+        (
+            "chips",
+            f"{row['chip_count']} (+ {row['spare_chip_count']} spare) in {row['rack_count']} racks",
+        ),
+        (
+            "pipeline",
+            f"{row['stage_count']} stages x {row['tensor_parallel']} chips, "
+            f"{row['slot_count']} slots of {row['slot_rows']} rows",
+        ),
+        (
+            "SRAM, fullest chip",
+            f"{format_bytes(used)} of {format_bytes(capacity)} ({used / capacity:.1%})",
+        ),
+    ]
+
+
+def _traffic(result: Result) -> list[tuple[str, str]]:
+    row = result.summary
+    rows = [
+        ("workload", result.explanation.scenario.workload.description),
+        (
+            "requests",
+            f"{row['request_count']}: {row['finished_count']} finished, "
+            f"{row['rejected_count']} rejected, {row['unserved_count']} unserved",
+        ),
+    ]
+    outcomes: Counter[int] = Counter()
+    for chunk in result.collector.requests.chunks():
+        outcomes.update(chunk["outcome"].tolist())
+    for outcome, reason in rejection_reasons(result.explanation.step).items():
+        if outcomes[outcome]:
+            rows.append(("", f"{outcomes[outcome]} rejected: {reason}"))
+    return rows
+
+
+def _rates(row: Mapping[str, Value]) -> list[tuple[str, str]]:
+    attainment = row["slo_attainment"]
+    slo = (
+        "no objectives given"
+        if attainment is None
+        else f"{_number(attainment, 4)} of all requests meet every objective; "
+        f"goodput {_number(row['request_goodput_rps'], 3)} requests/s"
+    )
+    return [
+        ("tokens/s per user", f"{_number(row['output_tok_s_per_user_p50'], 1)} (1 / median TPOT)"),
+        (
+            "tokens/s in all",
+            f"{_number(row['output_throughput_tok_s'], 1)} output, "
+            f"{_number(row['input_throughput_tok_s'], 1)} prompt "
+            f"({row['window_kind']} window of {_number(row['window_s'], 0)} s)",
+        ),
+        ("objectives", slo),
+        (
+            "slots",
+            f"{_number(row['slot_row_utilisation'], 3)} of all rows carried a token",
+        ),
+    ]
+
+
+def _limits(row: Mapping[str, Value]) -> list[tuple[str, str]]:
+    return [
+        ("bottleneck", str(row["bottleneck"])),
+        (
+            "physical limit",
+            f"TPOT {_number(row['tok_latency_limit_ms'], 4)} ms (weights read once at full memory "
+            f"speed); the median is {_number(row['tpot_to_limit_ratio'], 1)} times that",
+        ),
+        (
+            "energy and cost",
+            f"{_number(row['joules_per_output_token'], 2)} J and "
+            f"{_number(row['usd_per_million_output_tokens'], 2)} USD per (million) output tokens, "
+            "with assumed prices: see manifest.json",
+        ),
+    ]
+
+
+def _number(value: Value, digits: int) -> str:
+    return f"{value:,.{digits}f}" if isinstance(value, int | float) else "-"
+
+
+def _int(value: Value) -> int:
+    return value if isinstance(value, int) else 0

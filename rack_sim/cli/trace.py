@@ -1,0 +1,48 @@
+"""Trace: looks at a file of recorded requests."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rack_sim.cli.console import err, out, table
+from rack_sim.cli.options import JsonOption, SkipBadRowsOption
+from rack_sim.workload.summary import summarise
+from rack_sim.workload.trace import TraceOptions, TraceWorkload
+
+trace = typer.Typer(help="Look at a file of recorded requests.", no_args_is_help=True)
+
+
+@trace.callback()
+def _trace() -> None:
+    """Look at a file of recorded requests."""
+
+
+@trace.command()
+def summary(
+    file: Annotated[Path, typer.Argument(help="The trace; its format is recognised.")],
+    skip_bad_rows: SkipBadRowsOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print counts, rates, burstiness and length percentiles of a trace.
+
+    Formats: Azure LLM inference 2023 and 2024, BurstGPT, Mooncake, Vidur, Qwen-Bailian, and our
+    own (arrival_s, input_tokens, output_tokens) as CSV, JSONL or Parquet; gzip and zstd too.
+
+    Example:
+
+        rack-sim trace summary AzureLLMInferenceTrace_conv.csv
+    """
+    workload = TraceWorkload(file, TraceOptions(skip_bad_rows=skip_bad_rows))
+    check = workload.validate()
+    found = summarise(workload)
+    if as_json:
+        typer.echo(json.dumps({"format": check.format_name, **found.as_dict()}, indent=2))
+        return
+    columns = [("quantity", "left"), ("value", "right"), ("unit", "left")]
+    out.print(table(f"{file} ({check.format_name} format)", columns, found.rows()))
+    if check.skipped_count:
+        err.print(f"{check.skipped_count} malformed rows were skipped")
+        for line, reason in check.skipped_rows[:20]:
+            err.print(f"  {file}:{line}: {reason}", soft_wrap=True)

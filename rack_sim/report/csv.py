@@ -1,0 +1,41 @@
+"""CSV: UTF-8, comma, one header row, ``\\n`` at line ends, quotes only where needed.
+
+Text can never be read as a formula by a spreadsheet: a cell that begins like one gets an
+apostrophe in front. Numbers are left alone.
+"""
+
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from rack_sim.metrics.columns import Column
+from rack_sim.metrics.summary import Value
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_table(path: Path, columns: Iterable[Column], rows: Iterable[Iterable[str]]) -> None:
+    """Writes rows of text cells under the names of `columns`; rows stream."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([column.name for column in columns])
+        writer.writerows(rows)
+
+
+def summary_cells(summary: Mapping[str, Value]) -> list[str]:
+    """The cells of a summary row: empty for no value, text made safe."""
+    return [cell_of(value) for value in summary.values()]
+
+
+def cell_of(value: Value) -> str:
+    """One value as a cell."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return safe_text(value)
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def safe_text(text: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

@@ -1,0 +1,72 @@
+"""Run directory: where the files of a run go, all of them or none.
+
+Files are written to a hidden directory beside the target, which takes the target's name when
+everything is there. An error or Ctrl-C removes it; what was there before stays.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+
+from rack_sim.foundation.errors import InputError, Problem
+
+
+def free_directory(folder: Path, name: str) -> Path:
+    """`folder`/`name`, or with -2, -3, … behind it where that exists: no run replaces another."""
+    target, number = folder / name, 2
+    while target.exists():
+        target, number = folder / f"{name}-{number}", number + 1
+    return target
+
+
+@contextmanager
+def run_directory(target: Path, *, force: bool) -> Iterator[Path]:
+    """A directory to write into that becomes `target` when the block ends without an error.
+
+    Raises InputError where `target` exists and `force` is not given, or where it cannot be made.
+    """
+    if target.exists() and not force:
+        raise InputError(
+            Problem(
+                "exists already, and is kept", str(target), suggestion="another --out, or --force"
+            )
+        )
+    if target.exists() and not target.is_dir():
+        raise InputError(Problem("is a file, not a directory", str(target)))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    except OSError as error:
+        raise InputError(
+            Problem(f"cannot be written: {error.strerror}", str(target), suggestion="another --out")
+        ) from None
+    try:
+        yield draft
+        draft.chmod(0o777 & ~_umask())
+        _take_place(draft, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _take_place(draft: Path, target: Path) -> None:
+    """Renames `draft` to `target`; an older target is moved away first and removed after."""
+    old = draft.with_name(f"{draft.name}-old")
+    if target.exists():
+        target.rename(old)
+    try:
+        draft.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    """The process's mask for new files; mkdtemp ignores it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

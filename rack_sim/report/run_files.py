@@ -1,0 +1,90 @@
+"""Run files: everything a run leaves behind."""
+
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+from rack_sim.metrics.columns import CHIPS, LINKS, MEMORY, REQUESTS, STAGES, SUMMARY, TIMELINE
+from rack_sim.metrics.tables import (
+    chip_rows,
+    link_rows,
+    memory_rows,
+    request_rows,
+    stage_rows,
+    timeline_rows,
+)
+from rack_sim.pipeline import Result
+from rack_sim.report.csv import summary_cells, write_table
+from rack_sim.scenario import resolved_yaml
+
+
+def write_run(
+    result: Result,
+    folder: Path,
+    *,
+    wall_s: float,
+    figures: bool = True,
+    on_step: Callable[[str], None] = lambda _text: None,
+) -> None:
+    """Writes the files of design section 9 into `folder`, which exists and is empty.
+
+    `on_step` is told what is being written.
+    """
+    step, totals = result.explanation.step, result.totals
+    on_step("writing tables")
+    write_table(folder / "summary.csv", SUMMARY, [summary_cells(result.summary)])
+    write_table(folder / "requests.csv", REQUESTS, request_rows(result.collector.requests, step))
+    write_table(
+        folder / "timeline.csv",
+        TIMELINE,
+        timeline_rows(result.collector.bins, result.explanation.scenario.bin_ps),
+    )
+    write_table(folder / "stages.csv", STAGES, stage_rows(step, totals))
+    write_table(folder / "chips.csv", CHIPS, chip_rows(step, totals))
+    write_table(folder / "memory.csv", MEMORY, memory_rows(step))
+    write_table(folder / "links.csv", LINKS, link_rows(step, totals))
+    scenario = result.explanation.scenario
+    (folder / "resolved.yaml").write_text(resolved_yaml(scenario), encoding="utf-8")
+    (folder / "manifest.json").write_text(_manifest(result, wall_s), encoding="utf-8")
+    if figures:
+        from rack_sim.report.figures import draw_figures  # draws slowly, imports slowly
+
+        on_step("drawing figures")
+        draw_figures(result, folder)
+
+
+def _manifest(result: Result, wall_s: float) -> str:
+    """What the run was: enough to tell two runs apart and to see what was assumed."""
+    scenario = result.explanation.scenario
+    check = scenario.trace_check
+    content = {
+        "scenario": scenario.name,
+        "scenario_hash": scenario.scenario_hash,
+        "version": result.summary["version"],
+        "seed": scenario.seed,
+        "workload": scenario.workload.description,
+        "trace": check
+        and {
+            "format": check.format_name,
+            "sha256": check.sha256,
+            "request_count": check.request_count,
+            "skipped_row_count": check.skipped_count,
+            "skipped_rows": [
+                {"line": line, "reason": reason} for line, reason in check.skipped_rows
+            ],
+        },
+        "assumed": [
+            {"name": item.name, "value": item.value, "why": item.assumed}
+            for item in scenario.provenance
+            if item.is_assumed
+        ],
+        "sourced": [
+            {"name": item.name, "value": item.value, "source": item.source, "grade": item.grade}
+            for item in scenario.provenance
+            if not item.is_assumed
+        ],
+        "python": platform.python_version(),
+        "wall_s": round(wall_s, 3),
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
