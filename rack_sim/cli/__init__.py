@@ -10,8 +10,8 @@
 
 import sys
 import traceback
+from typing import Annotated
 
-import click
 import typer
 
 from rack_sim.cli.console import complain
@@ -20,9 +20,12 @@ from rack_sim.cli.list import list_presets
 from rack_sim.cli.run import run
 from rack_sim.cli.trace import trace
 from rack_sim.cli.validate import validate
-from rack_sim.foundation.errors import RackSimError
+from rack_sim.foundation.errors import InputError, RackSimError
+from rack_sim.pipeline import VERSION
 
 _INTERRUPTED = 130
+# typer may carry a click of its own, so the base of its errors is found through one of them.
+_UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 app = typer.Typer(
     name="rack-sim",
@@ -36,6 +39,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(VERSION)
+        raise typer.Exit
+
+
+@app.callback()
+def _rack_sim(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Options of the command itself; the help text stands where `app` is made."""
+
+
 app.command()(run)
 app.command()(explain)
 app.command()(validate)
@@ -51,19 +74,17 @@ def main() -> None:
 def _exit_code() -> int:
     try:
         code = app(standalone_mode=False)
-    except click.exceptions.Abort:
-        return _interrupted()
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         return _interrupted()
     except RackSimError as error:
         complain(error)
         if error.exit_code == 1:
             print("this is a bug in rack-sim; please report it", file=sys.stderr)
         return error.exit_code
-    except Exception:  # noqa: BLE001 - the last line of defence: our bug, said so
+    except Exception as error:  # noqa: BLE001 - the last line of defence: our bug, said so
+        if isinstance(error, _UsageError):
+            error.show()
+            return InputError.exit_code
         traceback.print_exc()
         print("this is a bug in rack-sim; please report it with the lines above", file=sys.stderr)
         return 1

@@ -78,9 +78,7 @@ def _deployment(found: Explanation) -> Table:
         ),
         ("bottleneck", step.bottleneck),
     ]
-    drawn = table(f"{found.scenario.name}", [("", "left"), ("", "left")], rows)
-    drawn.show_header = False
-    return drawn
+    return table(f"{found.scenario.name}", [("", "left"), ("", "left")], rows)
 
 
 def _sram(found: Explanation) -> Table:
@@ -155,18 +153,16 @@ def _operators(found: Explanation) -> Table:
             (
                 name,
                 str(counts[name]),
-                format_time(operator.duration_ps),
                 format_time(terms.fixed_latency_ps),
-                format_time(roof_ps),
-                roof,
+                f"{format_time(roof_ps)} {roof}",
                 operator.binding,
                 format_time(spent[name]),
             )
         )
-    headings = ("each", "fixed", "roof", "which roof", "binds", "in all")
+    headings = ("count", "fixed", "+ highest roof", "larger of the two", "in all")
     return table(
         "operators of one step, on the fullest shard",
-        [("operator", "left"), ("count", "right"), *((text, "right") for text in headings)],
+        [("operator", "left"), *((text, "right") for text in headings)],
         rows,
     )
 

@@ -36,7 +36,6 @@ def summary_tables(result: Result) -> list[Table]:
         [("", "left"), ("", "left")],
         [*_machine(row), *_traffic(result), *_rates(row), *_limits(row)],
     )
-    facts.show_header = False
     return [facts, latency]
 
 
@@ -112,9 +111,9 @@ def _limits(row: Mapping[str, Value]) -> list[tuple[str, str]]:
         ),
         (
             "energy and cost",
-            f"{_number(row['joules_per_output_token'], 2)} J and "
-            f"{_number(row['usd_per_million_output_tokens'], 2)} USD per (million) output tokens, "
-            "with assumed prices: see manifest.json",
+            f"{_number(row['joules_per_output_token'], 2)} J per output token, "
+            f"{_number(row['usd_per_million_output_tokens'], 2)} USD per million of them "
+            "(some inputs are assumed: manifest.json)",
         ),
     ]
 

@@ -38,6 +38,6 @@ class Infeasible:
             "  terms:",
             *(f"    {name:<16}{count:>18,} bytes" for name, count in self.terms.items()),
             "  what would make it fit:",
-            *(f"    - {lever}" for lever in self.levers),
+            *(f"    - {lever}" for lever in self.levers or ("nothing that was tried",)),
         ]
         return "\n".join(lines)

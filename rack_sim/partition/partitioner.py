@@ -78,7 +78,7 @@ class Partitioner:
         self.blocks = blocks_of(deployment.model)
         self.router = Router(deployment.system.topology)
         self._cutters: dict[int, StageCutter] = {}
-        self._check()
+        check_deployment(deployment)
 
     def solve(self) -> Plan | Infeasible:
         """The best plan, or why there is none."""
@@ -91,52 +91,10 @@ class Partitioner:
             raise AssertionError("a candidate has a cut")
         return self._plan(best.group_size, cut)
 
-    def _check(self) -> None:
-        deployment = self.deployment
-        active = deployment.system.active_chip_count
-        degree, stages = deployment.tensor_parallel, deployment.stage_count
-        problems = []
-        if degree is not None and not _divides(deployment.model, degree):
-            problems.append(
-                Problem(
-                    f"{deployment.model.head_count} attention heads cannot be split over "
-                    f"{degree} chips evenly",
-                    field="partition.tensor_parallel",
-                    suggestion=f"allowed: {', '.join(map(str, self._degrees(given=False)))}",
-                )
-            )
-        if stages is not None and stages > len(self.blocks):
-            problems.append(
-                Problem(
-                    f"{stages} stages for {len(self.blocks)} blocks leave some empty",
-                    field="partition.stages",
-                    suggestion=f"at most {len(self.blocks)}",
-                )
-            )
-        if degree is not None and not problems:
-            available = len(groups(deployment.system.topology, degree))
-            if available < (stages or 1):
-                problems.append(
-                    Problem(
-                        f"{stages or 1} stages of {degree} chips need {(stages or 1) * degree} "
-                        f"chips in {stages or 1} groups; system {deployment.system.name!r} has "
-                        f"{active} active chips, room for {available} groups",
-                        field="partition.stages",
-                        suggestion="fewer stages, a smaller tensor_parallel, or a larger system",
-                    )
-                )
-        if problems:
-            raise InputError(problems)
-
     def _degrees(self, *, given: bool = True) -> list[int]:
-        deployment = self.deployment
-        if given and deployment.tensor_parallel is not None:
-            return [deployment.tensor_parallel]
-        node = len(deployment.system.topology.nodes[0])
-        active = deployment.system.active_chip_count
-        inside = [n for n in range(1, node + 1) if node % n == 0]
-        across = [node * k for k in range(2, active // node + 1)]
-        return [n for n in (*inside, *across) if _divides(deployment.model, n)]
+        if given and self.deployment.tensor_parallel is not None:
+            return [self.deployment.tensor_parallel]
+        return possible_degrees(self.deployment)
 
     def _cutter(self, group_size: int) -> StageCutter:
         if group_size not in self._cutters:
@@ -279,9 +237,15 @@ class Partitioner:
     def _levers(self, degree: int, stage_count: int) -> Iterator[str]:
         """Changes that were tried, each alone, and make the model fit."""
         deployment = self.deployment
-        fewest = self._cutter(degree).fewest_stages()
-        if fewest is not None and fewest > stage_count:
-            yield f"more chips: {fewest * degree} ({fewest} stages of {degree}) would hold it"
+        chips = stage_count * degree
+        packings = self._packings()
+        for needed, other, stages in packings:
+            if other != degree and needed <= chips:
+                yield f"partition.tensor_parallel: {other} with partition.stages: {stages}"
+                break
+        if packings and packings[0][0] > chips:
+            needed, other, stages = packings[0]
+            yield f"more chips: {needed} ({stages} stages of {other}) would hold it"
         for narrower in ("fp8", "int8", "fp4", "int4"):
             if narrower == deployment.shape.precision.weights:
                 continue
@@ -309,11 +273,62 @@ class Partitioner:
         )
         if context:
             yield f"serving.max_context_tokens: {context}"
-        if fewest is None:
-            yield (
-                f"a larger tensor_parallel: one block alone does not fit {degree} chips, "
-                "whatever the number of stages"
+
+    def _packings(self) -> list[tuple[int, int, int]]:
+        """(chips, tensor parallel, stages) of the fewest stages per degree, fewest chips first."""
+        packings = []
+        for degree in self._degrees(given=False):
+            stages = self._cutter(degree).fewest_stages()
+            if stages is not None:
+                packings.append((stages * degree, degree, stages))
+        return sorted(packings)
+
+
+def possible_degrees(deployment: Deployment) -> list[int]:
+    """Tensor-parallel degrees that split heads evenly: parts of a node, or whole nodes."""
+    node = len(deployment.system.topology.nodes[0])
+    active = deployment.system.active_chip_count
+    inside = [n for n in range(1, node + 1) if node % n == 0]
+    across = [node * k for k in range(2, active // node + 1)]
+    return [n for n in (*inside, *across) if _divides(deployment.model, n)]
+
+
+def check_deployment(deployment: Deployment) -> None:
+    """Refuses what has no meaning whatever the memory: raises InputError with every problem."""
+    degree, stages = deployment.tensor_parallel, deployment.stage_count
+    blocks = len(blocks_of(deployment.model))
+    problems = []
+    if degree is not None and not _divides(deployment.model, degree):
+        problems.append(
+            Problem(
+                f"{deployment.model.head_count} attention heads cannot be split over "
+                f"{degree} chips evenly",
+                field="partition.tensor_parallel",
+                suggestion=f"allowed: {', '.join(map(str, possible_degrees(deployment)))}",
             )
+        )
+    if stages is not None and stages > blocks:
+        problems.append(
+            Problem(
+                f"{stages} stages for {blocks} blocks leave some empty",
+                field="partition.stages",
+                suggestion=f"at most {blocks}",
+            )
+        )
+    if problems:
+        raise InputError(problems)
+    wanted = stages or 1
+    room = len(groups(deployment.system.topology, degree or 1))
+    if room < wanted:
+        name, active = deployment.system.name, deployment.system.active_chip_count
+        raise InputError(
+            Problem(
+                f"{wanted} stages of {degree or 1} chips need {wanted * (degree or 1)} chips; "
+                f"system {name!r} has {active} active chips, room for {room} such stages",
+                field="partition.stages" if stages else "partition.tensor_parallel",
+                suggestion="fewer stages, a smaller tensor_parallel, or a larger system",
+            )
+        )
 
 
 def partition(deployment: Deployment) -> Plan | Infeasible:

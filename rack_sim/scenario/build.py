@@ -21,7 +21,7 @@ from rack_sim.metrics.cost import CostInputs
 from rack_sim.metrics.slo import Slo
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.huggingface import architecture_from_config
-from rack_sim.partition.partitioner import Deployment
+from rack_sim.partition.partitioner import Deployment, check_deployment
 from rack_sim.scenario.fields import Model, Reading, Sourced
 from rack_sim.scenario.hardware_schema import (
     ChipSchema,
@@ -74,7 +74,10 @@ def build_scenario(tree: dict[str, Any], folder: Path, reading: Reading) -> Scen
             f"static_slots needs a statically scheduled chip; "
             f"{schema.system.chip.name} is {schema.system.chip.execution}",
         )
-    if builder.problems or system is None or model is None or workload is None:
+    deployment = _deployment(schema, system, model) if system and model else None
+    if deployment:
+        builder.attempt((), lambda: check_deployment(deployment))
+    if builder.problems or deployment is None or workload is None:
         raise InputError(_in_order(builder.problems))
 
     check = workload.validate() if isinstance(workload, TraceWorkload) else None
@@ -85,7 +88,7 @@ def build_scenario(tree: dict[str, Any], folder: Path, reading: Reading) -> Scen
     return Scenario(
         name=schema.name,
         description=schema.description,
-        deployment=_deployment(schema, system, model),
+        deployment=deployment,
         policy_kind=schema.serving.policy.kind,
         policy=StaticSlotsPolicy(kv_reservation=schema.serving.policy.kv_reservation),
         workload=workload,

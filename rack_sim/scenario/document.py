@@ -169,7 +169,9 @@ class _Builder:
             return int(text.replace("_", ""))
         if tag == "float":
             lowered = text.lower().replace("_", "").replace(".inf", "inf").replace(".nan", "nan")
-            return float(lowered)
+            number = float(lowered)
+            # 1e6 is how people write a count.
+            return int(number) if "e" in lowered and "." not in lowered and number % 1 == 0 else number
         if tag != "str":
             self._complain(node, f"tag {node.tag!r} is not supported")
         return text

@@ -41,10 +41,14 @@ def from_validation(error: ValidationError, tree: Any, reading: Reading) -> Iter
             holder = given if isinstance(given, dict) else container
             if (reading.marks.get(holder), name) in reading.excused:
                 continue
-            mark = reading.marks.get(holder)
+            mark = reading.marks.get(container, key) if key is not None else reading.marks.get(tree)
             yield _at(mark, f"key {_spelt(name)} is missing", path)
             continue
         mark = reading.marks.get(container, key)
+        if item["loc"][-1] == "[key]":
+            given = key
+        if kind in _BOUNDS and split_unit(str(key)) and str(item["loc"][-1]) != key:
+            context = {**context, "base": " in base units"}
         yield _at(mark, *_describe(kind, context, given, item["msg"]), path)
 
 
@@ -53,7 +57,10 @@ def _describe(kind: str, context: dict[str, Any], given: Any, message: str) -> t
         return (f"{_shown(given)} is not {_NOUNS[kind]}",)
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
-        return (f"{_shown(given)} is out of range: it must be {words} {context[name]} in base units",)
+        return (
+            f"{_shown(given)} is out of range: it must be {words} {context[name]}"
+            f"{context.get('base', '')}",
+        )
     if kind == "literal_error":
         allowed = [word.strip("'\"") for word in context["expected"].replace(" or ", ", ").split(", ")]
         return (f"{_shown(given)} is not known", suggest(str(given), allowed))

@@ -29,7 +29,7 @@ def reading(path: Path) -> Iterator[None]:
         with suppress(OSError):
             names = [entry.name for entry in path.parent.iterdir()]
         hint = suggest(path.name, names)
-        hint = hint if hint.startswith("did you mean") else ""
+        hint = hint if hint.startswith("did you mean") else "name another with --trace FILE"
         raise InputError(Problem("no such file", place=str(path), suggestion=hint)) from None
     except IsADirectoryError:
         raise InputError(Problem("is a directory, not a trace file", place=str(path))) from None
