@@ -18,7 +18,7 @@ from rack_sim.foundation.errors import InfeasibleError
 from rack_sim.metrics.columns import REQUESTS
 from rack_sim.metrics.log import Collector
 from rack_sim.metrics.summary import RunFacts, Value, summarise_run
-from rack_sim.metrics.tables import request_rows
+from rack_sim.metrics.tables import request_lines
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.partitioner import partition
 from rack_sim.partition.plan import Plan
@@ -53,8 +53,8 @@ class Result:
 
     def requests(self) -> pd.DataFrame:
         """One row per request, as in requests.csv; numbers as numbers."""
-        rows = request_rows(self.collector.requests, self.explanation.step)
-        frame = pd.DataFrame(rows, columns=[column.name for column in REQUESTS])
+        lines = request_lines(self.collector.requests, self.explanation.step)
+        frame = pd.DataFrame((line.split(",") for line in lines), columns=[column.name for column in REQUESTS])
         for column in REQUESTS:
             if column.name not in ("status", "reason"):
                 frame[column.name] = pd.to_numeric(frame[column.name])

@@ -21,7 +21,7 @@ from rack_sim.compiler.slots import SlotTiming
 from rack_sim.foundation.units import work_to_ps
 from rack_sim.hardware.routing import Flow, Hop
 from rack_sim.partition.plan import Plan, Stage
-from rack_sim.timing.blocks import BlockTiming, time_block
+from rack_sim.timing.blocks import BlockTiming, ExchangeCache, time_block
 from rack_sim.timing.messages import MessageTiming, time_flows
 from rack_sim.timing.terms import Terms, total
 
@@ -103,7 +103,8 @@ class StepTiming:
 
 def compile_step(plan: Plan) -> StepTiming:
     """The step timing of a plan. Pure arithmetic on integers: the same plan, the same picoseconds."""
-    stages = tuple(_time_stage(plan, stage) for stage in plan.stages)
+    exchanges: ExchangeCache = {}
+    stages = tuple(_time_stage(plan, stage, exchanges) for stage in plan.stages)
     transfers = tuple(_time_transfers(plan))
     vectors: Counter[Hop] = Counter()
     for stage in stages:
@@ -153,7 +154,7 @@ def link_busy_ps(plan: Plan, vectors_by_hop: Mapping[Hop, int]) -> dict[Hop, int
     return busy
 
 
-def _time_stage(plan: Plan, stage: Stage) -> StageTiming:
+def _time_stage(plan: Plan, stage: Stage, exchanges: ExchangeCache) -> StageTiming:
     blocks = tuple(
         time_block(
             block,
@@ -162,6 +163,7 @@ def _time_stage(plan: Plan, stage: Stage) -> StageTiming:
             router=plan.router,
             group=stage.chips,
             residual_elements=plan.model.hidden_size,
+            exchanges=exchanges,
         )
         for block in stage.blocks
     )

@@ -20,18 +20,19 @@ class Priority(IntEnum):
 
 
 class Decision(Event):
-    """Calls ``action(*arguments)`` at `at_ps`; scheduled when created."""
+    """Calls ``action(decision)`` at `at_ps`; what it is about travels as the decision's `value`."""
 
     def __init__(
         self,
         env: Environment,
         at_ps: int,
         priority: Priority,
-        action: Callable[..., None],
-        *arguments: Any,
+        action: Callable[[Event], None],
+        value: Any = None,
     ) -> None:
+        # As in SimPy's own Timeout: the event is triggered when it is made.
         self.env = env
-        self.callbacks = [lambda _event: action(*arguments)]
+        self.callbacks = [action]
         self._ok = True
-        self._value = None
-        env.schedule(self, priority, at_ps - int(env.now))  # type: ignore[arg-type]
+        self._value = value
+        env.schedule(self, priority, at_ps - env.now)  # type: ignore[arg-type]

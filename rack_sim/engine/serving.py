@@ -7,7 +7,7 @@ observer as they happen, so nothing accumulates.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from simpy import Environment
+from simpy import Environment, Event
 
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.decision import Decision, Priority
@@ -118,13 +118,13 @@ class _Replay:
         if request is not None:
             Decision(self.env, request.arrival_ps, Priority.ARRIVAL, self._arrive, request)
 
-    def _arrive(self, request: Request) -> None:
-        self._issue(request)
+    def _arrive(self, decision: Event) -> None:
+        self._issue(decision)
         self._next_arrival()
 
-    def _issue(self, request: Request) -> None:
+    def _issue(self, decision: Event) -> None:
         self.issued_count += 1
-        self.server.submit(request)
+        self.server.submit(decision.value)
 
     def _ended(self, request: Request, now_ps: int) -> None:
         self.ended_count += 1

@@ -34,32 +34,39 @@ class Timeline:
         self._next_bin = 0
         self._last_ps = 0
         self._levels = (0, 0, 0)
+        # The bin used last, because most calls are about it.
+        self._at = -1
+        self._found: list[int] = []
 
     def count_arrival(self, at_ps: int) -> None:
         """A request has arrived."""
-        self._bin(at_ps // self.bin_ps)[_ARRIVED] += 1
+        self._count(at_ps // self.bin_ps, _ARRIVED, 1)
 
     def count_rejection(self, at_ps: int) -> None:
         """A request was turned away."""
-        self._bin(at_ps // self.bin_ps)[_REJECTED] += 1
+        self._count(at_ps // self.bin_ps, _REJECTED, 1)
 
     def count_finish(self, at_ps: int) -> None:
         """A sequence has ended."""
-        self._bin(at_ps // self.bin_ps)[_FINISHED] += 1
+        self._count(at_ps // self.bin_ps, _FINISHED, 1)
 
     def add_prompt_tokens(self, at_ps: int, tokens: int) -> None:
         """Prompt tokens that entered the pipeline at one instant."""
-        self._bin(at_ps // self.bin_ps)[_PROMPT] += tokens
+        self._count(at_ps // self.bin_ps, _PROMPT, tokens)
 
     def add_output_tokens(self, first_ps: int, gap_ps: int, tokens: int) -> None:
         """`tokens` output tokens at `first_ps`, `first_ps` + `gap_ps`, …"""
-        at_ps = first_ps
-        while tokens:
-            number = at_ps // self.bin_ps
-            inside = min(tokens, ((number + 1) * self.bin_ps - 1 - at_ps) // gap_ps + 1)
-            self._bin(number)[_OUTPUT] += inside
+        bin_ps = self.bin_ps
+        number = first_ps // bin_ps
+        while True:
+            inside = ((number + 1) * bin_ps - 1 - first_ps) // gap_ps + 1
+            if inside >= tokens:
+                self._count(number, _OUTPUT, tokens)
+                return
+            self._count(number, _OUTPUT, inside)
             tokens -= inside
-            at_ps += inside * gap_ps
+            first_ps += inside * gap_ps
+            number = first_ps // bin_ps
 
     def set_levels(self, now_ps: int, waiting: int, running: int, kv_tokens: int) -> None:
         """From `now_ps` on: requests that wait, sequences that run, cached tokens reserved."""
@@ -77,25 +84,36 @@ class Timeline:
         self._integrate(end_ps)
         self._hand_on(max(self._bins, default=self._next_bin - 1) + 1)
 
-    def _bin(self, number: int) -> list[int]:
+    def _count(self, number: int, column: int, amount: int) -> None:
+        if number != self._at:
+            self._turn_to(number)
+        self._found[column] += amount
+
+    def _turn_to(self, number: int) -> None:
+        """Makes bin `number` the one at hand."""
+        self._at = number
         found = self._bins.get(number)
         if found is None:
             found = self._bins[number] = [0] * len(COLUMNS)
-        return found
+        self._found = found
 
     def _integrate(self, now_ps: int) -> None:
         at_ps = self._last_ps
-        waiting, running, kv_tokens = self._levels
-        if waiting or running:
-            while at_ps < now_ps:
-                number = at_ps // self.bin_ps
-                span = min(now_ps, (number + 1) * self.bin_ps) - at_ps
-                counts = self._bin(number)
-                counts[_WAITING] += waiting * span
-                counts[_RUNNING] += running * span
-                counts[_KV] += kv_tokens * span
-                at_ps += span
         self._last_ps = now_ps
+        waiting, running, kv_tokens = self._levels
+        if not waiting and not running:
+            return
+        while at_ps < now_ps:
+            number = at_ps // self.bin_ps
+            span = min(now_ps, (number + 1) * self.bin_ps) - at_ps
+            if number != self._at:
+                self._turn_to(number)
+            counts = self._found
+            if waiting:
+                counts[_WAITING] += waiting * span
+            counts[_RUNNING] += running * span
+            counts[_KV] += kv_tokens * span
+            at_ps += span
 
     def _hand_on(self, end_bin: int) -> None:
         empty = [0] * len(COLUMNS)
@@ -105,3 +123,4 @@ class Timeline:
                 self._next_bin, [tuple(self._bins.pop(number, empty)) for number in numbers]
             )
             self._next_bin = end_bin
+            self._at = -1

@@ -88,6 +88,8 @@ class Router:
 
     def _find(self, source: int, target: int) -> tuple[Route, ...]:
         graph = self.topology.graph
+        if (source, target) in self._kinds:
+            return ((source, target),)
         length = nx.shortest_path_length(graph, source, target)
         to_target = nx.single_source_shortest_path_length(graph, target, cutoff=length)
         routes: list[Route] = []

@@ -168,3 +168,25 @@ FILES: dict[str, tuple[Column, ...]] = {
     "memory.csv": MEMORY,
     "links.csv": LINKS,
 }
+
+
+def columns_markdown() -> str:
+    """The text of docs/metrics.md."""
+    parts = [
+        "# Metrics",
+        "",
+        "Written by `scripts/refresh` from the column table; do not edit.",
+        "",
+        "Files of a run and their columns. CSV is UTF-8 with a header row, commas, `\\n` at line",
+        "ends and quotes only where needed; an empty cell means that there is no such value; text",
+        "that a spreadsheet could read as a formula gets an apostrophe in front. Times in `_ms`",
+        "columns are exact to the picosecond; percentiles are linear between neighbours.",
+        "Throughputs are counted over the steady window (warm-up share of the arrival span and",
+        "drain left out) and, under `run_`, over the whole run.",
+        "",
+    ]
+    for file, columns in FILES.items():
+        parts += [f"## {file}", "", "| column | unit | definition |", "|---|---|---|"]
+        parts += [f"| `{c.name}` | {c.unit} | {c.definition} |" for c in columns]
+        parts.append("")
+    return "\n".join(parts)

@@ -79,13 +79,13 @@ class RequestLog(ColumnLog):
 
     def add(self, row: tuple[int, ...]) -> None:
         """Adds the row of one request, in whatever order requests end."""
-        number = row[0]
-        if number != self.row_count:
-            self._early[number] = row
+        if row[0] != self.row_count:
+            self._early[row[0]] = row
             return
         self.append(row)
-        while self._early and (row := self._early.pop(self.row_count, ())):
-            self.append(row)
+        early = self._early
+        while self.row_count in early:
+            self.append(early.pop(self.row_count))
 
     @property
     def waiting_row_count(self) -> int:

@@ -8,32 +8,60 @@ from collections.abc import Iterator
 from rack_sim.compiler.step import StepTiming, link_busy_ps
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import ReplayTotals
-from rack_sim.foundation.units import PS_PER_S, format_ms
-from rack_sim.metrics.latency import finished_rows, latencies_ps
+from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_ms
+from rack_sim.metrics.latency import Column, finished_rows, latencies_ps
 from rack_sim.metrics.log import ColumnLog, RequestLog
 
 Row = tuple[str, ...]
 
 
-def request_rows(log: RequestLog, step: StepTiming) -> Iterator[Row]:
-    """One row per request, by request number."""
+def request_lines(log: RequestLog, step: StepTiming) -> Iterator[str]:
+    """One line of text per request, by request number: the cells, with commas between.
+
+    A million requests are a million lines, so the time stamps of a chunk are split into whole and
+    fractional milliseconds at once and each line is one formatting.
+    """
     reasons = rejection_reasons(step)
+    times = ("admitted_ps", "prefill_start_ps", "prefill_end_ps", "first_token_ps", "finish_ps")
+    line = "%d,finished,,%d.%09d,%d,%d" + ",%d.%09d" * len(times) + ",%d"
     for chunk in log.chunks():
-        metrics = latencies_ps(finished_rows(chunk))
-        latencies = zip(*(values.tolist() for values in metrics.values()), strict=True)
-        for number, outcome, arrival, inputs, outputs, *times, slot in zip(
-            *(chunk[name].tolist() for name in log.columns), strict=True
+        rows = finished_rows(chunk)
+        metrics = latencies_ps(rows)
+        cells = [
+            rows["request_id"],
+            *_split(rows["arrival_ps"]),
+            rows["input_tokens"],
+            rows["output_tokens"],
+            *(part for name in times for part in _split(rows[name])),
+            rows["slot"],
+        ]
+        heads = (line % row for row in zip(*(cell.tolist() for cell in cells), strict=True))
+        tails = zip(*(_latency_cells(values) for values in metrics.values()), strict=True)
+        finished = (f"{head},{','.join(tail)}" for head, tail in zip(heads, tails, strict=True))
+        names = ("request_id", "outcome", "arrival_ps", "input_tokens", "output_tokens")
+        for number, outcome, arrival, inputs, outputs in zip(
+            *(chunk[name].tolist() for name in names), strict=True
         ):
-            head = (str(number), "finished", "", format_ms(arrival), str(inputs), str(outputs))
             if outcome == Outcome.FINISHED:
-                yield (
-                    *head,
-                    *map(format_ms, times),
-                    str(slot),
-                    *(format_ms(value) if value >= 0 else "" for value in next(latencies)),
-                )
+                yield next(finished)
             else:
-                yield (*head[:1], "rejected", reasons[outcome], *head[3:], *[""] * 11)
+                reason = reasons[outcome]
+                head = f"{number},rejected,{reason},{format_ms(arrival)},{inputs},{outputs}"
+                yield head + "," * (len(times) + 1 + len(metrics))
+
+
+def _split(times_ps: Column) -> tuple[Column, Column]:
+    """Whole milliseconds and the nine digits behind the point."""
+    return times_ps // PS_PER_MS, times_ps % PS_PER_MS
+
+
+def _latency_cells(values: Column) -> Iterator[str]:
+    """Cells of one metric; a request that has no such value has an empty cell."""
+    whole, part = _split(values)
+    return (
+        "%d.%09d" % cell if cell[0] >= 0 else ""
+        for cell in zip(whole.tolist(), part.tolist(), strict=True)
+    )
 
 
 def rejection_reasons(step: StepTiming) -> dict[int, str]:

@@ -22,6 +22,13 @@ def write_table(path: Path, columns: Iterable[Column], rows: Iterable[Iterable[s
         writer.writerows(rows)
 
 
+def write_lines(path: Path, columns: Iterable[Column], lines: Iterable[str]) -> None:
+    """Writes lines that are rows already (their cells need no quotes); lines stream."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(",".join(column.name for column in columns) + "\n")
+        file.writelines(f"{line}\n" for line in lines)
+
+
 def summary_cells(summary: Mapping[str, Value]) -> list[str]:
     """The cells of a summary row: empty for no value, text made safe."""
     return [cell_of(value) for value in summary.values()]

@@ -7,7 +7,7 @@ everything is there. An error or Ctrl-C removes it; what was there before stays.
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -26,7 +26,8 @@ def free_directory(folder: Path, name: str) -> Path:
 def run_directory(target: Path, *, force: bool) -> Iterator[Path]:
     """A directory to write into that becomes `target` when the block ends without an error.
 
-    Raises InputError where `target` exists and `force` is not given, or where it cannot be made.
+    Raises InputError where `target` exists and `force` is not given, where it holds anything but a
+    run, or where it cannot be made.
     """
     if target.exists() and not force:
         raise InputError(
@@ -36,12 +37,21 @@ def run_directory(target: Path, *, force: bool) -> Iterator[Path]:
         )
     if target.exists() and not target.is_dir():
         raise InputError(Problem("is a file, not a directory", str(target)))
+    given, target = target, target.resolve()
+    if target.exists() and any(target.iterdir()) and not (target / "manifest.json").is_file():
+        raise InputError(
+            Problem(
+                "holds other things than a run, and is kept", str(given), suggestion="another --out"
+            )
+        )
+    made = [folder for folder in target.parents if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     except OSError as error:
+        _remove_empty(made)
         raise InputError(
-            Problem(f"cannot be written: {error.strerror}", str(target), suggestion="another --out")
+            Problem(f"cannot be written: {error.strerror}", str(given), suggestion="another --out")
         ) from None
     try:
         yield draft
@@ -49,6 +59,14 @@ def run_directory(target: Path, *, force: bool) -> Iterator[Path]:
         _take_place(draft, target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+        _remove_empty(made)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Removes those of `folders`, deepest first, that hold nothing."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _take_place(draft: Path, target: Path) -> None:

@@ -10,12 +10,12 @@ from rack_sim.metrics.tables import (
     chip_rows,
     link_rows,
     memory_rows,
-    request_rows,
+    request_lines,
     stage_rows,
     timeline_rows,
 )
 from rack_sim.pipeline import Result
-from rack_sim.report.csv import summary_cells, write_table
+from rack_sim.report.csv import summary_cells, write_lines, write_table
 from rack_sim.scenario import resolved_yaml
 
 
@@ -34,7 +34,7 @@ def write_run(
     step, totals = result.explanation.step, result.totals
     on_step("writing tables")
     write_table(folder / "summary.csv", SUMMARY, [summary_cells(result.summary)])
-    write_table(folder / "requests.csv", REQUESTS, request_rows(result.collector.requests, step))
+    write_lines(folder / "requests.csv", REQUESTS, request_lines(result.collector.requests, step))
     write_table(
         folder / "timeline.csv",
         TIMELINE,

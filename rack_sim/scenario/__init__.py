@@ -12,10 +12,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from rack_sim.scenario.build import build_scenario
+from rack_sim.scenario.document import IMPLICIT_RESOLVERS
 from rack_sim.scenario.fields import Reading
 from rack_sim.scenario.library import find
 from rack_sim.scenario.loader import load_tree, replace_traffic
@@ -46,7 +48,20 @@ def load_scenario(
     return build_scenario(tree, path.parent, reading)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes every word that we, too, would take for something else (``'1e5'``, ``'nan'``)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        merged = {first: list(found) for first, found in self.yaml_implicit_resolvers.items()}
+        for first, found in IMPLICIT_RESOLVERS.items():
+            merged.setdefault(first, []).extend(found)
+        self.yaml_implicit_resolvers = merged
+
+
 def resolved_yaml(scenario: Scenario) -> str:
     """A scenario with every preset and default written out; loading it gives equal results."""
     head = "# Written by rack-sim: every preset and default of the run, in base units.\n"
-    return head + yaml.safe_dump(dict(scenario.resolved), sort_keys=False, allow_unicode=True)
+    return head + yaml.dump(
+        dict(scenario.resolved), Dumper=_Dumper, sort_keys=False, allow_unicode=True
+    )

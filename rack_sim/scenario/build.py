@@ -350,7 +350,7 @@ def _provenance(value: Any, path: str) -> Iterator[Provenance]:
 
 
 def _digest(resolved: dict[str, Any]) -> str:
-    """Twelve hexadecimal digits of the content; where a trace lies does not count, what it holds does."""
+    """Twelve hexadecimal digits of the content; of a trace what it holds, not where it lies."""
     workload = {name: item for name, item in resolved["workload"].items() if name != "path"}
     text = json.dumps({**resolved, "workload": workload}, sort_keys=True, ensure_ascii=True)
     return sha256(text.encode()).hexdigest()[:12]

@@ -17,6 +17,10 @@ from rack_sim.foundation.units import split_unit
 Tree = Any
 
 _DEPTH_MAX = 50
+# Aliases inside aliases can make a short file a huge tree.
+_VALUES_MAX = 200_000
+# No quantity of base units is longer; Python itself stops at 4,300 digits.
+_DIGITS_MAX = 40
 
 
 class Mark(NamedTuple):
@@ -58,7 +62,26 @@ class Marks:
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader with the scalars of the YAML 1.2 core schema."""
+    """SafeLoader with the scalars of the YAML 1.2 core schema, without tags, of limited depth."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        tag = getattr(event, "tag", None)
+        if tag:
+            raise yaml.MarkedYAMLError(
+                problem=f"tag {tag!r} is not supported", problem_mark=event.start_mark
+            )
+        if self._depth > _DEPTH_MAX:
+            raise yaml.MarkedYAMLError(
+                problem=f"is nested deeper than {_DEPTH_MAX} levels", problem_mark=event.start_mark
+            )
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -74,9 +97,13 @@ for _tag, _pattern, _first in (
     ),
 ):
     _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first.replace("\0", ""))
+        f"tag:yaml.org,2002:{_tag}",
+        re.compile(rf"^(?:{_pattern})$"),
+        list(_first.replace("\0", "")),
     )
 _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^$"), [""])
+IMPLICIT_RESOLVERS = _Loader.yaml_implicit_resolvers
+"""Which plain words are not text, by first character."""
 
 
 def read_document(path: Path, marks: Marks) -> Tree:
@@ -123,8 +150,13 @@ class _Builder:
         self.place = place
         self.marks = marks
         self.problems: list[Problem] = []
+        self.value_count = 0
 
     def build(self, node: yaml.Node, depth: int) -> Tree:
+        self.value_count += 1
+        if self.value_count > _VALUES_MAX:
+            message = f"is more than {_VALUES_MAX:,} values, aliases counted where they are used"
+            raise InputError(Problem(message, self.place))
         if depth > _DEPTH_MAX:
             self._complain(node, f"is nested deeper than {_DEPTH_MAX} levels")
             return None
@@ -166,12 +198,17 @@ class _Builder:
         if tag == "null":
             return None
         if tag == "int":
+            if len(text) > _DIGITS_MAX:
+                self._complain(node, f"a number of {len(text)} digits is too long")
+                return None
             return int(text.replace("_", ""))
         if tag == "float":
             lowered = text.lower().replace("_", "").replace(".inf", "inf").replace(".nan", "nan")
             number = float(lowered)
             # 1e6 is how people write a count.
-            return int(number) if "e" in lowered and "." not in lowered and number % 1 == 0 else number
+            return (
+                int(number) if "e" in lowered and "." not in lowered and number % 1 == 0 else number
+            )
         if tag != "str":
             self._complain(node, f"tag {node.tag!r} is not supported")
         return text
@@ -191,13 +228,13 @@ def merged(base: Tree, over: Tree, marks: Marks) -> Tree:
     """
     if not (isinstance(base, dict) and isinstance(over, dict)):
         return over
-    replaced = {_stem(key) for key in over if key not in base}
+    replaced = {quantity_of(key) for key in over if key not in base}
     result: dict[str, Tree] = {}
     own = marks.get(over) or marks.get(base)
     if own:
         marks.put(result, None, own)
     for key, value in base.items():
-        if key not in over and _stem(key) in replaced and _stem(key) != key:
+        if key not in over and quantity_of(key) in replaced and quantity_of(key) != key:
             continue
         result[key] = value
         marks.copy(base, key, result, key)
@@ -207,6 +244,7 @@ def merged(base: Tree, over: Tree, marks: Marks) -> Tree:
     return result
 
 
-def _stem(key: str) -> str:
+def quantity_of(key: str) -> str:
+    """`key` without its unit, where it ends in one."""
     found = split_unit(key)
     return found[0] if found else key

@@ -101,7 +101,10 @@ class Model(BaseModel):
             if key == stem or key.startswith(stem + "_"):
                 allowed = ", ".join(f"{stem}_{suffix}" for suffix in suffixes_of(dimension))
                 reading.complain(
-                    data, key, f"{key!r} is in no unit of {dimension}", suggestion=f"allowed: {allowed}"
+                    data,
+                    key,
+                    f"{key!r} is in no unit of {dimension}",
+                    suggestion=f"allowed: {allowed}",
                 )
                 reading.excused.add((reading.marks.get(data), name))
                 return None, None

@@ -10,7 +10,7 @@ from typing import Any
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import split_unit
-from rack_sim.scenario.document import Mark, merged, parse_document, read_document
+from rack_sim.scenario.document import Mark, merged, parse_document, quantity_of, read_document
 from rack_sim.scenario.fields import Reading
 from rack_sim.scenario.library import find
 
@@ -30,7 +30,7 @@ def load_tree(path: Path, overrides: Sequence[str], reading: Reading) -> dict[st
     _refuse_clashes(changes, overrides)
     early, late = [], []
     for change in changes:
-        names_preset = change[0] in _REFERENCES and isinstance(change[1], str)
+        names_preset = change[0] in _REFERENCES and _names_preset(change[1])
         (early if names_preset and len(change[0]) == 1 else late).append(change)
     for keys, value, mark in early:
         _lay(tree, keys, value, mark, reading)
@@ -39,7 +39,7 @@ def load_tree(path: Path, overrides: Sequence[str], reading: Reading) -> dict[st
         holder = _holder(tree, keys)
         if holder is None:
             continue
-        chosen = [change for change in late if change[0] == keys and isinstance(change[1], str)]
+        chosen = [change for change in late if change[0] == keys and _names_preset(change[1])]
         for change in chosen:
             late.remove(change)
             _lay(tree, keys, change[1], change[2], reading)
@@ -47,8 +47,11 @@ def load_tree(path: Path, overrides: Sequence[str], reading: Reading) -> dict[st
             holder[keys[-1]] = _expanded(holder, keys[-1], kind, path.parent, reading)
         except InputError as error:
             problems += error.problems
-    if problems:
+            reading.excused.add((reading.marks.get(holder), keys[-1]))
+            del holder[keys[-1]]
+    if problems and late:  # they may reach into what could not be read
         raise InputError(problems)
+    reading.problems += problems
     for keys, value, mark in late:
         _lay(tree, keys, value, mark, reading)
     return tree
@@ -89,7 +92,10 @@ def _expanded(holder: Any, key: str, kind: str, folder: Path, reading: Reading) 
     mark = reading.marks.get(holder, key) or Mark("", None, None)
     if isinstance(value, str):
         return _read_preset(value, kind, folder, mark, reading)
-    if isinstance(value, dict) and isinstance(value.get("preset"), str):
+    if isinstance(value, dict) and "preset" in value:
+        if not isinstance(value["preset"], str):
+            reading.complain(value, "preset", f"{value['preset']!r} is not the name of a {kind}")
+            raise InputError(reading.problems.pop())
         over = {name: item for name, item in value.items() if name != "preset"}
         for name in over:
             reading.marks.copy(value, name, over, name)
@@ -115,6 +121,8 @@ def _read_preset(
         ) from None
     if kind == "model" and path.is_dir():
         path = path / "config.json"
+    if not path.exists():
+        raise InputError(mark.problem(f"no such file: {path}"))
     content = read_document(path, reading.marks)
     if not isinstance(content, dict):
         raise InputError(Problem("must be a mapping of keys to values", str(path), 1, 1))
@@ -123,6 +131,10 @@ def _read_preset(
     if kind == "system" and isinstance(content.get("chip"), str) and "/" in content["chip"]:
         content["chip"] = str(path.parent / content["chip"])
     return content
+
+
+def _names_preset(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, dict) and "preset" in value)
 
 
 def _parse_override(text: str, reading: Reading) -> tuple[tuple[str, ...], Any, Mark]:
@@ -145,10 +157,11 @@ def _parse_override(text: str, reading: Reading) -> tuple[tuple[str, ...], Any, 
 def _refuse_clashes(
     changes: Sequence[tuple[tuple[str, ...], Any, Mark]], texts: Sequence[str]
 ) -> None:
+    quantities = [tuple(map(quantity_of, keys)) for keys, _, _ in changes]
     problems = [
         Problem(f"clashes with --set {texts[first]}", f"--set {texts[second]}")
-        for first, (keys, _, _) in enumerate(changes)
-        for second, (other, _, _) in enumerate(changes)
+        for first, keys in enumerate(quantities)
+        for second, other in enumerate(quantities)
         if (first < second and keys == other)
         or (len(keys) > len(other) and keys[: len(other)] == other and other not in _REFERENCES)
     ]
@@ -199,6 +212,8 @@ def _step_down(tree: Any, key: str, mark: Mark, reading: Reading) -> Any:
 def _index(items: list[Any], key: str, mark: Mark) -> int:
     if not key.isdigit() or int(key) >= len(items):
         raise InputError(
-            mark.problem(f"{key!r} is no place in a list of {len(items)}", suggestion="0 is the first")
+            mark.problem(
+                f"{key!r} is no place in a list of {len(items)}", suggestion="0 is the first"
+            )
         )
     return int(key)

@@ -62,7 +62,9 @@ def _describe(kind: str, context: dict[str, Any], given: Any, message: str) -> t
             f"{context.get('base', '')}",
         )
     if kind == "literal_error":
-        allowed = [word.strip("'\"") for word in context["expected"].replace(" or ", ", ").split(", ")]
+        allowed = [
+            word.strip("'\"") for word in context["expected"].replace(" or ", ", ").split(", ")
+        ]
         return (f"{_shown(given)} is not known", suggest(str(given), allowed))
     if kind == "union_tag_invalid":
         allowed = [word.strip("'\"") for word in context["expected_tags"].split(", ")]
@@ -73,6 +75,8 @@ def _describe(kind: str, context: dict[str, Any], given: Any, message: str) -> t
         return (f"{_shown(given)} must match {context['pattern']}",)
     if kind == "too_short":
         return (f"needs at least {context['min_length']} entries",)
+    if kind == "too_long":
+        return (f"has {context['actual_length']} entries, not {context['max_length']}",)
     return (f"{message}; given {_shown(given)}",)
 
 

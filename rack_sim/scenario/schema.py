@@ -8,7 +8,6 @@ from rack_sim.scenario.fields import (
     AutoCount,
     Count,
     Model,
-    Name,
     PositiveAmount,
     Share,
     SourcedNumber,

@@ -1,7 +1,11 @@
 """Traffic: from the workload's schema to a Workload."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
+from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.scenario.workload_schema import (
     ArrivalsSchema,
@@ -22,6 +26,8 @@ from rack_sim.workload.request import Workload
 from rack_sim.workload.synthetic import SyntheticWorkload
 from rack_sim.workload.trace import TraceOptions, TraceWorkload
 
+Built = TypeVar("Built")
+
 
 def build_workload(
     schema: SyntheticSchema | ClosedLoopSchema | TraceSchema, *, seed: int, folder: Path
@@ -30,11 +36,17 @@ def build_workload(
 
     Raises InputError where numbers do not go together; problems name their field.
     """
+    return _inside("", lambda: _workload(schema, seed, folder))
+
+
+def _workload(
+    schema: SyntheticSchema | ClosedLoopSchema | TraceSchema, seed: int, folder: Path
+) -> Workload:
     if isinstance(schema, SyntheticSchema):
         return SyntheticWorkload(
-            arrivals=_arrivals(schema.arrivals),
-            input_lengths=_lengths(schema.input_tokens),
-            output_lengths=_lengths(schema.output_tokens),
+            arrivals=_inside("arrivals", lambda: _arrivals(schema.arrivals)),
+            input_lengths=_inside("input_tokens", lambda: _lengths(schema.input_tokens)),
+            output_lengths=_inside("output_tokens", lambda: _lengths(schema.output_tokens)),
             seed=seed,
             request_count=schema.request_count,
             duration_ps=schema.duration_ps,
@@ -43,8 +55,8 @@ def build_workload(
         return ClosedLoopWorkload(
             users=schema.users,
             think_time_ps=schema.think_time_ps,
-            input_lengths=_lengths(schema.input_tokens),
-            output_lengths=_lengths(schema.output_tokens),
+            input_lengths=_inside("input_tokens", lambda: _lengths(schema.input_tokens)),
+            output_lengths=_inside("output_tokens", lambda: _lengths(schema.output_tokens)),
             seed=seed,
             request_count=schema.request_count,
         )
@@ -61,6 +73,21 @@ def build_workload(
             seed=seed,
         ),
     )
+
+
+def _inside(key: str, build: Callable[[], Built]) -> Built:
+    """What `build` makes; its problems name their field below `key`, not a class."""
+    try:
+        return build()
+    except InputError as error:
+        raise InputError(
+            replace(
+                problem,
+                place="",
+                field=f"{key}.{problem.field}".strip(".").replace("[", ".").replace("]", ""),
+            )
+            for problem in error.problems
+        ) from None
 
 
 def _arrivals(schema: ArrivalsSchema) -> ArrivalProcess:

@@ -81,7 +81,9 @@ class EmpiricalSchema(Model):
     """Lengths from a table of quantiles, linear in between."""
 
     kind: Literal["empirical"]
-    quantiles: Annotated[list[list[float]], Field(min_length=2)]
+    quantiles: Annotated[
+        list[Annotated[list[float], Field(min_length=2, max_length=2)]], Field(min_length=2)
+    ]
     """Pairs of quantile (0 to 1, rising, both ends given) and tokens."""
     source: str = ""
     """Where the table comes from."""

@@ -16,6 +16,9 @@ from rack_sim.timing.terms import Terms, total
 _CANDIDATE_BYTES = 8
 
 
+ExchangeCache = dict[tuple[tuple[int, ...], int], CollectiveTiming]
+
+
 @dataclass(frozen=True)
 class BlockTiming:
     """One block: what it did in order, how long each part took, vectors on every link."""
@@ -49,12 +52,15 @@ def time_block(
     router: Router,
     group: tuple[int, ...],
     residual_elements: int,
+    exchanges: ExchangeCache | None = None,
 ) -> BlockTiming:
     """Times `block` on the chips of `group`.
 
     `residual_elements` is the width of the residual stream (the hidden size). The block begins
-    with an all-gather and ends with a reduce-scatter of it where the block says so.
+    with an all-gather and ends with a reduce-scatter of it where the block says so. A caller that
+    times many blocks on one router passes `exchanges`, so that equal exchanges are routed once.
     """
+    known = {} if exchanges is None else exchanges
     size = len(group)
     operators = tuple(
         time_operator(
@@ -69,17 +75,17 @@ def time_block(
     )
     shard_elements = -(-shape.rows * residual_elements // size)
     shard_bytes = shape.precision.activation_bytes(shard_elements)
-    exchanges: list[CollectiveTiming] = []
+    used: list[CollectiveTiming] = []
     added_flop = 0
     if block.gathers:
-        exchanges.append(time_exchange(router, group, shard_bytes))
+        used.append(_exchange(known, router, group, shard_bytes))
     if block.reduces:
-        exchanges.append(time_exchange(router, group, shard_bytes))
+        used.append(_exchange(known, router, group, shard_bytes))
         added_flop = (size - 1) * shard_elements
     if block.kind == "head":
-        exchanges.append(time_exchange(router, group, shape.rows * _CANDIDATE_BYTES))
+        used.append(_exchange(known, router, group, shape.rows * _CANDIDATE_BYTES))
     vectors: Counter[Hop] = Counter()
-    for exchange in exchanges:
+    for exchange in used:
         vectors.update(exchange.vectors_by_hop)
     terms = total(
         [
@@ -89,11 +95,20 @@ def time_block(
                     link_latency_ps=exchange.link_latency_ps,
                     link_serialisation_ps=exchange.link_serialisation_ps,
                 )
-                for exchange in exchanges
+                for exchange in used
             ),
             Terms(compute_ps=work_to_ps(added_flop, chip.vector_flop_per_s)),
         ]
     )
     return BlockTiming(
-        block.name, operators, tuple(e.algorithm for e in exchanges), terms, vectors
+        block.name, operators, tuple(e.algorithm for e in used), terms, vectors
     )
+
+
+def _exchange(
+    known: ExchangeCache, router: Router, group: tuple[int, ...], shard_bytes: int
+) -> CollectiveTiming:
+    key = (group, shard_bytes)
+    if key not in known:
+        known[key] = time_exchange(router, group, shard_bytes)
+    return known[key]

@@ -1,7 +1,7 @@
 """Terms: where a latency went. Every duration in rack-sim is the sum of these seven."""
 
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,20 @@ class Terms:
     slack_ps: int = 0
 
     def __add__(self, other: "Terms") -> "Terms":
-        return Terms(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return Terms(
+            self.fixed_latency_ps + other.fixed_latency_ps,
+            self.compute_ps + other.compute_ps,
+            self.weight_feed_ps + other.weight_feed_ps,
+            self.memory_ps + other.memory_ps,
+            self.link_latency_ps + other.link_latency_ps,
+            self.link_serialisation_ps + other.link_serialisation_ps,
+            self.slack_ps + other.slack_ps,
+        )
 
     @property
     def total_ps(self) -> int:
         """The whole duration."""
-        return sum(astuple(self))
+        return sum(self.by_name().values())
 
     def by_name(self) -> dict[str, int]:
         """Picoseconds by term, without the unit suffix: ``{"fixed_latency": …}``."""

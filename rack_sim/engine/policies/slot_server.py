@@ -129,7 +129,9 @@ class SlotServer:
             self.running += 1
             self.prompts.append(sequence)
             self.prompt_added(now)
-        self._note_levels(now)
+        self.line.set_levels(
+            now, len(self.waiting), self.running, self.kv_tokens - self.kv_tokens_free
+        )
 
     def _complete(self, sequence: Sequence, now: int) -> None:
         """Frees what a sequence held, tells the observer, lets the next one in."""
@@ -142,8 +144,3 @@ class SlotServer:
         self.line.flush(self.final_before_ps(now))
         self.ended(request, now)
         self._admit(now)
-
-    def _note_levels(self, now: int) -> None:
-        self.line.set_levels(
-            now, len(self.waiting), self.running, self.kv_tokens - self.kv_tokens_free
-        )

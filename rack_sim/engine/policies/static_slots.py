@@ -14,7 +14,7 @@ inside one revolution, not a walk along the slots. `stepped_slots` walks, and mu
 from bisect import bisect_left
 from itertools import accumulate
 
-from simpy import Environment
+from simpy import Environment, Event
 
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.decision import Decision, Priority
@@ -66,22 +66,23 @@ class StaticSlots(SlotServer):
 
     def prompt_added(self, now_ps: int) -> None:
         if len(self.prompts) == 1:
-            self._move_cursor(self._entry_at(now_ps))
+            entry = self._entry_at(now_ps)
+            if entry > self._cursor:
+                self._cursor, self._spent = entry, 0
             self._aim()
 
     def _entry_at(self, now_ps: int) -> int:
         """The first entry not before `now_ps`."""
         return -(-now_ps // self.interval_ps)
 
-    def _move_cursor(self, entry: int) -> None:
-        if entry > self._cursor:
-            self._cursor, self._spent = entry, 0
-
     def _aim(self) -> None:
-        """Computes at which entry the first prompt is done, and decides then."""
+        """Computes at which entry the first prompt is done, and decides then.
+
+        There must be a prompt.
+        """
         self._aim_number += 1  # a decision aimed earlier is void
-        if not self.prompts or not self._free_total:
-            return
+        if not self._free_total:
+            return  # the next completion aims again
         sequence = self.prompts[0]
         # Rows already spent at the cursor's entry come off the first sum.
         needed = sequence.prompt_rows_left + self._spent
@@ -110,12 +111,12 @@ class StaticSlots(SlotServer):
         turn = self._free[first:] + self._free[:first]
         return self.slot_count + next(i for i, free in enumerate(turn) if free)
 
-    def _prompt_done(self, aim_number: int) -> None:
+    def _prompt_done(self, decision: Event) -> None:
         """The first prompt's last row enters now; that row is the sequence's own from here on."""
-        if aim_number != self._aim_number:
+        if decision.value != self._aim_number:
             return
-        now = int(self.env.now)
-        entry, slot = self._done_entry, self._done_entry % self.slot_count
+        entry = self._done_entry
+        now, slot = entry * self.interval_ps, entry % self.slot_count
         self._use_rows_until(entry)
         sequence = self.prompts.popleft()
         self._cursor = entry
@@ -124,7 +125,12 @@ class StaticSlots(SlotServer):
         self.row_step_count += last_rows
         sequence.prompt_rows_left -= last_rows
         self._spent = self._done_rows - 1
-        self._own(slot, entry)
+        if self._idle[slot]:
+            self._idle[slot] = 0
+            self._idle_total -= 1
+            self._owned_since[slot] = entry
+        self._free[slot] -= 1
+        self._free_total -= 1
 
         sequence.slot = slot
         sequence.prefill_end_ps = now
@@ -133,27 +139,31 @@ class StaticSlots(SlotServer):
         sequence.finish_ps = sequence.first_token_ps + (tokens - 1) * self.revolution_ps
         self.line.add_output_tokens(sequence.first_token_ps, self.revolution_ps, tokens)
         Decision(self.env, sequence.finish_ps, Priority.COMPLETION, self._finish, sequence)
-        self._aim()
+        if self.prompts:
+            self._aim()
 
-    def _finish(self, sequence: Sequence) -> None:
+    def _finish(self, decision: Event) -> None:
         """The last token leaves now."""
-        now = int(self.env.now)
+        sequence: Sequence = decision.value
+        now = sequence.finish_ps
         if self.prompts:
             self._use_rows_until(self._entry_at(now))
         last_entry = (now - self.token_ps) // self.interval_ps
         first_entry = sequence.prefill_end_ps // self.interval_ps
         self.row_step_count += (last_entry - first_entry) // self.slot_count
         self._disown(sequence.slot, last_entry)
-        self._aim()
+        if self.prompts:
+            self._aim()
         self._complete(sequence, now)
 
     def _use_rows_until(self, entry: int) -> None:
         """The first prompt takes every free row from the cursor up to `entry`, not included."""
+        interval_ps, bin_ps = self.interval_ps, self.line.bin_ps
         while self._cursor < entry:
             # One piece per timeline bin, so that tokens are counted where they entered.
-            at_ps = self._cursor * self.interval_ps
-            bin_end_ps = (at_ps // self.line.bin_ps + 1) * self.line.bin_ps
-            end = min(entry, self._entry_at(bin_end_ps))
+            at_ps = self._cursor * interval_ps
+            bin_end_ps = (at_ps // bin_ps + 1) * bin_ps
+            end = entry if entry * interval_ps <= bin_end_ps else self._entry_at(bin_end_ps)
             taken = self._between(self._free, self._free_total, end) - self._spent
             if taken:
                 self.line.add_prompt_tokens(at_ps, taken)
@@ -171,14 +181,6 @@ class StaticSlots(SlotServer):
         if last > self.slot_count:
             part += sum(by_slot[: last - self.slot_count])
         return turns * turn_total + part
-
-    def _own(self, slot: int, entry: int) -> None:
-        if self._idle[slot]:
-            self._idle[slot] = 0
-            self._idle_total -= 1
-            self._owned_since[slot] = entry
-        self._free[slot] -= 1
-        self._free_total -= 1
 
     def _disown(self, slot: int, last_entry: int) -> None:
         self._free[slot] += 1

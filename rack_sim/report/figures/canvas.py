@@ -1,0 +1,174 @@
+"""Canvas: what all figures share: a sheet under its heading, the palette, numbers as text."""
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import floor, log10
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette: distinct for every kind of colour vision, and in grey.
+BLUE = "#0072B2"
+SKY = "#56B4E9"
+GREEN = "#009E73"
+ORANGE = "#E69F00"
+VERMILION = "#D55E00"
+PURPLE = "#CC79A7"
+YELLOW = "#F0E442"
+INK = "#222222"
+FAINT_INK = "#555555"
+GREY = "#B8B8B8"
+PALE = "#EFEFEF"
+
+PNG_DOTS_PER_INCH = 160
+
+_TITLE_POINTS = 13
+_SUBTITLE_POINTS = 10
+_POINTS_PER_INCH = 72
+_LINE_SPACING = 1.3
+_MARGIN_INCHES = 0.12
+# Mean width of a character over the size of its font, for DejaVu Sans (bold and regular).
+_TITLE_CHARACTER = 0.62
+_SUBTITLE_CHARACTER = 0.53
+
+_STYLE: Any = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 10,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT_INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.formatter.useoffset": False,
+    "grid.color": "#E2E2E2",
+    "grid.linewidth": 0.7,
+    "text.color": INK,
+    "xtick.color": FAINT_INK,
+    "ytick.color": FAINT_INK,
+    "legend.frameon": False,
+    "hatch.linewidth": 0.6,
+    "svg.fonttype": "path",  # letters as shapes: no viewer swaps the font and shifts the layout
+    "svg.hashsalt": "rack-sim",  # otherwise the ids in an SVG are drawn anew in every process
+}
+
+
+@contextmanager
+def drawing_style() -> Iterator[None]:
+    """The look of all figures while the block runs, whatever the user's own settings are."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE)
+        yield
+
+
+def new_sheet(
+    title: str, subtitle: str, *, width_inches: float, height_inches: float, fitted: bool = True
+) -> "Figure":
+    """A sheet with a heading and nothing below it yet.
+
+    The sheet is `height_inches` high plus its heading. `fitted` lets matplotlib arrange the axes
+    so that nothing overlaps.
+    """
+    from matplotlib.figure import Figure
+
+    title_lines = _wrap(title, width_inches, _TITLE_POINTS * _TITLE_CHARACTER)
+    subtitle_lines = _wrap(subtitle, width_inches, _SUBTITLE_POINTS * _SUBTITLE_CHARACTER)
+    title_inches = len(title_lines) * _TITLE_POINTS * _LINE_SPACING / _POINTS_PER_INCH
+    heading_inches = (
+        _MARGIN_INCHES
+        + title_inches
+        + len(subtitle_lines) * _SUBTITLE_POINTS * _LINE_SPACING / _POINTS_PER_INCH
+        + _MARGIN_INCHES
+    )
+    sheet_inches = height_inches + heading_inches
+    figure = Figure(figsize=(width_inches, sheet_inches), dpi=PNG_DOTS_PER_INCH)
+    if fitted:
+        figure.set_layout_engine(
+            "constrained", rect=(0, 0, 1, height_inches / sheet_inches), h_pad=0.08, w_pad=0.08
+        )
+    below_title_inches = _MARGIN_INCHES + title_inches
+    for lines, down_inches, points, weight, colour in (
+        (title_lines, _MARGIN_INCHES, _TITLE_POINTS, "bold", INK),
+        (subtitle_lines, below_title_inches, _SUBTITLE_POINTS, "normal", FAINT_INK),
+    ):
+        figure.text(
+            _MARGIN_INCHES / width_inches,
+            1 - down_inches / sheet_inches,
+            "\n".join(lines),
+            fontsize=points,
+            verticalalignment="top",
+            linespacing=_LINE_SPACING - 0.1,
+            parse_math=False,  # a scenario's name is text, whatever dollars it has in it
+            fontweight=weight,
+            color=colour,
+        )
+    return figure
+
+
+def say_instead(axes: "Axes", message: str) -> None:
+    """Puts a sentence where there is nothing to draw."""
+    axes.set_axis_off()
+    axes.text(
+        0.5,
+        0.5,
+        message,
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        color=FAINT_INK,
+        fontsize=11,
+    )
+
+
+def write_figure(figure: "Figure", stem: Path) -> list[Path]:
+    """Writes a figure as PNG and SVG, without dates; returns the two files."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    png, svg = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".svg")
+    # Straight to the two canvases: Figure.savefig would draw everything several times.
+    FigureCanvasAgg(figure).print_png(png, metadata={"Software": "rack-sim"})
+    figure.set_layout_engine("none")  # arranged once: both files show the same
+    FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": "rack-sim"})
+    return [png, svg]
+
+
+def number_text(value: float, digits: int = 3) -> str:
+    """A number for people, with so many significant digits: ``number_text(1234.5) == "1,234"``.
+
+    >>> number_text(3.3353, 4), number_text(0.142577), number_text(72.738), number_text(0)
+    ('3.335', '0.143', '72.7', '0')
+    """
+    if not value:
+        return "0"
+    decimals = max(0, digits - 1 - floor(log10(abs(value))))
+    return f"{value:,.{decimals}f}"
+
+
+def percent_text(share: float) -> str:
+    """A share for people: ``percent_text(0.9487) == "94.9 %"``; 100 % only where it is all.
+
+    >>> percent_text(1), percent_text(0.99999), percent_text(0), percent_text(0.00001)
+    ('100 %', '99.9 %', '0 %', '<0.1 %')
+    """
+    if share in (0, 1):
+        return f"{share * 100:.0f} %"
+    if 0 < share < 0.001:
+        return "<0.1 %"
+    return f"{floor(share * 1000 + 0.5) / 10 if share < 0.9995 else 99.9:.1f} %"
+
+
+def _wrap(text: str, width_inches: float, character_points: float) -> list[str]:
+    usable_points = (width_inches - 2 * _MARGIN_INCHES) * _POINTS_PER_INCH
+    return textwrap.wrap(text, int(usable_points / character_points))

@@ -1,0 +1,314 @@
+"""Rack figure: the machine drawn, its chips and links coloured by how busy they were."""
+
+from dataclasses import dataclass
+from math import floor, log10
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rack_sim.hardware.topology import Topology
+from rack_sim.pipeline import Result
+from rack_sim.report.figures.canvas import (
+    FAINT_INK,
+    GREY,
+    INK,
+    new_sheet,
+    percent_text,
+)
+from rack_sim.report.figures.rack_layout import NODE_SIDE, RACK_HEADER_MAX, RackLayout, lay_out
+from rack_sim.report.figures.rack_load import RackLoad, load_of, stage_runs, stages_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap, Normalize
+    from matplotlib.figure import Figure
+
+_WIDTH_INCHES_MIN, _WIDTH_INCHES_MAX = 8.2, 10.0
+_MARGIN_INCHES = 0.12
+_BARS_INCHES = 1.05
+_NODE_INCHES_MAX = 2.6
+_HEADER_INCHES = 0.34
+# Below this a number in a node could not be read; the racks' headings still give the stages.
+_BADGE_NODE_INCHES_MIN = 0.34
+_CHIP_WORDS_INCHES_MIN = 0.13
+_RACK_COLOUR = "#F4F4F4"
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Colours from idle to the busiest; `highest` is a round share."""
+
+    colours: "Colormap"
+    norm: "Normalize"
+    highest: float
+
+
+def draw_rack(result: Result) -> "Figure":
+    """Racks, nodes, chips and busy links, with stage numbers and colour bars."""
+    topology = result.explanation.plan.system.topology
+    load, layout = load_of(result), lay_out(topology)
+    usable_inches = _WIDTH_INCHES_MAX - 2 * _MARGIN_INCHES
+    node_inches = min(_NODE_INCHES_MAX, usable_inches / layout.width)
+    layout = lay_out(topology, min(RACK_HEADER_MAX, _HEADER_INCHES / node_inches))
+    width_inches = layout.width * node_inches
+    sheet_width_inches = max(_WIDTH_INCHES_MIN, width_inches + 2 * _MARGIN_INCHES)
+    drawn_inches = layout.height * node_inches
+    figure = new_sheet(
+        _title(result, load),
+        _subtitle(result, load),
+        width_inches=sheet_width_inches,
+        height_inches=drawn_inches + _BARS_INCHES + 2 * _MARGIN_INCHES,
+        fitted=False,
+    )
+    sheet_inches = figure.get_figheight()
+    axes = figure.add_axes(
+        (
+            (1 - width_inches / sheet_width_inches) / 2,
+            (_BARS_INCHES + _MARGIN_INCHES) / sheet_inches,
+            width_inches / sheet_width_inches,
+            drawn_inches / sheet_inches,
+        )
+    )
+    axes.set_xlim(-0.01, layout.width + 0.01)
+    axes.set_ylim(layout.height + 0.01, -0.01)
+    axes.set_axis_off()
+    chips = _scale("Blues", 0.18, max(load.share_by_chip.values(), default=0.0))
+    links = _scale("YlOrRd", 0.25, max(load.share_by_pair.values(), default=0.0))
+    _draw_boxes(axes, topology, layout, load, node_inches)
+    _draw_links(axes, topology, layout, load, links, node_inches)
+    _draw_chips(axes, topology, layout, load, chips, node_inches)
+    _draw_badges(axes, topology, layout, load, chips, node_inches)
+    _draw_colour_bars(figure, chips, links)
+    return figure
+
+
+def _scale(name: str, palest: float, highest: float) -> _Scale:
+    """Colours of a map from `palest` on (white would vanish), up to a round share."""
+    import matplotlib
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
+
+    samples = matplotlib.colormaps[name](np.linspace(palest, 1, 64))
+    top = _round_up(highest) if highest else 0.01
+    return _Scale(LinearSegmentedColormap.from_list(name, samples), Normalize(0, top), top)
+
+
+def _round_up(share: float) -> float:
+    """The next share with one significant digit of 1, 2, 3, 4, 5, 6 or 8."""
+    size: float = 10.0 ** floor(log10(share))
+    digits = (1, 2, 3, 4, 5, 6, 8, 10)
+    return next((d * size for d in digits if share <= d * size * (1 + 1e-9)), 10 * size)
+
+
+def _draw_boxes(
+    axes: "Axes", topology: Topology, layout: RackLayout, load: RackLoad, node_inches: float
+) -> None:
+    from matplotlib.patches import Rectangle
+
+    points = max(5.0, min(11.0, 11 * node_inches))
+    for number, (x, y) in enumerate(layout.rack_corners):
+        axes.add_patch(
+            Rectangle(
+                (x, y),
+                layout.rack_width,
+                layout.rack_height,
+                facecolor=_RACK_COLOUR,
+                edgecolor="#9A9A9A",
+                linewidth=0.8,
+                zorder=0,
+            )
+        )
+        chips = tuple(chip for node in topology.racks[number] for chip in topology.nodes[node])
+        axes.text(
+            x + 0.12,
+            y + (layout.header + (1 - NODE_SIDE) / 2) / 2,
+            f"rack {number}: {stages_text(load.stages_of(chips)) or 'holds no stage'}",
+            fontsize=points,
+            va="center",
+            color=INK,
+            fontweight="bold",
+            bbox={"facecolor": _RACK_COLOUR, "edgecolor": "none", "pad": 1},
+            zorder=6,
+        )
+    spare = set(topology.spare_nodes)
+    for node, (x, y) in enumerate(layout.node_centres):
+        axes.add_patch(
+            Rectangle(
+                (x - NODE_SIDE / 2, y - NODE_SIDE / 2),
+                NODE_SIDE,
+                NODE_SIDE,
+                facecolor="#E9E9E9" if node in spare else "white",
+                edgecolor="#C4C4C4",
+                hatch="////" if node in spare else None,
+                linewidth=0.6,
+                zorder=1,
+            )
+        )
+
+
+def _draw_links(
+    axes: "Axes",
+    topology: Topology,
+    layout: RackLayout,
+    load: RackLoad,
+    scale: _Scale,
+    node_inches: float,
+) -> None:
+    """Busy links, the busiest on top; those between nodes thicker, because there are few."""
+    from matplotlib.collections import LineCollection
+
+    node_of = topology.node_of_chip()
+    thin = max(0.25, min(1.4, 1.0 * node_inches))
+    for between_nodes in (False, True):
+        pairs = sorted(
+            (share, pair)
+            for pair, share in load.share_by_pair.items()
+            if (node_of[pair[0]] != node_of[pair[1]]) == between_nodes
+        )
+        axes.add_collection(
+            LineCollection(
+                [[layout.chip_centres[a], layout.chip_centres[b]] for _, (a, b) in pairs],
+                colors=[scale.colours(scale.norm(share)) for share, _ in pairs],
+                linewidths=thin * (2.0 if between_nodes else 1.0),
+                capstyle="round",
+                zorder=3 if between_nodes else 2,
+            )
+        )
+
+
+def _draw_chips(
+    axes: "Axes",
+    topology: Topology,
+    layout: RackLayout,
+    load: RackLoad,
+    scale: _Scale,
+    node_inches: float,
+) -> None:
+    from matplotlib.collections import PolyCollection
+
+    corners, colours = [], []
+    for chip, ((x, y), side) in enumerate(zip(layout.chip_centres, layout.chip_sides, strict=True)):
+        half = side / 2
+        corners.append(
+            [(x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)]
+        )
+        share = load.share_by_chip.get(chip)
+        colours.append(scale.colours(scale.norm(share)) if share is not None else GREY)
+    axes.add_collection(
+        PolyCollection(
+            corners,
+            facecolors=colours,
+            edgecolors="#4D4D4D",
+            linewidths=max(0.2, min(0.8, 0.5 * node_inches)),
+            zorder=4,
+        )
+    )
+
+
+def _draw_badges(
+    axes: "Axes",
+    topology: Topology,
+    layout: RackLayout,
+    load: RackLoad,
+    scale: _Scale,
+    node_inches: float,
+) -> None:
+    """The stage number in the middle of each node, or on its chips where there are several."""
+    if node_inches < _BADGE_NODE_INCHES_MIN:
+        return
+    spare = set(topology.spare_nodes)
+    points = max(5.0, min(14.0, 10.5 * node_inches))
+    for node, (x, y) in enumerate(layout.node_centres):
+        stages = load.stages_of(topology.nodes[node])
+        if len(stages) > 1 and _number_chips(
+            axes, topology.nodes[node], layout, load, scale, node_inches
+        ):
+            continue
+        words = "spare" if node in spare else stage_runs(stages) or "idle"
+        axes.text(
+            x,
+            y,
+            words,
+            ha="center",
+            va="center",
+            fontsize=points if stages else points * 0.8,
+            color=INK if stages else FAINT_INK,
+            fontweight="bold" if stages else "normal",
+            bbox={"boxstyle": "round,pad=0.18", "facecolor": "white", "edgecolor": "none"},
+            zorder=5,
+        )
+
+
+def _number_chips(
+    axes: "Axes",
+    chips: tuple[int, ...],
+    layout: RackLayout,
+    load: RackLoad,
+    scale: _Scale,
+    node_inches: float,
+) -> bool:
+    """Writes on each chip the number of its stage; False where chips are too small for that."""
+    side_inches = layout.chip_sides[chips[0]] * node_inches
+    if side_inches < _CHIP_WORDS_INCHES_MIN:
+        return False
+    for chip in chips:
+        if chip in load.stage_by_chip:
+            dark = load.share_by_chip[chip] > scale.highest / 2
+            axes.text(
+                *layout.chip_centres[chip],
+                str(load.stage_by_chip[chip]),
+                ha="center",
+                va="center",
+                fontsize=min(12.0, 32 * side_inches),
+                color="white" if dark else INK,
+                fontweight="bold",
+                zorder=6,
+            )
+    return True
+
+
+def _draw_colour_bars(figure: "Figure", chips: _Scale, links: _Scale) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    sheet_inches = figure.get_figheight()
+    for left, scale, words in (
+        (0.07, chips, "chip: busy share of\nthe simulated time (%)"),
+        (0.55, links, "link, busier direction: busy share of\nthe simulated time (%)"),
+    ):
+        bar = figure.add_axes((left, 0.76 / sheet_inches, 0.38, 0.14 / sheet_inches))
+        figure.colorbar(
+            ScalarMappable(Normalize(0, scale.highest * 100), scale.colours),
+            cax=bar,
+            orientation="horizontal",
+        )
+        bar.set_xlabel(words)
+        bar.xaxis.set_major_formatter(lambda value, _: f"{value:.6g}")
+
+
+def _title(result: Result, load: RackLoad) -> str:
+    stage, share = max(
+        ((load.stage_by_chip[chip], share) for chip, share in load.share_by_chip.items()),
+        key=lambda pair: (pair[1], -pair[0]),
+    )
+    text = f"The busiest stage ({stage}) works {percent_text(share)} of the time"
+    if not load.share_by_pair:
+        return f"{text}; no link is used"
+    return f"{text}, the busiest link {percent_text(max(load.share_by_pair.values()))}"
+
+
+def _subtitle(result: Result, load: RackLoad) -> str:
+    plan = result.explanation.plan
+    topology = plan.system.topology
+    spare = sum(len(topology.nodes[node]) for node in topology.spare_nodes)
+    idle = topology.active_chip_count - plan.chip_count
+    stages = f"{plan.stage_count:,} stages" if plan.stage_count > 1 else "one stage"
+    others = [f"{idle:,} idle"] if idle else []
+    others += [f"{spare:,} spare (hatched)"] if spare else []
+    grey = f"; grey: {' and '.join(others)} chips" if others else ""
+    idle_links = load.link_count - load.busy_link_count
+    links = f"lines: {load.busy_link_count:,} of {load.link_count:,} links carry vectors"
+    return (
+        f"{result.explanation.scenario.name} on {topology.name}: {plan.chip_count:,} chips in "
+        f"{stages} of {plan.tensor_parallel}, numbered in pipeline order{grey}; {links}"
+        f"{f', {idle_links:,} idle ones are not drawn' if idle_links else ''}"
+    )

@@ -1,0 +1,133 @@
+"""Reference: the documentation of every key of a scenario, written from the schema."""
+
+from collections.abc import Iterator
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from rack_sim.foundation.units import BASE_SUFFIX, split_unit, suffixes_of
+from rack_sim.scenario.fields import Model, Sourced
+from rack_sim.scenario.schema import ScenarioSchema
+
+
+def reference_markdown() -> str:
+    """The text of docs/scenario-reference.md."""
+    sections = "\n".join(_section(model) for model in _models(ScenarioSchema))
+    return f"""# Scenario reference
+
+Written by `scripts/refresh` from the schema; do not edit.
+
+A scenario is a YAML file (JSON reads the same). A key that ends in a unit may be given in any unit
+of the same dimension: `latency_ns: 533` and `latency_us: 0.533` are the same. A *sourced* number is
+a mapping with `value` and either `source` and `grade` or `assumed` (why it was chosen); a bare
+number counts as assumed. `system`, `system.chip` and `model` take a preset's name, a file, or the
+keys themselves; `{{preset: NAME, …}}` takes a preset and changes some of its keys. Grades: A primary
+log or vendor document, B vendor claim or press, C digest of a primary source, D weak, M from
+memory, der arithmetic from other values, fitted (see validation.md).
+
+{sections}"""
+
+
+def _section(model: type[Model]) -> str:
+    lines = [f"## {_title(model)}", "", (model.__doc__ or "").strip(), ""]
+    lines += ["| key | takes | default | what it is |", "|---|---|---|---|"]
+    for name, field in model.model_fields.items():
+        takes = _takes(field.annotation, field)
+        default = _default(field)
+        lines.append(f"| `{name}` | {takes} | {default} | {field.description or ''} |")
+    units = [name for name in model.model_fields if _dimension(name)]
+    for name in units:
+        stem = (split_unit(name) or ("", None))[0]
+        others = ", ".join(f"`{stem}_{suffix}`" for suffix in suffixes_of(_dimension(name)))
+        lines.append(f"\n`{name}` in other units: {others}.")
+    return "\n".join(lines) + "\n"
+
+
+def _models(model: type[Model], seen: list[type[Model]] | None = None) -> list[type[Model]]:
+    """The models that a model is made of, itself first, in order of first use."""
+    found = [] if seen is None else seen
+    if model not in found:
+        found.append(model)
+        for field in model.model_fields.values():
+            for inner in _inner_models(field.annotation):
+                if not issubclass(inner, Sourced):
+                    _models(inner, found)
+    return found
+
+
+def _inner_models(annotation: Any) -> Iterator[type[Model]]:
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _inner_models(part)
+
+
+def _takes(annotation: Any, field: FieldInfo | None = None) -> str:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _takes(get_args(annotation)[0])
+    if origin is Literal:
+        return " or ".join(f"`{word}`" for word in get_args(annotation))
+    if origin in (Union, UnionType):
+        parts = [_takes(part) for part in get_args(annotation) if part is not NoneType]
+        return "a whole number or `auto`" if set(get_args(annotation)) == {int, str} else " or ".join(parts)
+    if origin is list:
+        return f"list of: {_takes(get_args(annotation)[0])}"
+    if origin is dict:
+        key, value = get_args(annotation)
+        return f"mapping of {_takes(key)} to {_takes(value)}"
+    if isinstance(annotation, type) and issubclass(annotation, Sourced):
+        return "sourced number"
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        title = _title(annotation)
+        return f"[{title}](#{_anchor(title)})"
+    names = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
+    limits = _limits(field) if field else ""
+    return names.get(annotation, "anything") + limits
+
+
+def _anchor(title: str) -> str:
+    """The anchor that Markdown renderers give to a heading."""
+    kept = "".join(c for c in title.lower() if c.isalnum() or c in " -_")
+    return kept.replace(" ", "-")
+
+
+def _limits(field: FieldInfo) -> str:
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    found = [
+        f"{sign} {getattr(rule, name):g}"
+        for rule in field.metadata
+        for name, sign in signs.items()
+        if getattr(rule, name, None) is not None
+    ]
+    return f" ({', '.join(found)})" if found else ""
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is PydanticUndefined:
+        return "required"
+    if field.default is None or field.default == "":
+        return "none"
+    if isinstance(field.default, Sourced):
+        number = field.default.model_dump(exclude_none=True)
+        return f"`{number['value']:g}` (assumed: {number['assumed']})"
+    if isinstance(field.default, Model):
+        return "its defaults"
+    return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+
+
+def _dimension(name: str) -> str:
+    found = split_unit(name)
+    if found and BASE_SUFFIX[found[1].dimension] == found[1].suffix:
+        return found[1].dimension
+    return ""
+
+
+def _title(model: type[Model]) -> str:
+    kind = model.model_fields.get("kind")
+    words = model.__name__.removesuffix("Schema")
+    spaced = "".join(f" {c.lower()}" if c.isupper() else c for c in words).strip()
+    tag = f" (kind: {get_args(kind.annotation)[0]})" if kind else ""
+    return spaced + tag

@@ -1,0 +1,182 @@
+"""Validation: what the simulator says, held against what was published, nothing left out.
+
+`docs/validation.md` is written from here; a test says when it is stale.
+"""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from rack_sim.compiler.step import StepTiming
+from rack_sim.foundation.units import PS_PER_MS
+from rack_sim.scenario import load_scenario
+from rack_sim.scenario.library import data_root
+from rack_sim.study.calibration import compiled, fit_fixed_latency, tokens_per_s
+
+FITTED = "groq-03"
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One published measurement; `chips` is None where it was not published."""
+
+    number: str
+    chips: int | None
+    model: str
+    tok_s_per_user: float
+    grade: str
+    source: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A deployment to predict, and the measurement it answers (empty: a prediction only)."""
+
+    title: str
+    overrides: tuple[str, ...]
+    measurement: str
+    role: str
+
+
+CASES: tuple[Case, ...] = (
+    Case("Llama-2 70B, 576 chips", (), "groq-03", "fitted"),
+    Case(
+        "Llama-2 70B, 640 chips, 80 stages",
+        ("system=groq-640", "partition.stages=80"),
+        "groq-ee",
+        "held out",
+    ),
+    Case("Llama-2 70B, chips not published, 576 taken", (), "groq-02", "held out"),
+    Case("Llama-2 70B, chips not published, 576 taken", (), "groq-ref-1", "held out"),
+    Case("Llama-3.1 70B, 576 chips", ("model=llama-3.1-70b",), "", "prediction"),
+    Case(
+        "Llama-3.1 8B, one GroqRack (64 active chips), 8 stages",
+        (
+            "model=llama-3.1-8b",
+            "system=groq-rack-72",
+            "partition.stages=8",
+            "serving.concurrent_sequences=8",
+        ),
+        "",
+        "prediction",
+    ),
+)
+
+
+def measurements() -> dict[str, Measurement]:
+    """The published measurements of the LPU v1 by their number."""
+    path = data_root() / "topologies" / "measurements" / "groq-lpu-v1.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        return {
+            row["id"]: Measurement(
+                number=row["id"],
+                chips=int(row["chips"]) if row["chips"] else None,
+                model=row["model"],
+                tok_s_per_user=float(row["output_tok_s_per_user"]),
+                grade=row["grade"],
+                source=row["source"],
+                note=row["note"],
+            )
+            for row in csv.DictReader(file)
+        }
+
+
+def case_step(case: Case) -> StepTiming:
+    """The compiled step of a case."""
+    return compiled(load_scenario("llama70b", case.overrides).deployment)
+
+
+def validation_markdown() -> str:
+    """The text of docs/validation.md."""
+    published = measurements()
+    base = load_scenario("llama70b")
+    fit = fit_fixed_latency(base.deployment, published[FITTED].tok_s_per_user)
+    stored_ps = base.deployment.system.chip.operator_fixed_latency_ps
+    steps = [(case, case_step(case)) for case in CASES]
+    rows = "\n".join(_row(case, step, published) for case, step in steps)
+    terms = "\n".join(_terms_row(case, step) for case, step in steps if case.role != "held out")
+    notes = "\n".join(
+        f"- `{item.number}` (grade {item.grade}): {item.source}. {item.note}."
+        for item in published.values()
+    )
+    return f"""# Validation
+
+Written by `scripts/refresh`; do not edit. Every published decode speed of the LPU v1 that we have
+stands here, fitted or held out, with its signed error. None is dropped.
+
+## What was fitted
+
+One constant of the chip `groq-lpu-v1`: the fixed latency of a dependent operator, on one point,
+`{FITTED}` ({published[FITTED].tok_s_per_user:g} tokens/s per user at {published[FITTED].chips}
+chips). The token's latency is a straight line in that constant, so the fit is a division:
+{fit.operator_count} dependent operators lie on a token's way, and {fit.fixed_latency_ps // 1000} ns
+each makes the latency 1/{published[FITTED].tok_s_per_user:g} s. The chip's file says
+{stored_ps // 1000} ns. Waiting for a whole number of slots makes the prediction
+{fit.predicted_tok_s:.1f} tokens/s ({fit.error:+.1%}).
+
+One point fits one constant exactly: that row says nothing about how good the model is. What the
+constant stands for is not known in detail: latency of functional units, exposed switching between
+operators, slack of the compiled schedule. It is given to every operator alike, matrix or vector.
+
+## Every point
+
+| case | measurement | grade | role | published, tokens/s per user | predicted | error |
+|---|---|---|---|---:|---:|---:|
+{rows}
+
+Nothing was tuned to the rows below the first. Read them with care: the {published["groq-ee"].tok_s_per_user:g}
+and {published["groq-02"].tok_s_per_user:g} tokens/s came earlier in 2023 than the fitted
+{published[FITTED].tok_s_per_user:g}, on the same chip; the vendor's software tripled its speed in
+those months, so a constant fitted on the last of them must over-predict the first. 80 stages are
+not faster than 72 here: a token passes the same blocks either way, and crosses more stage borders.
+One public point with known chips is not a validation: take predictions of decode speed on this
+chip as good to a factor of two.
+
+## Where a token's time goes, by this fit
+
+| case | fixed latency, ms | weight feed, ms | compute, ms | links, ms | slack, ms | in all, ms |
+|---|---:|---:|---:|---:|---:|---:|
+{terms}
+
+## What is not validated
+
+Time to first token and system throughput of the LPU v1: no measurement with its conditions is
+public. Power and cost: one product-sheet figure and one list price.
+
+## Sources
+
+{notes}
+"""
+
+
+def _row(case: Case, step: StepTiming, published: dict[str, Measurement]) -> str:
+    predicted = tokens_per_s(step)
+    if not case.measurement:
+        return f"| {case.title} | none | | {case.role} | | {predicted:.1f} | |"
+    point = published[case.measurement]
+    error = predicted / point.tok_s_per_user - 1
+    return (
+        f"| {case.title} | `{point.number}` | {point.grade} | {case.role} | "
+        f"{point.tok_s_per_user:g} | {predicted:.1f} | {error:+.1%} |"
+    )
+
+
+def _terms_row(case: Case, step: StepTiming) -> str:
+    terms = step.terms
+    cells = (
+        terms.fixed_latency_ps,
+        terms.weight_feed_ps,
+        terms.compute_ps + terms.memory_ps,
+        terms.link_latency_ps + terms.link_serialisation_ps,
+        terms.slack_ps,
+        step.revolution_ps,
+    )
+    return f"| {case.title} | " + " | ".join(f"{cell / PS_PER_MS:.3f}" for cell in cells) + " |"
+
+
+def write_validation(folder: Path) -> Path:
+    """Writes validation.md into `folder`."""
+    path = folder / "validation.md"
+    path.write_text(validation_markdown(), encoding="utf-8")
+    return path
