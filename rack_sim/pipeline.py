@@ -54,7 +54,9 @@ class Result:
     def requests(self) -> pd.DataFrame:
         """One row per request, as in requests.csv; numbers as numbers."""
         lines = request_lines(self.collector.requests, self.explanation.step)
-        frame = pd.DataFrame((line.split(",") for line in lines), columns=[column.name for column in REQUESTS])
+        frame = pd.DataFrame(
+            (line.split(",") for line in lines), columns=[column.name for column in REQUESTS]
+        )
         for column in REQUESTS:
             if column.name not in ("status", "reason"):
                 frame[column.name] = pd.to_numeric(frame[column.name])

@@ -10,6 +10,7 @@
 
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -67,7 +68,7 @@ app.add_typer(trace, name="trace")
 
 
 def main() -> None:
-    """The `rack-sim` command: exit codes that scripts can trust, never a traceback for bad input."""
+    """The `rack-sim` command: trusted exit codes, no traceback for bad input."""
     sys.exit(_exit_code())
 
 
@@ -79,18 +80,19 @@ def _exit_code() -> int:
     except RackSimError as error:
         complain(error)
         if error.exit_code == 1:
-            print("this is a bug in rack-sim; please report it", file=sys.stderr)
+            sys.stderr.write("this is a bug in rack-sim; please report it\n")
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence: our bug, said so
         if isinstance(error, _UsageError):
-            error.show()
+            show: Callable[[], None] = getattr(error, "show")  # noqa: B009 - typer's own click
+            show()
             return InputError.exit_code
         traceback.print_exc()
-        print("this is a bug in rack-sim; please report it with the lines above", file=sys.stderr)
+        sys.stderr.write("this is a bug in rack-sim; please report it with the lines above\n")
         return 1
     return code if isinstance(code, int) else 0
 
 
 def _interrupted() -> int:
-    print("interrupted; nothing was written", file=sys.stderr)
+    sys.stderr.write("interrupted; nothing was written\n")
     return _INTERRUPTED

@@ -1,6 +1,7 @@
 """Console: how the command line speaks. Results go to stdout, everything else to stderr."""
 
 import sys
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
@@ -14,16 +15,14 @@ _PIPE_COLUMNS = 120
 
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    return Console(
-        stderr=stderr, highlight=False, width=None if stream.isatty() else _PIPE_COLUMNS
-    )
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else _PIPE_COLUMNS)
 
 
 out = _console(stderr=False)
 err = _console(stderr=True)
 
 
-def table(title: str, columns: list[tuple[str, str]], rows: list[tuple[str, ...]]) -> Table:
+def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[tuple[str, ...]]) -> Table:
     """A table; each column is a heading and "left" or "right"."""
     drawn = Table(
         title=title,
@@ -47,8 +46,8 @@ def complain(error: RackSimError) -> None:
     """Prints an error without a traceback: every problem on a line of its own."""
     if isinstance(error, InputError):
         for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
+            sys.stderr.write(f"error: {problem}\n")
         if len(error.problems) > 1:
-            print(f"{len(error.problems)} problems", file=sys.stderr)
+            sys.stderr.write(f"{len(error.problems)} problems\n")
     else:
-        print(str(error), file=sys.stderr)
+        sys.stderr.write(f"{error}\n")

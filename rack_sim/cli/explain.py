@@ -95,14 +95,14 @@ def _sram(found: Explanation) -> Table:
             )
             alike.setdefault(key, []).append(stage.number)
     rows = []
-    for key, stages in sorted(alike.items(), key=lambda item: -sum(item[0])):
+    for sizes, stages in sorted(alike.items(), key=lambda item: -sum(item[0])):
         rows.append(
             (
                 str(len(stages)),
                 _ranges(sorted(set(stages))),
-                *map(format_bytes, key),
-                format_bytes(capacity - sum(key)),
-                f"{sum(key) / capacity:.1%}",
+                *map(format_bytes, sizes),
+                format_bytes(capacity - sum(sizes)),
+                f"{sum(sizes) / capacity:.1%}",
             )
         )
     names = ("weights", "cache", "activations", "program", "free", "full")
@@ -146,9 +146,7 @@ def _operators(found: Explanation) -> Table:
     for name, operator in example.items():
         terms = operator.terms
         roof_ps = terms.total_ps - terms.fixed_latency_ps
-        roof = next(
-            (n for n in ("compute", "weight_feed", "memory") if terms.by_name()[n]), "none"
-        )
+        roof = next((n for n in ("compute", "weight_feed", "memory") if terms.by_name()[n]), "none")
         rows.append(
             (
                 name,

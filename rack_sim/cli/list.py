@@ -1,7 +1,7 @@
 """List: the presets that come with rack-sim."""
 
 import json
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -12,7 +12,7 @@ from rack_sim.engine.serving import POLICIES
 from rack_sim.scenario.library import describe, presets
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """What can be listed."""
 
     CHIPS = "chips"

@@ -59,9 +59,7 @@ def run(
     loaded = load_scenario(
         scenario, with_seed(overrides, seed), trace=trace, skip_bad_rows=skip_bad_rows
     )
-    target = out_dir or free_directory(
-        Path("reports"), f"{loaded.name}-{loaded.scenario_hash}"
-    )
+    target = out_dir or free_directory(Path("reports"), f"{loaded.name}-{loaded.scenario_hash}")
     with run_directory(target, force=force) as folder:
         columns = (
             TextColumn("{task.description}"),

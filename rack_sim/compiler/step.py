@@ -102,7 +102,7 @@ class StepTiming:
 
 
 def compile_step(plan: Plan) -> StepTiming:
-    """The step timing of a plan. Pure arithmetic on integers: the same plan, the same picoseconds."""
+    """The step timing of a plan. Arithmetic on integers: equal plans, equal times."""
     exchanges: ExchangeCache = {}
     stages = tuple(_time_stage(plan, stage, exchanges) for stage in plan.stages)
     transfers = tuple(_time_transfers(plan))
@@ -116,7 +116,7 @@ def compile_step(plan: Plan) -> StepTiming:
     busiest_link_ps = max(link_busy_ps(plan, by_hop).values(), default=0)
 
     latency = sum(s.service_ps for s in stages) + sum(t.message.duration_ps for t in transfers)
-    interval = max(max(stage.service_ps for stage in stages), busiest_link_ps)
+    interval = max(*(stage.service_ps for stage in stages), busiest_link_ps)
     slots = -(-latency // interval)
     terms = total(
         [
@@ -171,7 +171,7 @@ def _time_stage(plan: Plan, stage: Stage, exchanges: ExchangeCache) -> StageTimi
 
 
 def _time_transfers(plan: Plan) -> list[TransferTiming]:
-    """Each chip sends its shard of the residual stream to its counterpart; then the token returns."""
+    """Each chip sends its shard of the residual to its counterpart; then the token returns."""
     shape = plan.demand.shape
     shard_elements = -(-shape.rows * plan.model.hidden_size // plan.tensor_parallel)
     shard_bytes = shape.precision.activation_bytes(shard_elements)

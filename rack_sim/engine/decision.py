@@ -20,19 +20,20 @@ class Priority(IntEnum):
 
 
 class Decision(Event):
-    """Calls ``action(decision)`` at `at_ps`; what it is about travels as the decision's `value`."""
+    """Calls ``action(decision)`` at `at_ps`; what it is about travels as its `subject`."""
 
     def __init__(
         self,
         env: Environment,
         at_ps: int,
         priority: Priority,
-        action: Callable[[Event], None],
-        value: Any = None,
+        action: Callable[[Any], None],
+        subject: Any = None,
     ) -> None:
         # As in SimPy's own Timeout: the event is triggered when it is made.
         self.env = env
         self.callbacks = [action]
         self._ok = True
-        self._value = value
+        self._value = None
+        self.subject = subject
         env.schedule(self, priority, at_ps - env.now)  # type: ignore[arg-type]

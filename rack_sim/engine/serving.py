@@ -7,7 +7,7 @@ observer as they happen, so nothing accumulates.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from simpy import Environment, Event
+from simpy import Environment
 
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.decision import Decision, Priority
@@ -118,13 +118,13 @@ class _Replay:
         if request is not None:
             Decision(self.env, request.arrival_ps, Priority.ARRIVAL, self._arrive, request)
 
-    def _arrive(self, decision: Event) -> None:
+    def _arrive(self, decision: Decision) -> None:
         self._issue(decision)
         self._next_arrival()
 
-    def _issue(self, decision: Event) -> None:
+    def _issue(self, decision: Decision) -> None:
         self.issued_count += 1
-        self.server.submit(decision.value)
+        self.server.submit(decision.subject)
 
     def _ended(self, request: Request, now_ps: int) -> None:
         self.ended_count += 1

@@ -119,8 +119,6 @@ class Timeline:
         empty = [0] * len(COLUMNS)
         numbers = range(self._next_bin, end_bin)
         if numbers:
-            self._emit(
-                self._next_bin, [tuple(self._bins.pop(number, empty)) for number in numbers]
-            )
+            self._emit(self._next_bin, [tuple(self._bins.pop(number, empty)) for number in numbers])
             self._next_bin = end_bin
             self._at = -1

@@ -1,17 +1,17 @@
 """Errors, on one page. A script can trust the exit code of each.
 
-    RackSimError                    exit code
-    ├── InputError                  2   what the user gave is wrong: every problem at once
-    ├── InfeasibleError             3   what the user asked for cannot be: demand, bound, levers
-    └── ReplayError                 1   our bug: a replay that ended wrong
-        ├── DeadlockError               something waits for ever: who waits for what
-        └── ConservationError           tokens, bytes or rows do not balance
+RackSimError                    exit code
+├── InputError                  2   what the user gave is wrong: every problem at once
+├── InfeasibleError             3   what the user asked for cannot be: demand, bound, levers
+└── ReplayError                 1   our bug: a replay that ended wrong
+    ├── DeadlockError               something waits for ever: who waits for what
+    └── ConservationError           tokens, bytes or rows do not balance
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, ClassVar
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class InfeasibleError(RackSimError):
 
     exit_code: ClassVar[int] = 3
 
-    def __init__(self, reason: Any) -> None:
+    def __init__(self, reason: object) -> None:
         self.reason = reason
         super().__init__(str(reason))
 

@@ -110,7 +110,7 @@ def ps_to_ms(ps: int) -> float:
 
 
 def format_ms(ps: int) -> str:
-    """Picoseconds as exact decimal milliseconds with nine digits: ``format_ms(1) == "0.000000001"``."""
+    """Picoseconds as decimal milliseconds, exact: ``format_ms(1) == "0.000000001"``."""
     sign = "-" if ps < 0 else ""
     whole, part = divmod(abs(ps), PS_PER_MS)
     return f"{sign}{whole}.{part:09d}"

@@ -73,7 +73,9 @@ def dragonfly(
         nodes=nodes,
         racks=rack_nodes,
         spare_nodes=tuple(
-            node for members in rack_nodes for node in members[nodes_per_rack - spare_nodes_per_rack :]
+            node
+            for members in rack_nodes
+            for node in members[nodes_per_rack - spare_nodes_per_rack :]
         ),
         link_types={"local": local, "global": global_},
         links=tuple(links),

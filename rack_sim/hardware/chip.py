@@ -26,7 +26,7 @@ class MemoryTier:
 
 @dataclass(frozen=True, slots=True)
 class MatrixUnit:
-    """The matrix unit: dense peak per precision, and the rate at which stationary operands reach it.
+    """The matrix unit: dense peak per precision, and the feed of stationary operands.
 
     `feed_bytes_per_s` is the ceiling of the on-chip streams that carry weights (and keys and
     values) from memory into the unit; None where memory bandwidth is the only ceiling.

@@ -31,7 +31,7 @@ class LinkType:
 
 
 class Link(NamedTuple):
-    """One direction of one cable: from chip `source` to chip `target`, number `lane` of the pair."""
+    """One direction of one cable: from chip `source` to `target`, number `lane` of the pair."""
 
     source: int
     target: int

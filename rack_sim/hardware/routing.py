@@ -7,6 +7,7 @@ the lowest chip numbers: a batch of flows between two nodes spreads over the par
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import networkx as nx
@@ -90,7 +91,7 @@ class Router:
         graph = self.topology.graph
         if (source, target) in self._kinds:
             return ((source, target),)
-        length = nx.shortest_path_length(graph, source, target)
+        length = int(nx.shortest_path_length(graph, source, target))
         to_target = nx.single_source_shortest_path_length(graph, target, cutoff=length)
         routes: list[Route] = []
         stack: list[Route] = [(source,)]
@@ -107,4 +108,4 @@ class Router:
 
 def hops(route: Route) -> list[Hop]:
     """The links of a route as (source, target) pairs."""
-    return list(zip(route, route[1:], strict=False))
+    return list(pairwise(route))

@@ -5,6 +5,8 @@ group of chips with a link between every two of them; a rack is a group of nodes
 wired and powered but hold no part of a model.
 """
 
+from __future__ import annotations  # networkx graphs take no parameters at run time
+
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -29,10 +31,10 @@ class Topology:
     link_types: Mapping[str, LinkType]
     links: tuple[Link, ...]
     port_count: int
-    graph: nx.Graph = field(init=False, repr=False, compare=False)
+    graph: nx.Graph[int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        graph = nx.Graph()
+        graph: nx.Graph[int] = nx.Graph()
         graph.add_nodes_from(range(self.chip_count))
         graph.add_edges_from((link.source, link.target) for link in self.links)
         object.__setattr__(self, "graph", graph)

@@ -24,7 +24,7 @@ class CostInputs:
 
 @dataclass(frozen=True, slots=True)
 class RunCost:
-    """Energy and money of a run. Building losses are included; spare chips idle and are paid for."""
+    """Energy and money of a run. Building losses count; spare chips idle and are paid for."""
 
     joules: float
     mean_watts: float
@@ -70,9 +70,10 @@ def cost_of(
     where = footprint_of(step)
     seconds = duration_ps / PS_PER_S
     chip_count = where.chip_count + where.spare_chip_count
-    busy_chip_s = sum(
-        busy_step_count * stage.service_ps * plan.tensor_parallel for stage in step.stages
-    ) / PS_PER_S
+    busy_chip_s = (
+        sum(busy_step_count * stage.service_ps * plan.tensor_parallel for stage in step.stages)
+        / PS_PER_S
+    )
     joules = inputs.power_usage_effectiveness * (
         chip.idle_watts * chip_count * seconds
         + (chip.peak_watts - chip.idle_watts) * busy_chip_s

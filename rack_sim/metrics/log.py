@@ -41,7 +41,7 @@ class ColumnLog:
         self.columns = columns
         self.row_count = 0
         self._pending = array("q")
-        self._file = SpooledTemporaryFile(max_size=_MEMORY_BYTES)
+        self._file = SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - lives as long
         finalize(self, self._file.close)
 
     def append(self, row: tuple[int, ...]) -> None:
@@ -149,6 +149,4 @@ class Collector:
     def progress(self, now_ps: int) -> None:
         """Passes on how many requests have ended and the simulated time."""
         if self._on_progress:
-            self._on_progress(
-                self.requests.row_count + self.requests.waiting_row_count, now_ps
-            )
+            self._on_progress(self.requests.row_count + self.requests.waiting_row_count, now_ps)

@@ -40,8 +40,7 @@ def percentiles(chunks: Chunks, count: int, percents: Sequence[int]) -> list[Fra
     ranks = sorted({rank for place in places for rank in (int(place), -int(-place // 1))})
     values = dict(zip(ranks, order_statistics(chunks, ranks), strict=True))
     return [
-        values[int(place)]
-        + (values[-int(-place // 1)] - values[int(place)]) * (place - int(place))
+        values[int(place)] + (values[-int(-place // 1)] - values[int(place)]) * (place - int(place))
         for place in places
     ]
 

@@ -1,4 +1,4 @@
-"""SLO: the objectives of one request. A request meets them when every one is at or below its bound."""
+"""SLO: the objectives of one request, met when every value is at or below its bound."""
 
 from dataclasses import dataclass, fields
 

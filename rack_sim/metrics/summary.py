@@ -258,5 +258,3 @@ def _rate(amount: int | Fraction, span_ps: int) -> float | None:
 
 def _ratio(part: int, whole: int) -> float | None:
     return round(part / whole, 9) if whole else None
-
-

@@ -59,8 +59,8 @@ def _latency_cells(values: Column) -> Iterator[str]:
     """Cells of one metric; a request that has no such value has an empty cell."""
     whole, part = _split(values)
     return (
-        "%d.%09d" % cell if cell[0] >= 0 else ""
-        for cell in zip(whole.tolist(), part.tolist(), strict=True)
+        f"{ms}.{rest:09d}" if ms >= 0 else ""
+        for ms, rest in zip(whole.tolist(), part.tolist(), strict=True)
     )
 
 

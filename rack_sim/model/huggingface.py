@@ -58,9 +58,7 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
         value = config.get(key)
         if value not in harmless:
             shown = "a mapping" if isinstance(value, Mapping) else repr(value)
-            problems.append(
-                Problem(f"{shown} is not modelled; only {harmless[0]!r} is", field=key)
-            )
+            problems.append(Problem(f"{shown} is not modelled; only {harmless[0]!r} is", field=key))
     sizes: dict[str, int] = {}
     for key in (*_REQUIRED, *_OPTIONAL):
         value = config.get(key)

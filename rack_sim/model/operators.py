@@ -50,7 +50,9 @@ class Block:
     """The smallest thing the partitioner moves: its operators in order, each needing the last.
 
     `gathers` says that the block begins with an all-gather of the residual stream and
-    `reduces` that it ends with a reduce-scatter of it.
+    `reduces` that it ends with a reduce-scatter of it. Attention has `kv_head_count` key-value
+    heads, which are split over a group as far as they go; beyond that the cache is split by
+    sequence, and partial outputs of `combined_per_row` elements in all are combined.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Block:
     gathers: bool
     reduces: bool
     kv_elements_per_token: int = 0
+    kv_head_count: int = 0
+    combined_per_row: int = 0
 
     @property
     def parameters(self) -> int:
@@ -160,6 +164,9 @@ def _attention(model: Architecture, layer: int) -> Block:
         gathers=True,
         reduces=True,
         kv_elements_per_token=2 * kv,
+        kv_head_count=model.kv_head_count,
+        # Partial values of every query head, and the maximum and the sum of its softmax.
+        combined_per_row=query + 2 * model.head_count,
     )
 
 
@@ -177,7 +184,9 @@ def _feed_forward(model: Architecture, layer: int) -> Block:
         _matmul("feed_forward.down_projection", inner, hidden),
         _residual_add("feed_forward.residual_add", model),
     )
-    return Block(f"layer{layer}.feed_forward", "feed_forward", operators, gathers=True, reduces=True)
+    return Block(
+        f"layer{layer}.feed_forward", "feed_forward", operators, gathers=True, reduces=True
+    )
 
 
 def _head(model: Architecture) -> Block:

@@ -79,9 +79,7 @@ def activation_bytes(block: Block, demand: MemoryDemand, group_size: int) -> int
     return shape.precision.activation_bytes(elements)
 
 
-def largest_chip_bytes(
-    block: Block, demand: MemoryDemand, *, group_size: int
-) -> tuple[int, int]:
+def largest_chip_bytes(block: Block, demand: MemoryDemand, *, group_size: int) -> tuple[int, int]:
     """Resident bytes (weights + cache) and live activations of one block on its fullest chip."""
     precision = demand.shape.precision
     weight = -(-block_weight_bytes(block, demand) // group_size)

@@ -250,9 +250,7 @@ class Partitioner:
             if narrower == deployment.shape.precision.weights:
                 continue
             precision = replace(deployment.shape.precision, weights=narrower)
-            changed = replace(
-                deployment, shape=replace(deployment.shape, precision=precision)
-            )
+            changed = replace(deployment, shape=replace(deployment.shape, precision=precision))
             if narrower in deployment.system.chip.matrix.peak_flop_per_s and _fits(
                 changed, degree, stage_count
             ):

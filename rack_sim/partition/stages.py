@@ -38,7 +38,7 @@ class StageCutter:
         return len(self.durations_ps)
 
     def stage_ps(self) -> NDArray[np.int64]:
-        """Duration of the stage that holds blocks i..j-1, at [i, j]; `_NEVER` where there is none."""
+        """Duration of the stage of blocks i..j-1, at [i, j]; `_NEVER` where there is none."""
         return self._over_ranges(_prefix(self.durations_ps))
 
     def stage_bytes(self) -> NDArray[np.int64]:

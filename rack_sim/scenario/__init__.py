@@ -20,7 +20,7 @@ from rack_sim.scenario.build import build_scenario
 from rack_sim.scenario.document import IMPLICIT_RESOLVERS
 from rack_sim.scenario.fields import Reading
 from rack_sim.scenario.library import find
-from rack_sim.scenario.loader import load_tree, replace_traffic
+from rack_sim.scenario.loader import load_tree
 from rack_sim.scenario.scenario import Scenario
 
 __all__ = ["Scenario", "load_scenario", "resolved_yaml"]
@@ -43,8 +43,7 @@ def load_scenario(
     if not path.exists():
         path = find("scenario", str(reference), Path())
     reading = Reading()
-    tree = load_tree(path, overrides, reading)
-    replace_traffic(tree, reading, trace=trace, skip_bad_rows=skip_bad_rows)
+    tree = load_tree(path, overrides, reading, trace=trace, skip_bad_rows=skip_bad_rows)
     return build_scenario(tree, path.parent, reading)
 
 

@@ -137,13 +137,14 @@ class _Builder:
         value: Any = self.tree
         path = []
         for part in keys:
-            name: str | int = int(part) if isinstance(value, list) and part.isdigit() else part
-            if not (
-                (isinstance(value, dict) and name in value)
-                or (isinstance(value, list) and isinstance(name, int) and name < len(value))
-            ):
+            name: str | int
+            if isinstance(value, dict) and part in value:
+                name, inner = part, value[part]
+            elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+                name, inner = int(part), value[int(part)]
+            else:
                 break
-            container, key, value = value, name, value[name]
+            container, key, value = value, name, inner
             path.append(part)
         mark = self.reading.marks.get(container, key) or self.reading.marks.get(self.tree)
         problem = Problem(message, field=".".join(path), suggestion=suggestion)

@@ -6,6 +6,7 @@ words, a key given twice is an error, merge keys and tags are errors. JSON files
 
 import re
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -207,7 +208,9 @@ class _Builder:
             number = float(lowered)
             # 1e6 is how people write a count.
             return (
-                int(number) if "e" in lowered and "." not in lowered and number % 1 == 0 else number
+                int(Decimal(lowered))
+                if "e" in lowered and "." not in lowered and number % 1 == 0
+                else number
             )
         if tag != "str":
             self._complain(node, f"tag {node.tag!r} is not supported")

@@ -14,21 +14,34 @@ from rack_sim.scenario.document import Mark, merged, parse_document, quantity_of
 from rack_sim.scenario.fields import Reading
 from rack_sim.scenario.library import find
 
+# Keys on the way, the value, and where it was given.
+_Change = tuple[tuple[str, ...], Any, Mark]
+
 # Where a word names a preset: path in the scenario -> kind of preset.
 _REFERENCES = {("system",): "system", ("system", "chip"): "chip", ("model",): "model"}
 
 
-def load_tree(path: Path, overrides: Sequence[str], reading: Reading) -> dict[str, Any]:
+def load_tree(
+    path: Path,
+    overrides: Sequence[str],
+    reading: Reading,
+    *,
+    trace: str | Path | None,
+    skip_bad_rows: bool,
+) -> dict[str, Any]:
     """The scenario in `path` with presets put in and `overrides` (``a.b=c``) laid on top.
 
-    Raises InputError where the file, a preset or an override cannot be read.
+    A `trace` takes the place of the file's workload before anything is laid on top. Raises
+    InputError where the file, a preset or an override cannot be read.
     """
     tree = read_document(path, reading.marks)
     if not isinstance(tree, dict):
         raise InputError(Problem("must be a mapping of keys to values", str(path), 1, 1))
+    _replace_traffic(tree, reading, trace=trace, skip_bad_rows=skip_bad_rows)
     changes = [_parse_override(text, reading) for text in overrides]
     _refuse_clashes(changes, overrides)
-    early, late = [], []
+    early: list[_Change] = []
+    late: list[_Change] = []
     for change in changes:
         names_preset = change[0] in _REFERENCES and _names_preset(change[1])
         (early if names_preset and len(change[0]) == 1 else late).append(change)
@@ -57,12 +70,13 @@ def load_tree(path: Path, overrides: Sequence[str], reading: Reading) -> dict[st
     return tree
 
 
-def replace_traffic(
+def _replace_traffic(
     tree: dict[str, Any], reading: Reading, *, trace: str | Path | None, skip_bad_rows: bool
 ) -> None:
     """Puts a trace file given on the command line in the place of the scenario's workload.
 
-    Raises InputError where bad rows are to be skipped and there is no trace.
+    Options of a workload that is a trace already are kept. Raises InputError where bad rows are to
+    be skipped and there is no trace.
     """
     given = tree.get("workload")
     workload = given if isinstance(given, dict) else {}
@@ -137,7 +151,7 @@ def _names_preset(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, dict) and "preset" in value)
 
 
-def _parse_override(text: str, reading: Reading) -> tuple[tuple[str, ...], Any, Mark]:
+def _parse_override(text: str, reading: Reading) -> _Change:
     place = f"--set {text}"
     name, separator, value = text.partition("=")
     keys = tuple(name.strip().split("."))
@@ -154,9 +168,7 @@ def _parse_override(text: str, reading: Reading) -> tuple[tuple[str, ...], Any, 
     return keys, tree, mark
 
 
-def _refuse_clashes(
-    changes: Sequence[tuple[tuple[str, ...], Any, Mark]], texts: Sequence[str]
-) -> None:
+def _refuse_clashes(changes: Sequence[_Change], texts: Sequence[str]) -> None:
     quantities = [tuple(map(quantity_of, keys)) for keys, _, _ in changes]
     problems = [
         Problem(f"clashes with --set {texts[first]}", f"--set {texts[second]}")

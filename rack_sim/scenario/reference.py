@@ -23,8 +23,8 @@ A scenario is a YAML file (JSON reads the same). A key that ends in a unit may b
 of the same dimension: `latency_ns: 533` and `latency_us: 0.533` are the same. A *sourced* number is
 a mapping with `value` and either `source` and `grade` or `assumed` (why it was chosen); a bare
 number counts as assumed. `system`, `system.chip` and `model` take a preset's name, a file, or the
-keys themselves; `{{preset: NAME, …}}` takes a preset and changes some of its keys. Grades: A primary
-log or vendor document, B vendor claim or press, C digest of a primary source, D weak, M from
+keys themselves; `{{preset: NAME, …}}` takes a preset and changes some of its keys. Grades: A
+primary log or vendor document, B vendor claim or press, C digest of a primary source, D weak, M from
 memory, der arithmetic from other values, fitted (see validation.md).
 
 {sections}"""
@@ -72,7 +72,11 @@ def _takes(annotation: Any, field: FieldInfo | None = None) -> str:
         return " or ".join(f"`{word}`" for word in get_args(annotation))
     if origin in (Union, UnionType):
         parts = [_takes(part) for part in get_args(annotation) if part is not NoneType]
-        return "a whole number or `auto`" if set(get_args(annotation)) == {int, str} else " or ".join(parts)
+        return (
+            "a whole number or `auto`"
+            if set(get_args(annotation)) == {int, str}
+            else " or ".join(parts)
+        )
     if origin is list:
         return f"list of: {_takes(get_args(annotation)[0])}"
     if origin is dict:

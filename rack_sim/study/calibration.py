@@ -56,9 +56,7 @@ def fit_fixed_latency(deployment: Deployment, measured_tok_s: float) -> Calibrat
     Raises InputError where the token would take longer without any fixed latency.
     """
     without = compiled(with_fixed_latency(deployment, 0))
-    operator_count = sum(
-        len(block.operators) for stage in without.stages for block in stage.blocks
-    )
+    operator_count = sum(len(block.operators) for stage in without.stages for block in stage.blocks)
     target_ps = Fraction(PS_PER_S) / Fraction(str(measured_tok_s))
     fixed_ns = (target_ps - without.latency_ps) / operator_count / PS_PER_NS
     if fixed_ns < 0:

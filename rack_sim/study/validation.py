@@ -125,9 +125,9 @@ operators, slack of the compiled schedule. It is given to every operator alike, 
 |---|---|---|---|---:|---:|---:|
 {rows}
 
-Nothing was tuned to the rows below the first. Read them with care: the {published["groq-ee"].tok_s_per_user:g}
-and {published["groq-02"].tok_s_per_user:g} tokens/s came earlier in 2023 than the fitted
-{published[FITTED].tok_s_per_user:g}, on the same chip; the vendor's software tripled its speed in
+Nothing was tuned to the rows below the first. Read them with care: {_speed("groq-ee", published)}
+and {_speed("groq-02", published)} tokens/s came earlier in 2023 than the fitted
+{_speed(FITTED, published)}, on the same chip; the vendor's software tripled its speed in
 those months, so a constant fitted on the last of them must over-predict the first. 80 stages are
 not faster than 72 here: a token passes the same blocks either way, and crosses more stage borders.
 One public point with known chips is not a validation: take predictions of decode speed on this
@@ -148,6 +148,10 @@ public. Power and cost: one product-sheet figure and one list price.
 
 {notes}
 """
+
+
+def _speed(number: str, published: dict[str, Measurement]) -> str:
+    return f"{published[number].tok_s_per_user:g}"
 
 
 def _row(case: Case, step: StepTiming, published: dict[str, Measurement]) -> str:

@@ -76,15 +76,25 @@ def time_block(
     shard_elements = -(-shape.rows * residual_elements // size)
     shard_bytes = shape.precision.activation_bytes(shard_elements)
     used: list[CollectiveTiming] = []
+    elsewhere: Counter[Hop] = Counter()  # vectors of parts that work at the same time
     added_flop = 0
     if block.gathers:
         used.append(_exchange(known, router, group, shard_bytes))
     if block.reduces:
         used.append(_exchange(known, router, group, shard_bytes))
         added_flop = (size - 1) * shard_elements
+    for part in _shared_cache(block, group):
+        # The chips that share one key-value head add up what each found in its part of the cache.
+        partial = -(-shape.rows * block.combined_per_row // size)
+        combined = _exchange(known, router, part, shape.precision.activation_bytes(partial))
+        if part[0] == group[0]:
+            used.append(combined)
+            added_flop += (len(part) - 1) * partial
+        else:
+            elsewhere.update(combined.vectors_by_hop)
     if block.kind == "head":
         used.append(_exchange(known, router, group, shape.rows * _CANDIDATE_BYTES))
-    vectors: Counter[Hop] = Counter()
+    vectors = elsewhere
     for exchange in used:
         vectors.update(exchange.vectors_by_hop)
     terms = total(
@@ -100,9 +110,15 @@ def time_block(
             Terms(compute_ps=work_to_ps(added_flop, chip.vector_flop_per_s)),
         ]
     )
-    return BlockTiming(
-        block.name, operators, tuple(e.algorithm for e in used), terms, vectors
-    )
+    return BlockTiming(block.name, operators, tuple(e.algorithm for e in used), terms, vectors)
+
+
+def _shared_cache(block: Block, group: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """The parts of a group that share a key-value head; none where each chip has its own."""
+    if not block.kv_head_count or len(group) <= block.kv_head_count:
+        return []
+    sharing = len(group) // block.kv_head_count
+    return [group[i : i + sharing] for i in range(0, len(group), sharing)]
 
 
 def _exchange(

@@ -14,7 +14,7 @@ inside one revolution, not a walk along the slots. `stepped_slots` walks, and mu
 from bisect import bisect_left
 from itertools import accumulate
 
-from simpy import Environment, Event
+from simpy import Environment
 
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.decision import Decision, Priority
@@ -111,9 +111,9 @@ class StaticSlots(SlotServer):
         turn = self._free[first:] + self._free[:first]
         return self.slot_count + next(i for i, free in enumerate(turn) if free)
 
-    def _prompt_done(self, decision: Event) -> None:
+    def _prompt_done(self, decision: Decision) -> None:
         """The first prompt's last row enters now; that row is the sequence's own from here on."""
-        if decision.value != self._aim_number:
+        if decision.subject != self._aim_number:
             return
         entry = self._done_entry
         now, slot = entry * self.interval_ps, entry % self.slot_count
@@ -142,9 +142,9 @@ class StaticSlots(SlotServer):
         if self.prompts:
             self._aim()
 
-    def _finish(self, decision: Event) -> None:
+    def _finish(self, decision: Decision) -> None:
         """The last token leaves now."""
-        sequence: Sequence = decision.value
+        sequence: Sequence = decision.subject
         now = sequence.finish_ps
         if self.prompts:
             self._use_rows_until(self._entry_at(now))

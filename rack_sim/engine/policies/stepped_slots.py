@@ -4,7 +4,7 @@ It exists to prove the closed forms: a property test draws workloads and compare
 keeps its own books, and shares with the skipping engine only admission and completion.
 """
 
-from simpy import Environment, Event
+from simpy import Environment
 
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.decision import Decision, Priority
@@ -52,12 +52,12 @@ class SteppedSlots(SlotServer):
     def _visit_at(self, entry: int) -> None:
         Decision(self.env, entry * self.interval_ps, Priority.ENTRY, self._visit, entry)
 
-    def _visit(self, decision: Event) -> None:
+    def _visit(self, decision: Decision) -> None:
         """A slot enters the first stage: its owners send a row each, prompts take the others."""
         if not self.running:
             self._walking = False
             return
-        entry: int = decision.value
+        entry: int = decision.subject
         now = entry * self.interval_ps
         owners = self._owners[entry % self.slot_count]
         rows_used = len(owners)
@@ -90,8 +90,8 @@ class SteppedSlots(SlotServer):
         if self._tokens_sent[number] == sequence.request.output_tokens:
             Decision(self.env, leaves_ps, Priority.COMPLETION, self._finish, sequence)
 
-    def _finish(self, decision: Event) -> None:
-        sequence: Sequence = decision.value
+    def _finish(self, decision: Decision) -> None:
+        sequence: Sequence = decision.subject
         sequence.finish_ps = int(self.env.now)
         self._owners[sequence.slot].remove(sequence)
         del self._tokens_sent[sequence.request.request_id]

@@ -138,9 +138,11 @@ def write_figure(figure: "Figure", stem: Path) -> list[Path]:
 
     png, svg = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".svg")
     # Straight to the two canvases: Figure.savefig would draw everything several times.
-    FigureCanvasAgg(figure).print_png(png, metadata={"Software": "rack-sim"})
+    dots: Any = FigureCanvasAgg(figure)
+    dots.print_png(png, metadata={"Software": "rack-sim"})
     figure.set_layout_engine("none")  # arranged once: both files show the same
-    FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": "rack-sim"})
+    lines: Any = FigureCanvasSVG(figure)
+    lines.print_svg(svg, metadata={"Date": None, "Creator": "rack-sim"})
     return [png, svg]
 
 

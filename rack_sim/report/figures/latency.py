@@ -34,6 +34,8 @@ _SORTED_COUNT_MAX = 20_000
 _POINT_COUNT_MAX = 1_000
 # A tail this many times the median hides the body on a linear axis.
 _LOG_TAIL_RATIO = 20
+# The p99 stands no further right than this share of the panel: its words go beside it.
+_TAIL_PLACE_MAX = 0.68
 # An objective this far beyond every value would squeeze the curve into a corner.
 _SLO_REACH_RATIO = 4
 
@@ -132,10 +134,13 @@ def _draw_panel(
         reach_ms = max(high_ms, found.slo_ms)
     if low_ms > 0 and high_ms > _LOG_TAIL_RATIO * median_ms:
         axes.set_xscale("log")
-        axes.set_xlim(low_ms / 1.3, reach_ms * 1.3)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+        start_ms = low_ms / 1.3
+        room_ms = start_ms * (tail_ms / start_ms) ** (1 / _TAIL_PLACE_MAX)
+        axes.set_xlim(start_ms, max(reach_ms * 1.3, room_ms))
     else:
-        axes.set_xlim(0, reach_ms * 1.18 or 1)
+        room_ms = 0 if one_value else tail_ms / _TAIL_PLACE_MAX
+        axes.set_xlim(0, max(reach_ms * 1.18, room_ms) or 1)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     axes.set_ylim(0, 1.05)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100"])
     axes.set_xlabel(f"{metric.upper()} (ms)")

@@ -161,10 +161,10 @@ def _title(result: Result) -> str:
     step, limits = result.explanation.step, result.explanation.limits
     terms = step.terms
     share = percent_text(terms.by_name()[terms.largest] / step.revolution_ps)
+    ratio = step.revolution_ps / max(limits.token_limit_ps, 1)
     return (
         f"{share} of a token's {number_text(ps_to_ms(step.revolution_ps), 4)} ms is "
-        f"{_TERMS[terms.largest][1]}; the physical limit is "
-        f"{number_text(ps_to_ms(limits.token_limit_ps))} ms"
+        f"{_TERMS[terms.largest][1]}; the physical limit is {number_text(ratio)}× lower"
     )
 
 

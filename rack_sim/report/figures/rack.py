@@ -301,14 +301,17 @@ def _subtitle(result: Result, load: RackLoad) -> str:
     topology = plan.system.topology
     spare = sum(len(topology.nodes[node]) for node in topology.spare_nodes)
     idle = topology.active_chip_count - plan.chip_count
-    stages = f"{plan.stage_count:,} stages" if plan.stage_count > 1 else "one stage"
+    group = f"{plan.tensor_parallel} chips" if plan.tensor_parallel > 1 else "one chip"
+    stages = f"one stage of {group}"
+    if plan.stage_count > 1:
+        stages = f"{plan.stage_count:,} stages of {group}, numbered in pipeline order"
     others = [f"{idle:,} idle"] if idle else []
     others += [f"{spare:,} spare (hatched)"] if spare else []
     grey = f"; grey: {' and '.join(others)} chips" if others else ""
     idle_links = load.link_count - load.busy_link_count
     links = f"lines: {load.busy_link_count:,} of {load.link_count:,} links carry vectors"
     return (
-        f"{result.explanation.scenario.name} on {topology.name}: {plan.chip_count:,} chips in "
-        f"{stages} of {plan.tensor_parallel}, numbered in pipeline order{grey}; {links}"
+        f"{result.explanation.scenario.name} on {topology.name}: {stages}"
+        f"{grey}; {links}"
         f"{f', {idle_links:,} idle ones are not drawn' if idle_links else ''}"
     )

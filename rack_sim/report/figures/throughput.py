@@ -32,7 +32,7 @@ _TOKENS = (
     (("prompt_tokens", "prompt", BLUE), ("output_tokens", "output", VERMILION)),
 )
 _RUNNING = ("requests running", (("running_ps", "running", PURPLE),))
-_WAITING = ("requests waiting", (("waiting_ps", "waiting", ORANGE),))
+_WAITING = ("requests waiting\nfor admission", (("waiting_ps", "waiting", ORANGE),))
 # More steps than this on one sheet show the noise of arrivals, and little else.
 _STEP_COUNT_MAX = 160
 
@@ -44,9 +44,9 @@ class Series:
     edges_s: NDArray[np.float64]
     rates: dict[str, NDArray[np.float64]]
 
-    def highest(self, *shown: str) -> float:
+    def highest(self, *names: str) -> float:
         """The largest value of some columns."""
-        return max(float(self.rates[name].max(initial=0)) for name in shown)
+        return max(float(self.rates[name].max(initial=0)) for name in names)
 
 
 def draw_throughput(result: Result) -> "Figure":
@@ -137,10 +137,10 @@ def _shade_window(result: Result, panels: "Sequence[Axes]") -> None:
     for axes in panels:
         axes.axvspan(start_s, start_s + window_s, color="#F2F2F2", linewidth=0, zorder=0)
     panels[0].text(
-        start_s,
+        0,
         1.02,
         f"shaded: steady window, {start_s:,.10g} to {start_s + window_s:,.10g} s",
-        transform=panels[0].get_xaxis_transform(),
+        transform=panels[0].transAxes,
         ha="left",
         va="bottom",
         color=FAINT_INK,

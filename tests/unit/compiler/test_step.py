@@ -1,0 +1,229 @@
+"""A compiled step: L, II, S and R by their formulas, every picosecond in a term, monotone."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rack_sim.compiler.step import StepTiming, compile_step, link_busy_ps
+from rack_sim.hardware.builders import dragonfly
+from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
+from rack_sim.hardware.link import LinkType
+from rack_sim.hardware.routing import Router
+from rack_sim.hardware.system import System
+from rack_sim.model.architecture import Architecture
+from rack_sim.partition.partitioner import Deployment, partition
+from rack_sim.partition.plan import Plan
+from rack_sim.timing.blocks import StepShape, time_block
+from rack_sim.timing.precision import Precision
+
+MODEL = Architecture("small", 3, 256, 8, 4, 32, 512, 1000, False, 512)
+PRECISION = Precision("int8", "fp16", "fp16", "fp16")
+
+
+def machine(
+    *, link: int = 10**10, memory: int = 10**12, feed: int = 10**11, matrix: int = 10**12,
+    vector: int = 10**11, fixed_ps: int = 50_000, latency_ps: int = 100_000,
+) -> System:  # fmt: skip
+    """One rack of two nodes of four chips."""
+    kind = LinkType("c2c", link, latency_ps, 320, 328)
+    chip = Chip(
+        name="small",
+        execution="static",
+        memory=(MemoryTier("sram", 10**9, memory),),
+        matrix=MatrixUnit({"fp16": matrix}, feed),
+        vector_flop_per_s=vector,
+        operator_fixed_latency_ps=fixed_ps,
+        program_text_bytes=1000,
+        port_count=99,
+        idle_watts=1.0,
+        peak_watts=2.0,
+        price_usd=1.0,
+    )
+    topology = dragonfly(
+        name="small",
+        racks=1,
+        nodes_per_rack=2,
+        chips_per_node=4,
+        links_per_node_pair=2,
+        links_per_rack_pair=0,
+        spare_nodes_per_rack=0,
+        local=kind,
+        global_=kind,
+        port_count=99,
+    )
+    return System("small", chip, topology, 0.0)
+
+
+def planned(
+    system: System, degree: int, stages: int, *, rows: int = 1, context: int = 64
+) -> Plan:
+    plan = partition(
+        Deployment(
+            model=MODEL,
+            system=system,
+            shape=StepShape(rows, context, PRECISION),
+            concurrent_sequences=2,
+            tensor_parallel=degree,
+            stage_count=stages,
+            objective="fewest_chips",
+        )
+    )
+    assert isinstance(plan, Plan)
+    return plan
+
+
+def on(plan: Plan, system: System) -> Plan:
+    """The same cut and placement on another machine."""
+    return replace(plan, system=system, router=Router(system.topology))
+
+
+SHAPES = [(1, 1), (1, 8), (2, 3), (2, 4), (4, 1), (4, 2), (8, 1)]
+
+
+@pytest.fixture(params=SHAPES, ids=lambda shape: f"tp{shape[0]}-stages{shape[1]}")
+def step(request: pytest.FixtureRequest) -> StepTiming:
+    return compile_step(planned(machine(), *request.param, rows=3))
+
+
+def test_latency_is_every_service_and_every_transfer(step: StepTiming) -> None:
+    services = [stage.service_ps for stage in step.stages]
+    transfers = [transfer.message.duration_ps for transfer in step.transfers]
+    assert step.latency_ps == sum(services) + sum(transfers)
+    assert step.token_ps == step.latency_ps - transfers[-1]
+    assert [(t.source_stage, t.target_stage) for t in step.transfers] == [
+        (n, (n + 1) % len(services)) for n in range(len(services))
+    ]
+
+
+def test_the_interval_is_the_slowest_stage_or_the_busiest_link(step: StepTiming) -> None:
+    busy = link_busy_ps(step.plan, step.vectors_by_hop).values()
+    bounds = [*(stage.service_ps for stage in step.stages), *busy]
+    assert step.interval_ps == max(bounds)
+
+
+def test_slots_revolve_so_that_each_is_back_in_time(step: StepTiming) -> None:
+    assert step.slot_count == -(-step.latency_ps // step.interval_ps)
+    assert step.revolution_ps == step.slot_count * step.interval_ps
+    assert step.latency_ps <= step.revolution_ps < step.latency_ps + step.interval_ps
+
+
+def test_every_picosecond_of_the_revolution_is_in_a_term(step: StepTiming) -> None:
+    assert step.terms.total_ps == step.revolution_ps
+    assert step.terms.slack_ps == step.revolution_ps - step.latency_ps
+    operators = sum(len(block.operators) for stage in step.stages for block in stage.blocks)
+    assert step.terms.fixed_latency_ps == 50_000 * operators
+    assert operators == 1 + 3 * (8 + 5) + 3
+
+
+def test_a_stage_serves_its_blocks_one_after_the_other(step: StepTiming) -> None:
+    plan = step.plan
+    for timing in step.stages:
+        alone = [
+            time_block(
+                block,
+                plan.demand.shape,
+                chip=plan.system.chip,
+                router=plan.router,
+                group=timing.stage.chips,
+                residual_elements=256,
+            ).duration_ps
+            for block in timing.stage.blocks
+        ]
+        assert timing.service_ps == sum(alone)
+        assert timing.terms.slack_ps == 0
+
+
+def test_serving_sees_the_same_numbers(step: StepTiming) -> None:
+    slots = step.slots
+    assert (slots.rows, slots.context_tokens, slots.kv_tokens) == (3, 64, 2 * 64)
+    assert (slots.slot_count, slots.interval_ps) == (step.slot_count, step.interval_ps)
+    assert slots.revolution_ps == step.revolution_ps
+    assert slots.token_ps == step.token_ps <= step.latency_ps
+
+
+def test_vectors_are_those_of_blocks_and_transfers(step: StepTiming) -> None:
+    sent = sum(step.vectors_by_hop.values())
+    blocks = sum(
+        sum(block.vectors_by_hop.values()) for stage in step.stages for block in stage.blocks
+    )
+    assert sent == blocks + sum(
+        sum(transfer.message.vectors_by_hop.values()) for transfer in step.transfers
+    )
+
+
+def test_transfers_by_hand() -> None:
+    """Two stages of one node each, one row: 256 elements over 4 chips are 128 bytes, one vector.
+
+    Two cables join the nodes, chip 0 to 4 and 1 to 5. Flows of chips 2 and 3 take three hops and
+    wait for one other vector on the cable; the token's way back is the mirror image.
+    """
+    step = compile_step(planned(machine(), 4, 2))
+    vector = 32_800  # 328 bytes at 10 GB/s
+    for transfer in step.transfers:
+        assert transfer.message.duration_ps == 3 * 100_000 + 2 * vector + 2 * vector
+        assert transfer.message.vectors_by_hop[(0, 4) if transfer.source_stage == 0 else (4, 0)] == 2
+
+
+def test_the_residual_is_carried_in_the_precision_of_activations() -> None:
+    """40 rows x 256 elements x 2 bytes over one chip: 20,480 bytes are 64 vectors, one hop."""
+    step = compile_step(planned(machine(), 1, 2, rows=40))
+    assert step.transfers[0].message.link_serialisation_ps == 64 * 32_800
+    # Back go 40 token numbers of 4 bytes: one vector.
+    assert step.transfers[1].message.link_serialisation_ps == 32_800
+
+
+def test_a_busy_link_bounds_the_interval_and_is_named() -> None:
+    """Three stages of one chip; links so slow that carrying the residual takes longest."""
+    slow = machine(link=10**6, fixed_ps=0, latency_ps=0)
+    step = compile_step(planned(slow, 1, 3))
+    assert step.interval_ps == 2 * 328 * 10**6  # 512 bytes are two vectors, a byte takes 1 us
+    assert step.bottleneck.startswith("link ")
+    assert step.bottleneck.endswith(": link_serialisation")
+
+
+def test_the_slowest_stage_is_named_with_its_largest_term() -> None:
+    step = compile_step(planned(machine(fixed_ps=10**7), 4, 2))
+    slowest = max(step.stages, key=lambda timing: timing.service_ps)
+    assert step.bottleneck == f"stage {slowest.stage.number}: fixed_latency"
+
+
+def test_compiling_twice_gives_the_same() -> None:
+    plan = planned(machine(), 2, 4)
+    first, second = compile_step(plan), compile_step(plan)
+    assert first == second
+
+
+@pytest.mark.parametrize("part", ["link", "memory", "feed", "matrix", "vector"])
+@given(shape=st.sampled_from(SHAPES), low=st.integers(10**8, 10**13), more=st.integers(0, 10**13))
+@settings(max_examples=25, deadline=None)
+def test_a_faster_machine_is_never_slower(
+    part: str, shape: tuple[int, int], low: int, more: int
+) -> None:
+    """L and II never grow. R may: a shorter interval can need one slot more than fits evenly."""
+    plan = planned(machine(), *shape, rows=2)
+    slow = compile_step(on(plan, machine(**{part: low})))
+    fast = compile_step(on(plan, machine(**{part: low + more})))
+    assert fast.latency_ps <= slow.latency_ps
+    assert fast.interval_ps <= slow.interval_ps
+
+
+@given(
+    shape=st.sampled_from(SHAPES),
+    rows=st.tuples(st.integers(1, 200), st.integers(0, 200)),
+    context=st.tuples(st.integers(1, 500), st.integers(0, 500)),
+)
+@settings(max_examples=40, deadline=None)
+def test_more_rows_or_more_context_never_make_a_step_faster(
+    shape: tuple[int, int], rows: tuple[int, int], context: tuple[int, int]
+) -> None:
+    plan = planned(machine(), *shape)
+
+    def at(row_count: int, tokens: int) -> StepTiming:
+        demand = replace(plan.demand, shape=StepShape(row_count, tokens, PRECISION))
+        return compile_step(replace(plan, demand=demand))
+
+    less, more = at(rows[0], context[0]), at(sum(rows), sum(context))
+    assert more.latency_ps >= less.latency_ps
+    assert more.interval_ps >= less.interval_ps

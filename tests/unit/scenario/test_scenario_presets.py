@@ -1,0 +1,113 @@
+"""What ships: every preset loads, and every number in it says where it comes from."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rack_sim.foundation.errors import InputError
+from rack_sim.foundation.sourced import GRADES
+from rack_sim.scenario import Scenario, load_scenario
+from rack_sim.scenario.fields import UNSOURCED
+from rack_sim.scenario.library import describe, find, presets
+
+Load = Callable[..., Scenario]
+
+NEEDS_TRACE = "llama70b-azure"
+
+
+@pytest.mark.parametrize("name", sorted(presets("scenario")))
+def test_scenarios_load_from_any_directory(name: str) -> None:
+    options = {}
+    if "trace" in presets("scenario")[name].read_text(encoding="utf-8").split("workload:")[1]:
+        Path("t.csv").write_text("arrival_s,input_tokens,output_tokens\n0,5,5\n")
+        options = {"trace": "t.csv"}
+    scenario = load_scenario(name, **options)
+    assert scenario.name == name
+    assert scenario.description
+
+
+def test_the_recorded_trace_is_asked_for_by_name() -> None:
+    with pytest.raises(InputError) as caught:
+        load_scenario(NEEDS_TRACE)
+    assert "AzureLLMInferenceTrace_conv.csv: no such file" in str(caught.value)
+    assert "--trace FILE" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(presets("system")))
+def test_systems_load(load: Load, name: str) -> None:
+    scenario = load("", f"system={name}")
+    assert scenario.deployment.system.name == name
+    _check_provenance(scenario)
+
+
+@pytest.mark.parametrize("name", sorted(presets("chip")))
+def test_chips_load(load: Load, name: str) -> None:
+    scenario = load("", f"system.chip={name}", "system.topology.links_per_node_pair=1")
+    assert scenario.deployment.system.chip.name == name
+
+
+@pytest.mark.parametrize("name", sorted(presets("model")))
+def test_models_load(load: Load, name: str) -> None:
+    model = load("", f"model={name}").deployment.model
+    assert model.name == name
+    assert model.parameter_count > 10**9
+
+
+def _check_provenance(scenario: Scenario) -> None:
+    assert len(scenario.provenance) > 20
+    for item in scenario.provenance:
+        assert item.assumed != UNSOURCED, item
+        assert bool(item.assumed) != bool(item.source), item
+        assert item.is_assumed or item.grade in GRADES, item
+        assert float(item.value) >= 0
+
+
+def test_every_number_of_the_shipped_scenario_has_an_origin() -> None:
+    _check_provenance(load_scenario("llama70b"))
+
+
+def test_bare_numbers_in_presets_are_none() -> None:
+    """Provenance lists every number of a chip and a system: none can hide from the walk."""
+    import yaml
+
+    def bare(value: object, inside: str = "") -> list[str]:
+        if isinstance(value, dict):
+            if "value" in value:
+                return [] if "source" in value or "assumed" in value else [inside]
+            return [x for key, item in value.items() for x in bare(item, f"{inside}.{key}")]
+        if isinstance(value, list):
+            return [x for number, item in enumerate(value) for x in bare(item, f"{inside}.{number}")]
+        return [inside] if isinstance(value, int | float) else []
+
+    for kind in ("chip", "system"):
+        for name, path in presets(kind).items():
+            assert bare(yaml.safe_load(path.read_text(encoding="utf-8"))) == [], name
+
+
+def test_each_preset_says_what_it_is() -> None:
+    for kind in ("chip", "system", "model", "scenario"):
+        for name, path in presets(kind).items():
+            assert describe(path), (kind, name)
+            assert find(kind, name, Path()) == path
+
+
+def test_a_model_in_a_directory_like_one_from_the_hub(load: Load, small: str) -> None:
+    import json
+
+    config = {
+        "model_type": "llama",
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": 512,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 8,
+        "intermediate_size": 1024,
+        "vocab_size": 1000,
+        "max_position_embeddings": 2048,
+        "rms_norm_eps": 1e-05,
+    }
+    Path("tiny").mkdir()
+    Path("tiny/config.json").write_text(json.dumps(config))
+    for reference in ("./tiny", "tiny/config.json"):
+        model = load(("model: llama-2-7b", f"model: {reference}")).deployment.model
+        assert (model.name, model.layer_count) == ("tiny", 4)
