@@ -90,6 +90,8 @@ def _exit_code() -> int:
         traceback.print_exc()
         sys.stderr.write("this is a bug in rack-sim; please report it with the lines above\n")
         return 1
+    if code == _INTERRUPTED:  # what typer makes of Ctrl-C
+        return _interrupted()
     return code if isinstance(code, int) else 0
 
 

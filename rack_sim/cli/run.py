@@ -68,7 +68,8 @@ def run(
             TimeRemainingColumn(),
             TextColumn("{task.fields[detail]}"),
         )
-        with Progress(*columns, console=err, transient=True, disable=quiet) as bar:
+        hidden = quiet or not err.is_terminal
+        with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
             task = bar.add_task("replaying", total=loaded.workload.request_count, detail="")
 
             def show(ended_count: int, now_ps: int) -> None:

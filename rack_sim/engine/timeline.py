@@ -6,6 +6,8 @@ was added; final bins are handed on and forgotten, so memory does not grow with 
 
 from collections.abc import Callable
 
+from rack_sim.foundation.errors import ConservationError
+
 COLUMNS = (
     "arrived",
     "rejected",
@@ -74,8 +76,11 @@ class Timeline:
         self._levels = (waiting, running, kv_tokens)
 
     def flush(self, before_ps: int) -> None:
-        """Bins that end before `before_ps` are final. Called often; works now and then."""
-        final = before_ps // self.bin_ps
+        """Bins that end before `before_ps` are final. Called often; works now and then.
+
+        Occupancy is known only up to the last `set_levels`, so no later bin is handed on.
+        """
+        final = min(before_ps, self._last_ps) // self.bin_ps
         if final - self._next_bin >= _FLUSH_BINS:
             self._hand_on(final)
 
@@ -91,6 +96,8 @@ class Timeline:
 
     def _turn_to(self, number: int) -> None:
         """Makes bin `number` the one at hand."""
+        if number < self._next_bin:
+            raise ConservationError(f"timeline bin {number} was handed on already")
         self._at = number
         found = self._bins.get(number)
         if found is None:

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-import networkx as nx
-
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.topology import Topology
 
@@ -91,8 +89,16 @@ class Router:
         graph = self.topology.graph
         if (source, target) in self._kinds:
             return ((source, target),)
-        length = int(nx.shortest_path_length(graph, source, target))
-        to_target = nx.single_source_shortest_path_length(graph, target, cutoff=length)
+        # Distances to the target, level by level, no further than the source: on a dragonfly that
+        # is two levels of a dozen neighbours, where a search of the whole graph is thousands.
+        to_target = {target: 0}
+        level = [target]
+        while source not in to_target:
+            reached = {chip for near in level for chip in graph[near]} - to_target.keys()
+            length = to_target[level[0]] + 1
+            to_target.update(dict.fromkeys(reached, length))
+            level = list(reached)
+        length = to_target[source]
         routes: list[Route] = []
         stack: list[Route] = [(source,)]
         while stack and len(routes) < _ROUTES_COMPARED:

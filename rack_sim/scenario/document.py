@@ -19,7 +19,7 @@ Tree = Any
 
 _DEPTH_MAX = 50
 # Aliases inside aliases can make a short file a huge tree.
-_VALUES_MAX = 200_000
+_VALUES_MAX = 50_000
 # No quantity of base units is longer; Python itself stops at 4,300 digits.
 _DIGITS_MAX = 40
 

@@ -24,8 +24,8 @@ of the same dimension: `latency_ns: 533` and `latency_us: 0.533` are the same. A
 a mapping with `value` and either `source` and `grade` or `assumed` (why it was chosen); a bare
 number counts as assumed. `system`, `system.chip` and `model` take a preset's name, a file, or the
 keys themselves; `{{preset: NAME, …}}` takes a preset and changes some of its keys. Grades: A
-primary log or vendor document, B vendor claim or press, C digest of a primary source, D weak, M from
-memory, der arithmetic from other values, fitted (see validation.md).
+primary log or vendor document, B vendor claim or press, C digest of a primary source, D weak, M
+from memory, der arithmetic from other values, fitted (see validation.md).
 
 {sections}"""
 

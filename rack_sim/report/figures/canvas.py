@@ -158,6 +158,15 @@ def number_text(value: float, digits: int = 3) -> str:
     return f"{value:,.{decimals}f}"
 
 
+def count_text(count: int, noun: str) -> str:
+    """A count of things: ``count_text(1, "chip") == "1 chip"``.
+
+    >>> count_text(1, "chip"), count_text(10008, "chip")
+    ('1 chip', '10,008 chips')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def percent_text(share: float) -> str:
     """A share for people: ``percent_text(0.9487) == "94.9 %"``; 100 % only where it is all.
 

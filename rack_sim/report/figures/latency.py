@@ -24,11 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# metric -> what it is, and what its panel says where no request has one
-_PANELS = {
-    "ttft": ("Time to first token (TTFT)", "No request finished."),
-    "tpot": ("Time per output token (TPOT)", "No finished request has a second output token."),
-}
+_PANELS = {"ttft": "Time to first token (TTFT)", "tpot": "Time per output token (TPOT)"}
 # Up to here all values are sorted; beyond, they are counted between edges, in bounded memory.
 _SORTED_COUNT_MAX = 20_000
 _POINT_COUNT_MAX = 1_000
@@ -59,12 +55,12 @@ def draw_latency(result: Result) -> "Figure":
     figure = new_sheet(_title(result), _subtitle(result), width_inches=10, height_inches=4.0)
     left, right = figure.subplots(1, 2)
     bounds_ps = result.explanation.scenario.slo.bounds_ps
-    for axes, metric in ((left, "ttft"), (right, "tpot")):
-        name, nothing = _PANELS[metric]
+    for axes, (metric, name) in zip((left, right), _PANELS.items(), strict=True):
         axes.set_title(name)
         found = distribution_of(result.collector.requests, metric, bounds_ps.get(metric))
         if found is None:
-            say_instead(axes, nothing)
+            one_token = result.summary["finished_count"]
+            say_instead(axes, "Every output is one token." if one_token else "No request finished.")
             continue
         median_ms, tail_ms = (result.summary[f"{metric}_ms_p{part}"] for part in (50, 99))
         assert isinstance(median_ms, float)

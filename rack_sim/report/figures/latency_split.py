@@ -136,7 +136,7 @@ def _draw_parts(axes: "Axes", parts: Sequence[Part]) -> None:
             axes.plot([end_ps / PS_PER_MS] * 2, [row - 0.33, row + 1.33], color=GREY, linewidth=0.8)
             start_ps = end_ps
         share = part.duration_ps / total_ps if total_ps else 0.0
-        words = format_time(round(part.duration_ps))
+        words = format_time(round(part.duration_ps)) if part.duration_ps else "0"
         if part.duration_ps and part.duration_ps != total_ps:
             words += f"  ({percent_text(share)})"
         axes.annotate(

@@ -5,7 +5,7 @@ number are neighbours on the sheet. The chips of a node stand in a circle: every
 of them is then a line of its own. y grows downwards.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, cos, pi, sin, sqrt
 
@@ -27,34 +27,36 @@ _CHIP_COVER = 0.66
 
 @dataclass(frozen=True)
 class RackLayout:
-    """Centres of nodes and chips and corners (top left) of racks, all by number."""
+    """Corners (top left) of racks, centres of nodes and chips, all by number."""
 
     width: float
     height: float
     rack_width: float
     rack_height: float
     header: float
-    rack_corners: tuple[Point, ...]
-    node_centres: tuple[Point, ...]
-    chip_centres: tuple[Point, ...]
-    chip_sides: tuple[float, ...]
+    rack_corners: Mapping[int, Point]
+    node_centres: Mapping[int, Point]
+    chip_centres: Mapping[int, Point]
+    chip_sides: Mapping[int, float]
 
 
-def lay_out(topology: Topology, header: float = RACK_HEADER_MAX) -> RackLayout:
-    """A place for everything in a topology; each rack has a `header` for its words."""
-    columns, rows = _grid(len(topology.racks))
-    node_columns, node_rows = _grid(max(len(rack) for rack in topology.racks))
+def lay_out(
+    topology: Topology, racks: Sequence[int], header: float = RACK_HEADER_MAX
+) -> RackLayout:
+    """A place for everything in some racks of a topology; each has a `header` for its words."""
+    columns, rows = _grid(len(racks))
+    node_columns, node_rows = _grid(max(len(topology.racks[number]) for number in racks))
     rack_width = node_columns + 2 * RACK_MARGIN
     rack_height = node_rows + header + RACK_MARGIN
-    corners: list[Point] = []
-    node_centres: list[Point] = [(0.0, 0.0)] * len(topology.nodes)
-    chip_centres: list[Point] = [(0.0, 0.0)] * topology.chip_count
-    chip_sides = [0.0] * topology.chip_count
-    for number, rack in enumerate(topology.racks):
-        column, row = _serpentine(number, columns)
+    corners: dict[int, Point] = {}
+    node_centres: dict[int, Point] = {}
+    chip_centres: dict[int, Point] = {}
+    chip_sides: dict[int, float] = {}
+    for order, number in enumerate(racks):
+        column, row = _serpentine(order, columns)
         corner = (column * (rack_width + RACK_GAP), row * (rack_height + RACK_GAP))
-        corners.append(corner)
-        for place, node in enumerate(rack):
+        corners[number] = corner
+        for place, node in enumerate(topology.racks[number]):
             node_column, node_row = _serpentine(place, node_columns)
             centre = (
                 corner[0] + RACK_MARGIN + node_column + 0.5,
@@ -72,10 +74,10 @@ def lay_out(topology: Topology, header: float = RACK_HEADER_MAX) -> RackLayout:
         rack_width=rack_width,
         rack_height=rack_height,
         header=header,
-        rack_corners=tuple(corners),
-        node_centres=tuple(node_centres),
-        chip_centres=tuple(chip_centres),
-        chip_sides=tuple(chip_sides),
+        rack_corners=corners,
+        node_centres=node_centres,
+        chip_centres=chip_centres,
+        chip_sides=chip_sides,
     )
 
 

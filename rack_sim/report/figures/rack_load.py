@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rack_sim.compiler.step import link_busy_ps
 from rack_sim.hardware.routing import Hop
+from rack_sim.hardware.topology import Topology
 from rack_sim.pipeline import Result
 
 
@@ -22,6 +23,12 @@ class RackLoad:
     share_by_pair: Mapping[Hop, float]
     link_count: int
     busy_link_count: int
+
+    def racks_in_use(self, topology: Topology) -> list[int]:
+        """The racks that hold a stage or that a busy link leads to, by number."""
+        chips = {*self.stage_by_chip, *(chip for pair in self.share_by_pair for chip in pair)}
+        node_of, rack_of = topology.node_of_chip(), topology.rack_of_node()
+        return sorted({rack_of[node_of[chip]] for chip in chips})
 
     def stages_of(self, chips: tuple[int, ...]) -> list[int]:
         """The stages that some chips hold parts of, in pipeline order."""

@@ -17,6 +17,7 @@ from rack_sim.report.figures.canvas import (
     ORANGE,
     PALE,
     PURPLE,
+    count_text,
     new_sheet,
     percent_text,
 )
@@ -38,6 +39,8 @@ _MB = 10**6
 # Up to here columns are bars with gaps; beyond, one filled outline per kind.
 _BAR_COUNT_MAX = 64
 _STAGE_TICK_COUNT_MAX = 24
+# Fewer bars than this keep the width they would have among so many.
+_SHEET_COLUMN_COUNT_MIN = 8
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,8 @@ def _draw_stack(axes: "Axes", columns: MemoryColumns) -> None:
                 linewidth=0,
             )
         bottom_mb = bottom_mb + height_mb
-    axes.set_xlim(0, count)
+    margin = max(0.0, (_SHEET_COLUMN_COUNT_MIN - count) / 2)
+    axes.set_xlim(-margin, count + margin)
 
 
 def _mark_stages(axes: "Axes", plan: Plan, columns: MemoryColumns) -> None:
@@ -163,7 +167,7 @@ def _explain_kinds(axes: "Axes", plan: Plan) -> None:
     line = axes.get_lines()[0]
     axes.legend(
         handles=[line, *entries],
-        title=f"all {len(chips):,} chips together",
+        title=f"all {count_text(len(chips), 'chip')} together",
         alignment="left",
         loc="center left",
         bbox_to_anchor=(1.01, 0.5),
@@ -176,14 +180,15 @@ def _title(plan: Plan) -> str:
     capacity_bytes = plan.system.chip.fast_memory.capacity_bytes
     share = percent_text(plan.used_bytes_max / capacity_bytes)
     return (
-        f"{format_bytes(plan.weight_bytes)} of weights on {plan.chip_count:,} chips; the fullest "
-        f"chip uses {plan.used_bytes_max / _MB:.1f} of {capacity_bytes / _MB:.1f} MB ({share})"
+        f"{format_bytes(plan.weight_bytes)} of weights on {count_text(plan.chip_count, 'chip')}; "
+        f"the fullest chip uses {plan.used_bytes_max / _MB:.1f} of {capacity_bytes / _MB:.1f} MB "
+        f"({share})"
     )
 
 
 def _subtitle(result: Result) -> str:
     plan = result.explanation.plan
     spare = footprint_of(result.explanation.step).spare_chip_count
-    stages = f"{plan.stage_count:,} stages" if plan.stage_count > 1 else "one stage"
+    stages = count_text(plan.stage_count, "stage")
     text = f"{result.explanation.scenario.name}: {plan.model.name} in {stages}"
-    return f"{text}; {spare:,} spare chips, not shown, hold nothing" if spare else text
+    return f"{text}; {count_text(spare, 'spare chip')} not shown" if spare else text

@@ -16,6 +16,7 @@ from rack_sim.report.figures.canvas import (
     ORANGE,
     PURPLE,
     VERMILION,
+    count_text,
     new_sheet,
     number_text,
     say_instead,
@@ -63,7 +64,7 @@ def draw_throughput(result: Result) -> "Figure":
         width_inches=10,
         height_inches=2.0 + 1.6 * len(shown),
     )
-    if series is None:
+    if series is None or not series.highest("prompt_tokens", "output_tokens"):
         say_instead(figure.subplots(), "Nothing was served.")
         return figure
     panels = list(
@@ -77,6 +78,7 @@ def draw_throughput(result: Result) -> "Figure":
     step_s = float(series.edges_s[1])
     lower.set_xlabel(f"simulated time (s), in steps of {step_s:,.4g} s")
     lower.set_xlim(0, float(series.edges_s[-1]))
+    lower.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     _shade_window(result, panels)
     for axes in panels:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
@@ -162,7 +164,8 @@ def _title(result: Result) -> str:
 
 
 def _subtitle(result: Result, series: Series | None) -> str:
-    text = f"{result.explanation.scenario.name}: {result.summary['chip_count']:,} chips"
+    chips = result.explanation.plan.chip_count
+    text = f"{result.explanation.scenario.name}: {count_text(chips, 'chip')}"
     if series is None:
         return text
     widths_s = np.diff(series.edges_s)

@@ -1,0 +1,66 @@
+"""The timeline counts what happened, where it happened, exactly."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rack_sim.engine.timeline import COLUMNS, Timeline
+
+
+def collected(bin_ps):
+    rows = []
+
+    def emit(first_bin, new):
+        assert first_bin == len(rows)
+        rows.extend(dict(zip(COLUMNS, row, strict=True)) for row in new)
+
+    return Timeline(bin_ps, emit), rows
+
+
+@given(
+    bin_ps=st.integers(1, 50),
+    first_ps=st.integers(0, 300),
+    gap_ps=st.integers(1, 120),
+    tokens=st.integers(1, 40),
+)
+def test_a_run_of_tokens_is_counted_like_single_tokens(bin_ps, first_ps, gap_ps, tokens):
+    """The closed form equals one call per token."""
+    line, rows = collected(bin_ps)
+    line.add_output_tokens(first_ps, gap_ps, tokens)
+    end_ps = first_ps + gap_ps * tokens
+    line.close(end_ps)
+    expected = [0] * len(rows)
+    for number in range(tokens):
+        expected[(first_ps + number * gap_ps) // bin_ps] += 1
+    assert [row["output_tokens"] for row in rows] == expected
+
+
+@given(
+    bin_ps=st.integers(1, 50),
+    steps=st.lists(
+        st.tuples(st.integers(0, 70), st.integers(0, 3), st.integers(0, 3)), max_size=15
+    ),
+)
+def test_levels_integrate_to_area(bin_ps, steps):
+    """The sum over bins is the area under the steps."""
+    line, rows = collected(bin_ps)
+    now, area = 0, 0
+    waiting = running = 0
+    for gap, next_waiting, next_running in steps:
+        area += (waiting + running) * gap
+        now += gap
+        waiting, running = next_waiting, next_running
+        line.set_levels(now, waiting, running, running * 7)
+    line.close(now)
+    assert sum(row["waiting_ps"] + row["running_ps"] for row in rows) == area
+
+
+def test_final_bins_are_handed_on_and_forgotten():
+    """Memory does not grow with time: after a flush only the last bins are kept."""
+    line, rows = collected(10)
+    for second in range(5000):
+        line.count_arrival(second * 10)
+        line.flush(second * 10)
+    assert len(line._bins) < 600
+    line.close(50_000)
+    assert len(rows) == 5000
+    assert all(row["arrived"] == 1 for row in rows)
