@@ -81,9 +81,7 @@ def test_bottlenecks_of_every_number_of_stages(cutter: StageCutter, most: int) -
 @given(lines())
 @settings(max_examples=200, deadline=None)
 def test_fewest_stages_is_the_first_number_that_fits(cutter: StageCutter) -> None:
-    expected = next(
-        (n for n in range(1, cutter.block_count + 1) if fitting(cutter, n)), None
-    )
+    expected = next((n for n in range(1, cutter.block_count + 1) if fitting(cutter, n)), None)
     assert cutter.fewest_stages() == expected
 
 

@@ -72,9 +72,7 @@ def test_ring_moves_the_same_bytes_over_fewer_links(chips: int) -> None:
     direct, ring = _direct(router, group, 320), _ring(router, group, 320)
     assert sum(direct.vectors_by_hop.values()) == chips * (chips - 1)
     assert sum(ring.vectors_by_hop.values()) == chips * (chips - 1)
-    assert ring.vectors_by_hop == {
-        (chip, (chip + 1) % chips): chips - 1 for chip in range(chips)
-    }
+    assert ring.vectors_by_hop == {(chip, (chip + 1) % chips): chips - 1 for chip in range(chips)}
 
 
 def test_on_a_ring_of_eight_large_shards_go_round_and_small_ones_straight() -> None:

@@ -10,9 +10,7 @@ from rack_sim.hardware.topology import Topology
 LINK = LinkType("c2c", 12_500_000_000, 533_000, 320, 328)
 
 
-def groq(
-    racks: int, rack_pair: int, *, nodes: int = 9, pair: int = 2, spares: int = 1
-) -> Topology:
+def groq(racks: int, rack_pair: int, *, nodes: int = 9, pair: int = 2, spares: int = 1) -> Topology:
     return dragonfly(
         name="groq",
         racks=racks,

@@ -89,7 +89,7 @@ def test_no_step_beats_the_limits(
     degree_stages: tuple[int, int], memory: int, feed: int | None, rows: int
 ) -> None:
     degree, stages = degree_stages
-    step = compiled(memory=memory, feed=feed, rows=rows, degree=degree, stages=stages)
+    step = compiled(memory=memory, feed=feed, rows=rows, degree=degree, stages=stages, vocabulary=8)
     limits = limits_of(step)
     assert limits.token_limit_ps <= step.revolution_ps
     assert limits.compiled_rows_per_s <= limits.system_rows_per_s

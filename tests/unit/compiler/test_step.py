@@ -56,9 +56,7 @@ def machine(
     return System("small", chip, topology, 0.0)
 
 
-def planned(
-    system: System, degree: int, stages: int, *, rows: int = 1, context: int = 64
-) -> Plan:
+def planned(system: System, degree: int, stages: int, *, rows: int = 1, context: int = 64) -> Plan:
     plan = partition(
         Deployment(
             model=MODEL,
@@ -163,7 +161,9 @@ def test_transfers_by_hand() -> None:
     vector = 32_800  # 328 bytes at 10 GB/s
     for transfer in step.transfers:
         assert transfer.message.duration_ps == 3 * 100_000 + 2 * vector + 2 * vector
-        assert transfer.message.vectors_by_hop[(0, 4) if transfer.source_stage == 0 else (4, 0)] == 2
+        assert (
+            transfer.message.vectors_by_hop[(0, 4) if transfer.source_stage == 0 else (4, 0)] == 2
+        )
 
 
 def test_the_residual_is_carried_in_the_precision_of_activations() -> None:

@@ -1,9 +1,11 @@
 """The timeline counts what happened, where it happened, exactly."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rack_sim.engine.timeline import COLUMNS, Timeline
+from rack_sim.foundation.errors import ConservationError
 
 
 def collected(bin_ps):
@@ -59,8 +61,20 @@ def test_final_bins_are_handed_on_and_forgotten():
     line, rows = collected(10)
     for second in range(5000):
         line.count_arrival(second * 10)
+        line.set_levels(second * 10, 0, 1, 5)
         line.flush(second * 10)
     assert len(line._bins) < 600
     line.close(50_000)
     assert len(rows) == 5000
     assert all(row["arrived"] == 1 for row in rows)
+    assert all(row["running_ps"] == 10 for row in rows)
+
+
+def test_a_bin_that_was_handed_on_is_closed():
+    """Counting into the past is a bug of ours and is raised, not lost."""
+    line, _ = collected(10)
+    line.set_levels(10_000, 0, 0, 0)
+    line.count_arrival(9_990)
+    line.flush(10_000)
+    with pytest.raises(ConservationError, match="handed on already"):
+        line.count_arrival(5)

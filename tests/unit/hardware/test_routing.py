@@ -83,10 +83,7 @@ def test_flows_between_two_nodes_spread_over_their_cables(chips: int, cables: in
     system = build(1, 2, chips, cables, 0)
     flows = [Flow(chip, chips + chip, 320) for chip in range(chips)]
     load = Counter(
-        (a, b)
-        for item in Router(system).route_all(flows)
-        for a, b in item.hops
-        if a < chips <= b
+        (a, b) for item in Router(system).route_all(flows) for a, b in item.hops if a < chips <= b
     )
     assert len(load) == cables
     assert set(load.values()) == {chips // cables}
@@ -101,9 +98,7 @@ def test_two_equal_ways_are_shared_by_bytes() -> None:
         spare_nodes=(),
         link_types={"any": LINK},
         links=tuple(
-            link
-            for a, b in ((0, 1), (1, 3), (0, 2), (2, 3))
-            for link in both_ways(a, b, 0, "any")
+            link for a, b in ((0, 1), (1, 3), (0, 2), (2, 3)) for link in both_ways(a, b, 0, "any")
         ),
         port_count=2,
     )

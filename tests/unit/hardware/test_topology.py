@@ -85,9 +85,7 @@ def test_a_dragonfly_has_the_cables_its_numbers_say(shape: tuple[int, ...]) -> N
         else:
             between[rack_of[a], rack_of[b]] += 1
     assert local == racks * nodes * chips * (chips - 1)
-    assert inside == Counter(
-        {(a, b): pair for r in system.racks for a in r for b in r if a != b}
-    )
+    assert inside == Counter({(a, b): pair for r in system.racks for a in r for b in r if a != b})
     assert between == Counter(
         {(a, b): rack_pair for a in range(racks) for b in range(racks) if a != b}
     )

@@ -42,7 +42,9 @@ def test_a_token_costs_two_flop_per_parameter_and_its_attention(
 
 def test_llama_2_70b_decodes_at_about_two_flop_per_parameter() -> None:
     """137.4 GFLOP a token for its matmuls; attention over 1,000 tokens adds 1.9 %."""
-    assert flop(blocks_of(LLAMA_2_70B), "matrix", 0) == 2 * (68_976_648_192 - 262_144_000 - 1_318_912)
+    assert flop(blocks_of(LLAMA_2_70B), "matrix", 0) == 2 * (
+        68_976_648_192 - 262_144_000 - 1_318_912
+    )
     assert flop(blocks_of(LLAMA_2_70B), "matrix", 1000) == 137_426_370_560 + 80 * 1000 * 32_768
 
 

@@ -53,9 +53,7 @@ def test_the_weights_of_a_group_are_those_of_its_blocks(
 @pytest.mark.parametrize(("group", "sequences"), [(1, 1), (2, 3), (4, 7), (3, 5)])
 def test_the_cache_holds_every_sequence_at_full_context(group: int, sequences: int) -> None:
     layer = BLOCKS[1:3]
-    memory = chip_memory(
-        layer, demand(sequences=sequences), chip=CHIP, group_size=group, index=0
-    )
+    memory = chip_memory(layer, demand(sequences=sequences), chip=CHIP, group_size=group, index=0)
     elements = sequences * 128 * 2 * 2 * 16  # tokens, keys and values, heads, head size
     assert memory.kv_bytes == 2 * ceil(elements / group)
     assert chip_memory(BLOCKS[2:3], demand(), chip=CHIP, group_size=group, index=0).kv_bytes == 0

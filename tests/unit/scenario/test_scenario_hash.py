@@ -41,8 +41,8 @@ def other_values(value: Any) -> list[Any]:
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, int | float):
-        return [value + 1, value - 1, value * 2, value / 2]
-    return ["request", "fewest_chips", "fp8", "M", f"{value}x"]
+        return [value + 1, value - 1, value * 2, value // 2, value / 2]
+    return ["request", "fewest_chips", "fp8", "int8", 8, f"{value}x"]
 
 
 def test_every_value_counts(load: Load) -> None:
@@ -74,7 +74,7 @@ def test_every_value_counts(load: Load) -> None:
         "system.chip.execution",
         "system.topology.kind",
         "model.model_type",
-        "model.num_key_value_heads",
+        "system.topology.racks.value",  # two racks need links between them, too
         "serving.policy.kind",
         "workload.kind",
         "workload.arrivals.kind",

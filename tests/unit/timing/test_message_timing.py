@@ -114,7 +114,9 @@ def replay_line(kinds: list[LinkType], vectors: int) -> int:
 rates = st.sampled_from([10**9, 2 * 10**9, 4 * 10**9, 8 * 10**9, 12_500_000_000, 25 * 10**9])
 
 
-@given(rate=rates, latency=st.integers(0, 10**6), hops=st.integers(1, 6), vectors=st.integers(1, 60))
+@given(
+    rate=rates, latency=st.integers(0, 10**6), hops=st.integers(1, 6), vectors=st.integers(1, 60)
+)
 def test_equal_links_give_what_a_replay_gives(
     rate: int, latency: int, hops: int, vectors: int
 ) -> None:
@@ -124,7 +126,9 @@ def test_equal_links_give_what_a_replay_gives(
     assert timing.duration_ps == replay_line([kind] * hops, vectors)
 
 
-@given(st.lists(st.tuples(rates, st.integers(0, 10**6)), min_size=1, max_size=5), st.integers(1, 60))
+@given(
+    st.lists(st.tuples(rates, st.integers(0, 10**6)), min_size=1, max_size=5), st.integers(1, 60)
+)
 def test_unequal_links_are_never_promised_too_early(
     links: list[tuple[int, int]], vectors: int
 ) -> None:

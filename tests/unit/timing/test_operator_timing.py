@@ -57,9 +57,7 @@ SCORES = Operator(
 )
 NORM = Operator("norm", "vector", 1_000, flop_per_row=4_000, activations_per_row=2_000)
 WRITE = Operator("rotary", "vector", flop_per_row=300, activations_per_row=200, kv_write_per_row=80)
-LOOKUP = Operator(
-    "lookup", "vector", 10**9, lookup_per_row=1_000, activations_per_row=1_000
-)
+LOOKUP = Operator("lookup", "vector", 10**9, lookup_per_row=1_000, activations_per_row=1_000)
 
 # 10**12 units per second: one unit takes one picosecond.
 UNIT = 10**12

@@ -1,0 +1,111 @@
+"""The commands that replay nothing: list, validate, explain, help and version."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import rack_sim
+from rack_sim.engine.serving import POLICIES
+from rack_sim.scenario.library import presets
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.mark.parametrize("kind", ["chips", "systems", "models", "scenarios", "policies"])
+def test_list(cli: Cli, kind: str) -> None:
+    known = list(POLICIES) if kind == "policies" else list(presets(kind.removesuffix("s")))
+    code, out, err = cli("list", kind)
+    assert (code, err) == (0, "")
+    first_words = {line.split()[0] for line in out.splitlines() if line.strip()}
+    assert set(known) <= first_words
+    code, out, err = cli("list", kind, "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert list(found) == known
+    assert all(found.values()), "each says what it is"
+
+
+def test_validate_many(cli: Cli, small: Path) -> None:
+    text = small.read_text()
+    Path("bad.yaml").write_text(text.replace("seed: 1", "sede: 1"))
+    Path("worse.yaml").write_text("")
+    code, out, err = cli("validate", "small.yaml", "bad.yaml", "worse.yaml", "llama70b", "nope")
+    assert code == 2
+    lines = out.splitlines()
+    assert len(lines) == 2
+    assert re.fullmatch(
+        r"small\.yaml: ok \(small, \d+ of \d+ numbers assumed, digest [0-9a-f]{12}\)", lines[0]
+    )
+    assert lines[1].startswith("llama70b: ok (llama70b, ")
+    assert err.splitlines() == [
+        "error: bad.yaml:14:1: unknown key 'sede' (did you mean 'seed'?)",
+        "error: worse.yaml:1:1: is empty",
+        "error: no scenario is called 'nope' (allowed: "
+        + ", ".join(sorted(presets("scenario")))
+        + ")",
+    ]
+    assert cli("validate", "small.yaml", "llama70b")[0] == 0
+    assert cli("validate", "small.yaml", "--set", "sede=2")[0] == 2
+    assert {path.name for path in Path().iterdir()} == {"small.yaml", "bad.yaml", "worse.yaml"}
+
+
+def test_validate_reads_traces(cli: Cli, own_trace: Path) -> None:
+    workload = "workload={kind: trace, path: own.csv}"
+    assert cli("validate", "small.yaml", "--set", workload)[0] == 0
+    own_trace.write_text(own_trace.read_text() + "9,x,1\n")
+    code, _, err = cli("validate", "small.yaml", "--set", workload)
+    assert code == 2
+    assert "own.csv:7: input_tokens is 'x', not a whole number" in err
+
+
+def test_explain_json(cli: Cli, small: Path) -> None:
+    code, out, err = cli("explain", "small.yaml", "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert found["parameter_count"] == 6_738_415_616  # as published for Llama-2 7B
+    assert found["weight_bytes"] == 6_738_415_616  # int8
+    assert found["chip_count"] == found["stage_count"] * found["tensor_parallel"]
+    assert found["chips_min"] == -(-found["weight_bytes"] // found["sram_capacity_bytes"])
+    assert found["sram_used_bytes_max"] <= found["sram_capacity_bytes"] == 220 * 2**20
+    assert found["concurrent_sequences_max"] >= 4
+    assert found["slot_count"] == -(-found["latency_ps"] // found["interval_ps"])
+    assert found["revolution_ps"] == found["slot_count"] * found["interval_ps"]
+    assert sum(found["terms_ps"].values()) == found["revolution_ps"]
+    stages = found["stages"]
+    assert [stage["stage"] for stage in stages] == list(range(found["stage_count"]))
+    chips = [chip for stage in stages for chip in stage["chips"]]
+    assert len(set(chips)) == len(chips) == found["chip_count"]
+    assert max(stage["used_bytes_max"] for stage in stages) == found["sram_used_bytes_max"]
+    assert max(stage["service_ps"] for stage in stages) <= found["interval_ps"]
+    assert found["token_limit_ps"] <= found["token_feed_limit_ps"] <= found["revolution_ps"]
+
+
+def test_explain_says_the_same_in_words(cli: Cli, small: Path) -> None:
+    found = json.loads(cli("explain", "small.yaml", "--json")[1])
+    code, out, err = cli("explain", "small.yaml")
+    assert (code, err) == (0, "")
+    assert "llama-2-7b: 6,738,415,616 parameters" in out
+    expected = "{chip_count} in {stage_count} stages of {tensor_parallel}".format(**found)
+    assert expected in out
+    for heading in ("SRAM map", "stages", "operators", "where the time", "physical limits"):
+        assert heading in out
+    assert found["bottleneck"] in out
+
+
+def test_explain_the_shipped_scenario(cli: Cli, small: Path) -> None:
+    found = json.loads(cli("explain", "llama70b", "--json")[1])
+    assert (found["chip_count"], found["stage_count"]) == (576, 72)
+    assert found["weight_bytes"] == 68_976_648_192
+    assert found["revolution_ps"] == pytest.approx(10**12 / 300, rel=0.02), "300 tokens/s"
+
+
+def test_help_and_version(cli: Cli) -> None:
+    assert cli("--version") == (0, rack_sim.__version__ + "\n", "")
+    for command in ((), ("run",), ("explain",), ("validate",), ("list",), ("trace", "summary")):
+        code, out, err = cli(*command, "--help")
+        assert (code, err) == (0, ""), command
+        assert "Usage" in out
+        assert not command or "Example" in out or command == ("list",)

@@ -1,0 +1,240 @@
+"""Errors on the command line: exit code, words on stderr, no traceback, nothing half written."""
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rack_sim.foundation.errors import ConservationError
+
+Cli = Callable[..., tuple[int, str, str]]
+# The attribute of that name of `rack_sim.cli` is the command, a function.
+RUN = importlib.import_module("rack_sim.cli.run")
+COMMAND = Path(sys.executable).with_name("rack-sim")
+
+
+def names(folder: Path) -> set[str]:
+    """Everything in a folder, hidden files too."""
+    return {entry.name for entry in folder.iterdir()}
+
+
+def check_refused(cli: Cli, *arguments: object) -> str:
+    """Exit code 2, nothing on stdout, no traceback, no new file; returns stderr."""
+    before = names(Path.cwd())
+    code, out, err = cli(*arguments)
+    assert code == 2, err
+    assert out == ""
+    assert "Traceback" not in err
+    assert "bug" not in err
+    assert names(Path.cwd()) == before
+    return err
+
+
+@pytest.mark.parametrize("command", ["run", "explain", "validate"])
+def test_bad_scenarios(cli: Cli, small: Path, command: str) -> None:
+    text = small.read_text()
+    small.write_text(text.replace("seed: 1", "sede: 1\nslo: {ttft: 5}"))
+    err = check_refused(cli, command, "small.yaml")
+    assert err == (
+        "error: small.yaml:14:1: unknown key 'sede' (did you mean 'seed'?)\n"
+        "error: small.yaml:15:7: 'ttft' is in no unit of time "
+        "(allowed: ttft_ps, ttft_ns, ttft_us, ttft_ms, ttft_s)\n"
+        "2 problems\n"
+    )
+    for name, message in [
+        ("nope.yaml", "error: nope.yaml: no such file"),
+        ("llama70", "error: no scenario is called 'llama70' (did you mean 'llama70b'?)"),
+        (".", "error: .: is a directory, a file is needed"),
+    ]:
+        assert check_refused(cli, command, name).startswith(message)
+    Path("empty.yaml").write_text("")
+    Path("binary.yaml").write_bytes(os.urandom(100) + b"\xff")
+    assert "empty.yaml:1:1: is empty" in check_refused(cli, command, "empty.yaml")
+    assert "binary.yaml: is not UTF-8 text" in check_refused(cli, command, "binary.yaml")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run",),
+        ("run", "small.yaml", "--sed", "3"),
+        ("run", "small.yaml", "--seed", "-1"),
+        ("run", "small.yaml", "--seed", "x"),
+        ("run", "small.yaml", "--seed", "1.5"),
+        ("run", "small.yaml", "--set"),
+        ("run", "small.yaml", "extra"),
+        ("rum", "small.yaml"),
+        ("list", "chps"),
+        ("list",),
+        ("validate",),
+        ("trace", "summary"),
+        ("trace", "sumary", "x"),
+        ("--nope",),
+    ],
+)
+def test_usage(cli: Cli, small: Path, arguments: tuple[str, ...]) -> None:
+    err = check_refused(cli, *arguments)
+    assert "Error" in err or "Usage" in err
+
+
+def test_seed_given_twice(cli: Cli, small: Path) -> None:
+    err = check_refused(cli, "run", "small.yaml", "--seed", 1, "--set", "seed=2")
+    assert "clashes with --set seed=" in err
+
+
+@pytest.mark.parametrize("command", ["run", "explain"])
+def test_infeasible(cli: Cli, small: Path, command: str) -> None:
+    before = names(small.parent)
+    code, out, err = cli(command, "llama70b", "--set", "precision.weights=fp16")
+    assert (code, out) == (3, "")
+    assert names(small.parent) == before, "not even an empty reports folder"
+    lines = err.splitlines()
+    assert lines[0].startswith("infeasible: llama-2-70b with fp16 weights")
+    demand, bound, gap = (
+        int(lines[number].split()[1].replace(",", "")) for number in (1, 2, 3)
+    )
+    assert [line.split()[0] for line in lines[1:4]] == ["demand", "bound", "gap"]
+    assert demand - bound == gap > 0
+    assert lines[4] == "  terms:"
+    end = lines.index("  what would make it fit:")
+    terms = {line.split()[0]: int(line.split()[1].replace(",", "")) for line in lines[5:end]}
+    assert terms["weights"] == 2 * 68_976_648_192
+    assert sum(terms.values()) == demand
+    assert "    - precision.weights: int8" in lines[end + 1 :]
+    assert "Traceback" not in err
+
+
+def test_output_that_exists_is_kept(cli: Cli, small: Path) -> None:
+    Path("out").mkdir()
+    Path("out/mine.txt").write_text("precious")
+    err = check_refused(cli, "run", "small.yaml", "--no-figures", "--out", "out")
+    assert err == "error: out: exists already, and is kept (another --out, or --force)\n"
+    err = check_refused(cli, "run", "small.yaml", "--no-figures", "--out", "out", "--force")
+    assert err == "error: out: holds other things than a run, and is kept (another --out)\n"
+    assert Path("out/mine.txt").read_text() == "precious"
+
+
+def test_output_where_a_file_is_in_the_way(cli: Cli, small: Path) -> None:
+    Path("file").write_text("mine")
+    for out, message in [
+        ("file", "error: file: is a file, not a directory"),
+        ("file/run", "error: file/run: cannot be written: "),
+        ("file/a/b", "error: file/a/b: cannot be written: "),
+    ]:
+        err = check_refused(cli, "run", "small.yaml", "--no-figures", "--force", "--out", out)
+        assert err.startswith(message)
+    assert Path("file").read_text() == "mine"
+
+
+def test_an_error_inside_is_ours(
+    cli: Cli, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("seven of nine")
+
+    before = names(small.parent)
+    monkeypatch.setattr(RUN, "simulate", broken)
+    code, out, err = cli("run", "small.yaml", "--out", "deep/er")
+    assert (code, out) == (1, "")
+    assert "RuntimeError: seven of nine" in err
+    assert err.endswith("this is a bug in rack-sim; please report it with the lines above\n")
+    assert names(small.parent) == before
+
+
+def test_a_replay_that_ended_wrong_is_ours(
+    cli: Cli, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ConservationError("5 tokens in, 4 out")
+
+    monkeypatch.setattr(RUN, "simulate", broken)
+    code, _, err = cli("run", "small.yaml")
+    assert code == 1
+    assert err == "5 tokens in, 4 out\nthis is a bug in rack-sim; please report it\n"
+    assert names(small.parent) == {"small.yaml"}
+
+
+def test_an_error_while_writing_leaves_the_old_run(
+    cli: Cli, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli("run", "small.yaml", "--no-figures", "-q", "--out", "out")[0] == 0
+    kept = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(RUN, "write_run", broken)
+    assert cli("run", "small.yaml", "--out", "out", "--force")[0] == 1
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == kept
+    assert names(small.parent) == {"small.yaml", "out"}
+
+
+def test_interrupted_in_this_process(
+    cli: Cli, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RUN, "simulate", interrupted)
+    assert cli("run", "small.yaml", "--out", "a/b") == (
+        130,
+        "",
+        "interrupted; nothing was written\n",
+    )
+    assert names(small.parent) == {"small.yaml"}
+
+
+def test_ctrl_c(small: Path) -> None:
+    """SIGINT to a real process in the middle of a long replay."""
+    folder = small.parent / "runs"
+    folder.mkdir()
+    arguments = ["run", "small.yaml", "--every-step", "--no-figures", "--out", "runs/one"]
+    process = subprocess.Popen(
+        [COMMAND, *arguments, "--set", "workload.request_count=1000000"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        for _ in range(300):
+            if names(folder):  # the hidden draft: the replay has begun
+                break
+            time.sleep(0.05)
+        assert names(folder)
+        time.sleep(0.5)
+        assert process.poll() is None, "it is in the middle"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 130, err
+    assert err.strip().splitlines()[-1] == "interrupted; nothing was written"
+    assert out == ""
+    assert "Traceback" not in err
+    assert names(folder) == set()
+
+
+def test_the_installed_command(small: Path) -> None:
+    """Exit codes of a real process whose stdin is closed."""
+    for arguments, code in [
+        (["explain", "small.yaml", "--json"], 0),
+        (["explain", "nope.yaml"], 2),
+    ]:
+        done = subprocess.run(
+            [COMMAND, *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            preexec_fn=lambda: os.close(0),
+        )
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        assert bool(done.stdout) == (code == 0)

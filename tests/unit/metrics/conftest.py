@@ -1,0 +1,68 @@
+"""A small compiled machine: one rack of three nodes of two chips, one node spare, two stages."""
+
+import pytest
+
+from rack_sim.compiler.step import StepTiming, compile_step
+from rack_sim.hardware.builders import dragonfly
+from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
+from rack_sim.hardware.link import LinkType
+from rack_sim.hardware.system import System
+from rack_sim.model.architecture import Architecture
+from rack_sim.partition.partitioner import Deployment, partition
+from rack_sim.partition.plan import Plan
+from rack_sim.timing.blocks import StepShape
+from rack_sim.timing.precision import Precision
+
+
+def compiled(cables: int) -> StepTiming:
+    link = LinkType("c2c", 10**10, 100_000, 320, 328)
+    chip = Chip(
+        name="small",
+        execution="static",
+        memory=(MemoryTier("sram", 10**7, 10**12),),
+        matrix=MatrixUnit({"fp16": 10**12}, 10**11),
+        vector_flop_per_s=10**11,
+        operator_fixed_latency_ps=50_000,
+        program_text_bytes=1000,
+        port_count=99,
+        idle_watts=50.0,
+        peak_watts=215.0,
+        price_usd=20_000.0,
+    )
+    topology = dragonfly(
+        name="small",
+        racks=1,
+        nodes_per_rack=3,
+        chips_per_node=2,
+        links_per_node_pair=cables,
+        links_per_rack_pair=0,
+        spare_nodes_per_rack=1,
+        local=link,
+        global_=link,
+        port_count=99,
+    )
+    plan = partition(
+        Deployment(
+            model=Architecture("small", 2, 256, 8, 4, 32, 512, 1000, False, 512),
+            system=System("small", chip, topology, host_watts_per_node=900.0),
+            shape=StepShape(5, 64, Precision("int8", "fp16", "fp16", "fp16")),
+            concurrent_sequences=2,
+            tensor_parallel=2,
+            stage_count=2,
+            objective="fewest_chips",
+        )
+    )
+    assert isinstance(plan, Plan)
+    return compile_step(plan)
+
+
+@pytest.fixture(scope="session")
+def step() -> StepTiming:
+    """One cable between every two nodes."""
+    return compiled(1)
+
+
+@pytest.fixture(scope="session")
+def wide_step() -> StepTiming:
+    """Four cables between every two nodes of two chips: two between a pair of chips."""
+    return compiled(4)

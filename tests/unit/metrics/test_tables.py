@@ -1,0 +1,120 @@
+"""Rows of the files: exact cells, one per thing, and nothing lost between them."""
+
+import csv
+from collections import Counter
+
+import pytest
+
+from rack_sim.compiler.step import StepTiming
+from rack_sim.engine.observer import Outcome
+from rack_sim.engine.serving import ReplayTotals
+from rack_sim.engine.timeline import COLUMNS as TIMELINE_COLUMNS
+from rack_sim.metrics.columns import CHIPS, FILES, LINKS, MEMORY, REQUESTS, STAGES, TIMELINE
+from rack_sim.metrics.log import ColumnLog, RequestLog
+from rack_sim.metrics.tables import (
+    chip_rows,
+    link_rows,
+    memory_rows,
+    request_lines,
+    stage_rows,
+    timeline_rows,
+)
+
+TOTALS = ReplayTotals(end_ps=10**12, request_count=3, busy_step_count=1000, row_step_count=2000)
+
+
+def named(columns: tuple, rows: object) -> list[dict[str, str]]:
+    names = [column.name for column in columns]
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def test_requests(step: StepTiming) -> None:
+    log = RequestLog()
+    log.add((0, Outcome.FINISHED, 1, 5, 3, 2, 3, 4, 1_000_000_001, 3_000_000_001, 6))
+    log.add((1, Outcome.REJECTED_CONTEXT, 7, 500, 3, *[-1] * 6))
+    log.add((2, Outcome.FINISHED, 0, 5, 1, 0, 0, 0, 5, 5, 0))
+    first, second, third = named(REQUESTS, csv.reader(request_lines(log, step)))
+    assert first["status"] == "finished"
+    assert first["arrival_ms"] == "0.000000001"
+    assert first["ttft_ms"] == "1.000000000"
+    assert first["tpot_ms"] == "1.000000000"
+    assert first["e2el_ms"] == "3.000000000"
+    assert first["ntpot_ms"] == "1.000000000"
+    assert (first["slot"], first["reason"]) == ("6", "")
+    assert second["status"] == "rejected"
+    assert "compiled context of 64" in second["reason"]
+    assert (second["ttft_ms"], second["slot"], second["input_tokens"]) == ("", "", "500")
+    assert (third["tpot_ms"], third["ttft_ms"]) == ("", "0.000000005")
+
+
+def test_the_timeline_gives_means_over_bins(step: StepTiming) -> None:
+    bins = ColumnLog(TIMELINE_COLUMNS)
+    bins.append((1, 0, 2, 30, 40, 500, 1500, 250_000))
+    bins.append((0, 0, 0, 0, 0, 0, 1, 0))
+    first, second = named(TIMELINE, timeline_rows(bins, 1000))
+    assert (first["start_s"], second["start_s"]) == ("0.000000", "0.000000")
+    assert first["waiting_mean"] == "0.500000000"
+    assert first["running_mean"] == "1.500000000"
+    assert first["kv_reserved_tokens_mean"] == "250.000000000"
+    assert second["running_mean"] == "0.001000000"
+
+
+def test_stages_split_their_service_exactly(step: StepTiming) -> None:
+    rows = named(STAGES, stage_rows(step, TOTALS))
+    assert [row["stage"] for row in rows] == ["0", "1"]
+    for row, timing in zip(rows, step.stages, strict=True):
+        parts = (
+            "fixed_latency", "compute", "weight_feed", "memory",
+            "link_latency", "link_serialisation",
+        )  # fmt: skip
+        picoseconds = [int(row[f"{part}_ms"].replace(".", "")) for part in parts]
+        assert sum(picoseconds) == timing.service_ps
+        assert int(row["service_ms"].replace(".", "")) == timing.service_ps
+        share = timing.service_ps * 1000 / 10**12
+        # Nine decimals.
+        assert float(row["utilisation"]) == pytest.approx(share, abs=1e-9)
+
+
+def test_chips_have_their_roles(step: StepTiming) -> None:
+    rows = named(CHIPS, chip_rows(step, TOTALS))
+    assert [row["role"] for row in rows] == ["stage"] * 4 + ["spare"] * 2
+    assert [row["node"] for row in rows] == list("001122")
+    assert rows[4]["used_bytes"] == "0"
+
+
+def test_memory_adds_up(step: StepTiming) -> None:
+    rows = named(MEMORY, memory_rows(step))
+    assert len(rows) == 4
+    kinds = ("weight", "kv", "activation", "program", "free")
+    for row in rows:
+        assert sum(int(row[f"{kind}_bytes"]) for kind in kinds) == int(row["capacity_bytes"])
+    assert sum(int(row["weight_bytes"]) for row in rows) == step.plan.weight_bytes
+
+
+@pytest.mark.parametrize("machine", ["step", "wide_step"])
+def test_parallel_cables_share_all_vectors_and_no_more(
+    machine: str, request: pytest.FixtureRequest
+) -> None:
+    """What the links of a pair of chips carry together is what the step sends between them."""
+    compiled: StepTiming = request.getfixturevalue(machine)
+    rows = named(LINKS, link_rows(compiled, TOTALS))
+    assert len(rows) == len(compiled.plan.system.topology.links)
+    carried: Counter[tuple[int, int]] = Counter()
+    for row in rows:
+        carried[int(row["source_chip"]), int(row["target_chip"])] += int(row["step_vectors"])
+        assert int(row["payload_bytes"]) == 320 * 1000 * int(row["step_vectors"])
+    assert +carried == Counter(compiled.vectors_by_hop)
+
+
+def test_the_wide_machine_does_have_uneven_shares(wide_step: StepTiming) -> None:
+    """Else the test above could not fail there."""
+    router = wide_step.plan.router
+    lanes = {hop: router.lane_count(hop) for hop in wide_step.vectors_by_hop}
+    assert any(count > 1 for count in lanes.values())
+    assert any(wide_step.vectors_by_hop[hop] % count for hop, count in lanes.items())
+
+
+def test_a_column_is_named_once_and_defined() -> None:
+    for columns in FILES.values():
+        assert len({column.name for column in columns}) == len(columns)
+        assert all(column.definition for column in columns)
