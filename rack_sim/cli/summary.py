@@ -96,7 +96,8 @@ def _rates(row: Mapping[str, Value]) -> list[tuple[str, str]]:
         ("objectives", slo),
         (
             "slots",
-            f"{_number(row['slot_row_utilisation'], 3)} of all rows carried a token",
+            f"{_number(row['slot_row_utilisation'], 3)} of all rows carried a token; every row "
+            f"would be {_number(row['compiled_limit_tok_s'], 0)} tokens/s",
         ),
     ]
 
@@ -104,6 +105,13 @@ def _rates(row: Mapping[str, Value]) -> list[tuple[str, str]]:
 def _limits(row: Mapping[str, Value]) -> list[tuple[str, str]]:
     return [
         ("bottleneck", str(row["bottleneck"])),
+        (
+            "time goes to",
+            f"TTFT: {row['ttft_bound_by'] or '-'} (means: queue "
+            f"{_number(row['ttft_queue_ms_mean'], 1)}, prefill "
+            f"{_number(row['ttft_prefill_ms_mean'], 1)}, pass "
+            f"{_number(row['ttft_pass_ms_mean'], 1)} ms); TPOT: {row['tpot_bound_by']}",
+        ),
         (
             "physical limit",
             f"TPOT {_number(row['tok_latency_limit_ms'], 4)} ms (weights read once at full memory "

@@ -13,6 +13,17 @@ class Column(NamedTuple):
     definition: str
 
 
+_TERMS = {
+    "fixed_latency": "fixed latency of dependent operators",
+    "compute": "operators bound by compute",
+    "weight_feed": "operators bound by the feed of stationary operands",
+    "memory": "operators bound by memory bandwidth",
+    "link_latency": "latency of links",
+    "link_serialisation": "serialisation on links",
+    "slack": "waiting for the slot to come round",
+}
+
+
 def _latency(metric: str, definition: str) -> list[Column]:
     return [
         Column(f"{metric}_ms_mean", "ms", f"{definition}; mean over finished requests"),
@@ -61,8 +72,19 @@ SUMMARY: tuple[Column, ...] = (
     Column("window_s", "s", "length of that window"),
     *(c for metric, text in LATENCY_METRICS.items() for c in _latency(metric, text)),
     *_latency("itl", "pooled gaps between consecutive output tokens of a request"),
+    Column("ttft_queue_ms_mean", "ms", "of ttft: arrival to the first prefill row, mean"),
+    Column("ttft_prefill_ms_mean", "ms", "of ttft: first to last prefill row entering, mean"),
+    Column("ttft_pass_ms_mean", "ms", "of ttft: the last row's way to the sampled token, mean"),
+    Column("ttft_bound_by", "", "the largest of these three: queue, prefill or pass"),
+    *(Column(f"tpot_{name}_ms", "ms", f"of tpot: {text}") for name, text in _TERMS.items()),
+    Column("tpot_bound_by", "", "the largest of these seven"),
     *_throughput("", "in the window"),
     *_throughput("run_", "over the whole run"),
+    Column("compiled_limit_tok_s", "token/s", "prompt and output tokens if every row were used"),
+    Column("physical_limit_tok_s", "token/s", "the same if slots followed as fast as memory reads"),
+    Column(
+        "total_throughput_to_compiled_ratio", "ratio", "total throughput over the compiled limit"
+    ),
     Column("output_tok_s_per_user_p50", "token/s", "1000 / median tpot"),
     Column("slo_attainment", "share", "requests with every objective met (<=) over all requests"),
     Column("request_goodput_rps", "1/s", "such requests that finished in the window, per second"),

@@ -100,6 +100,7 @@ def summarise_run(facts: RunFacts) -> dict[str, Value]:
     for metric in LATENCY_METRICS:
         row |= _latency_columns(facts, metric)
     row |= _gap_columns(facts.collector.gaps_ps)
+    row |= _split_columns(facts, counts)
     row |= _throughput_columns(facts, window, counts, tokens)
     row |= _slo_columns(facts, window, counts)
     row |= _machine_columns(facts, counts, tokens, row)
@@ -119,6 +120,9 @@ def _count(facts: RunFacts, window: Window) -> Counter[str]:
         counts["rejected"] += len(chunk["request_id"]) - finished
         counts["input_tokens"] += exact_sum(rows["input_tokens"])
         counts["output_tokens"] += exact_sum(rows["output_tokens"])
+        counts["queue_ps"] += exact_sum(rows["prefill_start_ps"] - rows["arrival_ps"])
+        counts["prefill_ps"] += exact_sum(rows["prefill_end_ps"] - rows["prefill_start_ps"])
+        counts["pass_ps"] += exact_sum(rows["first_token_ps"] - rows["prefill_end_ps"])
         met = np.ones(finished, dtype=bool)
         measured = latencies_ps(rows)
         for metric, bound_ps in facts.slo.bounds_ps.items():
@@ -180,6 +184,29 @@ def _gap_columns(gaps_ps: Counter[int]) -> dict[str, Value]:
     return dict(zip(names, map(_milliseconds, values), strict=True))
 
 
+def _split_columns(facts: RunFacts, counts: Counter[str]) -> dict[str, Value]:
+    """Where TTFT and TPOT went, in means that add up to theirs, and the largest part of each."""
+    terms = facts.step.terms
+    finished = counts["finished"]
+    row: dict[str, Value] = {}
+    parts: dict[str, int] = {}
+    if finished:
+        parts = {
+            "queue": counts["queue_ps"],
+            "prefill": counts["prefill_ps"],
+            "pass": counts["pass_ps"],
+        }
+    for name in ("queue", "prefill", "pass"):
+        row[f"ttft_{name}_ms_mean"] = (
+            _milliseconds(Fraction(parts[name], finished)) if parts else None
+        )
+    row["ttft_bound_by"] = max(parts, key=lambda name: parts[name]) if parts else None
+    for name, spent in terms.by_name().items():
+        row[f"tpot_{name}_ms"] = _milliseconds(Fraction(spent))
+    row["tpot_bound_by"] = terms.largest
+    return row
+
+
 def _throughput_columns(
     facts: RunFacts, window: Window, counts: Counter[str], tokens: Counter[str]
 ) -> dict[str, Value]:
@@ -196,6 +223,14 @@ def _throughput_columns(
             f"{prefix}total_throughput_tok_s": _rate(inputs + outputs, span_ps),
             f"{prefix}output_tok_s_per_chip": _rate(Fraction(outputs, chips), span_ps),
         }
+    row |= {
+        "compiled_limit_tok_s": facts.limits.compiled_rows_per_s,
+        "physical_limit_tok_s": facts.limits.system_rows_per_s,
+        "total_throughput_to_compiled_ratio": _ratio(
+            (tokens["prompt_tokens"] + tokens["output_tokens"]) * PS_PER_S,
+            facts.limits.compiled_rows_per_s * window.duration_ps,
+        ),
+    }
     log = facts.collector.requests
     finished = sum(len(values) for values in metric_chunks(log, "tpot"))
     if finished:

@@ -44,5 +44,10 @@ def cell_of(value: Value) -> str:
 
 
 def safe_text(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    """Text that no spreadsheet takes for a formula.
+
+    A carriage return becomes a space: readers would begin a row there.
+    """
+    formula = text.startswith(_FORMULA_STARTS) or text.lstrip().startswith(_FORMULA_STARTS)
+    text = text.replace("\r", " ")
+    return f"'{text}" if formula else text

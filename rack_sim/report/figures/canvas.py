@@ -28,12 +28,12 @@ PNG_DOTS_PER_INCH = 160
 
 _TITLE_POINTS = 13
 _SUBTITLE_POINTS = 10
-_POINTS_PER_INCH = 72
+POINTS_PER_INCH = 72
 _LINE_SPACING = 1.3
 _MARGIN_INCHES = 0.12
 # Mean width of a character over the size of its font, for DejaVu Sans (bold and regular).
-_TITLE_CHARACTER = 0.62
-_SUBTITLE_CHARACTER = 0.53
+BOLD_CHARACTER = 0.62
+REGULAR_CHARACTER = 0.53
 
 _STYLE: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
@@ -82,13 +82,13 @@ def new_sheet(
     """
     from matplotlib.figure import Figure
 
-    title_lines = _wrap(title, width_inches, _TITLE_POINTS * _TITLE_CHARACTER)
-    subtitle_lines = _wrap(subtitle, width_inches, _SUBTITLE_POINTS * _SUBTITLE_CHARACTER)
-    title_inches = len(title_lines) * _TITLE_POINTS * _LINE_SPACING / _POINTS_PER_INCH
+    title_lines = _wrap(title, width_inches, _TITLE_POINTS * BOLD_CHARACTER)
+    subtitle_lines = _wrap(subtitle, width_inches, _SUBTITLE_POINTS * REGULAR_CHARACTER)
+    title_inches = len(title_lines) * _TITLE_POINTS * _LINE_SPACING / POINTS_PER_INCH
     heading_inches = (
         _MARGIN_INCHES
         + title_inches
-        + len(subtitle_lines) * _SUBTITLE_POINTS * _LINE_SPACING / _POINTS_PER_INCH
+        + len(subtitle_lines) * _SUBTITLE_POINTS * _LINE_SPACING / POINTS_PER_INCH
         + _MARGIN_INCHES
     )
     sheet_inches = height_inches + heading_inches
@@ -181,5 +181,5 @@ def percent_text(share: float) -> str:
 
 
 def _wrap(text: str, width_inches: float, character_points: float) -> list[str]:
-    usable_points = (width_inches - 2 * _MARGIN_INCHES) * _POINTS_PER_INCH
+    usable_points = (width_inches - 2 * _MARGIN_INCHES) * POINTS_PER_INCH
     return textwrap.wrap(text, int(usable_points / character_points))

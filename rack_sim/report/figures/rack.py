@@ -1,26 +1,25 @@
 """Rack figure: the machine drawn, its chips and links coloured by how busy they were."""
 
-from dataclasses import dataclass
-from math import floor, log10
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from rack_sim.hardware.topology import Topology
 from rack_sim.pipeline import Result
 from rack_sim.report.figures.canvas import (
+    BOLD_CHARACTER,
     FAINT_INK,
     GREY,
     INK,
+    POINTS_PER_INCH,
+    count_text,
     new_sheet,
     percent_text,
 )
 from rack_sim.report.figures.rack_layout import NODE_SIDE, RACK_HEADER_MAX, RackLayout, lay_out
 from rack_sim.report.figures.rack_load import RackLoad, load_of, stage_runs, stages_text
+from rack_sim.report.figures.rack_scale import Scale, draw_colour_bars, scale_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap, Normalize
     from matplotlib.figure import Figure
 
 _WIDTH_INCHES_MIN, _WIDTH_INCHES_MAX = 8.2, 10.0
@@ -34,22 +33,15 @@ _CHIP_WORDS_INCHES_MIN = 0.13
 _RACK_COLOUR = "#F4F4F4"
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """Colours from idle to the busiest; `highest` is a round share."""
-
-    colours: "Colormap"
-    norm: "Normalize"
-    highest: float
-
-
 def draw_rack(result: Result) -> "Figure":
     """Racks, nodes, chips and busy links, with stage numbers and colour bars."""
     topology = result.explanation.plan.system.topology
-    load, layout = load_of(result), lay_out(topology)
+    load = load_of(result)
+    racks = load.racks_in_use(topology)
+    layout = lay_out(topology, racks)
     usable_inches = _WIDTH_INCHES_MAX - 2 * _MARGIN_INCHES
     node_inches = min(_NODE_INCHES_MAX, usable_inches / layout.width)
-    layout = lay_out(topology, min(RACK_HEADER_MAX, _HEADER_INCHES / node_inches))
+    layout = lay_out(topology, racks, min(RACK_HEADER_MAX, _HEADER_INCHES / node_inches))
     width_inches = layout.width * node_inches
     sheet_width_inches = max(_WIDTH_INCHES_MIN, width_inches + 2 * _MARGIN_INCHES)
     drawn_inches = layout.height * node_inches
@@ -72,31 +64,14 @@ def draw_rack(result: Result) -> "Figure":
     axes.set_xlim(-0.01, layout.width + 0.01)
     axes.set_ylim(layout.height + 0.01, -0.01)
     axes.set_axis_off()
-    chips = _scale("Blues", 0.18, max(load.share_by_chip.values(), default=0.0))
-    links = _scale("YlOrRd", 0.25, max(load.share_by_pair.values(), default=0.0))
+    chips = scale_of("Blues", 0.18, max(load.share_by_chip.values(), default=0.0))
+    links = scale_of("YlOrRd", 0.25, max(load.share_by_pair.values(), default=0.0))
     _draw_boxes(axes, topology, layout, load, node_inches)
     _draw_links(axes, topology, layout, load, links, node_inches)
     _draw_chips(axes, topology, layout, load, chips, node_inches)
     _draw_badges(axes, topology, layout, load, chips, node_inches)
-    _draw_colour_bars(figure, chips, links)
+    draw_colour_bars(figure, chips, links)
     return figure
-
-
-def _scale(name: str, palest: float, highest: float) -> _Scale:
-    """Colours of a map from `palest` on (white would vanish), up to a round share."""
-    import matplotlib
-    from matplotlib.colors import LinearSegmentedColormap, Normalize
-
-    samples = matplotlib.colormaps[name](np.linspace(palest, 1, 64))
-    top = _round_up(highest) if highest else 0.01
-    return _Scale(LinearSegmentedColormap.from_list(name, samples), Normalize(0, top), top)
-
-
-def _round_up(share: float) -> float:
-    """The next share with one significant digit of 1, 2, 3, 4, 5, 6 or 8."""
-    size: float = 10.0 ** floor(log10(share))
-    digits = (1, 2, 3, 4, 5, 6, 8, 10)
-    return next((d * size for d in digits if share <= d * size * (1 + 1e-9)), 10 * size)
 
 
 def _draw_boxes(
@@ -105,7 +80,7 @@ def _draw_boxes(
     from matplotlib.patches import Rectangle
 
     points = max(5.0, min(11.0, 11 * node_inches))
-    for number, (x, y) in enumerate(layout.rack_corners):
+    for number, (x, y) in layout.rack_corners.items():
         axes.add_patch(
             Rectangle(
                 (x, y),
@@ -121,7 +96,7 @@ def _draw_boxes(
         axes.text(
             x + 0.12,
             y + (layout.header + (1 - NODE_SIDE) / 2) / 2,
-            f"rack {number}: {stages_text(load.stages_of(chips)) or 'holds no stage'}",
+            _rack_words(number, load.stages_of(chips), layout.rack_width * node_inches / points),
             fontsize=points,
             va="center",
             color=INK,
@@ -130,7 +105,7 @@ def _draw_boxes(
             zorder=6,
         )
     spare = set(topology.spare_nodes)
-    for node, (x, y) in enumerate(layout.node_centres):
+    for node, (x, y) in layout.node_centres.items():
         axes.add_patch(
             Rectangle(
                 (x - NODE_SIDE / 2, y - NODE_SIDE / 2),
@@ -145,12 +120,21 @@ def _draw_boxes(
         )
 
 
+def _rack_words(number: int, stages: list[int], inches_per_point: float) -> str:
+    """The heading of a rack, the longest that fits it."""
+    wordings = [f"rack {number}: {stages_text(stages) or 'no stage'}", f"rack {number}"]
+    if stages:
+        wordings.insert(1, f"{number}: {stage_runs(stages)}")
+    room = (inches_per_point - 0.02) * POINTS_PER_INCH / BOLD_CHARACTER
+    return next((words for words in wordings if len(words) <= room), wordings[-1])
+
+
 def _draw_links(
     axes: "Axes",
     topology: Topology,
     layout: RackLayout,
     load: RackLoad,
-    scale: _Scale,
+    scale: Scale,
     node_inches: float,
 ) -> None:
     """Busy links, the busiest on top; those between nodes thicker, because there are few."""
@@ -180,14 +164,14 @@ def _draw_chips(
     topology: Topology,
     layout: RackLayout,
     load: RackLoad,
-    scale: _Scale,
+    scale: Scale,
     node_inches: float,
 ) -> None:
     from matplotlib.collections import PolyCollection
 
     corners, colours = [], []
-    for chip, ((x, y), side) in enumerate(zip(layout.chip_centres, layout.chip_sides, strict=True)):
-        half = side / 2
+    for chip, (x, y) in layout.chip_centres.items():
+        half = layout.chip_sides[chip] / 2
         corners.append(
             [(x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)]
         )
@@ -209,7 +193,7 @@ def _draw_badges(
     topology: Topology,
     layout: RackLayout,
     load: RackLoad,
-    scale: _Scale,
+    scale: Scale,
     node_inches: float,
 ) -> None:
     """The stage number in the middle of each node, or on its chips where there are several."""
@@ -217,7 +201,7 @@ def _draw_badges(
         return
     spare = set(topology.spare_nodes)
     points = max(5.0, min(14.0, 10.5 * node_inches))
-    for node, (x, y) in enumerate(layout.node_centres):
+    for node, (x, y) in layout.node_centres.items():
         stages = load.stages_of(topology.nodes[node])
         if len(stages) > 1 and _number_chips(
             axes, topology.nodes[node], layout, load, scale, node_inches
@@ -243,7 +227,7 @@ def _number_chips(
     chips: tuple[int, ...],
     layout: RackLayout,
     load: RackLoad,
-    scale: _Scale,
+    scale: Scale,
     node_inches: float,
 ) -> bool:
     """Writes on each chip the number of its stage; False where chips are too small for that."""
@@ -264,25 +248,6 @@ def _number_chips(
                 zorder=6,
             )
     return True
-
-
-def _draw_colour_bars(figure: "Figure", chips: _Scale, links: _Scale) -> None:
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
-    sheet_inches = figure.get_figheight()
-    for left, scale, words in (
-        (0.07, chips, "chip: busy share of\nthe simulated time (%)"),
-        (0.55, links, "link, busier direction: busy share of\nthe simulated time (%)"),
-    ):
-        bar = figure.add_axes((left, 0.76 / sheet_inches, 0.38, 0.14 / sheet_inches))
-        figure.colorbar(
-            ScalarMappable(Normalize(0, scale.highest * 100), scale.colours),
-            cax=bar,
-            orientation="horizontal",
-        )
-        bar.set_xlabel(words)
-        bar.xaxis.set_major_formatter(lambda value, _: f"{value:.6g}")
 
 
 def _title(result: Result, load: RackLoad) -> str:
@@ -309,9 +274,11 @@ def _subtitle(result: Result, load: RackLoad) -> str:
     others += [f"{spare:,} spare (hatched)"] if spare else []
     grey = f"; grey: {' and '.join(others)} chips" if others else ""
     idle_links = load.link_count - load.busy_link_count
+    racks = len(topology.racks) - len(load.racks_in_use(topology))
+    left_out = f"; {count_text(racks, 'unused rack')} not drawn" if racks else ""
     links = f"lines: {load.busy_link_count:,} of {load.link_count:,} links carry vectors"
     return (
         f"{result.explanation.scenario.name} on {topology.name}: {stages}"
         f"{grey}; {links}"
-        f"{f', {idle_links:,} idle ones are not drawn' if idle_links else ''}"
+        f"{f', {idle_links:,} idle ones are not drawn' if idle_links else ''}{left_out}"
     )
