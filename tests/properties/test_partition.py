@@ -54,7 +54,7 @@ def fitting(cutter: StageCutter, stages: int) -> list[Cut]:
 
 
 @given(lines(), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_the_best_cut_is_the_best_of_all_cuts(cutter: StageCutter, data: st.DataObject) -> None:
     stages = data.draw(st.integers(1, cutter.block_count))
     cuts = fitting(cutter, stages)
@@ -69,7 +69,7 @@ def test_the_best_cut_is_the_best_of_all_cuts(cutter: StageCutter, data: st.Data
 
 
 @given(lines(), st.integers(1, 10))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_bottlenecks_of_every_number_of_stages(cutter: StageCutter, most: int) -> None:
     expected = [
         min((slowest(cutter, cut) for cut in fitting(cutter, stages)), default=None)
@@ -79,14 +79,14 @@ def test_bottlenecks_of_every_number_of_stages(cutter: StageCutter, most: int) -
 
 
 @given(lines())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_fewest_stages_is_the_first_number_that_fits(cutter: StageCutter) -> None:
     expected = next((n for n in range(1, cutter.block_count + 1) if fitting(cutter, n)), None)
     assert cutter.fewest_stages() == expected
 
 
 @given(lines(), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_emptiest_cut_is_the_least_any_cut_needs(
     cutter: StageCutter, data: st.DataObject
 ) -> None:

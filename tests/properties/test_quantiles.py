@@ -30,7 +30,7 @@ def in_chunks(values: list[int], size: int) -> Iterator[NDArray[np.int64]]:
 
 
 @given(samples(), st.integers(1, 70), st.integers(1, 8), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_order_statistics_are_those_of_sorting(
     values: list[int], chunk: int, at_once: int, data: st.DataObject
 ) -> None:
@@ -41,7 +41,7 @@ def test_order_statistics_are_those_of_sorting(
 
 
 @given(samples(), st.lists(st.integers(0, 100), min_size=1, max_size=5))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_percentiles_are_linear_between_neighbours(values: list[int], percents: list[int]) -> None:
     found = percentiles(lambda: in_chunks(values, 7), len(values), percents)
     ordered = sorted(values)

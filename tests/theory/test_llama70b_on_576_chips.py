@@ -1,5 +1,7 @@
 """Llama-2 70B on 576 LPUs as published: what sits where, and how few chips could hold it."""
 
+from itertools import pairwise
+
 import pytest
 
 import rack_sim
@@ -47,7 +49,7 @@ def test_neighbouring_stages_are_neighbouring_nodes_and_spares_are_empty(
     nodes = [{node_of[chip] for chip in stage.chips} for stage in plan.stages]
     assert all(len(held) == 1 for held in nodes), "a stage is a node: its chips are fully connected"
     order = [next(iter(held)) for held in nodes]
-    assert all(pair in linked for pair in zip(order, order[1:], strict=False))
+    assert all(pair in linked for pair in pairwise(order))
     assert not set(order) & set(topology.spare_nodes)
 
 

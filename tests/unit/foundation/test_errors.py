@@ -1,4 +1,4 @@
-"""Errors carry the promised exit codes and say where, what and what to do; provenance says whence."""
+"""Errors carry the promised exit codes and say where and what; provenance says whence."""
 
 import pytest
 

@@ -181,6 +181,6 @@ def test_every_problem_is_reported_at_once() -> None:
 
 
 def test_heads_are_checked_even_where_another_key_is_wrong() -> None:
-    """The docstring: "Raises InputError with every problem", heads that do not divide among them."""
+    """The docstring: "every problem", heads that do not divide among them."""
     found = problems_of(without("vocab_size", num_key_value_heads=5))
     assert {problem.field for problem in found} == {"", "num_key_value_heads"}

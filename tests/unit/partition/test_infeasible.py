@@ -122,7 +122,7 @@ def test_the_number_of_chips_named_is_the_smallest_that_holds_it() -> None:
 
 
 def test_a_demand_per_chip_where_the_sum_would_fit() -> None:
-    """A wide head beside small layers: the sum over all chips fits, no single chip holds the head."""
+    """A wide head beside small layers: their sum would fit, the head alone does not."""
     reason = refused(*CASES["one block too large"])
     assert reason.scope == "chip"
     assert reason.bound_bytes == 230_686_720

@@ -1,6 +1,7 @@
 """The partitioner picks what trying every (tensor parallel, stages) and compiling it finds best."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -63,8 +64,10 @@ def deploy(
     return Deployment(**(settings | asked))
 
 
-def every_step(deployment: Deployment) -> dict[tuple[int, int], StepTiming]:
+@cache
+def every_step(machine: str) -> dict[tuple[int, int], StepTiming]:
     """Each (tensor parallel, stages) that fits, compiled."""
+    deployment = deploy(**MACHINES[machine])
     found = {}
     for degree in range(1, 17):
         for stages in range(1, 9):
@@ -92,7 +95,7 @@ MACHINES = {
 @pytest.mark.parametrize("machine", MACHINES)
 def test_fewest_chips(machine: str) -> None:
     deployment = deploy(**MACHINES[machine])
-    steps = every_step(deployment)
+    steps = every_step(machine)
     plan = partition(deployment)
     assert isinstance(plan, Plan)
     assert plan.chip_count == min(degree * stages for degree, stages in steps)
@@ -101,7 +104,7 @@ def test_fewest_chips(machine: str) -> None:
 @pytest.mark.parametrize("machine", MACHINES)
 def test_lowest_latency_is_the_shortest_time_between_tokens(machine: str) -> None:
     deployment = deploy(**MACHINES[machine], objective="lowest_latency")
-    steps = every_step(deployment)
+    steps = every_step(machine)
     plan = partition(deployment)
     assert isinstance(plan, Plan)
     best = min(step.revolution_ps for step in steps.values())
@@ -111,7 +114,7 @@ def test_lowest_latency_is_the_shortest_time_between_tokens(machine: str) -> Non
 @pytest.mark.parametrize("machine", MACHINES)
 def test_most_tokens_per_chip_is_the_shortest_interval_times_chips(machine: str) -> None:
     deployment = deploy(**MACHINES[machine], objective="most_tokens_per_chip")
-    steps = every_step(deployment)
+    steps = every_step(machine)
     plan = partition(deployment)
     assert isinstance(plan, Plan)
     best = min(step.interval_ps * degree * stages for (degree, stages), step in steps.items())

@@ -1,5 +1,7 @@
 """Stages follow one another over direct links; spare nodes and the rest of a node stay unused."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +34,7 @@ def build(
 def directly_linked(topology: Topology, order: tuple[int, ...]) -> bool:
     node_of = topology.node_of_chip()
     linked = {(node_of[link.source], node_of[link.target]) for link in topology.links}
-    return all(pair in linked for pair in zip(order, order[1:], strict=False))
+    return all(pair in linked for pair in pairwise(order))
 
 
 def test_72_nodes_of_nine_racks_are_a_path_of_direct_links() -> None:

@@ -119,9 +119,7 @@ def test_sources(said: Said) -> None:
     ]:
         (problem,) = said(f"cost:\n  electricity_usd_per_kwh: {given}\n")
         assert problem.startswith(f"{where}: {message}")
-    (problem,) = said(
-        "cost:\n  electricity_usd_per_kwh: {value: 1, source: a, grade: E}\n"
-    )
+    (problem,) = said("cost:\n  electricity_usd_per_kwh: {value: 1, source: a, grade: E}\n")
     assert problem == (
         "p.yaml:16:50: cost.electricity_usd_per_kwh.grade: 'E' is not known "
         "(allowed: A, A-, B, C, D, M, der, fitted)"

@@ -76,9 +76,7 @@ def test_a_number_without_a_source_is_recorded_as_assumed(load: Load) -> None:
     scenario = load("", "system.chip.memory.0.capacity_mib=500")
     assert scenario.deployment.system.chip.fast_memory.capacity_bytes == 500 * 2**20
     (found,) = [
-        item
-        for item in scenario.provenance
-        if item.name == "system.chip.memory.0.capacity_bytes"
+        item for item in scenario.provenance if item.name == "system.chip.memory.0.capacity_bytes"
     ]
     assert (found.value, found.assumed) == (str(500 * 2**20), "given without a source")
     assert found.is_assumed
@@ -89,9 +87,7 @@ def test_a_number_without_a_source_is_recorded_as_assumed(load: Load) -> None:
 
 
 def test_a_number_with_a_source_keeps_it(load: Load) -> None:
-    scenario = load(
-        "", "system.chip.memory.0.capacity_mib={value: 500, source: a book, grade: B}"
-    )
+    scenario = load("", "system.chip.memory.0.capacity_mib={value: 500, source: a book, grade: B}")
     (found,) = [item for item in scenario.provenance if item.source == "a book"]
     assert (found.grade, found.is_assumed) == ("B", False)
 

@@ -77,7 +77,9 @@ def test_bare_numbers_in_presets_are_none() -> None:
                 return [] if "source" in value or "assumed" in value else [inside]
             return [x for key, item in value.items() for x in bare(item, f"{inside}.{key}")]
         if isinstance(value, list):
-            return [x for number, item in enumerate(value) for x in bare(item, f"{inside}.{number}")]
+            return [
+                x for number, item in enumerate(value) for x in bare(item, f"{inside}.{number}")
+            ]
         return [inside] if isinstance(value, int | float) else []
 
     for kind in ("chip", "system"):

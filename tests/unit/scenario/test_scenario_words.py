@@ -136,15 +136,17 @@ def test_unknown_presets_hide_no_other_problem(said: Said, small: str) -> None:
     ("old", "new", "message"),
     [
         ("racks:", "racs:", "mine.yaml:7:3: unknown key 'racs' (did you mean 'racks'?)"),
-        ("value: 12.5", "value: fast", "mine.yaml:16:7: system.links.local.rate_gbytes_per_s.value"),
+        (
+            "value: 12.5",
+            "value: fast",
+            "mine.yaml:16:7: system.links.local.rate_gbytes_per_s.value",
+        ),
         ("latency_ns:", "latency_nm:", "'latency_nm' is in no unit of time (allowed: latency_ps"),
         ("kind: dragonfly", "kind: dragonfly\n  kind: ring", "mine.yaml:7:3: key 'kind' is given"),
         ("links:", "links: [", "mine.yaml:"),
     ],
 )
-def test_problems_inside_a_preset_point_there(
-    said: Said, old: str, new: str, message: str
-) -> None:
+def test_problems_inside_a_preset_point_there(said: Said, old: str, new: str, message: str) -> None:
     text = (data_root() / "topologies/systems/groq-rack-72.yaml").read_text(encoding="utf-8")
     Path("mine.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
     problems = said((PRESET, "system: ./mine.yaml"))
@@ -160,7 +162,9 @@ def test_topology_that_needs_more_ports_than_a_chip_has(said: Said) -> None:
 
 
 def test_disconnected_system(said: Said) -> None:
-    (problem,) = said((PRESET, "system: {preset: groq-rack-72, topology: {links_per_node_pair: 0}}"))
+    (problem,) = said(
+        (PRESET, "system: {preset: groq-rack-72, topology: {links_per_node_pair: 0}}")
+    )
     assert problem.startswith("p.yaml:2:32: system.topology: topology 'groq-rack-72' is not connec")
     assert "cannot be reached from chip 0 (add links between nodes or racks)" in problem
 

@@ -51,21 +51,43 @@ def shard_vectors(rows: int, group: int) -> int:
 
 
 @pytest.mark.parametrize("rows", [1, 3, 64])
-@pytest.mark.parametrize("group", [2, 4, 8])
-@pytest.mark.parametrize("block", [ATTENTION, FEED_FORWARD], ids=lambda block: block.kind)
-def test_a_layer_block_gathers_and_reduces(block: Block, rows: int, group: int) -> None:
+@pytest.mark.parametrize(
+    ("block", "group"),
+    [(ATTENTION, 2), (ATTENTION, 4), (FEED_FORWARD, 2), (FEED_FORWARD, 4), (FEED_FORWARD, 8)],
+    ids=lambda value: value.kind if isinstance(value, Block) else str(value),
+)
+def test_a_layer_block_gathers_and_reduces(block: Block, group: int, rows: int) -> None:
     timing = timed(block, rows=rows, group=group)
     operators = sum(operator.duration_ps for operator in timing.operators)
     exchange = LATENCY + shard_vectors(rows, group) * VECTOR
-    # Each chip adds the partial sums of the others to its shard.
+    # Each chip adds the partial sums of the others to its shard, at 10 ps an addition.
     additions = (group - 1) * ceil(rows * 1024 / group)
     assert len(timing.operators) == len(block.operators)
     assert timing.algorithms == ("direct", "direct")
-    assert timing.duration_ps == operators + 2 * exchange + ceil(additions * 10**12 / 10**11)
+    assert timing.duration_ps == operators + 2 * exchange + 10 * additions
     assert timing.terms.link_latency_ps == 2 * LATENCY
     assert timing.terms.slack_ps == 0
     assert set(timing.vectors_by_hop.values()) == {2 * shard_vectors(rows, group)}
     assert len(timing.vectors_by_hop) == group * (group - 1)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 64])
+def test_chips_that_share_a_key_value_head_combine_what_they_found(rows: int) -> None:
+    """8 chips, 4 key-value heads: the cache of each is split by sequence over two chips.
+
+    Design, section 7: "at the price of one more reduction". Each query head has 128 partial values,
+    a maximum and a sum: 8 x 130 elements in all, of which a chip keeps an eighth.
+    """
+    timing = timed(ATTENTION, rows=rows, group=8)
+    operators = sum(operator.duration_ps for operator in timing.operators)
+    kept = ceil(rows * 8 * 130 / 8)
+    combined_vectors = ceil(2 * kept / 320)
+    links = 3 * LATENCY + (2 * shard_vectors(rows, 8) + combined_vectors) * VECTOR
+    additions = 7 * ceil(rows * 1024 / 8) + kept
+    assert timing.duration_ps == operators + links + 10 * additions
+    for (a, b), vectors in timing.vectors_by_hop.items():
+        shared = a // 2 == b // 2
+        assert vectors == 2 * shard_vectors(rows, 8) + (combined_vectors if shared else 0)
 
 
 def test_the_head_gathers_rows_and_then_candidates() -> None:

@@ -1,0 +1,259 @@
+"""Figures say what the tables say, in files that are equal from run to run."""
+
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+import pytest
+
+import rack_sim
+from rack_sim.metrics.columns import CHIPS, LINKS
+from rack_sim.metrics.latency import metric_chunks
+from rack_sim.metrics.tables import chip_rows, link_rows
+from rack_sim.report.figures import FIGURES, draw_figures, latency
+from rack_sim.report.figures.canvas import drawing_style, write_figure
+from rack_sim.report.figures.latency import distribution_of, draw_latency
+from rack_sim.report.figures.latency_split import draw_latency_split, first_token_split
+from rack_sim.report.figures.rack_layout import lay_out
+from rack_sim.report.figures.rack_load import load_of
+from rack_sim.report.figures.sram_map import memory_columns
+from rack_sim.report.figures.throughput import draw_throughput, resample
+
+TINY_MODEL = (
+    "model={model_type: llama, name: tiny-llama, num_hidden_layers: 8, hidden_size: 1024, "
+    "num_attention_heads: 16, num_key_value_heads: 8, intermediate_size: 2816, "
+    "vocab_size: 32000, max_position_embeddings: 4096, tie_word_embeddings: false}"
+)
+TINY = ["system=groq-node-8", TINY_MODEL, "serving.max_context_tokens=2048"]
+ONE_CHIP = [
+    *TINY,
+    "partition.tensor_parallel=1",
+    "partition.stages=1",
+    "serving.concurrent_sequences=1",
+]
+MACHINE = [
+    *TINY,
+    "partition.tensor_parallel=2",
+    "partition.stages=4",
+    "serving.concurrent_sequences=4",
+]
+NODE = [*MACHINE, "workload.request_count=120"]
+RACK = [
+    "system=groq-rack-72",
+    "model=llama-2-7b",
+    "partition.stages=auto",
+    "serving.max_context_tokens=2048",
+    "serving.concurrent_sequences=4",
+    "workload.request_count=60",
+]
+FILES = sorted(f"{name}.{ending}" for name in FIGURES for ending in ("png", "svg"))
+
+
+def simulated(overrides):
+    return rack_sim.simulate(rack_sim.load("llama70b", overrides))
+
+
+def few_requests(count, *, input_tokens, output_tokens):
+    return (
+        "workload={kind: synthetic, arrivals: {kind: constant, gap_ms: 200}, "
+        f"input_tokens: {{kind: fixed, tokens: {input_tokens}}}, "
+        f"output_tokens: {{kind: fixed, tokens: {output_tokens}}}, request_count: {count}}}"
+    )
+
+
+def named(columns, rows):
+    names = [column.name for column in columns]
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def words_of(figure):
+    parts = [*figure.texts]
+    for axes in figure.axes:
+        parts += [*axes.texts, *axes.get_yticklabels()]
+    return " | ".join(part.get_text().replace("\n", " ") for part in parts)
+
+
+@pytest.fixture(scope="module")
+def node():
+    return simulated(NODE)
+
+
+@pytest.fixture(scope="module")
+def rack():
+    return simulated(RACK)
+
+
+@pytest.fixture(scope="module")
+def node_files(node, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("node")
+    before = dict(matplotlib.rcParams)
+    paths = draw_figures(node, folder)
+    assert dict(matplotlib.rcParams) == before, "the process's own settings are left alone"
+    return paths
+
+
+def check_files(paths, names=FILES):
+    assert sorted(path.name for path in paths) == sorted(names)
+    for path in paths:
+        if path.suffix == ".png":
+            assert path.read_bytes().startswith(b"\x89PNG")
+            assert path.stat().st_size > 10_000
+        else:
+            assert ElementTree.parse(path).getroot().tag.endswith("svg")
+            assert b"<dc:date>" not in path.read_bytes()
+
+
+def test_a_node_has_every_figure(node_files):
+    check_files(node_files)
+
+
+@pytest.mark.parametrize("name", ["rack", "sram_map"])
+def test_a_rack_with_a_spare_node_is_drawn(rack, name, tmp_path):
+    with drawing_style():
+        figure = FIGURES[name].draw(rack)
+        paths = write_figure(figure, tmp_path / name)
+    check_files(paths, [f"{name}.png", f"{name}.svg"])
+    assert "spare" in words_of(figure)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        pytest.param(
+            [*ONE_CHIP, few_requests(1, input_tokens=100, output_tokens=1)],
+            id="one request of one token on one chip, shorter than a bin",
+        ),
+        pytest.param(
+            [*MACHINE, few_requests(3, input_tokens=5000, output_tokens=9)],
+            id="every request rejected",
+        ),
+    ],
+)
+def test_odd_runs_have_every_figure(overrides, tmp_path):
+    check_files(draw_figures(simulated(overrides), tmp_path))
+
+
+def test_what_is_missing_is_said_in_words():
+    single = simulated([*MACHINE, few_requests(2, input_tokens=100, output_tokens=1)])
+    assert "Every output is one token." in words_of(draw_latency(single))
+    rejected = simulated([*MACHINE, few_requests(2, input_tokens=5000, output_tokens=1)])
+    assert "No request finished." in words_of(draw_latency(rejected))
+    assert "No request finished." in words_of(draw_latency_split(rejected))
+    assert "Nothing was served." in words_of(draw_throughput(rejected))
+
+
+@pytest.mark.parametrize(
+    ("slo_ms", "words"), [(0.001, "SLO 0.001 ms: met by 0 %"), (10**6, "met by 100 % →")]
+)
+def test_an_objective_far_from_the_curve_is_still_stated(slo_ms, words):
+    result = simulated([*NODE, f"slo={{ttft_ms: {slo_ms}}}"])
+    assert words in words_of(draw_latency(result))
+
+
+def test_another_process_draws_the_same_bytes_without_pyplot(node_files, tmp_path):
+    program = (
+        "import sys, pathlib, rack_sim\n"
+        "from rack_sim.report.figures import draw_figures\n"
+        "assert 'matplotlib' not in sys.modules, 'matplotlib is imported when it is needed'\n"
+        f"result = rack_sim.simulate(rack_sim.load('llama70b', {NODE!r}))\n"
+        f"draw_figures(result, pathlib.Path({str(tmp_path)!r}))\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    for path in node_files:
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_titles_state_the_numbers(node):
+    one_pass_ms = f"{node.summary['tpot_ms_p50']:.4f}"
+    assert f"every request: {one_pass_ms} ms" in words_of(draw_latency(node))
+    assert f"a token's {one_pass_ms} ms" in words_of(draw_latency_split(node))
+    assert f"{node.summary['output_throughput_tok_s']:,.4g}"[:3] in words_of(draw_throughput(node))
+
+
+def test_the_distribution_is_that_of_the_requests(node):
+    found = distribution_of(node.collector.requests, "ttft", 500 * 10**9)
+    values_ms = node.requests()["ttft_ms"].dropna().to_numpy()
+    assert found.count == len(values_ms)
+    assert found.met_share == (values_ms <= 500).mean()
+    for value_ms, share in zip(found.values_ms, found.shares, strict=True):
+        assert share == pytest.approx((values_ms <= value_ms + 1e-9).mean())
+
+
+def test_a_long_log_is_counted_between_edges_exactly(node, monkeypatch):
+    monkeypatch.setattr(latency, "_SORTED_COUNT_MAX", 10)
+    log = node.collector.requests
+    found = distribution_of(log, "ttft")
+    values_ps = np.concatenate(list(metric_chunks(log, "ttft")))
+    assert len(found.values_ms) > 500
+    assert found.values_ms[0] == values_ps.min() / 10**9
+    assert found.shares[-1] == 1
+    for edge_ms, share in zip(found.values_ms, found.shares, strict=True):
+        assert share == (values_ps <= round(edge_ms * 10**9)).mean()
+
+
+@pytest.mark.parametrize("step_count_max", [1, 7, 500])
+def test_resampling_keeps_every_token(node, step_count_max):
+    bins, bin_ps = node.collector.bins, node.explanation.scenario.bin_ps
+    series = resample(bins, bin_ps, node.totals.end_ps, step_count_max=step_count_max)
+    widths_s = np.diff(series.edges_s)
+    assert len(widths_s) <= step_count_max
+    assert (widths_s > 0).all()
+    assert series.edges_s[-1] == node.totals.end_ps / 10**12
+    for name in ("prompt_tokens", "output_tokens"):
+        total = sum(int(chunk[name].sum()) for chunk in bins.chunks())
+        assert (series.rates[name] * widths_s).sum() == pytest.approx(total)
+
+
+def test_the_sram_map_adds_up_to_the_capacity(rack):
+    plan = rack.explanation.plan
+    whole, short = memory_columns(plan), memory_columns(plan, column_count_max=10)
+    assert (whole.column_count, short.column_count) == (plan.chip_count, plan.stage_count)
+    assert whole.bytes_by_kind["weight"].sum() == plan.weight_bytes
+    capacity_bytes = plan.system.chip.fast_memory.capacity_bytes
+    for columns in (whole, short):
+        assert (sum(columns.bytes_by_kind.values()) == capacity_bytes).all()
+        assert capacity_bytes - columns.bytes_by_kind["free"].min() == plan.used_bytes_max
+
+
+def test_the_split_of_the_first_token_is_its_mean(node):
+    split = first_token_split(node.collector.requests)
+    assert split.total_ps / 10**9 == pytest.approx(node.summary["ttft_ms_mean"], abs=1e-6)
+    assert split.queue_ps / 10**9 == pytest.approx(
+        node.summary["scheduling_delay_ms_mean"], abs=1e-6
+    )
+
+
+def test_the_drawn_rack_shows_what_the_tables_say(rack):
+    load, step = load_of(rack), rack.explanation.step
+    chips = named(CHIPS, chip_rows(step, rack.totals))
+    links = named(LINKS, link_rows(step, rack.totals))
+    for row in chips:
+        if row["role"] == "stage":
+            chip = int(row["chip"])
+            assert load.share_by_chip[chip] == pytest.approx(float(row["utilisation"]), abs=1e-9)
+            assert load.stage_by_chip[chip] == int(row["stage"])
+        else:
+            assert int(row["chip"]) not in load.share_by_chip
+    assert load.link_count == len(links)
+    assert load.busy_link_count == sum(int(row["step_vectors"]) > 0 for row in links)
+    busiest = max(float(row["utilisation"]) for row in links)
+    assert max(load.share_by_pair.values()) == pytest.approx(busiest, abs=1e-9)
+
+
+def test_nothing_in_the_drawn_rack_overlaps(rack):
+    topology = rack.explanation.plan.system.topology
+    layout = lay_out(topology, range(len(topology.racks)))
+    boxes = [(*layout.chip_centres[chip], layout.chip_sides[chip]) for chip in layout.chip_centres]
+    assert len(boxes) == topology.chip_count
+    for number, (x, y, side) in enumerate(boxes):
+        assert side / 2 < x < layout.width - side / 2
+        assert layout.header < y < layout.height - side / 2
+        for other_x, other_y, other_side in boxes[:number]:
+            apart = max(abs(x - other_x), abs(y - other_y))
+            assert apart > (side + other_side) / 2
