@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from rack_sim.compiler.step import StepTiming
 from rack_sim.foundation.units import PS_PER_S, work_to_ps
+from rack_sim.partition.plan import Plan, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,11 +12,13 @@ class Limits:
     """Bounds of a deployment.
 
     - `chips_min`: chips whose memory holds the weights alone
-    - `token_limit_ps`: one token with every stage reading its weights once at full memory
+    - `token_limit_ps`: one token with every stage reading the weights it uses once at full memory
       bandwidth, no fixed latency, no links, no compute: a bound on TPOT for this partition
-    - `token_feed_limit_ps`: the same with the matrix unit's feed rate instead
-    - `system_rows_per_s`: rows per second if every chip read its weights once per slot at full
+    - `token_feed_limit_ps`: the same for the weights of matrix operators at the feed rate
+    - `system_rows_per_s`: rows per second if every stage read those weights once per slot at full
       memory bandwidth and slots followed each other without a gap
+
+    A table that is only looked up counts with the rows read, not with what it holds.
     - `compiled_rows_per_s`: rows per second of the compiled interval
     """
 
@@ -31,12 +34,26 @@ def limits_of(step: StepTiming) -> Limits:
     plan = step.plan
     tier = plan.system.chip.fast_memory
     feed = plan.system.chip.matrix.feed_bytes_per_s or tier.bandwidth_bytes_per_s
-    fullest = [max(memory.weight_bytes for memory in stage.memory) for stage in plan.stages]
-    slowest_read_ps = max(work_to_ps(size, tier.bandwidth_bytes_per_s) for size in fullest)
+    read = [_read_bytes(plan, stage, matrix_only=False) for stage in plan.stages]
+    fed = [_read_bytes(plan, stage, matrix_only=True) for stage in plan.stages]
+    slowest_read_ps = max(work_to_ps(size, tier.bandwidth_bytes_per_s) for size in read)
     return Limits(
         chips_min=-(-plan.weight_bytes // tier.capacity_bytes),
-        token_limit_ps=sum(work_to_ps(size, tier.bandwidth_bytes_per_s) for size in fullest),
-        token_feed_limit_ps=sum(work_to_ps(size, feed) for size in fullest),
+        token_limit_ps=sum(work_to_ps(size, tier.bandwidth_bytes_per_s) for size in read),
+        token_feed_limit_ps=sum(work_to_ps(size, feed) for size in fed),
         system_rows_per_s=step.rows * PS_PER_S // max(slowest_read_ps, 1),
         compiled_rows_per_s=step.rows * PS_PER_S // step.interval_ps,
     )
+
+
+def _read_bytes(plan: Plan, stage: Stage, *, matrix_only: bool) -> int:
+    """Weight bytes that the fullest chip of a stage reads in one step."""
+    shape = plan.demand.shape
+    read = 0
+    for block in stage.blocks:
+        for operator in block.operators:
+            if operator.unit == "matrix" or not matrix_only:
+                looked_up = operator.lookup_per_row * shape.rows
+                elements = looked_up if operator.lookup_per_row else operator.parameters
+                read += shape.precision.weight_bytes(elements)
+    return -(-read // plan.tensor_parallel)

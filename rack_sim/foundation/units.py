@@ -95,8 +95,12 @@ def to_base(value: int | float, unit: Unit) -> int:
 
 
 def seconds_to_ps(seconds: float | Fraction) -> int:
-    """Seconds as picoseconds, rounded up. The one place where seconds become time."""
-    return _ceil(Fraction(seconds) * PS_PER_S)
+    """Seconds as picoseconds, rounded up. The one place where seconds become time.
+
+    A float is read as the shortest decimal that names it, as in `to_base`.
+    """
+    exact = seconds if isinstance(seconds, Fraction) else Fraction(str(seconds))
+    return _ceil(exact * PS_PER_S)
 
 
 def work_to_ps(amount: int, per_s: int) -> int:

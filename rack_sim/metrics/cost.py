@@ -33,7 +33,7 @@ class RunCost:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """The part of a system that a plan occupies: whole racks, spare chips with them."""
+    """The part of a system that a plan occupies: its chips and nodes, and its racks' spare ones."""
 
     chip_count: int
     spare_chip_count: int

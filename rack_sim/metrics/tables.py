@@ -3,12 +3,14 @@
 Times are exact decimals; empty cells mean that there is no such value.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
-from rack_sim.compiler.step import StepTiming, link_busy_ps
+from rack_sim.compiler.step import StepTiming
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_ms
+from rack_sim.hardware.routing import Hop
 from rack_sim.metrics.latency import Column, finished_rows, latencies_ps
 from rack_sim.metrics.log import ColumnLog, RequestLog
 
@@ -162,12 +164,14 @@ def memory_rows(step: StepTiming) -> Iterator[Row]:
 def link_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
     """One row per link of the system, idle ones included; parallel cables share their load."""
     plan = step.plan
-    busy = link_busy_ps(plan, step.vectors_by_hop)
+    busy = step.link_busy_ps()
+    numbered: Counter[Hop] = Counter()  # cables of one pair of chips seen so far
     for link in sorted(plan.system.topology.links):
         hop = (link.source, link.target)
         lanes = plan.router.lane_count(hop)
         vectors = step.vectors_by_hop.get(hop, 0)
-        own = vectors // lanes + (1 if link.lane % lanes < vectors % lanes else 0)
+        own = vectors // lanes + (1 if numbered[hop] < vectors % lanes else 0)
+        numbered[hop] += 1
         payload = plan.router.link_type(hop).payload_bytes
         busy_ps = busy.get(hop, 0) * totals.busy_step_count
         yield (

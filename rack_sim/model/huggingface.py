@@ -77,19 +77,16 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
     tied = config.get("tie_word_embeddings", False)
     if not isinstance(tied, bool):
         problems.append(Problem(f"{tied!r} is not true or false", field="tie_word_embeddings"))
-    if problems:
-        raise InputError(problems)
-
-    heads = sizes["num_attention_heads"]
+    heads = sizes.get("num_attention_heads", 1)
     kv_heads = sizes.get("num_key_value_heads", heads)
-    if heads % kv_heads:
+    if "num_attention_heads" in sizes and heads % kv_heads:
         problems.append(
             Problem(
                 f"{heads} attention heads cannot share {kv_heads} key-value heads evenly",
                 field="num_key_value_heads",
             )
         )
-    if "head_dim" not in sizes and sizes["hidden_size"] % heads:
+    if "head_dim" not in sizes and sizes.get("hidden_size", 0) % heads:
         problems.append(
             Problem(
                 f"hidden_size {sizes['hidden_size']} is no multiple of {heads} heads",
@@ -115,4 +112,5 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
 
 def _nearest(key: str, config: Mapping[str, Any]) -> str:
     hint = suggest(key, [str(k) for k in config if k not in (*_REQUIRED, *_OPTIONAL)])
-    return f"is {hint.split()[3].rstrip('?')} meant for it?" if hint.startswith("did you") else ""
+    found = hint.removeprefix("did you mean ")
+    return f"is {found.rstrip('?')} meant for it?" if found != hint else ""

@@ -20,7 +20,8 @@ from rack_sim.partition.memory import MemoryDemand, chip_memory, largest_chip_by
 from rack_sim.partition.placement import groups
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.partition.stages import Cut, StageCutter
-from rack_sim.timing.blocks import StepShape, time_block
+from rack_sim.timing.blocks import StepShape
+from rack_sim.timing.pipeline import PipelineTimer, PipelineTiming
 
 Objective = Literal["fewest_chips", "lowest_latency", "most_tokens_per_chip"]
 
@@ -49,6 +50,11 @@ class Deployment:
 
 @dataclass(frozen=True)
 class _Candidate:
+    """A tensor-parallel degree and a number of stages that fit, with what is known before cutting.
+
+    `latency_ps` is exact; `interval_ps` is that of the slowest stage, which links may lengthen.
+    """
+
     group_size: int
     stage_count: int
     interval_ps: int
@@ -56,16 +62,23 @@ class _Candidate:
 
     @property
     def chips(self) -> int:
+        """Chips it takes."""
         return self.group_size * self.stage_count
 
-    def rank(self, objective: Objective) -> tuple[int, ...]:
-        """Smaller is better; later entries break ties."""
-        token_ps = -(-self.latency_ps // self.interval_ps) * self.interval_ps
+    def bound(self, objective: Objective) -> tuple[int, ...]:
+        """No cut of this candidate ranks before this."""
+        return self._rank(objective, self.interval_ps, self.latency_ps)
+
+    def rank(self, objective: Objective, timed: PipelineTiming) -> tuple[int, ...]:
+        """The rank of its best cut, timed; smaller is better."""
+        return self._rank(objective, timed.interval_ps, timed.revolution_ps)
+
+    def _rank(self, objective: Objective, interval_ps: int, token_ps: int) -> tuple[int, ...]:
         ranks = {
             "fewest_chips": (self.chips, token_ps),
             "lowest_latency": (token_ps, self.chips),
-            # Rows per second and chip are 1 / (interval x chips), the rows being the same.
-            "most_tokens_per_chip": (self.interval_ps * self.chips, token_ps),
+            # Rows per second and chip are rows / (interval x chips), the rows being the same.
+            "most_tokens_per_chip": (interval_ps * self.chips, token_ps),
         }
         return (*ranks[objective], self.group_size)
 
@@ -76,20 +89,36 @@ class Partitioner:
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
         self.blocks = blocks_of(deployment.model)
-        self.router = Router(deployment.system.topology)
+        self.timer = PipelineTimer(
+            deployment.system.chip,
+            Router(deployment.system.topology),
+            deployment.shape,
+            residual_elements=deployment.model.hidden_size,
+        )
         self._cutters: dict[int, StageCutter] = {}
         check_deployment(deployment)
 
     def solve(self) -> Plan | Infeasible:
-        """The best plan, or why there is none."""
-        candidates = list(self._candidates())
-        if not candidates:
-            return self._infeasible()
-        best = min(candidates, key=lambda c: c.rank(self.deployment.objective))
-        cut = self._cutter(best.group_size).best_cut(best.stage_count)
-        if cut is None:
-            raise AssertionError("a candidate has a cut")
-        return self._plan(best.group_size, cut)
+        """The best plan, or why there is none.
+
+        Candidates are cut and timed in the order of their bounds, until the next bound is no
+        better than the best found: what is left out cannot win.
+        """
+        objective = self.deployment.objective
+        best: tuple[tuple[int, ...], _Candidate, Cut] | None = None
+        for candidate in sorted(self._candidates(), key=lambda c: c.bound(objective)):
+            if best and candidate.bound(objective) >= best[0]:
+                break
+            cut = self._cutter(candidate.group_size).best_cut(candidate.stage_count)
+            if cut is None:
+                raise AssertionError("a candidate has a cut")
+            found = (candidate.rank(objective, self._timed(candidate, cut)), candidate, cut)
+            best = min(best, found, key=lambda item: item[0]) if best else found
+        return self._plan(best[1].group_size, best[2]) if best else self._infeasible()
+
+    def _timed(self, candidate: _Candidate, cut: Cut) -> PipelineTiming:
+        placed = self._groups(candidate.group_size)[: candidate.stage_count]
+        return self.timer.time(placed, [self.blocks[start:end] for start, end in cut])
 
     def _degrees(self, *, given: bool = True) -> list[int]:
         if given and self.deployment.tensor_parallel is not None:
@@ -99,21 +128,9 @@ class Partitioner:
     def _cutter(self, group_size: int) -> StageCutter:
         if group_size not in self._cutters:
             deployment = self.deployment
-            group = groups(deployment.system.topology, group_size)[0]
-            timed: dict[tuple[object, ...], int] = {}
-            durations = []
-            for block in self.blocks:
-                key = block.operators
-                if key not in timed:
-                    timed[key] = time_block(
-                        block,
-                        deployment.shape,
-                        chip=deployment.system.chip,
-                        router=self.router,
-                        group=group,
-                        residual_elements=deployment.model.hidden_size,
-                    ).duration_ps
-                durations.append(timed[key])
+            # Groups of one system are alike; the first stands for all.
+            group = self._groups(group_size)[0]
+            durations = [self.timer.block(block, group).duration_ps for block in self.blocks]
             sizes = [
                 largest_chip_bytes(block, deployment.demand, group_size=group_size)
                 for block in self.blocks
@@ -128,24 +145,27 @@ class Partitioner:
         return self._cutters[group_size]
 
     def _candidates(self) -> Iterator[_Candidate]:
-        deployment = self.deployment
+        wanted = self.deployment.stage_count
         for degree in self._degrees():
-            available = len(groups(deployment.system.topology, degree))
-            if not available:
+            placed = self._groups(degree)
+            if not placed:
                 continue
             cutter = self._cutter(degree)
-            hop = max(kind.latency_ps for kind in deployment.system.topology.link_types.values())
-            for index, interval in enumerate(cutter.bottlenecks_ps(available)):
+            service_ps = sum(cutter.durations_ps)
+            for index, interval in enumerate(cutter.bottlenecks_ps(len(placed))):
                 count = index + 1
-                if interval is None or deployment.stage_count not in (None, count):
+                if interval is None or wanted not in (None, count):
                     continue
-                # A boundary costs at least one hop; the compiler times the chosen plan exactly.
-                latency = sum(cutter.durations_ps) + count * hop
-                yield _Candidate(degree, count, interval, latency)
+                transfers = self.timer.transfers(placed[:count])
+                transfer_ps = sum(transfer.message.duration_ps for transfer in transfers)
+                yield _Candidate(degree, count, interval, service_ps + transfer_ps)
+
+    def _groups(self, group_size: int) -> tuple[tuple[int, ...], ...]:
+        return groups(self.deployment.system.topology, group_size)
 
     def _plan(self, group_size: int, cut: Cut) -> Plan:
         deployment = self.deployment
-        placed = groups(deployment.system.topology, group_size)
+        placed = self._groups(group_size)
         stages = tuple(
             Stage(
                 number=number,
@@ -170,7 +190,7 @@ class Partitioner:
             demand=deployment.demand,
             tensor_parallel=group_size,
             stages=stages,
-            router=self.router,
+            timer=self.timer,
             concurrent_sequences_max=self._room_for_sequences(stages, group_size),
         )
 
@@ -193,11 +213,9 @@ class Partitioner:
     def _infeasible(self) -> Infeasible:
         deployment = self.deployment
         chip = deployment.system.chip
-        degree = self._degrees()[-1] if deployment.tensor_parallel else self._node_degree()
+        degree = self._explained_degree()
         cutter = self._cutter(degree)
-        available = deployment.stage_count or min(
-            len(groups(deployment.system.topology, degree)), cutter.block_count
-        )
+        available = deployment.stage_count or min(len(self._groups(degree)), cutter.block_count)
         chips = available * degree
         precision = deployment.shape.precision
         terms = {
@@ -228,10 +246,11 @@ class Partitioner:
             levers=tuple(self._levers(degree, available)),
         )
 
-    def _node_degree(self) -> int:
-        """The degree to explain a failure with: a whole node where heads allow it."""
+    def _explained_degree(self) -> int:
+        """The degree to explain a failure with: the largest in a node that has the groups."""
         node = len(self.deployment.system.topology.nodes[0])
-        degrees = self._degrees()
+        wanted = self.deployment.stage_count or 1
+        degrees = [d for d in self._degrees() if len(self._groups(d)) >= wanted]
         return max((d for d in degrees if d <= node), default=degrees[0])
 
     def _levers(self, degree: int, stage_count: int) -> Iterator[str]:

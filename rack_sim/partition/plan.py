@@ -7,6 +7,7 @@ from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.operators import Block
 from rack_sim.partition.memory import ChipMemory, MemoryDemand
+from rack_sim.timing.pipeline import PipelineTimer
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,7 @@ class Stage:
 class Plan:
     """A model placed on a system: tensor-parallel stages in pipeline order.
 
-    `router` finds the routes between stages; they are part of the plan because they are
-    deterministic.
+    `timer` holds the routes and timings that the search has found; the compiler goes on with it.
     """
 
     system: System
@@ -41,8 +41,13 @@ class Plan:
     demand: MemoryDemand
     tensor_parallel: int
     stages: tuple[Stage, ...]
-    router: Router
+    timer: PipelineTimer
     concurrent_sequences_max: int
+
+    @property
+    def router(self) -> Router:
+        """Finds the routes between chips."""
+        return self.timer.router
 
     @property
     def stage_count(self) -> int:

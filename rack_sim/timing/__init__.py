@@ -6,4 +6,5 @@
 - `messages`: a batch of flows over routes
 - `collectives`: all-gather and reduce-scatter on a group
 - `blocks`: a block's operators and collectives
+- `pipeline`: a slot's way through all stages
 """

@@ -36,10 +36,17 @@ def test_no_room_without_a_noun():
 
 
 def test_users_never_meet_an_assert():
-    """`assert` is for us: the package itself has none."""
+    """`assert` is for us: the package has none but those that tell the type checker a type."""
     for path in FILES:
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        found = [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)]
+        found = [
+            node.lineno
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assert)
+            and not (
+                isinstance(node.test, ast.Call) and ast.unparse(node.test.func) == "isinstance"
+            )
+        ]
         assert not found, f"{path.relative_to(PACKAGE)}: {found}"
 
 

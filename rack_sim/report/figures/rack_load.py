@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rack_sim.compiler.step import link_busy_ps
 from rack_sim.hardware.routing import Hop
 from rack_sim.hardware.topology import Topology
 from rack_sim.pipeline import Result
@@ -44,7 +43,7 @@ def load_of(result: Result) -> RackLoad:
         return busy_ps * totals.busy_step_count / totals.end_ps if totals.end_ps else 0.0
 
     pairs: dict[Hop, float] = {}
-    for (source, target), busy_ps in link_busy_ps(plan, step.vectors_by_hop).items():
+    for (source, target), busy_ps in step.link_busy_ps().items():
         pair = (min(source, target), max(source, target))
         pairs[pair] = max(pairs.get(pair, 0.0), share(busy_ps))
     return RackLoad(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rack_sim.compiler.step import StepTiming, compile_step, link_busy_ps
+from rack_sim.compiler.step import StepTiming, compile_step
 from rack_sim.hardware.builders import dragonfly
 from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.link import LinkType
@@ -16,6 +16,7 @@ from rack_sim.model.architecture import Architecture
 from rack_sim.partition.partitioner import Deployment, partition
 from rack_sim.partition.plan import Plan
 from rack_sim.timing.blocks import StepShape, time_block
+from rack_sim.timing.pipeline import PipelineTimer
 from rack_sim.timing.precision import Precision
 
 MODEL = Architecture("small", 3, 256, 8, 4, 32, 512, 1000, False, 512)
@@ -74,7 +75,10 @@ def planned(system: System, degree: int, stages: int, *, rows: int = 1, context:
 
 def on(plan: Plan, system: System) -> Plan:
     """The same cut and placement on another machine."""
-    return replace(plan, system=system, router=Router(system.topology))
+    timer = PipelineTimer(
+        system.chip, Router(system.topology), plan.demand.shape, residual_elements=256
+    )
+    return replace(plan, system=system, timer=timer)
 
 
 SHAPES = [(1, 1), (1, 8), (2, 3), (2, 4), (4, 1), (4, 2), (8, 1)]
@@ -96,7 +100,7 @@ def test_latency_is_every_service_and_every_transfer(step: StepTiming) -> None:
 
 
 def test_the_interval_is_the_slowest_stage_or_the_busiest_link(step: StepTiming) -> None:
-    busy = link_busy_ps(step.plan, step.vectors_by_hop).values()
+    busy = step.link_busy_ps().values()
     bounds = [*(stage.service_ps for stage in step.stages), *busy]
     assert step.interval_ps == max(bounds)
 

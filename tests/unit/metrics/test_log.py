@@ -81,3 +81,12 @@ def test_a_collector_keeps_outcomes_gaps_and_bins() -> None:
     assert collector.gaps_ps == {10: 3}, "four tokens have three gaps, one token has none"
     assert column(collector.bins, "arrived") == [1, 2]
     assert told == [(1, 60)]
+
+
+def test_gaps_are_pooled_over_tokens_not_over_requests() -> None:
+    """A request of n tokens has n - 1 gaps: long answers weigh more in inter-token latency."""
+    collector = Collector()
+    for number, (outputs, gap_ps) in enumerate([(11, 100), (2, 900), (1, 5000)]):
+        request = Request(number, 0, 3, outputs)
+        collector.finished(Sequence(request, 0), gap_ps)
+    assert collector.gaps_ps == {100: 10, 900: 1}

@@ -60,6 +60,8 @@ def test_llama_2_70b_in_fp16_is_too_large_for_576_chips_by_hand() -> None:
     assert reason.terms["weights"] == 137_953_296_384  # 2 bytes x 68,976,648,192
     assert reason.terms["kv_cache"] == 327_680 * 12 * 4096
     assert reason.terms["program_text"] == 576 * 8 * 2**20
+    # The widest operator is the softmax: 64 heads x 4,096 tokens, read and written, over 8 chips.
+    assert reason.terms["activations"] == 576 * 2 * (8192 + 2 * 2 * 64 * 4096 // 8)
     assert sum(reason.terms.values()) == reason.demand_bytes
     assert reason.gap_bytes == reason.demand_bytes - reason.bound_bytes > 0
     assert "precision.weights: int8" in reason.levers

@@ -182,7 +182,7 @@ def test_missing_file_with_a_hint(tmp_path: Path) -> None:
     assert problem.message == "no such file"
     assert problem.suggestion == "did you mean 'azure_conv.csv'?"
     (problem,) = failure(tmp_path / "nowhere" / "trace.csv").problems
-    assert problem.suggestion == ""
+    assert problem.suggestion == "name another with --trace FILE"
 
 
 def test_directory(tmp_path: Path) -> None:

@@ -1,0 +1,154 @@
+"""Pipeline timing: one slot's way through stages on groups of chips, and how often slots may enter.
+
+- service time of a stage: its blocks one after the other; a stage works on one slot at a time
+- transfer: each chip sends its shard of the residual stream to its counterpart in the next stage;
+  after the last stage the sampled token goes back to the first
+- latency L: every stage and every transfer once
+- interval II: the slowest stage or the busiest link
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rack_sim.foundation.units import work_to_ps
+from rack_sim.hardware.chip import Chip
+from rack_sim.hardware.routing import Flow, Hop, Router
+from rack_sim.model.operators import Block, Operator
+from rack_sim.timing.blocks import BlockTiming, ExchangeCache, StepShape, time_block
+from rack_sim.timing.messages import MessageTiming, time_flows
+from rack_sim.timing.terms import Terms, total
+
+Group = tuple[int, ...]
+
+# A token number on its way back to the first stage.
+_TOKEN_BYTES = 4
+
+
+@dataclass(frozen=True)
+class TransferTiming:
+    """The residual stream's way from one stage to the next (or the token's way back)."""
+
+    source_stage: int
+    target_stage: int
+    message: MessageTiming
+
+
+@dataclass(frozen=True)
+class PipelineTiming:
+    """A pipeline timed: blocks by stage, transfers, latency, interval, vectors on every link."""
+
+    blocks_by_stage: tuple[tuple[BlockTiming, ...], ...]
+    transfers: tuple[TransferTiming, ...]
+    latency_ps: int
+    interval_ps: int
+    vectors_by_hop: Mapping[Hop, int]
+
+    @property
+    def slot_count(self) -> int:
+        """S = ceil(L / II): a slot that entered is back when its turn comes again."""
+        return -(-self.latency_ps // self.interval_ps)
+
+    @property
+    def revolution_ps(self) -> int:
+        """R = S x II: the time between two tokens of one sequence."""
+        return self.slot_count * self.interval_ps
+
+
+class PipelineTimer:
+    """Times pipelines on one kind of chip and one network; equal parts are timed once."""
+
+    def __init__(
+        self, chip: Chip, router: Router, shape: StepShape, *, residual_elements: int
+    ) -> None:
+        self.chip = chip
+        self.router = router
+        self.shape = shape
+        self.residual_elements = residual_elements
+        self._exchanges: ExchangeCache = {}
+        self._blocks: dict[tuple[tuple[Operator, ...], Group], BlockTiming] = {}
+        self._messages: dict[tuple[Group, Group, int], MessageTiming] = {}
+
+    def block(self, block: Block, group: Group) -> BlockTiming:
+        """The timing of a block on a group; it has the name of the first block that is alike."""
+        key = (block.operators, group)
+        if key not in self._blocks:
+            self._blocks[key] = time_block(
+                block,
+                self.shape,
+                chip=self.chip,
+                router=self.router,
+                group=group,
+                residual_elements=self.residual_elements,
+                exchanges=self._exchanges,
+            )
+        return self._blocks[key]
+
+    def transfers(self, groups: Sequence[Group]) -> list[TransferTiming]:
+        """The transfers of a pipeline over `groups`, the token's way back last."""
+        elements = -(-self.shape.rows * self.residual_elements // len(groups[0]))
+        shard_bytes = self.shape.precision.activation_bytes(elements)
+        last = len(groups) - 1
+        steps = [(number, number + 1, shard_bytes) for number in range(last)]
+        steps.append((last, 0, self.shape.rows * _TOKEN_BYTES))
+        return [
+            TransferTiming(a, b, self._message(groups[a], groups[b], message_bytes))
+            for a, b, message_bytes in steps
+        ]
+
+    def time(
+        self, groups: Sequence[Group], blocks_by_stage: Sequence[Sequence[Block]]
+    ) -> PipelineTiming:
+        """The pipeline whose stage n holds ``blocks_by_stage[n]`` on the chips ``groups[n]``."""
+        timed = tuple(
+            tuple(self.block(block, group) for block in blocks)
+            for group, blocks in zip(groups, blocks_by_stage, strict=True)
+        )
+        transfers = self.transfers(groups)
+        vectors: Counter[Hop] = Counter()
+        for block in (block for blocks in timed for block in blocks):
+            vectors.update(block.vectors_by_hop)
+        for transfer in transfers:
+            vectors.update(transfer.message.vectors_by_hop)
+        services = [sum(block.duration_ps for block in blocks) for blocks in timed]
+        latency = sum(services) + sum(transfer.message.duration_ps for transfer in transfers)
+        by_hop = dict(sorted(vectors.items()))
+        busiest_link_ps = max(link_busy_ps(self.router, by_hop).values(), default=0)
+        return PipelineTiming(
+            blocks_by_stage=timed,
+            transfers=tuple(transfers),
+            latency_ps=latency,
+            interval_ps=max(*services, busiest_link_ps),
+            vectors_by_hop=by_hop,
+        )
+
+    def _message(self, source: Group, target: Group, message_bytes: int) -> MessageTiming:
+        key = (source, target, message_bytes)
+        if key not in self._messages:
+            flows = [Flow(a, b, message_bytes) for a, b in zip(source, target, strict=True)]
+            self._messages[key] = time_flows(self.router, flows)
+        return self._messages[key]
+
+
+def link_busy_ps(router: Router, vectors_by_hop: Mapping[Hop, int]) -> dict[Hop, int]:
+    """How long each link (each of its parallel cables) is busy with so many vectors."""
+    busy = {}
+    for hop, vectors in vectors_by_hop.items():
+        kind = router.link_type(hop)
+        lanes = router.lane_count(hop)
+        busy[hop] = work_to_ps(-(-vectors // lanes) * kind.wire_bytes, kind.bytes_per_s)
+    return busy
+
+
+def transfer_terms(transfer: TransferTiming) -> Terms:
+    """The two terms of a transfer."""
+    message = transfer.message
+    return Terms(
+        link_latency_ps=message.link_latency_ps,
+        link_serialisation_ps=message.link_serialisation_ps,
+    )
+
+
+def stage_terms(blocks: Sequence[BlockTiming]) -> Terms:
+    """The terms of a stage's service time."""
+    return total(block.terms for block in blocks)
