@@ -50,6 +50,9 @@ class Router:
         for link in topology.links:
             self._kinds[link.source, link.target] = topology.link_types[link.kind]
             self._lanes[link.source, link.target] += 1
+        self._near: dict[int, tuple[int, ...]] = {
+            chip: tuple(near) for chip, near in topology.graph.adjacency()
+        }
         self._found: dict[Hop, tuple[Route, ...]] = {}
 
     def link_type(self, hop: Hop) -> LinkType:
@@ -76,17 +79,16 @@ class Router:
         load: Counter[Hop] = Counter()
         routed = []
         for flow in flows:
-            best = min(
-                self.minimal_routes(flow.source, flow.target),
-                key=lambda route: (max((load[hop] for hop in hops(route)), default=0), route),
-            )
+            routes = self.minimal_routes(flow.source, flow.target)
+            best = routes[0]
+            if len(routes) > 1:
+                best = min(routes, key=lambda route: (max(load[h] for h in hops(route)), route))
             for hop in hops(best):
                 load[hop] += self._kinds[hop].vectors(flow.message_bytes)
             routed.append(RoutedFlow(flow, best))
         return tuple(routed)
 
     def _find(self, source: int, target: int) -> tuple[Route, ...]:
-        graph = self.topology.graph
         if (source, target) in self._kinds:
             return ((source, target),)
         # Distances to the target, level by level, no further than the source: on a dragonfly that
@@ -94,7 +96,7 @@ class Router:
         to_target = {target: 0}
         level = [target]
         while source not in to_target:
-            reached = {chip for near in level for chip in graph[near]} - to_target.keys()
+            reached = set().union(*(self._near[chip] for chip in level)) - to_target.keys()
             length = to_target[level[0]] + 1
             to_target.update(dict.fromkeys(reached, length))
             level = list(reached)
@@ -107,7 +109,7 @@ class Router:
             if left == 0:
                 routes.append(route)
                 continue
-            steps = (chip for chip in graph[route[-1]] if to_target.get(chip) == left - 1)
+            steps = (chip for chip in self._near[route[-1]] if to_target.get(chip) == left - 1)
             stack += [(*route, step) for step in sorted(steps, reverse=True)]
         return tuple(routes)
 

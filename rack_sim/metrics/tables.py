@@ -4,43 +4,31 @@ Times are exact decimals; empty cells mean that there is no such value.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from rack_sim.compiler.step import StepTiming
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_ms
 from rack_sim.hardware.routing import Hop
-from rack_sim.metrics.latency import Column, finished_rows, latencies_ps
+from rack_sim.metrics.latency import LATENCY_METRICS, Column, finished_rows, latencies_ps
 from rack_sim.metrics.log import ColumnLog, RequestLog
 
 Row = tuple[str, ...]
+
+_TIMES = ("admitted_ps", "prefill_start_ps", "prefill_end_ps", "first_token_ps", "finish_ps")
 
 
 def request_lines(log: RequestLog, step: StepTiming) -> Iterator[str]:
     """One line of text per request, by request number: the cells, with commas between.
 
-    A million requests are a million lines, so the time stamps of a chunk are split into whole and
-    fractional milliseconds at once and each line is one formatting.
+    A million requests are a million lines, so the times of a chunk are split into whole and
+    fractional milliseconds at once, and each line is one formatting.
     """
     reasons = rejection_reasons(step)
-    times = ("admitted_ps", "prefill_start_ps", "prefill_end_ps", "first_token_ps", "finish_ps")
-    line = "%d,finished,,%d.%09d,%d,%d" + ",%d.%09d" * len(times) + ",%d"
+    names = ("request_id", "outcome", "arrival_ps", "input_tokens", "output_tokens")
     for chunk in log.chunks():
-        rows = finished_rows(chunk)
-        metrics = latencies_ps(rows)
-        cells = [
-            rows["request_id"],
-            *_split(rows["arrival_ps"]),
-            rows["input_tokens"],
-            rows["output_tokens"],
-            *(part for name in times for part in _split(rows[name])),
-            rows["slot"],
-        ]
-        heads = (line % row for row in zip(*(cell.tolist() for cell in cells), strict=True))
-        tails = zip(*(_latency_cells(values) for values in metrics.values()), strict=True)
-        finished = (f"{head},{','.join(tail)}" for head, tail in zip(heads, tails, strict=True))
-        names = ("request_id", "outcome", "arrival_ps", "input_tokens", "output_tokens")
+        finished = _finished_lines(finished_rows(chunk))
         for number, outcome, arrival, inputs, outputs in zip(
             *(chunk[name].tolist() for name in names), strict=True
         ):
@@ -49,21 +37,34 @@ def request_lines(log: RequestLog, step: StepTiming) -> Iterator[str]:
             else:
                 reason = reasons[outcome]
                 head = f"{number},rejected,{reason},{format_ms(arrival)},{inputs},{outputs}"
-                yield head + "," * (len(times) + 1 + len(metrics))
+                yield head + "," * (len(_TIMES) + 1 + len(LATENCY_METRICS))
 
 
-def _split(times_ps: Column) -> tuple[Column, Column]:
+def _finished_lines(rows: Mapping[str, Column]) -> Iterator[str]:
+    """The lines of finished requests. Only `tpot` may be missing; its cell is made apart."""
+    metrics = latencies_ps(rows)
+    line = "%d,finished,,%d.%09d,%d,%d" + ",%d.%09d" * len(_TIMES) + ",%d"
+    cells: list[Iterable[object]] = [
+        rows["request_id"].tolist(),
+        *_split(rows["arrival_ps"]),
+        rows["input_tokens"].tolist(),
+        rows["output_tokens"].tolist(),
+        *(part for name in _TIMES for part in _split(rows[name])),
+        rows["slot"].tolist(),
+    ]
+    for name, values in metrics.items():
+        if name == "tpot":
+            line += ",%s"
+            cells.append(format_ms(ps) if ps >= 0 else "" for ps in values.tolist())
+        else:
+            line += ",%d.%09d"
+            cells += _split(values)
+    return (line % row for row in zip(*cells, strict=True))
+
+
+def _split(times_ps: Column) -> tuple[list[int], list[int]]:
     """Whole milliseconds and the nine digits behind the point."""
-    return times_ps // PS_PER_MS, times_ps % PS_PER_MS
-
-
-def _latency_cells(values: Column) -> Iterator[str]:
-    """Cells of one metric; a request that has no such value has an empty cell."""
-    whole, part = _split(values)
-    return (
-        f"{ms}.{rest:09d}" if ms >= 0 else ""
-        for ms, rest in zip(whole.tolist(), part.tolist(), strict=True)
-    )
+    return (times_ps // PS_PER_MS).tolist(), (times_ps % PS_PER_MS).tolist()
 
 
 def rejection_reasons(step: StepTiming) -> dict[int, str]:
