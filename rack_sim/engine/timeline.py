@@ -124,8 +124,10 @@ class Timeline:
 
     def _hand_on(self, end_bin: int) -> None:
         empty = [0] * len(COLUMNS)
-        numbers = range(self._next_bin, end_bin)
-        if numbers:
-            self._emit(self._next_bin, [tuple(self._bins.pop(number, empty)) for number in numbers])
-            self._next_bin = end_bin
-            self._at = -1
+        while self._next_bin < end_bin:
+            # Piece by piece: a long silence is many empty bins.
+            numbers = range(self._next_bin, min(end_bin, self._next_bin + _FLUSH_BINS))
+            rows = [tuple(self._bins.pop(number, empty)) for number in numbers]
+            self._emit(numbers.start, rows)
+            self._next_bin = numbers.stop
+        self._at = -1

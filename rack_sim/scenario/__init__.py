@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from rack_sim.foundation.errors import InputError
 from rack_sim.scenario.build import build_scenario
 from rack_sim.scenario.document import IMPLICIT_RESOLVERS
 from rack_sim.scenario.fields import Reading
@@ -43,7 +44,10 @@ def load_scenario(
     if not path.exists():
         path = find("scenario", str(reference), Path())
     reading = Reading()
-    tree = load_tree(path, overrides, reading, trace=trace, skip_bad_rows=skip_bad_rows)
+    try:
+        tree = load_tree(path, overrides, reading, trace=trace, skip_bad_rows=skip_bad_rows)
+    except InputError as error:
+        raise InputError([*reading.problems, *error.problems]) from None
     return build_scenario(tree, path.parent, reading)
 
 

@@ -52,9 +52,6 @@ def build_scenario(tree: dict[str, Any], folder: Path, reading: Reading) -> Scen
         raise InputError(
             _in_order([*reading.problems, *from_validation(error, tree, reading)])
         ) from None
-    if reading.problems:
-        raise InputError(_in_order(reading.problems))
-
     builder = _Builder(tree, reading)
     system = builder.attempt(("system",), lambda: _system(schema.system))
     model = builder.attempt(("model",), lambda: _model(schema.model))
@@ -77,8 +74,9 @@ def build_scenario(tree: dict[str, Any], folder: Path, reading: Reading) -> Scen
     deployment = _deployment(schema, system, model) if system and model else None
     if deployment:
         builder.attempt((), lambda: check_deployment(deployment))
-    if builder.problems or deployment is None or workload is None:
-        raise InputError(_in_order(builder.problems))
+    problems = [*reading.problems, *builder.problems]
+    if problems or deployment is None or workload is None:
+        raise InputError(_in_order(problems))
 
     check = workload.validate() if isinstance(workload, TraceWorkload) else None
     resolved = schema.model_dump(mode="json", exclude_none=True)
