@@ -129,7 +129,7 @@ def test_a_config_json_beside_the_scenario_is_named_after_its_folder(
     Path("config.json").write_text(json.dumps({k: v for k, v in preset.items() if k != "name"}))
     text = presets("scenario")["llama70b"].read_text(encoding="utf-8")
     Path("mine.yaml").write_text(text.replace("model: llama-2-70b", "model: config.json"))
-    assert rack_sim.load("mine.yaml").deployment.model.name == "my-model"
+    assert rack_sim.load("mine.yaml", ["partition.stages=8"]).deployment.model.name == "my-model"
 
 
 def test_a_key_given_twice_does_not_hide_what_else_is_wrong(tmp_path: Path) -> None:
