@@ -18,7 +18,7 @@ _CANDIDATE_BYTES = 8
 _SUM_BYTES = 4
 
 
-ExchangeCache = dict[tuple[tuple[int, ...], int], CollectiveTiming]
+ExchangeCache = dict[tuple[tuple[int, ...], tuple[int, ...]], CollectiveTiming]
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,9 @@ def _shared_cache(block: Block, group: tuple[int, ...]) -> list[tuple[int, ...]]
 def _exchange(
     known: ExchangeCache, router: Router, group: tuple[int, ...], shard_bytes: int
 ) -> CollectiveTiming:
-    key = (group, shard_bytes)
+    # Messages that fill the same vectors take the same time.
+    kinds = router.topology.link_types.values()
+    key = (group, tuple(kind.vectors(shard_bytes) for kind in kinds))
     if key not in known:
         known[key] = time_exchange(router, group, shard_bytes)
     return known[key]
