@@ -57,6 +57,7 @@ class SlotServer:
         self.busy_step_count = 0
         self.row_step_count = 0
         self.expected_row_step_count = 0
+        self.set_up()
 
     def submit(self, request: Request) -> None:
         """A request arrives now."""
@@ -104,6 +105,10 @@ class SlotServer:
         wrong = [f"{name}: {a} against {b}" for name, (a, b) in balances.items() if a != b]
         if wrong:
             raise ConservationError("does not balance: " + "; ".join(wrong))
+
+    def set_up(self) -> None:
+        """Makes what an engine keeps besides; called once, when the rest is there."""
+        raise NotImplementedError
 
     def free_row_count(self) -> int:
         """Rows that no decoding sequence owns."""

@@ -14,36 +14,15 @@ inside one revolution, not a walk along the slots. `stepped_slots` walks, and mu
 from bisect import bisect_left
 from itertools import accumulate
 
-from simpy import Environment
-
-from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.decision import Decision, Priority
-from rack_sim.engine.observer import Observer, Sequence
-from rack_sim.engine.policies.slot_server import Ended, KvReservation, SlotServer
-from rack_sim.engine.timeline import Timeline
+from rack_sim.engine.observer import Sequence
+from rack_sim.engine.policies.slot_server import SlotServer
 
 
 class StaticSlots(SlotServer):
     """The engine that computes the time between decisions."""
 
-    def __init__(
-        self,
-        env: Environment,
-        timing: SlotTiming,
-        *,
-        kv_reservation: KvReservation,
-        observer: Observer,
-        timeline: Timeline,
-        ended: Ended,
-    ) -> None:
-        super().__init__(
-            env,
-            timing,
-            kv_reservation=kv_reservation,
-            observer=observer,
-            timeline=timeline,
-            ended=ended,
-        )
+    def set_up(self) -> None:
         # Free rows of each slot, and 1 for each slot in which no sequence decodes.
         self._free = [self.rows] * self.slot_count
         self._idle = [1] * self.slot_count

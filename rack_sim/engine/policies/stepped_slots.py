@@ -4,36 +4,15 @@ It exists to prove the closed forms: a property test draws workloads and compare
 keeps its own books, and shares with the skipping engine only admission and completion.
 """
 
-from simpy import Environment
-
-from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.decision import Decision, Priority
-from rack_sim.engine.observer import Observer, Sequence
-from rack_sim.engine.policies.slot_server import Ended, KvReservation, SlotServer
-from rack_sim.engine.timeline import Timeline
+from rack_sim.engine.observer import Sequence
+from rack_sim.engine.policies.slot_server import SlotServer
 
 
 class SteppedSlots(SlotServer):
     """The engine that visits every slot entry while any sequence runs."""
 
-    def __init__(
-        self,
-        env: Environment,
-        timing: SlotTiming,
-        *,
-        kv_reservation: KvReservation,
-        observer: Observer,
-        timeline: Timeline,
-        ended: Ended,
-    ) -> None:
-        super().__init__(
-            env,
-            timing,
-            kv_reservation=kv_reservation,
-            observer=observer,
-            timeline=timeline,
-            ended=ended,
-        )
+    def set_up(self) -> None:
         self._owners: list[list[Sequence]] = [[] for _ in range(self.slot_count)]
         self._tokens_sent: dict[int, int] = {}
         self._walking = False
