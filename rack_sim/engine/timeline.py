@@ -62,10 +62,9 @@ class Timeline:
         number = first_ps // bin_ps
         while True:
             inside = ((number + 1) * bin_ps - 1 - first_ps) // gap_ps + 1
+            self._bin(number)[_OUTPUT] += min(inside, tokens)
             if inside >= tokens:
-                self._count(number, _OUTPUT, tokens)
                 return
-            self._count(number, _OUTPUT, inside)
             tokens -= inside
             first_ps += inside * gap_ps
             number = first_ps // bin_ps
@@ -98,13 +97,16 @@ class Timeline:
 
     def _turn_to(self, number: int) -> None:
         """Makes bin `number` the one at hand."""
+        self._found = self._bin(number)
+        self._at = number
+
+    def _bin(self, number: int) -> list[int]:
         if number < self._next_bin:
             raise ConservationError(f"timeline bin {number} was handed on already")
-        self._at = number
         found = self._bins.get(number)
         if found is None:
             found = self._bins[number] = [0] * len(COLUMNS)
-        self._found = found
+        return found
 
     def _integrate(self, now_ps: int) -> None:
         """Adds the levels since the last change, bin by bin."""

@@ -41,6 +41,7 @@ class ColumnLog:
         self.columns = columns
         self.row_count = 0
         self._pending = array("q")
+        self._pending_max = _ROWS_AT_ONCE * len(columns)
         self._file = SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - lives as long
         finalize(self, self._file.close)
 
@@ -48,7 +49,7 @@ class ColumnLog:
         """Adds one row."""
         self._pending.extend(row)
         self.row_count += 1
-        if len(self._pending) >= _ROWS_AT_ONCE * len(self.columns):
+        if len(self._pending) >= self._pending_max:
             self._store()
 
     def chunks(self) -> Iterator[dict[str, NDArray[np.int64]]]:

@@ -18,6 +18,9 @@ from rack_sim.workload.request import Request
 KvReservation = Literal["max_context", "request"]
 Ended = Callable[[Request, int], None]
 
+# Timeline bins between two looks at which of them are final.
+_FLUSH_BINS = 64
+
 
 class SlotServer:
     """Serves requests on the slots of one compiled program.
@@ -57,6 +60,7 @@ class SlotServer:
         self.busy_step_count = 0
         self.row_step_count = 0
         self.expected_row_step_count = 0
+        self._flush_ps = 0
         self.set_up()
 
     def submit(self, request: Request) -> None:
@@ -77,8 +81,12 @@ class SlotServer:
             self.observer.rejected(request, outcome)
             self.ended(request, now)
             return
-        self.waiting.append(Sequence(request, reserved, prompt_rows_left=request.input_tokens))
-        self._admit(now)
+        sequence = Sequence(request, reserved, prompt_rows_left=request.input_tokens)
+        if self.waiting or not self._fits(sequence):
+            self.waiting.append(sequence)
+        else:
+            self._start(sequence, now)
+        self._note_levels(now)
 
     def check_empty(self) -> None:
         """After a replay: nobody waits and everything that was taken was given back.
@@ -122,18 +130,19 @@ class SlotServer:
         """Timeline bins that end before this instant will not change any more."""
         raise NotImplementedError
 
-    def _admit(self, now: int) -> None:
-        while (
-            self.waiting
-            and self.running < self.row_count
-            and self.waiting[0].reserved_tokens <= self.kv_tokens_free
-        ):
-            sequence = self.waiting.popleft()
-            sequence.admitted_ps = now
-            self.kv_tokens_free -= sequence.reserved_tokens
-            self.running += 1
-            self.prompts.append(sequence)
-            self.prompt_added(now)
+    def _fits(self, sequence: Sequence) -> bool:
+        """Whether a row and the sequence's reservation are free."""
+        return self.running < self.row_count and sequence.reserved_tokens <= self.kv_tokens_free
+
+    def _start(self, sequence: Sequence, now: int) -> None:
+        """Admits a sequence: it holds its reservation and queues for prompt rows."""
+        sequence.admitted_ps = now
+        self.kv_tokens_free -= sequence.reserved_tokens
+        self.running += 1
+        self.prompts.append(sequence)
+        self.prompt_added(now)
+
+    def _note_levels(self, now: int) -> None:
         self.line.set_levels(
             now, len(self.waiting), self.running, self.kv_tokens - self.kv_tokens_free
         )
@@ -146,6 +155,10 @@ class SlotServer:
         self.expected_row_step_count += request.input_tokens + request.output_tokens - 1
         self.line.count_finish(now)
         self.observer.finished(sequence, self.revolution_ps)
-        self.line.flush(self.final_before_ps(now))
+        if now >= self._flush_ps:
+            self.line.flush(self.final_before_ps(now))
+            self._flush_ps = now + _FLUSH_BINS * self.line.bin_ps
         self.ended(request, now)
-        self._admit(now)
+        while self.waiting and self._fits(self.waiting[0]):
+            self._start(self.waiting.popleft(), now)
+        self._note_levels(now)
