@@ -6,7 +6,7 @@ the lowest chip numbers: a batch of flows between two nodes spreads over the par
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -91,15 +91,7 @@ class Router:
     def _find(self, source: int, target: int) -> tuple[Route, ...]:
         if (source, target) in self._kinds:
             return ((source, target),)
-        # Distances to the target, level by level, no further than the source: on a dragonfly that
-        # is two levels of a dozen neighbours, where a search of the whole graph is thousands.
-        to_target = {target: 0}
-        level = [target]
-        while source not in to_target:
-            reached = set().union(*(self._near[chip] for chip in level)) - to_target.keys()
-            length = to_target[level[0]] + 1
-            to_target.update(dict.fromkeys(reached, length))
-            level = list(reached)
+        to_target = self._to_target(source, target)
         length = to_target[source]
         routes: list[Route] = []
         stack: list[Route] = [(source,)]
@@ -112,6 +104,33 @@ class Router:
             steps = (chip for chip in self._near[route[-1]] if to_target.get(chip) == left - 1)
             stack += [(*route, step) for step in sorted(steps, reverse=True)]
         return tuple(routes)
+
+    def _to_target(self, source: int, target: int) -> dict[int, int]:
+        """Links to the target from every chip of a minimal route (and from others near it).
+
+        Searched from both ends until they meet: six hops apart, that is three levels of each where
+        a search from one end would visit most of a large system.
+        """
+        from_source, to_target = {source: 0}, {target: 0}
+        level_near, level_far = {source}, {target}
+        near, far = 0, 0
+        while not (met := level_near & level_far):
+            if len(level_near) <= len(level_far):
+                level_near = self._beyond(level_near, from_source)
+                near += 1
+                from_source.update(dict.fromkeys(level_near, near))
+            else:
+                level_far = self._beyond(level_far, to_target)
+                far += 1
+                to_target.update(dict.fromkeys(level_far, far))
+        for depth in range(near - 1, -1, -1):
+            met = {chip for chip in self._beyond(met, {}) if from_source.get(chip) == depth}
+            to_target.update(dict.fromkeys(met, near + far - depth))
+        return to_target
+
+    def _beyond(self, level: set[int], known: Mapping[int, int]) -> set[int]:
+        """The neighbours of `level` that are not known."""
+        return set().union(*(self._near[chip] for chip in level)) - known.keys()
 
 
 def hops(route: Route) -> list[Hop]:

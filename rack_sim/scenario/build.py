@@ -110,8 +110,8 @@ def build_system_alone(tree: dict[str, Any], reading: Reading) -> System:
         raise InputError(in_order([*reading.problems, *found])) from None
     if reading.problems:
         raise InputError(in_order(reading.problems))
-    places = ProblemPlaces(tree, reading)
-    system = places.attempt(("system",), lambda: build_system(schema))
+    places = ProblemPlaces(tree["system"], reading)
+    system = places.attempt((), lambda: build_system(schema))
     if system is None:
         raise InputError(in_order(places.problems))
     return system

@@ -93,8 +93,13 @@ def test_a_box_with_any_number_of_switches_is_one_hop_wide(
     chips: int, switches: int, links: int
 ) -> None:
     box = switched(
-        name="box", chips=chips, switches=switches, links_per_chip=links, local=FAR, port_count=links
-    )  # fmt: skip
+        name="box",
+        chips=chips,
+        switches=switches,
+        links_per_chip=links,
+        local=FAR,
+        port_count=links,
+    )
     found = distances(box)
     assert found.pairs_by_hops == (chips * (chips - 1),)
     assert found.worst_latency_ps == 14_000

@@ -125,15 +125,16 @@ def test_the_bisection_of_odd_grids_is_a_staircase() -> None:
         assert bisection(torus(sides=sides, **ANY)).bytes_per_s == 2 * steps * RATE
 
 
+SMALL_SIDES = [(2, 2), (2, 3), (3, 3), (3, 4), (2, 5), (5, 2), (2, 6), (3, 5), (4, 4)]
+SMALL_SIDES += [(2, 2, 2), (3, 2, 2), (2, 4, 2)]
 SMALL = [
     *(ring(chips=chips, **ANY) for chips in (3, 6, 9, 12)),
-    *(build(sides=sides, **ANY) for build in (mesh, torus, hyperx) for sides in
-      ((2, 2), (2, 3), (3, 3), (3, 4), (2, 5), (5, 2), (2, 6), (3, 5), (4, 4), (2, 2, 2), (3, 2, 2))),
+    *(build(sides=sides, **ANY) for build in (mesh, torus, hyperx) for sides in SMALL_SIDES),
     fully_connected(name="any", chips=7, local=LINK, port_count=99),
     full_mesh(name="any", chips=8, links_per_pair=3, local=LINK, port_count=99),
     switched(name="any", chips=8, switches=4, links_per_chip=18, local=LINK, port_count=18),
     switched(name="any", chips=5, switches=2, links_per_chip=3, local=LINK, port_count=18),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("system", SMALL, ids=lambda s: f"{s.kind}-{s.chip_count}-{s.sides}")
@@ -143,12 +144,14 @@ def test_where_a_bisection_is_called_exact_no_halves_have_less(system: Topology)
     assert found.exact
     chips = range(system.chip_count)
     if system.switch_count:
-        cables = [(a, b) for a, b, *_ in system.links if a > b]
+        ends: dict[int, list[int]] = {}  # the chip at the other end of each link, by switch
+        for switch, chip, *_ in system.links:
+            if switch > chip:
+                ends.setdefault(switch, []).append(chip)
         least = min(
             sum(
-                min(sum(side) for side in zip(*((c in half, c not in half) for c in ends)))
-                for switch in {a for a, _ in cables}
-                for ends in [[chip for a, chip in cables if a == switch]]
+                min(sum(chip in half for chip in known), sum(chip not in half for chip in known))
+                for known in ends.values()
             )
             for half in map(set, combinations(chips, len(chips) // 2))
         )

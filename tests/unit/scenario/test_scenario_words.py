@@ -60,7 +60,7 @@ PRESET = "system: groq-rack-72"
         ),
         (
             (PRESET, "system: {preset: nope}"),
-            "p.yaml:2:1: no system is called 'nope' (allowed: groq-576, groq-640,",
+            "p.yaml:2:1: no system is called 'nope' (allowed: a100-80-x4, a100-80-x8,",
         ),
         ((PRESET, "system: {preset: 5}"), "p.yaml:2:10: 5 is not the name of a system"),
         (
