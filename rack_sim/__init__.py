@@ -18,11 +18,15 @@
 True
 """
 
-from rack_sim.foundation.errors import InfeasibleError, InputError, RackSimError, ReplayError
-from rack_sim.pipeline import VERSION as __version__
-from rack_sim.pipeline import Explanation, Result, explain, simulate
-from rack_sim.scenario import Scenario
-from rack_sim.scenario import load_scenario as load
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rack_sim.foundation.errors import InfeasibleError, InputError, RackSimError, ReplayError
+    from rack_sim.pipeline import VERSION as __version__
+    from rack_sim.pipeline import Explanation, Result, explain, simulate
+    from rack_sim.scenario import Scenario
+    from rack_sim.scenario import load_scenario as load
 
 __all__ = [
     "Explanation",
@@ -37,3 +41,30 @@ __all__ = [
     "load",
     "simulate",
 ]
+
+# Public name -> where it lives. Imported when asked for, so that the command line can answer
+# Ctrl-C from its first moment.
+_HOMES = {
+    "Explanation": ("rack_sim.pipeline", "Explanation"),
+    "InfeasibleError": ("rack_sim.foundation.errors", "InfeasibleError"),
+    "InputError": ("rack_sim.foundation.errors", "InputError"),
+    "RackSimError": ("rack_sim.foundation.errors", "RackSimError"),
+    "ReplayError": ("rack_sim.foundation.errors", "ReplayError"),
+    "Result": ("rack_sim.pipeline", "Result"),
+    "Scenario": ("rack_sim.scenario", "Scenario"),
+    "__version__": ("rack_sim.pipeline", "VERSION"),
+    "explain": ("rack_sim.pipeline", "explain"),
+    "load": ("rack_sim.scenario", "load_scenario"),
+    "simulate": ("rack_sim.pipeline", "simulate"),
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type checker reads the imports above
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,8 +8,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from rack_sim.compiler.limits import Limits, limits_of
 from rack_sim.compiler.step import StepTiming, compile_step
@@ -23,6 +22,9 @@ from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.partitioner import partition
 from rack_sim.partition.plan import Plan
 from rack_sim.scenario.scenario import Scenario
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 try:
     VERSION = version("rack-sim")
@@ -51,8 +53,10 @@ class Result:
     collector: Collector
     summary: Mapping[str, Value]
 
-    def requests(self) -> pd.DataFrame:
+    def requests(self) -> "pd.DataFrame":
         """One row per request, as in requests.csv; numbers as numbers."""
+        import pandas as pd  # takes half a second, and only notebooks ask
+
         lines = request_lines(self.collector.requests, self.explanation.step)
         frame = pd.DataFrame(
             (line.split(",") for line in lines), columns=[column.name for column in REQUESTS]

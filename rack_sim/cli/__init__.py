@@ -36,7 +36,8 @@ app = typer.Typer(
         "Simulates racks of many chips that serve large language models.\n\n"
         "Start with: rack-sim run llama70b"
     ),
-    epilog="Exit codes: 0 ok, 2 bad input, 3 infeasible, 1 a bug of ours, 130 interrupted.",
+    epilog="Exit codes: 0 ok, 2 bad input, 3 infeasible, 1 a bug of ours, 130 interrupted, "
+    "141 nobody reads the output.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -70,12 +71,8 @@ app.command(name="list")(list_presets)
 app.add_typer(trace, name="trace")
 
 
-def main() -> None:
-    """The `rack-sim` command: trusted exit codes, no traceback for bad input."""
-    sys.exit(_exit_code())
-
-
-def _exit_code() -> int:
+def exit_code() -> int:
+    """Runs the command in `sys.argv`: trusted exit codes, no traceback for bad input."""
     try:
         code = app(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
@@ -99,5 +96,5 @@ def _exit_code() -> int:
 
 
 def _interrupted() -> int:
-    sys.stderr.write("interrupted; nothing was written\n")
+    sys.stderr.write("interrupted\n")
     return _INTERRUPTED

@@ -1,7 +1,9 @@
 """Console: how the command line speaks. Results go to stdout, everything else to stderr."""
 
+import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -11,15 +13,43 @@ from rack_sim.foundation.errors import InputError, RackSimError
 
 # Where output goes to a file or a pipe there is no terminal to fit into.
 _PIPE_COLUMNS = 120
+_FEWEST_COLUMNS = 80
+# What a shell reports for a program whose reader went away (128 + SIGPIPE).
+_NOBODY_READS = 141
+
+
+class _Console(Console):
+    """A console that leaves quietly when nobody reads its output any more (``| head -1``)."""
+
+    def on_broken_pipe(self) -> None:
+        """Sends what is left nowhere and ends the program."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(_NOBODY_READS)
 
 
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else _PIPE_COLUMNS)
+    console = _Console(stderr=stderr, highlight=False)
+    if not stream.isatty() and "COLUMNS" not in os.environ:
+        console.width = _PIPE_COLUMNS
+    # Narrower than this, tables would lose digits; better that the terminal breaks lines.
+    console.width = max(console.width, _FEWEST_COLUMNS)
+    return console
 
 
 out = _console(stderr=False)
 err = _console(stderr=True)
+
+
+def say_json(content: Mapping[str, object]) -> None:
+    """Prints JSON on stdout, and nothing else there."""
+    out.out(json.dumps(content, indent=2), highlight=False)
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 rack``, ``2 racks``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[tuple[str, ...]]) -> Table:
@@ -33,9 +63,12 @@ def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[tuple[s
         pad_edge=False,
         show_header=any(heading for heading, _ in columns),
     )
-    for heading, side in columns:
+    for number, (heading, side) in enumerate(columns):
+        # Numbers and the names of rows stay whole in a narrow terminal.
         drawn.add_column(
-            heading, justify="right" if side == "right" else "left", no_wrap=side == "right"
+            heading,
+            justify="right" if side == "right" else "left",
+            no_wrap=side == "right" or number == 0,
         )
     for row in rows:
         drawn.add_row(*row)

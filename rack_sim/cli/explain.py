@@ -1,13 +1,11 @@
 """Explain: which chip holds what, and how fast a token passes; nothing is replayed."""
 
-import json
 from collections import Counter
 from typing import Any
 
-import typer
 from rich.table import Table
 
-from rack_sim.cli.console import out, table
+from rack_sim.cli.console import counted, err, out, say_json, table
 from rack_sim.cli.options import JsonOption, ScenarioArgument, SetOption
 from rack_sim.cli.topology import survey_table
 from rack_sim.foundation.units import PS_PER_S, format_bytes, format_time
@@ -31,9 +29,10 @@ def explain(
 
         rack-sim explain llama70b --set precision.weights=fp16   # exits with 3: does not fit
     """
-    found = explain_scenario(load_scenario(scenario, overrides or []))
+    with err.status("placing the model"):
+        found = explain_scenario(load_scenario(scenario, overrides or []))
     if as_json:
-        typer.echo(json.dumps(_as_dict(found), indent=2))
+        say_json(_as_dict(found))
         return
     for drawn in (
         _deployment(found),
@@ -60,19 +59,24 @@ def _deployment(found: Explanation) -> Table:
         (
             "system",
             f"{plan.system.name}: {topology.chip_count} chips, {plan.system.active_chip_count} "
-            f"active, {len(topology.nodes)} nodes, {len(topology.racks)} racks",
+            f"active, {counted(len(topology.nodes), 'node')}, "
+            f"{counted(len(topology.racks), 'rack')}",
         ),
         ("links", ", ".join(f"{count:,} {kind} (one way)" for kind, count in kinds.items())),
         (
             "ports",
             f"{max(topology.ports_used())} used of {topology.port_count} on the busiest chip",
         ),
-        ("chips", f"{plan.chip_count} in {plan.stage_count} stages of {plan.tensor_parallel}"),
+        (
+            "chips",
+            f"{plan.chip_count} in {counted(plan.stage_count, 'stage')} of {plan.tensor_parallel}; "
+            f"{plan.system.active_chip_count - plan.chip_count} active chips not used",
+        ),
         ("collectives", ", ".join(f"{n} x {a}" for a, n in algorithms.items() if a != "none")),
         (
             "slots",
-            f"{step.slot_count} of {step.rows} rows: interval {format_time(step.interval_ps)}, "
-            f"revolution {format_time(step.revolution_ps)}",
+            f"{step.slot_count} of {counted(step.rows, 'row')}: interval "
+            f"{format_time(step.interval_ps)}, revolution {format_time(step.revolution_ps)}",
         ),
         (
             "cache",
@@ -160,7 +164,7 @@ def _operators(found: Explanation) -> Table:
                 format_time(spent[name]),
             )
         )
-    headings = ("count", "fixed", "+ highest roof", "larger of the two", "in all")
+    headings = ("count", "fixed", "+ highest roof", "binds", "in all")
     return table(
         "operators of one step, on the fullest shard",
         [("operator", "left"), *((text, "right") for text in headings)],
@@ -196,7 +200,7 @@ def _limits(found: Explanation) -> Table:
             f"{per_user:,.1f}",
         ),
         (
-            "rows/s of the system, weights at full memory bandwidth",
+            "rows/s of the system, memory bandwidth and matrix peak",
             f"{limits.system_rows_per_s:,}",
             f"{limits.compiled_rows_per_s:,}",
         ),

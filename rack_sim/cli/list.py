@@ -1,12 +1,11 @@
 """List: the presets that come with rack-sim."""
 
-import json
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from rack_sim.cli.console import out, table
+from rack_sim.cli.console import out, say_json, table
 from rack_sim.cli.options import JsonOption
 from rack_sim.engine.serving import POLICIES
 from rack_sim.scenario.library import describe, presets
@@ -39,10 +38,10 @@ def list_presets(
             (name, describe(path)) for name, path in presets(kind.value.removesuffix("s")).items()
         ]
     if as_json:
-        typer.echo(json.dumps(dict(rows), indent=2))
+        say_json(dict(rows))
         return
     out.print(table(kind.value, [("name", "left"), ("what it is", "left")], rows))
 
 
 def _first_sentence(text: str | None) -> str:
-    return (text or "").strip().split(".")[0].split("\n")[0]
+    return (text or "").strip().split("\n")[0].rstrip(".")

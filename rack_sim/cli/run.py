@@ -1,6 +1,5 @@
 """Run: replays a scenario and writes its files."""
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from rack_sim.cli.console import err, out
+from rack_sim.cli.console import err, out, say_json
 from rack_sim.cli.options import (
     JsonOption,
     ScenarioArgument,
@@ -70,28 +69,35 @@ def run(
         )
         hidden = quiet or not err.is_terminal
         with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
-            task = bar.add_task("replaying", total=loaded.workload.request_count, detail="")
+            task = bar.add_task("placing the model", total=None, detail="")
 
             def show(ended_count: int, now_ps: int) -> None:
                 bar.update(
                     task,
+                    description="replaying",
+                    total=loaded.workload.request_count,
                     completed=ended_count,
                     detail=f"{ended_count:,} requests, {now_ps / PS_PER_S:,.0f} s simulated",
                 )
 
-            result = simulate(loaded, every_step=every_step, on_progress=show)
-            write_run(
-                result,
-                folder,
-                wall_s=time.perf_counter() - started,
-                figures=figures,
-                on_step=lambda text: bar.update(task, description=text),
-            )
+            try:
+                result = simulate(loaded, every_step=every_step, on_progress=show)
+                write_run(
+                    result,
+                    folder,
+                    wall_s=time.perf_counter() - started,
+                    figures=figures,
+                    on_step=lambda text: bar.update(task, description=text, total=None, detail=""),
+                )
+            except KeyboardInterrupt:
+                bar.stop()
+                err.print(f"nothing was written to {target}", soft_wrap=True)
+                raise
     check = loaded.trace_check
     if check and check.skipped_count and not quiet:
         err.print(f"{check.skipped_count} malformed rows were skipped; manifest.json lists them")
     if as_json:
-        typer.echo(json.dumps(dict(result.summary), indent=2))
+        say_json(dict(result.summary))
         return
     if not quiet:
         for table in summary_tables(result):

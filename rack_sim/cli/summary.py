@@ -5,12 +5,13 @@ from collections.abc import Mapping
 
 from rich.table import Table
 
-from rack_sim.cli.console import table
+from rack_sim.cli.console import counted, table
 from rack_sim.foundation.units import format_bytes
 from rack_sim.metrics.summary import PERCENTS, Value
 from rack_sim.metrics.tables import rejection_reasons
 from rack_sim.pipeline import Result
 
+_WINDOWS = {"steady": "steady window", "whole_run": "whole run"}
 _LATENCIES = ("ttft", "tpot", "itl", "e2el", "scheduling_delay", "ntpot")
 
 
@@ -44,12 +45,15 @@ def _machine(row: Mapping[str, Value]) -> list[tuple[str, str]]:
     return [
         (
             "chips",
-            f"{row['chip_count']} (+ {row['spare_chip_count']} spare) in {row['rack_count']} racks",
+            f"{row['chip_count']} (+ {row['spare_chip_count']} spare, {row['idle_chip_count']} "
+            f"not used) in {counted(_int(row['rack_count']), 'rack')}",
         ),
         (
             "pipeline",
-            f"{row['stage_count']} stages x {row['tensor_parallel']} chips, "
-            f"{row['slot_count']} slots of {row['slot_rows']} rows",
+            f"{counted(_int(row['stage_count']), 'stage')} x "
+            f"{counted(_int(row['tensor_parallel']), 'chip')}, "
+            f"{counted(_int(row['slot_count']), 'slot')} of "
+            f"{counted(_int(row['slot_rows']), 'row')}",
         ),
         (
             "SRAM, fullest chip",
@@ -91,7 +95,7 @@ def _rates(row: Mapping[str, Value]) -> list[tuple[str, str]]:
             "tokens/s in all",
             f"{_number(row['output_throughput_tok_s'], 1)} output, "
             f"{_number(row['input_throughput_tok_s'], 1)} prompt "
-            f"({row['window_kind']} window of {_number(row['window_s'], 0)} s)",
+            f"(over the {_WINDOWS[str(row['window_kind'])]}, {_number(row['window_s'], 1)} s)",
         ),
         ("objectives", slo),
         (
@@ -107,8 +111,9 @@ def _limits(row: Mapping[str, Value]) -> list[tuple[str, str]]:
         ("bottleneck", str(row["bottleneck"])),
         (
             "time goes to",
-            f"TTFT: {row['ttft_bound_by'] or '-'} (means: queue "
-            f"{_number(row['ttft_queue_ms_mean'], 1)}, prefill "
+            f"TTFT: {row['ttft_bound_by'] or '-'} (means: admission "
+            f"{_number(row['ttft_admission_ms_mean'], 1)}, row wait "
+            f"{_number(row['ttft_row_wait_ms_mean'], 1)}, prefill "
             f"{_number(row['ttft_prefill_ms_mean'], 1)}, pass "
             f"{_number(row['ttft_pass_ms_mean'], 1)} ms); TPOT: {row['tpot_bound_by']}",
         ),

@@ -1,12 +1,11 @@
 """Trace: looks at a file of recorded requests."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rack_sim.cli.console import err, out, table
+from rack_sim.cli.console import err, out, say_json, table
 from rack_sim.cli.options import JsonOption, SkipBadRowsOption
 from rack_sim.workload.summary import summarise
 from rack_sim.workload.trace import TraceOptions, TraceWorkload
@@ -38,7 +37,7 @@ def summary(
     check = workload.validate()
     found = summarise(workload)
     if as_json:
-        typer.echo(json.dumps({"format": check.format_name, **found.as_dict()}, indent=2))
+        say_json({"format": check.format_name, **found.as_dict()})
         return
     columns = [("quantity", "left"), ("value", "right"), ("unit", "left")]
     out.print(table(f"{file} ({check.format_name} format)", columns, found.rows()))

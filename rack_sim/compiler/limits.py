@@ -15,8 +15,9 @@ class Limits:
     - `token_limit_ps`: one token with every stage reading the weights it uses once at full memory
       bandwidth, no fixed latency, no links, no compute: a bound on TPOT for this partition
     - `token_feed_limit_ps`: the same for the weights of matrix operators at the feed rate
-    - `system_rows_per_s`: rows per second if every stage read those weights once per slot at full
-      memory bandwidth and slots followed each other without a gap
+    - `system_rows_per_s`: rows per second if slots followed each other without a gap and each
+      stage took no longer than reading those weights once at full memory bandwidth, or than its
+      matmuls at peak, whichever is longer
 
     A table that is only looked up counts with the rows read, not with what it holds.
     - `compiled_rows_per_s`: rows per second of the compiled interval
@@ -36,12 +37,16 @@ def limits_of(step: StepTiming) -> Limits:
     feed = plan.system.chip.matrix.feed_bytes_per_s or tier.bandwidth_bytes_per_s
     read = [_read_bytes(plan, stage, matrix_only=False) for stage in plan.stages]
     fed = [_read_bytes(plan, stage, matrix_only=True) for stage in plan.stages]
-    slowest_read_ps = max(work_to_ps(size, tier.bandwidth_bytes_per_s) for size in read)
+    peak = plan.system.chip.matrix.peak_flop_per_s[plan.demand.shape.precision.compute]
+    slowest_ps = max(
+        max(work_to_ps(size, tier.bandwidth_bytes_per_s), work_to_ps(_flop(plan, stage), peak))
+        for size, stage in zip(read, plan.stages, strict=True)
+    )
     return Limits(
         chips_min=-(-plan.weight_bytes // tier.capacity_bytes),
         token_limit_ps=sum(work_to_ps(size, tier.bandwidth_bytes_per_s) for size in read),
         token_feed_limit_ps=sum(work_to_ps(size, feed) for size in fed),
-        system_rows_per_s=step.rows * PS_PER_S // max(slowest_read_ps, 1),
+        system_rows_per_s=step.rows * PS_PER_S // max(slowest_ps, 1),
         compiled_rows_per_s=step.rows * PS_PER_S // step.interval_ps,
     )
 
@@ -57,3 +62,15 @@ def _read_bytes(plan: Plan, stage: Stage, *, matrix_only: bool) -> int:
                 elements = looked_up if operator.lookup_per_row else operator.parameters
                 read += shape.precision.weight_bytes(elements)
     return -(-read // plan.tensor_parallel)
+
+
+def _flop(plan: Plan, stage: Stage) -> int:
+    """FLOP of a stage's matmuls on its fullest chip in one step, attention to no context."""
+    rows = plan.demand.shape.rows
+    flop = sum(
+        rows * operator.flop_per_row
+        for block in stage.blocks
+        for operator in block.operators
+        if operator.unit == "matrix"
+    )
+    return -(-flop // plan.tensor_parallel)

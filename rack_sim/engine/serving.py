@@ -16,15 +16,21 @@ from rack_sim.engine.policies.slot_server import KvReservation, SlotServer
 from rack_sim.engine.policies.static_slots import StaticSlots
 from rack_sim.engine.policies.stepped_slots import SteppedSlots
 from rack_sim.engine.timeline import Timeline
-from rack_sim.foundation.errors import ConservationError
+from rack_sim.foundation.errors import ConservationError, InputError
+from rack_sim.foundation.units import PS_PER_S
 from rack_sim.workload.request import Request, Source, Workload
 
 _PROGRESS_REQUESTS = 256
+# Times are stored in 64 bits (106 days of picoseconds); this leaves two weeks for the last answer.
+LATEST_ARRIVAL_PS = 92 * 86_400 * PS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
 class StaticSlotsPolicy:
-    """How a static pipeline serves: what a request reserves of the cache (see `SlotServer`)."""
+    """Slots revolve through a statically scheduled pipeline; each row carries one token.
+
+    `kv_reservation` is what a request reserves of the cache (see `SlotServer`).
+    """
 
     kv_reservation: KvReservation = "max_context"
 
@@ -116,6 +122,12 @@ class _Replay:
     def _next_arrival(self) -> None:
         request = next(self.arrivals, None)
         if request is not None:
+            if request.arrival_ps > LATEST_ARRIVAL_PS:
+                raise InputError(
+                    f"request {request.request_id} arrives {request.arrival_ps / PS_PER_S:,.0f} s "
+                    f"after the start; at most {LATEST_ARRIVAL_PS // PS_PER_S:,} s can be "
+                    "simulated (a higher rate, or a part of the trace)"
+                )
             Decision(self.env, request.arrival_ps, Priority.ARRIVAL, self._arrive, request)
 
     def _arrive(self, decision: Decision) -> None:

@@ -72,7 +72,9 @@ class Timeline:
 
     def set_levels(self, now_ps: int, waiting: int, running: int, kv_tokens: int) -> None:
         """From `now_ps` on: requests that wait, sequences that run, cached tokens reserved."""
-        self._integrate(now_ps)
+        if self._levels[0] or self._levels[1]:
+            self._integrate(now_ps)
+        self._last_ps = now_ps
         self._levels = (waiting, running, kv_tokens)
 
     def flush(self, before_ps: int) -> None:
@@ -86,7 +88,7 @@ class Timeline:
 
     def close(self, end_ps: int) -> None:
         """The replay has ended at `end_ps`; hands on every bin that is left."""
-        self._integrate(end_ps)
+        self.set_levels(end_ps, 0, 0, 0)
         self._hand_on(max(self._bins, default=self._next_bin - 1) + 1)
 
     def _count(self, number: int, column: int, amount: int) -> None:
@@ -105,16 +107,15 @@ class Timeline:
         self._found = found
 
     def _integrate(self, now_ps: int) -> None:
-        at_ps = self._last_ps
-        self._last_ps = now_ps
+        """Adds the levels since the last change, bin by bin."""
+        at_ps, bin_ps = self._last_ps, self.bin_ps
         waiting, running, kv_tokens = self._levels
-        if not waiting and not running:
-            return
         while at_ps < now_ps:
-            number = at_ps // self.bin_ps
-            span = min(now_ps, (number + 1) * self.bin_ps) - at_ps
+            number = at_ps // bin_ps
             if number != self._at:
                 self._turn_to(number)
+            end_ps = (number + 1) * bin_ps
+            span = (now_ps if now_ps < end_ps else end_ps) - at_ps
             counts = self._found
             if waiting:
                 counts[_WAITING] += waiting * span
@@ -124,8 +125,10 @@ class Timeline:
 
     def _hand_on(self, end_bin: int) -> None:
         empty = [0] * len(COLUMNS)
-        numbers = range(self._next_bin, end_bin)
-        if numbers:
-            self._emit(self._next_bin, [tuple(self._bins.pop(number, empty)) for number in numbers])
-            self._next_bin = end_bin
-            self._at = -1
+        while self._next_bin < end_bin:
+            # Piece by piece: a long silence is many empty bins.
+            numbers = range(self._next_bin, min(end_bin, self._next_bin + _FLUSH_BINS))
+            rows = [tuple(self._bins.pop(number, empty)) for number in numbers]
+            self._emit(numbers.start, rows)
+            self._next_bin = numbers.stop
+        self._at = -1

@@ -26,7 +26,7 @@ _TERMS = {
 
 def _latency(metric: str, definition: str) -> list[Column]:
     return [
-        Column(f"{metric}_ms_mean", "ms", f"{definition}; mean over finished requests"),
+        Column(f"{metric}_ms_mean", "ms", f"{definition}; mean"),
         *(
             Column(f"{metric}_ms_p{percent}", "ms", f"{definition}; percentile {percent}")
             for percent in (50, 90, 95, 99)
@@ -51,6 +51,7 @@ SUMMARY: tuple[Column, ...] = (
     Column("policy", "", "kind of the serving policy"),
     Column("chip_count", "chips", "chips that hold a part of the model"),
     Column("spare_chip_count", "chips", "chips of spare nodes in the same racks"),
+    Column("idle_chip_count", "chips", "active chips of the same racks that the plan does not use"),
     Column("rack_count", "racks", "racks that hold a part of the model"),
     Column("replica_count", "replicas", "full copies of the model"),
     Column("stage_count", "stages", "pipeline stages"),
@@ -72,16 +73,21 @@ SUMMARY: tuple[Column, ...] = (
     Column("window_s", "s", "length of that window"),
     *(c for metric, text in LATENCY_METRICS.items() for c in _latency(metric, text)),
     *_latency("itl", "pooled gaps between consecutive output tokens of a request"),
-    Column("ttft_queue_ms_mean", "ms", "of ttft: arrival to the first prefill row, mean"),
+    Column("ttft_admission_ms_mean", "ms", "of ttft: waiting for cache and a sequence's row, mean"),
+    Column("ttft_row_wait_ms_mean", "ms", "of ttft: admitted, to the first prefill row, mean"),
     Column("ttft_prefill_ms_mean", "ms", "of ttft: first to last prefill row entering, mean"),
     Column("ttft_pass_ms_mean", "ms", "of ttft: the last row's way to the sampled token, mean"),
-    Column("ttft_bound_by", "", "the largest of these three: queue, prefill or pass"),
+    Column("ttft_bound_by", "", "the largest of these four: admission, row_wait, prefill or pass"),
     *(Column(f"tpot_{name}_ms", "ms", f"of tpot: {text}") for name, text in _TERMS.items()),
     Column("tpot_bound_by", "", "the largest of these seven"),
     *_throughput("", "in the window"),
     *_throughput("run_", "over the whole run"),
     Column("compiled_limit_tok_s", "token/s", "prompt and output tokens if every row were used"),
-    Column("physical_limit_tok_s", "token/s", "the same if slots followed as fast as memory reads"),
+    Column(
+        "physical_limit_tok_s",
+        "token/s",
+        "the same at memory bandwidth or matrix peak",
+    ),
     Column(
         "total_throughput_to_compiled_ratio", "ratio", "total throughput over the compiled limit"
     ),

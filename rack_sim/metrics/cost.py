@@ -24,7 +24,7 @@ class CostInputs:
 
 @dataclass(frozen=True, slots=True)
 class RunCost:
-    """Energy and money of a run. Building losses count; spare chips idle and are paid for."""
+    """Energy and money of a run. Building losses count; spare and idle chips are paid for."""
 
     joules: float
     mean_watts: float
@@ -33,10 +33,15 @@ class RunCost:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """The part of a system that a plan occupies: its chips and nodes, and its racks' spare ones."""
+    """The part of a system that a plan occupies: whole racks.
+
+    Of their chips some hold the model, some are spare, some idle because the plan has no use for
+    them; all are powered and paid for.
+    """
 
     chip_count: int
     spare_chip_count: int
+    idle_chip_count: int
     node_count: int
     rack_count: int
 
@@ -47,13 +52,16 @@ def footprint_of(step: StepTiming) -> Footprint:
     topology = plan.system.topology
     node_of, rack_of = topology.node_of_chip(), topology.rack_of_node()
     used = {chip for stage in plan.stages for chip in stage.chips}
-    nodes = {node_of[chip] for chip in used}
-    racks = {rack_of[node] for node in nodes}
-    spares = [node for node in topology.spare_nodes if rack_of[node] in racks]
+    racks = {rack_of[node_of[chip]] for chip in used}
+    nodes = [node for node in range(len(topology.nodes)) if rack_of[node] in racks]
+    spare = set(topology.spare_nodes)
+    spare_chips = sum(len(topology.nodes[node]) for node in nodes if node in spare)
+    all_chips = sum(len(topology.nodes[node]) for node in nodes)
     return Footprint(
         chip_count=len(used),
-        spare_chip_count=sum(len(topology.nodes[node]) for node in spares),
-        node_count=len(nodes) + len(spares),
+        spare_chip_count=spare_chips,
+        idle_chip_count=all_chips - spare_chips - len(used),
+        node_count=len(nodes),
         rack_count=len(racks),
     )
 
@@ -69,7 +77,7 @@ def cost_of(
     plan, chip = step.plan, step.plan.system.chip
     where = footprint_of(step)
     seconds = duration_ps / PS_PER_S
-    chip_count = where.chip_count + where.spare_chip_count
+    chip_count = where.chip_count + where.spare_chip_count + where.idle_chip_count
     busy_chip_s = (
         sum(busy_step_count * stage.service_ps * plan.tensor_parallel for stage in step.stages)
         / PS_PER_S

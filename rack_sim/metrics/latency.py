@@ -51,4 +51,5 @@ def metric_chunks(log: RequestLog, metric: str) -> Iterator[Column]:
 
 
 def _divided(amount: Column, parts: Column) -> Column:
-    return (2 * amount + parts) // (2 * parts)
+    # Not (2 x amount + parts) // (2 x parts): twice a long latency need not fit 64 bits.
+    return amount // parts + (2 * (amount % parts) >= parts)

@@ -83,6 +83,8 @@ class RequestLog(ColumnLog):
             self._early[row[0]] = row
             return
         self.append(row)
+        if not self._early:
+            return
         early = self._early
         while self.row_count in early:
             self.append(early.pop(self.row_count))

@@ -77,6 +77,7 @@ def summarise_run(facts: RunFacts) -> dict[str, Value]:
         **facts.head,
         "chip_count": where.chip_count,
         "spare_chip_count": where.spare_chip_count,
+        "idle_chip_count": where.idle_chip_count,
         "rack_count": where.rack_count,
         "replica_count": 1,
         "stage_count": plan.stage_count,
@@ -120,7 +121,8 @@ def _count(facts: RunFacts, window: Window) -> Counter[str]:
         counts["rejected"] += len(chunk["request_id"]) - finished
         counts["input_tokens"] += exact_sum(rows["input_tokens"])
         counts["output_tokens"] += exact_sum(rows["output_tokens"])
-        counts["queue_ps"] += exact_sum(rows["prefill_start_ps"] - rows["arrival_ps"])
+        counts["admission_ps"] += exact_sum(rows["admitted_ps"] - rows["arrival_ps"])
+        counts["row_wait_ps"] += exact_sum(rows["prefill_start_ps"] - rows["admitted_ps"])
         counts["prefill_ps"] += exact_sum(rows["prefill_end_ps"] - rows["prefill_start_ps"])
         counts["pass_ps"] += exact_sum(rows["first_token_ps"] - rows["prefill_end_ps"])
         met = np.ones(finished, dtype=bool)
@@ -192,11 +194,12 @@ def _split_columns(facts: RunFacts, counts: Counter[str]) -> dict[str, Value]:
     parts: dict[str, int] = {}
     if finished:
         parts = {
-            "queue": counts["queue_ps"],
+            "admission": counts["admission_ps"],
+            "row_wait": counts["row_wait_ps"],
             "prefill": counts["prefill_ps"],
             "pass": counts["pass_ps"],
         }
-    for name in ("queue", "prefill", "pass"):
+    for name in ("admission", "row_wait", "prefill", "pass"):
         row[f"ttft_{name}_ms_mean"] = (
             _milliseconds(Fraction(parts[name], finished)) if parts else None
         )

@@ -13,7 +13,7 @@ from rack_sim.model.architecture import Architecture
 # Model types whose layers are: norm, grouped-query attention, norm, gated feed-forward.
 KNOWN_MODEL_TYPES = ("llama", "mistral")
 
-_REQUIRED = (
+REQUIRED_KEYS = (
     "hidden_size",
     "num_hidden_layers",
     "num_attention_heads",
@@ -21,7 +21,7 @@ _REQUIRED = (
     "vocab_size",
     "max_position_embeddings",
 )
-_OPTIONAL = ("num_key_value_heads", "head_dim")
+OPTIONAL_KEYS = ("num_key_value_heads", "head_dim")
 # A key that changes the shape, and the values that leave it unchanged.
 _UNMODELLED: dict[str, tuple[Any, ...]] = {
     "attention_bias": (False, None),
@@ -46,7 +46,7 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
     problems: list[Problem] = []
     model_type = config.get("model_type", "llama")
     if model_type not in KNOWN_MODEL_TYPES:
-        read = ", ".join(key for key in (*_REQUIRED, *_OPTIONAL) if key in config) or "none"
+        read = ", ".join(key for key in (*REQUIRED_KEYS, *OPTIONAL_KEYS) if key in config) or "none"
         problems.append(
             Problem(
                 f"model type {model_type!r} is not known (keys that could be read: {read})",
@@ -60,10 +60,10 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
             shown = "a mapping" if isinstance(value, Mapping) else repr(value)
             problems.append(Problem(f"{shown} is not modelled; only {harmless[0]!r} is", field=key))
     sizes: dict[str, int] = {}
-    for key in (*_REQUIRED, *_OPTIONAL):
+    for key in (*REQUIRED_KEYS, *OPTIONAL_KEYS):
         value = config.get(key)
         if value is None:
-            if key in _REQUIRED:
+            if key in REQUIRED_KEYS:
                 problems.append(
                     Problem(
                         f"key {key!r} is missing",
@@ -111,6 +111,6 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
 
 
 def _nearest(key: str, config: Mapping[str, Any]) -> str:
-    hint = suggest(key, [str(k) for k in config if k not in (*_REQUIRED, *_OPTIONAL)])
+    hint = suggest(key, [str(k) for k in config if k not in (*REQUIRED_KEYS, *OPTIONAL_KEYS)])
     found = hint.removeprefix("did you mean ")
     return f"is {found.rstrip('?')} meant for it?" if found != hint else ""

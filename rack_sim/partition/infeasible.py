@@ -37,7 +37,7 @@ class Infeasible:
             f"  gap     {self.gap_bytes:>18,} bytes ({format_bytes(self.gap_bytes)})",
             "  terms:",
             *(f"    {name:<16}{count:>18,} bytes" for name, count in self.terms.items()),
-            "  what would make it fit:",
-            *(f"    - {lever}" for lever in self.levers or ("nothing that was tried",)),
+            "  what would make it fit:" if self.levers else "  no single change was found to fit",
+            *(f"    - {lever}" for lever in self.levers),
         ]
         return "\n".join(lines)

@@ -126,29 +126,45 @@ class Partitioner:
         return possible_degrees(self.deployment)
 
     def _cutter(self, group_size: int) -> StageCutter:
+        """The line of blocks with durations and bytes."""
         if group_size not in self._cutters:
-            deployment = self.deployment
-            # Groups of one system are alike; the first stands for all.
-            group = self._groups(group_size)[0]
-            durations = [self.timer.block(block, group).duration_ps for block in self.blocks]
-            sizes = [
-                largest_chip_bytes(block, deployment.demand, group_size=group_size)
-                for block in self.blocks
+            placed = self._groups(group_size)
+            # Groups inside nodes are alike, and the first stands for all; those that span nodes
+            # are not, and no cut is faster than each block's fastest.
+            inside = group_size <= len(self.deployment.system.topology.nodes[0])
+            by_stage = [
+                [self.timer.block(block, group).duration_ps for block in self.blocks]
+                for group in (placed[:1] if inside else placed)
             ]
-            self._cutters[group_size] = StageCutter(
-                durations_ps=durations,
-                resident_bytes=[resident for resident, _ in sizes],
-                live_bytes=[live for _, live in sizes],
-                overhead_bytes=deployment.system.chip.program_text_bytes,
-                capacity_bytes=deployment.system.chip.fast_memory.capacity_bytes,
+            self._cutters[group_size] = replace(
+                self._packer(group_size),
+                durations_ps=[min(times) for times in zip(*by_stage, strict=True)],
+                durations_by_stage_ps=() if inside else by_stage,
             )
         return self._cutters[group_size]
+
+    def _packer(self, group_size: int) -> StageCutter:
+        """The line of blocks with bytes only: enough to say what fits."""
+        deployment = self.deployment
+        sizes = [
+            largest_chip_bytes(block, deployment.demand, group_size=group_size)
+            for block in self.blocks
+        ]
+        return StageCutter(
+            durations_ps=[0] * len(self.blocks),
+            resident_bytes=[resident for resident, _ in sizes],
+            live_bytes=[live for _, live in sizes],
+            overhead_bytes=deployment.system.chip.program_text_bytes,
+            capacity_bytes=deployment.system.chip.fast_memory.capacity_bytes,
+        )
 
     def _candidates(self) -> Iterator[_Candidate]:
         wanted = self.deployment.stage_count
         for degree in self._degrees():
             placed = self._groups(degree)
             if not placed:
+                continue
+            if self._packer(degree).fewest_stages() is None:
                 continue
             cutter = self._cutter(degree)
             service_ps = sum(cutter.durations_ps)
@@ -214,7 +230,7 @@ class Partitioner:
         deployment = self.deployment
         chip = deployment.system.chip
         degree = self._explained_degree()
-        cutter = self._cutter(degree)
+        cutter = self._packer(degree)
         available = deployment.stage_count or min(len(self._groups(degree)), cutter.block_count)
         chips = available * degree
         precision = deployment.shape.precision
@@ -295,7 +311,7 @@ class Partitioner:
         """(chips, tensor parallel, stages) of the fewest stages per degree, fewest chips first."""
         packings = []
         for degree in self._degrees(given=False):
-            stages = self._cutter(degree).fewest_stages()
+            stages = self._packer(degree).fewest_stages()
             if stages is not None:
                 packings.append((stages * degree, degree, stages))
         return sorted(packings)
@@ -364,7 +380,7 @@ def _divides(model: Architecture, degree: int) -> bool:
 
 
 def _fits(deployment: Deployment, degree: int, stage_count: int) -> bool:
-    fewest = Partitioner(deployment)._cutter(degree).fewest_stages()
+    fewest = Partitioner(deployment)._packer(degree).fewest_stages()
     return fewest is not None and fewest <= stage_count
 
 

@@ -23,7 +23,9 @@ class StageCutter:
 
     For each block: `durations_ps`, `resident_bytes` on the fullest chip of a group, and
     `live_bytes` of activations there (a stage needs the largest of its blocks). `overhead_bytes`
-    sit on every chip whatever it holds; `capacity_bytes` is the room on a chip.
+    sit on every chip whatever it holds; `capacity_bytes` is the room on a chip. Where groups are
+    not alike, `durations_by_stage_ps` holds the durations on the group of each stage; else every
+    stage takes `durations_ps`.
     """
 
     durations_ps: Sequence[int]
@@ -31,15 +33,30 @@ class StageCutter:
     live_bytes: Sequence[int]
     overhead_bytes: int
     capacity_bytes: int
+    durations_by_stage_ps: Sequence[Sequence[int]] = ()
 
     @property
     def block_count(self) -> int:
         """Blocks in the line; no cut has more stages."""
         return len(self.durations_ps)
 
-    def stage_ps(self) -> NDArray[np.int64]:
-        """Duration of the stage of blocks i..j-1, at [i, j]; `_NEVER` where there is none."""
-        return self._over_ranges(_prefix(self.durations_ps))
+    def stage_ps(self, stage_count: int) -> list[NDArray[np.int64]]:
+        """For each stage, the duration of blocks i..j-1 at [i, j]; `_NEVER` where there is none.
+
+        Stages that do not fit their chips take for ever.
+        """
+        fits = self.stage_bytes() <= self.capacity_bytes
+        by_durations: dict[tuple[int, ...], NDArray[np.int64]] = {}
+        costs = []
+        for stage in range(stage_count):
+            given = self.durations_by_stage_ps
+            durations = tuple(given[stage] if given else self.durations_ps)
+            if durations not in by_durations:
+                by_durations[durations] = np.where(
+                    fits, self._over_ranges(_prefix(durations)), _NEVER
+                )
+            costs.append(by_durations[durations])
+        return costs
 
     def stage_bytes(self) -> NDArray[np.int64]:
         """Bytes on the fullest chip of the stage that holds blocks i..j-1, at [i, j]."""
@@ -51,8 +68,7 @@ class StageCutter:
 
     def bottlenecks_ps(self, stage_count_max: int) -> list[int | None]:
         """Least possible duration of the slowest stage for 1, 2, … stages; None where none fits."""
-        cost = self._fitting(self.stage_ps())
-        values, _ = _cut_table(cost, min(stage_count_max, self.block_count))
+        values, _ = _cut_table(self.stage_ps(min(stage_count_max, self.block_count)))
         return [int(row[-1]) if row[-1] < _NEVER else None for row in values]
 
     def best_cut(self, stage_count: int) -> Cut | None:
@@ -62,18 +78,18 @@ class StageCutter:
         """
         if not 1 <= stage_count <= self.block_count:
             return None
-        time = self._fitting(self.stage_ps())
-        values, _ = _cut_table(time, stage_count)
+        times = self.stage_ps(stage_count)
+        values, _ = _cut_table(times)
         bottleneck = values[stage_count - 1][-1]
         if bottleneck >= _NEVER:
             return None
-        fullness = np.where(time <= bottleneck, self.stage_bytes(), _NEVER)
-        _, choices = _cut_table(fullness, stage_count)
+        sizes = self.stage_bytes()
+        _, choices = _cut_table([np.where(time <= bottleneck, sizes, _NEVER) for time in times])
         return _read_cut(choices, self.block_count)
 
     def emptiest_cut_bytes(self, stage_count: int) -> int:
         """Bytes on the fullest chip when the cut is made for memory alone, capacity ignored."""
-        values, _ = _cut_table(self.stage_bytes(), min(stage_count, self.block_count))
+        values, _ = _cut_table([self.stage_bytes()] * min(stage_count, self.block_count))
         return int(values[-1][-1])
 
     def fewest_stages(self) -> int | None:
@@ -88,9 +104,6 @@ class StageCutter:
             start, stages = int(ends[-1]), stages + 1
         return stages
 
-    def _fitting(self, cost: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.where(self.stage_bytes() <= self.capacity_bytes, cost, _NEVER)
-
     def _over_ranges(self, prefix: NDArray[np.int64]) -> NDArray[np.int64]:
         ranges = prefix[None, :] - prefix[:, None]
         return np.where(np.triu(np.ones_like(ranges, dtype=bool), k=1), ranges, _NEVER)
@@ -101,15 +114,15 @@ def _prefix(amounts: Sequence[int]) -> NDArray[np.int64]:
 
 
 def _cut_table(
-    cost: NDArray[np.int64], stage_count: int
+    costs: Sequence[NDArray[np.int64]],
 ) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
-    """best[k][j]: the least maximum of `cost` over cuts of the first j blocks into k + 1 stages.
+    """best[k][j]: the least maximum of the costs of cuts of the first j blocks into k + 1 stages.
 
     The second list holds where the last of those stages starts.
     """
-    values = [cost[0].copy()]
-    choices = [np.zeros(len(cost), dtype=np.int64)]
-    for _ in range(1, stage_count):
+    values = [costs[0][0].copy()]
+    choices = [np.zeros(len(costs[0]), dtype=np.int64)]
+    for cost in costs[1:]:
         worst = np.maximum(values[-1][:, None], cost)
         choice = worst.argmin(axis=0)
         values.append(worst[choice, np.arange(len(cost))])

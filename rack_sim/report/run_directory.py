@@ -76,7 +76,7 @@ def _take_place(draft: Path, target: Path) -> None:
         target.rename(old)
     try:
         draft.rename(target)
-    except OSError:
+    except BaseException:  # Ctrl-C, too, must not leave the target without a run
         if old.exists():
             old.rename(target)
         raise

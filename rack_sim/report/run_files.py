@@ -84,6 +84,7 @@ def _manifest(result: Result, wall_s: float) -> str:
             for item in scenario.provenance
             if not item.is_assumed
         ],
+        "model": {key: scenario.resolved["model"].get(key) for key in ("name", "source", "grade")},
         "python": platform.python_version(),
         "wall_s": round(wall_s, 3),
     }

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from rack_sim.foundation.errors import InputError
 from rack_sim.hardware.system import System
 from rack_sim.scenario.build import build_scenario, build_system_alone
 from rack_sim.scenario.document import IMPLICIT_RESOLVERS
@@ -44,7 +45,10 @@ def load_scenario(
     if not path.exists():
         path = find("scenario", str(reference), Path())
     reading = Reading()
-    tree = load_tree(path, overrides, reading, trace=trace, skip_bad_rows=skip_bad_rows)
+    try:
+        tree = load_tree(path, overrides, reading, trace=trace, skip_bad_rows=skip_bad_rows)
+    except InputError as error:
+        raise InputError([*reading.problems, *error.problems]) from None
     return build_scenario(tree, path.parent, reading)
 
 
@@ -54,7 +58,11 @@ def load_system(reference: str) -> System:
     Raises InputError with every problem found.
     """
     reading = Reading()
-    return build_system_alone(load_system_tree(reference, reading), reading)
+    try:
+        tree = load_system_tree(reference, reading)
+    except InputError as error:
+        raise InputError([*reading.problems, *error.problems]) from None
+    return build_system_alone(tree, reading)
 
 
 class _Dumper(yaml.SafeDumper):

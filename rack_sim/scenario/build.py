@@ -41,9 +41,6 @@ def build_scenario(tree: dict[str, Any], folder: Path, reading: Reading) -> Scen
         raise InputError(
             in_order([*reading.problems, *from_validation(error, tree, reading)])
         ) from None
-    if reading.problems:
-        raise InputError(in_order(reading.problems))
-
     builder = ProblemPlaces(tree, reading)
     system = builder.attempt(("system",), lambda: build_system(schema.system))
     model = builder.attempt(("model",), lambda: _model(schema.model))
@@ -66,8 +63,9 @@ def build_scenario(tree: dict[str, Any], folder: Path, reading: Reading) -> Scen
     deployment = _deployment(schema, system, model) if system and model else None
     if deployment:
         builder.attempt((), lambda: check_deployment(deployment))
-    if builder.problems or deployment is None or workload is None:
-        raise InputError(in_order(builder.problems))
+    problems = [*reading.problems, *builder.problems]
+    if problems or deployment is None or workload is None:
+        raise InputError(in_order(problems))
 
     check = workload.validate() if isinstance(workload, TraceWorkload) else None
     resolved = schema.model_dump(mode="json", exclude_none=True)
@@ -108,12 +106,11 @@ def build_system_alone(tree: dict[str, Any], reading: Reading) -> System:
     except ValidationError as error:
         found = from_validation(error, tree["system"], reading)
         raise InputError(in_order([*reading.problems, *found])) from None
-    if reading.problems:
-        raise InputError(in_order(reading.problems))
     places = ProblemPlaces(tree["system"], reading)
     system = places.attempt((), lambda: build_system(schema))
-    if system is None:
-        raise InputError(in_order(places.problems))
+    problems = [*reading.problems, *places.problems]
+    if problems or system is None:
+        raise InputError(in_order(problems))
     return system
 
 

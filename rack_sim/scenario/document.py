@@ -107,8 +107,8 @@ IMPLICIT_RESOLVERS = _Loader.yaml_implicit_resolvers
 """Which plain words are not text, by first character."""
 
 
-def read_document(path: Path, marks: Marks) -> Tree:
-    """The content of a file. Raises InputError with every problem of its form."""
+def read_document(path: Path, marks: Marks, duplicates: list[Problem] | None = None) -> Tree:
+    """The content of a file; see `parse_document`. Raises InputError where it cannot be read."""
     place = str(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -120,11 +120,17 @@ def read_document(path: Path, marks: Marks) -> Tree:
         raise InputError(Problem(f"is not UTF-8 text (byte {error.start})", place)) from None
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {error.strerror}", place)) from None
-    return parse_document(text, place, marks)
+    return parse_document(text, place, marks, duplicates)
 
 
-def parse_document(text: str, place: str, marks: Marks) -> Tree:
-    """The content of `text`. Raises InputError with every problem of its form."""
+def parse_document(
+    text: str, place: str, marks: Marks, duplicates: list[Problem] | None = None
+) -> Tree:
+    """The content of `text`. Raises InputError with every problem of its form.
+
+    Keys given twice do not hide what else is wrong: where a list of `duplicates` is given they are
+    noted there, the first value counts, and the caller raises them with whatever it finds.
+    """
     try:
         node = yaml.compose(text, _Loader)
     except yaml.MarkedYAMLError as error:
@@ -139,8 +145,10 @@ def parse_document(text: str, place: str, marks: Marks) -> Tree:
         raise InputError(Problem("is empty", place, 1, 1))
     builder = _Builder(place, marks)
     tree = builder.build(node, 0)
-    if builder.problems:
-        raise InputError(builder.problems)
+    if builder.problems or (duplicates is None and builder.duplicates):
+        raise InputError([*builder.problems, *builder.duplicates])
+    if duplicates is not None:
+        duplicates += builder.duplicates
     return tree
 
 
@@ -151,6 +159,7 @@ class _Builder:
         self.place = place
         self.marks = marks
         self.problems: list[Problem] = []
+        self.duplicates: list[Problem] = []
         self.value_count = 0
 
     def build(self, node: yaml.Node, depth: int) -> Tree:
@@ -185,7 +194,8 @@ class _Builder:
             elif key in found:
                 first = self.marks.get(found, key)
                 line = first.line if first else None
-                self._complain(key_node, f"key {key!r} is given twice (first on line {line})")
+                message = f"key {key!r} is given twice (first on line {line})"
+                self.duplicates.append(self._mark(key_node).problem(message))
             else:
                 found[key] = self.build(value_node, depth + 1)
                 self.marks.put(found, key, self._mark(key_node))

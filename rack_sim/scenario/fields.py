@@ -15,6 +15,8 @@ from pydantic_core import PydanticCustomError
 from rack_sim.foundation.errors import Problem, suggest
 from rack_sim.foundation.units import BASE_SUFFIX, Unit, split_unit, suffixes_of, to_base
 from rack_sim.scenario.document import Mark, Marks
+from rack_sim.workload.arrivals import MAX_RATE_RPS, MIN_RATE_RPS
+from rack_sim.workload.request import MAX_TOKENS
 
 UNSOURCED = "given without a source"
 
@@ -27,7 +29,8 @@ Count = Annotated[int, Field(ge=1, le=10**9)]
 Whole = Annotated[int, Field(ge=0, le=10**9)]
 Amount = Annotated[int, Field(ge=0, le=_LARGEST)]
 PositiveAmount = Annotated[int, Field(ge=1, le=_LARGEST)]
-Rate = Annotated[float, Field(gt=0, le=1e9)]
+Rate = Annotated[float, Field(ge=MIN_RATE_RPS, le=MAX_RATE_RPS)]
+MeanTokens = Annotated[float, Field(ge=1, le=MAX_TOKENS)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -34,7 +34,7 @@ def load_tree(
     A `trace` takes the place of the file's workload before anything is laid on top. Raises
     InputError where the file, a preset or an override cannot be read.
     """
-    tree = read_document(path, reading.marks)
+    tree = read_document(path, reading.marks, reading.problems)
     if not isinstance(tree, dict):
         raise InputError(Problem("must be a mapping of keys to values", str(path), 1, 1))
     _replace_traffic(tree, reading, trace=trace, skip_bad_rows=skip_bad_rows)
@@ -150,11 +150,12 @@ def _read_preset(
         path = path / "config.json"
     if not path.exists():
         raise InputError(mark.problem(f"no such file: {path}"))
-    content = read_document(path, reading.marks)
+    content = read_document(path, reading.marks, reading.problems)
     if not isinstance(content, dict):
         raise InputError(Problem("must be a mapping of keys to values", str(path), 1, 1))
     if kind == "model" and "name" not in content:
-        content["name"] = path.parent.name if path.stem == "config" else path.stem
+        whole = path.resolve()
+        content["name"] = whole.parent.name if whole.stem == "config" else whole.stem
     if kind == "system" and isinstance(content.get("chip"), str) and "/" in content["chip"]:
         content["chip"] = str(path.parent / content["chip"])
     return content

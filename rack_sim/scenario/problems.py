@@ -50,7 +50,8 @@ def from_validation(error: ValidationError, tree: Any, reading: Reading) -> Iter
         if item["loc"][-1] == "[key]":
             given = key
         if kind in _BOUNDS and split_unit(str(key)) and str(item["loc"][-1]) != key:
-            context = {**context, "base": " in base units"}
+            unit = split_unit(str(item["loc"][-1]))
+            context = {**context, "base": f" {unit[1].suffix}" if unit else " in base units"}
         yield _at(mark, *_describe(kind, context, given, item["msg"]), path)
 
 

@@ -1,6 +1,6 @@
 """Reference: the documentation of every key of a scenario, written from the schema."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -8,6 +8,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from rack_sim.foundation.units import BASE_SUFFIX, split_unit, suffixes_of
+from rack_sim.model.huggingface import KNOWN_MODEL_TYPES, OPTIONAL_KEYS, REQUIRED_KEYS
 from rack_sim.scenario.fields import Model, Sourced
 from rack_sim.scenario.schema import ScenarioSchema
 
@@ -27,7 +28,18 @@ keys themselves; `{{preset: NAME, …}}` takes a preset and changes some of its 
 primary log or vendor document, B vendor claim or press, C digest of a primary source, D weak, M
 from memory, der arithmetic from other values, fitted (see validation.md).
 
-{sections}"""
+{sections}
+## Keys of a model
+
+Those of a Hugging Face `config.json`, which can be given as it is; other keys are ignored unless
+they change the shape in a way that is not modelled (then they are refused). Required:
+{_words(REQUIRED_KEYS)}. Optional: {_words((*OPTIONAL_KEYS, "tie_word_embeddings"))}. `model_type`
+is one of {_words(KNOWN_MODEL_TYPES)}. `name`, `description`, `source` and `grade` may be added.
+"""
+
+
+def _words(words: Sequence[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def _section(model: type[Model]) -> str:
@@ -67,7 +79,9 @@ def _inner_models(annotation: Any) -> Iterator[type[Model]]:
 def _takes(annotation: Any, field: FieldInfo | None = None) -> str:
     origin = get_origin(annotation)
     if origin is Annotated:
-        return _takes(get_args(annotation)[0])
+        taken, *extras = get_args(annotation)
+        rules = [r for extra in extras for r in getattr(extra, "metadata", [extra])]
+        return _takes(taken) + _limits(rules)
     if origin is Literal:
         return " or ".join(f"`{word}`" for word in get_args(annotation))
     if origin in (Union, UnionType):
@@ -88,7 +102,7 @@ def _takes(annotation: Any, field: FieldInfo | None = None) -> str:
         title = _title(annotation)
         return f"[{title}](#{_anchor(title)})"
     names = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
-    limits = _limits(field) if field else ""
+    limits = _limits(field.metadata) if field else ""
     return names.get(annotation, "anything") + limits
 
 
@@ -98,11 +112,11 @@ def _anchor(title: str) -> str:
     return kept.replace(" ", "-")
 
 
-def _limits(field: FieldInfo) -> str:
+def _limits(rules: Sequence[object]) -> str:
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
     found = [
         f"{sign} {getattr(rule, name):g}"
-        for rule in field.metadata
+        for rule in rules
         for name, sign in signs.items()
         if getattr(rule, name, None) is not None
     ]

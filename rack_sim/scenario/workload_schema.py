@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rack_sim.scenario.fields import Amount, Count, Model, Name, PositiveAmount, Rate
+from rack_sim.scenario.fields import Amount, Count, MeanTokens, Model, Name, PositiveAmount, Rate
+from rack_sim.workload.arrivals import MAX_RATE_RPS
 
 
 class PoissonSchema(Model):
@@ -21,7 +22,7 @@ class GammaSchema(Model):
     kind: Literal["gamma"]
     rate_rps: Rate
     """Mean requests per second."""
-    coefficient_of_variation: Annotated[float, Field(gt=0, le=100)]
+    coefficient_of_variation: Annotated[float, Field(ge=0.01, le=100)]
     """Standard deviation of the gaps over their mean."""
 
 
@@ -29,8 +30,8 @@ class ConstantSchema(Model):
     """Arrivals like clockwork."""
 
     kind: Literal["constant"]
-    gap_ps: PositiveAmount
-    """Time between two arrivals."""
+    gap_ps: Amount
+    """Time between two arrivals; zero is all at once."""
 
 
 class PieceSchema(Model):
@@ -38,7 +39,7 @@ class PieceSchema(Model):
 
     duration_ps: PositiveAmount
     """How long it lasts."""
-    rate_rps: Annotated[float, Field(ge=0, le=1e9)]
+    rate_rps: Annotated[float, Field(ge=0, le=MAX_RATE_RPS)]
     """Mean requests per second in it."""
 
 
@@ -67,9 +68,9 @@ class LognormalSchema(Model):
     """Lognormal lengths from their mean and median."""
 
     kind: Literal["lognormal"]
-    mean_tokens: Rate
+    mean_tokens: MeanTokens
     """Mean length; above the median."""
-    p50_tokens: Rate
+    p50_tokens: MeanTokens
     """Median length."""
     minimum_tokens: Count = 1
     """Shorter draws become this."""
@@ -132,7 +133,7 @@ class TraceSchema(Model):
     kind: Literal["trace"]
     path: Name
     """The file, relative to the scenario file (CSV, JSONL, Parquet; gz and zst too)."""
-    rate_scale: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    rate_scale: Annotated[float, Field(ge=1e-6, le=1e6)] = 1.0
     """2.0 replays twice as fast."""
     window_start_ps: Amount | None = None
     """Leave out what arrives before this, counted from the first arrival."""

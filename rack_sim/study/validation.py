@@ -4,14 +4,22 @@
 """
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rack_sim.compiler.step import StepTiming
 from rack_sim.foundation.units import PS_PER_MS
+from rack_sim.hardware.system import System
+from rack_sim.partition.partitioner import Deployment
 from rack_sim.scenario import load_scenario
 from rack_sim.scenario.library import data_root
-from rack_sim.study.calibration import compiled, fit_fixed_latency, tokens_per_s
+from rack_sim.study.calibration import (
+    compiled,
+    fit_fixed_latency,
+    tokens_per_s,
+    with_fixed_latency,
+)
 
 FITTED = "groq-03"
 
@@ -128,10 +136,22 @@ operators, slack of the compiled schedule. It is given to every operator alike, 
 Nothing was tuned to the rows below the first. Read them with care: {_speed("groq-ee", published)}
 and {_speed("groq-02", published)} tokens/s came earlier in 2023 than the fitted
 {_speed(FITTED, published)}, on the same chip; the vendor's software tripled its speed in
-those months, so a constant fitted on the last of them must over-predict the first. 80 stages are
-not faster than 72 here: a token passes the same blocks either way, and crosses more stage borders.
-One public point with known chips is not a validation: take predictions of decode speed on this
-chip as good to a factor of two.
+those months, so a constant fitted on the last of them must over-predict the first. More stages do
+not make a token faster here: it passes the same blocks either way, and crosses more stage borders
+(the partitioner finds 54 stages, 432 chips, as fast as 72). One point with known chips and software
+is not a validation: against the others, predictions are off by a quarter to a factor of three.
+
+A token waits for a whole number of slots: R = ceil(L / II) x II. That costs {_slack(steps, 0):.1%}
+on the fitted system and {_slack(steps, -1):.1%} on the few long stages of the last row.
+
+## What the unknowns would change
+
+Facts on hop latency and on where narrow weights are widened leave room. For each, the constant was
+fitted again on the same point, and the prediction without a measurement made again.
+
+| if | fitted constant, ns | Llama-3.1 8B, tokens/s per user |
+|---|---:|---:|
+{_sensitivity(base.deployment, published[FITTED].tok_s_per_user)}
 
 ## Where a token's time goes, by this fit
 
@@ -148,6 +168,45 @@ public. Power and cost: one product-sheet figure and one list price.
 
 {notes}
 """
+
+
+def _slack(steps: list[tuple[Case, StepTiming]], number: int) -> float:
+    """Share of a token's time that is waiting for its slot."""
+    step = steps[number][1]
+    return step.terms.slack_ps / step.revolution_ps
+
+
+def _sensitivity(fitted_on: Deployment, measured_tok_s: float) -> str:
+    """Rows: an unknown of the chip or its links set otherwise, fitted again, predicted again."""
+    predicted = load_scenario("llama70b", CASES[-1].overrides).deployment
+    changes: list[tuple[str, Callable[[System], System]]] = [
+        ("nothing else", lambda system: system),
+        ("a hop takes 240 ns (measured link latency)", lambda s: _with_hop(s, 240_000)),
+        ("a hop takes 600 ns (vendor's bound)", lambda s: _with_hop(s, 600_000)),
+        ("weights are widened before the streams (half the feed)", _with_half_feed),
+    ]
+    rows = []
+    for text, change in changes:
+        fit = fit_fixed_latency(replace(fitted_on, system=change(fitted_on.system)), measured_tok_s)
+        target = replace(predicted, system=change(predicted.system))
+        step = compiled(with_fixed_latency(target, fit.fixed_latency_ps))
+        rows.append(f"| {text} | {fit.fixed_latency_ps // 1000} | {tokens_per_s(step):.1f} |")
+    return "\n".join(rows)
+
+
+def _with_hop(system: System, latency_ps: int) -> System:
+    topology = system.topology
+    types = {
+        name: replace(kind, latency_ps=latency_ps) for name, kind in topology.link_types.items()
+    }
+    return replace(system, topology=replace(topology, link_types=types))
+
+
+def _with_half_feed(system: System) -> System:
+    matrix = system.chip.matrix
+    feed = matrix.feed_bytes_per_s
+    halved = replace(matrix, feed_bytes_per_s=feed // 2 if feed else None)
+    return replace(system, chip=replace(system.chip, matrix=halved))
 
 
 def _speed(number: str, published: dict[str, Measurement]) -> str:

@@ -14,9 +14,11 @@ from rack_sim.timing.terms import Terms, total
 
 # A sampled candidate: a 4-byte logit and a 4-byte token number from every chip of the group.
 _CANDIDATE_BYTES = 8
+# A sum of squares in fp32.
+_SUM_BYTES = 4
 
 
-ExchangeCache = dict[tuple[tuple[int, ...], int], CollectiveTiming]
+ExchangeCache = dict[tuple[tuple[int, ...], tuple[int, ...]], CollectiveTiming]
 
 
 @dataclass(frozen=True)
@@ -75,23 +77,30 @@ def time_block(
     )
     shard_elements = -(-shape.rows * residual_elements // size)
     shard_bytes = shape.precision.activation_bytes(shard_elements)
+    # A norm works on shards: each chip's sum of squares rides with the gather, and the root scales
+    # the result of the matmul behind it.
+    gathered_bytes = shard_bytes + shape.rows * _SUM_BYTES
     used: list[CollectiveTiming] = []
     elsewhere: Counter[Hop] = Counter()  # vectors of parts that work at the same time
     added_flop = 0
     if block.gathers:
-        used.append(_exchange(known, router, group, shard_bytes))
+        used.append(_exchange(known, router, group, gathered_bytes))
     if block.reduces:
         used.append(_exchange(known, router, group, shard_bytes))
         added_flop = (size - 1) * shard_elements
-    for part in _shared_cache(block, group):
-        # The chips that share one key-value head add up what each found in its part of the cache.
+    parts = _shared_cache(block, group)
+    if parts:
+        # The chips that share one key-value head add up what each found in its part of the cache;
+        # all parts do so at the same time, and the slowest counts.
         partial = -(-shape.rows * block.combined_per_row // size)
-        combined = _exchange(known, router, part, shape.precision.activation_bytes(partial))
-        if part[0] == group[0]:
-            used.append(combined)
-            added_flop += (len(part) - 1) * partial
-        else:
-            elsewhere.update(combined.vectors_by_hop)
+        partial_bytes = shape.precision.activation_bytes(partial)
+        combined = [_exchange(known, router, part, partial_bytes) for part in parts]
+        slowest = max(combined, key=lambda exchange: exchange.duration_ps)
+        used.append(slowest)
+        added_flop += (len(parts[0]) - 1) * partial
+        for exchange in combined:
+            if exchange is not slowest:
+                elsewhere.update(exchange.vectors_by_hop)
     if block.kind == "head":
         used.append(_exchange(known, router, group, shape.rows * _CANDIDATE_BYTES))
     vectors = elsewhere
@@ -124,7 +133,9 @@ def _shared_cache(block: Block, group: tuple[int, ...]) -> list[tuple[int, ...]]
 def _exchange(
     known: ExchangeCache, router: Router, group: tuple[int, ...], shard_bytes: int
 ) -> CollectiveTiming:
-    key = (group, shard_bytes)
+    # Messages that fill the same vectors take the same time.
+    kinds = router.topology.link_types.values()
+    key = (group, tuple(kind.vectors(shard_bytes) for kind in kinds))
     if key not in known:
         known[key] = time_exchange(router, group, shard_bytes)
     return known[key]

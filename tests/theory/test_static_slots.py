@@ -10,6 +10,7 @@ import pytest
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import StaticSlotsPolicy, replay
+from rack_sim.foundation.errors import InputError
 from rack_sim.metrics.log import Collector
 from rack_sim.workload.closed_loop import ClosedLoopWorkload
 from rack_sim.workload.lengths import Fixed
@@ -229,3 +230,17 @@ def test_more_cache_is_never_worse():
         admitted.append(sum(row["admitted_ps"] - row["arrival_ps"] for row in rows))
     assert admitted == sorted(admitted, reverse=True)
     assert admitted[-1] < admitted[0]
+
+
+def test_a_time_that_cannot_be_stored_is_refused():
+    """106 days of picoseconds are 64 bits; an arrival that late is bad input, not our bug."""
+    with pytest.raises(InputError, match="arrives"):
+        run(TIMING, [Request(0, 93 * 86_400 * 10**12, 1, 1)])
+
+
+def test_a_long_silence_keeps_its_bins_and_no_list_of_them():
+    """A day between two requests: every bin is there, handed on in pieces."""
+    day_ps = 86_400 * 10**12
+    _, rows, collector = run(TIMING, [Request(0, 0, 1, 1), Request(1, day_ps, 1, 1)], bin_ps=10**12)
+    assert len(rows) == 2
+    assert collector.bins.row_count == 86_401

@@ -28,7 +28,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     def run(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["rack-sim", *map(str, arguments)])
         capsys.readouterr()
-        code = rack_sim.cli._exit_code()
+        code = rack_sim.cli.exit_code()
         return Outcome(code, *capsys.readouterr())
 
     return run

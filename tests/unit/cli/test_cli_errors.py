@@ -180,7 +180,7 @@ def test_interrupted_in_this_process(
     assert cli("run", "small.yaml", "--out", "a/b") == (
         130,
         "",
-        "interrupted; nothing was written\n",
+        "nothing was written to a/b\ninterrupted\n",
     )
     assert names(small.parent) == {"small.yaml"}
 
@@ -193,7 +193,7 @@ def test_ctrl_c(small: Path) -> None:
     # A process started in the background ignores SIGINT; this one must not.
     start = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "from rack_sim.cli import main; main()"
+        "from rack_sim.__main__ import main; main()"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", start, *arguments, "--set", "workload.request_count=1000000"],
@@ -215,7 +215,7 @@ def test_ctrl_c(small: Path) -> None:
     finally:
         process.kill()
     assert process.returncode == 130, err
-    assert err.strip().splitlines()[-1] == "interrupted; nothing was written"
+    assert err.strip().splitlines()[-2:] == ["nothing was written to runs/one", "interrupted"]
     assert out == ""
     assert "Traceback" not in err
     assert names(folder) == set()

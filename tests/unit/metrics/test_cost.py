@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+import rack_sim
 from rack_sim.compiler.step import StepTiming
 from rack_sim.metrics.cost import CostInputs, Footprint, cost_of, footprint_of
 
@@ -21,8 +22,27 @@ HOUR_PS = 3600 * 10**12
 def test_a_footprint_is_stages_and_the_spares_of_their_racks(step: StepTiming) -> None:
     """Two stages of two chips on two nodes; the spare node has two chips more."""
     assert footprint_of(step) == Footprint(
-        chip_count=4, spare_chip_count=2, node_count=3, rack_count=1
+        chip_count=4, spare_chip_count=2, idle_chip_count=0, node_count=3, rack_count=1
     )
+
+
+def test_chips_of_a_used_rack_that_the_plan_has_no_use_for_are_counted_and_paid() -> None:
+    """Llama-3.1 8B in 6 stages of 8 on a rack of 64 active chips and 8 spares: 16 are idle."""
+    scenario = rack_sim.load(
+        "llama70b",
+        [
+            "system=groq-rack-72",
+            "model=llama-3.1-8b",
+            "partition.stages=6",
+            "serving.concurrent_sequences=1",
+        ],
+    )
+    step = rack_sim.explain(scenario).step
+    assert footprint_of(step) == Footprint(
+        chip_count=48, spare_chip_count=8, idle_chip_count=16, node_count=9, rack_count=1
+    )
+    cost = cost_of(step, FREE, duration_ps=HOUR_PS, busy_step_count=0)
+    assert cost.mean_watts == pytest.approx(72 * 50 + 9 * 900, rel=ROUNDING)
 
 
 def test_an_idle_hour(step: StepTiming) -> None:

@@ -83,3 +83,17 @@ def test_slo_bounds_are_those_given() -> None:
     assert Slo().bounds_ps == {}
     assert Slo(ttft_ps=5, e2el_ps=0).bounds_ps == {"ttft": 5, "e2el": 0}
     assert Slo(1, 2, 3).bounds_ps == {"ttft": 1, "tpot": 2, "e2el": 3}
+
+
+def test_long_latencies_do_not_wrap() -> None:
+    """Sixty days in picoseconds are more than half of 64 bits."""
+    sixty_days_ps = 60 * 86_400 * 10**12
+    rows = {
+        "arrival_ps": np.array([0]),
+        "prefill_start_ps": np.array([0]),
+        "first_token_ps": np.array([0]),
+        "finish_ps": np.array([sixty_days_ps]),
+        "output_tokens": np.array([4]),
+    }
+    assert latencies_ps(rows)["ntpot"].tolist() == [sixty_days_ps // 4]
+    assert latencies_ps(rows)["tpot"].tolist() == [sixty_days_ps // 3]

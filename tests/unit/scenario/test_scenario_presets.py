@@ -1,10 +1,13 @@
 """What ships: every preset loads, and every number in it says where it comes from."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
+import rack_sim
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.sourced import GRADES
 from rack_sim.hardware.chip import PRECISION_BITS
@@ -133,3 +136,34 @@ def test_a_model_in_a_directory_like_one_from_the_hub(load: Load, small: str) ->
     for reference in ("./tiny", "tiny/config.json"):
         model = load(("model: llama-2-7b", f"model: {reference}")).deployment.model
         assert (model.name, model.layer_count) == ("tiny", 4)
+
+
+def test_a_config_json_beside_the_scenario_is_named_after_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``model: config.json`` from within the folder: the file itself says no name."""
+    folder = tmp_path / "my-model"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    preset = yaml.safe_load(presets("model")["llama-2-7b"].read_text(encoding="utf-8"))
+    Path("config.json").write_text(json.dumps({k: v for k, v in preset.items() if k != "name"}))
+    text = presets("scenario")["llama70b"].read_text(encoding="utf-8")
+    Path("mine.yaml").write_text(text.replace("model: llama-2-70b", "model: config.json"))
+    assert rack_sim.load("mine.yaml", ["partition.stages=8"]).deployment.model.name == "my-model"
+
+
+def test_a_key_given_twice_does_not_hide_what_else_is_wrong(tmp_path: Path) -> None:
+    """Form, unknown keys and values that do not go together: all told at once."""
+    text = presets("scenario")["llama70b"].read_text(encoding="utf-8")
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        text.replace("seed: 7", "seed: 7\nseed: 8\nsed: 9").replace(
+            "max_context_tokens: 4096", "max_context_tokens: 9999"
+        )
+    )
+    with pytest.raises(rack_sim.InputError) as error:
+        rack_sim.load(path)
+    text = str(error.value)
+    assert "key 'seed' is given twice" in text
+    assert "unknown key 'sed'" in text
+    assert "9999 is longer than llama-2-70b can read" in text

@@ -50,6 +50,11 @@ def shard_vectors(rows: int, group: int) -> int:
     return ceil(ceil(rows * 1024 / group) * 2 / 320)
 
 
+def gather_vectors(rows: int, group: int) -> int:
+    """The same with a sum of squares of four bytes a row, for the norm behind the gather."""
+    return ceil((ceil(rows * 1024 / group) * 2 + 4 * rows) / 320)
+
+
 @pytest.mark.parametrize("rows", [1, 3, 64])
 @pytest.mark.parametrize(
     ("block", "group"),
@@ -59,15 +64,16 @@ def shard_vectors(rows: int, group: int) -> int:
 def test_a_layer_block_gathers_and_reduces(block: Block, group: int, rows: int) -> None:
     timing = timed(block, rows=rows, group=group)
     operators = sum(operator.duration_ps for operator in timing.operators)
-    exchange = LATENCY + shard_vectors(rows, group) * VECTOR
+    vectors = gather_vectors(rows, group) + shard_vectors(rows, group)
+    exchanges = 2 * LATENCY + vectors * VECTOR
     # Each chip adds the partial sums of the others to its shard, at 10 ps an addition.
     additions = (group - 1) * ceil(rows * 1024 / group)
     assert len(timing.operators) == len(block.operators)
     assert timing.algorithms == ("direct", "direct")
-    assert timing.duration_ps == operators + 2 * exchange + 10 * additions
+    assert timing.duration_ps == operators + exchanges + 10 * additions
     assert timing.terms.link_latency_ps == 2 * LATENCY
     assert timing.terms.slack_ps == 0
-    assert set(timing.vectors_by_hop.values()) == {2 * shard_vectors(rows, group)}
+    assert set(timing.vectors_by_hop.values()) == {vectors}
     assert len(timing.vectors_by_hop) == group * (group - 1)
 
 
@@ -82,19 +88,20 @@ def test_chips_that_share_a_key_value_head_combine_what_they_found(rows: int) ->
     operators = sum(operator.duration_ps for operator in timing.operators)
     kept = ceil(rows * 8 * 130 / 8)
     combined_vectors = ceil(2 * kept / 320)
-    links = 3 * LATENCY + (2 * shard_vectors(rows, 8) + combined_vectors) * VECTOR
+    residual_vectors = gather_vectors(rows, 8) + shard_vectors(rows, 8)
+    links = 3 * LATENCY + (residual_vectors + combined_vectors) * VECTOR
     additions = 7 * ceil(rows * 1024 / 8) + kept
     assert timing.duration_ps == operators + links + 10 * additions
     for (a, b), vectors in timing.vectors_by_hop.items():
         shared = a // 2 == b // 2
-        assert vectors == 2 * shard_vectors(rows, 8) + (combined_vectors if shared else 0)
+        assert vectors == residual_vectors + (combined_vectors if shared else 0)
 
 
 def test_the_head_gathers_rows_and_then_candidates() -> None:
     """Eight bytes a row: a logit and a token number from every chip."""
     timing = timed(HEAD, rows=100, group=8)
     operators = sum(operator.duration_ps for operator in timing.operators)
-    vectors = shard_vectors(100, 8) + ceil(100 * 8 / 320)
+    vectors = gather_vectors(100, 8) + ceil(100 * 8 / 320)
     assert timing.duration_ps == operators + 2 * LATENCY + vectors * VECTOR
     assert timing.algorithms == ("direct", "direct")
 
