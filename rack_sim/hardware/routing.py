@@ -2,7 +2,8 @@
 
 Routes are found when they are asked for; no table of all pairs exists. Among minimal routes the
 one is taken whose busiest link carries the least so far in this batch of flows, then the one with
-the lowest chip numbers: a batch of flows between two nodes spreads over the parallel cables.
+the lowest chip numbers: a batch of flows between two nodes spreads over the parallel cables. Planes
+of switches are there to be used together: a flow over them is striped, vector by vector.
 """
 
 from collections import Counter
@@ -75,18 +76,47 @@ class Router:
         return len(self.minimal_routes(source, target)[0]) - 1
 
     def route_all(self, flows: Sequence[Flow]) -> tuple[RoutedFlow, ...]:
-        """A route for every flow of a batch that crosses the network at the same time."""
+        """A route for every flow of a batch that crosses the network at the same time.
+
+        Over planes of switches a flow becomes several, one for each plane that carries a part.
+        """
         load: Counter[Hop] = Counter()
-        routed = []
+        routed: list[RoutedFlow] = []
         for flow in flows:
-            routes = self.minimal_routes(flow.source, flow.target)
-            best = routes[0]
-            if len(routes) > 1:
-                best = min(routes, key=lambda route: (max(load[h] for h in hops(route)), route))
-            for hop in hops(best):
-                load[hop] += self._kinds[hop].vectors(flow.message_bytes)
-            routed.append(RoutedFlow(flow, best))
+            for part in self._parts(flow, load):
+                for hop in part.hops:
+                    load[hop] += self._kinds[hop].vectors(part.flow.message_bytes)
+                routed.append(part)
         return tuple(routed)
+
+    def _parts(self, flow: Flow, load: Counter[Hop]) -> list[RoutedFlow]:
+        routes = self.minimal_routes(flow.source, flow.target)
+        if len(routes) == 1:
+            return [RoutedFlow(flow, routes[0])]
+        if self.topology.switch_count and flow.message_bytes:
+            return self._striped(flow, routes, load)
+        best = min(routes, key=lambda route: (max(load[h] for h in hops(route)), route))
+        return [RoutedFlow(flow, best)]
+
+    def _striped(self, flow: Flow, routes: Sequence[Route], load: Counter[Hop]) -> list[RoutedFlow]:
+        """The vectors of a flow dealt over `routes` by their lanes, the rest to the emptiest."""
+        payload = self._kinds[hops(routes[0])[0]].payload_bytes
+        vectors = -(-flow.message_bytes // payload)
+        lanes = {route: min(self._lanes[hop] for hop in hops(route)) for route in routes}
+        shares = {route: vectors * lanes[route] // sum(lanes.values()) for route in routes}
+        emptiest = sorted(
+            routes, key=lambda route: (max(load[h] / self._lanes[h] for h in hops(route)), route)
+        )
+        for route in emptiest[: vectors - sum(shares.values())]:
+            shares[route] += 1
+        parts = []
+        left = flow.message_bytes
+        for route, share in shares.items():
+            if share:
+                size = min(left, share * payload)
+                left -= size
+                parts.append(RoutedFlow(flow._replace(message_bytes=size), route))
+        return parts
 
     def _find(self, source: int, target: int) -> tuple[Route, ...]:
         if (source, target) in self._kinds:
