@@ -2,6 +2,7 @@
 
 - `run`: replays a scenario and writes its files
 - `explain`: which chip holds what, and how fast; nothing is replayed
+- `topology`: the facts of a system's network
 - `validate`: checks scenarios
 - `list`: the presets
 - `trace`: looks at a trace
@@ -19,6 +20,7 @@ from rack_sim.cli.console import complain
 from rack_sim.cli.explain import explain
 from rack_sim.cli.list import list_presets
 from rack_sim.cli.run import run
+from rack_sim.cli.topology import topology
 from rack_sim.cli.trace import trace
 from rack_sim.cli.validate import validate
 from rack_sim.foundation.errors import InputError, RackSimError
@@ -63,6 +65,7 @@ def _rack_sim(
 
 app.command()(run)
 app.command()(explain)
+app.command()(topology)
 app.command()(validate)
 app.command(name="list")(list_presets)
 app.add_typer(trace, name="trace")

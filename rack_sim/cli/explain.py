@@ -7,7 +7,9 @@ from rich.table import Table
 
 from rack_sim.cli.console import counted, err, out, say_json, table
 from rack_sim.cli.options import JsonOption, ScenarioArgument, SetOption
+from rack_sim.cli.topology import survey_table
 from rack_sim.foundation.units import PS_PER_S, format_bytes, format_time
+from rack_sim.hardware.survey import survey
 from rack_sim.pipeline import Explanation
 from rack_sim.pipeline import explain as explain_scenario
 from rack_sim.scenario import load_scenario
@@ -18,8 +20,8 @@ def explain(
 ) -> None:
     """Show how a scenario's model is placed and what bounds it, without running it.
 
-    Chips and stages, the SRAM map, which roof binds each operator, where the time of a token goes,
-    slots and rows, and the physical limits.
+    Chips and stages, the network, the SRAM map, which roof binds each operator, where the time of
+    a token goes, slots and rows, and the physical limits.
 
     Examples:
 
@@ -34,6 +36,7 @@ def explain(
         return
     for drawn in (
         _deployment(found),
+        survey_table(survey(found.plan.system.topology)),
         _sram(found),
         _stages(found),
         _operators(found),
@@ -232,6 +235,7 @@ def _as_dict(found: Explanation) -> dict[str, Any]:
         "token_limit_ps": limits.token_limit_ps,
         "token_feed_limit_ps": limits.token_feed_limit_ps,
         "system_rows_per_s_max": limits.system_rows_per_s,
+        "topology": survey(plan.system.topology).values(),
         "stages": [
             {
                 "stage": timing.stage.number,

@@ -3,7 +3,9 @@
 - `chip`: one accelerator: memory tiers, matrix and vector unit, watts, price
 - `link`: one direction between two chips; serialisation in vectors
 - `topology`: chips, nodes, racks, spare nodes, links; ports and connection are checked
-- `builders`: fully connected node, dragonfly of nodes
+- `builders`: rings, meshes, tori, dragonflies, switched boxes, lists of cables
 - `routing`: minimal deterministic routes
+- `distance`: hops and latencies between all pairs of chips
+- `survey`: facts of a topology: diameter, bisection, path diversity
 - `system`: a topology full of chips
 """

@@ -2,11 +2,12 @@
 
 Routes are found when they are asked for; no table of all pairs exists. Among minimal routes the
 one is taken whose busiest link carries the least so far in this batch of flows, then the one with
-the lowest chip numbers: a batch of flows between two nodes spreads over the parallel cables.
+the lowest chip numbers: a batch of flows between two nodes spreads over the parallel cables. Planes
+of switches are there to be used together: a flow over them is striped, vector by vector.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -75,31 +76,52 @@ class Router:
         return len(self.minimal_routes(source, target)[0]) - 1
 
     def route_all(self, flows: Sequence[Flow]) -> tuple[RoutedFlow, ...]:
-        """A route for every flow of a batch that crosses the network at the same time."""
+        """A route for every flow of a batch that crosses the network at the same time.
+
+        Over planes of switches a flow becomes several, one for each plane that carries a part.
+        """
         load: Counter[Hop] = Counter()
-        routed = []
+        routed: list[RoutedFlow] = []
         for flow in flows:
-            routes = self.minimal_routes(flow.source, flow.target)
-            best = routes[0]
-            if len(routes) > 1:
-                best = min(routes, key=lambda route: (max(load[h] for h in hops(route)), route))
-            for hop in hops(best):
-                load[hop] += self._kinds[hop].vectors(flow.message_bytes)
-            routed.append(RoutedFlow(flow, best))
+            for part in self._parts(flow, load):
+                for hop in part.hops:
+                    load[hop] += self._kinds[hop].vectors(part.flow.message_bytes)
+                routed.append(part)
         return tuple(routed)
+
+    def _parts(self, flow: Flow, load: Counter[Hop]) -> list[RoutedFlow]:
+        routes = self.minimal_routes(flow.source, flow.target)
+        if len(routes) == 1:
+            return [RoutedFlow(flow, routes[0])]
+        if self.topology.switch_count and flow.message_bytes:
+            return self._striped(flow, routes, load)
+        best = min(routes, key=lambda route: (max(load[h] for h in hops(route)), route))
+        return [RoutedFlow(flow, best)]
+
+    def _striped(self, flow: Flow, routes: Sequence[Route], load: Counter[Hop]) -> list[RoutedFlow]:
+        """The vectors of a flow dealt over `routes` by their lanes, the rest to the emptiest."""
+        payload = self._kinds[hops(routes[0])[0]].payload_bytes
+        vectors = -(-flow.message_bytes // payload)
+        lanes = {route: min(self._lanes[hop] for hop in hops(route)) for route in routes}
+        shares = {route: vectors * lanes[route] // sum(lanes.values()) for route in routes}
+        emptiest = sorted(
+            routes, key=lambda route: (max(load[h] / self._lanes[h] for h in hops(route)), route)
+        )
+        for route in emptiest[: vectors - sum(shares.values())]:
+            shares[route] += 1
+        parts = []
+        left = flow.message_bytes
+        for route, share in shares.items():
+            if share:
+                size = min(left, share * payload)
+                left -= size
+                parts.append(RoutedFlow(flow._replace(message_bytes=size), route))
+        return parts
 
     def _find(self, source: int, target: int) -> tuple[Route, ...]:
         if (source, target) in self._kinds:
             return ((source, target),)
-        # Distances to the target, level by level, no further than the source: on a dragonfly that
-        # is two levels of a dozen neighbours, where a search of the whole graph is thousands.
-        to_target = {target: 0}
-        level = [target]
-        while source not in to_target:
-            reached = set().union(*(self._near[chip] for chip in level)) - to_target.keys()
-            length = to_target[level[0]] + 1
-            to_target.update(dict.fromkeys(reached, length))
-            level = list(reached)
+        to_target = self._to_target(source, target)
         length = to_target[source]
         routes: list[Route] = []
         stack: list[Route] = [(source,)]
@@ -112,6 +134,33 @@ class Router:
             steps = (chip for chip in self._near[route[-1]] if to_target.get(chip) == left - 1)
             stack += [(*route, step) for step in sorted(steps, reverse=True)]
         return tuple(routes)
+
+    def _to_target(self, source: int, target: int) -> dict[int, int]:
+        """Links to the target from every chip of a minimal route (and from others near it).
+
+        Searched from both ends until they meet: six hops apart, that is three levels of each where
+        a search from one end would visit most of a large system.
+        """
+        from_source, to_target = {source: 0}, {target: 0}
+        level_near, level_far = {source}, {target}
+        near, far = 0, 0
+        while not (met := level_near & level_far):
+            if len(level_near) <= len(level_far):
+                level_near = self._beyond(level_near, from_source)
+                near += 1
+                from_source.update(dict.fromkeys(level_near, near))
+            else:
+                level_far = self._beyond(level_far, to_target)
+                far += 1
+                to_target.update(dict.fromkeys(level_far, far))
+        for depth in range(near - 1, -1, -1):
+            met = {chip for chip in self._beyond(met, {}) if from_source.get(chip) == depth}
+            to_target.update(dict.fromkeys(met, near + far - depth))
+        return to_target
+
+    def _beyond(self, level: set[int], known: Mapping[int, int]) -> set[int]:
+        """The neighbours of `level` that are not known."""
+        return set().union(*(self._near[chip] for chip in level)) - known.keys()
 
 
 def hops(route: Route) -> list[Hop]:

@@ -1,8 +1,9 @@
 """Topology: which chips there are, how they are grouped, and which links join them.
 
 A topology is built once and never changes. Chips are numbered from 0 in rack order; a node is a
-group of chips with a link between every two of them; a rack is a group of nodes. Spare nodes are
-wired and powered but hold no part of a model.
+group of neighbouring chips, the first choice for a tensor-parallel group (each builder says which
+chips make a node); a rack is a group of nodes. Spare nodes are wired and powered but hold no part
+of a model. Switches, where there are any, are numbered after the chips and belong to no node.
 """
 
 from __future__ import annotations  # networkx graphs take no parameters at run time
@@ -15,13 +16,20 @@ import networkx as nx
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware.link import Link, LinkType
 
+_LEVERS = {
+    "chip": "fewer links per node pair or rack pair, smaller nodes, or a chip with more ports",
+    "switch": "fewer links per chip, more switches, or a switch with more ports",
+}
+
 
 @dataclass(frozen=True)
 class Topology:
     """Chips, their nodes and racks, and every link (both directions of each cable).
 
-    Raises InputError where a chip needs more ports than it has, or where some chips cannot reach
-    the others.
+    `kind` names the builder and `sides` are the chips along each dimension of a grid. `port_count`
+    is the budget of every chip, `switch_port_count` that of every switch (None: not limited).
+    Raises InputError where a chip or a switch needs more ports than it has, or where some chips
+    cannot reach the others.
     """
 
     name: str
@@ -31,11 +39,15 @@ class Topology:
     link_types: Mapping[str, LinkType]
     links: tuple[Link, ...]
     port_count: int
+    kind: str = "custom"
+    sides: tuple[int, ...] = ()
+    switch_count: int = 0
+    switch_port_count: int | None = None
     graph: nx.Graph[int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         graph: nx.Graph[int] = nx.Graph()
-        graph.add_nodes_from(range(self.chip_count))
+        graph.add_nodes_from(range(self.chip_count + self.switch_count))
         graph.add_edges_from((link.source, link.target) for link in self.links)
         object.__setattr__(self, "graph", graph)
         problems = [*self._port_problems(), *self._connection_problems()]
@@ -76,21 +88,36 @@ class Topology:
 
     def ports_used(self) -> tuple[int, ...]:
         """Ports in use on every chip: one for each outgoing link (a port carries both ways)."""
-        used = [0] * self.chip_count
+        return tuple(self._ports()[: self.chip_count])
+
+    def switch_ports_used(self) -> tuple[int, ...]:
+        """Ports in use on every switch, in order of their numbers."""
+        return tuple(self._ports()[self.chip_count :])
+
+    def _ports(self) -> list[int]:
+        used = [0] * (self.chip_count + self.switch_count)
         for link in self.links:
             used[link.source] += 1
-        return tuple(used)
+        return used
 
     def _port_problems(self) -> Iterable[Problem]:
-        used = self.ports_used()
-        worst = max(range(len(used)), key=lambda chip: (used[chip], -chip), default=0)
-        if used and used[worst] > self.port_count:
-            over = sum(1 for count in used if count > self.port_count)
+        yield from self._overrun("chip", self.ports_used(), self.port_count, 0)
+        if self.switch_port_count is not None:
+            yield from self._overrun(
+                "switch", self.switch_ports_used(), self.switch_port_count, self.chip_count
+            )
+
+    def _overrun(
+        self, noun: str, used: tuple[int, ...], budget: int, first: int
+    ) -> Iterable[Problem]:
+        worst = max(range(len(used)), key=lambda place: (used[place], -place), default=0)
+        if used and used[worst] > budget:
+            over = sum(1 for count in used if count > budget)
+            plural = "switches" if noun == "switch" else "chips"
             yield Problem(
-                f"topology {self.name!r} needs {used[worst]} ports on chip {worst} "
-                f"({over} chips in all need too many), but the chip has {self.port_count}",
-                suggestion="fewer links per node pair or rack pair, smaller nodes, "
-                "or a chip with more ports",
+                f"topology {self.name!r} needs {used[worst]} ports on {noun} {first + worst} "
+                f"({over} {plural} in all need too many), but the {noun} has {budget}",
+                suggestion=_LEVERS[noun],
             )
 
     def _connection_problems(self) -> Iterable[Problem]:
@@ -98,11 +125,11 @@ class Topology:
             yield Problem(f"topology {self.name!r} has no chips")
             return
         reached = nx.node_connected_component(self.graph, 0)
-        if len(reached) < self.chip_count:
-            lost = min(set(range(self.chip_count)) - reached)
+        lost = [chip for chip in range(self.chip_count) if chip not in reached]
+        if lost:
             yield Problem(
-                f"topology {self.name!r} is not connected: chip {lost} and "
-                f"{self.chip_count - len(reached) - 1} others cannot be reached from chip 0",
+                f"topology {self.name!r} is not connected: chip {lost[0]} and "
+                f"{len(lost) - 1} others cannot be reached from chip 0",
                 suggestion="add links between nodes or racks",
             )
 

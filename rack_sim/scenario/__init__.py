@@ -3,9 +3,9 @@
 - `document`: a file as plain Python, with the place of every key
 - `library`: presets by name
 - `loader`: presets and overrides put in
-- `fields`, `schema`, `hardware_schema`, `workload_schema`: what a file may say
+- `fields`, `schema`, `hardware_schema`, `topology_schema`, `workload_schema`: what a file may say
 - `problems`: what validation says, in words
-- `build`, `traffic`: schema to domain objects
+- `build`, `hardware`, `traffic`: schema to domain objects
 - `scenario`: the result
 - `reference`: the generated documentation of every key
 """
@@ -17,14 +17,15 @@ from typing import Any
 import yaml
 
 from rack_sim.foundation.errors import InputError
-from rack_sim.scenario.build import build_scenario
+from rack_sim.hardware.system import System
+from rack_sim.scenario.build import build_scenario, build_system_alone
 from rack_sim.scenario.document import IMPLICIT_RESOLVERS
 from rack_sim.scenario.fields import Reading
 from rack_sim.scenario.library import find
-from rack_sim.scenario.loader import load_tree
+from rack_sim.scenario.loader import load_system_tree, load_tree
 from rack_sim.scenario.scenario import Scenario
 
-__all__ = ["Scenario", "load_scenario", "resolved_yaml"]
+__all__ = ["Scenario", "load_scenario", "load_system", "resolved_yaml"]
 
 
 def load_scenario(
@@ -49,6 +50,19 @@ def load_scenario(
     except InputError as error:
         raise InputError([*reading.problems, *error.problems]) from None
     return build_scenario(tree, path.parent, reading)
+
+
+def load_system(reference: str) -> System:
+    """The system in a file, or the preset of that name, on its own.
+
+    Raises InputError with every problem found.
+    """
+    reading = Reading()
+    try:
+        tree = load_system_tree(reference, reading)
+    except InputError as error:
+        raise InputError([*reading.problems, *error.problems]) from None
+    return build_system_alone(tree, reading)
 
 
 class _Dumper(yaml.SafeDumper):

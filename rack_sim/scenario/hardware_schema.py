@@ -10,8 +10,8 @@ from rack_sim.scenario.fields import (
     SourcedAmount,
     SourcedCount,
     SourcedNumber,
-    SourcedWhole,
 )
+from rack_sim.scenario.topology_schema import TopologySchema
 
 
 class MemoryTierSchema(Model):
@@ -73,35 +73,6 @@ class LinkSchema(Model):
     """Payload of one vector (flit)."""
     wire_bytes: SourcedCount
     """What one vector occupies on the wire."""
-
-
-class FullyConnectedSchema(Model):
-    """One node: a link between every two chips."""
-
-    kind: Literal["fully_connected"]
-    chips: SourcedCount
-    """Chips of the node."""
-
-
-class DragonflySchema(Model):
-    """Racks of fully connected nodes; nodes and racks fully connected in turn."""
-
-    kind: Literal["dragonfly"]
-    racks: SourcedCount
-    """Racks of the system."""
-    nodes_per_rack: SourcedCount
-    """Nodes of a rack, spare ones included."""
-    chips_per_node: SourcedCount
-    """Chips of a node."""
-    links_per_node_pair: SourcedWhole
-    """Cables between every two nodes of a rack."""
-    links_per_rack_pair: SourcedWhole
-    """Cables between every two racks."""
-    spare_nodes_per_rack: SourcedWhole
-    """Nodes of a rack that hold no model and stand by."""
-
-
-TopologySchema = Annotated[FullyConnectedSchema | DragonflySchema, Field(discriminator="kind")]
 
 
 class SystemSchema(Model):

@@ -70,6 +70,19 @@ def load_tree(
     return tree
 
 
+def load_system_tree(reference: str, reading: Reading) -> dict[str, Any]:
+    """A system alone, its chip put in, under the key ``system`` as in a scenario.
+
+    `reference` is a preset's name or a file. Raises InputError where it cannot be read.
+    """
+    tree: dict[str, Any] = {"system": reference}
+    for keys in (("system",), ("system", "chip")):
+        holder = _holder(tree, keys)
+        if holder is not None:
+            holder[keys[-1]] = _expanded(holder, keys[-1], keys[-1], Path(), reading)
+    return tree
+
+
 def _replace_traffic(
     tree: dict[str, Any], reading: Reading, *, trace: str | Path | None, skip_bad_rows: bool
 ) -> None:

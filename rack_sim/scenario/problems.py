@@ -1,14 +1,16 @@
 """Problems: what validation says, in words that name the place, the value and what is allowed."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from rack_sim.foundation.errors import Problem, suggest
+from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.foundation.units import BASE_SUFFIX, split_unit, suffixes_of
 from rack_sim.scenario.document import Mark
 from rack_sim.scenario.fields import Reading
+
+Built = TypeVar("Built")
 
 _NOUNS = {
     "int_type": "a whole number",
@@ -130,3 +132,55 @@ def _spelt(name: str) -> str:
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+class ProblemPlaces:
+    """Collects problems of the parts, each at its place in the file."""
+
+    def __init__(self, tree: dict[str, Any], reading: Reading) -> None:
+        self.tree = tree
+        self.reading = reading
+        self.problems: list[Problem] = []
+
+    def attempt(self, keys: tuple[str, ...], build: Callable[[], Built]) -> Built | None:
+        """The part that `build` makes; its problems are noted where `keys` (and fields) stand."""
+        try:
+            return build()
+        except InputError as error:
+            for problem in error.problems:
+                if problem.place:
+                    self.problems.append(problem)
+                else:
+                    path = (*keys, *problem.field.split(".")) if problem.field else keys
+                    self.complain(path, problem.message, problem.suggestion)
+            return None
+
+    def complain(self, keys: tuple[str, ...], message: str, suggestion: str = "") -> None:
+        """Notes a problem at the deepest of `keys` that the file has."""
+        container: Any = None
+        key: str | int | None = None
+        value: Any = self.tree
+        path = []
+        for part in keys:
+            name: str | int
+            if isinstance(value, dict) and part in value:
+                name, inner = part, value[part]
+            elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+                name, inner = int(part), value[int(part)]
+            elif part == "value":  # a sourced value that is given bare
+                continue
+            else:
+                break
+            container, key, value = value, name, inner
+            path.append(part)
+        mark = self.reading.marks.get(container, key) or self.reading.marks.get(self.tree)
+        problem = Problem(message, field=".".join(path), suggestion=suggestion)
+        if mark:
+            problem = mark.problem(message, field=".".join(path), suggestion=suggestion)
+        self.problems.append(problem)
+
+
+def in_order(problems: list[Problem]) -> list[Problem]:
+    """Problems by file and line, those of one place in the order found."""
+    files = {problem.place: number for number, problem in reversed(list(enumerate(problems)))}
+    return sorted(problems, key=lambda p: (files[p.place], p.line or 0, p.column or 0))

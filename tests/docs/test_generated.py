@@ -8,6 +8,7 @@ import pytest
 from rack_sim.metrics.columns import columns_markdown
 from rack_sim.report.example import example_texts
 from rack_sim.scenario.reference import reference_markdown
+from rack_sim.study.topologies import topologies_markdown
 from rack_sim.study.validation import validation_markdown
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +20,7 @@ MEND = "stale: run scripts/refresh and commit"
     [
         ("metrics.md", columns_markdown),
         ("scenario-reference.md", reference_markdown),
+        ("topologies.md", topologies_markdown),
         ("validation.md", validation_markdown),
     ],
 )

@@ -14,7 +14,13 @@ from rack_sim.report.figures.canvas import (
     new_sheet,
     percent_text,
 )
-from rack_sim.report.figures.rack_layout import NODE_SIDE, RACK_HEADER_MAX, RackLayout, lay_out
+from rack_sim.report.figures.rack_layout import (
+    NODE_SIDE,
+    RACK_HEADER_MAX,
+    Point,
+    RackLayout,
+    lay_out,
+)
 from rack_sim.report.figures.rack_load import RackLoad, load_of, stage_runs, stages_text
 from rack_sim.report.figures.rack_scale import Scale, draw_colour_bars, scale_of
 
@@ -137,20 +143,32 @@ def _draw_links(
     scale: Scale,
     node_inches: float,
 ) -> None:
-    """Busy links, the busiest on top; those between nodes thicker, because there are few."""
+    """Busy links, the busiest on top; those between nodes thicker, because there are few.
+
+    The switches of a node stand together in its middle.
+    """
     from matplotlib.collections import LineCollection
 
-    node_of = topology.node_of_chip()
+    chips = topology.node_of_chip()
+
+    def node_of(place: int, other: int) -> int:
+        return chips[place] if place < len(chips) else chips[other]
+
+    def point(place: int, other: int) -> Point:
+        if place < len(chips):
+            return layout.chip_centres[place]
+        return layout.node_centres[node_of(place, other)]
+
     thin = max(0.25, min(1.4, 1.0 * node_inches))
     for between_nodes in (False, True):
         pairs = sorted(
             (share, pair)
             for pair, share in load.share_by_pair.items()
-            if (node_of[pair[0]] != node_of[pair[1]]) == between_nodes
+            if (node_of(*pair) != node_of(*reversed(pair))) == between_nodes
         )
         axes.add_collection(
             LineCollection(
-                [[layout.chip_centres[a], layout.chip_centres[b]] for _, (a, b) in pairs],
+                [[point(a, b), point(b, a)] for _, (a, b) in pairs],
                 colors=[scale.colours(scale.norm(share)) for share, _ in pairs],
                 linewidths=thin * (2.0 if between_nodes else 1.0),
                 capstyle="round",

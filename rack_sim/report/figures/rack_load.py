@@ -27,7 +27,7 @@ class RackLoad:
         """The racks that hold a stage or that a busy link leads to, by number."""
         chips = {*self.stage_by_chip, *(chip for pair in self.share_by_pair for chip in pair)}
         node_of, rack_of = topology.node_of_chip(), topology.rack_of_node()
-        return sorted({rack_of[node_of[chip]] for chip in chips})
+        return sorted({rack_of[node_of[chip]] for chip in chips if chip < topology.chip_count})
 
     def stages_of(self, chips: tuple[int, ...]) -> list[int]:
         """The stages that some chips hold parts of, in pipeline order."""

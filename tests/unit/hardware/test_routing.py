@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rack_sim.hardware.builders import dragonfly
+from rack_sim.hardware.builders import dragonfly, switched
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.routing import Flow, Router, hops
 from rack_sim.hardware.topology import Topology, both_ways
@@ -120,3 +120,54 @@ def test_parallel_cables_count_as_one_wide_link() -> None:
     assert (router.lane_count((0, 1)), router.lane_count((1, 0))) == (3, 3)
     assert router.link_type((0, 1)) == LINK
     assert router.minimal_routes(0, 1) == ((0, 1),)
+
+
+@given(
+    st.integers(2, 6),
+    st.integers(1, 4),
+    st.integers(1, 18),
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 100_000)), max_size=6),
+)
+@settings(deadline=None)
+def test_flows_over_switches_are_striped(
+    chips: int, planes: int, lanes: int, wanted: list[tuple[int, int, int]]
+) -> None:
+    """Bytes are conserved, and no lane of a plane carries two vectors more than another's."""
+    box = switched(
+        name="box",
+        chips=chips,
+        switches=planes,
+        links_per_chip=lanes,
+        local=LINK,
+        port_count=lanes,
+    )
+    router = Router(box)
+    flows = [Flow(a % chips, b % chips, size) for a, b, size in wanted]
+    routed = router.route_all(flows)
+    assert routed == router.route_all(flows)
+    for pair in {(flow.source, flow.target) for flow in flows}:
+        parts = [x for x in routed if (x.flow.source, x.flow.target) == pair]
+        sent = sum(flow.message_bytes for flow in flows if (flow.source, flow.target) == pair)
+        assert sum(part.flow.message_bytes for part in parts) == sent
+    if len(flows) == 1 and flows[0].source != flows[0].target and flows[0].message_bytes:
+        vectors = LINK.vectors(flows[0].message_bytes)
+        assert sum(LINK.vectors(x.flow.message_bytes) for x in routed) == vectors
+        for part in routed:
+            width = router.lane_count(part.hops[0])
+            fair = vectors * width / lanes
+            assert fair - 1 < LINK.vectors(part.flow.message_bytes) < fair + 1
+
+
+def test_eight_gpus_exchange_at_the_rate_of_all_their_links() -> None:
+    """Direct exchange of 1 MiB shards: 7 shards leave each chip over 18 links, no plane is hot."""
+    fast = LinkType("nvlink", 25_000_000_000, 500_000, 256, 272)
+    box = switched(name="box", chips=8, switches=4, links_per_chip=18, local=fast, port_count=18)
+    flows = [Flow(a, b, 2**20) for a in range(8) for b in range(8) if a != b]
+    load: Counter[tuple[int, int]] = Counter()
+    router = Router(box)
+    for item in router.route_all(flows):
+        for hop in item.hops:
+            load[hop] += fast.vectors(item.flow.message_bytes)
+    per_lane = [load[hop] / router.lane_count(hop) for hop in load]
+    # 7 x 4,096 vectors over 18 lanes; each flow may round by a vector on each plane.
+    assert max(per_lane) <= 7 * 4096 / 18 + 7

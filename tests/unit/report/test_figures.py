@@ -257,3 +257,13 @@ def test_nothing_in_the_drawn_rack_overlaps(rack):
         for other_x, other_y, other_side in boxes[:number]:
             apart = max(abs(x - other_x), abs(y - other_y))
             assert apart > (side + other_side) / 2
+
+
+def test_a_box_with_switches_is_drawn(tmp_path):
+    """Links to a switch lead to the middle of the node, in which it stands."""
+    box = "system.topology={kind: switched, chips: 8, switches: 3, links_per_chip: 7}"
+    result = simulated([*MACHINE, box, "workload.request_count=5"])
+    load = load_of(result)
+    assert {place for pair in load.share_by_pair for place in pair} == set(range(8 + 3))
+    assert load.racks_in_use(result.explanation.plan.system.topology) == [0]
+    assert "rack.png" in {path.name for path in draw_figures(result, tmp_path)}

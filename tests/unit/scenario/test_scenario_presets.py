@@ -10,7 +10,8 @@ import yaml
 import rack_sim
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.sourced import GRADES
-from rack_sim.scenario import Scenario, load_scenario
+from rack_sim.hardware.chip import PRECISION_BITS
+from rack_sim.scenario import Scenario, load_scenario, load_system
 from rack_sim.scenario.fields import UNSOURCED
 from rack_sim.scenario.library import describe, find, presets
 
@@ -37,17 +38,36 @@ def test_the_recorded_trace_is_asked_for_by_name() -> None:
     assert "--trace FILE" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", sorted(presets("system")))
+def _static_systems() -> list[str]:
+    """Systems that the serving policy of the small scenario can run."""
+    return [name for name in presets("system") if load_system(name).chip.execution == "static"]
+
+
+@pytest.mark.parametrize("name", _static_systems())
 def test_systems_load(load: Load, name: str) -> None:
-    scenario = load("", f"system={name}")
+    precision = "precision={weights: fp8, activations: fp8}" if "lpx" in name else "seed=1"
+    scenario = load("", f"system={name}", precision)
     assert scenario.deployment.system.name == name
     _check_provenance(scenario)
 
 
+@pytest.mark.parametrize("name", sorted(set(presets("system")) - set(_static_systems())))
+def test_reactive_systems_are_refused_by_a_static_policy(load: Load, name: str) -> None:
+    with pytest.raises(InputError, match="needs a statically scheduled chip"):
+        load("", f"system={name}", "precision.compute=fp16")
+
+
 @pytest.mark.parametrize("name", sorted(presets("chip")))
-def test_chips_load(load: Load, name: str) -> None:
-    scenario = load("", f"system.chip={name}", "system.topology.links_per_node_pair=1")
-    assert scenario.deployment.system.chip.name == name
+def test_chips_load(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "pair.yaml"
+    path.write_text(
+        f"name: pair\nchip: {name}\ntopology: {{kind: fully_connected, chips: 2}}\n"
+        "links: {local: {rate_gbytes_per_s: 1, latency_ns: 1, payload_bytes: 1, wire_bytes: 1}}\n"
+        "host_watts_per_node: 0\n"
+    )
+    chip = load_system(str(path)).chip
+    assert chip.name == name
+    assert set(chip.matrix.peak_flop_per_s) <= set(PRECISION_BITS)
 
 
 @pytest.mark.parametrize("name", sorted(presets("model")))

@@ -1,31 +1,30 @@
-"""Topology builders: a few numbers in, every link out.
+"""Dragonfly: racks of fully connected nodes; nodes of a rack and racks are fully connected in turn.
 
-`fully_connected` is one node. `dragonfly` is racks of nodes: chips of a node are fully connected,
-nodes of a rack are fully connected by `links_per_node_pair` cables, racks are fully connected by
-`links_per_rack_pair` cables. Cables are dealt out to ports round robin, so that every chip carries
-its share; the deal is a formula, so two builds are equal.
+Cables between nodes are dealt out to ports round robin, so that every chip carries its share; the
+deal is a formula, so two builds are equal. A system of nodes without racks, each node linked to
+each other, is one rack of all its nodes. A node is a node; the last nodes of a rack are its spares.
+
+Which chip carries the cable to which other rack matters once cables are few. ``dealt`` gives the
+rack at distance k (counted round) to port k: chips of equal place then lead to racks in equal
+steps, and short routes meet each other instead of new chips. ``scattered`` deals the same ports in
+an order without pattern. Between 145 racks with one cable a pair the first is 7 hops wide, the
+second 6 (see docs/topologies.md).
 """
 
 from collections.abc import Iterator
 from itertools import combinations
+from typing import Literal
 
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.hardware.builders.cables import check_size, complete
 from rack_sim.hardware.link import Link, LinkType
 from rack_sim.hardware.topology import Topology, both_ways
 
+RackCables = Literal["dealt", "scattered"]
 
-def fully_connected(*, name: str, chips: int, local: LinkType, port_count: int) -> Topology:
-    """One node: a cable between every two chips."""
-    members = tuple(range(chips))
-    return Topology(
-        name=name,
-        nodes=(members,),
-        racks=((0,),),
-        spare_nodes=(),
-        link_types={"local": local},
-        links=tuple(_node_links(members)),
-        port_count=port_count,
-    )
+# Orders the offsets 1..n-1 by their cubes times this, modulo 2**32. The first even step above
+# 2**32 / golden ratio with which 145 racks of 72 chips are 6 hops wide; any order is a valid deal.
+_SCATTER = 2_654_436_077
 
 
 def dragonfly(
@@ -38,8 +37,9 @@ def dragonfly(
     links_per_rack_pair: int,
     spare_nodes_per_rack: int,
     local: LinkType,
-    port_count: int,
     global_: LinkType,
+    port_count: int,
+    rack_cables: RackCables = "dealt",
 ) -> Topology:
     """Racks of fully connected nodes; the last `spare_nodes_per_rack` nodes of each are spares.
 
@@ -55,6 +55,13 @@ def dragonfly(
             )
         )
     node_count = racks * nodes_per_rack
+    check_size(
+        name,
+        node_count * (chips_per_node * (chips_per_node - 1) // 2)
+        + racks * (nodes_per_rack * (nodes_per_rack - 1) // 2) * links_per_node_pair
+        + racks * (racks - 1) // 2 * links_per_rack_pair,
+        node_count * chips_per_node,
+    )
     nodes = tuple(
         tuple(range(n * chips_per_node, (n + 1) * chips_per_node)) for n in range(node_count)
     )
@@ -63,11 +70,11 @@ def dragonfly(
     )
     links: list[Link] = []
     for members in nodes:
-        links += _node_links(members)
+        links += complete(members, 1, "local")
     for members in rack_nodes:
         links += _rack_links(nodes, members, links_per_node_pair)
     first_port = (nodes_per_rack - 1) * links_per_node_pair
-    links += _system_links(nodes, rack_nodes, links_per_rack_pair, first_port)
+    links += _system_links(nodes, rack_nodes, links_per_rack_pair, first_port, rack_cables)
     return Topology(
         name=name,
         nodes=nodes,
@@ -80,12 +87,8 @@ def dragonfly(
         link_types={"local": local, "global": global_},
         links=tuple(links),
         port_count=port_count,
+        kind="dragonfly",
     )
-
-
-def _node_links(chips: tuple[int, ...]) -> Iterator[Link]:
-    for a, b in combinations(chips, 2):
-        yield from both_ways(a, b, 0, "local")
 
 
 def _rack_links(
@@ -112,18 +115,28 @@ def _system_links(
     racks: tuple[tuple[int, ...], ...],
     lanes: int,
     first_port: int,
+    rack_cables: RackCables,
 ) -> Iterator[Link]:
     """Cables between every two racks, dealt over the nodes of a rack, then over their chips.
 
     `first_port` is the number of global ports each node already uses inside its rack.
     """
     count = len(racks)
+    place = _places(count, rack_cables)
     for a, b in combinations(range(count), 2):
         for lane in range(lanes):
             ends = []
             for near, far in ((a, b), (b, a)):
-                port = ((far - near - 1) % count) * lanes + lane
+                port = place[(far - near) % count] * lanes + lane
                 members = racks[near]
                 chips = nodes[members[port % len(members)]]
                 ends.append(chips[(first_port + port // len(members)) % len(chips)])
             yield from both_ways(ends[0], ends[1], lane, "global")
+
+
+def _places(count: int, rack_cables: RackCables) -> dict[int, int]:
+    """The place in the deal of the cable to the rack `offset` further on, by offset."""
+    offsets = list(range(1, count))
+    if rack_cables == "scattered":
+        offsets.sort(key=lambda offset: (offset**3 * _SCATTER % 2**32, offset))
+    return {offset: place for place, offset in enumerate(offsets)}

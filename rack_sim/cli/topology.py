@@ -1,0 +1,77 @@
+"""Topology: the facts of a system's network, without a model."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from rack_sim.cli.console import out, table
+from rack_sim.cli.options import JsonOption
+from rack_sim.foundation.units import format_time
+from rack_sim.hardware.survey import Survey, survey
+from rack_sim.scenario import load_system
+
+
+def topology(
+    system: Annotated[
+        str, typer.Argument(help="A system's name (see `rack-sim list systems`), or a file.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Show the chips, links, ports, distances and bisection of a system.
+
+    Examples:
+
+        rack-sim topology groq-264
+
+        rack-sim topology my-system.yaml --json
+    """
+    reference = str(Path(system).resolve()) if Path(system).is_file() else system
+    found = survey(load_system(reference).topology)
+    if as_json:
+        typer.echo(json.dumps(found.values(), indent=2))
+        return
+    out.print(survey_table(found))
+
+
+def survey_table(found: Survey) -> Table:
+    """A survey as a table of two columns."""
+    far, cut, ways = found.distances, found.bisection, found.diversity
+    pairs = sum(far.pairs_by_hops) or 1
+    hops = ", ".join(f"{n}: {count / pairs:.1%}" for n, count in enumerate(far.pairs_by_hops, 1))
+    compared = "all" if ways.all_pairs else "a sample of"
+    rows = [
+        ("kind", found.kind),
+        (
+            "chips",
+            f"{found.chip_count:,}; nodes: {found.node_count:,}; racks: {found.rack_count}"
+            + (f"; switches: {found.switch_count}" if found.switch_count else ""),
+        ),
+        ("links", f"{found.link_count:,} (one way)"),
+        (
+            "ports",
+            f"{found.ports_used:,} used of {found.ports_there:,}; on the busiest chip "
+            f"{found.ports_used_max} of {found.port_count}",
+        ),
+        ("diameter", f"{far.diameter_hops} hops"),
+        ("average distance", f"{far.average_hops:.4f} hops"),
+        ("pairs by hops", hops),
+        ("worst latency", f"{format_time(far.worst_latency_ps)} over a minimal route, empty links"),
+        (
+            "bisection",
+            f"{'' if cut.exact else 'at most '}{cut.bytes_per_s / 10**9:,.1f} GB/s one way "
+            f"({cut.halves})",
+        ),
+        (
+            "minimal routes",
+            f"{ways.minimal_routes_min:,} at least, {ways.minimal_routes_mean:,.2f} on average",
+        ),
+        (
+            "disjoint paths",
+            f"{ways.disjoint_paths_min} at least, {ways.disjoint_paths_mean:.2f} on average",
+        ),
+        ("counted over", f"{compared} {ways.pair_count} pairs of chips"),
+    ]
+    return table(f"topology of {found.name}", [("", "left"), ("", "left")], rows)

@@ -1,0 +1,196 @@
+"""Hardware: from a validated schema to a System."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.hardware import builders
+from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
+from rack_sim.hardware.link import LinkType
+from rack_sim.hardware.system import System
+from rack_sim.hardware.topology import Topology
+from rack_sim.scenario.fields import SourcedCount, SourcedWhole
+from rack_sim.scenario.hardware_schema import ChipSchema, LinkSchema, SystemSchema
+from rack_sim.scenario.topology_schema import (
+    DragonflySchema,
+    EdgeListSchema,
+    FullMeshSchema,
+    FullyConnectedSchema,
+    RingSchema,
+    SwitchedSchema,
+)
+
+_GRIDS = {"mesh": builders.mesh, "torus": builders.torus, "hyperx": builders.hyperx}
+
+
+def build_system(schema: SystemSchema) -> System:
+    """The system that `schema` describes. Raises InputError with places below the system."""
+    _refuse_zero_rates(schema)
+    local = _link("local", schema.links["local"]) if "local" in schema.links else None
+    if local is None:
+        raise InputError(Problem("key 'local' is missing", field="links"))
+    across = schema.links.get("global")
+    global_ = _link("global", across) if across else replace(local, name="global")
+    return System(
+        name=schema.name,
+        chip=_chip(schema.chip),
+        topology=_placed_topology(schema, local, global_),
+        host_watts_per_node=schema.host_watts_per_node.value,
+    )
+
+
+def _placed_topology(schema: SystemSchema, local: LinkType, global_: LinkType) -> Topology:
+    try:
+        return _topology(schema, local, global_)
+    except InputError as error:
+        raise InputError(
+            replace(problem, field=".".join(("topology", problem.field)).rstrip("."))
+            for problem in error.problems
+        ) from None
+
+
+def _topology(schema: SystemSchema, local: LinkType, global_: LinkType) -> Topology:
+    shape, name, ports = schema.topology, schema.name, schema.chip.port_count.value
+    if isinstance(shape, DragonflySchema):
+        return _dragonfly(name, shape, local, global_, ports)
+    if isinstance(shape, FullyConnectedSchema):
+        return builders.fully_connected(
+            name=name, chips=shape.chips.value, local=local, port_count=ports
+        )
+    if isinstance(shape, FullMeshSchema):
+        return builders.full_mesh(
+            name=name,
+            chips=shape.chips.value,
+            links_per_pair=shape.links_per_pair.value,
+            local=local,
+            port_count=ports,
+        )
+    if isinstance(shape, SwitchedSchema):
+        return builders.switched(
+            name=name,
+            chips=shape.chips.value,
+            switches=shape.switches.value,
+            links_per_chip=shape.links_per_chip.value,
+            local=local,
+            port_count=ports,
+            ports_per_switch=_given(shape.ports_per_switch),
+        )
+    if isinstance(shape, EdgeListSchema):
+        return builders.edge_list(
+            name=name,
+            chips=shape.chips.value,
+            cables=shape.cables.value,
+            local=local,
+            global_=global_,
+            port_count=ports,
+            chips_per_node=_given(shape.chips_per_node),
+        )
+    if isinstance(shape, RingSchema):
+        return builders.ring(
+            name=name,
+            chips=shape.chips.value,
+            links_per_pair=_given(shape.links_per_pair) or 1,
+            chips_per_node=_given(shape.chips_per_node),
+            local=local,
+            global_=global_,
+            port_count=ports,
+        )
+    return _GRIDS[shape.kind](
+        name=name,
+        sides=_values(shape.sides),
+        links_per_pair=_given(shape.links_per_pair) or 1,
+        chips_per_node=_given(shape.chips_per_node),
+        local=local,
+        global_=global_,
+        port_count=ports,
+    )
+
+
+def _dragonfly(
+    name: str, shape: DragonflySchema, local: LinkType, global_: LinkType, ports: int
+) -> Topology:
+    return builders.dragonfly(
+        name=name,
+        racks=_given(shape.racks) or 1,
+        nodes_per_rack=shape.nodes_per_rack.value,
+        chips_per_node=shape.chips_per_node.value,
+        links_per_node_pair=shape.links_per_node_pair.value,
+        links_per_rack_pair=_given(shape.links_per_rack_pair) or 0,
+        spare_nodes_per_rack=_given(shape.spare_nodes_per_rack) or 0,
+        rack_cables=shape.rack_cables or "dealt",
+        local=local,
+        global_=global_,
+        port_count=ports,
+    )
+
+
+def _given(count: SourcedCount | SourcedWhole | None) -> int | None:
+    return None if count is None else count.value
+
+
+def _values(counts: Sequence[SourcedCount]) -> tuple[int, ...]:
+    return tuple(count.value for count in counts)
+
+
+def _chip(schema: ChipSchema) -> Chip:
+    return Chip(
+        name=schema.name,
+        execution=schema.execution,
+        memory=tuple(
+            MemoryTier(tier.name, tier.capacity_bytes.value, tier.bandwidth_bytes_per_s.value)
+            for tier in schema.memory
+        ),
+        matrix=MatrixUnit(
+            peak_flop_per_s={
+                name: rate.value for name, rate in sorted(schema.matrix.peak_flop_per_s.items())
+            },
+            feed_bytes_per_s=(
+                schema.matrix.feed_bytes_per_s.value if schema.matrix.feed_bytes_per_s else None
+            ),
+        ),
+        vector_flop_per_s=schema.vector_flop_per_s.value,
+        operator_fixed_latency_ps=schema.operator_fixed_latency_ps.value,
+        program_text_bytes=schema.program_text_bytes.value,
+        port_count=schema.port_count.value,
+        idle_watts=schema.idle_watts.value,
+        peak_watts=schema.peak_watts.value,
+        price_usd=schema.price_usd.value,
+    )
+
+
+def _link(name: str, schema: LinkSchema) -> LinkType:
+    if schema.wire_bytes.value < schema.payload_bytes.value:
+        raise InputError(
+            Problem(
+                f"a vector of {schema.payload_bytes.value} bytes cannot occupy "
+                f"{schema.wire_bytes.value} on the wire",
+                field=f"links.{name}.wire_bytes",
+            )
+        )
+    return LinkType(
+        name=name,
+        bytes_per_s=schema.rate_bytes_per_s.value,
+        latency_ps=schema.latency_ps.value,
+        payload_bytes=schema.payload_bytes.value,
+        wire_bytes=schema.wire_bytes.value,
+    )
+
+
+def _refuse_zero_rates(schema: SystemSchema) -> None:
+    """A rate of zero would make every time infinite."""
+    chip = schema.chip
+    rates = {
+        **{f"chip.memory.{n}": tier.bandwidth_bytes_per_s for n, tier in enumerate(chip.memory)},
+        **{f"chip.matrix.peak ({name})": r for name, r in chip.matrix.peak_flop_per_s.items()},
+        "chip.vector": chip.vector_flop_per_s,
+        **{f"links.{name}": link.rate_bytes_per_s for name, link in schema.links.items()},
+    }
+    if chip.matrix.feed_bytes_per_s:
+        rates["chip.matrix"] = chip.matrix.feed_bytes_per_s
+    problems = [
+        Problem(f"the rate of {name} is zero", field=name.split(" ")[0])
+        for name, rate in rates.items()
+        if rate.value == 0
+    ]
+    if problems:
+        raise InputError(problems)
