@@ -20,8 +20,8 @@ MEND = "stale: run scripts/refresh and commit"
     [
         ("metrics.md", columns_markdown),
         ("scenario-reference.md", reference_markdown),
-        ("topologies.md", topologies_markdown),
-        ("validation.md", validation_markdown),
+        pytest.param("topologies.md", topologies_markdown, marks=pytest.mark.slow),
+        pytest.param("validation.md", validation_markdown, marks=pytest.mark.slow),
     ],
 )
 def test_documentation_is_fresh(name, write):

@@ -214,6 +214,7 @@ def test_33_nodes_of_8_are_three_hops_wide() -> None:
     assert sum(found.pairs_by_hops) == 264 * 263
 
 
+@pytest.mark.slow
 def test_10440_chips_are_seven_hops_wide_dealt_and_six_scattered() -> None:
     """Published: five. Within four hops lie at most 4,032 chips, so five is the least there is."""
     local, across, reached = 7, 4, 1 + 11

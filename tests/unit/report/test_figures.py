@@ -152,6 +152,7 @@ def test_an_objective_far_from_the_curve_is_still_stated(slo_ms, words):
     assert words in words_of(draw_latency(result))
 
 
+@pytest.mark.slow
 def test_another_process_draws_the_same_bytes_without_pyplot(node_files, tmp_path):
     program = (
         "import sys, pathlib, rack_sim\n"
@@ -259,6 +260,7 @@ def test_nothing_in_the_drawn_rack_overlaps(rack):
             assert apart > (side + other_side) / 2
 
 
+@pytest.mark.slow
 def test_a_box_with_switches_is_drawn(tmp_path):
     """Links to a switch lead to the middle of the node, in which it stands."""
     box = "system.topology={kind: switched, chips: 8, switches: 3, links_per_chip: 7}"
