@@ -33,16 +33,17 @@ class TraceSummary:
 
     `duration_s` is from the first to the last arrival; `mean_rate_rps` is requests over duration.
     The peaks are the fullest bin of 1 s and of 60 s, in requests per second, bins counted from the
-    first arrival; a last bin that is not full counts as a whole one. A gap lies between
-    one arrival and the next; `gap_cv` is their standard deviation over their mean. Values that
-    need a duration, or two requests, are None without.
+    first arrival; a last bin that is not full counts as a whole one, and a stream shorter than a
+    bin has no such peak. A gap lies between one arrival and the next; `gap_cv` is the standard
+    deviation of gaps over their mean. Values that need a duration, or two requests, are None
+    without.
     """
 
     request_count: int
     duration_s: float
     mean_rate_rps: float | None
-    peak_1s_rate_rps: float
-    peak_60s_rate_rps: float
+    peak_1s_rate_rps: float | None
+    peak_60s_rate_rps: float | None
     gap_mean_s: float | None
     gap_cv: float | None
     zero_gap_share: float | None
@@ -130,8 +131,8 @@ def summarise(requests: Workload | Iterable[Request]) -> TraceSummary:
         request_count=count,
         duration_s=duration_ps / PS_PER_S,
         mean_rate_rps=count * PS_PER_S / duration_ps if duration_ps else None,
-        peak_1s_rate_rps=float(second.peak()),
-        peak_60s_rate_rps=minute.peak() / 60,
+        peak_1s_rate_rps=float(second.peak()) if duration_ps >= PS_PER_S else None,
+        peak_60s_rate_rps=minute.peak() / 60 if duration_ps >= 60 * PS_PER_S else None,
         gap_mean_s=duration_ps / gaps / PS_PER_S if gaps else None,
         gap_cv=math.sqrt(spread) / duration_ps if duration_ps else None,
         zero_gap_share=zero_gaps / gaps if gaps else None,

@@ -65,7 +65,11 @@ def draw_sram_map(result: Result) -> "Figure":
     _draw_stack(axes, columns)
     capacity_mb = plan.system.chip.fast_memory.capacity_bytes / _MB
     axes.axhline(
-        capacity_mb, color=INK, linewidth=1.6, zorder=3, label=f"capacity, {capacity_mb:.1f} MB"
+        capacity_mb,
+        color=INK,
+        linewidth=1.6,
+        zorder=3,
+        label=f"capacity of a chip,\n{capacity_mb:.1f} MB",
     )
     axes.set_ylim(0, capacity_mb * 1.04)
     axes.set_ylabel("bytes on the chip (MB)")
