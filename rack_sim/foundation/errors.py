@@ -5,6 +5,7 @@ RackSimError                    exit code
 ├── InfeasibleError             3   what the user asked for cannot be: demand, bound, levers
 └── ReplayError                 1   our bug: a replay that ended wrong
     ├── DeadlockError               something waits for ever: who waits for what
+    ├── ScheduleError               a compiled program that cannot run as it is written
     └── ConservationError           tokens, bytes or rows do not balance
 """
 
@@ -77,6 +78,10 @@ class ReplayError(RackSimError):
 
 class DeadlockError(ReplayError):
     """Nothing can happen any more and something still waits; the message says who and for what."""
+
+
+class ScheduleError(ReplayError):
+    """A compiled program breaks a rule, or did not run as compiled; the message says which task."""
 
 
 class ConservationError(ReplayError):

@@ -30,10 +30,13 @@ class MatrixUnit:
 
     `feed_bytes_per_s` is the ceiling of the on-chip streams that carry weights (and keys and
     values) from memory into the unit; None where memory bandwidth is the only ceiling.
+    `buffer_bytes` of the next operator's stationary operands can wait in the unit while it is busy
+    with other things.
     """
 
     peak_flop_per_s: Mapping[str, int]
     feed_bytes_per_s: int | None
+    buffer_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

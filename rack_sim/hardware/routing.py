@@ -1,9 +1,9 @@
 """Routing: minimal, deterministic paths from chip to chip.
 
-Routes are found when they are asked for; no table of all pairs exists. Among minimal routes the
-one is taken whose busiest link carries the least so far in this batch of flows, then the one with
-the lowest chip numbers: a batch of flows between two nodes spreads over the parallel cables. Planes
-of switches are there to be used together: a flow over them is striped, vector by vector.
+Routes are found when they are asked for; no table of all pairs exists. A pair's own route is the
+minimal one with the lowest chip numbers. In a balanced batch of flows it is the minimal one whose
+busiest link carries the least so far: flows between two nodes spread over the parallel cables.
+Planes of switches are there to be used together: a flow over them is striped, vector by vector.
 """
 
 from collections import Counter
@@ -48,13 +48,21 @@ class Router:
         self.topology = topology
         self._kinds: dict[Hop, LinkType] = {}
         self._lanes: Counter[Hop] = Counter()
+        self._between_nodes: set[Hop] = set()
         for link in topology.links:
             self._kinds[link.source, link.target] = topology.link_types[link.kind]
             self._lanes[link.source, link.target] += 1
+            if link.kind == "global":
+                self._between_nodes.add((link.source, link.target))
         self._near: dict[int, tuple[int, ...]] = {
             chip: tuple(near) for chip, near in topology.graph.adjacency()
         }
         self._found: dict[Hop, tuple[Route, ...]] = {}
+        self.node_of_chip = topology.node_of_chip()
+
+    def has_link(self, hop: Hop) -> bool:
+        """Whether a link leads straight from one end of `hop` to the other."""
+        return hop in self._kinds
 
     def link_type(self, hop: Hop) -> LinkType:
         """The kind of the link that `hop` crosses."""
@@ -65,7 +73,10 @@ class Router:
         return self._lanes[hop]
 
     def minimal_routes(self, source: int, target: int) -> tuple[Route, ...]:
-        """Minimal routes in order of chip numbers, at most 64 of them."""
+        """Routes of fewest links, of those with fewest global ones, in order of chip numbers.
+
+        At most 64 of fewest links are looked at.
+        """
         key = (source, target)
         if key not in self._found:
             self._found[key] = self._find(source, target)
@@ -80,14 +91,24 @@ class Router:
 
         Over planes of switches a flow becomes several, one for each plane that carries a part.
         """
+        return tuple(part for parts in self.parts_of(flows) for part in parts)
+
+    def parts_of(
+        self, flows: Sequence[Flow], *, balanced: bool = True
+    ) -> list[tuple[RoutedFlow, ...]]:
+        """The routed parts of every flow of a batch; `balanced` says whether each minds the others.
+
+        There is one part, or several where a flow is striped over planes of switches.
+        """
         load: Counter[Hop] = Counter()
-        routed: list[RoutedFlow] = []
+        routed: list[tuple[RoutedFlow, ...]] = []
         for flow in flows:
-            for part in self._parts(flow, load):
+            parts = tuple(self._parts(flow, load))
+            routed.append(parts)
+            for part in parts if balanced else ():
                 for hop in part.hops:
                     load[hop] += self._kinds[hop].vectors(part.flow.message_bytes)
-                routed.append(part)
-        return tuple(routed)
+        return routed
 
     def _parts(self, flow: Flow, load: Counter[Hop]) -> list[RoutedFlow]:
         routes = self.minimal_routes(flow.source, flow.target)
@@ -133,7 +154,12 @@ class Router:
                 continue
             steps = (chip for chip in self._near[route[-1]] if to_target.get(chip) == left - 1)
             stack += [(*route, step) for step in sorted(steps, reverse=True)]
-        return tuple(routes)
+        fewest = min(map(self._global_hops, routes))
+        return tuple(route for route in routes if self._global_hops(route) == fewest)
+
+    def _global_hops(self, route: Route) -> int:
+        """Links between nodes on a route: the scarce ones, so a detour over a third node loses."""
+        return sum(hop in self._between_nodes for hop in hops(route))
 
     def _to_target(self, source: int, target: int) -> dict[int, int]:
         """Links to the target from every chip of a minimal route (and from others near it).

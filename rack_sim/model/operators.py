@@ -15,6 +15,9 @@ from typing import Literal
 from rack_sim.model.architecture import Architecture
 
 BlockKind = Literal["embedding", "attention", "feed_forward", "head"]
+Exchange = Literal["none", "reduce_scatter", "combine", "candidates"]
+"""What a group does with an operator's results: sum them up by shards, sum the parts of a shared
+key-value head up, or tell everybody each chip's candidate for the next token."""
 
 # Arithmetic per element of the textbook forms.
 _NORM_FLOP = 4  # square, accumulate, scale by the root, multiply by the weight
@@ -43,14 +46,15 @@ class Operator:
     lookup_per_row: int = 0
     kv_read_per_row_token: int = 0
     kv_write_per_row: int = 0
+    followed_by: Exchange = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """The smallest thing the partitioner moves: its operators in order, each needing the last.
 
-    `gathers` says that the block begins with an all-gather of the residual stream and
-    `reduces` that it ends with a reduce-scatter of it. Attention has `kv_head_count` key-value
+    `gathers` says that the block begins with an all-gather of the residual stream; an operator may
+    be followed by another exchange. Attention has `kv_head_count` key-value
     heads, which are split over a group as far as they go; beyond that the cache is split by
     sequence, and partial outputs of `combined_per_row` elements in all are combined.
     """
@@ -59,7 +63,6 @@ class Block:
     kind: BlockKind
     operators: tuple[Operator, ...]
     gathers: bool
-    reduces: bool
     kv_elements_per_token: int = 0
     kv_head_count: int = 0
     combined_per_row: int = 0
@@ -88,7 +91,7 @@ def _embedding(model: Architecture) -> Block:
         lookup_per_row=model.hidden_size,
         activations_per_row=model.hidden_size,
     )
-    return Block("embedding", "embedding", (lookup,), gathers=False, reduces=False)
+    return Block("embedding", "embedding", (lookup,), gathers=False)
 
 
 def _norm(name: str, model: Architecture) -> Operator:
@@ -101,13 +104,14 @@ def _norm(name: str, model: Architecture) -> Operator:
     )
 
 
-def _matmul(name: str, inputs: int, outputs: int) -> Operator:
+def _matmul(name: str, inputs: int, outputs: int, followed_by: Exchange = "none") -> Operator:
     return Operator(
         name=name,
         unit="matrix",
         parameters=inputs * outputs,
         flop_per_row=2 * inputs * outputs,
         activations_per_row=inputs + outputs,
+        followed_by=followed_by,
     )
 
 
@@ -153,8 +157,9 @@ def _attention(model: Architecture, layer: int) -> Block:
             activations_per_row=query,
             activations_per_row_token=model.head_count,
             kv_read_per_row_token=kv,
+            followed_by="combine",
         ),
-        _matmul("attention.output_projection", query, hidden),
+        _matmul("attention.output_projection", query, hidden, "reduce_scatter"),
         _residual_add("attention.residual_add", model),
     )
     return Block(
@@ -162,7 +167,6 @@ def _attention(model: Architecture, layer: int) -> Block:
         "attention",
         operators,
         gathers=True,
-        reduces=True,
         kv_elements_per_token=2 * kv,
         kv_head_count=model.kv_head_count,
         # Partial values of every query head, and the maximum and the sum of its softmax.
@@ -181,12 +185,10 @@ def _feed_forward(model: Architecture, layer: int) -> Block:
             flop_per_row=_GATED_FLOP * inner,
             activations_per_row=3 * inner,
         ),
-        _matmul("feed_forward.down_projection", inner, hidden),
+        _matmul("feed_forward.down_projection", inner, hidden, "reduce_scatter"),
         _residual_add("feed_forward.residual_add", model),
     )
-    return Block(
-        f"layer{layer}.feed_forward", "feed_forward", operators, gathers=True, reduces=True
-    )
+    return Block(f"layer{layer}.feed_forward", "feed_forward", operators, gathers=True)
 
 
 def _head(model: Architecture) -> Block:
@@ -196,11 +198,11 @@ def _head(model: Architecture) -> Block:
         unit="vector",
         flop_per_row=_SOFTMAX_FLOP * model.vocabulary_size,
         activations_per_row=model.vocabulary_size,
+        followed_by="candidates",
     )
     return Block(
         "head",
         "head",
         (_norm("head.norm", model), projection, sample),
         gathers=True,
-        reduces=False,
     )

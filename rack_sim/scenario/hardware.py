@@ -147,6 +147,7 @@ def _chip(schema: ChipSchema) -> Chip:
             feed_bytes_per_s=(
                 schema.matrix.feed_bytes_per_s.value if schema.matrix.feed_bytes_per_s else None
             ),
+            buffer_bytes=schema.matrix.buffer_bytes.value if schema.matrix.buffer_bytes else 0,
         ),
         vector_flop_per_s=schema.vector_flop_per_s.value,
         operator_fixed_latency_ps=schema.operator_fixed_latency_ps.value,

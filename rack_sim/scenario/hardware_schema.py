@@ -32,6 +32,8 @@ class MatrixSchema(Model):
     """Dense peak by precision (fp16, bf16, fp8, int8, fp4, int4)."""
     feed_bytes_per_s: SourcedAmount | None = None
     """Rate at which stationary operands reach the unit; left out where memory is the ceiling."""
+    buffer_bytes: SourcedAmount | None = None
+    """Stationary operands that wait in the unit while it is busy with others; left out, none."""
 
 
 class ChipSchema(Model):

@@ -1,66 +1,292 @@
-"""Collective timing: all-gather and reduce-scatter on a group of chips.
+"""Collective timing: what an operation takes on a group of chips, by which algorithm, and why.
 
-Two algorithms are compared and the faster is taken: `direct` (every chip sends to every other in
-one step) and `ring` (n - 1 steps to the neighbour). With latency a, link rate b and n chips that
-each hold m bytes, on a fully connected group: direct takes a + m/b, ring (n - 1)(a + m/b).
-Sizes follow the usual convention: `shard_bytes` is what each chip contributes (all-gather) or
-keeps (reduce-scatter).
+The transfers of an algorithm get routes and are placed in time on the links they share (list
+scheduling, `schedule`); the compiler takes the algorithm that ends first. Additions of a reduction
+are not in here: they are timed where the operation is used.
+
+Sizes follow the convention of nccl-tests: the whole buffer. Of all-gather and reduce-scatter that
+is what a chip ends or begins with, of which each chip has a share of 1/n.
+
+With latency a, link rate b, n chips and a buffer M, closed forms on a fully connected group are
+a + M/nb for the direct all-gather and (n - 1)(a + M/nb) for the ring (Thakur, Rabenseifner and
+Gropp 2005 give the others); tests/theory has one for every algorithm.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
-from rack_sim.hardware.routing import Flow, Hop, Router
-from rack_sim.timing.messages import time_flows
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.units import format_time
+from rack_sim.hardware.routing import Flow, Hop, RoutedFlow, Router
+from rack_sim.timing.algorithms import (
+    ALGORITHMS,
+    Algorithm,
+    Operation,
+    Pattern,
+    Transfer,
+    misfit,
+    pattern,
+    step_counts,
+)
+from rack_sim.timing.schedule import Schedule, busiest_ps, longest_chain_ps, schedule
+from rack_sim.timing.tasks import Need, Task, TaskGraph
 
-Algorithm = Literal["none", "direct", "ring"]
+# More transfers than this are not placed one by one; a chip's own group is far smaller.
+TRANSFERS_MAX = 400_000
+
+_BUS_FACTORS = {"all_reduce": 2, "reduce_scatter": 1, "all_gather": 1, "all_to_all": 1}
+
+
+@dataclass(frozen=True)
+class RoutedCollective:
+    """An operation on chips, its transfers with their routes: what can be put into a schedule.
+
+    `parts` has the messages of every transfer: one, or several where it is striped over switches.
+    """
+
+    operation: Operation
+    algorithm: Algorithm
+    group: tuple[int, ...]
+    size_bytes: int
+    piece_bytes: int
+    transfers: tuple[Transfer, ...]
+    parts: tuple[tuple[RoutedFlow, ...], ...]
+
+    @property
+    def step_count(self) -> int:
+        """Transfers on the longest chain of those that need each other."""
+        return max(step_counts(self.transfers), default=0)
+
+    def add_to(
+        self,
+        graph: TaskGraph,
+        router: Router,
+        traffic: str,
+        needs_of: Mapping[int, Sequence[Need]] | None = None,
+    ) -> list[tuple[Need, ...]]:
+        """Adds every message to a graph; returns what waits for each transfer's arrival needs.
+
+        `needs_of` says what a transfer (by number) needs besides other transfers.
+        """
+        given = needs_of or {}
+        arrivals: list[tuple[Need, ...]] = []
+        for number, (transfer, parts) in enumerate(zip(self.transfers, self.parts, strict=True)):
+            needs = [need for other in transfer.needs for need in arrivals[other]]
+            needs += given.get(number, ())
+            arrivals.append(
+                tuple(graph.ended(graph.message(router, part, traffic, needs)) for part in parts)
+            )
+        return arrivals
 
 
 @dataclass(frozen=True)
 class CollectiveTiming:
-    """One collective: the algorithm taken, its duration in two parts, vectors on every link."""
+    """One collective placed in time on its group.
 
-    algorithm: Algorithm
-    link_latency_ps: int
-    link_serialisation_ps: int
-    vectors_by_hop: Mapping[Hop, int]
+    `not_taken` says of every other algorithm what it would take, or why it does not fit.
+    """
+
+    operation: Operation
+    algorithm: Algorithm | None
+    group: tuple[int, ...]
+    size_bytes: int
+    placed: Schedule
+    routed: RoutedCollective | None
+    not_taken: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def duration_ps(self) -> int:
-        """From the shards being there to the result being there, arithmetic not included."""
-        return self.link_latency_ps + self.link_serialisation_ps
+        """From the data being there to the result being there, arithmetic not included."""
+        return self.placed.duration_ps
+
+    @property
+    def link_latency_ps(self) -> int:
+        """The part of the duration that is latency of links."""
+        return self.placed.terms.link_latency_ps
+
+    @property
+    def link_serialisation_ps(self) -> int:
+        """The part of the duration that vectors take to cross links, or wait for others to."""
+        return self.placed.terms.link_serialisation_ps
+
+    @cached_property
+    def vectors_by_hop(self) -> dict[Hop, int]:
+        """Vectors on every link."""
+        return self.placed.vectors_by_hop
+
+    @property
+    def step_count(self) -> int:
+        """Steps that follow each other; 0 where nothing has to move."""
+        return self.routed.step_count if self.routed else 0
+
+    @property
+    def algorithm_bytes_per_s(self) -> float:
+        """Size over time (nccl-tests: algbw)."""
+        return self.size_bytes * 1e12 / self.duration_ps if self.duration_ps else 0.0
+
+    @property
+    def bus_bytes_per_s(self) -> float:
+        """What each chip's share of the links carries (nccl-tests: busbw)."""
+        count = len(self.group)
+        factor = _BUS_FACTORS.get(self.operation, 0) * (count - 1) / count
+        return self.algorithm_bytes_per_s * (factor or 1.0)
+
+    @property
+    def busiest_hop(self) -> tuple[Hop, int] | None:
+        """The link that is held longest, and for how long; the first of equal ones."""
+        busy = self.placed.busy_ps
+        if not busy:
+            return None
+        hop = max(sorted(busy), key=lambda resource: busy[resource])  # type: ignore[type-var]
+        return hop, busy[hop]  # type: ignore[return-value] # no units are in here
 
 
-def time_exchange(router: Router, group: tuple[int, ...], shard_bytes: int) -> CollectiveTiming:
-    """The time to move one shard from every chip of `group` to every other, the faster way.
+def time_collective(
+    router: Router,
+    group: Sequence[int],
+    *,
+    operation: Operation,
+    size_bytes: int,
+    algorithm: Algorithm | None = None,
+) -> CollectiveTiming:
+    """Times an operation on `group`; without an `algorithm` it takes the fastest.
 
-    An all-gather and a reduce-scatter move the same bytes over the same links in opposite
-    directions; the reduction's additions are timed where the reduce-scatter is used.
+    Raises InputError where the algorithm does not fit the group, or has too many transfers.
     """
-    if len(group) < 2 or shard_bytes == 0:
-        return CollectiveTiming("none", 0, 0, {})
-    return min(
-        (_direct(router, group, shard_bytes), _ring(router, group, shard_bytes)),
-        key=lambda timing: timing.duration_ps,
+    members = tuple(group)
+    if len(members) < 2 or size_bytes == 0:
+        return CollectiveTiming(operation, None, members, size_bytes, Schedule((), ()), None)
+    nodes = _nodes(router, members)
+    if algorithm is not None:
+        reason = misfit(operation, algorithm, nodes) or _too_many(operation, algorithm, nodes)
+        if reason:
+            raise InputError(Problem(reason, field="algorithm", suggestion=_fitting(operation, nodes)))
+        routed = route_collective(
+            router, members, operation=operation, size_bytes=size_bytes, algorithm=algorithm
+        )
+        placed = schedule(_tasks(routed, router))
+        return CollectiveTiming(operation, algorithm, members, size_bytes, placed, routed)
+    return _fastest(router, members, nodes, operation, size_bytes)
+
+
+def route_collective(
+    router: Router,
+    group: Sequence[int],
+    *,
+    operation: Operation,
+    size_bytes: int,
+    algorithm: Algorithm,
+) -> RoutedCollective:
+    """Gives every transfer of an algorithm its route.
+
+    `direct` takes each pair's own route, whatever else is on its way; all others spread the
+    transfers of a step over routes of equal length.
+    """
+    members = tuple(group)
+    found: Pattern = pattern(operation, algorithm, _nodes(router, members))
+    piece_bytes = -(-size_bytes // found.pieces_per_buffer)
+    flows = [
+        Flow(members[t.source], members[t.target], len(t.pieces) * piece_bytes)
+        for t in found.transfers
+    ]
+    parts: list[tuple[RoutedFlow, ...]] = [()] * len(flows)
+    steps: dict[int, list[int]] = {}
+    for number, step in enumerate(step_counts(found.transfers)):
+        steps.setdefault(step, []).append(number)
+    for numbers in steps.values():
+        batch = [flows[number] for number in numbers]
+        routes = router.parts_of(batch, balanced=algorithm != "direct")
+        for number, routed in zip(numbers, routes, strict=True):
+            parts[number] = routed
+    return RoutedCollective(
+        operation, algorithm, members, size_bytes, piece_bytes, tuple(found.transfers), tuple(parts)
     )
 
 
-def _direct(router: Router, group: tuple[int, ...], shard_bytes: int) -> CollectiveTiming:
-    flows = [Flow(a, b, shard_bytes) for a in group for b in group if a != b]
-    step = time_flows(router, flows)
+def _fastest(
+    router: Router,
+    group: tuple[int, ...],
+    nodes: Sequence[int],
+    operation: Operation,
+    size_bytes: int,
+) -> CollectiveTiming:
+    """The algorithm that ends first; those whose lower bound is no better are not placed."""
+    not_taken: dict[str, str] = {}
+    candidates: list[tuple[int, int, RoutedCollective, list[Task]]] = []
+    for order, algorithm in enumerate(ALGORITHMS):
+        reason = misfit(operation, algorithm, nodes) or _too_many(operation, algorithm, nodes)
+        if reason:
+            not_taken[algorithm] = reason
+            continue
+        routed = route_collective(
+            router, group, operation=operation, size_bytes=size_bytes, algorithm=algorithm
+        )
+        if algorithm == "direct_balanced" and candidates and routed.parts == candidates[0][2].parts:
+            not_taken[algorithm] = "no pair has a choice of routes: the same as direct"
+            continue
+        tasks = _tasks(routed, router)
+        bound_ps = max(longest_chain_ps(tasks), busiest_ps(tasks))
+        candidates.append((bound_ps, order, routed, tasks))
+    best: tuple[int, int, RoutedCollective, Schedule] | None = None
+    for bound_ps, order, routed, tasks in sorted(candidates, key=lambda item: item[:2]):
+        if best and bound_ps >= best[0]:
+            not_taken[routed.algorithm] = f"at least {format_time(bound_ps)}"
+            continue
+        placed = schedule(tasks)
+        if best is None or (placed.duration_ps, order) < best[:2]:
+            if best:
+                not_taken[best[2].algorithm] = format_time(best[0])
+            best = (placed.duration_ps, order, routed, placed)
+        else:
+            not_taken[routed.algorithm] = format_time(placed.duration_ps)
+    if best is None:
+        raise InputError(
+            Problem(
+                f"{operation} over {len(group)} chips has too many transfers to be placed",
+                field="group",
+                suggestion=f"at most {TRANSFERS_MAX:,} are; a smaller --group",
+            )
+        )
+    _, _, routed, placed = best
     return CollectiveTiming(
-        "direct", step.link_latency_ps, step.link_serialisation_ps, step.vectors_by_hop
+        operation, routed.algorithm, group, size_bytes, placed, routed, not_taken
     )
 
 
-def _ring(router: Router, group: tuple[int, ...], shard_bytes: int) -> CollectiveTiming:
-    step_count = len(group) - 1
-    flows = [Flow(a, b, shard_bytes) for a, b in zip(group, group[1:] + group[:1], strict=True)]
-    step = time_flows(router, flows)
-    return CollectiveTiming(
-        "ring",
-        step_count * step.link_latency_ps,
-        step_count * step.link_serialisation_ps,
-        {hop: step_count * count for hop, count in step.vectors_by_hop.items()},
-    )
+def _tasks(routed: RoutedCollective, router: Router) -> list[Task]:
+    graph = TaskGraph()
+    routed.add_to(graph, router, routed.operation)
+    return graph.tasks
+
+
+def _nodes(router: Router, group: Sequence[int]) -> list[int]:
+    owner = router.node_of_chip
+    return [owner[chip] for chip in group]
+
+
+def _too_many(operation: Operation, algorithm: Algorithm, nodes: Sequence[int]) -> str:
+    """Why an algorithm has too many transfers to be placed one by one, empty where it has not."""
+    count = len(nodes)
+    per_chip = {
+        "direct": count,
+        "direct_balanced": count,
+        "ring": count,
+        "two_way_ring": count,
+        "hierarchical": count // max(len(set(nodes)), 1) + len(set(nodes)),
+    }.get(algorithm, count.bit_length())
+    transfers = count * per_chip * (2 if operation == "all_reduce" else 1)
+    if operation == "broadcast" and algorithm == "direct":
+        transfers = count
+    if transfers <= TRANSFERS_MAX:
+        return ""
+    return f"{algorithm} over {count:,} chips has about {transfers:,} transfers, too many to place"
+
+
+def _fitting(operation: Operation, nodes: Sequence[int]) -> str:
+    fitting = [
+        name
+        for name in ALGORITHMS
+        if not misfit(operation, name, nodes) and not _too_many(operation, name, nodes)
+    ]
+    return "these fit: " + ", ".join(fitting) if fitting else "a smaller group"

@@ -1,12 +1,13 @@
 """Operator timing: the roofline of one operator on one chip of a tensor-parallel group.
 
     t = fixed latency + max( FLOP / peak,
-                             stationary bytes / feed,
+                             (stationary bytes - what waits in the unit) / feed,
                              (weights + activations + cache) / memory bandwidth )
 
 Stationary bytes are what the matrix unit holds still while rows pass: the weights of a projection,
 the cached keys or values of attention. They cross the on-chip streams, so the feed rate bounds
-them; the memory bandwidth bounds everything that is read or written.
+them; the memory bandwidth bounds everything that is read or written. As much of them as the unit's
+buffer holds is loaded while the chip is still busy with the operators before.
 """
 
 from dataclasses import dataclass
@@ -22,13 +23,20 @@ ROOFS = ("compute", "weight_feed", "memory")
 
 @dataclass(frozen=True, slots=True)
 class OperatorTiming:
-    """One operator on the most loaded chip of its group: duration, and what bound it."""
+    """One operator on the most loaded chip of its group: duration, and what bound it.
+
+    `preload_ps` is what the memory unit streams ahead of it, `stream_ps` what it streams while the
+    operator runs. `live_bytes` of activations are read and written.
+    """
 
     name: str
     terms: Terms
     flop: int
     memory_bytes: int
     binding: str
+    preload_ps: int = 0
+    stream_ps: int = 0
+    live_bytes: int = 0
 
     @property
     def duration_ps(self) -> int:
@@ -44,12 +52,15 @@ def time_operator(
     rows: int,
     context_tokens: int,
     group_size: int,
+    sequence_count: int | None = None,
 ) -> OperatorTiming:
     """Time of `operator` for `rows` rows at `context_tokens`, split over `group_size` chips.
 
-    The largest shard counts. Raises KeyError where the chip has no peak for the compute precision;
+    The rows are of `sequence_count` sequences (left out: one each), each of which has a cache to be
+    read. The largest shard counts. Raises KeyError where the chip has no peak for the compute precision;
     the scenario is checked for that before anything is timed.
     """
+    sequences = rows if sequence_count is None else sequence_count
     flop = _share(
         rows * (operator.flop_per_row + operator.flop_per_row_token * context_tokens), group_size
     )
@@ -64,7 +75,7 @@ def time_operator(
         )
     )
     kv_read_bytes = precision.kv_bytes(
-        _share(rows * operator.kv_read_per_row_token * context_tokens, group_size)
+        _share(sequences * operator.kv_read_per_row_token * context_tokens, group_size)
     )
     kv_write_bytes = precision.kv_bytes(_share(rows * operator.kv_write_per_row, group_size))
     memory_bytes = weight_bytes + activation_bytes + kv_read_bytes + kv_write_bytes
@@ -76,16 +87,27 @@ def time_operator(
         peak = chip.vector_flop_per_s
         stationary_bytes = 0
     feed = chip.matrix.feed_bytes_per_s
+    preloaded_bytes = min(stationary_bytes, chip.matrix.buffer_bytes) if feed else 0
+    feed_ps = work_to_ps(stationary_bytes - preloaded_bytes, feed) if feed else 0
     roofs = {
         "compute": work_to_ps(flop, peak),
-        "weight_feed": work_to_ps(stationary_bytes, feed) if feed else 0,
+        "weight_feed": feed_ps,
         "memory": work_to_ps(memory_bytes, chip.fast_memory.bandwidth_bytes_per_s),
     }
     roof = max(ROOFS, key=lambda name: roofs[name])
     fixed = chip.operator_fixed_latency_ps
     terms = Terms(fixed_latency_ps=fixed, **{f"{roof}_ps": roofs[roof]})
     binding = "fixed_latency" if fixed >= roofs[roof] else roof
-    return OperatorTiming(operator.name, terms, flop, memory_bytes, binding)
+    return OperatorTiming(
+        operator.name,
+        terms,
+        flop,
+        memory_bytes,
+        binding,
+        preload_ps=work_to_ps(preloaded_bytes, feed) if feed else 0,
+        stream_ps=feed_ps,
+        live_bytes=activation_bytes,
+    )
 
 
 def _share(amount: int, parts: int) -> int:

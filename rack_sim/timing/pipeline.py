@@ -13,13 +13,15 @@ from dataclasses import dataclass
 
 from rack_sim.foundation.units import work_to_ps
 from rack_sim.hardware.chip import Chip
+from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.routing import Flow, Hop, Router
 from rack_sim.model.operators import Block, Operator
-from rack_sim.timing.blocks import BlockTiming, ExchangeCache, StepShape, time_block
+from rack_sim.timing.blocks import BlockTiming, Exchanges, StepShape, time_block
 from rack_sim.timing.messages import MessageTiming, time_flows
 from rack_sim.timing.terms import Terms, total
 
 Group = tuple[int, ...]
+Likeness = Group | tuple[int, tuple[tuple[LinkType, int], ...]]
 
 # A token number on its way back to the first stage.
 _TOKEN_BYTES = 4
@@ -65,35 +67,56 @@ class PipelineTimer:
         self.router = router
         self.shape = shape
         self.residual_elements = residual_elements
-        self._exchanges: ExchangeCache = {}
+        self._exchanges = Exchanges(router)
+        self._placed: dict[tuple[tuple[Operator, ...], Likeness], BlockTiming] = {}
+        self._likeness: dict[Group, Likeness] = {}
         self._blocks: dict[tuple[tuple[Operator, ...], Group], BlockTiming] = {}
-        self._messages: dict[tuple[Group, Group, int], MessageTiming] = {}
+        self._messages: dict[tuple[Group, Group, int, str], MessageTiming] = {}
 
     def block(self, block: Block, group: Group) -> BlockTiming:
         """The timing of a block on a group; it has the name of the first block that is alike."""
         key = (block.operators, group)
         if key not in self._blocks:
-            self._blocks[key] = time_block(
-                block,
-                self.shape,
-                chip=self.chip,
-                router=self.router,
-                group=group,
-                residual_elements=self.residual_elements,
-                exchanges=self._exchanges,
-            )
+            alike = (block.operators, self._likeness_of(group))
+            if alike not in self._placed:
+                self._placed[alike] = time_block(
+                    block,
+                    self.shape,
+                    chip=self.chip,
+                    router=self.router,
+                    group=group,
+                    residual_elements=self.residual_elements,
+                    exchanges=self._exchanges,
+                )
+            self._blocks[key] = self._placed[alike].on(group)
         return self._blocks[key]
+
+    def _likeness_of(self, group: Group) -> "Likeness":
+        """What makes two groups take equal times: their own links, where every pair has one.
+
+        Groups that talk over others are alike only to themselves.
+        """
+        if group not in self._likeness:
+            pairs = [(a, b) for a in group for b in group if a != b]
+            links = [
+                (self.router.link_type(hop), self.router.lane_count(hop))
+                for hop in pairs
+                if self.router.has_link(hop)
+            ]
+            direct = len(links) == len(pairs)
+            self._likeness[group] = (len(group), tuple(links)) if direct else group
+        return self._likeness[group]
 
     def transfers(self, groups: Sequence[Group]) -> list[TransferTiming]:
         """The transfers of a pipeline over `groups`, the token's way back last."""
         elements = -(-self.shape.rows * self.residual_elements // len(groups[0]))
         shard_bytes = self.shape.precision.activation_bytes(elements)
         last = len(groups) - 1
-        steps = [(number, number + 1, shard_bytes) for number in range(last)]
-        steps.append((last, 0, self.shape.rows * _TOKEN_BYTES))
+        steps = [(number, number + 1, shard_bytes, "transfer") for number in range(last)]
+        steps.append((last, 0, self.shape.rows * _TOKEN_BYTES, "token"))
         return [
-            TransferTiming(a, b, self._message(groups[a], groups[b], message_bytes))
-            for a, b, message_bytes in steps
+            TransferTiming(a, b, self._message(groups[a], groups[b], message_bytes, traffic))
+            for a, b, message_bytes, traffic in steps
         ]
 
     def time(
@@ -122,11 +145,13 @@ class PipelineTimer:
             vectors_by_hop=by_hop,
         )
 
-    def _message(self, source: Group, target: Group, message_bytes: int) -> MessageTiming:
-        key = (source, target, message_bytes)
+    def _message(
+        self, source: Group, target: Group, message_bytes: int, traffic: str
+    ) -> MessageTiming:
+        key = (source, target, message_bytes, traffic)
         if key not in self._messages:
             flows = [Flow(a, b, message_bytes) for a, b in zip(source, target, strict=True)]
-            self._messages[key] = time_flows(self.router, flows)
+            self._messages[key] = time_flows(self.router, flows, traffic)
         return self._messages[key]
 
 

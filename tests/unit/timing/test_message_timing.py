@@ -132,19 +132,26 @@ def test_equal_links_give_what_a_replay_gives(
 def test_unequal_links_are_never_promised_too_early(
     links: list[tuple[int, int]], vectors: int
 ) -> None:
-    """What is said can be kept; it is exact where the first link is the slowest."""
+    """What is said can be kept; it is exact where no fast link stands between two slower ones.
+
+    There a message waits for its last vectors before it takes the fast link, which it then holds no
+    longer than it must; even so nothing is slower than passing the whole message on at every hop.
+    """
     kinds = [LinkType(str(n), rate, latency, 320, 328) for n, (rate, latency) in enumerate(links)]
     router = network(
         [(n, n + 1, 0) for n in range(len(kinds))], {kind.name: kind for kind in kinds}
     )
     promised = time_flows(router, [Flow(0, len(kinds), 320 * vectors)]).duration_ps
     replayed = replay_line(kinds, vectors)
-    slowest = min(kind.bytes_per_s for kind in kinds)
     assert promised >= replayed
-    if kinds[0].bytes_per_s == slowest:
+    rates = [kind.bytes_per_s for kind in kinds]
+    if not any(
+        rates[n] > min(rates[:n]) and rates[n] > min(rates[n + 1 :])
+        for n in range(1, len(rates) - 1)
+    ):
         assert promised == replayed
-    # The excess is at most one vector of the slowest link: nothing more is given away.
-    assert promised - replayed <= LinkType("s", slowest, 0, 320, 328).serialisation_ps(320)
+    whole = sum(kind.latency_ps + kind.serialisation_ps(320 * vectors) for kind in kinds)
+    assert promised <= whole
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(1, 5000)), max_size=8))

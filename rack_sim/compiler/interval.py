@@ -1,0 +1,160 @@
+"""Interval: how soon one step may follow another, from their programs.
+
+Steps enter a pipeline that waits for nothing. Two rules decide how close they can be:
+
+- A unit of a chip works for one step after the other, from the first task of a step to its last:
+  gaps inside are not given to the next step. (A static compiler could interleave there; what a
+  dependent operator's fixed latency is made of is not known, so we do not bank on it.)
+- A link carries the vectors of different steps in any order, never two at one time.
+
+The first gives the separation of a no-wait flow shop, the largest over units of (last end in the
+step before - first start in the step behind). The second forbids some times beyond that. Slots
+enter at one fixed interval whatever their kind, so every multiple of the interval counts, for every
+pair of kinds. Which intervals are forbidden is solved, not searched: times differ by at most a
+step, and each link forbids open ranges of differences (the collision vector of pipeline theory).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rack_sim.compiler.program import Program, Whole
+
+
+@dataclass(frozen=True)
+class Separations:
+    """How soon program `j` may follow program `i`: `pair_ps[i][j]`, and one interval for all.
+
+    `unit_ps` is what units alone allow; `bound_by` says in words what makes the interval as long
+    as it is.
+    """
+
+    pair_ps: tuple[tuple[int, ...], ...]
+    interval_ps: int
+    unit_ps: int
+    bound_by: str
+
+
+def separations(programs: Sequence[Program]) -> Separations:
+    """The separations of programs that share a machine, in the order given."""
+    units = [[_unit_separation(a, b) for b in programs] for a in programs]
+    forbidden = {
+        (i, j): _forbidden(a, b) for i, a in enumerate(programs) for j, b in enumerate(programs)
+    }
+    pair_ps = tuple(
+        tuple(
+            _least(max(units[i][j][0], 1), forbidden[i, j], longest_ps=0)
+            for j in range(len(programs))
+        )
+        for i in range(len(programs))
+    )
+    unit_ps, bound_by = max(max(row) for row in units)
+    together = _merged(np.concatenate(list(forbidden.values())))
+    longest_ps = max(program.latency_ps for program in programs)
+    interval_ps = _least(max(unit_ps, 1), together, longest_ps=longest_ps)
+    if interval_ps > unit_ps:
+        bound_by = f"links, {interval_ps - unit_ps} ps more than {bound_by}"
+    return Separations(pair_ps, interval_ps, unit_ps, bound_by)
+
+
+def collides(programs: Sequence[Program], interval_ps: int) -> bool:
+    """Whether steps of these programs that enter at this interval get into each other's way."""
+    for a in programs:
+        for b in programs:
+            if interval_ps < _unit_separation(a, b)[0]:
+                return True
+            forbidden = _forbidden(a, b)
+            if _least(interval_ps, forbidden, longest_ps=a.latency_ps) != interval_ps:
+                return True
+    return False
+
+
+def _unit_separation(a: Program, b: Program) -> tuple[int, str]:
+    """What the units of chips ask for between the entries of `a` and `b`, and which unit."""
+    ends = {
+        program.resources[number]: last
+        for program, number, last in _per_unit(a, ends=True)
+    }
+    worst = (0, "")
+    for program, number, first in _per_unit(b, ends=False):
+        resource = program.resources[number]
+        if resource in ends:
+            unit, chip = resource
+            worst = max(worst, (ends[resource] - first, f"{unit} unit of chip {chip}"))
+    return worst
+
+
+def _per_unit(program: Program, *, ends: bool) -> list[tuple[Program, int, int]]:
+    """First start, or last end, of every unit."""
+    count = len(program.resources)
+    if ends:
+        times = np.full(count, -1, dtype=np.int64)
+        np.maximum.at(times, program.resource, program.start_ps + program.duration_ps)
+    else:
+        times = np.full(count, np.iinfo(np.int64).max, dtype=np.int64)
+        np.minimum.at(times, program.resource, program.start_ps)
+    return [(program, int(n), int(times[n])) for n in np.flatnonzero(~program.is_link)]
+
+
+def _forbidden(a: Program, b: Program) -> Whole:
+    """Open ranges of (entry of `b` - entry of `a`) in which some link would carry both at once."""
+    found: list[Whole] = []
+    held_a, held_b = _held(a), _held(b)
+    for resource, (starts_a, ends_a) in held_a.items():
+        if resource in held_b:
+            starts_b, ends_b = held_b[resource]
+            low = np.subtract.outer(starts_a, ends_b).ravel()
+            high = np.subtract.outer(ends_a, starts_b).ravel()
+            found.append(np.column_stack((low, high))[high > 0])
+    return _merged(np.concatenate(found)) if found else np.empty((0, 2), dtype=np.int64)
+
+
+def _held(program: Program) -> dict[object, tuple[Whole, Whole]]:
+    """When each link is held: starts and ends."""
+    order = program.order
+    order = order[program.is_link[program.resource[order]] & (program.duration_ps[order] > 0)]
+    resource = program.resource[order]
+    starts = program.start_ps[order]
+    ends = starts + program.duration_ps[order]
+    cuts = np.flatnonzero(np.diff(resource)) + 1
+    return {
+        program.resources[int(numbers[0])]: (begin, end)
+        for numbers, begin, end in zip(
+            np.split(resource, cuts), np.split(starts, cuts), np.split(ends, cuts), strict=True
+        )
+        if len(numbers)
+    }
+
+
+def _merged(ranges: Whole) -> Whole:
+    """Open ranges in order, overlapping ones joined; those that only touch stay apart."""
+    if not len(ranges):
+        return ranges
+    ranges = ranges[np.lexsort((ranges[:, 1], ranges[:, 0]))]
+    reach = np.maximum.accumulate(ranges[:, 1])
+    fresh = np.concatenate(([True], ranges[1:, 0] >= reach[:-1]))
+    first = np.flatnonzero(fresh)
+    last = np.concatenate((first[1:], [len(ranges)])) - 1
+    return np.column_stack((ranges[first, 0], reach[last]))
+
+
+def _least(start_ps: int, forbidden: Whole, *, longest_ps: int) -> int:
+    """The least interval from `start_ps` on of which no multiple is forbidden.
+
+    Multiples up to `longest_ps` count (0: the interval itself alone). Each step goes straight to
+    the least interval that leaves the range in the way, so none in between is missed.
+    """
+    interval_ps = start_ps
+    while True:
+        last = max(longest_ps // interval_ps, 1)
+        multiples = np.arange(1, last + 1, dtype=np.int64)
+        times = multiples * interval_ps
+        # The last range that begins before a time is the only one that may hold it.
+        place = np.searchsorted(forbidden[:, 0], times, side="left") - 1
+        inside = (place >= 0) & (times < forbidden[place, 1]) if len(forbidden) else place >= 0
+        hit = np.flatnonzero(inside)
+        if not len(hit):
+            return interval_ps
+        out = -(-forbidden[place[hit], 1] // multiples[hit])
+        interval_ps = int(out.max())

@@ -1,0 +1,178 @@
+"""Schedule: a start time for every task, by list scheduling.
+
+Time goes forward; whenever a resource is free it takes, of the tasks that are ready for it, the one
+with the longest way still to go (its own time and what must follow it). No resource is ever idle
+while a task is ready for it. That is optimal where one resource is the bottleneck and is fed in
+time, and never a promise that cannot be kept elsewhere. Ties go to the lower number: two schedules
+of equal tasks are equal.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from heapq import heappop, heappush
+
+from rack_sim.hardware.routing import Hop
+from rack_sim.timing.tasks import Resource, Task
+from rack_sim.timing.terms import Terms, total
+
+
+@dataclass(frozen=True, slots=True)
+class CriticalStep:
+    """One task on the path that makes a schedule as long as it is, and what it adds to it."""
+
+    task: int
+    start_ps: int
+    terms: Terms
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Tasks with their start times; the first starts at 0, the last result is there at the end."""
+
+    tasks: tuple[Task, ...]
+    starts_ps: tuple[int, ...]
+
+    @cached_property
+    def duration_ps(self) -> int:
+        """When the last result is there."""
+        return max(
+            (at + task.done_ps for task, at in zip(self.tasks, self.starts_ps, strict=True)),
+            default=0,
+        )
+
+    @cached_property
+    def critical_path(self) -> tuple[CriticalStep, ...]:
+        """The chain of tasks, first to last, whose times add up to the whole duration.
+
+        Each begins the moment the one before lets it: its result is there, or its resource free.
+        """
+        if not self.tasks:
+            return ()
+        tasks, starts = self.tasks, self.starts_ps
+        at = max(range(len(tasks)), key=lambda n: (starts[n] + tasks[n].done_ps, -n))
+        path = [CriticalStep(at, starts[at], tasks[at].spent(tasks[at].done_ps))]
+        while starts[at]:
+            before, terms = self._held_back_by(at)
+            path.append(CriticalStep(before, starts[before], terms))
+            at = before
+        return tuple(reversed(path))
+
+    @cached_property
+    def terms(self) -> Terms:
+        """The duration, split by cause along the critical path."""
+        return total(step.terms for step in self.critical_path)
+
+    @cached_property
+    def vectors_by_hop(self) -> dict[Hop, int]:
+        """Vectors on every link, in order of links."""
+        counted: Counter[Hop] = Counter()
+        for task in self.tasks:
+            if task.traffic:
+                counted[task.resource] += task.vectors  # type: ignore[index] # a link's is a hop
+        return dict(sorted(counted.items()))
+
+    @cached_property
+    def busy_ps(self) -> dict[Resource, int]:
+        """How long every resource is held, in order of its first task."""
+        held: dict[Resource, int] = {}
+        for task in self.tasks:
+            held[task.resource] = held.get(task.resource, 0) + task.duration_ps
+        return held
+
+    @cached_property
+    def spans_ps(self) -> dict[Resource, tuple[int, int]]:
+        """From the first hold to the end of the last, for every resource."""
+        spans: dict[Resource, tuple[int, int]] = {}
+        for task, at in zip(self.tasks, self.starts_ps, strict=True):
+            first, last = spans.get(task.resource, (at, 0))
+            spans[task.resource] = min(first, at), max(last, at + task.duration_ps)
+        return spans
+
+    def _held_back_by(self, at: int) -> tuple[int, Terms]:
+        """The task before `at` on the critical path, and what its share of the time went to."""
+        start = self.starts_ps[at]
+        for need, lag_ps in self.tasks[at].needs:
+            if self.starts_ps[need] + lag_ps == start:
+                return need, self.tasks[need].spent(lag_ps)
+        before = self._ends[self.tasks[at].resource, start]
+        return before, self.tasks[before].held()
+
+    @cached_property
+    def _ends(self) -> dict[tuple[Resource, int], int]:
+        """Which task gives a resource free at a time; of several the one that held it."""
+        return {
+            (task.resource, at + task.duration_ps): number
+            for number, (task, at) in enumerate(zip(self.tasks, self.starts_ps, strict=True))
+            if task.duration_ps
+        }
+
+
+def schedule(tasks: Sequence[Task]) -> Schedule:
+    """Places `tasks` in time; each needs only tasks before it in the sequence."""
+    count = len(tasks)
+    followers: list[list[tuple[int, int]]] = [[] for _ in range(count)]
+    for number, task in enumerate(tasks):
+        for need, lag_ps in task.needs:
+            followers[need].append((number, lag_ps))
+    tail_ps = [0] * count
+    for number in range(count - 1, -1, -1):
+        longest = tasks[number].done_ps
+        for follower, lag_ps in followers[number]:
+            longest = max(longest, lag_ps + tail_ps[follower])
+        tail_ps[number] = longest
+
+    missing = [len(task.needs) for task in tasks]
+    ready_ps = [0] * count
+    starts_ps = [0] * count
+    free_ps: dict[Resource, int] = {task.resource: 0 for task in tasks}
+    waiting: dict[Resource, list[tuple[int, int]]] = {resource: [] for resource in free_ps}
+    # (time, task that gets ready) or (time, -1 - a task whose resource gets free)
+    events = [(0, number) for number in range(count) if not missing[number]]
+    while events:
+        now = events[0][0]
+        touched: dict[Resource, None] = {}
+        while events and events[0][0] == now:
+            number = heappop(events)[1]
+            if number >= 0:
+                resource = tasks[number].resource
+                heappush(waiting[resource], (-tail_ps[number], number))
+            else:
+                resource = tasks[-1 - number].resource
+            touched[resource] = None
+        for resource in touched:
+            queue = waiting[resource]
+            if not queue or free_ps[resource] > now:
+                continue
+            number = heappop(queue)[1]
+            starts_ps[number] = now
+            free_ps[resource] = now + tasks[number].duration_ps
+            if queue or tasks[number].duration_ps:
+                heappush(events, (free_ps[resource], -1 - number))
+            for follower, lag_ps in followers[number]:
+                ready_ps[follower] = max(ready_ps[follower], now + lag_ps)
+                missing[follower] -= 1
+                if not missing[follower]:
+                    heappush(events, (ready_ps[follower], follower))
+    return Schedule(tuple(tasks), tuple(starts_ps))
+
+
+def longest_chain_ps(tasks: Sequence[Task]) -> int:
+    """The duration if every resource could hold any number of tasks: no schedule is shorter."""
+    start_ps = [0] * len(tasks)
+    for number, task in enumerate(tasks):
+        for need, lag_ps in task.needs:
+            start_ps[number] = max(start_ps[number], start_ps[need] + lag_ps)
+    return max((at + task.done_ps for at, task in zip(start_ps, tasks, strict=True)), default=0)
+
+
+def busiest_ps(tasks: Sequence[Task]) -> int:
+    """How long the busiest resource is held, with the least latency behind it: a lower bound."""
+    held: dict[Resource, int] = {}
+    tail: dict[Resource, int] = {}
+    for task in tasks:
+        held[task.resource] = held.get(task.resource, 0) + task.duration_ps
+        after = task.done_ps - task.duration_ps
+        tail[task.resource] = min(tail.get(task.resource, after), after)
+    return max((held[resource] + tail[resource] for resource in held), default=0)

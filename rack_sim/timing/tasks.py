@@ -1,0 +1,178 @@
+"""Tasks: what occupies one unit of a chip, or one link, for a time, and what it must wait for.
+
+A task holds its resource from its start for `duration_ps`. It needs other tasks: at least `lag_ps`
+after the *start* of each. Counting from the start lets a message be forwarded while it still
+arrives; a plain "after it has ended" is a lag of the whole duration.
+
+Resources are ``(unit, chip)`` (a unit is matrix, vector, memory or switch) or ``(chip, chip)``, a
+link with all its parallel cables.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from rack_sim.foundation.units import work_to_ps
+from rack_sim.hardware.link import LinkType
+from rack_sim.hardware.routing import Hop, RoutedFlow, Router
+from rack_sim.timing.terms import Terms
+
+Unit = Literal["matrix", "vector", "memory", "switch"]
+UNITS: tuple[Unit, ...] = ("matrix", "vector", "memory", "switch")
+Resource = tuple[str, int] | Hop
+Need = tuple[int, int]
+"""The number of a task, and the least time in picoseconds from its start."""
+
+NO_TERMS = Terms()
+
+
+class Task(NamedTuple):
+    """One thing that occupies a resource.
+
+    Its result is there `done_ps` after its start: for an operator when it ends, for the last link
+    of a message when the last vector has arrived. `terms` split the duration of an operator,
+    `latency_ps` is the part of `done_ps` that a link's latency is. `traffic` says what a message is
+    for (empty: not a message), `vectors` and `payload_bytes` what it carries, `ends` the chips where
+    the message begins and ends, `first` the task of its first link. `leaves_bytes` stay in the
+    memory of the chip where the result is, until whoever needs it has started.
+    """
+
+    name: str
+    resource: Resource
+    duration_ps: int
+    done_ps: int
+    needs: tuple[Need, ...]
+    terms: Terms = NO_TERMS
+    latency_ps: int = 0
+    traffic: str = ""
+    vectors: int = 0
+    payload_bytes: int = 0
+    leaves_bytes: int = 0
+    ends: tuple[int, int] = (-1, -1)
+    first: int = -1
+
+    def spent(self, until_ps: int) -> Terms:
+        """What the first `until_ps` picoseconds from its start go to."""
+        if self.traffic:
+            return Terms(
+                link_latency_ps=min(self.latency_ps, until_ps),
+                link_serialisation_ps=max(until_ps - self.latency_ps, 0),
+            )
+        if until_ps == self.duration_ps:
+            return self.terms
+        # Only a part of an operator: its fixed latency comes first.
+        fixed = min(self.terms.fixed_latency_ps, until_ps)
+        return Terms(fixed_latency_ps=fixed, weight_feed_ps=until_ps - fixed)
+
+    def held(self) -> Terms:
+        """What the time goes to that another task waits for the resource."""
+        return Terms(link_serialisation_ps=self.duration_ps) if self.traffic else self.terms
+
+
+class TaskGraph:
+    """Tasks in the making, each numbered by its place; a task needs only earlier ones."""
+
+    def __init__(self) -> None:
+        self.tasks: list[Task] = []
+
+    def work(
+        self,
+        name: str,
+        unit: Unit,
+        chip: int,
+        terms: Terms,
+        needs: Sequence[Need] = (),
+        *,
+        leaves_bytes: int = 0,
+    ) -> int:
+        """Adds what a unit of a chip does for the sum of `terms`; returns its number."""
+        duration_ps = terms.total_ps
+        self.tasks.append(
+            Task(
+                name,
+                (unit, chip),
+                duration_ps,
+                duration_ps,
+                tuple(needs),
+                terms,
+                leaves_bytes=leaves_bytes,
+            )
+        )
+        return len(self.tasks) - 1
+
+    def message(
+        self, router: Router, part: RoutedFlow, traffic: str, needs: Sequence[Need] = ()
+    ) -> int:
+        """Adds a message, a task for each link of its route; returns the number of the last.
+
+        A chip on the way forwards vectors as they arrive. It may also keep them: the next link
+        starts no earlier than the first vector is there and no earlier than that the last one
+        arrives in time. Without a link (a chip's message to itself) there is no task: raises
+        ValueError.
+        """
+        flow, way = part.flow, part.hops
+        if not way:
+            raise ValueError(f"chip {flow.source} needs no link to itself")
+        first = len(self.tasks)
+        before: Crossing | None = None
+        for hop in way:
+            crossing = Crossing.of(router, hop, flow.message_bytes)
+            if before is not None:
+                needs = ((len(self.tasks) - 1, before.lag_to(crossing)),)
+            kind = crossing.kind
+            self.tasks.append(
+                Task(
+                    traffic,
+                    hop,
+                    crossing.duration_ps,
+                    crossing.duration_ps + kind.latency_ps,
+                    tuple(needs),
+                    latency_ps=kind.latency_ps,
+                    traffic=traffic,
+                    vectors=crossing.vectors,
+                    payload_bytes=flow.message_bytes,
+                    leaves_bytes=flow.message_bytes,
+                    ends=(flow.source, flow.target),
+                    first=first,
+                )
+            )
+            before = crossing
+        return len(self.tasks) - 1
+
+    def ended(self, task: int) -> Need:
+        """The need of whoever waits for the result of `task`."""
+        return task, self.tasks[task].done_ps
+
+
+class Crossing(NamedTuple):
+    """One message on one link: how long it holds it, alone."""
+
+    kind: LinkType
+    vectors: int
+    duration_ps: int
+    vector_ps: int
+
+    @staticmethod
+    def of(router: Router, hop: Hop, message_bytes: int) -> "Crossing":
+        """The crossing of `hop`; parallel cables share the vectors."""
+        kind = router.link_type(hop)
+        vectors = kind.vectors(message_bytes)
+        longest = -(-vectors // router.lane_count(hop))
+        duration_ps = work_to_ps(longest * kind.wire_bytes, kind.bytes_per_s)
+        return Crossing(kind, vectors, duration_ps, work_to_ps(kind.wire_bytes, kind.bytes_per_s))
+
+    def lag_to(self, then: "Crossing") -> int:
+        """The least time from the start of this link to that of the next one of the message.
+
+        The first vector must be there before it is sent on, and so must the last.
+        """
+        first = self.vector_ps
+        last = self.duration_ps - then.duration_ps + then.vector_ps
+        return self.kind.latency_ps + max(first, last)
+
+
+def moved(resource: Resource, place_of: Mapping[int, int]) -> Resource:
+    """The resource with every chip replaced by another."""
+    first, second = resource
+    if isinstance(first, str):
+        return first, place_of[second]
+    return place_of[first], place_of[second]
