@@ -1,25 +1,31 @@
 """Step timing: one pass of a slot through every stage of the pipeline, compiled from a Plan.
 
-Times of a stage-level schedule on statically scheduled chips:
-
 - `latency_ps` L: every stage and every transfer once, and the new token's way back to the first
   stage; a row may enter again after L.
 - `token_ps`: from entering to the token being sampled, that is L without the way back.
-- `interval_ps` II: the slowest stage or the busiest link; slots enter II apart.
+- `interval_ps` II: how soon the next slot may enter (see `interval`).
 - `slot_count` S = ceil(L / II) slots revolve with period R = S x II, so that each is back in time.
 
-Overlap inside a stage (weights of the next operator streaming while this one computes) is not
-credited, so L and II are upper bounds of what an operator-level schedule reaches.
+Every compile writes the whole program out and checks it (`program`, `checker`).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rack_sim.compiler.checker import check_program
+from rack_sim.compiler.interval import Separations, separations
+from rack_sim.compiler.program import Program, lower
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.hardware.routing import Hop
 from rack_sim.partition.plan import Plan, Stage
-from rack_sim.timing.blocks import BlockTiming
-from rack_sim.timing.pipeline import TransferTiming, link_busy_ps, stage_terms, transfer_terms
+from rack_sim.timing.blocks import BlockTiming, StepShape
+from rack_sim.timing.pipeline import (
+    PipelineTimer,
+    TransferTiming,
+    link_busy_ps,
+    stage_terms,
+    transfer_terms,
+)
 from rack_sim.timing.terms import Terms, total
 
 
@@ -50,6 +56,8 @@ class StepTiming:
     interval_ps: int
     slot_count: int
     vectors_by_hop: Mapping[Hop, int]
+    program: Program
+    separations: Separations
 
     @property
     def rows(self) -> int:
@@ -76,10 +84,11 @@ class StepTiming:
     @property
     def bottleneck(self) -> str:
         """What bounds the interval, and what most of it goes to."""
-        slowest = max(self.stages, key=lambda timing: timing.service_ps)
-        if slowest.service_ps < self.interval_ps:
-            hop, _ = max(self.link_busy_ps().items(), key=lambda item: (item[1], item[0]))
+        busy = self.link_busy_ps()
+        hop = max(busy, key=lambda link: (busy[link], link), default=None)
+        if hop is not None and busy[hop] == self.interval_ps:
             return f"link {hop[0]}->{hop[1]}: link_serialisation"
+        slowest = max(self.stages, key=lambda timing: timing.service_ps)
         return f"stage {slowest.stage.number}: {slowest.terms.largest}"
 
     def link_busy_ps(self) -> dict[Hop, int]:
@@ -88,7 +97,10 @@ class StepTiming:
 
 
 def compile_step(plan: Plan) -> StepTiming:
-    """The step timing of a plan. Arithmetic on integers: equal plans, equal times."""
+    """The step timing of a plan, its program checked. Equal plans, equal times.
+
+    Raises ScheduleError where the program breaks a rule, InfeasibleError where a memory overflows.
+    """
     timed = plan.timer.time(
         [stage.chips for stage in plan.stages], [stage.blocks for stage in plan.stages]
     )
@@ -100,9 +112,13 @@ def compile_step(plan: Plan) -> StepTiming:
         [
             *(stage.terms for stage in stages),
             *(transfer_terms(transfer) for transfer in timed.transfers),
-            Terms(slack_ps=timed.revolution_ps - timed.latency_ps),
         ]
     )
+    program = lower(plan, plan.demand.shape, timed)
+    apart = separations([program])
+    check_program(program, interval_ps=apart.interval_ps)
+    slot_count = -(-timed.latency_ps // apart.interval_ps)
+    terms += Terms(slack_ps=slot_count * apart.interval_ps - timed.latency_ps)
     return StepTiming(
         plan=plan,
         stages=stages,
@@ -110,7 +126,26 @@ def compile_step(plan: Plan) -> StepTiming:
         terms=terms,
         latency_ps=timed.latency_ps,
         token_ps=timed.latency_ps - timed.transfers[-1].message.duration_ps,
-        interval_ps=timed.interval_ps,
-        slot_count=timed.slot_count,
+        interval_ps=apart.interval_ps,
+        slot_count=slot_count,
         vectors_by_hop=timed.vectors_by_hop,
+        program=program,
+        separations=apart,
     )
+
+
+def compile_program(plan: Plan, shape: StepShape) -> Program:
+    """The checked program of another shape of step on the same chips: more rows, prefill, a bucket.
+
+    Raises ScheduleError or InfeasibleError as `compile_step` does.
+    """
+    timer = PipelineTimer(
+        plan.system.chip,
+        plan.router,
+        shape,
+        residual_elements=plan.demand.residual_elements,
+    )
+    timed = timer.time([stage.chips for stage in plan.stages], [s.blocks for s in plan.stages])
+    program = lower(plan, shape, timed)
+    check_program(program)
+    return program

@@ -4,7 +4,8 @@
 - transfer: each chip sends its shard of the residual stream to its counterpart in the next stage;
   after the last stage the sampled token goes back to the first
 - latency L: every stage and every transfer once
-- interval II: the slowest stage or the busiest link
+- interval II: the largest, over stages and units, of the span from a unit's first task to its last,
+  or the busiest link; links that collide may lengthen it (compiler/interval.py)
 """
 
 from collections import Counter
@@ -141,7 +142,7 @@ class PipelineTimer:
             blocks_by_stage=timed,
             transfers=tuple(transfers),
             latency_ps=latency,
-            interval_ps=max(*services, busiest_link_ps),
+            interval_ps=max(*map(unit_span_ps, timed), busiest_link_ps),
             vectors_by_hop=by_hop,
         )
 
@@ -153,6 +154,20 @@ class PipelineTimer:
             flows = [Flow(a, b, message_bytes) for a, b in zip(source, target, strict=True)]
             self._messages[key] = time_flows(self.router, flows, traffic)
         return self._messages[key]
+
+
+def unit_span_ps(blocks: Sequence[BlockTiming]) -> int:
+    """The longest that a unit of a stage's chips works on one step, gaps included."""
+    spans: dict[tuple[str, int], tuple[int, int]] = {}
+    at_ps = 0
+    for block in blocks:
+        place = {chip: number for number, chip in enumerate(block.placed_on)}
+        for (unit, chip), (first, last) in block.placed.spans_ps.items():
+            if isinstance(unit, str):
+                begin = spans.get((unit, place[chip]), (at_ps + first, 0))[0]
+                spans[unit, place[chip]] = begin, at_ps + last
+        at_ps += block.duration_ps
+    return max((last - first for first, last in spans.values()), default=0)
 
 
 def link_busy_ps(router: Router, vectors_by_hop: Mapping[Hop, int]) -> dict[Hop, int]:

@@ -27,11 +27,7 @@ from rack_sim.foundation.units import PS_PER_S
 from rack_sim.hardware.builders import dragonfly, fully_connected, ring
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.routing import Route, Router, hops
-
-try:
-    from rack_sim.timing.collectives import time_collective
-except ImportError:
-    time_collective = None
+from rack_sim.timing.collectives import time_collective
 
 pytestmark = pytest.mark.slow
 
@@ -370,8 +366,6 @@ def test_72_chips_on_one_global_cable_each_way() -> None:
 
 # SimGrid and we.
 
-ours = pytest.mark.skipif(time_collective is None, reason="rack_sim has no time_collective yet")
-
 
 def our_ps(case: Case) -> int:
     """What rack-sim says of a case."""
@@ -385,7 +379,6 @@ def our_ps(case: Case) -> int:
     return timing.duration_ps
 
 
-@ours
 @pytest.mark.parametrize("case", [case for case in CASES if not case.shares_links], ids=str)
 def test_we_agree_where_no_link_is_shared(case: Case, simgrid_ps: dict[Case, Fraction]) -> None:
     """A forwarding chip of ours takes in a vector, here of one byte, before it passes it on.
@@ -396,7 +389,6 @@ def test_we_agree_where_no_link_is_shared(case: Case, simgrid_ps: dict[Case, Fra
     assert abs(our_ps(case) - simgrid_ps[case]) <= forwarding_ps + ROUNDING_PS
 
 
-@ours
 @pytest.mark.parametrize("case", [case for case in CASES if case.shares_links], ids=str)
 def test_we_keep_to_the_wires_and_near_the_flow(
     case: Case, simgrid_ps: dict[Case, Fraction]
@@ -417,7 +409,6 @@ def test_we_keep_to_the_wires_and_near_the_flow(
     assert case.bound_ps <= our_ps(case) <= simgrid_ps[case] + late_ps
 
 
-@ours
 def test_all_to_all_on_a_ring_of_eight() -> None:
     """1 MiB at 25 GB/s: the busiest link carries 10 parts of 5,242.88 ns, after 700 ns."""
     case = Case("ring", "all_to_all", "direct", MIB)
@@ -425,7 +416,6 @@ def test_all_to_all_on_a_ring_of_eight() -> None:
     assert our_ps(case) >= 53_128_800
 
 
-@ours
 def test_all_to_all_on_72_chips() -> None:
     """9 MiB: whatever the routes, 64 parts for each cable that leaves a node: a + 64 m/b."""
     assert our_ps(Case("all 72", "all_to_all", "direct", 9 * MIB)) >= 336_244_320
