@@ -128,8 +128,7 @@ def deliveries(program: Program) -> Iterator[str]:
     """Chips that get less of a collective than they must."""
     router = program.plan.router
     last = np.flatnonzero(
-        (program.message >= 0)
-        & (np.append(program.message[1:], -1) != program.message)
+        (program.message >= 0) & (np.append(program.message[1:], -1) != program.message)
     )
     got: dict[tuple[int, str, int], int] = {}
     for task in last.tolist():
@@ -152,7 +151,9 @@ def deliveries(program: Program) -> Iterator[str]:
                     )
         if part.block < 0 and part.stage + 1 < program.plan.stage_count:
             stage = program.plan.stages[part.stage]
-            elements = -(-program.shape.rows * program.plan.demand.residual_elements // len(stage.chips))
+            elements = -(
+                -program.shape.rows * program.plan.demand.residual_elements // len(stage.chips)
+            )
             wanted = program.shape.precision.activation_bytes(elements)
             for chip in program.plan.stages[part.stage + 1].chips:
                 found = got.get((number, "transfer", chip), 0)
@@ -269,7 +270,9 @@ def _peak(starts: Whole, ends: Whole, sizes: Whole, interval_ps: int) -> int:
     begin = starts % interval_ps
     end = begin + rest
     wrapped = end > interval_ps
-    times = np.concatenate((begin, end, np.zeros(int(wrapped.sum()), dtype=np.int64), end[wrapped] - interval_ps))
+    times = np.concatenate(
+        (begin, end, np.zeros(int(wrapped.sum()), dtype=np.int64), end[wrapped] - interval_ps)
+    )
     steps = np.concatenate((sizes, -sizes, sizes[wrapped], -sizes[wrapped]))
     order = np.lexsort((steps, times))  # what ends makes room before what begins
     return level + max(int(np.cumsum(steps[order]).max()), 0)
@@ -290,9 +293,8 @@ def _least_lags(program: Program, of: Whole, need: Whole) -> Whole:
         kind = router.link_type(hop_of(program, before))
         onward = router.link_type(hop_of(program, then))
         first = work_to_ps(kind.wire_bytes, kind.bytes_per_s)
-        last = (
-            int(program.duration_ps[before] - program.duration_ps[then])
-            + work_to_ps(onward.wire_bytes, onward.bytes_per_s)
+        last = int(program.duration_ps[before] - program.duration_ps[then]) + work_to_ps(
+            onward.wire_bytes, onward.bytes_per_s
         )
         least[at] = kind.latency_ps + max(first, last)
     # Weights stream while their operator runs, and may be still on their way when it begins.

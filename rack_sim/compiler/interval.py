@@ -72,10 +72,7 @@ def collides(programs: Sequence[Program], interval_ps: int) -> bool:
 
 def _unit_separation(a: Program, b: Program) -> tuple[int, str]:
     """What the units of chips ask for between the entries of `a` and `b`, and which unit."""
-    ends = {
-        program.resources[number]: last
-        for program, number, last in _per_unit(a, ends=True)
-    }
+    ends = {program.resources[number]: last for program, number, last in _per_unit(a, ends=True)}
     worst = (0, "")
     for program, number, first in _per_unit(b, ends=False):
         resource = program.resources[number]

@@ -214,7 +214,9 @@ class _Writer:
             for item in timing.collectives
         )
         first = self.count
-        self._add(name, stage, number, start_ps, timing.placed, timing.moved_to, collectives, arrived)
+        self._add(
+            name, stage, number, start_ps, timing.placed, timing.moved_to, collectives, arrived
+        )
         return {
             chip: tuple((first + task, lag_ps) for task, lag_ps in exits)
             for chip, exits in zip(timing.group, timing.exits, strict=True)

@@ -95,9 +95,7 @@ def _one_after_the_other(first: Pattern, second: Pattern) -> Pattern:
         arrived[transfer.target] = (*arrived.get(transfer.target, ()), number)
     for transfer in second.transfers:
         shifted = tuple(need + len(first.transfers) for need in transfer.needs)
-        transfers.append(
-            transfer._replace(needs=shifted or arrived.get(transfer.source, ()))
-        )
+        transfers.append(transfer._replace(needs=shifted or arrived.get(transfer.source, ())))
     return Pattern(first.pieces_per_buffer, transfers)
 
 
@@ -243,9 +241,7 @@ def _halving_doubling(operation: Operation, count: int) -> Pattern:
                 first = owner >> bit << bit
                 pieces = range(first, first + (1 << bit))
             transfers.append(
-                Transfer(
-                    source, target, pieces, arrived[source], operation == "reduce_scatter"
-                )
+                Transfer(source, target, pieces, arrived[source], operation == "reduce_scatter")
             )
             now[target] = (*now[target], len(transfers) - 1)
         arrived = now

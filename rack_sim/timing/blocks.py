@@ -304,9 +304,7 @@ class _Placing:
         routed = self._chosen("reduce", "reduce_scatter", self.group, self.shard_bytes)
         direct = routed is not None and routed.algorithm in ("direct", "direct_balanced")
         pieces = count if direct else 1
-        tasks = [
-            self._operate(member, operator, timing, pieces) for member in range(count)
-        ]
+        tasks = [self._operate(member, operator, timing, pieces) for member in range(count)]
         if routed is None:
             return
         sources: dict[int, tuple[Need, ...]] = {}

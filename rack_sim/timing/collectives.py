@@ -161,7 +161,9 @@ def time_collective(
     if algorithm is not None:
         reason = misfit(operation, algorithm, nodes) or _too_many(operation, algorithm, nodes)
         if reason:
-            raise InputError(Problem(reason, field="algorithm", suggestion=_fitting(operation, nodes)))
+            raise InputError(
+                Problem(reason, field="algorithm", suggestion=_fitting(operation, nodes))
+            )
         routed = route_collective(
             router, members, operation=operation, size_bytes=size_bytes, algorithm=algorithm
         )

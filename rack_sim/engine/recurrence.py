@@ -1,0 +1,146 @@
+"""Recurrence: the slipping replay of `programs`, solved instead of stepped through.
+
+The start of a task is the latest of: its resource free, its inputs there, its step entered. Taken
+in the compiled order that is a max-plus recurrence. Tasks of one schedule that begin at one
+compiled picosecond are on different resources and cannot need each other, so they are solved as one
+wave, for many draws of jitter at once. SimPy's replay is its witness: equal to the picosecond.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rack_sim.compiler.program import Program
+from rack_sim.engine.jitter import Extra
+from rack_sim.engine.programs import Entry
+
+_LONG_AGO = -(2**60)
+
+
+@dataclass(frozen=True)
+class SlippedSteps:
+    """What came of steps that may slip; the second axis is the draw.
+
+    `token_ps` is when each entry's last result was there; `slip_ps` the mean, over tasks and
+    entries, of how much later than compiled each stage began them.
+    """
+
+    token_ps: Extra
+    slip_ps: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Wave:
+    """Tasks that begin at one compiled time; needs as a matrix, short rows filled up."""
+
+    start_ps: int
+    stage: int
+    tasks: Extra
+    resource: Extra
+    duration_ps: Extra
+    done_ps: Extra
+    needs: Extra
+    lags_ps: Extra
+    roots: NDArray[np.bool_]
+    is_last: bool
+
+
+def slip(
+    program: Program,
+    entries: Sequence[Entry],
+    extra: Iterable[Extra],
+    *,
+    skip: int = 0,
+    on_progress: Callable[[int], None] | None = None,
+) -> SlippedSteps:
+    """Solves the starts of all entries (of one program, in order of time) with their extra times.
+
+    The slip does not count the first `skip` entries. Memory grows with steps in flight, not with
+    entries.
+    """
+    waves = _waves(program)
+    draws = iter(extra)
+    late: dict[int, Extra] = {}
+    spent: dict[int, Extra] = {}
+    tokens: list[Extra] = []
+    free: Extra | None = None
+    stages = program.plan.stage_count
+    slipped, counted = np.zeros((stages, 1)), np.zeros((stages, 1))
+    for entry, wave in _in_order(waves, entries):
+        if entry not in late:
+            spent[entry] = next(draws)
+            width = spent[entry].shape[1]
+            late[entry] = np.full((len(program) + 1, width), _LONG_AGO, dtype=np.int64)
+            tokens.append(np.zeros(width, dtype=np.int64))
+            if free is None:
+                free = np.zeros((len(program.resources), width), dtype=np.int64)
+                slipped, counted = np.zeros((stages, width)), np.zeros((stages, width))
+            if on_progress:
+                on_progress(entry)
+        if free is None:
+            raise AssertionError("the first entry makes it")
+        own, after = late[entry], entries[entry].after
+        begun = np.maximum(free[wave.resource], entries[entry].at_ps)
+        if wave.needs.shape[1]:
+            there = own[wave.needs] + wave.lags_ps[:, :, None]
+            begun = np.maximum(begun, there.max(axis=1))
+        if after >= 0 and wave.roots.any():
+            begun[wave.roots] = np.maximum(begun[wave.roots], tokens[after])
+        ends = begun + spent[entry][wave.tasks]
+        own[wave.tasks] = ends
+        free[wave.resource] = ends + wave.duration_ps[:, None]
+        tokens[entry] = np.maximum(tokens[entry], (ends + wave.done_ps[:, None]).max(axis=0))
+        if entry >= skip:
+            slipped[wave.stage] += (begun - entries[entry].at_ps - wave.start_ps).sum(axis=0)
+            counted[wave.stage] += len(wave.tasks)
+        if wave.is_last:
+            del late[entry], spent[entry]
+    return SlippedSteps(np.array(tokens), slipped / np.maximum(counted, 1))
+
+
+def _in_order(waves: Sequence[_Wave], entries: Sequence[Entry]) -> Iterator[tuple[int, _Wave]]:
+    """Every wave of every entry in the order of compiled starts, earlier entries first."""
+    starts = np.array([wave.start_ps for wave in waves], dtype=np.int64)
+    at = np.add.outer(np.array([entry.at_ps for entry in entries], dtype=np.int64), starts)
+    order = np.argsort(at, axis=None, kind="stable")
+    for place in order.tolist():
+        entry, wave = divmod(place, len(waves))
+        yield entry, waves[wave]
+
+
+def _waves(program: Program) -> list[_Wave]:
+    """The waves of one step in order of time."""
+    count = len(program)
+    order = np.lexsort((program.name, program.start_ps, program.part))
+    keys = np.column_stack((program.part, program.start_ps, program.name))[order]
+    cuts = np.flatnonzero((np.diff(keys, axis=0) != 0).any(axis=1)) + 1
+    first_need = np.searchsorted(program.need_of, np.arange(count + 1))
+    waits = np.diff(first_need)
+    found = []
+    for tasks in np.split(order, cuts):
+        widest = int(waits[tasks].max())
+        needs = np.full((len(tasks), widest), count, dtype=np.int64)
+        lags = np.zeros((len(tasks), widest), dtype=np.int64)
+        for row, task in enumerate(tasks.tolist()):
+            here = slice(first_need[task], first_need[task + 1])
+            needs[row, : waits[task]] = program.need_task[here]
+            lags[row, : waits[task]] = program.need_lag_ps[here]
+        part = int(program.part[tasks[0]])
+        found.append(
+            _Wave(
+                start_ps=int(program.start_ps[tasks[0]]),
+                stage=program.parts[part].stage,
+                tasks=tasks,
+                resource=program.resource[tasks],
+                duration_ps=program.duration_ps[tasks],
+                done_ps=program.done_ps[tasks],
+                needs=needs,
+                lags_ps=lags,
+                roots=waits[tasks] == 0,
+                is_last=False,
+            )
+        )
+    found.sort(key=lambda wave: (wave.start_ps, int(wave.duration_ps.max()), int(wave.tasks[0])))
+    return [*found[:-1], replace(found[-1], is_last=True)]
