@@ -8,7 +8,8 @@ switches that see all chips, half the circle of a ring, and for grids the chips 
 their coordinates, for the best order of the sides (rows and rings with the longest side first:
 Azizoglu and Egecioglu 2004; cliques with the shortest first: Lindsey 1964). Elsewhere the least cut
 is not known and what is given is an upper bound: the chips in number order (nodes and racks stay
-together), improved by exchanging chips (Kernighan-Lin) where the system is small enough.
+together), improved by exchanging chips (Kernighan-Lin) where the system is small enough. A machine
+with failed links is regular no more: what its cables in service carry is an upper bound.
 """
 
 from collections.abc import Iterator
@@ -47,9 +48,11 @@ class Cut:
 def bisection(topology: Topology) -> Cut:
     """The least cut that is known between two halves of the chips."""
     known = _KNOWN.get(topology.kind)
+    if topology.failed_links and not topology.sides:
+        known = None  # halves that are as good as any other no longer are
     alike = len({topology.link_types[kind].bytes_per_s for kind in _kinds(topology)}) < 2
     best = min(cut_bytes_per_s(topology, half) for half in _halves(topology))
-    if known and alike:
+    if known and alike and not topology.failed_links:
         return Cut(best, known, exact=True)
     if topology.switch_count == 0 and 2 < topology.chip_count <= _EXCHANGE_CHIPS_MAX:
         better = cut_bytes_per_s(topology, _exchanged(topology))

@@ -1,9 +1,13 @@
 """Routing: minimal, deterministic paths from chip to chip.
 
-Routes are found when they are asked for; no table of all pairs exists. A pair's own route is the
-minimal one with the lowest chip numbers. In a balanced batch of flows it is the minimal one whose
-busiest link carries the least so far: flows between two nodes spread over the parallel cables.
-Planes of switches are there to be used together: a flow over them is striped, vector by vector.
+        self._between_nodes: set[Hop] = set()
+Routes are found when they are asked for; no table of all pairs exists. Among minimal routes the
+one is taken whose busiest link carries the least so far in this batch of flows, then the one with
+the lowest chip numbers: a batch of flows between two nodes spreads over the parallel cables. Planes
+of switches are there to be used together: a flow over them is striped, vector by vector.
+
+Where links have failed, routes lead around them, or, on a machine that does not reroute, stay those
+of the healthy machine: a program that was compiled before the failure.
 """
 
 from collections import Counter
@@ -11,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.topology import Topology
 
@@ -42,34 +47,31 @@ class RoutedFlow(NamedTuple):
 
 
 class Router:
-    """Finds routes on one topology. Parallel cables between two chips count as one wide link."""
+    """Finds routes on one topology. Parallel cables between two chips count as one wide link.
+
+    Without `Topology.reroute` failed links take part in the search, and `route_all` refuses a route
+    over a hop that has no cable left.
+    """
 
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
         self._kinds: dict[Hop, LinkType] = {}
         self._lanes: Counter[Hop] = Counter()
-        self._between_nodes: set[Hop] = set()
-        for link in topology.links:
-            self._kinds[link.source, link.target] = topology.link_types[link.kind]
-            self._lanes[link.source, link.target] += 1
-            if link.kind == "global":
-                self._between_nodes.add((link.source, link.target))
-        self._near: dict[int, tuple[int, ...]] = {
-            chip: tuple(near) for chip, near in topology.graph.adjacency()
-        }
+        routed: list[tuple[RoutedFlow, ...]] = []
+        refused: dict[Problem, None] = {}  # in order, each once
         self._found: dict[Hop, tuple[Route, ...]] = {}
         self.node_of_chip = topology.node_of_chip()
 
     def has_link(self, hop: Hop) -> bool:
-        """Whether a link leads straight from one end of `hop` to the other."""
-        return hop in self._kinds
+        """Whether a link in service leads straight from one end of `hop` to the other."""
+        return self._lanes[hop] > 0
 
     def link_type(self, hop: Hop) -> LinkType:
         """The kind of the link that `hop` crosses."""
         return self._kinds[hop]
 
     def lane_count(self, hop: Hop) -> int:
-        """How many parallel cables `hop` can use."""
+        """How many parallel cables `hop` can use: those in service."""
         return self._lanes[hop]
 
     def minimal_routes(self, source: int, target: int) -> tuple[Route, ...]:
@@ -90,6 +92,7 @@ class Router:
         """A route for every flow of a batch that crosses the network at the same time.
 
         Over planes of switches a flow becomes several, one for each plane that carries a part.
+        Raises InputError where a route would cross a hop all of whose cables have failed.
         """
         return tuple(part for parts in self.parts_of(flows) for part in parts)
 
@@ -101,13 +104,23 @@ class Router:
         There is one part, or several where a flow is striped over planes of switches.
         """
         load: Counter[Hop] = Counter()
+<<<<<<< HEAD
         routed: list[tuple[RoutedFlow, ...]] = []
+=======
+        routed: list[RoutedFlow] = []
+        refused: dict[Problem, None] = {}  # in order, each once
+>>>>>>> inline
         for flow in flows:
             parts = tuple(self._parts(flow, load))
             routed.append(parts)
-            for part in parts if balanced else ():
+            for part in parts:
                 for hop in part.hops:
-                    load[hop] += self._kinds[hop].vectors(part.flow.message_bytes)
+                    if balanced:
+                        load[hop] += self._kinds[hop].vectors(part.flow.message_bytes)
+                    if not self._lanes[hop]:
+                        refused[_crosses(part.flow, hop)] = None
+        if refused:
+            raise InputError(refused)
         return routed
 
     def _parts(self, flow: Flow, load: Counter[Hop]) -> list[RoutedFlow]:
@@ -123,10 +136,11 @@ class Router:
         """The vectors of a flow dealt over `routes` by their lanes, the rest to the emptiest."""
         payload = self._kinds[hops(routes[0])[0]].payload_bytes
         vectors = -(-flow.message_bytes // payload)
-        lanes = {route: min(self._lanes[hop] for hop in hops(route)) for route in routes}
+        lanes = {route: min(self._routed_lanes[hop] for hop in hops(route)) for route in routes}
         shares = {route: vectors * lanes[route] // sum(lanes.values()) for route in routes}
         emptiest = sorted(
-            routes, key=lambda route: (max(load[h] / self._lanes[h] for h in hops(route)), route)
+            routes,
+            key=lambda route: (max(load[h] / self._routed_lanes[h] for h in hops(route)), route),
         )
         for route in emptiest[: vectors - sum(shares.values())]:
             shares[route] += 1
@@ -192,3 +206,10 @@ class Router:
 def hops(route: Route) -> list[Hop]:
     """The links of a route as (source, target) pairs."""
     return list(pairwise(route))
+
+
+def _crosses(flow: Flow, hop: Hop) -> Problem:
+    return Problem(
+        f"route {flow.source} -> {flow.target} crosses the failed link {hop[0]} -> {hop[1]}",
+        suggestion="`topology.reroute: true`, or another group",
+    )

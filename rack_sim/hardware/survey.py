@@ -12,8 +12,10 @@ from rack_sim.hardware.topology import Topology
 class Survey:
     """Facts of a topology, spare chips included.
 
-    `link_count` counts directions (a cable is two); ports are those of chips, summed over the
-    system, and `ports_used_max` those of the busiest chip against `port_count` of each.
+    `link_count` counts directions (a cable is two) in service, `failed_link_count` those that are
+    not; distances, bisection and diversity are those of the links in service, whether or not routes
+    lead around the others. Ports are those of chips, summed over the system, and `ports_used_max`
+    those of the busiest chip against `port_count` of each.
     """
 
     name: str
@@ -23,6 +25,7 @@ class Survey:
     node_count: int
     rack_count: int
     link_count: int
+    failed_link_count: int
     ports_used: int
     ports_there: int
     ports_used_max: int
@@ -41,6 +44,7 @@ class Survey:
             "node_count": self.node_count,
             "rack_count": self.rack_count,
             "link_count": self.link_count,
+            "failed_link_count": self.failed_link_count,
             "ports_used": self.ports_used,
             "ports_there": self.ports_there,
             "ports_used_per_chip_max": self.ports_used_max,
@@ -72,6 +76,7 @@ def survey(topology: Topology) -> Survey:
         node_count=len(topology.nodes),
         rack_count=len(topology.racks),
         link_count=len(topology.links),
+        failed_link_count=len(topology.failed_links),
         ports_used=sum(used),
         ports_there=topology.port_count * topology.chip_count,
         ports_used_max=max(used),

@@ -1,6 +1,6 @@
 """System: a topology full of chips of one kind, and what surrounds them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rack_sim.hardware.chip import Chip
 from rack_sim.hardware.topology import Topology
@@ -27,3 +27,17 @@ class System:
     def spare_chip_count(self) -> int:
         """Chips that are wired but hold no model."""
         return self.topology.chip_count - self.topology.active_chip_count
+
+
+def without_framing(system: System) -> System:
+    """`system` with links that carry bytes one by one at their plain rate.
+
+    For comparison with programs that know no framing: a message is neither rounded up to whole
+    vectors nor made longer on the wire.
+    """
+    topology = system.topology
+    plain = {
+        name: replace(kind, payload_bytes=1, wire_bytes=1)
+        for name, kind in topology.link_types.items()
+    }
+    return replace(system, topology=replace(topology, link_types=plain))

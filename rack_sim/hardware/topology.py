@@ -8,7 +8,7 @@ of a model. Switches, where there are any, are numbered after the chips and belo
 
 from __future__ import annotations  # networkx graphs take no parameters at run time
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import networkx as nx
@@ -21,6 +21,8 @@ _LEVERS = {
     "switch": "fewer links per chip, more switches, or a switch with more ports",
 }
 
+_NAMED_MAX = 12
+
 
 @dataclass(frozen=True)
 class Topology:
@@ -28,6 +30,10 @@ class Topology:
 
     `kind` names the builder and `sides` are the chips along each dimension of a grid. `port_count`
     is the budget of every chip, `switch_port_count` that of every switch (None: not limited).
+    `failed_links` are out of service: no part of `links` or of `graph`, though their cables still
+    fill their ports. With `reroute` routes lead around them; without, routes stay those of the
+    healthy machine and one that needs a failed link is refused (see `Router`).
+
     Raises InputError where a chip or a switch needs more ports than it has, or where some chips
     cannot reach the others.
     """
@@ -43,6 +49,8 @@ class Topology:
     sides: tuple[int, ...] = ()
     switch_count: int = 0
     switch_port_count: int | None = None
+    failed_links: tuple[Link, ...] = ()
+    reroute: bool = True
     graph: nx.Graph[int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -87,7 +95,10 @@ class Topology:
         return tuple(owner)
 
     def ports_used(self) -> tuple[int, ...]:
-        """Ports in use on every chip: one for each outgoing link (a port carries both ways)."""
+        """Ports in use on every chip: one for each outgoing link (a port carries both ways).
+
+        A cable that has failed is still plugged in.
+        """
         return tuple(self._ports()[: self.chip_count])
 
     def switch_ports_used(self) -> tuple[int, ...]:
@@ -96,7 +107,7 @@ class Topology:
 
     def _ports(self) -> list[int]:
         used = [0] * (self.chip_count + self.switch_count)
-        for link in self.links:
+        for link in (*self.links, *self.failed_links):
             used[link.source] += 1
         return used
 
@@ -124,9 +135,23 @@ class Topology:
         if self.chip_count == 0:
             yield Problem(f"topology {self.name!r} has no chips")
             return
+        chips = range(self.chip_count)
         reached = nx.node_connected_component(self.graph, 0)
-        lost = [chip for chip in range(self.chip_count) if chip not in reached]
-        if lost:
+        lost = [chip for chip in chips if chip not in reached]
+        if lost and self.failed_links:
+            # The smaller parts are what is cut off, even where chip 0 is in one of them.
+            largest = max(
+                nx.connected_components(self.graph),
+                key=lambda part: (sum(vertex < self.chip_count for vertex in part), -min(part)),
+            )
+            lost = [chip for chip in chips if chip not in largest]
+            yield Problem(
+                f"topology {self.name!r} falls apart without its failed links: "
+                f"{numbered('chip', lost)} cannot be reached from chip {min(largest)}",
+                field="failed_links",
+                suggestion="leave a cable to each chip in service",
+            )
+        elif lost:
             yield Problem(
                 f"topology {self.name!r} is not connected: chip {lost[0]} and "
                 f"{len(lost) - 1} others cannot be reached from chip 0",
@@ -137,3 +162,14 @@ class Topology:
 def both_ways(source: int, target: int, lane: int, kind: str) -> tuple[Link, Link]:
     """The two directions of one cable."""
     return Link(source, target, lane, kind), Link(target, source, lane, kind)
+
+
+def numbered(noun: str, numbers: Sequence[int]) -> str:
+    """Some chips or switches in words, no more than 12 by number: ``chips 1, 2 and 3``."""
+    named = [str(number) for number in numbers[:_NAMED_MAX]]
+    if len(numbers) > _NAMED_MAX:
+        named.append(f"{len(numbers) - _NAMED_MAX:,} more")
+    if len(named) == 1:
+        return f"{noun} {named[0]}"
+    plural = "switches" if noun == "switch" else f"{noun}s"
+    return f"{plural} {', '.join(named[:-1])} and {named[-1]}"

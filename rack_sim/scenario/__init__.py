@@ -4,6 +4,7 @@
 - `library`: presets by name
 - `loader`: presets and overrides put in
 - `fields`, `schema`, `hardware_schema`, `topology_schema`, `workload_schema`: what a file may say
+- `inline`: a system in one line
 - `problems`: what validation says, in words
 - `build`, `hardware`, `traffic`: schema to domain objects
 - `scenario`: the result
@@ -11,16 +12,18 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from rack_sim.foundation.errors import InputError
+from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware.system import System
 from rack_sim.scenario.build import build_scenario, build_system_alone
 from rack_sim.scenario.document import IMPLICIT_RESOLVERS
 from rack_sim.scenario.fields import Reading
+from rack_sim.scenario.inline import inline_system, is_inline
 from rack_sim.scenario.library import find
 from rack_sim.scenario.loader import load_system_tree, load_tree
 from rack_sim.scenario.scenario import Scenario
@@ -53,16 +56,26 @@ def load_scenario(
 
 
 def load_system(reference: str) -> System:
-    """The system in a file, or the preset of that name, on its own.
+    """The system in a file, or the preset of that name, or in one line, on its own.
 
-    Raises InputError with every problem found.
+    A line names a kind of topology, its sizes and what is not as usual: ``ring:8``,
+    ``torus:4x8,latency_ns=700,failed=0-1``. Raises InputError with every problem found.
     """
     reading = Reading()
+    if is_inline(reference):
+        return inline_system(reference, reading)
     try:
         tree = load_system_tree(reference, reading)
     except InputError as error:
-        raise InputError([*reading.problems, *error.problems]) from None
+        # Without a place it is the reference itself that names nothing.
+        found = [problem if problem.place else _hinted(problem) for problem in error.problems]
+        raise InputError([*reading.problems, *found]) from None
     return build_system_alone(tree, reading)
+
+
+def _hinted(problem: Problem) -> Problem:
+    hint = "a system in one line looks like ring:8 or torus:4x8,latency_ns=700"
+    return replace(problem, suggestion=f"{problem.suggestion}; {hint}".removeprefix("; "))
 
 
 class _Dumper(yaml.SafeDumper):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware import builders
 from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
+from rack_sim.hardware.failures import with_failed_links
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.system import System
 from rack_sim.hardware.topology import Topology
@@ -40,8 +41,13 @@ def build_system(schema: SystemSchema) -> System:
 
 
 def _placed_topology(schema: SystemSchema, local: LinkType, global_: LinkType) -> Topology:
+    shape = schema.topology
     try:
-        return _topology(schema, local, global_)
+        return with_failed_links(
+            _topology(schema, local, global_),
+            shape.failed_links or (),
+            reroute=shape.reroute is not False,
+        )
     except InputError as error:
         raise InputError(
             replace(problem, field=".".join(("topology", problem.field)).rstrip("."))

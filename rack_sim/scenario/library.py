@@ -29,12 +29,17 @@ def presets(kind: str) -> dict[str, Path]:
     return {path.stem: path for path in found}
 
 
+def is_path(reference: str) -> bool:
+    """Whether `reference` names a file, not a preset."""
+    return "/" in reference or reference.endswith(_ENDINGS)
+
+
 def find(kind: str, reference: str, folder: Path) -> Path:
     """The file that `reference` names: a path (relative to `folder`) or a preset's name.
 
     Raises InputError where neither is there; the problem has no place, the caller knows it.
     """
-    if "/" in reference or reference.endswith(_ENDINGS):
+    if is_path(reference):
         path = Path(reference)
         return path if path.is_absolute() else folder / path
     known = presets(kind)

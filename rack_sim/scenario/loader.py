@@ -70,10 +70,11 @@ def load_tree(
     return tree
 
 
-def load_system_tree(reference: str, reading: Reading) -> dict[str, Any]:
+def load_system_tree(reference: str | dict[str, Any], reading: Reading) -> dict[str, Any]:
     """A system alone, its chip put in, under the key ``system`` as in a scenario.
 
-    `reference` is a preset's name or a file. Raises InputError where it cannot be read.
+    `reference` is a preset's name, a file, or the keys themselves. Raises InputError where it
+    cannot be read.
     """
     tree: dict[str, Any] = {"system": reference}
     for keys in (("system",), ("system", "chip")):
@@ -148,7 +149,11 @@ def _read_preset(
         ) from None
     if kind == "model" and path.is_dir():
         path = path / "config.json"
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError:  # a name longer than any file's
+        there = False
+    if not there:
         raise InputError(mark.problem(f"no such file: {path}"))
     content = read_document(path, reading.marks, reading.problems)
     if not isinstance(content, dict):

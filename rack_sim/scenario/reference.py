@@ -45,7 +45,8 @@ def _words(words: Sequence[str]) -> str:
 def _section(model: type[Model]) -> str:
     lines = [f"## {_title(model)}", "", (model.__doc__ or "").strip(), ""]
     lines += ["| key | takes | default | what it is |", "|---|---|---|---|"]
-    for name, field in model.model_fields.items():
+    own = model.__annotations__
+    for name, field in sorted(model.model_fields.items(), key=lambda item: item[0] not in own):
         takes = _takes(field.annotation, field)
         default = _default(field)
         lines.append(f"| `{name}` | {takes} | {default} | {field.description or ''} |")

@@ -9,7 +9,16 @@ from rack_sim.scenario.fields import Model, Sourced, SourcedCount, SourcedWhole,
 Sides = Annotated[list[SourcedCount], Field(min_length=2, max_length=3)]
 
 
-class FullyConnectedSchema(Model):
+class ShapeSchema(Model):
+    """What every kind of topology may say besides its own numbers."""
+
+    failed_links: list[Annotated[list[Whole], Field(min_length=2, max_length=3)]] | None = None
+    """``[[0, 1], [3, 4, 1]]``: two chips whose cables are out of service, how many if not all."""
+    reroute: bool | None = None
+    """Routes lead around failed links (left out), or, if false, one that needs them is refused."""
+
+
+class FullyConnectedSchema(ShapeSchema):
     """One node: a link between every two chips."""
 
     kind: Literal["fully_connected"]
@@ -17,7 +26,7 @@ class FullyConnectedSchema(Model):
     """Chips of the node."""
 
 
-class FullMeshSchema(Model):
+class FullMeshSchema(ShapeSchema):
     """One node: so many links between every two chips, no switch (xGMI-class)."""
 
     kind: Literal["full_mesh"]
@@ -27,8 +36,8 @@ class FullMeshSchema(Model):
     """Cables between every two chips."""
 
 
-class SwitchedSchema(Model):
-    """One node: chips on planes of switches (NVLink-class)."""
+class SwitchedSchema(ShapeSchema):
+    """One node: chips on planes of switches (NVLink-class); switch s has number chips + s."""
 
     kind: Literal["switched"]
     chips: SourcedCount
@@ -41,7 +50,7 @@ class SwitchedSchema(Model):
     """Ports that a switch has; left out, as many as it needs."""
 
 
-class RingSchema(Model):
+class RingSchema(ShapeSchema):
     """Chips in a circle."""
 
     kind: Literal["ring"]
@@ -53,7 +62,7 @@ class RingSchema(Model):
     """Consecutive chips that make a node; left out, all of them."""
 
 
-class MeshSchema(Model):
+class MeshSchema(ShapeSchema):
     """A grid of two or three dimensions, each chip linked to its neighbours."""
 
     kind: Literal["mesh"]
@@ -65,7 +74,7 @@ class MeshSchema(Model):
     """Consecutive chips that make a node; left out, all of them."""
 
 
-class TorusSchema(Model):
+class TorusSchema(ShapeSchema):
     """A grid whose lines are closed to rings; a side of 2 has one cable, not two."""
 
     kind: Literal["torus"]
@@ -77,7 +86,7 @@ class TorusSchema(Model):
     """Consecutive chips that make a node; left out, all of them."""
 
 
-class HyperxSchema(Model):
+class HyperxSchema(ShapeSchema):
     """A grid whose lines are fully connected: one hop for each dimension."""
 
     kind: Literal["hyperx"]
@@ -89,7 +98,7 @@ class HyperxSchema(Model):
     """Consecutive chips that make a node; left out, all of them."""
 
 
-class DragonflySchema(Model):
+class DragonflySchema(ShapeSchema):
     """Racks of fully connected nodes; nodes and racks fully connected in turn."""
 
     kind: Literal["dragonfly"]
@@ -115,7 +124,7 @@ class SourcedCables(Sourced):
     value: list[Annotated[list[Whole], Field(min_length=2, max_length=3)]]
 
 
-class EdgeListSchema(Model):
+class EdgeListSchema(ShapeSchema):
     """Cables named one by one."""
 
     kind: Literal["edge_list"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rack_sim.foundation.errors import InputError
+from rack_sim.hardware.failures import with_failed_links
 from rack_sim.hardware.survey import survey
 from rack_sim.hardware.system import System
 from rack_sim.scenario import Scenario, load_system
@@ -179,3 +180,52 @@ def test_presets_are_the_machines(
     if bisection_gbytes_per_s is not None:
         assert found.bisection.exact
         assert found.bisection.bytes_per_s == bisection_gbytes_per_s * 10**9
+
+
+@pytest.mark.parametrize(
+    "kind", ["fully_connected", "full_mesh", "ring", "mesh", "torus", "hyperx"]
+)
+def test_every_kind_may_have_failed_links(kind: str) -> None:
+    keys = SHAPES[kind][0]
+    healthy = system_of(f"kind: {kind}, {keys}").topology
+    failed = system_of(f"kind: {kind}, {keys}, failed_links: [[0, 1]]").topology
+    assert failed == with_failed_links(healthy, [[0, 1]])
+    rigid = system_of(f"kind: {kind}, {keys}, failed_links: [[0, 1]], reroute: false").topology
+    assert rigid == with_failed_links(healthy, [[0, 1]], reroute=False)
+    assert system_of(f"kind: {kind}, {keys}, reroute: true").topology == healthy
+
+
+def test_links_to_a_switch_and_single_cables_may_fail() -> None:
+    box = system_of(f"kind: switched, {SHAPES['switched'][0]}, failed_links: [[0, 8, 1]]").topology
+    assert len(box.failed_links) == 2
+    cables = system_of(f"kind: edge_list, {SHAPES['edge_list'][0]}, failed_links: [[2, 1, 1]]")
+    assert len(cables.topology.links) == 6
+    nodes = "nodes_per_rack: 3, chips_per_node: 2, links_per_node_pair: 1, failed_links: [[0, 1]]"
+    assert survey(system_of(f"kind: dragonfly, {nodes}").topology).distances.diameter_hops == 5
+
+
+def test_failed_links_that_cannot_be_are_told_at_their_place() -> None:
+    shape = "kind: ring, chips: 6, chips_per_node: 2, failed_links: "
+    found = complaints(shape + "[[0, 1], [0, 3], [1, 0], [0, 6]]")
+    assert [
+        re.match(r"own.yaml:8:\d+: topology.failed_links.(\d): ", text)[1] for text in found
+    ] == [
+        "1",
+        "2",
+        "3",
+    ]
+    assert "chip 0 is joined to chips 1 and 5" in found[0]
+    (apart,) = complaints(shape + "[[0, 1], [3, 4]]")
+    assert apart.startswith("own.yaml:8:")
+    assert "chips 1, 2 and 3 cannot be reached from chip 0" in apart
+    assert len(complaints(shape + "[[0], [-1, 2], [0, 1, 2, 3], [0, x]], reroute: maybe")) == 5
+
+
+def test_a_scenario_may_have_failed_links(load: Load) -> None:
+    with pytest.raises(InputError, match="cables cannot fail where 1 joins"):
+        load("", "system.topology.failed_links=[[0, 1, 2]]")
+    broken = load("", "system.topology.failed_links=[[0, 1]]")
+    assert len(broken.deployment.system.topology.failed_links) == 2
+    assert broken.scenario_hash != load("").scenario_hash
+    assert broken.resolved["system"]["topology"]["failed_links"] == [[0, 1]]
+    assert "reroute" not in load("").resolved["system"]["topology"]
