@@ -63,7 +63,7 @@ def stretches(program: Program) -> Iterator[Stretch]:
             and name != step.name
             and begun.name == name
             and begun.first.resource == step.resource
-            and begun.first.part == step.part
+            and begun.first.part is step.part
         ):
             begun = begun._replace(task_count=begun.task_count + 1, terms=begun.terms + step.terms)
             continue
