@@ -32,6 +32,13 @@ ONE_CHIP = [
     "serving.concurrent_sequences=1",
     "workload.request_count=20",
 ]
+SWITCHED = [
+    *(
+        override.replace("=1", "=2") if override.startswith("partition.tensor") else override
+        for override in ONE_CHIP
+    ),
+    "system.topology={kind: switched, chips: 8, switches: 3, links_per_chip: 7}",
+]
 WINDOW_PS = 5 * 10**12
 NEEDED = {
     "X": {"name", "cat", "pid", "tid", "ts", "dur", "args"},
@@ -64,7 +71,7 @@ def decode(rack):
 
 
 @pytest.fixture(
-    scope="module", params=["decode", "three rows", "prefill", "one chip", "no serving"]
+    scope="module", params=["decode", "three rows", "prefill", "one chip", "switches", "no serving"]
 )
 def any_trace(request, rack, decode):
     if request.param == "decode":
@@ -75,7 +82,8 @@ def any_trace(request, rack, decode):
         return traced(rack, "prefill", 4)
     if request.param == "no serving":
         return traced(rack, window_ps=0)
-    return traced(rack_sim.simulate(rack_sim.load("llama70b", ONE_CHIP)))
+    overrides = SWITCHED if request.param == "switches" else ONE_CHIP
+    return traced(rack_sim.simulate(rack_sim.load("llama70b", overrides)))
 
 
 def picoseconds(microseconds):
