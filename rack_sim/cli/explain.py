@@ -10,9 +10,13 @@ from rack_sim.cli.options import JsonOption, ScenarioArgument, SetOption
 from rack_sim.cli.topology import survey_table
 from rack_sim.foundation.units import PS_PER_S, format_bytes, format_time
 from rack_sim.hardware.survey import survey
+from rack_sim.metrics.critical_path import shares
 from rack_sim.pipeline import Explanation
 from rack_sim.pipeline import explain as explain_scenario
 from rack_sim.scenario import load_scenario
+
+# Rows of the table of tasks; the rest is one row.
+_WAY_COUNT_MAX = 12
 
 
 def explain(
@@ -41,6 +45,7 @@ def explain(
         _stages(found),
         _operators(found),
         _token(found),
+        _way(found),
         _limits(found),
     ):
         out.print(drawn)
@@ -181,6 +186,45 @@ def _token(found: Explanation) -> Table:
     rows.append(("time per output token", format_time(step.revolution_ps), "100.0%"))
     return table(
         "where the time of one token goes", [("term", "left"), ("", "right"), ("", "right")], rows
+    )
+
+
+def _way(found: Explanation) -> Table:
+    """The tasks that make a token take as long as it does, by name."""
+    groups, latency_ps = shares(found.step.program), found.step.latency_ps
+    rows = [
+        (
+            share.name,
+            share.where if share.where == "link" else f"{share.where} unit",
+            f"{share.task_count:,}",
+            format_time(share.spent_ps),
+            f"{share.spent_ps / latency_ps:.1%}",
+        )
+        for share in groups[:_WAY_COUNT_MAX]
+    ]
+    rest = groups[_WAY_COUNT_MAX:]
+    if rest:
+        spent_ps = sum(share.spent_ps for share in rest)
+        count = sum(share.task_count for share in rest)
+        rows.append(
+            (
+                f"{counted(len(rest), 'other')}",
+                "",
+                f"{count:,}",
+                format_time(spent_ps),
+                f"{spent_ps / latency_ps:.1%}",
+            )
+        )
+    return table(
+        f"the way of one token: what the {format_time(latency_ps)} of a step are made of",
+        [
+            ("task", "left"),
+            ("on", "left"),
+            ("count", "right"),
+            ("time", "right"),
+            ("share", "right"),
+        ],
+        rows,
     )
 
 

@@ -6,5 +6,6 @@
 - `quantiles`: exact percentiles of any number of values
 - `summary`: one flat row per run
 - `tables`: requests, chips, links, stages, memory, timeline as rows
+- `critical_path`: the chain of tasks that makes a token take as long as it does
 - `slo`, `cost`: objectives; watts and dollars
 """

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from rack_sim.compiler.traffic import TRAFFICS
 from rack_sim.metrics.latency import LATENCY_METRICS
 
 
@@ -173,6 +174,31 @@ LINKS: tuple[Column, ...] = (
     Column("payload_bytes", "bytes", "payload capacity of all vectors sent in the run"),
     Column("busy_ms", "ms", "time the wire was occupied"),
     Column("utilisation", "share", "busy time over simulated time"),
+    *(
+        column
+        for traffic, text in TRAFFICS.items()
+        for column in (
+            Column(f"{traffic}_step_vectors", "vectors", f"of step_vectors: {text}"),
+            Column(f"{traffic}_step_busy_ms", "ms", f"time of one step they hold it: {text}"),
+        )
+    ),
+)
+
+CRITICAL_PATH: tuple[Column, ...] = (
+    Column("order", "", "number of the task on the path, from 0; each lets the next begin"),
+    Column("task", "", "operator, weights or kind of message; 3/8 is the third of eight pieces"),
+    Column("unit", "", "what it holds: matrix, vector, memory or switch unit, or a link"),
+    Column("chip", "", "number of its chip; of a link, of the chip that sends"),
+    Column("target_chip", "", "of a link, number of the chip that receives"),
+    Column("stage", "", "number of its stage; of a transfer, of the stage it leaves"),
+    Column("block", "", "name of its block, or from which stage to which"),
+    Column("start_ms", "ms", "when it begins, from the entry of the step"),
+    Column("time_ms", "ms", "what it adds to the latency: until it lets the next begin"),
+    *(
+        Column(f"{name}_ms", "ms", f"of that: {text}")
+        for name, text in _TERMS.items()
+        if name != "slack"
+    ),
 )
 
 TIMELINE: tuple[Column, ...] = (
@@ -195,6 +221,7 @@ FILES: dict[str, tuple[Column, ...]] = {
     "chips.csv": CHIPS,
     "memory.csv": MEMORY,
     "links.csv": LINKS,
+    "critical_path.csv": CRITICAL_PATH,
 }
 
 

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from rack_sim.compiler.step import StepTiming
+from rack_sim.compiler.traffic import TRAFFICS, vectors_by_traffic
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_ms
-from rack_sim.hardware.routing import Hop
+from rack_sim.hardware.routing import Hop, Router
 from rack_sim.metrics.latency import LATENCY_METRICS, Column, finished_rows, latencies_ps
 from rack_sim.metrics.log import ColumnLog, RequestLog
+from rack_sim.timing.pipeline import link_busy_ps
 
 Row = tuple[str, ...]
 
@@ -166,12 +168,14 @@ def link_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
     """One row per link of the system, idle ones included; parallel cables share their load."""
     plan = step.plan
     busy = step.link_busy_ps()
+    by_traffic = vectors_by_traffic(step.program)
     numbered: Counter[Hop] = Counter()  # cables of one pair of chips seen so far
     for link in sorted(plan.system.topology.links):
         hop = (link.source, link.target)
         lanes = plan.router.lane_count(hop)
         vectors = step.vectors_by_hop.get(hop, 0)
-        own = vectors // lanes + (1 if numbered[hop] < vectors % lanes else 0)
+        place = numbered[hop]
+        own = _dealt(vectors, lanes, place)
         numbered[hop] += 1
         payload = plan.router.link_type(hop).payload_bytes
         busy_ps = busy.get(hop, 0) * totals.busy_step_count
@@ -184,7 +188,29 @@ def link_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
             str(own * payload * totals.busy_step_count),
             format_ms(busy_ps),
             _share(busy_ps, totals.end_ps),
+            *_by_traffic(plan.router, hop, place, by_traffic.get(hop, {})),
         )
+
+
+def _by_traffic(router: Router, hop: Hop, place: int, vectors: Mapping[str, int]) -> Iterator[str]:
+    """Vectors and busy time of one cable for each kind of traffic, in their order.
+
+    Vectors are dealt over parallel cables kind after kind, and each kind's time is what it adds to
+    that of those before it: so both add up to the cable's own, to the vector and the picosecond.
+    """
+    lanes = router.lane_count(hop)
+    before, before_ps = 0, 0
+    for traffic in TRAFFICS:
+        until = before + vectors.get(traffic, 0)
+        until_ps = link_busy_ps(router, {hop: until})[hop]
+        yield str(_dealt(until, lanes, place) - _dealt(before, lanes, place))
+        yield format_ms(until_ps - before_ps)
+        before, before_ps = until, until_ps
+
+
+def _dealt(vectors: int, lanes: int, place: int) -> int:
+    """How many of `vectors`, dealt one by one over parallel cables, cable `place` gets."""
+    return vectors // lanes + (1 if place < vectors % lanes else 0)
 
 
 def _decimal(amount: int, unit: int) -> str:

@@ -4,4 +4,5 @@
 - `run_directory`: all files of a run, or none
 - `run_files`: which files there are
 - `figures`: PNG and SVG
+- `timeline`, `trace_events`: a trace that ui.perfetto.dev shows
 """

@@ -1,4 +1,4 @@
-"""Run directory: where the files of a run go, all of them or none.
+"""Run directory: where the files of a run go, all of them or none; likewise for a single file.
 
 Files are written to a hidden directory beside the target, which takes the target's name when
 everything is there. An error or Ctrl-C removes it; what was there before stays.
@@ -9,7 +9,8 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import mkdtemp, mkstemp
+from typing import BinaryIO
 
 from rack_sim.foundation.errors import InputError, Problem
 
@@ -59,6 +60,42 @@ def run_directory(target: Path, *, force: bool) -> Iterator[Path]:
         _take_place(draft, target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+        _remove_empty(made)
+
+
+@contextmanager
+def whole_file(target: Path, *, force: bool) -> Iterator[BinaryIO]:
+    """A file to write into that becomes `target` when the block ends without an error.
+
+    Raises InputError where `target` exists and `force` is not given, where it is a directory, or
+    where it cannot be made.
+    """
+    if target.is_dir():
+        raise InputError(Problem("is a directory, not a file", str(target)))
+    if target.exists() and not force:
+        raise InputError(
+            Problem(
+                "exists already, and is kept", str(target), suggestion="another --out, or --force"
+            )
+        )
+    given, target = target, target.resolve()
+    made = [folder for folder in target.parents if not folder.exists()]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = mkstemp(prefix=f".{target.name}-", dir=target.parent)
+    except OSError as error:
+        _remove_empty(made)
+        raise InputError(
+            Problem(f"cannot be written: {error.strerror}", str(given), suggestion="another --out")
+        ) from None
+    draft = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        draft.chmod(0o666 & ~_umask())
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
         _remove_empty(made)
 
 

@@ -5,7 +5,17 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
-from rack_sim.metrics.columns import CHIPS, LINKS, MEMORY, REQUESTS, STAGES, SUMMARY, TIMELINE
+from rack_sim.metrics.columns import (
+    CHIPS,
+    CRITICAL_PATH,
+    LINKS,
+    MEMORY,
+    REQUESTS,
+    STAGES,
+    SUMMARY,
+    TIMELINE,
+)
+from rack_sim.metrics.critical_path import critical_path_rows
 from rack_sim.metrics.tables import (
     chip_rows,
     link_rows,
@@ -44,6 +54,7 @@ def write_run(
     write_table(folder / "chips.csv", CHIPS, chip_rows(step, totals))
     write_table(folder / "memory.csv", MEMORY, memory_rows(step))
     write_table(folder / "links.csv", LINKS, link_rows(step, totals))
+    write_table(folder / "critical_path.csv", CRITICAL_PATH, critical_path_rows(step.program))
     scenario = result.explanation.scenario
     (folder / "resolved.yaml").write_text(resolved_yaml(scenario), encoding="utf-8")
     (folder / "manifest.json").write_text(_manifest(result, wall_s), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 - `latency`: how TTFT and TPOT are distributed, beside their objectives
 - `throughput_over_time`: tokens per second and occupancy over simulated time
+- `critical_path`: what the way of one token is made of, stage by stage and task by task
 - `sram_map`: what fills the SRAM of every chip
 - `latency_split`: where the time of a token, and of a first token, goes
 - `rack`: the machine drawn, chips and links coloured by how busy they were
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from rack_sim.pipeline import Result
 from rack_sim.report.figures.canvas import drawing_style, write_figure
+from rack_sim.report.figures.critical_path import draw_critical_path
 from rack_sim.report.figures.latency import draw_latency
 from rack_sim.report.figures.latency_split import draw_latency_split
 from rack_sim.report.figures.rack import draw_rack
@@ -43,6 +45,7 @@ FIGURES: Mapping[str, Drawing] = {
     ),
     "throughput_over_time": Drawing("How much is served, and when?", draw_throughput),
     "latency_split": Drawing("Where does the time go?", draw_latency_split),
+    "critical_path": Drawing("What is the way of one token made of?", draw_critical_path),
     "sram_map": Drawing("What sits in each chip's SRAM?", draw_sram_map),
     "rack": Drawing("Which chips and links are busy?", draw_rack),
 }

@@ -295,6 +295,9 @@ def _subtitle(result: Result, load: RackLoad) -> str:
     racks = len(topology.racks) - len(load.racks_in_use(topology))
     left_out = f"; {count_text(racks, 'unused rack')} not drawn" if racks else ""
     links = f"lines: {load.busy_link_count:,} of {load.link_count:,} links carry vectors"
+    if load.share_by_traffic:
+        kinds = (f"{percent_text(s)} {name}" for name, s in load.share_by_traffic.items())
+        links += f" ({', '.join(kinds)})"
     return (
         f"{result.explanation.scenario.name} on {topology.name}: {stages}"
         f"{grey}; {links}"

@@ -1,8 +1,10 @@
 """Rack load: how busy every chip and link was, as shares of the simulated time."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rack_sim.compiler.traffic import vectors_by_traffic
 from rack_sim.hardware.routing import Hop
 from rack_sim.hardware.topology import Topology
 from rack_sim.pipeline import Result
@@ -14,12 +16,14 @@ class RackLoad:
 
     `share_by_chip` and `stage_by_chip` know the chips that hold a part of the model;
     `share_by_pair` the pairs of chips (lower number first) with a link that carried vectors, the
-    busier direction counted. A link is one direction of one cable.
+    busier direction counted. A link is one direction of one cable. `share_by_traffic` splits the
+    vectors on all links by what they are for, the largest share first.
     """
 
     share_by_chip: Mapping[int, float]
     stage_by_chip: Mapping[int, int]
     share_by_pair: Mapping[Hop, float]
+    share_by_traffic: Mapping[str, float]
     link_count: int
     busy_link_count: int
 
@@ -46,12 +50,18 @@ def load_of(result: Result) -> RackLoad:
     for (source, target), busy_ps in step.link_busy_ps().items():
         pair = (min(source, target), max(source, target))
         pairs[pair] = max(pairs.get(pair, 0.0), share(busy_ps))
+    carried: Counter[str] = Counter()
+    for by_traffic in vectors_by_traffic(step.program).values():
+        carried.update(by_traffic)
     return RackLoad(
         share_by_chip={
             chip: share(timing.service_ps) for timing in step.stages for chip in timing.stage.chips
         },
         stage_by_chip={chip: stage.number for stage in plan.stages for chip in stage.chips},
         share_by_pair=pairs,
+        share_by_traffic={
+            name: vectors / carried.total() for name, vectors in carried.most_common()
+        },
         link_count=len(plan.system.topology.links),
         # Vectors are dealt out over parallel cables, so a few vectors leave some cables idle.
         busy_link_count=sum(

@@ -90,9 +90,22 @@ def test_explain_says_the_same_in_words(cli: Cli, small: Path) -> None:
     assert "llama-2-7b: 6,738,415,616 parameters" in out
     expected = "{chip_count} in {stage_count} stages of {tensor_parallel}".format(**found)
     assert expected in out
-    for heading in ("SRAM map", "stages", "operators", "where the time", "physical limits"):
+    headings = ["SRAM map", "stages", "operators", "where the time", "the way of one token"]
+    for heading in [*headings, "physical limits"]:
         assert heading in out
     assert found["bottleneck"] in out
+
+
+def test_the_way_of_one_token_is_the_whole_of_it(cli: Cli, small: Path) -> None:
+    """Twelve groups of tasks and the rest: their shares make 100 %."""
+    out = cli("explain", "small.yaml")[1]
+    lines = out[out.index("the way of one token") : out.index("physical limits")].splitlines()
+    rows = [line.split() for line in lines if line.rstrip().endswith("%")]
+    assert len(rows) == 13
+    assert re.fullmatch(r"\d+ others", " ".join(rows[-1][:2]))
+    # Thirteen shares, each rounded to a tenth.
+    assert sum(float(row[-1].rstrip("%")) for row in rows) == pytest.approx(100, abs=13 * 0.05)
+    assert all("unit" in row or "link" in row for row in rows[:-1])
 
 
 def test_explain_the_shipped_scenario(cli: Cli, small: Path) -> None:
@@ -104,7 +117,15 @@ def test_explain_the_shipped_scenario(cli: Cli, small: Path) -> None:
 
 def test_help_and_version(cli: Cli) -> None:
     assert cli("--version") == (0, rack_sim.__version__ + "\n", "")
-    for command in ((), ("run",), ("explain",), ("validate",), ("list",), ("trace", "summary")):
+    for command in (
+        (),
+        ("run",),
+        ("explain",),
+        ("timeline",),
+        ("validate",),
+        ("list",),
+        ("trace", "summary"),
+    ):
         code, out, err = cli(*command, "--help")
         assert (code, err) == (0, ""), command
         assert "Usage" in out

@@ -6,10 +6,21 @@ from collections import Counter
 import pytest
 
 from rack_sim.compiler.step import StepTiming
+from rack_sim.compiler.traffic import TRAFFICS
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.engine.timeline import COLUMNS as TIMELINE_COLUMNS
-from rack_sim.metrics.columns import CHIPS, FILES, LINKS, MEMORY, REQUESTS, STAGES, TIMELINE
+from rack_sim.metrics.columns import (
+    CHIPS,
+    CRITICAL_PATH,
+    FILES,
+    LINKS,
+    MEMORY,
+    REQUESTS,
+    STAGES,
+    TIMELINE,
+)
+from rack_sim.metrics.critical_path import critical_path_rows, shares, stretches
 from rack_sim.metrics.log import ColumnLog, RequestLog
 from rack_sim.metrics.tables import (
     chip_rows,
@@ -118,3 +129,62 @@ def test_a_column_is_named_once_and_defined() -> None:
     for columns in FILES.values():
         assert len({column.name for column in columns}) == len(columns)
         assert all(column.definition for column in columns)
+
+
+@pytest.mark.parametrize("machine", ["step", "wide_step"])
+def test_links_by_traffic_add_up_to_their_totals(
+    machine: str, request: pytest.FixtureRequest
+) -> None:
+    """For every cable: vectors to the vector, busy time to the picosecond."""
+    compiled: StepTiming = request.getfixturevalue(machine)
+    rows = named(LINKS, link_rows(compiled, TOTALS))
+    carried: Counter[str] = Counter()
+    for row in rows:
+        vectors = {kind: int(row[f"{kind}_step_vectors"]) for kind in TRAFFICS}
+        assert sum(vectors.values()) == int(row["step_vectors"])
+        assert min(vectors.values()) >= 0
+        busy_ps = [int(row[f"{kind}_step_busy_ms"].replace(".", "")) for kind in TRAFFICS]
+        assert min(busy_ps) >= 0
+        assert sum(busy_ps) * TOTALS.busy_step_count == int(row["busy_ms"].replace(".", ""))
+        carried.update(vectors)
+    sent: Counter[str] = Counter()
+    for part in compiled.program.parts:
+        for task in part.placed.tasks:
+            if task.traffic:
+                sent[task.traffic] += task.vectors
+    assert +carried == sent
+    assert carried["gather"] and carried["transfer"] and carried["token"]
+
+
+def test_the_critical_path_tiles_the_latency(step: StepTiming) -> None:
+    """Every task begins when the time of those before it is over; causes split it exactly."""
+    rows = named(CRITICAL_PATH, critical_path_rows(step.program))
+    now_ps = 0
+    for number, row in enumerate(rows):
+        times = {
+            name.removesuffix("_ms"): int(cell.replace(".", ""))
+            for name, cell in row.items()
+            if name.endswith("_ms")
+        }
+        assert int(row["order"]) == number
+        assert times.pop("start") == now_ps
+        spent_ps = times.pop("time")
+        assert sum(times.values()) == spent_ps
+        assert (row["target_chip"] != "") == (row["unit"] == "link")
+        now_ps += spent_ps
+    assert now_ps == step.latency_ps
+
+
+def test_shares_and_stretches_are_the_critical_path(step: StepTiming) -> None:
+    """Nothing is lost where tasks are put together."""
+    path = list(step.program.critical_path())
+    found = shares(step.program)
+    assert sum(share.spent_ps for share in found) == step.latency_ps
+    assert sum(share.task_count for share in found) == len(path)
+    assert [share.spent_ps for share in found] == sorted(
+        (share.spent_ps for share in found), reverse=True
+    )
+    joined = list(stretches(step.program))
+    assert sum(stretch.task_count for stretch in joined) == len(path)
+    assert sum(stretch.terms.total_ps for stretch in joined) == step.latency_ps
+    assert joined[0].start_ps == 0

@@ -14,6 +14,7 @@ from rack_sim.metrics.latency import metric_chunks
 from rack_sim.metrics.tables import chip_rows, link_rows
 from rack_sim.report.figures import FIGURES, draw_figures, latency
 from rack_sim.report.figures.canvas import drawing_style, write_figure
+from rack_sim.report.figures.critical_path import draw_critical_path, stage_paths, zoomed
 from rack_sim.report.figures.latency import distribution_of, draw_latency
 from rack_sim.report.figures.latency_split import draw_latency_split, first_token_split
 from rack_sim.report.figures.rack_layout import lay_out
@@ -245,6 +246,57 @@ def test_the_drawn_rack_shows_what_the_tables_say(rack):
     assert load.busy_link_count == sum(int(row["step_vectors"]) > 0 for row in links)
     busiest = max(float(row["utilisation"]) for row in links)
     assert max(load.share_by_pair.values()) == pytest.approx(busiest, abs=1e-9)
+
+
+def test_the_drawn_rack_splits_its_vectors_by_traffic(rack):
+    load, step = load_of(rack), rack.explanation.step
+    rows = named(LINKS, link_rows(step, rack.totals))
+    total = sum(int(row["step_vectors"]) for row in rows)
+    assert sum(load.share_by_traffic.values()) == pytest.approx(1)
+    for kind, share in load.share_by_traffic.items():
+        carried = sum(int(row[f"{kind}_step_vectors"]) for row in rows)
+        assert share == pytest.approx(carried / total)
+    with drawing_style():
+        words = words_of(FIGURES["rack"].draw(rack))
+    assert all(f"% {kind}" in words for kind in ("gather", "reduce", "transfer"))
+
+
+def test_the_drawn_critical_path_is_the_whole_latency(rack):
+    program = rack.explanation.step.program
+    path = stage_paths(program)
+    assert [step.stage for step in path] == list(range(program.plan.stage_count))
+    assert sum(step.terms.total_ps for step in path) == program.latency_ps
+    now_ps = 0
+    for step in path:
+        for stretch in step.tasks:
+            assert stretch.start_ps == now_ps, "each begins when the one before lets it"
+            now_ps += stretch.terms.total_ps
+
+
+def test_a_stage_is_zoomed_into_by_whole_blocks(rack):
+    """As many blocks as have room with their names; each of them whole."""
+    for step in stage_paths(rack.explanation.step.program):
+        shown = zoomed(step)
+        assert 0 < len(shown) <= 40
+        assert step.tasks[: len(shown)] == shown
+        if len(shown) < len(step.tasks):
+            assert step.tasks[len(shown)].first.part is not shown[-1].first.part
+
+
+def test_the_critical_path_is_named_without_the_caption(rack):
+    program = rack.explanation.step.program
+    with drawing_style():
+        figure = draw_critical_path(rack)
+    words = words_of(figure)
+    (middle,) = (
+        step for step in stage_paths(program) if step.stage == program.plan.stage_count // 2
+    )
+    for name in ("qkv projection · chip", "gather · link", "(7 pieces)", "softmax"):
+        assert name in words
+    assert all(stretch.first.part.name in words for stretch in zoomed(middle))
+    titles = " ".join(axes.get_title(loc="left") for axes in figure.axes)
+    assert f"Stage {middle.stage}, task by task" in titles
+    assert f"{program.latency_ps / 10**9:.4g} ms" in words
 
 
 def test_nothing_in_the_drawn_rack_overlaps(rack):

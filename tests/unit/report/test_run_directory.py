@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rack_sim.foundation.errors import InputError
-from rack_sim.report.run_directory import free_directory, run_directory
+from rack_sim.report.run_directory import free_directory, run_directory, whole_file
 
 
 def names(folder: Path) -> list[str]:
@@ -117,3 +117,41 @@ def test_free_names(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run-2").write_text("a file counts, too")
     assert free_directory(tmp_path, "run") == tmp_path / "run-3"
+
+
+def test_a_file_appears_whole(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "file"
+    with whole_file(target, force=False) as file:
+        file.write(b"half")
+        assert not target.exists()
+    assert target.read_bytes() == b"half"
+    assert names(tmp_path / "a") == ["file"]
+    with (
+        pytest.raises(InputError, match="exists already, and is kept"),
+        whole_file(target, force=False),
+    ):
+        pass
+    with whole_file(target, force=True) as file:
+        file.write(b"new")
+    assert target.read_bytes() == b"new"
+    with pytest.raises(InputError, match="is a directory"), whole_file(tmp_path, force=True):
+        pass
+    with (
+        pytest.raises(InputError, match="cannot be written"),
+        whole_file(target / "b", force=False),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_an_error_leaves_no_file(tmp_path: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error), whole_file(tmp_path / "a" / "file", force=False) as file:
+        file.write(b"half")
+        raise error
+    assert names(tmp_path) == []
+    (tmp_path / "old").write_text("old")
+    with pytest.raises(error), whole_file(tmp_path / "old", force=True) as file:
+        file.write(b"half")
+        raise error
+    assert names(tmp_path) == ["old"]
+    assert (tmp_path / "old").read_text() == "old"

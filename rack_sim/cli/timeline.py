@@ -1,0 +1,112 @@
+"""Timeline: a compiled program and a replay as a trace to look at."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from rack_sim.cli.console import err, out, say_json, table
+from rack_sim.cli.options import JsonOption, ScenarioArgument, SetOption
+from rack_sim.foundation.units import PS_PER_MS, format_bytes, format_time
+from rack_sim.pipeline import VERSION, explain, simulate
+from rack_sim.report.run_directory import whole_file
+from rack_sim.report.timeline import Movie, program_of, write_timeline
+from rack_sim.scenario import load_scenario
+from rack_sim.timing.blocks import ProgramKind
+
+
+def timeline(
+    scenario: ScenarioArgument,
+    out_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Where it goes [reports/NAME-HASH.trace.json.gz]."
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    program: Annotated[
+        Literal["decode", "prefill"],
+        typer.Option(help="A step that makes tokens, or one that reads a prompt."),
+    ] = "decode",
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="Rows of the step, instead of the scenario's.")
+    ] = None,
+    window_ms: Annotated[
+        int,
+        typer.Option(min=0, help="Simulated time whose requests are shown; 0: replay nothing."),
+    ] = 2000,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write every task of a token, and the first requests of a replay, as a trace to look at.
+
+    Open the file in https://ui.perfetto.dev (or chrome://tracing): each chip is a process, each of
+    its units and links a track, each message an arrow. One token comes first, then what the chips
+    do during one interval of serving, then which requests are on which slot.
+
+    Examples:
+
+        rack-sim timeline llama70b
+
+        rack-sim timeline llama70b --program prefill --rows 8 --window-ms 0 --out prompt.json.gz
+    """
+    loaded = load_scenario(scenario, overrides or [])
+    changed = f"-{program}" if program != "decode" else ""
+    changed += f"-{rows}-rows" if rows else ""
+    name = f"{loaded.name}-{loaded.scenario_hash}{changed}.trace.json.gz"
+    target = out_file or Path("reports") / name
+    try:
+        with whole_file(target, force=force) as file, err.status("placing the model") as status:
+            kind: ProgramKind = program
+            log = None
+            if window_ms:
+                status.update("replaying")
+                result = simulate(loaded)
+                step, log = result.explanation.step, result.collector.requests
+            else:
+                step = explain(loaded).step
+            status.update("writing the trace")
+            shown, interval_ps = program_of(step, kind, rows)
+            movie = Movie(shown, interval_ps, log, window_ms * PS_PER_MS)
+            written = write_timeline(
+                file,
+                movie,
+                {
+                    "scenario": loaded.name,
+                    "scenario_hash": loaded.scenario_hash,
+                    "version": VERSION,
+                },
+            )
+    except KeyboardInterrupt:
+        err.print(f"nothing was written to {target}", soft_wrap=True)
+        raise
+    size_bytes = target.stat().st_size
+    if as_json:
+        say_json(
+            {
+                "path": str(target),
+                "size_bytes": size_bytes,
+                "program": shown.title,
+                "event_count": written.event_count,
+                "task_count": written.task_count,
+                "arrow_count": written.arrow_count,
+                "request_count": written.request_count,
+                "latency_ps": written.latency_ps,
+                "interval_ps": written.interval_ps,
+            }
+        )
+        return
+    about = [
+        ("program", shown.title),
+        ("one token", f"{format_time(written.latency_ps)}, {written.task_count:,} tasks"),
+        ("interval between steps", format_time(written.interval_ps)),
+        (
+            "requests shown",
+            f"{written.request_count:,} of the first {window_ms:,} ms" if window_ms else "none",
+        ),
+        ("events", f"{written.event_count:,}, {written.arrow_count:,} of them begin arrows"),
+        ("size", format_bytes(size_bytes)),
+    ]
+    out.print(table(loaded.name, [("", "left"), ("", "left")], about))
+    out.print("open in https://ui.perfetto.dev", soft_wrap=True)
+    out.print(f"file: {target}", soft_wrap=True)

@@ -1,0 +1,84 @@
+"""`rack-sim timeline`: one file, whole or not at all."""
+
+import gzip
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Cli = Callable[..., tuple[int, str, str]]
+# The attribute of that name of `rack_sim.cli` is the command, a function.
+TIMELINE = importlib.import_module("rack_sim.cli.timeline")
+
+
+def read(path: str | Path) -> dict:
+    return json.loads(gzip.decompress(Path(path).read_bytes()))
+
+
+def test_it_says_what_it_wrote(cli: Cli, small: Path) -> None:
+    code, out, err = cli("timeline", "small.yaml")
+    assert (code, err) == (0, "")
+    (path,) = Path("reports").iterdir()
+    found = read(path)
+    assert out.endswith(f"file: {path}\n")
+    assert "ui.perfetto.dev" in out
+    assert f"{len(found['traceEvents']):,}" in out
+    other = found["otherData"]
+    assert path.name == f"{other['scenario']}-{other['scenario_hash']}.trace.json.gz"
+    assert other["serving"]["window_ps"] == 2 * 10**12
+    code, out, err = cli("timeline", "small.yaml", "--json", "--force")
+    assert (code, err) == (0, "")
+    facts = json.loads(out)
+    assert facts["event_count"] == len(found["traceEvents"])
+    assert facts["size_bytes"] == path.stat().st_size
+    assert facts["latency_ps"] == other["latency_ps"]
+    explained = json.loads(cli("explain", "small.yaml", "--json")[1])
+    assert facts["latency_ps"] == explained["latency_ps"]
+    assert facts["interval_ps"] == explained["interval_ps"]
+
+
+def test_an_existing_file_is_kept(cli: Cli, small: Path) -> None:
+    Path("mine").write_text("precious")
+    code, out, err = cli("timeline", "small.yaml", "--out", "mine", "--window-ms", 0)
+    assert (code, out) == (2, "")
+    assert "exists already, and is kept" in err
+    assert Path("mine").read_text() == "precious"
+    assert cli("timeline", "small.yaml", "--out", "mine", "--window-ms", 0, "--force")[0] == 0
+    assert read("mine")["otherData"]["serving"] is None
+
+
+def test_another_program(cli: Cli, small: Path) -> None:
+    options = ("--program", "prefill", "--rows", 3, "--window-ms", 0, "--json")
+    code, out, err = cli("timeline", "small.yaml", *options)
+    assert (code, err) == (0, "")
+    facts = json.loads(out)
+    assert facts["program"].startswith("prefill, 3 rows, ")
+    assert facts["request_count"] == 0
+    assert Path(facts["path"]).name.endswith("-prefill-3-rows.trace.json.gz")
+    code, _, err = cli("timeline", "small.yaml", *options[:3], 10**6, "--window-ms", 0)
+    assert code == 2
+    assert "longer than the compiled context" in err
+    assert cli("timeline", "small.yaml", "--program", "training")[0] == 2
+    assert cli("timeline", "small.yaml", "--rows", 0)[0] == 2
+
+
+def test_an_interruption_leaves_nothing(
+    cli: Cli, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TIMELINE, "write_timeline", interrupted)
+    code, out, err = cli("timeline", "small.yaml", "--window-ms", 0)
+    assert (code, out) == (130, "")
+    assert "nothing was written" in err
+    assert [entry.name for entry in Path().iterdir()] == ["small.yaml"]
+
+
+def test_help_teaches(cli: Cli) -> None:
+    code, out, err = cli("timeline", "--help")
+    assert (code, err) == (0, "")
+    assert "ui.perfetto.dev" in out
+    assert "Example" in out
