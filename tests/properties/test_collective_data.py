@@ -1,8 +1,8 @@
 """Every algorithm carried out on symbols: each member ends with what its operation promises.
 
-A value is a bag of contributions, written (member that had it first, piece). A transfer may use only
-what its source had at the start and what has arrived there by the transfers that it needs, or those
-that they need, and so on: a schedule may order the rest as it likes.
+A value is a bag of contributions, written (member that had it first, piece). A transfer may use
+only what its source had at the start and what has arrived there by the transfers that it needs, or
+those that they need, and so on: a schedule may order the rest as it likes.
 """
 
 from collections import Counter
@@ -106,7 +106,10 @@ class Carried:
                 assert found.transfers[need].target == transfer.source, "it must arrive there"
                 self.before[-1] |= {need} | self.before[need]
             self.sent.append(
-                {piece: self.at(transfer.source, piece, self.before[-1]) for piece in transfer.pieces}
+                {
+                    piece: self.at(transfer.source, piece, self.before[-1])
+                    for piece in transfer.pieces
+                }
             )
 
     def at(self, member: int, piece: int, by: set[int]) -> Value:
@@ -143,7 +146,7 @@ def test_every_member_ends_with_what_is_promised(
             assert carried.at(member, piece, everything) == value, (member, piece)
 
 
-def bytes_in(found: Pattern, count: int) -> list[int]:
+def pieces_in(found: Pattern, count: int) -> list[int]:
     """Pieces that arrive at each member."""
     arrived = [0] * count
     for transfer in found.transfers:
@@ -163,7 +166,7 @@ def test_no_more_moves_than_must_and_never_less(
     """
     found, count = pattern(operation, algorithm, nodes), len(nodes)
     whole = found.pieces_per_buffer
-    arrived = bytes_in(found, count)
+    arrived = pieces_in(found, count)
     lacks = whole * (count - 1) // count
     if operation in ("all_gather", "reduce_scatter"):
         if algorithm == "tree":
