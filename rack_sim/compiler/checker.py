@@ -57,7 +57,7 @@ def crossings(program: Program) -> Iterator[str]:
     router = program.plan.router
     takes: dict[tuple[Hop, int], tuple[int, int, int]] = {}
     place: Hop | None = None
-    message = -1
+    message = last = -1
     for task in np.flatnonzero(program.message >= 0).tolist():
         hop = hop_of(program, task)
         if not router.has_link(hop):
@@ -83,15 +83,19 @@ def crossings(program: Program) -> Iterator[str]:
         # A message is a run of rows: it begins at its source, goes on where it is, ends at its goal.
         if message != int(program.message[task]):
             if place is not None and place[0] != place[1]:
-                yield f"a message ends at chip {place[0]} on its way to chip {place[1]}"
+                yield _stops_short(program, last, place)
             message = int(program.message[task])
             place = (int(program.source[task]), int(program.target[task]))
         if place is None or hop[0] != place[0]:
             yield f"{describe(program, task)} leaves from where the message is not"
             return
-        place = (hop[1], place[1])
+        place, last = (hop[1], place[1]), task
     if place is not None and place[0] != place[1]:
-        yield f"a message ends at chip {place[0]} on its way to chip {place[1]}"
+        yield _stops_short(program, last, place)
+
+
+def _stops_short(program: Program, task: int, place: Hop) -> str:
+    return f"{describe(program, task)} ends at chip {place[0]} on its way to chip {place[1]}"
 
 
 def dependencies(program: Program) -> Iterator[str]:

@@ -57,8 +57,20 @@ class Router:
         self.topology = topology
         self._kinds: dict[Hop, LinkType] = {}
         self._lanes: Counter[Hop] = Counter()
-        routed: list[tuple[RoutedFlow, ...]] = []
-        refused: dict[Problem, None] = {}  # in order, each once
+        self._between_nodes: set[Hop] = set()
+        # Cables that routes are chosen by; more than there are where nothing is rerouted.
+        self._routed_lanes: Counter[Hop] = Counter()
+        self._near: dict[int, list[int]] = {vertex: [] for vertex in topology.graph}
+        self._lanes.update((link.source, link.target) for link in topology.links)
+        routed = topology.links if topology.reroute else topology.links + topology.failed_links
+        for link in routed:
+            hop = (link.source, link.target)
+            if hop not in self._kinds:
+                self._near[link.source].append(link.target)
+            self._kinds[hop] = topology.link_types[link.kind]
+            self._routed_lanes[hop] += 1
+            if link.kind == "global":
+                self._between_nodes.add(hop)
         self._found: dict[Hop, tuple[Route, ...]] = {}
         self.node_of_chip = topology.node_of_chip()
 
@@ -104,12 +116,8 @@ class Router:
         There is one part, or several where a flow is striped over planes of switches.
         """
         load: Counter[Hop] = Counter()
-<<<<<<< HEAD
         routed: list[tuple[RoutedFlow, ...]] = []
-=======
-        routed: list[RoutedFlow] = []
         refused: dict[Problem, None] = {}  # in order, each once
->>>>>>> inline
         for flow in flows:
             parts = tuple(self._parts(flow, load))
             routed.append(parts)

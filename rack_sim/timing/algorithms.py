@@ -74,6 +74,8 @@ def pattern(operation: Operation, algorithm: Algorithm, nodes: Sequence[int]) ->
     if algorithm == "hierarchical":
         return _hierarchical(operation, nodes)
     make = _MAKERS[algorithm]
+    if operation == "all_reduce" and algorithm == "tree":
+        return _one_after_the_other(_gather(count, reduces=True), _spread(count))
     if operation == "all_reduce":
         return _one_after_the_other(make("reduce_scatter", count), make("all_gather", count))
     return make(operation, count)
@@ -88,15 +90,26 @@ def step_counts(transfers: Sequence[Transfer]) -> list[int]:
 
 
 def _one_after_the_other(first: Pattern, second: Pattern) -> Pattern:
-    """Two patterns in a row: a member goes on when all that was sent to it has arrived."""
+    """Two patterns in a row: a member goes on when all that was sent to it has arrived.
+
+    That holds for all that it sends, but for what it only hands on.
+    """
     transfers = list(first.transfers)
     arrived: dict[int, tuple[int, ...]] = {}
     for number, transfer in enumerate(transfers):
         arrived[transfer.target] = (*arrived.get(transfer.target, ()), number)
     for transfer in second.transfers:
-        shifted = tuple(need + len(first.transfers) for need in transfer.needs)
-        transfers.append(transfer._replace(needs=shifted or arrived.get(transfer.source, ())))
+        needs = tuple(need + len(first.transfers) for need in transfer.needs)
+        brought = [second.transfers[need].pieces for need in transfer.needs]
+        if not any(_holds(pieces, transfer.pieces) for pieces in brought):
+            needs += arrived.get(transfer.source, ())
+        transfers.append(transfer._replace(needs=needs))
     return Pattern(first.pieces_per_buffer, transfers)
+
+
+def _holds(pieces: Sequence[int], wanted: Sequence[int]) -> bool:
+    """Whether `pieces` are `wanted` and perhaps more; long ranges are compared at once."""
+    return pieces == wanted or (len(pieces) >= len(wanted) and set(pieces) >= set(wanted))
 
 
 def _direct(operation: Operation, count: int) -> Pattern:

@@ -1,10 +1,11 @@
 """Schedule: a start time for every task, by list scheduling.
 
 Time goes forward; whenever a resource is free it takes, of the tasks that are ready for it, the one
-with the longest way still to go (its own time and what must follow it). No resource is ever idle
-while a task is ready for it. That is optimal where one resource is the bottleneck and is fed in
-time, and never a promise that cannot be kept elsewhere. Ties go to the lower number: two schedules
-of equal tasks are equal.
+behind which the longest way is still to go (what must follow when the resource is free again). No
+resource is ever idle while a task is ready for it. That is optimal where one resource is the
+bottleneck and is fed in time (Jackson's rule for one machine with delivery times), and never a
+promise that cannot be kept elsewhere. Ties go to the lower number: two schedules of equal tasks are
+equal.
 """
 
 from collections import Counter
@@ -137,7 +138,8 @@ def schedule(tasks: Sequence[Task]) -> Schedule:
             number = heappop(events)[1]
             if number >= 0:
                 resource = tasks[number].resource
-                heappush(waiting[resource], (-tail_ps[number], number))
+                behind_ps = tail_ps[number] - tasks[number].duration_ps
+                heappush(waiting[resource], (-behind_ps, number))
             else:
                 resource = tasks[-1 - number].resource
             touched[resource] = None

@@ -1,12 +1,13 @@
 """A compiled step: L, II, S and R by their formulas, every picosecond in a term, monotone."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rack_sim.compiler.step import StepTiming, compile_step
+from rack_sim.compiler.program import Program
+from rack_sim.compiler.step import StepTiming, compile_program, compile_step
 from rack_sim.hardware.builders import dragonfly
 from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.link import LinkType
@@ -18,6 +19,7 @@ from rack_sim.partition.plan import Plan
 from rack_sim.timing.blocks import StepShape, time_block
 from rack_sim.timing.pipeline import PipelineTimer
 from rack_sim.timing.precision import Precision
+from rack_sim.timing.terms import total
 
 MODEL = Architecture("small", 3, 256, 8, 4, 32, 512, 1000, False, 512)
 PRECISION = Precision("int8", "fp16", "fp16", "fp16")
@@ -81,6 +83,12 @@ def on(plan: Plan, system: System) -> Plan:
     return replace(plan, system=system, timer=timer)
 
 
+def of(plan: Plan, shape: StepShape) -> Plan:
+    """The same cut and placement for another shape of step."""
+    timer = PipelineTimer(plan.system.chip, plan.router, shape, residual_elements=256)
+    return replace(plan, demand=replace(plan.demand, shape=shape), timer=timer)
+
+
 SHAPES = [(1, 1), (1, 8), (2, 3), (2, 4), (4, 1), (4, 2), (8, 1)]
 
 
@@ -99,10 +107,40 @@ def test_latency_is_every_service_and_every_transfer(step: StepTiming) -> None:
     ]
 
 
-def test_the_interval_is_the_slowest_stage_or_the_busiest_link(step: StepTiming) -> None:
-    busy = step.link_busy_ps().values()
-    bounds = [*(stage.service_ps for stage in step.stages), *busy]
-    assert step.interval_ps == max(bounds)
+def unit_spans_ps(step: StepTiming) -> dict[tuple[str, int], int]:
+    """From the first task of each unit to the end of its last, gaps included."""
+    program = step.program
+    tasks = zip(program.resource, program.start_ps, program.duration_ps, strict=True)
+    held: dict[tuple[str, int], list[int]] = {}
+    for number, start, duration in tasks:
+        first, second = program.resources[number]
+        if isinstance(first, str):
+            held.setdefault((first, second), []).extend((int(start), int(start + duration)))
+    return {unit: max(times) - min(times) for unit, times in held.items()}
+
+
+def test_the_interval_is_the_longest_span_of_a_unit_unless_links_say_more(step: StepTiming) -> None:
+    """Not the service time: a unit is free for the next step while others work on this one."""
+    longest = max(unit_spans_ps(step).values())
+    assert step.separations.unit_ps == longest
+    assert step.interval_ps >= max([longest, *step.link_busy_ps().values()])
+    assert (step.interval_ps > longest) == step.separations.bound_by.startswith("links, ")
+    # A chip alone begins and ends its stage with the vector unit; a group, with its links.
+    longest_service = max(stage.service_ps for stage in step.stages)
+    assert step.interval_ps <= longest_service
+    assert step.interval_ps < longest_service or step.plan.tensor_parallel == 1
+
+
+def test_a_pipeline_timed_without_its_program_knows_the_same_spans(step: StepTiming) -> None:
+    """What the partitioner compares plans by: no more than what the program then allows."""
+    plan = step.plan
+    timed = plan.timer.time(
+        [stage.chips for stage in plan.stages], [stage.blocks for stage in plan.stages]
+    )
+    assert timed.latency_ps == step.latency_ps
+    longest_link = max(step.link_busy_ps().values(), default=0)
+    assert timed.interval_ps == max(step.separations.unit_ps, longest_link)
+    assert timed.interval_ps <= step.interval_ps
 
 
 def test_slots_revolve_so_that_each_is_back_in_time(step: StepTiming) -> None:
@@ -158,13 +196,14 @@ def test_vectors_are_those_of_blocks_and_transfers(step: StepTiming) -> None:
 def test_transfers_by_hand() -> None:
     """Two stages of one node each, one row: 256 elements over 4 chips are 128 bytes, one vector.
 
-    Two cables join the nodes, chip 0 to 4 and 1 to 5. Flows of chips 2 and 3 take three hops and
-    wait for one other vector on the cable; the token's way back is the mirror image.
+    Two cables join the nodes, chip 0 to 4 and 1 to 5. Flows of chips 2 and 3 take three hops; when
+    they come to the cable, the vector of chip 0 or 1 has long left it. The token's way back is the
+    mirror image.
     """
     step = compile_step(planned(machine(), 4, 2))
     vector = 32_800  # 328 bytes at 10 GB/s
     for transfer in step.transfers:
-        assert transfer.message.duration_ps == 3 * 100_000 + 2 * vector + 2 * vector
+        assert transfer.message.duration_ps == 3 * (100_000 + vector)
         assert (
             transfer.message.vectors_by_hop[(0, 4) if transfer.source_stage == 0 else (4, 0)] == 2
         )
@@ -196,7 +235,12 @@ def test_the_slowest_stage_is_named_with_its_largest_term() -> None:
 def test_compiling_twice_gives_the_same() -> None:
     plan = planned(machine(), 2, 4)
     first, second = compile_step(plan), compile_step(plan)
-    assert first == second
+    assert (first.latency_ps, first.token_ps) == (second.latency_ps, second.token_ps)
+    assert (first.separations, first.terms) == (second.separations, second.terms)
+    for column in fields(Program):
+        ours, theirs = getattr(first.program, column.name), getattr(second.program, column.name)
+        if column.name not in ("plan", "shape", "parts"):
+            assert list(ours) == list(theirs), column.name
 
 
 @pytest.mark.parametrize("part", ["link", "memory", "feed", "matrix", "vector"])
@@ -225,9 +269,39 @@ def test_more_rows_or_more_context_never_make_a_step_faster(
     plan = planned(machine(), *shape)
 
     def at(row_count: int, tokens: int) -> StepTiming:
-        demand = replace(plan.demand, shape=StepShape(row_count, tokens, PRECISION))
-        return compile_step(replace(plan, demand=demand))
+        return compile_step(of(plan, StepShape(row_count, tokens, PRECISION)))
 
     less, more = at(rows[0], context[0]), at(sum(rows), sum(context))
     assert more.latency_ps >= less.latency_ps
     assert more.interval_ps >= less.interval_ps
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_program_of_another_shape_is_that_of_a_plan_of_this_shape(shape: tuple[int, int]) -> None:
+    plan = planned(machine(), *shape)
+    wide = StepShape(5, 32, PRECISION)
+    ours, theirs = compile_program(plan, wide), compile_step(of(plan, wide)).program
+    assert ours.latency_ps == theirs.latency_ps
+    assert list(ours.start_ps) == list(theirs.start_ps)
+
+
+def test_a_prefill_program_reads_one_cache_and_sends_one_row_through_the_head() -> None:
+    """So it is faster than decoding as many rows, and slower than decoding one."""
+    plan = planned(machine(), 2, 3)
+    one, many, prompt = (
+        compile_program(plan, StepShape(rows, 500, PRECISION, kind)).latency_ps
+        for rows, kind in ((1, "decode"), (32, "decode"), (32, "prefill"))
+    )
+    assert one < prompt < many
+
+
+def test_the_path_of_a_step_leads_through_all_of_it(step: StepTiming) -> None:
+    """Steps follow one another without a gap, and add up to the latency and to its terms."""
+    path = list(step.program.critical_path())
+    now_ps = 0
+    for at in path:
+        assert at.start_ps == now_ps == int(step.program.start_ps[at.task])
+        assert at.resource == step.program.resources[int(step.program.resource[at.task])]
+        now_ps += at.terms.total_ps
+    assert now_ps == step.latency_ps == step.program.latency_ps
+    assert total(at.terms for at in path) == replace(step.terms, slack_ps=0)

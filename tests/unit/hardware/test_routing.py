@@ -49,7 +49,9 @@ def test_every_route_is_a_shortest_path_with_fewest_global_links(
     between = {(link.source, link.target) for link in system.links if link.kind == "global"}
     shortest = sorted(tuple(path) for path in nx.all_shortest_paths(system.graph, a, b))[:64]
     crossed = [sum(hop in between for hop in hops(path)) for path in shortest]
-    expected = [path for path, count in zip(shortest, crossed, strict=True) if count == min(crossed)]
+    expected = [
+        path for path, count in zip(shortest, crossed, strict=True) if count == min(crossed)
+    ]
     assert list(routes) == expected
     assert all(hop in links for route in routes for hop in hops(route))
     assert router.hop_count(a, b) == nx.shortest_path_length(system.graph, a, b)

@@ -78,9 +78,29 @@ def test_blocks_stand_in_execution_order() -> None:
         "head",
     ]
     assert len({block.name for block in blocks}) == len(blocks)
-    # Tensor parallelism: every block but the embedding gathers, only layers reduce.
+    # Tensor parallelism: every block but the embedding gathers; layers reduce what their last
+    # matmul finds, and the head ends with each chip's candidates.
     assert [block.gathers for block in blocks] == [False, *[True] * 7]
-    assert [block.reduces for block in blocks] == [False, *[True] * 6, False]
+    exchanges = [[o.followed_by for o in b.operators if o.followed_by != "none"] for b in blocks]
+    layer = [["combine", "reduce_scatter"], ["reduce_scatter"]]
+    assert exchanges == [[], *layer * 3, ["candidates"]]
+
+
+def test_what_is_summed_up_is_the_result_of_the_last_matmul() -> None:
+    """Behind it only the residual add, on the shard that the sum leaves."""
+    for block in blocks_of(SMALL)[1:-1]:
+        *_, matmul, add = block.operators
+        assert (matmul.unit, matmul.followed_by) == ("matrix", "reduce_scatter")
+        assert matmul.flop_per_row == 2 * matmul.parameters
+        assert (add.unit, add.parameters, add.flop_per_row) == ("vector", 0, 48)
+
+
+def test_partial_attention_is_combined_where_values_are_found() -> None:
+    """The values of every query head, and the maximum and the sum of its softmax."""
+    attention = blocks_of(SMALL)[1]
+    (values,) = (o for o in attention.operators if o.followed_by == "combine")
+    assert values.name == "attention.values"
+    assert (attention.kv_head_count, attention.combined_per_row) == (2, 6 * 10 + 2 * 6)
 
 
 def test_an_embedding_reads_one_row_of_its_table() -> None:

@@ -1,4 +1,7 @@
-"""The roofline of one operator: t = fixed + max(FLOP/peak, stationary/feed, bytes/bandwidth)."""
+"""The roofline of one operator: t = fixed + max(FLOP/peak, stationary/feed, bytes/bandwidth).
+
+Of the stationary bytes those count that the unit's buffer does not hold already.
+"""
 
 from fractions import Fraction
 from math import ceil
@@ -16,7 +19,9 @@ FIXED_PS = 1_000
 INT8 = Precision(weights="int8", kv="int8", activations="int8", compute="int8")
 
 
-def chip(*, peak: int, feed: int | None, bandwidth: int, vector: int = 10**12) -> Chip:
+def chip(
+    *, peak: int, feed: int | None, bandwidth: int, vector: int = 10**12, buffer: int = 0
+) -> Chip:
     return Chip(
         name="small",
         execution="static",
@@ -24,7 +29,7 @@ def chip(*, peak: int, feed: int | None, bandwidth: int, vector: int = 10**12) -
             MemoryTier("sram", 10**9, bandwidth),
             MemoryTier("dram", 10**12, 1),  # slow: must never be read from
         ),
-        matrix=MatrixUnit({"int8": peak, "fp16": peak // 4}, feed),
+        matrix=MatrixUnit({"int8": peak, "fp16": peak // 4}, feed, buffer),
         vector_flop_per_s=vector,
         operator_fixed_latency_ps=FIXED_PS,
         program_text_bytes=0,
@@ -165,6 +170,7 @@ def ceil_div(amount: int, parts: int) -> int:
     ),
     rates=st.tuples(*[st.integers(10**6, 10**15)] * 4),
     has_feed=st.booleans(),
+    buffer=st.integers(0, 10**5),
     rows=st.integers(1, 50),
     context=st.integers(0, 5_000),
     group=st.integers(1, 64),
@@ -173,12 +179,19 @@ def test_the_duration_is_the_formula(
     operator: Operator,
     rates: tuple[int, int, int, int],
     has_feed: bool,
+    buffer: int,
     rows: int,
     context: int,
     group: int,
 ) -> None:
     peak, feed, bandwidth, vector = rates
-    on = chip(peak=peak, feed=feed if has_feed else None, bandwidth=bandwidth, vector=vector)
+    on = chip(
+        peak=peak,
+        feed=feed if has_feed else None,
+        bandwidth=bandwidth,
+        vector=vector,
+        buffer=buffer,
+    )
     result = timed(operator, on, rows=rows, context=context, group=group)
     # The most loaded chip: shares rounded up to whole FLOP and elements (one byte each in int8).
     work = ceil_div(rows * (operator.flop_per_row + operator.flop_per_row_token * context), group)
@@ -190,8 +203,13 @@ def test_the_duration_is_the_formula(
     written = ceil_div(rows * operator.kv_write_per_row, group)
     matrix = operator.unit == "matrix"
     compute = Fraction(work, peak if matrix else vector)
-    feeding = Fraction(weights + read, feed) if matrix and has_feed else Fraction(0)
+    stationary = weights + read if matrix and has_feed else 0
+    ahead = min(stationary, buffer)
+    feeding = Fraction(stationary - ahead, feed)
     memory = Fraction(weights + activations + read + written, bandwidth)
     assert result.duration_ps == FIXED_PS + ceil(max(compute, feeding, memory) * 10**12)
     assert result.terms.fixed_latency_ps == FIXED_PS
     assert result.flop == work
+    assert result.preload_ps == ceil(Fraction(ahead, feed) * 10**12)
+    assert result.stream_ps == ceil(feeding * 10**12)
+    assert result.live_bytes == activations
