@@ -126,6 +126,12 @@ def dependencies(program: Program) -> Iterator[str]:
     first_part = program.parts[0]
     for task in np.flatnonzero(~waits & (program.part != 0)).tolist():
         yield f"{describe(program, task)} waits for nothing, not even {first_part.name}"
+    # And each result but the last is waited for (weights are by the operator that they stream to).
+    awaited = program.part == program.part.max()
+    awaited[need] = True
+    streams = np.array([first == "memory" for first, _ in program.resources])[program.resource]
+    for task in np.flatnonzero(~awaited & ~streams).tolist():
+        yield f"nothing waits for {describe(program, task)}"
 
 
 def deliveries(program: Program) -> Iterator[str]:

@@ -292,6 +292,14 @@ def test_a_task_that_waits_for_nothing(good: Program) -> None:
     assert "waits for nothing" in text
 
 
+def test_an_arrival_that_no_one_waits_for(good: Program) -> None:
+    """The norm would begin with what three chips have, not four: bytes come, but too late."""
+    norm = find(good, "attention.norm", "layer0.attention", ("vector", 0))
+    gather = find(good, "gather", "layer0.attention", (1, 0))
+    text = broken(without_needs(good, np.array([need(good, norm, gather)])))
+    assert "nothing waits for gather (layer0.attention) on link 1->0" in text
+
+
 @given(st.data())
 @settings(max_examples=60, deadline=None)
 def test_no_task_can_start_any_earlier(good: Program, data: st.DataObject) -> None:

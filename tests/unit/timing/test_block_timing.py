@@ -295,6 +295,25 @@ def test_weights_that_wait_in_the_unit_are_not_fed_again(buffer_bytes: int) -> N
     assert timing.terms.total_ps == timing.duration_ps
 
 
+@pytest.mark.parametrize("buffer_bytes", [0, 10**5, 10**6])
+@pytest.mark.parametrize("group", [1, 4])
+@pytest.mark.parametrize("block", blocks_of(MODEL), ids=lambda block: block.kind)
+def test_weights_stream_while_their_operator_runs_and_not_after_it(
+    block: Block, group: int, buffer_bytes: int
+) -> None:
+    """From the end of the fixed latency on: the memory is never busy with anything else by then."""
+    chip = replace(CHIP, matrix=replace(CHIP.matrix, buffer_bytes=buffer_bytes))
+    timing = timed(block, group=group, chip=chip)
+    for operator in timing.operators:
+        if operator.stream_ps:
+            begins = [starts(timing, operator.name, member) for member in range(group)]
+            if not begins[0]:  # in shards, of which the first has the fixed latency
+                begins = [starts(timing, f"{operator.name} 1/{group}", n) for n in range(group)]
+            for member, (at,) in enumerate(begins):
+                assert starts(timing, f"{operator.name} weights", member) == [at + FIXED]
+            assert operator.stream_ps + FIXED <= operator.duration_ps
+
+
 @given(buffer_bytes=st.integers(0, 10**7), more_bytes=st.integers(0, 10**7))
 @settings(max_examples=30, deadline=None)
 def test_a_larger_buffer_never_makes_a_block_slower(buffer_bytes: int, more_bytes: int) -> None:
