@@ -1,6 +1,12 @@
-"""Compiler: a Plan becomes the timing of a step.
+"""Compiler: a Plan becomes a Program for every unit and link, proved, and the timing of a step.
 
+- `program`: what every unit and link does in one step, and when
+- `checker`: proves that a program can run as it is written
+- `live_memory`: what a program keeps on every chip at one time
+- `interval`: how soon one step may follow another
+- `traffic`: what links carry in one step, by what it is for
+- `step`: service times, latency, interval, slots; programs of other shapes
+- `changes`: the same plan on a machine that differs in one thing, timed again
 - `slots`: the revolving positions, as serving sees them
-- `step`: service times, latency, interval, slots
 - `limits`: what no schedule can beat
 """

@@ -4,23 +4,29 @@ It knows the machine from the topology and the plan and believes nothing that th
 itself. One function for each rule:
 
 - every unit and link holds one task at a time (`overlaps`)
-- every message crosses links that are there, in a row, for as long as its vectors take (`crossings`)
+- every message crosses links that are there, in a row, as long as its vectors take (`crossings`)
+- every operator takes as long as the chip needs for it (`operators`)
 - every task starts when what it needs is there: operators have ended, vectors have arrived, the
   latency of links included (`dependencies`)
 - no chip gets less of a collective than the operation promises (`deliveries`)
-- what lives in a chip's memory at one time fits it (`memory`)
+- what lives in a chip's memory at one time fits it (`live_memory`)
 - no step is faster than the machine's physical limit (`bound`)
 """
 
+import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 
+from rack_sim.compiler.live_memory import check_memory
 from rack_sim.compiler.program import Program, Whole, hop_of
-from rack_sim.foundation.errors import InfeasibleError, ScheduleError
-from rack_sim.foundation.units import format_bytes, work_to_ps
+from rack_sim.foundation.errors import ScheduleError
+from rack_sim.foundation.units import work_to_ps
 from rack_sim.hardware.routing import Hop
-from rack_sim.partition.infeasible import Infeasible
+from rack_sim.model.operators import Operator
+from rack_sim.timing.operators import time_operator
+from rack_sim.timing.pipeline import TOKEN_BYTES
 
 _SHOWN = 5
 
@@ -75,12 +81,14 @@ def crossings(program: Program) -> Iterator[str]:
             )
         vectors, duration_ps, latency_ps = takes[hop, payload]
         if int(program.vectors[task]) != vectors:
-            yield f"{describe(program, task)} carries {program.vectors[task]} vectors, not {vectors}"
+            carried = int(program.vectors[task])
+            yield f"{describe(program, task)} carries {carried} vectors, not {vectors}"
         if int(program.duration_ps[task]) != duration_ps:
-            yield f"{describe(program, task)} takes {duration_ps} ps, not {program.duration_ps[task]}"
+            given_ps = int(program.duration_ps[task])
+            yield f"{describe(program, task)} takes {duration_ps} ps, not {given_ps}"
         if int(program.done_ps[task]) != duration_ps + latency_ps:
             yield f"{describe(program, task)} arrives before its latency has passed"
-        # A message is a run of rows: it begins at its source, goes on where it is, ends at its goal.
+        # A message is a run of rows: from its source, on from where it is, to its goal.
         if message != int(program.message[task]):
             if place is not None and place[0] != place[1]:
                 yield _stops_short(program, last, place)
@@ -96,6 +104,45 @@ def crossings(program: Program) -> Iterator[str]:
 
 def _stops_short(program: Program, task: int, place: Hop) -> str:
     return f"{describe(program, task)} ends at chip {place[0]} on its way to chip {place[1]}"
+
+
+def operators(program: Program) -> Iterator[str]:
+    """Operators that take less time on some chip than it needs for their largest shard."""
+    plan, shape = program.plan, program.shape
+    stems = [re.sub(r" \d+/\d+$", "", name) for name in program.names]
+    known = {name: number for number, name in enumerate(dict.fromkeys(stems))}
+    stem = np.array([known[name] for name in stems], dtype=np.int64)[program.name]
+    chips = program.result_chip
+    size = int(chips.max()) + 1
+    keys, place = np.unique((program.part * size + chips) * len(known) + stem, return_inverse=True)
+    spent = np.zeros(len(keys), dtype=np.int64)
+    np.add.at(spent, place, program.duration_ps)
+    spent_ps = dict(zip(keys.tolist(), spent.tolist(), strict=True))
+    needed_ps: dict[tuple[Operator, int], int] = {}
+    for number, part in enumerate(program.parts):
+        if part.block < 0:
+            continue
+        stage = plan.stages[part.stage]
+        block = stage.blocks[part.block]
+        rows = shape.rows_of(block)
+        for operator in block.operators:
+            if (operator, rows) not in needed_ps:
+                needed_ps[operator, rows] = time_operator(
+                    operator,
+                    chip=plan.system.chip,
+                    precision=shape.precision,
+                    rows=rows,
+                    context_tokens=shape.context_tokens,
+                    group_size=len(stage.chips),
+                    sequence_count=min(shape.sequence_count, rows),
+                ).duration_ps
+            for chip in stage.chips:
+                key = (number * size + chip) * len(known) + known.get(operator.name, len(known))
+                if spent_ps.get(key, 0) < needed_ps[operator, rows]:
+                    yield (
+                        f"{operator.name} ({part.name}) takes {spent_ps.get(key, 0)} ps on chip "
+                        f"{chip}, which needs {needed_ps[operator, rows]}"
+                    )
 
 
 def dependencies(program: Program) -> Iterator[str]:
@@ -114,7 +161,7 @@ def dependencies(program: Program) -> Iterator[str]:
             f"{describe(program, int(need[at]))}, whose result takes {int(least[at])} ps"
         )
     # Where a result is, and where it is needed: only messages carry anything from chip to chip.
-    at_chip, from_chip = _result_chips(program), _working_chips(program)
+    at_chip, from_chip = program.result_chip, _working_chips(program)
     for at in np.flatnonzero(at_chip[need] != from_chip[of]).tolist():
         yield (
             f"{describe(program, int(of[at]))} needs {describe(program, int(need[at]))}, "
@@ -135,8 +182,7 @@ def dependencies(program: Program) -> Iterator[str]:
 
 
 def deliveries(program: Program) -> Iterator[str]:
-    """Chips that get less of a collective than they must."""
-    router = program.plan.router
+    """Chips that get less of a collective, a transfer or a token than they must."""
     last = np.flatnonzero(
         (program.message >= 0) & (np.append(program.message[1:], -1) != program.message)
     )
@@ -169,7 +215,14 @@ def deliveries(program: Program) -> Iterator[str]:
                 found = got.get((number, "transfer", chip), 0)
                 if found != wanted and chip not in stage.chips:
                     yield f"chip {chip} gets {found} bytes from {part.name}, not {wanted}"
-    del router
+        if part.block < 0 and part.stage + 1 == program.plan.stage_count:
+            wanted = program.shape.rows * TOKEN_BYTES
+            for source, chip in zip(
+                program.plan.stages[-1].chips, program.plan.stages[0].chips, strict=True
+            ):
+                found = got.get((number, "token", chip), 0)
+                if source != chip and found != wanted:
+                    yield f"chip {chip} gets {found} bytes of the new token, not {wanted}"
 
 
 def bound(program: Program) -> Iterator[str]:
@@ -186,11 +239,9 @@ def bound(program: Program) -> Iterator[str]:
         )
         weights_ps += read // plan.tensor_parallel * 10**12 // tier.bandwidth_bytes_per_s
     links_ps = 0
-    for stage, after in zip(plan.stages, plan.stages[1:], strict=False):
+    for stage, after in pairwise(plan.stages):
         way = plan.router.minimal_routes(stage.chips[0], after.chips[0])[0]
-        links_ps += sum(
-            plan.router.link_type(hop).latency_ps for hop in zip(way, way[1:], strict=False)
-        )
+        links_ps += sum(plan.router.link_type(hop).latency_ps for hop in pairwise(way))
     if program.latency_ps < weights_ps + links_ps:
         yield (
             f"a step of {program.latency_ps} ps is faster than reading the weights once "
@@ -204,64 +255,8 @@ RULES: tuple[Callable[[Program], Iterator[str]], ...] = (
     dependencies,
     deliveries,
     bound,
+    operators,
 )
-
-
-def live_bytes_max(program: Program, interval_ps: int) -> dict[int, int]:
-    """Most bytes of activations on every chip at one time, with a step entering each interval.
-
-    A result lives from the start of its task until all that need it have started. The shard of the
-    residual stream that a stage works on is counted as long as any of its results lives.
-    """
-    ends = program.start_ps + program.done_ps
-    np.maximum.at(ends, program.need_task, program.start_ps[program.need_of])
-    chips = _result_chips(program)
-    peaks: dict[int, int] = {}
-    order = np.argsort(chips, kind="stable")
-    cuts = np.flatnonzero(np.diff(chips[order])) + 1
-    for tasks in np.split(order, cuts):
-        tasks = tasks[program.leaves_bytes[tasks] > 0]
-        if not len(tasks):
-            continue
-        starts, lasts = program.start_ps[tasks], ends[tasks]
-        sizes = program.leaves_bytes[tasks]
-        peaks[int(chips[tasks[0]])] = _peak(starts, lasts, sizes, interval_ps)
-    return peaks
-
-
-def check_memory(program: Program, interval_ps: int) -> None:
-    """Raises InfeasibleError where some chip's memory would hold more than it can."""
-    plan = program.plan
-    capacity = plan.system.chip.fast_memory.capacity_bytes
-    live = live_bytes_max(program, interval_ps)
-    worst: tuple[int, int, dict[str, int]] | None = None
-    for stage in plan.stages:
-        elements = -(-program.shape.rows * plan.demand.residual_elements // len(stage.chips))
-        shard_bytes = program.shape.precision.activation_bytes(elements)
-        for chip, memory in zip(stage.chips, stage.memory, strict=True):
-            terms = {
-                "weights": memory.weight_bytes,
-                "kv_cache": memory.kv_bytes,
-                "program_text": memory.program_bytes,
-                "activations": live.get(chip, 0) + shard_bytes,
-            }
-            total = sum(terms.values())
-            if total > capacity and (worst is None or total > worst[0]):
-                worst = (total, chip, terms)
-    if worst:
-        raise InfeasibleError(
-            Infeasible(
-                question=(
-                    f"{program.title}: what lives on chip {worst[1]} at one time in its memory of "
-                    f"{format_bytes(capacity)}"
-                ),
-                scope="chip",
-                demand_bytes=worst[0],
-                bound_bytes=capacity,
-                terms=worst[2],
-                levers=("serving.slot_rows: fewer", "serving.concurrent_sequences: fewer"),
-            )
-        )
 
 
 def describe(program: Program, task: int) -> str:
@@ -273,26 +268,9 @@ def describe(program: Program, task: int) -> str:
     return f"{name} ({part}) on {where} at {int(program.start_ps[task])} ps"
 
 
-def _peak(starts: Whole, ends: Whole, sizes: Whole, interval_ps: int) -> int:
-    """The largest sum of sizes alive at one time when everything repeats each interval."""
-    whole, rest = np.divmod(ends - starts, interval_ps)
-    level = int((whole * sizes).sum())  # alive at any time, so many times over
-    begin = starts % interval_ps
-    end = begin + rest
-    wrapped = end > interval_ps
-    times = np.concatenate(
-        (begin, end, np.zeros(int(wrapped.sum()), dtype=np.int64), end[wrapped] - interval_ps)
-    )
-    steps = np.concatenate((sizes, -sizes, sizes[wrapped], -sizes[wrapped]))
-    order = np.lexsort((steps, times))  # what ends makes room before what begins
-    return level + max(int(np.cumsum(steps[order]).max()), 0)
-
-
 def _least_lags(program: Program, of: Whole, need: Whole) -> Whole:
     """The least honest lag of every need."""
     same_message = (program.message[of] >= 0) & (program.message[of] == program.message[need])
-    kinds = {name: number for number, (name, _) in enumerate(program.resources)}
-    del kinds
     on_link = program.is_link[program.resource]
     is_memory = np.array([first == "memory" for first, _ in program.resources])[program.resource]
     least = program.done_ps[need].copy()
@@ -307,16 +285,18 @@ def _least_lags(program: Program, of: Whole, need: Whole) -> Whole:
             onward.wire_bytes, onward.bytes_per_s
         )
         least[at] = kind.latency_ps + max(first, last)
-    # Weights stream while their operator runs, and may be still on their way when it begins.
-    streams = (is_memory[of] | is_memory[need]) & ~on_link[of] & ~on_link[need]
-    both_memory = is_memory[of] & is_memory[need]
-    least[streams & ~both_memory] = 0
+    # Weights may stream while their operator runs; those ahead of it must be there when its fixed
+    # latency has passed, and have no room in the unit before the operator in front has ended.
+    inside = ~on_link[of] & ~on_link[need]
+    fixed_ps = program.plan.system.chip.operator_fixed_latency_ps
+    ahead = np.array([name.endswith(" weights ahead") for name in program.names])[program.name]
+    to_operator = inside & is_memory[need] & ~is_memory[of]
+    least[to_operator & ahead[need]] = np.maximum(
+        program.duration_ps[need[to_operator & ahead[need]]] - fixed_ps, 0
+    )
+    with_operator = inside & is_memory[of] & ~is_memory[need] & ~ahead[of]
+    least[with_operator & (program.part[of] == program.part[need])] = 0
     return least
-
-
-def _result_chips(program: Program) -> Whole:
-    """The chip where each task's result is: a message's is at the end of its link."""
-    return np.array([second for _, second in program.resources], dtype=np.int64)[program.resource]
 
 
 def _working_chips(program: Program) -> Whole:

@@ -20,20 +20,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from rack_sim.compiler.program import Program, Whole
+from rack_sim.foundation.units import format_time
 
 
 @dataclass(frozen=True)
 class Separations:
     """How soon program `j` may follow program `i`: `pair_ps[i][j]`, and one interval for all.
 
-    `unit_ps` is what units alone allow; `bound_by` says in words what makes the interval as long
-    as it is.
+    `unit_ps` is what units alone allow, and the unit that allows no less is `unit` of chip `chip`.
     """
 
     pair_ps: tuple[tuple[int, ...], ...]
     interval_ps: int
     unit_ps: int
-    bound_by: str
+    unit: str
+    chip: int
+
+    @property
+    def bound_by(self) -> str:
+        """In words what makes the interval as long as it is."""
+        text = f"{self.unit} unit of chip {self.chip}"
+        more_ps = self.interval_ps - self.unit_ps
+        return f"{text}, and {format_time(more_ps)} more for links" if more_ps else text
 
 
 def separations(programs: Sequence[Program]) -> Separations:
@@ -49,13 +57,13 @@ def separations(programs: Sequence[Program]) -> Separations:
         )
         for i in range(len(programs))
     )
-    unit_ps, bound_by = max(max(row) for row in units)
+    unit_ps, unit, chip = max(
+        (entry for row in units for entry in row), key=lambda entry: (entry[0], -entry[2])
+    )
     together = _merged(np.concatenate(list(forbidden.values())))
     longest_ps = max(program.latency_ps for program in programs)
     interval_ps = _least(max(unit_ps, 1), together, longest_ps=longest_ps)
-    if interval_ps > unit_ps:
-        bound_by = f"links, {interval_ps - unit_ps} ps more than {bound_by}"
-    return Separations(pair_ps, interval_ps, unit_ps, bound_by)
+    return Separations(pair_ps, interval_ps, unit_ps, unit, chip)
 
 
 def collides(programs: Sequence[Program], interval_ps: int) -> bool:
@@ -70,15 +78,16 @@ def collides(programs: Sequence[Program], interval_ps: int) -> bool:
     return False
 
 
-def _unit_separation(a: Program, b: Program) -> tuple[int, str]:
-    """What the units of chips ask for between the entries of `a` and `b`, and which unit."""
+def _unit_separation(a: Program, b: Program) -> tuple[int, str, int]:
+    """What the units of chips ask for between the entries of `a` and `b`, and which asks most."""
     ends = {program.resources[number]: last for program, number, last in _per_unit(a, ends=True)}
-    worst = (0, "")
+    worst = (0, "", 0)
     for program, number, first in _per_unit(b, ends=False):
         resource = program.resources[number]
         if resource in ends:
-            unit, chip = resource
-            worst = max(worst, (ends[resource] - first, f"{unit} unit of chip {chip}"))
+            asked_ps = ends[resource] - first
+            if asked_ps > worst[0]:
+                worst = (asked_ps, str(resource[0]), resource[1])
     return worst
 
 

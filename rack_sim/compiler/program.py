@@ -5,10 +5,10 @@ context: the schedules of blocks and transfers, each at its time on its chips, o
 Tasks are rows of columns, so that a step of 576 chips (some 40,000 tasks) is checked at once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from rack_sim.timing.tasks import Need, Resource, moved
 from rack_sim.timing.terms import Terms
 
 Whole = NDArray[np.int64]
+Key = TypeVar("Key")
 
 
 class Part(NamedTuple):
@@ -52,7 +53,7 @@ class PathStep(NamedTuple):
     terms: Terms
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # columns do not compare to one answer
 class Program:
     """Every task of one step, in columns.
 
@@ -103,6 +104,11 @@ class Program:
     def is_link(self) -> NDArray[np.bool_]:
         """For every resource, whether it is a link."""
         return np.array([not isinstance(first, str) for first, _ in self.resources])
+
+    @cached_property
+    def result_chip(self) -> Whole:
+        """The chip where each task's result is: a message's is at the end of its link."""
+        return _whole(second for _, second in self.resources)[self.resource]
 
     @cached_property
     def order(self) -> NDArray[np.int64]:
@@ -314,13 +320,13 @@ class _Writer:
             self.columns.setdefault(name, []).append(column)
 
 
-def _whole(numbers: Sequence[int] | Iterator[int]) -> Whole:
+def _whole(numbers: Iterable[int]) -> Whole:
     return np.array(list(numbers), dtype=np.int64)
 
 
-def _numbers(known: dict[Resource, int] | dict[str, int], wanted: Sequence[object]) -> Whole:
+def _numbers(known: dict[Key, int], wanted: Sequence[Key]) -> Whole:
     """The number of each of `wanted`; new ones get the next."""
-    return _whole([known.setdefault(item, len(known)) for item in wanted])  # type: ignore[call-overload]
+    return _whole(known.setdefault(item, len(known)) for item in wanted)
 
 
 def _moved_chips(ends: Whole, moved_to: dict[int, int]) -> Whole:

@@ -43,7 +43,7 @@ class StageTiming:
         return self.terms.total_ps
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # programs are columns, which do not compare to one answer
 class StepTiming:
     """A compiled step: when things happen after a slot enters, and how often slots may enter."""
 
@@ -83,13 +83,13 @@ class StepTiming:
 
     @property
     def bottleneck(self) -> str:
-        """What bounds the interval, and what most of it goes to."""
+        """What bounds the interval (a link, or the stage whose unit is busy longest), and why."""
         busy = self.link_busy_ps()
         hop = max(busy, key=lambda link: (busy[link], link), default=None)
         if hop is not None and busy[hop] == self.interval_ps:
             return f"link {hop[0]}->{hop[1]}: link_serialisation"
-        slowest = max(self.stages, key=lambda timing: timing.service_ps)
-        return f"stage {slowest.stage.number}: {slowest.terms.largest}"
+        bound = next(t for t in self.stages if self.separations.chip in t.stage.chips)
+        return f"stage {bound.stage.number}: {bound.terms.largest}"
 
     def link_busy_ps(self) -> dict[Hop, int]:
         """How long each link (each of its parallel cables) is busy during one step."""

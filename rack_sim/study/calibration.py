@@ -1,9 +1,10 @@
 """Calibration: the fixed latency of a dependent operator, from one published decode speed.
 
-With everything else of a chip given, the latency of one token is a straight line in the fixed
-latency: L = L0 + n x fixed, with n dependent operators on the token's way. One measured speed
-gives the constant without a search. The time between tokens R rounds L up to whole slots, so the
-prediction comes out slower than the measurement by less than one interval.
+With everything else of a chip given, the latency of one token is piecewise a straight line in the
+fixed latency, its slope the number of operators on the critical path (what the path is changes
+where an overlap begins or ends to hide something). From a first guess Newton's step finds the
+constant for one measured speed, a second one proves it. The time between tokens R rounds L up to
+whole slots, so the prediction comes out slower than the measurement by less than one interval.
 """
 
 from dataclasses import dataclass, replace
@@ -11,9 +12,13 @@ from fractions import Fraction
 
 from rack_sim.compiler.step import StepTiming, compile_step
 from rack_sim.foundation.errors import InfeasibleError, InputError
-from rack_sim.foundation.units import PS_PER_NS, PS_PER_S
+from rack_sim.foundation.units import PS_PER_NS, PS_PER_S, format_time
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.partitioner import Deployment, partition
+
+
+_FIRST_GUESS_PS = 2_000_000
+_STEPS_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +60,23 @@ def fit_fixed_latency(deployment: Deployment, measured_tok_s: float) -> Calibrat
 
     Raises InputError where the token would take longer without any fixed latency.
     """
-    without = compiled(with_fixed_latency(deployment, 0))
-    operator_count = sum(len(block.operators) for stage in without.stages for block in stage.blocks)
     target_ps = Fraction(PS_PER_S) / Fraction(str(measured_tok_s))
-    fixed_ns = (target_ps - without.latency_ps) / operator_count / PS_PER_NS
-    if fixed_ns < 0:
-        raise InputError(
-            f"{measured_tok_s} tokens/s cannot be fitted: without any fixed latency a token "
-            f"already takes {without.latency_ps} ps"
-        )
-    fixed_ps = round(fixed_ns) * PS_PER_NS
-    fitted = compiled(with_fixed_latency(deployment, fixed_ps))
-    return Calibration(fixed_ps, operator_count, measured_tok_s, tokens_per_s(fitted))
+    fixed_ps = Fraction(_FIRST_GUESS_PS)
+    for _ in range(_STEPS_MAX):
+        step = compiled(with_fixed_latency(deployment, int(fixed_ps)))
+        operator_count = step.terms.fixed_latency_ps // int(fixed_ps)
+        change_ps = (target_ps - step.latency_ps) / operator_count
+        fixed_ps += change_ps
+        if fixed_ps < PS_PER_NS:
+            raise InputError(
+                f"{measured_tok_s} tokens/s cannot be fitted: with a fixed latency of "
+                f"{format_time(int(fixed_ps - change_ps))} a token takes "
+                f"{format_time(step.latency_ps)}, and with none at all still too long"
+            )
+        if abs(change_ps) < 1:
+            break
+    else:
+        raise InputError(f"no fixed latency found for {measured_tok_s} tokens/s")
+    whole_ps = round(fixed_ps / PS_PER_NS) * PS_PER_NS
+    fitted = compiled(with_fixed_latency(deployment, whole_ps))
+    return Calibration(whole_ps, operator_count, measured_tok_s, tokens_per_s(fitted))

@@ -138,7 +138,7 @@ class CollectiveTiming:
         busy = self.placed.busy_ps
         if not busy:
             return None
-        hop = max(sorted(busy), key=lambda resource: busy[resource]) 
+        hop = max(sorted(busy), key=lambda resource: busy[resource])
         return hop, busy[hop]  # type: ignore[return-value] # no units are in here
 
 

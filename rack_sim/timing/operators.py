@@ -57,8 +57,8 @@ def time_operator(
     """Time of `operator` for `rows` rows at `context_tokens`, split over `group_size` chips.
 
     The rows are of `sequence_count` sequences (left out: one each), each of which has a cache to be
-    read. The largest shard counts. Raises KeyError where the chip has no peak for the compute precision;
-    the scenario is checked for that before anything is timed.
+    read. The largest shard counts. Raises KeyError where the chip has no peak for the compute
+    precision; the scenario is checked for that before anything is timed.
     """
     sequences = rows if sequence_count is None else sequence_count
     flop = _share(

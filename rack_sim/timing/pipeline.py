@@ -25,7 +25,7 @@ Group = tuple[int, ...]
 Likeness = Group | tuple[int, tuple[tuple[LinkType, int], ...]]
 
 # A token number on its way back to the first stage.
-_TOKEN_BYTES = 4
+TOKEN_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class PipelineTimer:
         shard_bytes = self.shape.precision.activation_bytes(elements)
         last = len(groups) - 1
         steps = [(number, number + 1, shard_bytes, "transfer") for number in range(last)]
-        steps.append((last, 0, self.shape.rows * _TOKEN_BYTES, "token"))
+        steps.append((last, 0, self.shape.rows * TOKEN_BYTES, "token"))
         return [
             TransferTiming(a, b, self._message(groups[a], groups[b], message_bytes, traffic))
             for a, b, message_bytes, traffic in steps

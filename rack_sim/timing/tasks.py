@@ -31,9 +31,9 @@ class Task(NamedTuple):
     Its result is there `done_ps` after its start: for an operator when it ends, for the last link
     of a message when the last vector has arrived. `terms` split the duration of an operator,
     `latency_ps` is the part of `done_ps` that a link's latency is. `traffic` says what a message is
-    for (empty: not a message), `vectors` and `payload_bytes` what it carries, `ends` the chips where
-    the message begins and ends, `first` the task of its first link. `leaves_bytes` stay in the
-    memory of the chip where the result is, until whoever needs it has started.
+    for (empty: not a message), `vectors` and `payload_bytes` what it carries, `ends` the chips
+    where the message begins and ends, `first` the task of its first link. `leaves_bytes` stay in
+    the memory of the chip where the result is, until whoever needs it has started.
     """
 
     name: str

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rack_sim.compiler.checker import RULES, check_memory, check_program, live_bytes_max
+from rack_sim.compiler.checker import RULES, check_program
+from rack_sim.compiler.live_memory import check_memory, live_bytes_max
 from rack_sim.compiler.program import Program, Whole
 from rack_sim.compiler.step import compile_program, compile_step
 from rack_sim.foundation.errors import InfeasibleError, ScheduleError
@@ -147,6 +148,7 @@ def test_there_is_a_test_for_every_rule() -> None:
         "dependencies",
         "deliveries",
         "bound",
+        "operators",
     }
 
 
@@ -338,6 +340,24 @@ def test_a_byte_missing_in_a_transfer(good: Program) -> None:
     tasks = crossing_nodes(good)
     text = broken(changed(good, payload_bytes=dict.fromkeys(tasks, 127)))
     assert "chip 6 gets 127 bytes from stage 0 to 1, not 128" in text
+
+
+def test_a_byte_missing_in_the_new_token(good: Program) -> None:
+    """Four bytes of a token for every row, back to each chip of the first stage."""
+    tasks = np.flatnonzero(good.traffic == good.traffics.index("token"))
+    assert set(good.payload_bytes[tasks].tolist()) == {4 * good.shape.rows}
+    text = broken(changed(good, payload_bytes=dict.fromkeys(tasks.tolist(), 1)))
+    assert "gets 1 bytes of the new token, not 4" in text
+
+
+def test_an_operator_that_takes_no_time(good: Program) -> None:
+    name = good.names.index("attention.softmax")
+    task = int(np.flatnonzero(good.name == name)[0])
+    taken_ps = int(good.duration_ps[task])
+    text = broken(changed(good, duration_ps={task: taken_ps - 1}))
+    part = good.parts[int(good.part[task])].name
+    assert f"attention.softmax ({part}) takes {taken_ps - 1} ps on chip" in text
+    assert f"which needs {taken_ps}" in text
 
 
 # Physics ------------------------------------------------------------------------------------------

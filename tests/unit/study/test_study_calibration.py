@@ -36,8 +36,11 @@ def test_decode_is_within_three_percent_of_the_fitted_point(deployment):
 
 
 def test_latency_is_a_straight_line_in_the_constant(deployment):
-    """Equal steps of the constant give equal steps of the latency: one per dependent operator."""
-    at = [compiled(with_fixed_latency(deployment, ns * 1000)) for ns in (0, 1000, 2000)]
+    """Around the fit, equal steps of the constant are equal steps of the latency: one an operator.
+
+    Without any fixed latency other tasks are critical, so the line does not go through zero.
+    """
+    at = [compiled(with_fixed_latency(deployment, ns * 1000)) for ns in (1000, 2000, 3000)]
     operators = sum(len(block.operators) for stage in at[0].stages for block in stage.blocks)
     for slower, faster in pairwise(reversed(at)):
         assert slower.latency_ps - faster.latency_ps == operators * 1000 * 1000

@@ -1,0 +1,80 @@
+"""Live memory: what a program keeps on every chip at one time, and whether it fits."""
+
+import numpy as np
+
+from rack_sim.compiler.program import Program, Whole
+from rack_sim.foundation.errors import InfeasibleError
+from rack_sim.foundation.units import format_bytes
+from rack_sim.partition.infeasible import Infeasible
+
+
+def live_bytes_max(program: Program, interval_ps: int) -> dict[int, int]:
+    """Most bytes of activations on every chip at one time, with a step entering each interval.
+
+    A result lives from the start of its task until all that need it have started. The shard of the
+    residual stream that a stage works on is counted as long as any of its results lives.
+    """
+    ends = program.start_ps + program.done_ps
+    np.maximum.at(ends, program.need_task, program.start_ps[program.need_of])
+    chips = program.result_chip
+    peaks: dict[int, int] = {}
+    order = np.argsort(chips, kind="stable")
+    cuts = np.flatnonzero(np.diff(chips[order])) + 1
+    for on_chip in np.split(order, cuts):
+        tasks = on_chip[program.leaves_bytes[on_chip] > 0]
+        if not len(tasks):
+            continue
+        starts, lasts = program.start_ps[tasks], ends[tasks]
+        sizes = program.leaves_bytes[tasks]
+        peaks[int(chips[tasks[0]])] = _peak(starts, lasts, sizes, interval_ps)
+    return peaks
+
+
+def check_memory(program: Program, interval_ps: int) -> None:
+    """Raises InfeasibleError where some chip's memory would hold more than it can."""
+    plan = program.plan
+    capacity = plan.system.chip.fast_memory.capacity_bytes
+    live = live_bytes_max(program, interval_ps)
+    worst: tuple[int, int, dict[str, int]] | None = None
+    for stage in plan.stages:
+        elements = -(-program.shape.rows * plan.demand.residual_elements // len(stage.chips))
+        shard_bytes = program.shape.precision.activation_bytes(elements)
+        for chip, memory in zip(stage.chips, stage.memory, strict=True):
+            terms = {
+                "weights": memory.weight_bytes,
+                "kv_cache": memory.kv_bytes,
+                "program_text": memory.program_bytes,
+                "activations": live.get(chip, 0) + shard_bytes,
+            }
+            total = sum(terms.values())
+            if total > capacity and (worst is None or total > worst[0]):
+                worst = (total, chip, terms)
+    if worst:
+        raise InfeasibleError(
+            Infeasible(
+                question=(
+                    f"{program.title}: what lives on chip {worst[1]} at one time in its memory of "
+                    f"{format_bytes(capacity)}"
+                ),
+                scope="chip",
+                demand_bytes=worst[0],
+                bound_bytes=capacity,
+                terms=worst[2],
+                levers=("serving.slot_rows: fewer", "serving.concurrent_sequences: fewer"),
+            )
+        )
+
+
+def _peak(starts: Whole, ends: Whole, sizes: Whole, interval_ps: int) -> int:
+    """The largest sum of sizes alive at one time when everything repeats each interval."""
+    whole, rest = np.divmod(ends - starts, interval_ps)
+    level = int((whole * sizes).sum())  # alive at any time, so many times over
+    begin = starts % interval_ps
+    end = begin + rest
+    wrapped = end > interval_ps
+    times = np.concatenate(
+        (begin, end, np.zeros(int(wrapped.sum()), dtype=np.int64), end[wrapped] - interval_ps)
+    )
+    steps = np.concatenate((sizes, -sizes, sizes[wrapped], -sizes[wrapped]))
+    order = np.lexsort((steps, times))  # what ends makes room before what begins
+    return level + max(int(np.cumsum(steps[order]).max()), 0)
