@@ -7,6 +7,7 @@
 - `validate`: checks scenarios
 - `list`: the presets
 - `trace`: looks at a trace
+- `compiled`: what the compiler made of a plan, as tables
 - `console`: how the command line speaks
 """
 

@@ -1,13 +1,23 @@
 """Explain: which chip holds what, and how fast a token passes; nothing is replayed."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
 
+from rack_sim.cli.compiled import (
+    changes_table,
+    collectives_table,
+    programs_of,
+    programs_table,
+)
 from rack_sim.cli.console import counted, err, out, say_json, table
 from rack_sim.cli.options import JsonOption, ScenarioArgument, SetOption
 from rack_sim.cli.topology import survey_table
+from rack_sim.compiler.changes import Change, changes
+from rack_sim.compiler.interval import Separations
+from rack_sim.compiler.program import Program
 from rack_sim.foundation.units import PS_PER_S, format_bytes, format_time
 from rack_sim.hardware.survey import survey
 from rack_sim.metrics.critical_path import shares
@@ -25,7 +35,8 @@ def explain(
     """Show how a scenario's model is placed and what bounds it, without running it.
 
     Chips and stages, the network, the SRAM map, which roof binds each operator, where the time of
-    a token goes, slots and rows, and the physical limits.
+    a token goes, which algorithms collectives take and why, the compiled programs, the physical
+    limits, and what one more link, twice the clock or half the hop latency would do.
 
     Examples:
 
@@ -35,8 +46,11 @@ def explain(
     """
     with err.status("placing the model"):
         found = explain_scenario(load_scenario(scenario, overrides or []))
+    with err.status("compiling programs and changes of the machine"):
+        programs, apart = programs_of(found.step)
+        changed = list(changes(found.plan))
     if as_json:
-        say_json(_as_dict(found))
+        say_json(_as_dict(found) | _compiled_dict(programs, apart, changed))
         return
     for drawn in (
         _deployment(found),
@@ -46,7 +60,10 @@ def explain(
         _operators(found),
         _token(found),
         _way(found),
+        collectives_table(found.step),
+        programs_table(programs, apart),
         _limits(found),
+        changes_table(found.step, changed),
     ):
         out.print(drawn)
 
@@ -290,6 +307,37 @@ def _as_dict(found: Explanation) -> dict[str, Any]:
                 "used_bytes_max": max(memory.used_bytes for memory in timing.stage.memory),
             }
             for timing in step.stages
+        ],
+    }
+
+
+def _compiled_dict(
+    programs: Sequence[Program], apart: Separations, changed: Sequence[Change]
+) -> dict[str, Any]:
+    return {
+        "programs": [
+            {
+                "program": program.shape.program,
+                "rows": program.shape.rows,
+                "context_tokens": program.shape.context_tokens,
+                "task_count": len(program),
+                "latency_ps": program.latency_ps,
+                "separation_ps": {
+                    other.shape.program: wait_ps
+                    for other, wait_ps in zip(programs, apart.pair_ps[number], strict=True)
+                },
+            }
+            for number, program in enumerate(programs)
+        ],
+        "interval_bound_by": apart.bound_by,
+        "changes": [
+            {
+                "change": change.title,
+                "latency_ps": change.step.latency_ps,
+                "interval_ps": change.step.interval_ps,
+                "revolution_ps": change.step.revolution_ps,
+            }
+            for change in changed
         ],
     }
 

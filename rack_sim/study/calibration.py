@@ -16,7 +16,6 @@ from rack_sim.foundation.units import PS_PER_NS, PS_PER_S, format_time
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.partitioner import Deployment, partition
 
-
 _FIRST_GUESS_PS = 2_000_000
 _STEPS_MAX = 20
 

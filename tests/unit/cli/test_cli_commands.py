@@ -79,7 +79,15 @@ def test_explain_json(cli: Cli, small: Path) -> None:
     chips = [chip for stage in stages for chip in stage["chips"]]
     assert len(set(chips)) == len(chips) == found["chip_count"]
     assert max(stage["used_bytes_max"] for stage in stages) == found["sram_used_bytes_max"]
-    assert max(stage["service_ps"] for stage in stages) <= found["interval_ps"]
+    # A unit is free for the next step before the whole stage is.
+    assert found["interval_ps"] < max(stage["service_ps"] for stage in stages)
+    decode, prefill = found["programs"]
+    assert (decode["program"], prefill["program"]) == ("decode", "prefill")
+    assert decode["latency_ps"] == found["latency_ps"]
+    assert decode["separation_ps"]["decode"] <= found["interval_ps"]
+    changed = {change["change"]: change for change in found["changes"]}
+    assert changed["twice the clock"]["latency_ps"] < found["latency_ps"]
+    assert changed["half the hop latency"]["latency_ps"] < found["latency_ps"]
     assert found["token_limit_ps"] <= found["token_feed_limit_ps"] <= found["revolution_ps"]
 
 
@@ -91,6 +99,7 @@ def test_explain_says_the_same_in_words(cli: Cli, small: Path) -> None:
     expected = "{chip_count} in {stage_count} stages of {tensor_parallel}".format(**found)
     assert expected in out
     headings = ["SRAM map", "stages", "operators", "where the time", "the way of one token"]
+    headings += ["collectives of one step", "programs, each checked", "what would help"]
     for heading in [*headings, "physical limits"]:
         assert heading in out
     assert found["bottleneck"] in out
