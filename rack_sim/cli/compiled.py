@@ -89,8 +89,8 @@ def changes_table(step: StepTiming, found: Sequence[Change]) -> Table:
     rows = [("as it is", *_cells(step, step))]
     rows += [(change.title, *_cells(change.step, step)) for change in found]
     return table(
-        f"what would help (bottleneck now: {step.bottleneck}): the same cut compiled again, the wait "
-        "for a whole number of slots not counted",
+        f"what would help (bottleneck now: {step.bottleneck}): the same cut compiled again, the "
+        "wait for a whole number of slots not counted",
         [
             ("change", "left"),
             ("tokens/s per user", "right"),

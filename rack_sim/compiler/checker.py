@@ -20,13 +20,14 @@ from itertools import pairwise
 import numpy as np
 
 from rack_sim.compiler.live_memory import check_memory
-from rack_sim.compiler.program import Program, Whole, hop_of
+from rack_sim.compiler.program import Program, Whole
 from rack_sim.foundation.errors import ScheduleError
 from rack_sim.foundation.units import work_to_ps
 from rack_sim.hardware.routing import Hop
 from rack_sim.model.operators import Operator
 from rack_sim.timing.operators import time_operator
 from rack_sim.timing.pipeline import TOKEN_BYTES
+from rack_sim.timing.tasks import Resource
 
 _SHOWN = 5
 
@@ -61,49 +62,52 @@ def overlaps(program: Program) -> Iterator[str]:
 def crossings(program: Program) -> Iterator[str]:
     """Messages over links that are not there, not in a row, or not as long as they take."""
     router = program.plan.router
-    takes: dict[tuple[Hop, int], tuple[int, int, int]] = {}
-    place: Hop | None = None
-    message = last = -1
-    for task in np.flatnonzero(program.message >= 0).tolist():
-        hop = hop_of(program, task)
-        if not router.has_link(hop):
-            yield f"{describe(program, task)}: there is no such link"
-            continue
-        payload = int(program.payload_bytes[task])
-        if (hop, payload) not in takes:
-            kind = router.link_type(hop)
-            vectors = kind.vectors(payload)
-            longest = -(-vectors // router.lane_count(hop))
-            takes[hop, payload] = (
-                vectors,
-                work_to_ps(longest * kind.wire_bytes, kind.bytes_per_s),
-                kind.latency_ps,
-            )
-        vectors, duration_ps, latency_ps = takes[hop, payload]
-        if int(program.vectors[task]) != vectors:
-            carried = int(program.vectors[task])
-            yield f"{describe(program, task)} carries {carried} vectors, not {vectors}"
-        if int(program.duration_ps[task]) != duration_ps:
-            given_ps = int(program.duration_ps[task])
-            yield f"{describe(program, task)} takes {duration_ps} ps, not {given_ps}"
-        if int(program.done_ps[task]) != duration_ps + latency_ps:
-            yield f"{describe(program, task)} arrives before its latency has passed"
-        # A message is a run of rows: from its source, on from where it is, to its goal.
-        if message != int(program.message[task]):
-            if place is not None and place[0] != place[1]:
-                yield _stops_short(program, last, place)
-            message = int(program.message[task])
-            place = (int(program.source[task]), int(program.target[task]))
-        if place is None or hop[0] != place[0]:
-            yield f"{describe(program, task)} leaves from where the message is not"
-            return
-        place, last = (hop[1], place[1]), task
-    if place is not None and place[0] != place[1]:
-        yield _stops_short(program, last, place)
+    tasks = np.flatnonzero(program.message >= 0)
+    there = np.array(
+        [not isinstance(a, str) and router.has_link((a, b)) for a, b in program.resources]
+    )
+    for task in tasks[~there[program.resource[tasks]]].tolist():
+        yield f"{describe(program, task)}: there is no such link"
+    tasks = tasks[there[program.resource[tasks]]]
+    if not len(tasks):
+        return
+    cases, place = np.unique(
+        np.column_stack((program.resource[tasks], program.payload_bytes[tasks])),
+        axis=0,
+        return_inverse=True,
+    )
+    takes = np.array([_takes(program, *case) for case in cases.tolist()], dtype=np.int64)[place]
+    vectors, duration_ps, latency_ps = takes.T
+    for at in np.flatnonzero(program.vectors[tasks] != vectors).tolist():
+        carried = int(program.vectors[tasks[at]])
+        yield f"{describe(program, int(tasks[at]))} carries {carried} vectors, not {vectors[at]}"
+    for at in np.flatnonzero(program.duration_ps[tasks] != duration_ps).tolist():
+        given_ps = int(program.duration_ps[tasks[at]])
+        yield f"{describe(program, int(tasks[at]))} takes {duration_ps[at]} ps, not {given_ps}"
+    for at in np.flatnonzero(program.done_ps[tasks] != duration_ps + latency_ps).tolist():
+        yield f"{describe(program, int(tasks[at]))} arrives before its latency has passed"
+    # A message is a run of rows: from its source, on from where it is, to its goal.
+    ends = np.array(program.resources, dtype=object)[program.resource[tasks]]
+    leaves, arrives = ends[:, 0].astype(np.int64), ends[:, 1].astype(np.int64)
+    message = program.message[tasks]
+    first = np.concatenate(([True], message[1:] != message[:-1]))
+    last = np.concatenate((message[1:] != message[:-1], [True]))
+    is_at = np.where(first, program.source[tasks], np.concatenate(([-1], arrives[:-1])))
+    for task in tasks[leaves != is_at].tolist():
+        yield f"{describe(program, task)} leaves from where the message is not"
+    for at in np.flatnonzero(last & (arrives != program.target[tasks])).tolist():
+        way = f"ends at chip {arrives[at]} on its way to chip {program.target[tasks[at]]}"
+        yield f"{describe(program, int(tasks[at]))} {way}"
 
 
-def _stops_short(program: Program, task: int, place: Hop) -> str:
-    return f"{describe(program, task)} ends at chip {place[0]} on its way to chip {place[1]}"
+def _takes(program: Program, resource: int, payload_bytes: int) -> tuple[int, int, int]:
+    """Vectors, serialisation and latency of a message on a link."""
+    hop = _hop(program.resources[resource])
+    router = program.plan.router
+    kind = router.link_type(hop)
+    vectors = kind.vectors(payload_bytes)
+    longest = -(-vectors // router.lane_count(hop))
+    return vectors, work_to_ps(longest * kind.wire_bytes, kind.bytes_per_s), kind.latency_ps
 
 
 def operators(program: Program) -> Iterator[str]:
@@ -276,15 +280,16 @@ def _least_lags(program: Program, of: Whole, need: Whole) -> Whole:
     least = program.done_ps[need].copy()
     # Vectors are forwarded as they arrive: the first must be there, and the last in time.
     router = program.plan.router
-    for at in np.flatnonzero(same_message).tolist():
-        before, then = int(need[at]), int(of[at])
-        kind = router.link_type(hop_of(program, before))
-        onward = router.link_type(hop_of(program, then))
-        first = work_to_ps(kind.wire_bytes, kind.bytes_per_s)
-        last = int(program.duration_ps[before] - program.duration_ps[then]) + work_to_ps(
-            onward.wire_bytes, onward.bytes_per_s
-        )
-        least[at] = kind.latency_ps + max(first, last)
+    wires = np.zeros((len(program.resources), 2), dtype=np.int64)
+    for number in np.flatnonzero(program.is_link).tolist():
+        kind = router.link_type(_hop(program.resources[number]))
+        wires[number] = work_to_ps(kind.wire_bytes, kind.bytes_per_s), kind.latency_ps
+    before, then = need[same_message], of[same_message]
+    vector_ps, latency_ps = wires[program.resource[before]].T
+    last_ps = (
+        program.duration_ps[before] - program.duration_ps[then] + wires[program.resource[then], 0]
+    )
+    least[same_message] = latency_ps + np.maximum(vector_ps, last_ps)
     # Weights may stream while their operator runs; those ahead of it must be there when its fixed
     # latency has passed, and have no room in the unit before the operator in front has ended.
     inside = ~on_link[of] & ~on_link[need]
@@ -297,6 +302,13 @@ def _least_lags(program: Program, of: Whole, need: Whole) -> Whole:
     with_operator = inside & is_memory[of] & ~is_memory[need] & ~ahead[of]
     least[with_operator & (program.part[of] == program.part[need])] = 0
     return least
+
+
+def _hop(resource: Resource) -> Hop:
+    first, second = resource
+    if isinstance(first, str):
+        raise ValueError(f"{first} of chip {second} is no link")
+    return first, second
 
 
 def _working_chips(program: Program) -> Whole:

@@ -22,6 +22,9 @@ import numpy as np
 from rack_sim.compiler.program import Program, Whole
 from rack_sim.foundation.units import format_time
 
+# Ranges gathered before they are merged: what bounds the memory of a large system.
+_RANGES_AT_ONCE = 2_000_000
+
 
 @dataclass(frozen=True)
 class Separations:
@@ -48,7 +51,9 @@ def separations(programs: Sequence[Program]) -> Separations:
     """The separations of programs that share a machine, in the order given."""
     units = [[_unit_separation(a, b) for b in programs] for a in programs]
     forbidden = {
-        (i, j): _forbidden(a, b) for i, a in enumerate(programs) for j, b in enumerate(programs)
+        (i, j): _forbidden(a, b, beyond_ps=units[i][j][0])
+        for i, a in enumerate(programs)
+        for j, b in enumerate(programs)
     }
     pair_ps = tuple(
         tuple(
@@ -72,7 +77,7 @@ def collides(programs: Sequence[Program], interval_ps: int) -> bool:
         for b in programs:
             if interval_ps < _unit_separation(a, b)[0]:
                 return True
-            forbidden = _forbidden(a, b)
+            forbidden = _forbidden(a, b, beyond_ps=interval_ps)
             if _least(interval_ps, forbidden, longest_ps=a.latency_ps) != interval_ps:
                 return True
     return False
@@ -103,26 +108,41 @@ def _per_unit(program: Program, *, ends: bool) -> list[tuple[Program, int, int]]
     return [(program, int(n), int(times[n])) for n in np.flatnonzero(~program.is_link)]
 
 
-def _forbidden(a: Program, b: Program) -> Whole:
-    """Open ranges of (entry of `b` - entry of `a`) in which some link would carry both at once."""
+def _forbidden(a: Program, b: Program, *, beyond_ps: int) -> Whole:
+    """Open ranges of (entry of `b` - entry of `a`) in which some link would carry both at once.
+
+    Those that lie below `beyond_ps`, which units forbid anyway, are left out.
+    """
+    merged: Whole = np.empty((0, 2), dtype=np.int64)
     found: list[Whole] = []
-    held_a, held_b = _held(a), _held(b)
+    waiting = 0
+    held_a = _held(a)
+    held_b = held_a if a is b else _held(b)
     for resource, (starts_a, ends_a) in held_a.items():
-        if resource in held_b:
-            starts_b, ends_b = held_b[resource]
-            low = np.subtract.outer(starts_a, ends_b).ravel()
-            high = np.subtract.outer(ends_a, starts_b).ravel()
-            found.append(np.column_stack((low, high))[high > 0])
-    return _merged(np.concatenate(found)) if found else np.empty((0, 2), dtype=np.int64)
+        if resource not in held_b:
+            continue
+        starts_b, ends_b = held_b[resource]
+        low = np.subtract.outer(starts_a, ends_b).ravel()
+        high = np.subtract.outer(ends_a, starts_b).ravel()
+        found.append(np.column_stack((low, high))[high > beyond_ps])
+        waiting += len(found[-1])
+        if waiting > _RANGES_AT_ONCE:
+            merged = _merged(np.concatenate([merged, *found]))
+            found, waiting = [], 0
+    return _merged(np.concatenate([merged, *found]))
 
 
 def _held(program: Program) -> dict[object, tuple[Whole, Whole]]:
-    """When each link is held: starts and ends."""
+    """When each link is held: starts and ends; what follows without a gap is one hold."""
     order = program.order
     order = order[program.is_link[program.resource[order]] & (program.duration_ps[order] > 0)]
     resource = program.resource[order]
     starts = program.start_ps[order]
     ends = starts + program.duration_ps[order]
+    goes_on = (resource[1:] == resource[:-1]) & (starts[1:] == ends[:-1])
+    first = np.flatnonzero(np.concatenate(([True], ~goes_on))) if len(order) else order
+    last = np.concatenate((first[1:], [len(order)])) - 1 if len(order) else order
+    resource, starts, ends = resource[first], starts[first], ends[last]
     cuts = np.flatnonzero(np.diff(resource)) + 1
     return {
         program.resources[int(numbers[0])]: (begin, end)

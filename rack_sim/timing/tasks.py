@@ -73,6 +73,7 @@ class TaskGraph:
 
     def __init__(self) -> None:
         self.tasks: list[Task] = []
+        self._crossings: dict[tuple[str, int, int], Crossing] = {}
 
     def work(
         self,
@@ -115,10 +116,13 @@ class TaskGraph:
         first = len(self.tasks)
         before: Crossing | None = None
         for hop in way:
-            crossing = Crossing.of(router, hop, flow.message_bytes)
+            kind, lanes = router.link_type(hop), router.lane_count(hop)
+            alike = (kind.name, lanes, flow.message_bytes)
+            crossing = self._crossings.get(alike)
+            if crossing is None:
+                crossing = self._crossings[alike] = Crossing.of(kind, lanes, flow.message_bytes)
             if before is not None:
                 needs = ((len(self.tasks) - 1, before.lag_to(crossing)),)
-            kind = crossing.kind
             self.tasks.append(
                 Task(
                     traffic,
@@ -152,11 +156,10 @@ class Crossing(NamedTuple):
     vector_ps: int
 
     @staticmethod
-    def of(router: Router, hop: Hop, message_bytes: int) -> "Crossing":
-        """The crossing of `hop`; parallel cables share the vectors."""
-        kind = router.link_type(hop)
+    def of(kind: LinkType, lanes: int, message_bytes: int) -> "Crossing":
+        """The crossing of a link with so many parallel cables, which share the vectors."""
         vectors = kind.vectors(message_bytes)
-        longest = -(-vectors // router.lane_count(hop))
+        longest = -(-vectors // lanes)
         duration_ps = work_to_ps(longest * kind.wire_bytes, kind.bytes_per_s)
         return Crossing(kind, vectors, duration_ps, work_to_ps(kind.wire_bytes, kind.bytes_per_s))
 

@@ -172,7 +172,7 @@ def test_every_multiple_counts() -> None:
     assert found.unit_ps == 4
     # 4, 6: 12 is a multiple. 5: 10 + 2 ends where 12 begins, and 15 is past.
     assert found.interval_ps == 5
-    assert found.bound_by == "links, 1 ps more than matrix unit of chip 0"
+    assert found.bound_by == "matrix unit of chip 0, and 1 ps more for links"
 
 
 # Compiled programs --------------------------------------------------------------------------------

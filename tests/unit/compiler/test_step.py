@@ -124,7 +124,7 @@ def test_the_interval_is_the_longest_span_of_a_unit_unless_links_say_more(step: 
     longest = max(unit_spans_ps(step).values())
     assert step.separations.unit_ps == longest
     assert step.interval_ps >= max([longest, *step.link_busy_ps().values()])
-    assert (step.interval_ps > longest) == step.separations.bound_by.startswith("links, ")
+    assert (step.interval_ps > longest) == step.separations.bound_by.endswith(" for links")
     # A chip alone begins and ends its stage with the vector unit; a group, with its links.
     longest_service = max(stage.service_ps for stage in step.stages)
     assert step.interval_ps <= longest_service
