@@ -71,9 +71,15 @@ class RoutedCollective:
         """
         given = needs_of or {}
         arrivals: list[tuple[Need, ...]] = []
+        # Transfers that share their needs make tasks that do, which `schedule` makes use of.
+        known: dict[int, tuple[Need, ...]] = {}
         for number, (transfer, parts) in enumerate(zip(self.transfers, self.parts, strict=True)):
-            needs = [need for other in transfer.needs for need in arrivals[other]]
-            needs += given.get(number, ())
+            key = id(transfer.needs)
+            if key not in known:
+                known[key] = tuple(need for other in transfer.needs for need in arrivals[other])
+            needs = known[key]
+            if number in given:
+                needs = (*needs, *given[number])
             arrivals.append(
                 tuple(graph.ended(graph.message(router, part, traffic, needs)) for part in parts)
             )
