@@ -121,7 +121,7 @@ def _holds(pieces: Sequence[int], wanted: Sequence[int]) -> bool:
 
 
 def _direct(operation: Operation, count: int) -> Pattern:
-    """Everybody to everybody at once; member i begins with its neighbour, so that none is flooded."""
+    """Everybody to everybody at once; each begins with its neighbour, so that none is flooded."""
     if operation == "broadcast":
         return Pattern(1, [Transfer(0, member, (0,)) for member in range(1, count)])
     transfers = []
@@ -319,7 +319,7 @@ def _tree(operation: Operation, count: int) -> Pattern:
 
 
 def _hierarchical(operation: Operation, nodes: Sequence[int]) -> Pattern:
-    """Inside nodes and between them, each level direct: chips of equal place in their nodes are peers.
+    """Inside nodes and between them, each level direct: chips of equal place in nodes are peers.
 
     What goes between nodes goes once: reduce inside before, spread inside after.
     """
