@@ -204,7 +204,7 @@ def _heading(sweep: CollectiveSweep) -> Table:
             "group",
             f"{counted(len(sweep.group), 'chip')}: {_cut(format_ranges(sweep.group))}; "
             f"{counted(len(sweep.nodes), 'node')}: {_cut(format_ranges(sweep.nodes))}"
-            + (f"; {spare_count} of the chips spare" if spare_count else ""),
+            + (f"; {spare_count} of them spare" if spare_count else ""),
         )
     ]
     if topology.switch_count:
