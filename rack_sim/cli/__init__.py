@@ -3,6 +3,7 @@
 - `run`: replays a scenario and writes its files
 - `explain`: which chip holds what, and how fast; nothing is replayed
 - `timeline`: a program and a replay as a trace to look at
+- `collective`: what an all-reduce and its like take on some chips
 - `topology`: the facts of a system's network
 - `validate`: checks scenarios
 - `list`: the presets
@@ -18,6 +19,7 @@ from typing import Annotated
 
 import typer
 
+from rack_sim.cli.collective import collective
 from rack_sim.cli.console import complain
 from rack_sim.cli.explain import explain
 from rack_sim.cli.list import list_presets
@@ -70,6 +72,7 @@ app.command()(run)
 app.command()(explain)
 app.command()(timeline)
 app.command()(topology)
+app.command()(collective)
 app.command()(validate)
 app.command(name="list")(list_presets)
 app.add_typer(trace, name="trace")

@@ -5,6 +5,7 @@
 - `loader`: presets and overrides put in
 - `fields`, `schema`, `hardware_schema`, `topology_schema`, `workload_schema`: what a file may say
 - `inline`: a system in one line
+- `sizes`, `group`: sizes of messages and chips, as a command line gives them
 - `problems`: what validation says, in words
 - `build`, `hardware`, `traffic`: schema to domain objects
 - `scenario`: the result

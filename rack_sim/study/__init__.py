@@ -1,6 +1,7 @@
 """Study: questions that take more than one run.
 
 - `calibration`: the one fitted constant of a chip
+- `collective_sweep`: one operation on one group of chips, over some sizes
 - `topologies`: the networks of all system presets side by side
 - `validation`: predictions beside published measurements
 """

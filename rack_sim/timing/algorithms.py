@@ -12,6 +12,7 @@ A reduce transfer is added to what the target has of the same pieces. The tests 
 every algorithm and check that each member ends with what the operation promises.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, get_args
 
@@ -56,8 +57,9 @@ def misfit(operation: Operation, algorithm: Algorithm, nodes: Sequence[int]) -> 
     if algorithm == "tree" and operation == "all_to_all":
         return "a tree has no all_to_all: everything would pass its root"
     if algorithm == "hierarchical":
-        sizes = {nodes.count(node) for node in nodes}
-        if len(sizes) > 1 or len(set(nodes)) < 2 or sizes == {1}:
+        counts = Counter(nodes)
+        sizes = set(counts.values())
+        if len(sizes) > 1 or len(counts) < 2 or sizes == {1}:
             return (
                 "hierarchical needs two or more nodes with the same number of chips each, "
                 f"two or more; the group has {_in_nodes(nodes)}"
@@ -84,25 +86,31 @@ def pattern(operation: Operation, algorithm: Algorithm, nodes: Sequence[int]) ->
 def step_counts(transfers: Sequence[Transfer]) -> list[int]:
     """The step of every transfer, from 1: one more than the latest that it needs."""
     steps: list[int] = []
+    known: dict[int, int] = {}  # by the identity of a tuple of needs, which many may share
     for transfer in transfers:
-        steps.append(1 + max((steps[need] for need in transfer.needs), default=0))
+        if id(transfer.needs) not in known:
+            known[id(transfer.needs)] = 1 + max((steps[n] for n in transfer.needs), default=0)
+        steps.append(known[id(transfer.needs)])
     return steps
 
 
 def _one_after_the_other(first: Pattern, second: Pattern) -> Pattern:
     """Two patterns in a row: a member goes on when all that was sent to it has arrived.
 
-    That holds for all that it sends, but for what it only hands on.
+    That holds for all that it sends, but for what it only hands on. What a member sends at once
+    shares one tuple of needs, so that the needs can be looked at once.
     """
     transfers = list(first.transfers)
-    arrived: dict[int, tuple[int, ...]] = {}
+    came: dict[int, list[int]] = {}
     for number, transfer in enumerate(transfers):
-        arrived[transfer.target] = (*arrived.get(transfer.target, ()), number)
+        came.setdefault(transfer.target, []).append(number)
+    arrived = {target: tuple(numbers) for target, numbers in came.items()}
     for transfer in second.transfers:
         needs = tuple(need + len(first.transfers) for need in transfer.needs)
         brought = [second.transfers[need].pieces for need in transfer.needs]
         if not any(_holds(pieces, transfer.pieces) for pieces in brought):
-            needs += arrived.get(transfer.source, ())
+            everything = arrived.get(transfer.source, ())
+            needs = needs + everything if needs else everything
         transfers.append(transfer._replace(needs=needs))
     return Pattern(first.pieces_per_buffer, transfers)
 
@@ -113,7 +121,7 @@ def _holds(pieces: Sequence[int], wanted: Sequence[int]) -> bool:
 
 
 def _direct(operation: Operation, count: int) -> Pattern:
-    """Everybody to everybody at once; member i begins with its neighbour, so that none is flooded."""
+    """Everybody to everybody at once; each begins with its neighbour, so that none is flooded."""
     if operation == "broadcast":
         return Pattern(1, [Transfer(0, member, (0,)) for member in range(1, count)])
     transfers = []
@@ -145,13 +153,13 @@ def _ring(operation: Operation, count: int) -> Pattern:
             # What the one before sent in the last step is what is sent on now.
             needs = ((step - 1) * count + (source - 1) % count,) if step else ()
             origin = (source - step) % count
-            pieces = {
-                "all_gather": (origin,),
-                "reduce_scatter": ((origin - 1) % count,),
-                "all_to_all": tuple(
+            pieces: tuple[int, ...] = (origin,)
+            if operation == "reduce_scatter":
+                pieces = ((origin - 1) % count,)
+            elif operation == "all_to_all":
+                pieces = tuple(
                     origin * count + (origin + far) % count for far in range(step + 1, count)
-                ),
-            }[operation]
+                )
             transfers.append(
                 Transfer(
                     source,
@@ -311,7 +319,7 @@ def _tree(operation: Operation, count: int) -> Pattern:
 
 
 def _hierarchical(operation: Operation, nodes: Sequence[int]) -> Pattern:
-    """Inside nodes and between them, each level direct: chips of equal place in their nodes are peers.
+    """Inside nodes and between them, each level direct: chips of equal place in nodes are peers.
 
     What goes between nodes goes once: reduce inside before, spread inside after.
     """
@@ -367,7 +375,7 @@ def _within(
 
 
 def _in_nodes(nodes: Sequence[int]) -> str:
-    sizes = sorted((nodes.count(node) for node in set(nodes)), reverse=True)
+    sizes = sorted(Counter(nodes).values(), reverse=True)
     return f"{len(sizes)} node{'s' if len(sizes) > 1 else ''} with {', '.join(map(str, sizes[:8]))}"
 
 

@@ -15,6 +15,7 @@ Gropp 2005 give the others); tests/theory has one for every algorithm.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import isqrt
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import format_time
@@ -34,6 +35,8 @@ from rack_sim.timing.tasks import Need, Task, TaskGraph
 
 # More transfers than this are not placed one by one; a chip's own group is far smaller.
 TRANSFERS_MAX = 400_000
+# How a reason ends that says so.
+TOO_MANY = "too many to place"
 
 _BUS_FACTORS = {"all_reduce": 2, "reduce_scatter": 1, "all_gather": 1, "all_to_all": 1}
 
@@ -71,9 +74,15 @@ class RoutedCollective:
         """
         given = needs_of or {}
         arrivals: list[tuple[Need, ...]] = []
+        # Transfers that share their needs make tasks that do, which `schedule` makes use of.
+        known: dict[int, tuple[Need, ...]] = {}
         for number, (transfer, parts) in enumerate(zip(self.transfers, self.parts, strict=True)):
-            needs = [need for other in transfer.needs for need in arrivals[other]]
-            needs += given.get(number, ())
+            key = id(transfer.needs)
+            if key not in known:
+                known[key] = tuple(need for other in transfer.needs for need in arrivals[other])
+            needs = known[key]
+            if number in given:
+                needs = (*needs, *given[number])
             arrivals.append(
                 tuple(graph.ended(graph.message(router, part, traffic, needs)) for part in parts)
             )
@@ -243,11 +252,12 @@ def _fastest(
         else:
             not_taken[routed.algorithm] = format_time(placed.duration_ps)
     if best is None:
+        chips_max = isqrt(TRANSFERS_MAX // (2 if operation == "all_reduce" else 1))
         raise InputError(
             Problem(
-                f"{operation} over {len(group)} chips has too many transfers to be placed",
+                f"{operation} over {len(group):,} chips has too many transfers to be placed",
                 field="group",
-                suggestion=f"at most {TRANSFERS_MAX:,} are; a smaller --group",
+                suggestion=f"at most {TRANSFERS_MAX:,} are; a --group of up to {chips_max} chips",
             )
         )
     _, _, routed, placed = best
@@ -282,7 +292,7 @@ def _too_many(operation: Operation, algorithm: Algorithm, nodes: Sequence[int]) 
         transfers = count
     if transfers <= TRANSFERS_MAX:
         return ""
-    return f"{algorithm} over {count:,} chips has about {transfers:,} transfers, too many to place"
+    return f"{algorithm} over {count:,} chips has about {transfers:,} transfers, {TOO_MANY}"
 
 
 def _fitting(operation: Operation, nodes: Sequence[int]) -> str:

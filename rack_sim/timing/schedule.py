@@ -110,27 +110,57 @@ class Schedule:
         }
 
 
+class _Waits:
+    """What tasks wait for; those that share one tuple of needs wait together.
+
+    In a collective of two rounds every message that a chip sends in the second needs all that came
+    in the first: taken one by one, that is the cube of the chips.
+    """
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self.tasks = tasks
+        self.followers: list[list[tuple[int, int]]] = [[] for _ in tasks]
+        self.members: list[list[int]] = []
+        self.missing: list[int] = []
+        self._wait_of: list[int] = []
+        known: dict[int, int] = {}  # a tuple's identity: it lives as long as its task
+        for number, task in enumerate(tasks):
+            wait = known.setdefault(id(task.needs), len(self.members))
+            self._wait_of.append(wait)
+            if wait < len(self.members):
+                self.members[wait].append(number)
+                continue
+            self.members.append([number])
+            self.missing.append(len(task.needs))
+            for need, lag_ps in task.needs:
+                self.followers[need].append((wait, lag_ps))
+        self.ready_ps = [0] * len(self.members)
+
+    def tails_ps(self) -> list[int]:
+        """From the start of every task to the end of the longest chain behind it."""
+        tail_ps = [0] * len(self.tasks)
+        behind_ps = [0] * len(self.members)  # the longest of those that wait together
+        for number in range(len(self.tasks) - 1, -1, -1):
+            longest = self.tasks[number].done_ps
+            for wait, lag_ps in self.followers[number]:
+                longest = max(longest, lag_ps + behind_ps[wait])
+            tail_ps[number] = longest
+            wait = self._wait_of[number]
+            behind_ps[wait] = max(behind_ps[wait], longest)
+        return tail_ps
+
+
 def schedule(tasks: Sequence[Task]) -> Schedule:
     """Places `tasks` in time; each needs only tasks before it in the sequence."""
     count = len(tasks)
-    followers: list[list[tuple[int, int]]] = [[] for _ in range(count)]
-    for number, task in enumerate(tasks):
-        for need, lag_ps in task.needs:
-            followers[need].append((number, lag_ps))
-    tail_ps = [0] * count
-    for number in range(count - 1, -1, -1):
-        longest = tasks[number].done_ps
-        for follower, lag_ps in followers[number]:
-            longest = max(longest, lag_ps + tail_ps[follower])
-        tail_ps[number] = longest
-
-    missing = [len(task.needs) for task in tasks]
-    ready_ps = [0] * count
+    waits = _Waits(tasks)
+    tail_ps = waits.tails_ps()
+    missing, ready_ps = waits.missing, waits.ready_ps
     starts_ps = [0] * count
     free_ps: dict[Resource, int] = {task.resource: 0 for task in tasks}
     waiting: dict[Resource, list[tuple[int, int]]] = {resource: [] for resource in free_ps}
     # (time, task that gets ready) or (time, -1 - a task whose resource gets free)
-    events = [(0, number) for number in range(count) if not missing[number]]
+    events = [(0, number) for number in range(count) if not tasks[number].needs]
     while events:
         now = events[0][0]
         touched: dict[Resource, None] = {}
@@ -152,20 +182,24 @@ def schedule(tasks: Sequence[Task]) -> Schedule:
             free_ps[resource] = now + tasks[number].duration_ps
             if queue or tasks[number].duration_ps:
                 heappush(events, (free_ps[resource], -1 - number))
-            for follower, lag_ps in followers[number]:
-                ready_ps[follower] = max(ready_ps[follower], now + lag_ps)
-                missing[follower] -= 1
-                if not missing[follower]:
-                    heappush(events, (ready_ps[follower], follower))
+            for wait, lag_ps in waits.followers[number]:
+                if now + lag_ps > ready_ps[wait]:
+                    ready_ps[wait] = now + lag_ps
+                missing[wait] -= 1
+                if not missing[wait]:
+                    for follower in waits.members[wait]:
+                        heappush(events, (ready_ps[wait], follower))
     return Schedule(tuple(tasks), tuple(starts_ps))
 
 
 def longest_chain_ps(tasks: Sequence[Task]) -> int:
     """The duration if every resource could hold any number of tasks: no schedule is shorter."""
-    start_ps = [0] * len(tasks)
-    for number, task in enumerate(tasks):
-        for need, lag_ps in task.needs:
-            start_ps[number] = max(start_ps[number], start_ps[need] + lag_ps)
+    start_ps: list[int] = []
+    known: dict[int, int] = {}  # by the identity of a tuple of needs, which many tasks may share
+    for task in tasks:
+        if id(task.needs) not in known:
+            known[id(task.needs)] = max((start_ps[n] + lag for n, lag in task.needs), default=0)
+        start_ps.append(known[id(task.needs)])
     return max((at + task.done_ps for at, task in zip(start_ps, tasks, strict=True)), default=0)
 
 

@@ -1,0 +1,298 @@
+"""Collective: what an all-reduce and its like take on chips, size by size, as in nccl-tests."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Timer
+from typing import Annotated, Literal, TypeVar
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from rack_sim.cli.console import counted, err, out, say_json, table
+from rack_sim.cli.options import JsonOption
+from rack_sim.foundation.errors import InputError, Problem, suggest
+from rack_sim.foundation.units import PS_PER_US, format_time
+from rack_sim.hardware.link import LinkType
+from rack_sim.scenario import load_system
+from rack_sim.scenario.group import active_chips, format_ranges, parse_group
+from rack_sim.scenario.sizes import format_size, parse_sizes
+from rack_sim.study.collective_sweep import CollectiveSweep, time_sizes
+from rack_sim.timing.algorithms import ALGORITHMS, OPERATIONS, Algorithm
+from rack_sim.timing.collectives import TOO_MANY
+
+AUTO: Literal["auto"] = "auto"
+_CHOICES: tuple[Algorithm | Literal["auto"], ...] = (AUTO, *ALGORITHMS)
+_QUIET_S = 2.0  # what is there sooner needs no progress bar
+_REDUCES = ("all_reduce", "reduce_scatter")
+# A failed link may be in the way of very many routes; the first say enough.
+_PROBLEMS_MAX = 8
+
+Word = TypeVar("Word", bound=str)
+Result = TypeVar("Result")
+
+
+def collective(
+    system: Annotated[
+        str,
+        typer.Argument(
+            help="A system's name (see `rack-sim list systems`), a file, or one in a line: "
+            "`ring:8,link_gbytes_per_s=25,latency_ns=700`."
+        ),
+    ],
+    operation: Annotated[
+        str, typer.Option("--op", metavar="OP", help=", ".join(OPERATIONS) + ".")
+    ] = "all_reduce",
+    algorithm: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="auto (the fastest), " + ", ".join(ALGORITHMS) + "."),
+    ] = AUTO,
+    sizes: Annotated[
+        str,
+        typer.Option(
+            "--bytes",
+            metavar="SIZES",
+            help="Size of the whole buffer: `64KB`, `1KiB,4KiB`, or a range `1KiB..1GiB`.",
+        ),
+    ] = "1KiB..1GiB",
+    factor: Annotated[int, typer.Option(help="From one size of a range to the next.")] = 2,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHIPS",
+            help="`8`: the first eight chips; `0,8,16` or `0-7,16-23`: these [all active chips].",
+        ),
+    ] = None,
+    framing: Annotated[
+        bool,
+        typer.Option(
+            "--framing/--no-framing", help="Whole vectors with their overhead, or plain bytes."
+        ),
+    ] = True,
+    why: Annotated[
+        bool,
+        typer.Option("--why", help="Say of the largest size what other algorithms would take."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Time a collective operation on some chips of a system.
+
+    Sizes and bandwidths are those of nccl-tests: the whole buffer, size over time, and what that
+    asks of each chip's links. Messages are scheduled on the links they share; the table names the
+    busiest link. docs/collectives.md says what each algorithm does.
+
+    Examples:
+
+        rack-sim collective groq-node-8 --bytes 1KiB..1MiB --factor 4
+
+        rack-sim collective groq-rack-72 --group 0-7,16-23 --op all-to-all --bytes 64KB --why
+
+        rack-sim collective ring:8,link_gbytes_per_s=25,latency_ns=700 --no-framing --json
+    """
+    problems: list[Problem] = []
+    wanted_operation = _word(operation, OPERATIONS, "--op", problems)
+    wanted_algorithm = _word(algorithm, _CHOICES, "--algorithm", problems)
+    if why and wanted_algorithm not in (None, AUTO):
+        problems.append(
+            Problem("there is no choice to explain", "--why", suggestion="--algorithm auto")
+        )
+    sizes_bytes = _gather(problems, lambda: parse_sizes(sizes, factor))
+    reference = str(Path(system).resolve()) if Path(system).is_file() else system
+    loaded = _gather(problems, lambda: load_system(reference))
+    chips: tuple[int, ...] | None = None
+    if loaded:
+        topology = loaded.topology
+        chips = _gather(
+            problems,
+            lambda: active_chips(topology) if group is None else parse_group(group, topology),
+        )
+        if chips is not None and len(chips) < 2:
+            problems.append(Problem(f"{loaded.name} has one chip, with nobody to send to"))
+    if (
+        problems
+        or wanted_operation is None
+        or wanted_algorithm is None
+        or loaded is None
+        or chips is None
+        or sizes_bytes is None
+    ):
+        raise InputError(problems)
+    with _progress(len(sizes_bytes)) as show:
+        try:
+            sweep = time_sizes(
+                loaded,
+                chips,
+                operation=wanted_operation,
+                algorithm=None if wanted_algorithm == AUTO else wanted_algorithm,
+                sizes_bytes=sizes_bytes,
+                framing=framing,
+                on_size=show,
+            )
+        except InputError as error:
+            raise InputError(_shortened(error.problems)) from None
+    if as_json:
+        say_json(sweep.as_dict())
+        return
+    # A system in one line may be longer than the table is wide.
+    out.print(f"{sweep.operation} on {sweep.system.name}", style="bold", soft_wrap=True)
+    out.print(_heading(sweep))
+    out.print(_rows(sweep))
+    left_out = _left_out(sweep)
+    if left_out:
+        out.print(
+            f"Not tried, for they have too many messages to be placed one by one: {left_out}."
+        )
+    if why:
+        out.print(_others(sweep))
+
+
+def _word(given: str, allowed: Sequence[Word], place: str, problems: list[Problem]) -> Word | None:
+    """One of the allowed words, with dashes or underscores; what is wrong is noted."""
+    normal = given.strip().lower().replace("-", "_")
+    for word in allowed:
+        if word == normal:
+            return word
+    problems.append(Problem(f"{given!r} is not known", place, suggestion=suggest(normal, allowed)))
+    return None
+
+
+def _gather(problems: list[Problem], make: Callable[[], Result]) -> Result | None:
+    """What `make` gives; its problems join the others."""
+    try:
+        return make()
+    except InputError as error:
+        problems += error.problems
+        return None
+
+
+@contextmanager
+def _progress(count: int) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr that shows itself when two seconds have passed."""
+    columns = (TextColumn("timing {task.fields[size]}"), BarColumn(), MofNCompleteColumn())
+    bar = Progress(*columns, TimeRemainingColumn(), console=err, transient=True)
+    task = bar.add_task("timing", total=count, size="")
+    timer = Timer(_QUIET_S, bar.start)
+    timer.daemon = True
+    if err.is_terminal:
+        timer.start()
+    try:
+        yield lambda done, size_bytes: bar.update(
+            task, completed=done, size=format_size(size_bytes)
+        )
+    finally:
+        timer.cancel()
+        if err.is_terminal:
+            timer.join()
+        if bar.live.is_started:
+            bar.stop()
+
+
+def _shortened(problems: Sequence[Problem]) -> list[Problem]:
+    shown = list(problems[:_PROBLEMS_MAX])
+    if len(problems) > _PROBLEMS_MAX:
+        shown.append(Problem(f"and {len(problems) - _PROBLEMS_MAX:,} more like these"))
+    return shown
+
+
+def _heading(sweep: CollectiveSweep) -> Table:
+    topology = sweep.system.topology
+    spare = {chip for node in topology.spare_nodes for chip in topology.nodes[node]}
+    spare_count = len(spare.intersection(sweep.group))
+    rows = [
+        (
+            "group",
+            f"{counted(len(sweep.group), 'chip')}: {_cut(format_ranges(sweep.group))}; "
+            f"{counted(len(sweep.nodes), 'node')}: {_cut(format_ranges(sweep.nodes))}"
+            + (f"; {spare_count} of them spare" if spare_count else ""),
+        )
+    ]
+    if topology.switch_count:
+        first = topology.chip_count
+        rows.append(("switches", format_ranges(range(first, first + topology.switch_count))))
+    rows += [(f"{kind} links", _link(kind_of, sweep)) for kind, kind_of in sweep.links.items()]
+    if sweep.algorithm:
+        rows.append(("algorithm", sweep.algorithm))
+    rows.append(("size", "the whole buffer, as in nccl-tests"))
+    if sweep.operation in _REDUCES:
+        rows.append(("time", "links only; what additions take is not in it"))
+    return table("", [("", "left"), ("", "left")], rows)
+
+
+def _link(kind: LinkType, sweep: CollectiveSweep) -> str:
+    framing = "no framing"
+    if sweep.framing:
+        framing = f"{kind.payload_bytes:,} bytes take {kind.wire_bytes:,} of the wire"
+    return (
+        f"{kind.bytes_per_s / 10**9:,.6g} GB/s a cable, {format_time(kind.latency_ps)}, {framing}"
+    )
+
+
+def _rows(sweep: CollectiveSweep) -> Table:
+    chosen = sweep.algorithm is None
+    columns = [
+        ("size", "right"),
+        *([("algorithm", "left")] if chosen else []),
+        ("steps", "right"),
+        ("time\nµs", "right"),
+        ("algbw\nGB/s", "right"),
+        ("busbw\nGB/s", "right"),
+        ("busiest\nlink", "left"),
+        ("busy", "right"),
+    ]
+    rows = [
+        (
+            format_size(row.size_bytes),
+            *([row.algorithm] if chosen else []),
+            f"{row.step_count:,}",
+            _microseconds(row.time_ps),
+            _gbytes(row.algorithm_bytes_per_s),
+            _gbytes(row.bus_bytes_per_s),
+            f"{row.binding_link.source}->{row.binding_link.target} {row.binding_link.kind}",
+            f"{row.binding_link.share:.1%}",
+        )
+        for row in sweep.rows
+    ]
+    drawn = table("", columns, rows)
+    # So that it fits into 80 columns with links between chips of three digits and no word broken.
+    drawn.padding = (0, 1, 0, 0)
+    drawn.columns[1].no_wrap = True
+    return drawn
+
+
+def _others(sweep: CollectiveSweep) -> Table:
+    """What the algorithms that were not taken would take, for the largest size."""
+    largest = max(sweep.rows, key=lambda row: row.size_bytes)
+    taken = f"{format_time(largest.time_ps)}, taken"
+    rows = [
+        (name, largest.not_taken.get(name, taken))
+        for name in ALGORITHMS
+        if name == largest.algorithm or name in largest.not_taken
+    ]
+    return table(
+        f"why {largest.algorithm} for {format_size(largest.size_bytes)}",
+        [("", "left"), ("", "left")],
+        rows,
+    )
+
+
+def _left_out(sweep: CollectiveSweep) -> str:
+    """Algorithms that might have been faster but are too large to be placed."""
+    reasons = sweep.rows[0].not_taken
+    return ", ".join(name for name, reason in reasons.items() if reason.endswith(TOO_MANY))
+
+
+def _microseconds(ps: int) -> str:
+    """To the nanosecond below a millisecond; --json has all digits."""
+    us = ps / PS_PER_US
+    return f"{us:,.3f}" if us < 1000 else f"{us:,.1f}"
+
+
+def _gbytes(bytes_per_s: float) -> str:
+    """GB/s with two decimals, as nccl-tests, or with two digits where that would be nothing."""
+    gbytes = bytes_per_s / 10**9
+    return f"{gbytes:,.2f}" if gbytes >= 0.1 else f"{gbytes:.2g}"
+
+
+def _cut(text: str, length: int = 60) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
