@@ -1,10 +1,10 @@
 """Routing: minimal, deterministic paths from chip to chip.
 
-        self._between_nodes: set[Hop] = set()
-Routes are found when they are asked for; no table of all pairs exists. Among minimal routes the
-one is taken whose busiest link carries the least so far in this batch of flows, then the one with
-the lowest chip numbers: a batch of flows between two nodes spreads over the parallel cables. Planes
-of switches are there to be used together: a flow over them is striped, vector by vector.
+Routes are found when they are asked for; no table of all pairs exists. A pair's routes are those of
+fewest links and, among these, of fewest links between nodes; its own is the one with the lowest
+chip numbers. In a balanced batch of flows each takes the one whose busiest link carries the least
+so far: flows between two nodes spread over the parallel cables. Planes of switches are there to be
+used together: a flow over them is striped, vector by vector.
 
 Where links have failed, routes lead around them, or, on a machine that does not reroute, stay those
 of the healthy machine: a program that was compiled before the failure.
