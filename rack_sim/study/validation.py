@@ -117,11 +117,11 @@ stands here, fitted or held out, with its signed error. None is dropped.
 
 One constant of the chip `groq-lpu-v1`: the fixed latency of a dependent operator, on one point,
 `{FITTED}` ({published[FITTED].tok_s_per_user:g} tokens/s per user at {published[FITTED].chips}
-chips). Around the fit the latency of the compiled program is a straight line in that constant:
+chips). Around the fit a compiled token's latency is a straight line in that constant:
 {fit.operator_count} dependent operators lie on its critical path, and
-{fit.fixed_latency_ps // 1000} ns each makes the latency 1/{published[FITTED].tok_s_per_user:g} s.
-The chip's file says {stored_ps // 1000} ns. Waiting for a whole number of slots makes the prediction
-{fit.predicted_tok_s:.1f} tokens/s ({fit.error:+.1%}).
+{fit.fixed_latency_ps // 1000} ns each makes it 1/{published[FITTED].tok_s_per_user:g} s.
+The chip's file says {stored_ps // 1000} ns. Waiting for a whole number of slots makes the
+prediction {fit.predicted_tok_s:.1f} tokens/s ({fit.error:+.1%}).
 
 One point fits one constant exactly: that row says nothing about how good the model is. What the
 constant stands for is not known in detail: latency of functional units, exposed switching between

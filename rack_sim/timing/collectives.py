@@ -222,17 +222,27 @@ def _fastest(
     operation: Operation,
     size_bytes: int,
 ) -> CollectiveTiming:
-    """The algorithm that ends first; those whose lower bound is no better are not placed."""
+    """The algorithm that ends first; those whose lower bound is no better are not placed.
+
+    One that would cross a failed link, where nothing is rerouted, is out; raises InputError where
+    that leaves none.
+    """
     not_taken: dict[str, str] = {}
+    refused: list[Problem] = []
     candidates: list[tuple[int, int, RoutedCollective, list[Task]]] = []
     for order, algorithm in enumerate(ALGORITHMS):
         reason = misfit(operation, algorithm, nodes) or _too_many(operation, algorithm, nodes)
         if reason:
             not_taken[algorithm] = reason
             continue
-        routed = route_collective(
-            router, group, operation=operation, size_bytes=size_bytes, algorithm=algorithm
-        )
+        try:
+            routed = route_collective(
+                router, group, operation=operation, size_bytes=size_bytes, algorithm=algorithm
+            )
+        except InputError as error:
+            refused += error.problems
+            not_taken[algorithm] = error.problems[0].message
+            continue
         if algorithm == "direct_balanced" and candidates and routed.parts == candidates[0][2].parts:
             not_taken[algorithm] = "no pair has a choice of routes: the same as direct"
             continue
@@ -251,6 +261,8 @@ def _fastest(
             best = (placed.duration_ps, order, routed, placed)
         else:
             not_taken[routed.algorithm] = format_time(placed.duration_ps)
+    if best is None and refused:
+        raise InputError(dict.fromkeys(refused))
     if best is None:
         chips_max = isqrt(TRANSFERS_MAX // (2 if operation == "all_reduce" else 1))
         raise InputError(

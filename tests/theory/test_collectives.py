@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from rack_sim.foundation.errors import InputError
 from rack_sim.hardware.builders import dragonfly, fully_connected, ring, switched, torus
+from rack_sim.hardware.failures import with_failed_links
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.routing import Router
 from rack_sim.timing.algorithms import ALGORITHMS, OPERATIONS, Algorithm, Operation
@@ -469,3 +470,14 @@ def test_one_chip_or_no_bytes_need_no_exchange(
     assert timing.algorithm is timing.routed is timing.busiest_hop is None
     assert (timing.duration_ps, timing.step_count, timing.vectors_by_hop) == (0, 0, {})
     assert timing.algorithm_bytes_per_s == timing.bus_bytes_per_s == 0
+
+
+def test_where_nothing_is_rerouted_an_algorithm_over_a_failed_link_is_out() -> None:
+    """A square whose cable 0-2 has failed: the ring does not need it, the direct way does."""
+    square = fully_connected(name="square", chips=4, local=PLAIN, port_count=3)
+    router = Router(with_failed_links(square, [(0, 2, 1)], reroute=False))
+    chosen = time_collective(router, range(4), operation="all_gather", size_bytes=4096)
+    assert chosen.algorithm not in ("direct", "direct_balanced", None)
+    assert "failed link" in chosen.not_taken["direct"]
+    with pytest.raises(InputError, match="crosses the failed link 0 -> 2"):
+        time_collective(router, (0, 2), operation="all_gather", size_bytes=4096)
