@@ -162,7 +162,7 @@ class _Replay:
         """A unit or link that starts each task, in the compiled order, as soon as it can."""
         env, begun, waiting = self.env, self.begun, self.waiting
         free_ps = 0
-        for start_ps, entry, task in order:
+        for _, entry, task in order:
             first = self.first_task[entry]
             program = self.entries[entry].program
             earliest_ps = max(free_ps, self.entries[entry].at_ps)
