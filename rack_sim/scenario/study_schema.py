@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from rack_sim.scenario.fields import Amount, Count, Model, Name, Whole
+from rack_sim.scenario.fields import Model, Name, Whole
 
 _PS_PER_S = 10**12
 
@@ -39,14 +39,14 @@ class JitterStudySchema(Model):
     points: Annotated[list[StudyPointSchema], Field(min_length=1, max_length=100)]
     """The machines that are compared, smallest first; the last is shown in most detail."""
     operator_jitter_ps: Annotated[
-        list[Annotated[Amount, Field(le=_PS_PER_S)]], Field(min_length=1, max_length=100)
+        list[Annotated[int, Field(ge=0, le=_PS_PER_S)]], Field(min_length=1, max_length=100)
     ]
     """Mean extra times of an operator to replay with; 0 is the machine as compiled."""
-    step_count: Annotated[Count, Field(le=100_000)]
+    step_count: Annotated[int, Field(ge=2, le=100_000)]
     """Steps that enter at every point, spread over its slots."""
     warmup_step_count: Whole
     """Steps that are not counted: until the first slots have come round, the line is not full."""
-    repeat_count: Annotated[Count, Field(le=1000)] = 1
+    repeat_count: Annotated[int, Field(ge=1, le=1000)] = 1
     """Replays with draws of their own, pooled."""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     """Seed of every draw."""

@@ -84,15 +84,6 @@ class JitterPoint:
         """What is left of the compiled pace."""
         return self.step.revolution_ps / row.gap.mean_ps
 
-    def own_extra_ratio(self, row: JitterRow) -> float | None:
-        """What the jitter adds to a step over what one chip alone would lose on the same path.
-
-        One chip would lose the mean extra time for every operator. Above 1: chips that wait for the
-        slowest of them, and steps that wait for the step before.
-        """
-        own_ps = self.path_operator_count * row.operator_jitter_ps
-        return (row.step_latency.mean_ps - self.step.latency_ps) / own_ps if own_ps else None
-
 
 @dataclass(frozen=True)
 class JitterResult:
