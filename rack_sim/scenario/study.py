@@ -75,6 +75,7 @@ def load_study(reference: str | Path, overrides: Sequence[str] = ()) -> JitterSt
     except ValidationError as error:
         found = from_validation(error, tree, reading)
         raise InputError(in_order([*reading.problems, *found])) from None
+    _check_together(schema, tree, reading)
     problems = list(reading.problems)
     points: list[StudyPoint] = []
     for number, point in enumerate(schema.points):
@@ -88,13 +89,18 @@ def load_study(reference: str | Path, overrides: Sequence[str] = ()) -> JitterSt
             continue
         try:
             scenario = _scenario(
-                holder, given.get("overrides") or {}, for_points, path.parent, reading.marks
+                point.name,
+                holder,
+                given.get("overrides") or {},
+                for_points,
+                path.parent,
+                reading.marks,
             )
             points.append(StudyPoint(point.name, scenario))
         except InputError as error:
             problems += (item for item in error.problems if item not in problems)
     if problems:
-        raise InputError(problems)
+        raise InputError(in_order(problems))
     resolved = schema.model_dump(mode="json", exclude={"scenario", "points"})
     resolved["points"] = [
         {"name": point.name, "scenario": dict(point.scenario.resolved)} for point in points
@@ -127,7 +133,27 @@ def _schema_of(tree: dict[str, Any], path: Path, reading: Reading) -> type[Jitte
     raise InputError(in_order(reading.problems))
 
 
+def _check_together(schema: JitterStudySchema, tree: dict[str, Any], reading: Reading) -> None:
+    """Notes what is wrong with values that are right each by itself."""
+    jitters = schema.operator_jitter_ps
+    if jitters != sorted(set(jitters)):
+        key = next(key for key in tree if quantity_of(key) == "operator_jitter")
+        reading.complain(tree, key, f"{key}: must rise from value to value; given {tree[key]}")
+    names = [point.name for point in schema.points]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            message = f"two machines are called {name!r}"
+            reading.complain(tree["points"][number], "name", message)
+    if schema.warmup_step_count > schema.step_count - 2:
+        message = (
+            f"warmup_step_count: {schema.warmup_step_count} of {schema.step_count} steps leave no "
+            "two to be counted"
+        )
+        reading.complain(tree, "warmup_step_count", message)
+
+
 def _scenario(
+    name: str,
     holder: dict[str, Any],
     changes: dict[str, Any],
     overrides: Sequence[str],
@@ -154,24 +180,27 @@ def _scenario(
         return build_scenario(tree, folder, reading)
     except InputError as error:
         found = [*reading.problems, *error.problems]
-        raise InputError(dict.fromkeys(_placed(found, texts, holder, changes, marks))) from None
+        raise InputError(
+            dict.fromkeys(_placed(name, found, texts, holder, changes, marks))
+        ) from None
 
 
 def _placed(
+    name: str,
     problems: Sequence[Problem],
     texts: Mapping[str, str],
     holder: dict[str, Any],
     changes: dict[str, Any],
     marks: Marks,
 ) -> Iterator[Problem]:
-    """Problems of a point's changes at their places in the study."""
+    """Problems of a point's changes at their places in the study; others say which point it is."""
     for problem in problems:
         key = texts.get(problem.place.removeprefix("--set "))
         mark = marks.get(changes, key) if key is not None else None
         if not problem.place:
             mark = marks.get(holder, "scenario")
         if mark is None:
-            yield problem
+            yield replace(problem, message=f"{problem.message} [{name}]")
         else:
             yield replace(problem, place=mark.place, line=mark.line, column=mark.column)
 

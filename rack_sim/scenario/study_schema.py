@@ -2,8 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from rack_sim.scenario.fields import Model, Name, Whole
 
@@ -50,18 +49,6 @@ class JitterStudySchema(Model):
     """Replays with draws of their own, pooled."""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     """Seed of every draw."""
-
-    @model_validator(mode="after")
-    def _jitters_in_order(self) -> Any:
-        given = self.operator_jitter_ps
-        if given != sorted(set(given)):
-            raise PydanticCustomError("order", "operator_jitter must rise from value to value")
-        names = [point.name for point in self.points]
-        if len(set(names)) < len(names):
-            raise PydanticCustomError("names", "points must have names of their own")
-        if self.warmup_step_count >= self.step_count:
-            raise PydanticCustomError("warmup", "warmup_step_count must be below step_count")
-        return self
 
 
 # kind -> what a study of that kind may say.
