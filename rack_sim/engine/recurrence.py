@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rack_sim.compiler.program import Program
 from rack_sim.engine.jitter import Extra
 from rack_sim.engine.programs import Entry
+from rack_sim.foundation.errors import DeadlockError
 
 _LONG_AGO = -(2**60)
 
@@ -58,8 +59,9 @@ def slip(
 ) -> SlippedSteps:
     """Solves the starts of all entries (of one program, in order of time) with their extra times.
 
-    Memory grows with steps in flight times tasks, and with entries times stages. `on_progress` is
-    told the number of each entry that begins.
+    Raises DeadlockError where an entry is compiled to begin before the token it waits for is there:
+    then the order of tasks is not known beforehand. Memory grows with steps in flight times tasks,
+    and with entries times stages. `on_progress` is told the number of each entry that begins.
     """
     waves = _waves(program)
     draws = iter(extra)
@@ -87,6 +89,11 @@ def slip(
             there = own[wave.needs] + wave.lags_ps[:, :, None]
             begun = np.maximum(begun, there.max(axis=1))
         if after >= 0 and wave.roots.any():
+            if after in late:
+                raise DeadlockError(
+                    f"step {entry} enters at {entries[entry].at_ps} ps and waits for the token of "
+                    f"step {after}, which is not compiled to be there by then"
+                )
             begun[wave.roots] = np.maximum(begun[wave.roots], tokens[after])
         ends = begun + spent[entry][wave.tasks]
         own[wave.tasks] = ends

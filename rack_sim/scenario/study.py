@@ -200,7 +200,8 @@ def _placed(
         if not problem.place:
             mark = marks.get(holder, "scenario")
         if mark is None:
-            yield replace(problem, message=f"{problem.message} [{name}]")
+            said = problem.place.startswith("--set ")  # of every point, and no matter which
+            yield problem if said else replace(problem, message=f"{problem.message} [{name}]")
         else:
             yield replace(problem, place=mark.place, line=mark.line, column=mark.column)
 
