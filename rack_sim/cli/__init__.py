@@ -2,6 +2,7 @@
 
 - `run`: replays a scenario and writes its files
 - `explain`: which chip holds what, and how fast; nothing is replayed
+- `sweep`: a study: many replays compared
 - `timeline`: a program and a replay as a trace to look at
 - `collective`: what an all-reduce and its like take on some chips
 - `topology`: the facts of a system's network
@@ -24,6 +25,7 @@ from rack_sim.cli.console import complain
 from rack_sim.cli.explain import explain
 from rack_sim.cli.list import list_presets
 from rack_sim.cli.run import run
+from rack_sim.cli.sweep import sweep
 from rack_sim.cli.timeline import timeline
 from rack_sim.cli.topology import topology
 from rack_sim.cli.trace import trace
@@ -69,6 +71,7 @@ def _rack_sim(
 
 
 app.command()(run)
+app.command()(sweep)
 app.command()(explain)
 app.command()(timeline)
 app.command()(topology)

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     SYSTEMS = "systems"
     MODELS = "models"
     SCENARIOS = "scenarios"
+    STUDIES = "studies"
     POLICIES = "policies"
 
 
@@ -25,7 +26,7 @@ def list_presets(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     as_json: JsonOption = False,
 ) -> None:
-    """List the chips, systems, models, scenarios or policies that can be named.
+    """List the chips, systems, models, scenarios, studies or policies that can be named.
 
     Example:
 
@@ -34,9 +35,8 @@ def list_presets(
     if kind is Kind.POLICIES:
         rows = [(name, _first_sentence(policy.__doc__)) for name, policy in POLICIES.items()]
     else:
-        rows = [
-            (name, describe(path)) for name, path in presets(kind.value.removesuffix("s")).items()
-        ]
+        singular = "study" if kind is Kind.STUDIES else kind.value.removesuffix("s")
+        rows = [(name, describe(path)) for name, path in presets(singular).items()]
     if as_json:
         say_json(dict(rows))
         return

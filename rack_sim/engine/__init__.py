@@ -5,4 +5,7 @@
 - `timeline`: tokens and occupancy per bin
 - `policies`: how requests get their rows and their memory
 - `serving`: one replay from the first arrival to the last check
+- `programs`: compiled programs replayed, as written or with operators that take longer
+- `recurrence`: the latter solved for many draws at once
+- `jitter`: how much longer operators take
 """

@@ -1,8 +1,9 @@
 """Jitter: extra time of every operator, drawn for each chip from a stream of its own.
 
 A static chip has none: that is what it is built for. Here it is put in to see what the machine
-would be without that: each task of a chip's units (weights that stream ahead are not tasks of their
-own here) takes an extra time from an exponential distribution. Links have none.
+would be without that: each task of a chip's matrix, vector and switch unit takes an extra time from
+an exponential distribution, also each piece of an operator that is sent piece by piece. Memory,
+which streams beside the operator that it feeds, and links have none.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from rack_sim.compiler.program import Program
 from rack_sim.foundation.streams import stream
 
 Extra = NDArray[np.int64]
+
+# Memory only streams: its tasks run beside the operator that they feed.
+UNITS_WITH_JITTER = ("matrix", "vector", "switch")
 
 
 class JitterDraws:
@@ -30,9 +34,7 @@ class JitterDraws:
         self.mean_ps = mean_ps
         self.repeats = repeats
         self.task_count = len(program)
-        operates = np.array(
-            [first in ("matrix", "vector", "switch") for first, _ in program.resources]
-        )
+        operates = np.array([first in UNITS_WITH_JITTER for first, _ in program.resources])
         chips = np.array([second for _, second in program.resources])
         tasks = np.flatnonzero(operates[program.resource])
         owner = chips[program.resource[tasks]]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rack_sim.compiler.program import Program
 from rack_sim.engine.jitter import Extra
 from rack_sim.engine.programs import Entry
+from rack_sim.foundation.errors import DeadlockError
 
 _LONG_AGO = -(2**60)
 
@@ -23,12 +24,13 @@ _LONG_AGO = -(2**60)
 class SlippedSteps:
     """What came of steps that may slip; the second axis is the draw.
 
-    `token_ps` is when each entry's last result was there; `slip_ps` the mean, over tasks and
-    entries, of how much later than compiled each stage began them.
+    `token_ps` is when each entry's last result was there (entries, draws). `stage_ps` is when each
+    entry's stages began (entries, stages, draws): a stage begins when the last of the tasks that
+    are compiled for its beginning does, so when all of its chips have what they wait for.
     """
 
     token_ps: Extra
-    slip_ps: NDArray[np.float64]
+    stage_ps: Extra
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class _Wave:
     needs: Extra
     lags_ps: Extra
     roots: NDArray[np.bool_]
+    begins_stage: bool
     is_last: bool
 
 
@@ -52,31 +55,30 @@ def slip(
     entries: Sequence[Entry],
     extra: Iterable[Extra],
     *,
-    skip: int = 0,
     on_progress: Callable[[int], None] | None = None,
 ) -> SlippedSteps:
     """Solves the starts of all entries (of one program, in order of time) with their extra times.
 
-    The slip does not count the first `skip` entries. Memory grows with steps in flight, not with
-    entries.
+    Raises DeadlockError where an entry is compiled to begin before the token it waits for is there:
+    then the order of tasks is not known beforehand. Memory grows with steps in flight times tasks,
+    and with entries times stages. `on_progress` is told the number of each entry that begins.
     """
     waves = _waves(program)
     draws = iter(extra)
     late: dict[int, Extra] = {}
     spent: dict[int, Extra] = {}
     tokens: list[Extra] = []
+    stages: list[Extra] = []
     free: Extra | None = None
-    stages = program.plan.stage_count
-    slipped, counted = np.zeros((stages, 1)), np.zeros((stages, 1))
     for entry, wave in _in_order(waves, entries):
         if entry not in late:
             spent[entry] = next(draws)
             width = spent[entry].shape[1]
             late[entry] = np.full((len(program) + 1, width), _LONG_AGO, dtype=np.int64)
             tokens.append(np.zeros(width, dtype=np.int64))
+            stages.append(np.zeros((program.plan.stage_count, width), dtype=np.int64))
             if free is None:
                 free = np.zeros((len(program.resources), width), dtype=np.int64)
-                slipped, counted = np.zeros((stages, width)), np.zeros((stages, width))
             if on_progress:
                 on_progress(entry)
         if free is None:
@@ -87,17 +89,31 @@ def slip(
             there = own[wave.needs] + wave.lags_ps[:, :, None]
             begun = np.maximum(begun, there.max(axis=1))
         if after >= 0 and wave.roots.any():
+            if after in late:
+                raise DeadlockError(
+                    f"step {entry} enters at {entries[entry].at_ps} ps and waits for the token of "
+                    f"step {after}, which is not compiled to be there by then"
+                )
             begun[wave.roots] = np.maximum(begun[wave.roots], tokens[after])
         ends = begun + spent[entry][wave.tasks]
         own[wave.tasks] = ends
         free[wave.resource] = ends + wave.duration_ps[:, None]
         tokens[entry] = np.maximum(tokens[entry], (ends + wave.done_ps[:, None]).max(axis=0))
-        if entry >= skip:
-            slipped[wave.stage] += (begun - entries[entry].at_ps - wave.start_ps).sum(axis=0)
-            counted[wave.stage] += len(wave.tasks)
+        if wave.begins_stage:
+            at = stages[entry]
+            at[wave.stage] = np.maximum(at[wave.stage], begun.max(axis=0))
         if wave.is_last:
             del late[entry], spent[entry]
-    return SlippedSteps(np.array(tokens), slipped / np.maximum(counted, 1))
+    return SlippedSteps(np.array(tokens), np.array(stages))
+
+
+def stage_starts_ps(program: Program) -> Extra:
+    """When each stage begins as compiled, counted from the step's entry."""
+    starts = np.full(program.plan.stage_count, np.iinfo(np.int64).max, dtype=np.int64)
+    for part in program.parts:
+        if part.block >= 0:
+            starts[part.stage] = min(int(starts[part.stage]), part.start_ps)
+    return starts
 
 
 def _in_order(waves: Sequence[_Wave], entries: Sequence[Entry]) -> Iterator[tuple[int, _Wave]]:
@@ -118,6 +134,7 @@ def _waves(program: Program) -> list[_Wave]:
     cuts = np.flatnonzero((np.diff(keys, axis=0) != 0).any(axis=1)) + 1
     first_need = np.searchsorted(program.need_of, np.arange(count + 1))
     waits = np.diff(first_need)
+    stage_starts = stage_starts_ps(program)
     found = []
     for tasks in np.split(order, cuts):
         widest = int(waits[tasks].max())
@@ -127,11 +144,12 @@ def _waves(program: Program) -> list[_Wave]:
             here = slice(first_need[task], first_need[task + 1])
             needs[row, : waits[task]] = program.need_task[here]
             lags[row, : waits[task]] = program.need_lag_ps[here]
-        part = int(program.part[tasks[0]])
+        part = program.parts[int(program.part[tasks[0]])]
+        start_ps = int(program.start_ps[tasks[0]])
         found.append(
             _Wave(
-                start_ps=int(program.start_ps[tasks[0]]),
-                stage=program.parts[part].stage,
+                start_ps=start_ps,
+                stage=part.stage,
                 tasks=tasks,
                 resource=program.resource[tasks],
                 duration_ps=program.duration_ps[tasks],
@@ -139,6 +157,7 @@ def _waves(program: Program) -> list[_Wave]:
                 needs=needs,
                 lags_ps=lags,
                 roots=waits[tasks] == 0,
+                begins_stage=part.block >= 0 and start_ps == stage_starts[part.stage],
                 is_last=False,
             )
         )

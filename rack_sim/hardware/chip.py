@@ -45,7 +45,8 @@ class Chip:
 
     A `static` chip runs a program whose every start time is compiled; a `reactive` one schedules
     at run time. `operator_fixed_latency_ps` is what one dependent operator costs before any byte
-    or FLOP is counted. `memory` is ordered fastest first.
+    or FLOP is counted. `memory` is ordered fastest first. `operator_jitter_ps` is the mean extra
+    time of an operator of a reactive chip; it is 0 for a static one.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Chip:
     idle_watts: float
     peak_watts: float
     price_usd: float
+    operator_jitter_ps: int = 0
 
     @property
     def fast_memory(self) -> MemoryTier:

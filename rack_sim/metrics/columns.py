@@ -35,6 +35,16 @@ def _latency(metric: str, definition: str) -> list[Column]:
     ]
 
 
+def _spread(metric: str, definition: str) -> list[Column]:
+    return [
+        Column(f"{metric}_ms_mean", "ms", f"{definition}; mean"),
+        *(
+            Column(f"{metric}_ms_p{percent}", "ms", f"{definition}; percentile {percent}")
+            for percent in (50, 99)
+        ),
+    ]
+
+
 def _throughput(prefix: str, span: str) -> list[Column]:
     return [
         Column(f"{prefix}request_throughput_rps", "1/s", f"requests finished per second {span}"),
@@ -213,6 +223,42 @@ TIMELINE: tuple[Column, ...] = (
     Column("kv_reserved_tokens_mean", "tokens", "cached tokens reserved, mean over the bin"),
 )
 
+_MACHINE = (
+    Column("machine", "", "name of the machine in the study"),
+    Column("chip_count", "chips", "chips that hold a part of the model"),
+    Column("operator_jitter_ns", "ns", "mean extra time of an operator; 0: as compiled"),
+)
+
+JITTER: tuple[Column, ...] = (
+    *_MACHINE,
+    Column("stage_count", "stages", "pipeline stages"),
+    Column("slot_count", "slots", "slots that revolve through the pipeline"),
+    Column("path_operator_count", "operators", "on the critical path, where jitter may hit them"),
+    Column("compiled_token_gap_ms", "ms", "compiled time between two tokens of one sequence"),
+    Column("compiled_step_latency_ms", "ms", "compiled time from entry to the token's return"),
+    Column("tok_s_per_user", "token/s", "1 / mean time between two tokens of one sequence"),
+    Column("tok_s", "token/s", "tokens of all sequences per second, every row in use"),
+    Column("kept_share", "share", "compiled over mean time between two tokens of one sequence"),
+    *_spread("token_gap", "time between two tokens of one sequence"),
+    *_spread("step_latency", "from when a step really began to its token's return"),
+)
+
+SLIP: tuple[Column, ...] = (
+    *_MACHINE,
+    Column("stage", "", "number of the stage"),
+    Column("compiled_start_ms", "ms", "when it begins as compiled, from the step's entry"),
+    Column(
+        "slip_ms_mean",
+        "ms",
+        "how much later it begins, both counted from the step's beginning; mean over steps",
+    ),
+)
+
+# Files of a study, by its kind.
+STUDY_FILES: dict[str, dict[str, tuple[Column, ...]]] = {
+    "jitter": {"jitter.csv": JITTER, "slip.csv": SLIP},
+}
+
 FILES: dict[str, tuple[Column, ...]] = {
     "summary.csv": SUMMARY,
     "requests.csv": REQUESTS,
@@ -232,15 +278,21 @@ def columns_markdown() -> str:
         "",
         "Written by `scripts/refresh` from the column table; do not edit.",
         "",
-        "Files of a run and their columns. CSV is UTF-8 with a header row, commas, `\\n` at line",
-        "ends and quotes only where needed; an empty cell means that there is no such value; text",
+        "Files of a run (at the end, of a study) and their columns. CSV is UTF-8 with a header",
+        "row, commas, `\\n` at line ends and quotes only where needed; an empty cell means that",
+        "there is no such value; text",
         "that a spreadsheet could read as a formula gets an apostrophe in front. Times in `_ms`",
         "columns are exact to the picosecond; percentiles are linear between neighbours.",
         "Throughputs are counted over the steady window (warm-up share of the arrival span and",
         "drain left out) and, under `run_`, over the whole run.",
         "",
     ]
-    for file, columns in FILES.items():
+    studies = {
+        f"{file} (`rack-sim sweep`, kind: {kind})": columns
+        for kind, files in STUDY_FILES.items()
+        for file, columns in files.items()
+    }
+    for file, columns in (FILES | studies).items():
         parts += [f"## {file}", "", "| column | unit | definition |", "|---|---|---|"]
         parts += [f"| `{c.name}` | {c.unit} | {c.definition} |" for c in columns]
         parts.append("")

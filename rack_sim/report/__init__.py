@@ -3,6 +3,7 @@
 - `csv`: the dialect; no cell is ever a formula
 - `run_directory`: all files of a run, or none
 - `run_files`: which files there are
+- `study_files`, `jitter_figure`: what a study leaves behind
 - `figures`: PNG and SVG
 - `timeline`, `trace_events`: a trace that ui.perfetto.dev shows
 """

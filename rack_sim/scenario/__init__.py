@@ -9,6 +9,7 @@
 - `problems`: what validation says, in words
 - `build`, `hardware`, `traffic`: schema to domain objects
 - `scenario`: the result
+- `study`, `study_schema`: files that compare many scenarios
 - `reference`: the generated documentation of every key
 """
 
@@ -28,8 +29,17 @@ from rack_sim.scenario.inline import inline_system, is_inline
 from rack_sim.scenario.library import find
 from rack_sim.scenario.loader import load_system_tree, load_tree
 from rack_sim.scenario.scenario import Scenario
+from rack_sim.scenario.study import JitterStudy, StudyPoint, load_study
 
-__all__ = ["Scenario", "load_scenario", "load_system", "resolved_yaml"]
+__all__ = [
+    "JitterStudy",
+    "Scenario",
+    "StudyPoint",
+    "load_scenario",
+    "load_study",
+    "load_system",
+    "resolved_yaml",
+]
 
 
 def load_scenario(
@@ -90,8 +100,8 @@ class _Dumper(yaml.SafeDumper):
         self.yaml_implicit_resolvers = merged
 
 
-def resolved_yaml(scenario: Scenario) -> str:
-    """A scenario with every preset and default written out; loading it gives equal results."""
+def resolved_yaml(scenario: Scenario | JitterStudy) -> str:
+    """A scenario or study with every preset and default written out; loading it gives the same."""
     head = "# Written by rack-sim: every preset and default of the run, in base units.\n"
     return head + yaml.dump(
         dict(scenario.resolved), Dumper=_Dumper, sort_keys=False, allow_unicode=True

@@ -178,7 +178,7 @@ AutoCount = Annotated[int | str, PlainValidator(_auto_count)]
 
 
 def _converted(value: Any, unit: Unit, marks: Marks) -> Any:
-    """`value` in base units: a number, a sourced number, or a mapping of either."""
+    """`value` in base units: a number, a sourced number, or a list or mapping of either."""
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float):
@@ -193,4 +193,9 @@ def _converted(value: Any, unit: Unit, marks: Marks) -> Any:
             read[key] = item if sourced and key != "value" else _converted(item, unit, marks)
             marks.copy(value, key, read, key)
         return read
+    if isinstance(value, list):
+        items = [_converted(item, unit, marks) for item in value]
+        for number in range(len(items)):
+            marks.copy(value, number, items, number)
+        return items
     return value

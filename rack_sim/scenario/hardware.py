@@ -27,6 +27,7 @@ _GRIDS = {"mesh": builders.mesh, "torus": builders.torus, "hyperx": builders.hyp
 def build_system(schema: SystemSchema) -> System:
     """The system that `schema` describes. Raises InputError with places below the system."""
     _refuse_zero_rates(schema)
+    _refuse_static_jitter(schema.chip)
     local = _link("local", schema.links["local"]) if "local" in schema.links else None
     if local is None:
         raise InputError(Problem("key 'local' is missing", field="links"))
@@ -157,6 +158,7 @@ def _chip(schema: ChipSchema) -> Chip:
         ),
         vector_flop_per_s=schema.vector_flop_per_s.value,
         operator_fixed_latency_ps=schema.operator_fixed_latency_ps.value,
+        operator_jitter_ps=schema.operator_jitter_ps.value if schema.operator_jitter_ps else 0,
         program_text_bytes=schema.program_text_bytes.value,
         port_count=schema.port_count.value,
         idle_watts=schema.idle_watts.value,
@@ -181,6 +183,19 @@ def _link(name: str, schema: LinkSchema) -> LinkType:
         payload_bytes=schema.payload_bytes.value,
         wire_bytes=schema.wire_bytes.value,
     )
+
+
+def _refuse_static_jitter(chip: ChipSchema) -> None:
+    """A compiled start time that may be missed would be none."""
+    jitter = chip.operator_jitter_ps
+    if chip.execution == "static" and jitter and jitter.value:
+        raise InputError(
+            Problem(
+                f"a static chip has no jitter; {chip.name} is given {jitter.value} ps",
+                field="chip.operator_jitter_ps",
+                suggestion="execution: reactive, or 0; `rack-sim sweep jitter` shows what it costs",
+            )
+        )
 
 
 def _refuse_zero_rates(schema: SystemSchema) -> None:

@@ -12,6 +12,7 @@ FOLDERS: dict[str, str] = {
     "system": "topologies/systems",
     "model": "scenarios/models",
     "scenario": "scenarios",
+    "study": "scenarios/studies",
 }
 _ENDINGS = (".yaml", ".yml", ".json")
 

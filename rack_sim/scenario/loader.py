@@ -38,6 +38,16 @@ def load_tree(
     if not isinstance(tree, dict):
         raise InputError(Problem("must be a mapping of keys to values", str(path), 1, 1))
     _replace_traffic(tree, reading, trace=trace, skip_bad_rows=skip_bad_rows)
+    return complete_tree(tree, path.parent, overrides, reading)
+
+
+def complete_tree(
+    tree: dict[str, Any], folder: Path, overrides: Sequence[str], reading: Reading
+) -> dict[str, Any]:
+    """A scenario's keys with presets put in and `overrides` laid on top; the same mapping.
+
+    `folder` is where relative paths start. Raises InputError as `load_tree` does.
+    """
     changes = [_parse_override(text, reading) for text in overrides]
     _refuse_clashes(changes, overrides)
     early: list[_Change] = []
@@ -57,7 +67,7 @@ def load_tree(
             late.remove(change)
             _lay(tree, keys, change[1], change[2], reading)
         try:
-            holder[keys[-1]] = _expanded(holder, keys[-1], kind, path.parent, reading)
+            holder[keys[-1]] = _expanded(holder, keys[-1], kind, folder, reading)
         except InputError as error:
             problems += error.problems
             reading.excused.add((reading.marks.get(holder), keys[-1]))
@@ -68,6 +78,17 @@ def load_tree(
     for keys, value, mark in late:
         _lay(tree, keys, value, mark, reading)
     return tree
+
+
+def change_tree(tree: dict[str, Any], overrides: Sequence[str], reading: Reading) -> None:
+    """Lays `overrides` (``a.b=c``) on a tree that has no presets in it.
+
+    Raises InputError where one cannot be read, or two clash.
+    """
+    changes = [_parse_override(text, reading) for text in overrides]
+    _refuse_clashes(changes, overrides)
+    for keys, value, mark in changes:
+        _lay(tree, keys, value, mark, reading)
 
 
 def load_system_tree(reference: str | dict[str, Any], reading: Reading) -> dict[str, Any]:

@@ -163,8 +163,8 @@ class ProblemPlaces:
         path = []
         for part in keys:
             name: str | int
-            if isinstance(value, dict) and part in value:
-                name, inner = part, value[part]
+            if isinstance(value, dict) and (given := _key_like(part, value)) is not None:
+                name, inner = given, value[given]
             elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
                 name, inner = int(part), value[int(part)]
             elif part == "value":  # a sourced value that is given bare
@@ -172,7 +172,7 @@ class ProblemPlaces:
             else:
                 break
             container, key, value = value, name, inner
-            path.append(part)
+            path.append(str(name))
         mark = self.reading.marks.get(container, key) or self.reading.marks.get(self.tree)
         problem = Problem(message, field=".".join(path), suggestion=suggestion)
         if mark:

@@ -1,6 +1,7 @@
 """Reference: the documentation of every key of a scenario, written from the schema."""
 
 from collections.abc import Iterator, Sequence
+from inspect import cleandoc
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -11,11 +12,13 @@ from rack_sim.foundation.units import BASE_SUFFIX, split_unit, suffixes_of
 from rack_sim.model.huggingface import KNOWN_MODEL_TYPES, OPTIONAL_KEYS, REQUIRED_KEYS
 from rack_sim.scenario.fields import Model, Sourced
 from rack_sim.scenario.schema import ScenarioSchema
+from rack_sim.scenario.study_schema import STUDIES
 
 
 def reference_markdown() -> str:
     """The text of docs/scenario-reference.md."""
     sections = "\n".join(_section(model) for model in _models(ScenarioSchema))
+    studies = "\n".join(_section(model) for kind in STUDIES.values() for model in _models(kind))
     return f"""# Scenario reference
 
 Written by `scripts/refresh` from the schema; do not edit.
@@ -35,7 +38,13 @@ Those of a Hugging Face `config.json`, which can be given as it is; other keys a
 they change the shape in a way that is not modelled (then they are refused). Required:
 {_words(REQUIRED_KEYS)}. Optional: {_words((*OPTIONAL_KEYS, "tie_word_embeddings"))}. `model_type`
 is one of {_words(KNOWN_MODEL_TYPES)}. `name`, `description`, `source` and `grade` may be added.
-"""
+
+# Studies
+
+A study is a YAML file of its own, run by `rack-sim sweep`; `rack-sim list studies` lists those that
+come with rack-sim. Its `kind` says what it asks.
+
+{studies}"""
 
 
 def _words(words: Sequence[str]) -> str:
@@ -43,13 +52,14 @@ def _words(words: Sequence[str]) -> str:
 
 
 def _section(model: type[Model]) -> str:
-    lines = [f"## {_title(model)}", "", (model.__doc__ or "").strip(), ""]
+    lines = [f"## {_title(model)}", "", cleandoc(model.__doc__ or ""), ""]
     lines += ["| key | takes | default | what it is |", "|---|---|---|---|"]
     own = model.__annotations__
     for name, field in sorted(model.model_fields.items(), key=lambda item: item[0] not in own):
         takes = _takes(field.annotation, field)
         default = _default(field)
-        lines.append(f"| `{name}` | {takes} | {default} | {field.description or ''} |")
+        what = " ".join((field.description or "").split())
+        lines.append(f"| `{name}` | {takes} | {default} | {what} |")
     units = [name for name in model.model_fields if _dimension(name)]
     for name in units:
         stem = (split_unit(name) or ("", None))[0]

@@ -2,6 +2,7 @@
 
 - `calibration`: the one fitted constant of a chip
 - `collective_sweep`: one operation on one group of chips, over some sizes
+- `jitter`: what a machine loses when operators do not take the time that was compiled
 - `topologies`: the networks of all system presets side by side
 - `validation`: predictions beside published measurements
 """

@@ -1,0 +1,208 @@
+"""Jitter study: what a machine loses when its operators do not take the time that was compiled.
+
+At every point one decode step after another enters at the compiled interval; it begins when the
+token before it, of the same slot, is back. Operators take longer than compiled by times drawn for
+each of them; whatever waits for one begins later, in the compiled order (`engine.recurrence`). So
+nothing is lost where nothing takes longer, and no step may overtake another.
+
+Two clocks are told apart. Against the compiled clock a jittery machine is late without bound: its
+steps take longer than the interval, and each adds to the last. What is measured is the pace (the
+time between two tokens of one sequence) and, counted from when a step really began, its latency
+and the slip of every stage.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rack_sim.compiler.step import StepTiming
+from rack_sim.engine.jitter import UNITS_WITH_JITTER, JitterDraws
+from rack_sim.engine.programs import steady_entries
+from rack_sim.engine.recurrence import SlippedSteps, slip, stage_starts_ps
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.units import PS_PER_S
+from rack_sim.pipeline import explain
+from rack_sim.scenario import JitterStudy
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and percentiles of one time, in picoseconds."""
+
+    mean_ps: float
+    p50_ps: float
+    p99_ps: float
+
+
+@dataclass(frozen=True)
+class JitterRow:
+    """One machine with one mean extra time of its operators.
+
+    `gap` is the time between two tokens of one sequence, `step_latency` that from a step's
+    beginning until its token is back at the first stage; `slip_ps` how much later than compiled
+    each stage begins, counted from the step's beginning, on average.
+    """
+
+    operator_jitter_ps: int
+    tokens_per_s: float
+    gap: Spread
+    step_latency: Spread
+    slip_ps: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class JitterPoint:
+    """One machine, compiled, and what became of it; `rows` in the order of the study's jitters.
+
+    `path_operator_count` is how many operators of the compiled critical path may take longer.
+    """
+
+    name: str
+    step: StepTiming
+    path_operator_count: int
+    rows: tuple[JitterRow, ...]
+
+    @property
+    def chip_count(self) -> int:
+        """Chips that hold a part of the model."""
+        return self.step.plan.chip_count
+
+    @property
+    def sequence_count(self) -> int:
+        """Sequences that decode together: one for each row of each slot."""
+        return self.step.slot_count * self.step.rows
+
+    def user_tokens_per_s(self, row: JitterRow) -> float:
+        """Tokens per second of one sequence."""
+        return PS_PER_S / row.gap.mean_ps
+
+    def kept_share(self, row: JitterRow) -> float:
+        """What is left of the compiled pace."""
+        return self.step.revolution_ps / row.gap.mean_ps
+
+
+@dataclass(frozen=True)
+class JitterResult:
+    """What a jitter study gave."""
+
+    study: JitterStudy
+    points: tuple[JitterPoint, ...]
+
+
+def run_jitter_study(
+    study: JitterStudy, *, on_progress: Progress = lambda _name, _share: None
+) -> JitterResult:
+    """Replays every point with every mean extra time.
+
+    `on_progress` is told what is being done and which share of all is done. Raises InfeasibleError
+    where a point's model does not fit, InputError where the steps do not come round every slot.
+    """
+    steps: list[StepTiming] = []
+    for point in study.points:
+        on_progress(f"compiling {point.name}", 0.0)
+        steps.append(explain(point.scenario).step)
+    _refuse_few_steps(study, steps)
+    whole = sum(len(step.program) for step in steps)
+    done = 0
+    points: list[JitterPoint] = []
+    for given, step in zip(study.points, steps, strict=True):
+        size = len(step.program)
+
+        def show(entry: int, name: str = given.name, done: int = done, size: int = size) -> None:
+            on_progress(name, (done + size * entry / study.step_count) / whole)
+
+        rows = jitter_rows(
+            step,
+            study.operator_jitter_ps,
+            step_count=study.step_count,
+            warmup_step_count=study.warmup_step_count,
+            repeat_count=study.repeat_count,
+            seed=study.seed,
+            on_progress=show,
+        )
+        points.append(JitterPoint(given.name, step, path_operator_count(step), rows))
+        done += size
+    return JitterResult(study, tuple(points))
+
+
+def jitter_rows(
+    step: StepTiming,
+    operator_jitter_ps: Sequence[int],
+    *,
+    step_count: int,
+    warmup_step_count: int = 0,
+    repeat_count: int = 1,
+    seed: int = 0,
+    on_progress: Callable[[int], None] | None = None,
+) -> tuple[JitterRow, ...]:
+    """Replays a compiled step, with the same draws for every mean extra time.
+
+    Steps are counted from `warmup_step_count` on, gaps between tokens from where their slot has had
+    one before. `on_progress` is told the number of each step that enters.
+    """
+    found = slip(
+        step.program,
+        steady_entries(step.interval_ps, step.slot_count, step_count),
+        JitterDraws(step.program, tuple(operator_jitter_ps), seed=seed, repeats=repeat_count),
+        on_progress=on_progress,
+    )
+    return tuple(
+        _row(
+            step,
+            mean_ps,
+            found,
+            slice(number * repeat_count, (number + 1) * repeat_count),
+            warmup_step_count,
+        )
+        for number, mean_ps in enumerate(operator_jitter_ps)
+    )
+
+
+def path_operator_count(step: StepTiming) -> int:
+    """Operators on the compiled critical path whose time may be longer than compiled."""
+    return sum(found.resource[0] in UNITS_WITH_JITTER for found in step.program.critical_path())
+
+
+def _row(
+    step: StepTiming, mean_ps: int, found: SlippedSteps, draws: slice, warmup_step_count: int
+) -> JitterRow:
+    token_ps = found.token_ps[:, draws]
+    stage_ps = found.stage_ps[warmup_step_count:, :, draws]
+    slots = step.slot_count
+    gaps = (token_ps[slots:] - token_ps[:-slots])[max(warmup_step_count - slots, 0) :]
+    counted = token_ps[warmup_step_count:]
+    spent_ps = int((counted[-1] - counted[0]).sum())
+    began_ps = stage_ps[:, :1]
+    slips = stage_ps - began_ps - stage_starts_ps(step.program)[None, :, None]
+    return JitterRow(
+        operator_jitter_ps=mean_ps,
+        tokens_per_s=step.rows * (len(counted) - 1) * counted.shape[1] * PS_PER_S / spent_ps,
+        gap=_spread(gaps),
+        step_latency=_spread(counted - began_ps[:, 0]),
+        slip_ps=slips.mean(axis=(0, 2)),
+    )
+
+
+def _spread(times_ps: NDArray[np.int64]) -> Spread:
+    p50, p99 = np.quantile(times_ps, (0.5, 0.99))
+    return Spread(float(times_ps.mean()), float(p50), float(p99))
+
+
+def _refuse_few_steps(study: JitterStudy, steps: Sequence[StepTiming]) -> None:
+    """Every slot must come round once, and two tokens be left after the warm-up."""
+    most = max(step.slot_count for step in steps)
+    least = max(most + 1, study.warmup_step_count + 2)
+    if study.step_count < least:
+        raise InputError(
+            Problem(
+                f"{study.step_count} steps are too few: the largest machine has {most} slots, and "
+                f"{study.warmup_step_count} steps are warm-up",
+                study.place,
+                field="step_count",
+                suggestion=f"at least {least}",
+            )
+        )
