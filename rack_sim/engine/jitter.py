@@ -1,11 +1,12 @@
 """Jitter: extra time of every operator, drawn for each chip from a stream of its own.
 
 A static chip has none: that is what it is built for. Here it is put in to see what the machine
-would be without that: each task of a chip's matrix, vector and switch unit takes an extra time from
-an exponential distribution, also each piece of an operator that is sent piece by piece. Memory,
-which streams beside the operator that it feeds, and links have none.
+would be without that: each operator takes an extra time from an exponential distribution, on every
+chip its own (one that is sent piece by piece takes it with the first piece). What is no operator
+has none: weights that stream, shards that are laid out, sums of what arrives, messages.
 """
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,8 +17,17 @@ from rack_sim.foundation.streams import stream
 
 Extra = NDArray[np.int64]
 
-# Memory only streams: its tasks run beside the operator that they feed.
-UNITS_WITH_JITTER = ("matrix", "vector", "switch")
+
+def begins_operator(program: Program) -> NDArray[np.bool_]:
+    """Which tasks are an operator, or the first piece of one."""
+    operators = {
+        operator.name
+        for stage in program.plan.stages
+        for block in stage.blocks
+        for operator in block.operators
+    }
+    named = [re.sub(r" 1/\d+$", "", name) in operators for name in program.names]
+    return np.array(named)[program.name]
 
 
 class JitterDraws:
@@ -34,10 +44,8 @@ class JitterDraws:
         self.mean_ps = mean_ps
         self.repeats = repeats
         self.task_count = len(program)
-        operates = np.array([first in UNITS_WITH_JITTER for first, _ in program.resources])
-        chips = np.array([second for _, second in program.resources])
-        tasks = np.flatnonzero(operates[program.resource])
-        owner = chips[program.resource[tasks]]
+        tasks = np.flatnonzero(begins_operator(program))
+        owner = program.result_chip[tasks]
         self._tasks_of = {int(chip): tasks[owner == chip] for chip in np.unique(owner)}
         self._streams = {chip: stream(seed, f"jitter/chip/{chip}") for chip in self._tasks_of}
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rack_sim.compiler.step import StepTiming
-from rack_sim.engine.jitter import UNITS_WITH_JITTER, JitterDraws
+from rack_sim.engine.jitter import begins_operator, JitterDraws
 from rack_sim.engine.programs import steady_entries
 from rack_sim.engine.recurrence import SlippedSteps, slip, stage_starts_ps
 from rack_sim.foundation.errors import InputError, Problem
@@ -164,7 +164,8 @@ def jitter_rows(
 
 def path_operator_count(step: StepTiming) -> int:
     """Operators on the compiled critical path whose time may be longer than compiled."""
-    return sum(found.resource[0] in UNITS_WITH_JITTER for found in step.program.critical_path())
+    begins = begins_operator(step.program)
+    return sum(bool(begins[found.task]) for found in step.program.critical_path())
 
 
 def _row(
