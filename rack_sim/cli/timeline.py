@@ -6,12 +6,19 @@ from typing import Annotated, Literal
 import typer
 
 from rack_sim.cli.console import err, out, say_json, table
-from rack_sim.cli.options import JsonOption, ScenarioArgument, SetOption
-from rack_sim.foundation.units import PS_PER_MS, format_bytes, format_time
+from rack_sim.cli.options import (
+    JsonOption,
+    ScenarioArgument,
+    SeedOption,
+    SetOption,
+    with_seed,
+)
+from rack_sim.foundation.units import PS_PER_MS, PS_PER_NS, format_bytes, format_time
 from rack_sim.pipeline import VERSION, explain, simulate
 from rack_sim.report.run_directory import whole_file
 from rack_sim.report.timeline import Movie, program_of, write_timeline
 from rack_sim.scenario import load_scenario
+from rack_sim.study.jitter import jittered_step
 from rack_sim.timing.blocks import ProgramKind
 
 
@@ -35,6 +42,16 @@ def timeline(
         int,
         typer.Option(min=0, help="Simulated time whose requests are shown; 0: replay nothing."),
     ] = 2000,
+    jitter_ns: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=10**6,
+            help="Show one token alone as it would run if operators took longer by this on "
+            "average (see docs/determinism.md), and no requests.",
+        ),
+    ] = None,
+    seed: SeedOption = None,
     overrides: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -49,10 +66,14 @@ def timeline(
         rack-sim timeline llama70b
 
         rack-sim timeline llama70b --program prefill --rows 8 --window-ms 0 --out prompt.json.gz
+
+        rack-sim timeline llama70b --jitter-ns 50
     """
-    loaded = load_scenario(scenario, overrides or [])
+    loaded = load_scenario(scenario, with_seed(overrides, seed))
+    window_ms = window_ms if jitter_ns is None else 0
     changed = f"-{program}" if program != "decode" else ""
     changed += f"-{rows}-rows" if rows else ""
+    changed += f"-jitter-{jitter_ns}-ns" if jitter_ns is not None else ""
     name = f"{loaded.name}-{loaded.scenario_hash}{changed}.trace.json.gz"
     target = out_file or Path("reports") / name
     try:
@@ -68,6 +89,10 @@ def timeline(
             status.update("writing the trace")
             shown, interval_ps = program_of(step, kind, rows)
             movie = Movie(shown, interval_ps, log, window_ms * PS_PER_MS)
+            slips_ps: list[int] = []
+            if jitter_ns is not None:
+                ran = jittered_step(shown, jitter_ns * PS_PER_NS, seed=loaded.seed)
+                movie, slips_ps = Movie(ran.program, interval_ps, ran=True), ran.slip_ps.tolist()
             written = write_timeline(
                 file,
                 movie,
@@ -93,6 +118,7 @@ def timeline(
                 "request_count": written.request_count,
                 "latency_ps": written.latency_ps,
                 "interval_ps": written.interval_ps,
+                **({"stage_slip_ps": slips_ps} if slips_ps else {}),
             }
         )
         return
@@ -107,6 +133,14 @@ def timeline(
         ("events", f"{written.event_count:,}, {written.arrow_count:,} of them begin arrows"),
         ("size", format_bytes(size_bytes)),
     ]
+    if slips_ps:
+        places = (0, len(slips_ps) // 2, len(slips_ps) - 1)
+        words = (
+            f"stage {place}: {format_time(slips_ps[place])}" for place in dict.fromkeys(places)
+        )
+        compiled = f"compiled {format_time(shown.latency_ps)}"
+        about[1] = ("one token", f"{about[1][1]}; {compiled}")
+        about.append(("begins later than compiled", ", ".join(words)))
     out.print(table(loaded.name, [("", "left"), ("", "left")], about))
     out.print("open in https://ui.perfetto.dev", soft_wrap=True)
     out.print(f"file: {target}", soft_wrap=True)

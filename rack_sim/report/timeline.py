@@ -36,12 +36,16 @@ _OVERVIEW = "overview"
 
 @dataclass(frozen=True)
 class Movie:
-    """What a timeline shows: a program, how far apart its steps enter, and perhaps a replay."""
+    """What a timeline shows: a program, how far apart its steps enter, and perhaps a replay.
+
+    A program that `ran` as it was not compiled does not repeat, so there is no window of serving.
+    """
 
     program: Program
     interval_ps: int
     log: RequestLog | None = None
     window_ps: int = 0
+    ran: bool = False
 
     @property
     def window_at_ps(self) -> int:
@@ -99,7 +103,8 @@ def write_timeline(file: BinaryIO, movie: Movie, facts: Mapping[str, object]) ->
     arrows = _Arrows(movie.program)
     tasks = _Tasks(movie, tracks, arrows)
     task_count = tasks.write_token(trace)
-    tasks.write_window(trace)
+    if not movie.ran:
+        tasks.write_window(trace)
     request_count = _write_serving(trace, movie) if movie.log is not None else 0
     program = movie.program
     trace.close(
@@ -114,9 +119,12 @@ def write_timeline(file: BinaryIO, movie: Movie, facts: Mapping[str, object]) ->
                 "begins_at_ps": 0,
                 "tasks": task_count,
                 "overview_slices": overview,
-                "meaning": "one step, from its entry until the token is back at the first stage",
+                "meaning": "one step, from its entry until the token is back at the first stage"
+                + "; tasks as they ran, the overview as compiled" * movie.ran,
             },
-            "window_of_serving": {
+            "window_of_serving": None
+            if movie.ran
+            else {
                 "begins_at_ps": movie.window_at_ps,
                 "ends_at_ps": movie.window_at_ps + movie.interval_ps,
                 "tasks": task_count,

@@ -12,14 +12,15 @@ and the slip of every stage.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rack_sim.compiler.program import Program
 from rack_sim.compiler.step import StepTiming
-from rack_sim.engine.jitter import begins_operator, JitterDraws
-from rack_sim.engine.programs import steady_entries
+from rack_sim.engine.jitter import JitterDraws, begins_operator
+from rack_sim.engine.programs import Entry, replay_programs, steady_entries
 from rack_sim.engine.recurrence import SlippedSteps, slip, stage_starts_ps
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_S
@@ -83,6 +84,17 @@ class JitterPoint:
     def kept_share(self, row: JitterRow) -> float:
         """What is left of the compiled pace."""
         return self.step.revolution_ps / row.gap.mean_ps
+
+
+@dataclass(frozen=True)
+class JitteredStep:
+    """One step alone as it ran with jitter: its tasks, and how much later each stage began.
+
+    The parts of `program` and its critical path are as compiled.
+    """
+
+    program: Program
+    slip_ps: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -160,6 +172,21 @@ def jitter_rows(
         )
         for number, mean_ps in enumerate(operator_jitter_ps)
     )
+
+
+def jittered_step(program: Program, mean_ps: int, *, seed: int = 0) -> JitteredStep:
+    """Replays one step alone, on SimPy, with extra times of its operators drawn once."""
+    extra_ps = next(iter(JitterDraws(program, (mean_ps,), seed=seed)))
+    alone = [Entry(0, 0)]
+    begun_ps = replay_programs([program], alone, [extra_ps[:, 0]]).begun_ps
+    ran = replace(
+        program,
+        start_ps=begun_ps,
+        duration_ps=program.duration_ps + extra_ps[:, 0],
+        done_ps=program.done_ps + extra_ps[:, 0],
+    )
+    stage_ps = slip(program, alone, [extra_ps]).stage_ps[0, :, 0]
+    return JitteredStep(ran, stage_ps - stage_starts_ps(program))
 
 
 def path_operator_count(step: StepTiming) -> int:

@@ -64,6 +64,33 @@ def test_another_program(cli: Cli, small: Path) -> None:
     assert cli("timeline", "small.yaml", "--rows", 0)[0] == 2
 
 
+def test_a_token_as_it_runs_with_jitter(cli: Cli, small: Path) -> None:
+    """Every task once, the token later than compiled, no window; without jitter as compiled."""
+    tiny = ("--set", "partition={stages: 2, tensor_parallel: 4}")
+    tiny = (*tiny, "--set", "model.num_hidden_layers=2")
+    code, out, err = cli("timeline", "small.yaml", "--jitter-ns", 500, "--json", *tiny)
+    assert (code, err) == (0, "")
+    facts = json.loads(out)
+    explained = json.loads(cli("explain", "small.yaml", "--json", *tiny)[1])
+    assert facts["latency_ps"] > explained["latency_ps"]
+    assert facts["request_count"] == 0
+    slips = facts["stage_slip_ps"]
+    assert slips[0] == 0
+    assert slips == sorted(slips)
+    assert slips[-1] > 0
+    other = read(facts["path"])["otherData"]
+    assert other["window_of_serving"] is None
+    assert other["one_token"]["tasks"] == facts["task_count"]
+    assert Path(facts["path"]).name.endswith("-jitter-500-ns.trace.json.gz")
+    facts = json.loads(cli("timeline", "small.yaml", "--jitter-ns", 0, "--json", *tiny)[1])
+    assert facts["latency_ps"] == explained["latency_ps"]
+    assert not any(facts["stage_slip_ps"])
+    options = ("--jitter-ns", 500, "--seed", 9, "--force", *tiny)
+    code, out, err = cli("timeline", "small.yaml", *options)
+    assert (code, err) == (0, "")
+    assert "begins later than compiled" in out
+
+
 def test_an_interruption_leaves_nothing(
     cli: Cli, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

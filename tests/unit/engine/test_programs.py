@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from rack_sim.compiler.interval import separations
 from rack_sim.compiler.program import Program, Whole
 from rack_sim.compiler.step import StepTiming, compile_program, compile_step
-from rack_sim.engine.jitter import UNITS_WITH_JITTER, JitterDraws
+from rack_sim.engine.jitter import JitterDraws
 from rack_sim.engine.programs import Entry, replay_programs, steady_entries
 from rack_sim.engine.recurrence import slip, stage_starts_ps
 from rack_sim.foundation.errors import DeadlockError, ScheduleError
@@ -306,7 +306,10 @@ def test_steps_that_enter_before_their_token_are_refused() -> None:
 
 
 def test_draws_are_scaled_and_belong_to_chips() -> None:
-    """One draw for all means; memory and links have none; equal seeds, equal draws."""
+    """One draw for all means, for what has a fixed latency and nothing else; equal seeds, equal.
+
+    That an operator's first piece carries its fixed latency is how blocks are timed.
+    """
     program = step_of(("box", 2, 3)).program
 
     def first(**options: int) -> Whole:
@@ -316,9 +319,13 @@ def test_draws_are_scaled_and_belong_to_chips() -> None:
     assert drawn.shape == (len(program), 6)
     assert not drawn[:, :2].any()
     assert (np.abs(drawn[:, 4:] - 5 * drawn[:, 2:4]) <= 3).all(), "rounded to picoseconds"
-    jittered = np.array([unit in UNITS_WITH_JITTER for unit, _ in program.resources])
-    assert not drawn[~jittered[program.resource]].any()
-    assert drawn[jittered[program.resource], 5].all()
+    fixed = np.zeros(len(program), dtype=bool)
+    for part in program.parts:
+        for number, task in enumerate(part.placed.tasks):
+            fixed[part.first_task + number] = task.terms.fixed_latency_ps > 0
+    assert fixed.any()
+    assert not drawn[~fixed].any()
+    assert drawn[fixed, 5].all()
     assert (drawn == first(repeats=2)).all()
     assert (drawn != first(repeats=2, seed=4)).any()
 
