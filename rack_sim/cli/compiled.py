@@ -1,7 +1,6 @@
 """Compiled: what the compiler made of a plan, as tables: programs, collectives, changes."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from rich.table import Table
 
@@ -9,13 +8,13 @@ from rack_sim.cli.console import table
 from rack_sim.compiler.changes import Change
 from rack_sim.compiler.interval import Separations, separations
 from rack_sim.compiler.program import Program
-from rack_sim.compiler.step import StepTiming, compile_program
+from rack_sim.compiler.step import StepTiming, program_of
 from rack_sim.foundation.units import PS_PER_S, format_time
 
 
 def programs_of(step: StepTiming) -> tuple[tuple[Program, ...], Separations]:
     """The decode program of a step and the prefill program of as many rows, and how they follow."""
-    prefill = compile_program(step.plan, replace(step.program.shape, program="prefill"))
+    prefill, _ = program_of(step, "prefill")
     programs = (step.program, prefill)
     return programs, separations(programs)
 

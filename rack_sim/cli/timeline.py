@@ -13,10 +13,11 @@ from rack_sim.cli.options import (
     SetOption,
     with_seed,
 )
+from rack_sim.compiler.step import program_of
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_NS, format_bytes, format_time
 from rack_sim.pipeline import VERSION, explain, simulate
 from rack_sim.report.run_directory import whole_file
-from rack_sim.report.timeline import Movie, program_of, write_timeline
+from rack_sim.report.timeline import Movie, write_timeline
 from rack_sim.scenario import load_scenario
 from rack_sim.study.jitter import jittered_step
 from rack_sim.timing.blocks import ProgramKind
@@ -37,6 +38,10 @@ def timeline(
     ] = "decode",
     rows: Annotated[
         int | None, typer.Option(min=1, help="Rows of the step, instead of the scenario's.")
+    ] = None,
+    context: Annotated[
+        int | None,
+        typer.Option(min=1, help="Context bucket of the step, instead of the scenario's longest."),
     ] = None,
     window_ms: Annotated[
         int,
@@ -73,6 +78,7 @@ def timeline(
     window_ms = window_ms if jitter_ns is None else 0
     changed = f"-{program}" if program != "decode" else ""
     changed += f"-{rows}-rows" if rows else ""
+    changed += f"-context-{context}" if context else ""
     changed += f"-jitter-{jitter_ns}-ns" if jitter_ns is not None else ""
     name = f"{loaded.name}-{loaded.scenario_hash}{changed}.trace.json.gz"
     target = out_file or Path("reports") / name
@@ -87,7 +93,7 @@ def timeline(
             else:
                 step = explain(loaded).step
             status.update("writing the trace")
-            shown, interval_ps = program_of(step, kind, rows)
+            shown, interval_ps = program_of(step, kind, rows, context)
             movie = Movie(shown, interval_ps, log, window_ms * PS_PER_MS)
             slips_ps: list[int] = []
             if jitter_ns is not None:

@@ -10,15 +10,16 @@ Every compile writes the whole program out and checks it (`program`, `checker`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rack_sim.compiler.checker import check_program
 from rack_sim.compiler.interval import Separations, separations
 from rack_sim.compiler.program import Program, lower
 from rack_sim.compiler.slots import SlotTiming
+from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware.routing import Hop
 from rack_sim.partition.plan import Plan, Stage
-from rack_sim.timing.blocks import BlockTiming, StepShape
+from rack_sim.timing.blocks import BlockTiming, ProgramKind, StepShape
 from rack_sim.timing.pipeline import (
     PipelineTimer,
     TransferTiming,
@@ -149,3 +150,39 @@ def compile_program(plan: Plan, shape: StepShape) -> Program:
     program = lower(plan, shape, timed)
     check_program(program)
     return program
+
+
+def program_of(
+    step: StepTiming,
+    kind: ProgramKind = "decode",
+    rows: int | None = None,
+    context_tokens: int | None = None,
+) -> tuple[Program, int]:
+    """The program of a kind of step with so many rows and so much context, and its interval.
+
+    Raises InputError where a prompt is longer than the context, or the context than what the plan
+    has a cache for; InfeasibleError where a memory overflows.
+    """
+    own = step.program.shape
+    context = context_tokens or own.context_tokens
+    shape = replace(own, program=kind, rows=rows or step.rows, context_tokens=context)
+    if shape == own:
+        return step.program, step.interval_ps
+    if context > own.context_tokens:
+        raise InputError(
+            Problem(
+                f"the plan has a cache for contexts of {own.context_tokens} tokens, not {context}",
+                "--context",
+                suggestion="--set serving.max_context_tokens",
+            )
+        )
+    if kind == "prefill" and shape.rows > shape.context_tokens:
+        raise InputError(
+            Problem(
+                f"a prompt of {shape.rows} rows is longer than the compiled context of "
+                f"{shape.context_tokens} tokens",
+                "--rows",
+            )
+        )
+    program = compile_program(step.plan, shape)
+    return program, separations([program]).interval_ps

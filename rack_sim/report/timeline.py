@@ -11,21 +11,17 @@ Three groups of events follow each other on one axis, and `otherData` says where
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 
-from rack_sim.compiler.interval import separations
 from rack_sim.compiler.program import Part, Program
-from rack_sim.compiler.step import StepTiming, compile_program
-from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_MS
 from rack_sim.metrics.critical_path import where_of
 from rack_sim.metrics.latency import finished_rows
 from rack_sim.metrics.log import RequestLog
 from rack_sim.report.trace_events import TraceFile, Track, details
-from rack_sim.timing.blocks import ProgramKind
 from rack_sim.timing.tasks import UNITS
 
 # Numbers of processes and threads; a thread has its number in the whole trace to itself.
@@ -70,29 +66,6 @@ class TimelineFacts:
     request_count: int
     latency_ps: int
     interval_ps: int
-
-
-def program_of(
-    step: StepTiming, kind: ProgramKind = "decode", rows: int | None = None
-) -> tuple[Program, int]:
-    """The program of a kind of step with so many rows, and how far apart its steps enter.
-
-    Raises InputError where a prompt of so many rows is longer than the context; InfeasibleError
-    where a memory overflows.
-    """
-    shape = replace(step.program.shape, program=kind, rows=rows or step.rows)
-    if shape == step.program.shape:
-        return step.program, step.interval_ps
-    if kind == "prefill" and shape.rows > shape.context_tokens:
-        raise InputError(
-            Problem(
-                f"a prompt of {shape.rows} rows is longer than the compiled context of "
-                f"{shape.context_tokens} tokens",
-                "--rows",
-            )
-        )
-    program = compile_program(step.plan, shape)
-    return program, separations([program]).interval_ps
 
 
 def write_timeline(file: BinaryIO, movie: Movie, facts: Mapping[str, object]) -> TimelineFacts:

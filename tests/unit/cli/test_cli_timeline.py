@@ -109,3 +109,20 @@ def test_help_teaches(cli: Cli) -> None:
     assert (code, err) == (0, "")
     assert "ui.perfetto.dev" in out
     assert "Example" in out
+
+
+def test_a_context_bucket_is_a_program_of_its_own(cli: Cli, small: Path) -> None:
+    """Less context is less to read; more than the plan has a cache for is refused."""
+    latencies = []
+    for context in ("64", "512"):
+        code, out, err = cli(
+            *("timeline", "small.yaml", "--window-ms", "0", "--context", context, "--json")
+        )
+        assert (code, err) == (0, "")
+        found = json.loads(out)
+        assert f"context {context}" in found["program"]
+        latencies.append(found["latency_ps"])
+    assert latencies[0] < latencies[1]
+    code, out, err = cli("timeline", "small.yaml", "--context", "100000")
+    assert code == 2
+    assert "--context: the plan has a cache for contexts of" in err

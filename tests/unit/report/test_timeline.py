@@ -10,7 +10,8 @@ from itertools import pairwise
 import pytest
 
 import rack_sim
-from rack_sim.report.timeline import Movie, program_of, write_timeline
+from rack_sim.compiler.step import program_of
+from rack_sim.report.timeline import Movie, write_timeline
 from rack_sim.report.trace_events import TraceFile, Track
 
 RACK = [
