@@ -14,7 +14,6 @@ Gropp 2005 give the others); tests/theory has one for every algorithm.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from math import isqrt
 
 from rack_sim.foundation.errors import InputError, Problem
@@ -30,7 +29,7 @@ from rack_sim.timing.algorithms import (
     pattern,
     step_counts,
 )
-from rack_sim.timing.schedule import Schedule, busiest_ps, longest_chain_ps, schedule
+from rack_sim.timing.schedule import OnLinks, Schedule, busiest_ps, longest_chain_ps, schedule
 from rack_sim.timing.tasks import Need, Task, TaskGraph
 
 # More transfers than this are not placed one by one; a chip's own group is far smaller.
@@ -90,7 +89,7 @@ class RoutedCollective:
 
 
 @dataclass(frozen=True)
-class CollectiveTiming:
+class CollectiveTiming(OnLinks):
     """One collective placed in time on its group.
 
     `not_taken` says of every other algorithm what it would take, or why it does not fit.
@@ -103,26 +102,6 @@ class CollectiveTiming:
     placed: Schedule
     routed: RoutedCollective | None
     not_taken: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def duration_ps(self) -> int:
-        """From the data being there to the result being there, arithmetic not included."""
-        return self.placed.duration_ps
-
-    @property
-    def link_latency_ps(self) -> int:
-        """The part of the duration that is latency of links."""
-        return self.placed.terms.link_latency_ps
-
-    @property
-    def link_serialisation_ps(self) -> int:
-        """The part of the duration that vectors take to cross links, or wait for others to."""
-        return self.placed.terms.link_serialisation_ps
-
-    @cached_property
-    def vectors_by_hop(self) -> dict[Hop, int]:
-        """Vectors on every link."""
-        return self.placed.vectors_by_hop
 
     @property
     def step_count(self) -> int:

@@ -7,39 +7,18 @@ first (vectors are forwarded as they arrive), and its own load on the slowest li
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
-from rack_sim.hardware.routing import Flow, Hop, RoutedFlow, Router
-from rack_sim.timing.schedule import Schedule, schedule
+from rack_sim.hardware.routing import Flow, RoutedFlow, Router
+from rack_sim.timing.schedule import OnLinks, Schedule, schedule
 from rack_sim.timing.tasks import TaskGraph
 
 
 @dataclass(frozen=True)
-class MessageTiming:
+class MessageTiming(OnLinks):
     """A batch of flows: its routes and when each crosses its links."""
 
     flows: tuple[RoutedFlow, ...]
     placed: Schedule
-
-    @property
-    def duration_ps(self) -> int:
-        """From the first byte leaving to the last byte there."""
-        return self.placed.duration_ps
-
-    @property
-    def link_latency_ps(self) -> int:
-        """The part of the duration that is latency of links."""
-        return self.placed.terms.link_latency_ps
-
-    @property
-    def link_serialisation_ps(self) -> int:
-        """The part of the duration that vectors take to cross links, or wait for others to."""
-        return self.placed.terms.link_serialisation_ps
-
-    @cached_property
-    def vectors_by_hop(self) -> dict[Hop, int]:
-        """Vectors on every link."""
-        return self.placed.vectors_by_hop
 
 
 def time_flows(router: Router, flows: Sequence[Flow], traffic: str = "message") -> MessageTiming:

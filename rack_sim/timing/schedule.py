@@ -150,6 +150,32 @@ class _Waits:
         return tail_ps
 
 
+class OnLinks:
+    """What a timing of messages says of its schedule: a base of dataclasses that have `placed`."""
+
+    placed: Schedule
+
+    @property
+    def duration_ps(self) -> int:
+        """From the data being there to all of it having arrived, arithmetic not included."""
+        return self.placed.duration_ps
+
+    @property
+    def link_latency_ps(self) -> int:
+        """The part of the duration that is latency of links."""
+        return self.placed.terms.link_latency_ps
+
+    @property
+    def link_serialisation_ps(self) -> int:
+        """The part of the duration that vectors take to cross links, or wait for others to."""
+        return self.placed.terms.link_serialisation_ps
+
+    @property
+    def vectors_by_hop(self) -> dict[Hop, int]:
+        """Vectors on every link."""
+        return self.placed.vectors_by_hop
+
+
 def schedule(tasks: Sequence[Task]) -> Schedule:
     """Places `tasks` in time; each needs only tasks before it in the sequence."""
     count = len(tasks)
