@@ -20,7 +20,7 @@ from rack_sim.report.run_directory import whole_file
 from rack_sim.report.timeline import Movie, write_timeline
 from rack_sim.scenario import load_scenario
 from rack_sim.study.jitter import jittered_step
-from rack_sim.timing.blocks import ProgramKind
+from rack_sim.timing.shape import ProgramKind
 
 
 def timeline(

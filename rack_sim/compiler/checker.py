@@ -1,32 +1,36 @@
 """Checker: proves that a program can run as it is written. It runs on every compile.
 
-It knows the machine from the topology and the plan and believes nothing that the lowering says of
-itself. One function for each rule:
+It takes what things need and how long they take from the plan, the chip and the topology, and from
+the program only when and where they are. One function for each rule:
 
 - every unit and link holds one task at a time (`overlaps`)
 - every message crosses links that are there, in a row, as long as its vectors take (`crossings`)
-- every operator takes as long as the chip needs for it (`operators`)
+- every operator, every stream of its weights, every sum and every layout of a shard takes as long
+  as the chip needs for it (`operators`)
 - every task starts when what it needs is there: operators have ended, vectors have arrived, the
   latency of links included (`dependencies`)
-- no chip gets less of a collective than the operation promises (`deliveries`)
+- every exchange that a block needs is there, and brings each chip what it must (`deliveries`)
 - what lives in a chip's memory at one time fits it (`live_memory`)
 - no step is faster than the machine's physical limit (`bound`)
+- steps at the compiled interval do not collide (`interval`)
 """
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
+from rack_sim.compiler.deliveries import deliveries, exchanges_of
+from rack_sim.compiler.interval import collides
 from rack_sim.compiler.live_memory import check_memory
 from rack_sim.compiler.program import Program, Whole
 from rack_sim.foundation.errors import ScheduleError
 from rack_sim.foundation.units import work_to_ps
 from rack_sim.hardware.routing import Hop
-from rack_sim.model.operators import Operator
+from rack_sim.model.operators import Block
 from rack_sim.timing.operators import time_operator
-from rack_sim.timing.pipeline import TOKEN_BYTES
 from rack_sim.timing.tasks import Resource
 
 _SHOWN = 5
@@ -35,7 +39,8 @@ _SHOWN = 5
 def check_program(program: Program, *, interval_ps: int | None = None) -> None:
     """Raises ScheduleError with what is wrong, InfeasibleError where a memory is too small.
 
-    With an `interval_ps`, memory counts all steps that are in flight at that interval.
+    With an `interval_ps`, steps that follow each other at that interval must not get into each
+    other's way, and memory counts all that are in flight.
     """
     for rule in RULES:
         broken = list(rule(program))
@@ -44,6 +49,10 @@ def check_program(program: Program, *, interval_ps: int | None = None) -> None:
             raise ScheduleError(
                 f"the program ({program.title}) breaks a rule: {'; '.join(broken[:_SHOWN])}{more}"
             )
+    if interval_ps is not None and collides([program], interval_ps):
+        raise ScheduleError(
+            f"steps of the program ({program.title}) that enter {interval_ps} ps apart collide"
+        )
     check_memory(program, interval_ps or program.latency_ps)
 
 
@@ -111,8 +120,8 @@ def _takes(program: Program, resource: int, payload_bytes: int) -> tuple[int, in
 
 
 def operators(program: Program) -> Iterator[str]:
-    """Operators that take less time on some chip than it needs for their largest shard."""
-    plan, shape = program.plan, program.shape
+    """Operators, and what belongs to them, that take less time on some chip than it needs."""
+    plan = program.plan
     stems = [re.sub(r" \d+/\d+$", "", name) for name in program.names]
     known = {name: number for number, name in enumerate(dict.fromkeys(stems))}
     stem = np.array([known[name] for name in stems], dtype=np.int64)[program.name]
@@ -122,31 +131,53 @@ def operators(program: Program) -> Iterator[str]:
     spent = np.zeros(len(keys), dtype=np.int64)
     np.add.at(spent, place, program.duration_ps)
     spent_ps = dict(zip(keys.tolist(), spent.tolist(), strict=True))
-    needed_ps: dict[tuple[Operator, int], int] = {}
+    needed: dict[tuple[Block, int], dict[str, int]] = {}
     for number, part in enumerate(program.parts):
         if part.block < 0:
             continue
         stage = plan.stages[part.stage]
-        block = stage.blocks[part.block]
-        rows = shape.rows_of(block)
-        for operator in block.operators:
-            if (operator, rows) not in needed_ps:
-                needed_ps[operator, rows] = time_operator(
-                    operator,
-                    chip=plan.system.chip,
-                    precision=shape.precision,
-                    rows=rows,
-                    context_tokens=shape.context_tokens,
-                    group_size=len(stage.chips),
-                    sequence_count=min(shape.sequence_count, rows),
-                ).duration_ps
+        block = replace(stage.blocks[part.block], name="")  # alike, whichever layer it is
+        case = (block, len(stage.chips))
+        if case not in needed:
+            needed[case] = _needed_ps(program, block, len(stage.chips))
+        for name, needed_ps in needed[case].items():
             for chip in stage.chips:
-                key = (number * size + chip) * len(known) + known.get(operator.name, len(known))
-                if spent_ps.get(key, 0) < needed_ps[operator, rows]:
+                key = (number * size + chip) * len(known) + known.get(name, -1)
+                took_ps = spent_ps.get(key, 0) if name in known else 0
+                if took_ps < needed_ps:
                     yield (
-                        f"{operator.name} ({part.name}) takes {spent_ps.get(key, 0)} ps on chip "
-                        f"{chip}, which needs {needed_ps[operator, rows]}"
+                        f"{name} ({part.name}) takes {took_ps} ps on chip {chip}, which needs "
+                        f"{needed_ps}"
                     )
+
+
+def _needed_ps(program: Program, block: Block, group_size: int) -> dict[str, int]:
+    """The least time of everything that a chip does for a block, by its name."""
+    chip, shape = program.plan.system.chip, program.shape
+    rows = shape.rows_of(block)
+    residual = program.plan.demand.residual_elements
+    least: dict[str, int] = {}
+    for operator in block.operators:
+        timing = time_operator(
+            operator,
+            chip=chip,
+            precision=shape.precision,
+            rows=rows,
+            context_tokens=shape.context_tokens,
+            group_size=group_size,
+            sequence_count=min(shape.sequence_count, rows),
+        )
+        least[operator.name] = timing.duration_ps
+        least[f"{operator.name} weights ahead"] = timing.preload_ps
+        least[f"{operator.name} weights"] = timing.stream_ps
+        if operator.followed_by == "reduce_scatter":
+            flop = (group_size - 1) * -(-rows * residual // group_size)
+            least[f"{operator.name} sum"] = work_to_ps(flop, chip.vector_flop_per_s)
+    rate = chip.matrix.feed_bytes_per_s or chip.fast_memory.bandwidth_bytes_per_s
+    for item in exchanges_of(program, block, tuple(range(group_size))):
+        if item.operation == "all_gather":
+            least[f"{item.traffic} layout"] = work_to_ps(item.shard_bytes, rate)
+    return least
 
 
 def dependencies(program: Program) -> Iterator[str]:
@@ -177,56 +208,12 @@ def dependencies(program: Program) -> Iterator[str]:
     first_part = program.parts[0]
     for task in np.flatnonzero(~waits & (program.part != 0)).tolist():
         yield f"{describe(program, task)} waits for nothing, not even {first_part.name}"
-    # And each result but the last is waited for (weights are by the operator that they stream to).
+    # And each result but the last is waited for; weights stream into an operator that runs.
     awaited = program.part == program.part.max()
     awaited[need] = True
-    streams = np.array([first == "memory" for first, _ in program.resources])[program.resource]
+    streams = np.array([name.endswith(" weights") for name in program.names])[program.name]
     for task in np.flatnonzero(~awaited & ~streams).tolist():
         yield f"nothing waits for {describe(program, task)}"
-
-
-def deliveries(program: Program) -> Iterator[str]:
-    """Chips that get less of a collective, a transfer or a token than they must."""
-    last = np.flatnonzero(
-        (program.message >= 0) & (np.append(program.message[1:], -1) != program.message)
-    )
-    got: dict[tuple[int, str, int], int] = {}
-    for task in last.tolist():
-        key = (
-            int(program.part[task]),
-            program.traffics[int(program.traffic[task])],
-            int(program.target[task]),
-        )
-        got[key] = got.get(key, 0) + int(program.payload_bytes[task])
-    for number, part in enumerate(program.parts):
-        for item in part.collectives:
-            # Of all-gather and reduce-scatter alike: what each other chip has for this one.
-            wanted = (len(item.group) - 1) * item.shard_bytes
-            for chip in item.group:
-                found = got.get((number, item.traffic, chip), 0)
-                if found < wanted or (found > wanted and item.algorithm not in ("tree",)):
-                    yield (
-                        f"chip {chip} gets {found} bytes in the {item.traffic} of {part.name}, "
-                        f"not {wanted}"
-                    )
-        if part.block < 0 and part.stage + 1 < program.plan.stage_count:
-            stage = program.plan.stages[part.stage]
-            elements = -(
-                -program.shape.rows * program.plan.demand.residual_elements // len(stage.chips)
-            )
-            wanted = program.shape.precision.activation_bytes(elements)
-            for chip in program.plan.stages[part.stage + 1].chips:
-                found = got.get((number, "transfer", chip), 0)
-                if found != wanted and chip not in stage.chips:
-                    yield f"chip {chip} gets {found} bytes from {part.name}, not {wanted}"
-        if part.block < 0 and part.stage + 1 == program.plan.stage_count:
-            wanted = program.shape.rows * TOKEN_BYTES
-            for source, chip in zip(
-                program.plan.stages[-1].chips, program.plan.stages[0].chips, strict=True
-            ):
-                found = got.get((number, "token", chip), 0)
-                if source != chip and found != wanted:
-                    yield f"chip {chip} gets {found} bytes of the new token, not {wanted}"
 
 
 def bound(program: Program) -> Iterator[str]:

@@ -11,11 +11,13 @@ from rack_sim.partition.infeasible import Infeasible
 def live_bytes_max(program: Program, interval_ps: int) -> dict[int, int]:
     """Most bytes of activations on every chip at one time, with a step entering each interval.
 
-    A result lives from the start of its task until all that need it have started. The shard of the
-    residual stream that a stage works on is counted as long as any of its results lives.
+    A result lives from the start of its task until all that need it have ended (a message has,
+    when its last vector has left). The shard of the residual stream that a stage works on is not in
+    here: it lives all the time.
     """
     ends = program.start_ps + program.done_ps
-    np.maximum.at(ends, program.need_task, program.start_ps[program.need_of])
+    held = program.start_ps + program.duration_ps
+    np.maximum.at(ends, program.need_task, held[program.need_of])
     chips = program.result_chip
     peaks: dict[int, int] = {}
     order = np.argsort(chips, kind="stable")
@@ -37,8 +39,7 @@ def check_memory(program: Program, interval_ps: int) -> None:
     live = live_bytes_max(program, interval_ps)
     worst: tuple[int, int, dict[str, int]] | None = None
     for stage in plan.stages:
-        elements = -(-program.shape.rows * plan.demand.residual_elements // len(stage.chips))
-        shard_bytes = program.shape.precision.activation_bytes(elements)
+        shard_bytes = program.shape.shard_bytes(plan.demand.residual_elements, len(stage.chips))
         for chip, memory in zip(stage.chips, stage.memory, strict=True):
             terms = {
                 "weights": memory.weight_bytes,

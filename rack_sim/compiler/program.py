@@ -13,11 +13,12 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rack_sim.hardware.routing import Hop
 from rack_sim.partition.plan import Plan
-from rack_sim.timing.blocks import BlockTiming, Collective, StepShape
+from rack_sim.timing.blocks import BlockTiming
+from rack_sim.timing.exchanges import Collective
 from rack_sim.timing.pipeline import PipelineTiming, TransferTiming
 from rack_sim.timing.schedule import Schedule
+from rack_sim.timing.shape import StepShape
 from rack_sim.timing.tasks import Need, Resource, moved
 from rack_sim.timing.terms import Terms
 
@@ -335,11 +336,3 @@ def _moved_chips(ends: Whole, moved_to: dict[int, int]) -> Whole:
     return np.array(
         [(moved_to.get(a, a), moved_to.get(b, b)) for a, b in ends.tolist()], dtype=np.int64
     ).reshape(-1, 2)
-
-
-def hop_of(program: Program, task: int) -> Hop:
-    """The link of a message's task."""
-    first, second = program.resources[int(program.resource[task])]
-    if isinstance(first, str):
-        raise ValueError(f"task {task} is on a unit of chip {second}, not on a link")
-    return first, second

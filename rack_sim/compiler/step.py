@@ -9,24 +9,25 @@
 Every compile writes the whole program out and checks it (`program`, `checker`).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from rack_sim.compiler.checker import check_program
 from rack_sim.compiler.interval import Separations, separations
 from rack_sim.compiler.program import Program, lower
 from rack_sim.compiler.slots import SlotTiming
+from rack_sim.compiler.traffic import Load, loads
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware.routing import Hop
 from rack_sim.partition.plan import Plan, Stage
-from rack_sim.timing.blocks import BlockTiming, ProgramKind, StepShape
+from rack_sim.timing.blocks import BlockTiming
 from rack_sim.timing.pipeline import (
     PipelineTimer,
     TransferTiming,
-    link_busy_ps,
     stage_terms,
     transfer_terms,
 )
+from rack_sim.timing.shape import ProgramKind, StepShape
 from rack_sim.timing.terms import Terms, total
 
 
@@ -56,7 +57,6 @@ class StepTiming:
     token_ps: int
     interval_ps: int
     slot_count: int
-    vectors_by_hop: Mapping[Hop, int]
     program: Program
     separations: Separations
 
@@ -85,16 +85,34 @@ class StepTiming:
     @property
     def bottleneck(self) -> str:
         """What bounds the interval (a link, or the stage whose unit is busy longest), and why."""
-        busy = self.link_busy_ps()
+        busy = self.link_busy_ps
         hop = max(busy, key=lambda link: (busy[link], link), default=None)
         if hop is not None and busy[hop] == self.interval_ps:
             return f"link {hop[0]}->{hop[1]}: link_serialisation"
         bound = next(t for t in self.stages if self.separations.chip in t.stage.chips)
-        return f"stage {bound.stage.number}: {bound.terms.largest}"
+        links = " and links" if self.interval_ps > self.separations.unit_ps else ""
+        return f"stage {bound.stage.number}: {bound.terms.largest}{links}"
 
+    @cached_property
+    def link_loads(self) -> dict[Hop, dict[str, Load]]:
+        """What every link in use carries in one step, by kind of traffic."""
+        return loads(self.program)
+
+    @cached_property
+    def vectors_by_hop(self) -> dict[Hop, int]:
+        """Vectors on every link in one step."""
+        return {
+            hop: sum(load.vectors for load in kinds.values())
+            for hop, kinds in self.link_loads.items()
+        }
+
+    @cached_property
     def link_busy_ps(self) -> dict[Hop, int]:
-        """How long each link (each of its parallel cables) is busy during one step."""
-        return link_busy_ps(self.plan.router, self.vectors_by_hop)
+        """How long each link (with all its parallel cables) is held during one step."""
+        return {
+            hop: sum(load.held_ps for load in kinds.values())
+            for hop, kinds in self.link_loads.items()
+        }
 
 
 def compile_step(plan: Plan) -> StepTiming:
@@ -129,7 +147,6 @@ def compile_step(plan: Plan) -> StepTiming:
         token_ps=timed.latency_ps - timed.transfers[-1].message.duration_ps,
         interval_ps=apart.interval_ps,
         slot_count=slot_count,
-        vectors_by_hop=timed.vectors_by_hop,
         program=program,
         separations=apart,
     )
@@ -148,7 +165,7 @@ def compile_program(plan: Plan, shape: StepShape) -> Program:
     )
     timed = timer.time([stage.chips for stage in plan.stages], [s.blocks for s in plan.stages])
     program = lower(plan, shape, timed)
-    check_program(program)
+    check_program(program, interval_ps=separations([program]).interval_ps)
     return program
 
 

@@ -1,6 +1,7 @@
 """Traffic: what each link carries in one step, by what the messages are for."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,21 +19,33 @@ TRAFFICS: Mapping[str, str] = {
 }
 
 
-def vectors_by_traffic(program: Program) -> dict[Hop, dict[str, int]]:
-    """Vectors of one step on every link in use, by kind of traffic in the order of `TRAFFICS`."""
+class Load(NamedTuple):
+    """What one kind of traffic puts on a link in one step.
+
+    A message holds all parallel cables of a link for as long as the fullest of them takes, so
+    `held_ps` is that of each cable.
+    """
+
+    vectors: int
+    held_ps: int
+
+
+def loads(program: Program) -> dict[Hop, dict[str, Load]]:
+    """Loads of one step on every link in use, by kind of traffic in the order of `TRAFFICS`."""
     order = {name: number for number, name in enumerate(TRAFFICS)}
     width = len(order)
     # A kind that is not in the table would be missing from every sum: better a KeyError here.
     kinds = np.array([order[name] if name else -1 for name in program.traffics], dtype=np.int64)
     kind = kinds[program.traffic]
     carried = kind >= 0
-    counts = np.zeros(len(program.resources) * width, dtype=np.int64)
-    np.add.at(counts, program.resource[carried] * width + kind[carried], program.vectors[carried])
-    table = counts.reshape(-1, width)
-    found: dict[Hop, dict[str, int]] = {}
-    for number in np.flatnonzero(table.any(axis=1)).tolist():
+    table = np.zeros((len(program.resources) * width, 2), dtype=np.int64)
+    place = program.resource[carried] * width + kind[carried]
+    np.add.at(table, place, np.column_stack((program.vectors, program.duration_ps))[carried])
+    by_link = table.reshape(-1, width, 2)
+    found: dict[Hop, dict[str, Load]] = {}
+    for number in np.flatnonzero(by_link.any(axis=(1, 2))).tolist():
         first, second = program.resources[number]
         if not isinstance(first, str):
-            by_kind = zip(TRAFFICS, table[number].tolist(), strict=True)
-            found[first, second] = {name: count for name, count in by_kind if count}
+            by_kind = zip(TRAFFICS, by_link[number].tolist(), strict=True)
+            found[first, second] = {name: Load(*load) for name, load in by_kind if load[0]}
     return dict(sorted(found.items()))

@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from rack_sim.compiler.step import StepTiming
-from rack_sim.compiler.traffic import TRAFFICS, vectors_by_traffic
+from rack_sim.compiler.traffic import TRAFFICS, Load
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_ms
-from rack_sim.hardware.routing import Hop, Router
+from rack_sim.hardware.routing import Hop
 from rack_sim.metrics.latency import LATENCY_METRICS, Column, finished_rows, latencies_ps
 from rack_sim.metrics.log import ColumnLog, RequestLog
-from rack_sim.timing.pipeline import link_busy_ps
 
 Row = tuple[str, ...]
 
@@ -165,10 +164,9 @@ def memory_rows(step: StepTiming) -> Iterator[Row]:
 
 
 def link_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
-    """One row per link of the system, idle ones included; parallel cables share their load."""
+    """One row per link of the system, idle ones included; parallel cables share their vectors."""
     plan = step.plan
-    busy = step.link_busy_ps()
-    by_traffic = vectors_by_traffic(step.program)
+    busy = step.link_busy_ps
     numbered: Counter[Hop] = Counter()  # cables of one pair of chips seen so far
     for link in sorted(plan.system.topology.links):
         hop = (link.source, link.target)
@@ -188,24 +186,23 @@ def link_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
             str(own * payload * totals.busy_step_count),
             format_ms(busy_ps),
             _share(busy_ps, totals.end_ps),
-            *_by_traffic(plan.router, hop, place, by_traffic.get(hop, {})),
+            *_by_traffic(lanes, place, step.link_loads.get(hop, {})),
         )
 
 
-def _by_traffic(router: Router, hop: Hop, place: int, vectors: Mapping[str, int]) -> Iterator[str]:
+def _by_traffic(lanes: int, place: int, kinds: Mapping[str, Load]) -> Iterator[str]:
     """Vectors and busy time of one cable for each kind of traffic, in their order.
 
-    Vectors are dealt over parallel cables kind after kind, and each kind's time is what it adds to
-    that of those before it: so both add up to the cable's own, to the vector and the picosecond.
+    Vectors are dealt over parallel cables kind after kind, so that they add up to the cable's own;
+    a message holds all of them.
     """
-    lanes = router.lane_count(hop)
-    before, before_ps = 0, 0
+    before = 0
     for traffic in TRAFFICS:
-        until = before + vectors.get(traffic, 0)
-        until_ps = link_busy_ps(router, {hop: until})[hop]
+        load = kinds.get(traffic, Load(0, 0))
+        until = before + load.vectors
         yield str(_dealt(until, lanes, place) - _dealt(before, lanes, place))
-        yield format_ms(until_ps - before_ps)
-        before, before_ps = until, until_ps
+        yield format_ms(load.held_ps)
+        before = until
 
 
 def _dealt(vectors: int, lanes: int, place: int) -> int:

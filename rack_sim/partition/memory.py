@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from rack_sim.hardware.chip import Chip
 from rack_sim.model.operators import Block
-from rack_sim.timing.blocks import StepShape
 from rack_sim.timing.precision import shard
+from rack_sim.timing.shape import StepShape
 
 # Operators read from one buffer and write to another while the residual stream stays.
 _LIVE_BUFFERS = 2

@@ -20,8 +20,8 @@ from rack_sim.partition.memory import MemoryDemand, chip_memory, largest_chip_by
 from rack_sim.partition.placement import groups
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.partition.stages import Cut, StageCutter
-from rack_sim.timing.blocks import StepShape
 from rack_sim.timing.pipeline import PipelineTimer, PipelineTiming
+from rack_sim.timing.shape import StepShape
 
 Objective = Literal["fewest_chips", "lowest_latency", "most_tokens_per_chip"]
 

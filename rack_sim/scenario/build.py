@@ -25,8 +25,8 @@ from rack_sim.scenario.problems import ProblemPlaces, from_validation, in_order
 from rack_sim.scenario.scenario import Scenario
 from rack_sim.scenario.schema import ScenarioSchema
 from rack_sim.scenario.traffic import build_workload
-from rack_sim.timing.blocks import StepShape
 from rack_sim.timing.precision import Precision
+from rack_sim.timing.shape import StepShape
 from rack_sim.workload.trace import TraceWorkload
 
 

@@ -1,10 +1,15 @@
-"""Timing: how long an operator takes on a chip, and bytes on links.
+"""Timing: how long an operator takes on a chip, and bytes on links, and what happens when.
 
+- `shape`: what a step's program is compiled for
 - `precision`: bits of weights, cache, activations; shares that sum exactly
 - `terms`: a duration split by cause
 - `operators`: the roofline of one operator
+- `tasks`: what occupies a unit or a link for a time, and what it must wait for
+- `schedule`: a start time for every task; the critical path
 - `messages`: a batch of flows over routes
-- `collectives`: all-gather and reduce-scatter on a group
-- `blocks`: a block's operators and collectives
+- `algorithms`: which chip sends which pieces to which other
+- `collectives`: an operation on a group of chips, by the algorithm that ends first
+- `exchanges`: the collectives of blocks, found once
+- `blocks`: a block's operators and collectives on the units and links of its group
 - `pipeline`: a slot's way through all stages
 """

@@ -15,84 +15,27 @@ block is a chain: an operator needs the result of the one before it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
-from rack_sim.foundation.units import work_to_ps
+from rack_sim.foundation.units import format_time, work_to_ps
 from rack_sim.hardware.chip import Chip
 from rack_sim.hardware.routing import Hop, Router
 from rack_sim.model.operators import Block, Operator
-from rack_sim.timing.algorithms import Operation
-from rack_sim.timing.collectives import CollectiveTiming, RoutedCollective, time_collective
+from rack_sim.timing.algorithms import Algorithm, Operation
+from rack_sim.timing.collectives import RoutedCollective
+from rack_sim.timing.exchanges import Collective, Exchanges
 from rack_sim.timing.operators import OperatorTiming, time_operator
-from rack_sim.timing.precision import Precision
 from rack_sim.timing.schedule import Schedule, schedule
+from rack_sim.timing.shape import StepShape
 from rack_sim.timing.tasks import Need, TaskGraph, Unit, moved
 from rack_sim.timing.terms import Terms
 
 # A sampled candidate: a 4-byte logit and a 4-byte token number from every chip of the group.
-_CANDIDATE_BYTES = 8
+CANDIDATE_BYTES = 8
 # A sum of squares in fp32.
-_SUM_BYTES = 4
+SUM_BYTES = 4
 
-ProgramKind = Literal["decode", "prefill"]
-PROGRAM_KINDS: tuple[ProgramKind, ...] = ("decode", "prefill")
-
-
-@dataclass(frozen=True)
-class StepShape:
-    """What a program is compiled for: how many rows, how much context, in which precision.
-
-    Rows of a decode program are of different sequences. Those of a prefill program are of one
-    prompt: they read one cache, and only the last goes through the head.
-    """
-
-    rows: int
-    context_tokens: int
-    precision: Precision
-    program: ProgramKind = "decode"
-
-    @property
-    def sequence_count(self) -> int:
-        """Sequences whose cache is read."""
-        return self.rows if self.program == "decode" else 1
-
-    def rows_of(self, block: Block) -> int:
-        """Rows that pass a block."""
-        return 1 if self.program == "prefill" and block.kind == "head" else self.rows
-
-
-class Exchanges:
-    """The fastest way of every exchange on one network, found once."""
-
-    def __init__(self, router: Router) -> None:
-        self.router = router
-        self._found: dict[tuple[Operation, tuple[int, ...], int], CollectiveTiming] = {}
-
-    def fastest(
-        self, operation: Operation, group: tuple[int, ...], shard_bytes: int
-    ) -> CollectiveTiming:
-        """The timing of an operation in which every chip of `group` has `shard_bytes`."""
-        key = (operation, group, shard_bytes)
-        if key not in self._found:
-            self._found[key] = time_collective(
-                self.router, group, operation=operation, size_bytes=shard_bytes * len(group)
-            )
-        return self._found[key]
-
-
-@dataclass(frozen=True)
-class Collective:
-    """A collective of a block as it was placed: what the checker counts bytes against.
-
-    `traffic` names its messages; every chip of `group` has, or ends with, `shard_bytes`.
-    """
-
-    traffic: str
-    operation: Operation
-    algorithm: str
-    group: tuple[int, ...]
-    shard_bytes: int
-    not_taken: Mapping[str, str]
+# Reduce-scatters that send each shard as it appears.
+_BY_SHARD: tuple[Algorithm, ...] = ("direct", "direct_balanced")
 
 
 @dataclass(frozen=True)
@@ -142,6 +85,14 @@ class BlockTiming:
             return counted
         return {moved(hop, self.moved_to): count for hop, count in counted.items()}  # type: ignore[misc] # hops stay hops
 
+    @property
+    def held_by_hop(self) -> dict[Hop, int]:
+        """How long every link is held."""
+        held = self.placed.held_by_hop
+        if not self.moved_to:
+            return held
+        return {moved(hop, self.moved_to): ps for hop, ps in held.items()}  # type: ignore[misc]
+
     def on(self, group: tuple[int, ...]) -> "BlockTiming":
         """The same block on another group whose links are alike."""
         return BlockTiming(
@@ -170,14 +121,26 @@ def time_block(
     `residual_elements` is the width of the residual stream (the hidden size). A caller that times
     many blocks on one router passes `exchanges`, so that equal exchanges are found once.
     """
-    return _Placing(
-        block,
-        shape,
-        chip=chip,
-        group=group,
-        residual_elements=residual_elements,
-        exchanges=exchanges or Exchanges(router),
-    ).run()
+    known = exchanges or Exchanges(router)
+
+    def placed(reduced_by: Algorithm | None) -> BlockTiming:
+        return _Placing(
+            block,
+            shape,
+            chip=chip,
+            group=group,
+            residual_elements=residual_elements,
+            exchanges=known,
+            reduced_by=reduced_by,
+        ).run()
+
+    best = placed(None)
+    # What is slower alone may end first behind a matmul whose shards it sends as they appear.
+    if any(
+        item.traffic == "reduce" and item.algorithm not in _BY_SHARD for item in best.collectives
+    ):
+        best = min(best, *map(placed, _BY_SHARD), key=lambda timing: timing.duration_ps)
+    return best
 
 
 class _Placing:
@@ -192,8 +155,10 @@ class _Placing:
         group: tuple[int, ...],
         residual_elements: int,
         exchanges: Exchanges,
+        reduced_by: Algorithm | None,
     ) -> None:
         self.block = block
+        self.reduced_by = reduced_by
         self.precision = shape.precision
         self.rows = shape.rows_of(block)
         self.chip = chip
@@ -203,6 +168,8 @@ class _Placing:
         self.graph = TaskGraph()
         self.latest: list[tuple[Need, ...]] = [() for _ in group]
         self.matrix_ends: list[tuple[Need, ...]] = [() for _ in group]
+        # What was gathered and the first matmul is still to read.
+        self.gathered: list[tuple[Need, ...]] = [() for _ in group]
         self.collectives: list[Collective] = []
         self.shard_elements = -(-self.rows * residual_elements // len(group))
         self.shard_bytes = self.precision.activation_bytes(self.shard_elements)
@@ -224,7 +191,7 @@ class _Placing:
         if self.block.gathers:
             # A norm works on shards: each chip's sum of squares rides with the gather, and the root
             # scales the result of the matmul behind it.
-            self._gather("gather", self.shard_bytes + self.rows * _SUM_BYTES)
+            self._gather("gather", self.shard_bytes + self.rows * SUM_BYTES)
         for operator, timing in zip(self.block.operators, self.operators, strict=True):
             if operator.followed_by == "reduce_scatter":
                 self._reduced(operator, timing)
@@ -234,7 +201,7 @@ class _Placing:
             if operator.followed_by == "combine":
                 self._combine()
             elif operator.followed_by == "candidates":
-                self._gather("candidates", self.rows * _CANDIDATE_BYTES)
+                self._gather("candidates", self.rows * CANDIDATE_BYTES)
         placed = schedule(self.graph.tasks)
         return BlockTiming(
             self.block.name,
@@ -264,13 +231,20 @@ class _Placing:
             )
             # They enter the unit when the fixed latency has passed, and must be there by then.
             needs.append((preload, max(timing.preload_ps - fixed_ps, 0)))
+        # Whoever reads something needs it, also where another need lets it begin later: what it
+        # needs is kept until it has ended.
+        reads = list(self.latest[member])
+        if unit == "matrix":
+            needs += self.gathered[member]
+            reads += self.gathered[member]
+            self.gathered[member] = ()
         tasks = []
         for piece in range(pieces):
             terms = _piece_of(timing.terms, piece, pieces)
             name = f"{timing.name} {piece + 1}/{pieces}" if pieces > 1 else timing.name
             live_bytes = -(-timing.live_bytes // pieces)
             tasks.append(graph.work(name, unit, chip, terms, needs, leaves_bytes=live_bytes))
-            needs = [graph.ended(tasks[-1])]
+            needs = [graph.ended(tasks[-1]), *reads]
         if timing.stream_ps:
             graph.work(
                 f"{timing.name} weights",
@@ -297,12 +271,15 @@ class _Placing:
         routed = self._chosen(traffic, "all_gather", self.group, shard_bytes)
         if routed:
             self._exchange(traffic, routed, self.latest)
+            self.gathered = [needs[1:] for needs in self.latest]
 
     def _reduced(self, operator: Operator, timing: OperatorTiming) -> None:
         """A matmul and the reduce-scatter of its partial sums, shard by shard."""
         count = len(self.group)
-        routed = self._chosen("reduce", "reduce_scatter", self.group, self.shard_bytes)
-        direct = routed is not None and routed.algorithm in ("direct", "direct_balanced")
+        routed = self._chosen(
+            "reduce", "reduce_scatter", self.group, self.shard_bytes, self.reduced_by
+        )
+        direct = routed is not None and routed.algorithm in _BY_SHARD
         pieces = count if direct else 1
         tasks = [self._operate(member, operator, timing, pieces) for member in range(count)]
         if routed is None:
@@ -340,15 +317,28 @@ class _Placing:
             self.latest[member] = (self.graph.ended(task),)
 
     def _chosen(
-        self, traffic: str, operation: Operation, group: tuple[int, ...], shard_bytes: int
+        self,
+        traffic: str,
+        operation: Operation,
+        group: tuple[int, ...],
+        shard_bytes: int,
+        given: Algorithm | None = None,
     ) -> RoutedCollective | None:
-        """The fastest way of an exchange, noted for the checker; None where nothing has to move."""
-        timing = self.exchanges.fastest(operation, group, shard_bytes)
+        """The way of an exchange, noted for the checker; None where nothing has to move.
+
+        The one that ends first, unless another is given.
+        """
+        timing = self.exchanges.fastest(operation, group, shard_bytes, given)
         if timing.routed is None:
             return None
-        algorithm = timing.routed.algorithm
+        algorithm, not_taken = timing.routed.algorithm, timing.not_taken
+        if given:
+            alone = self.exchanges.fastest(operation, group, shard_bytes)
+            text = f"{format_time(alone.duration_ps)}, but behind its matmul it ends later"
+            not_taken = {**alone.not_taken, str(alone.algorithm): text}
+            not_taken.pop(algorithm, None)
         self.collectives.append(
-            Collective(traffic, operation, algorithm, group, shard_bytes, timing.not_taken)
+            Collective(traffic, operation, algorithm, group, shard_bytes, not_taken)
         )
         return timing.routed
 

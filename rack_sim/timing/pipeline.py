@@ -9,20 +9,21 @@
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rack_sim.foundation.units import work_to_ps
 from rack_sim.hardware.chip import Chip
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.routing import Flow, Hop, Router
 from rack_sim.model.operators import Block, Operator
-from rack_sim.timing.blocks import BlockTiming, Exchanges, StepShape, time_block
+from rack_sim.timing.blocks import BlockTiming, time_block
+from rack_sim.timing.exchanges import Exchanges
 from rack_sim.timing.messages import MessageTiming, time_flows
+from rack_sim.timing.shape import StepShape
 from rack_sim.timing.terms import Terms, total
 
 Group = tuple[int, ...]
-Likeness = Group | tuple[int, tuple[tuple[LinkType, int], ...]]
+Likeness = Group | tuple[Group, tuple[tuple[LinkType, int], ...]]
 
 # A token number on its way back to the first stage.
 TOKEN_BYTES = 4
@@ -39,13 +40,12 @@ class TransferTiming:
 
 @dataclass(frozen=True)
 class PipelineTiming:
-    """A pipeline timed: blocks by stage, transfers, latency, interval, vectors on every link."""
+    """A pipeline timed: blocks by stage, transfers, latency, interval."""
 
     blocks_by_stage: tuple[tuple[BlockTiming, ...], ...]
     transfers: tuple[TransferTiming, ...]
     latency_ps: int
     interval_ps: int
-    vectors_by_hop: Mapping[Hop, int]
 
     @property
     def slot_count(self) -> int:
@@ -93,7 +93,7 @@ class PipelineTimer:
         return self._blocks[key]
 
     def _likeness_of(self, group: Group) -> "Likeness":
-        """What makes two groups take equal times: their own links, where every pair has one.
+        """What makes two groups take equal times: nodes and links, where every pair has one.
 
         Groups that talk over others are alike only to themselves.
         """
@@ -104,17 +104,19 @@ class PipelineTimer:
                 for hop in pairs
                 if self.router.has_link(hop)
             ]
+            node_of = self.router.node_of_chip
+            nodes = {node_of[chip]: None for chip in group}
+            places = [list(nodes).index(node_of[chip]) for chip in group]
             direct = len(links) == len(pairs)
-            self._likeness[group] = (len(group), tuple(links)) if direct else group
+            self._likeness[group] = (tuple(places), tuple(links)) if direct else group
         return self._likeness[group]
 
     def transfers(self, groups: Sequence[Group]) -> list[TransferTiming]:
         """The transfers of a pipeline over `groups`, the token's way back last."""
-        elements = -(-self.shape.rows * self.residual_elements // len(groups[0]))
-        shard_bytes = self.shape.precision.activation_bytes(elements)
+        shard_bytes = self.shape.shard_bytes(self.residual_elements, len(groups[0]))
         last = len(groups) - 1
         steps = [(number, number + 1, shard_bytes, "transfer") for number in range(last)]
-        steps.append((last, 0, self.shape.rows * TOKEN_BYTES, "token"))
+        steps.append((last, 0, self.shape.sampled_count * TOKEN_BYTES, "token"))
         return [
             TransferTiming(a, b, self._message(groups[a], groups[b], message_bytes, traffic))
             for a, b, message_bytes, traffic in steps
@@ -129,21 +131,19 @@ class PipelineTimer:
             for group, blocks in zip(groups, blocks_by_stage, strict=True)
         )
         transfers = self.transfers(groups)
-        vectors: Counter[Hop] = Counter()
+        held: Counter[Hop] = Counter()
         for block in (block for blocks in timed for block in blocks):
-            vectors.update(block.vectors_by_hop)
+            held.update(block.held_by_hop)
         for transfer in transfers:
-            vectors.update(transfer.message.vectors_by_hop)
+            held.update(transfer.message.placed.held_by_hop)
         services = [sum(block.duration_ps for block in blocks) for blocks in timed]
         latency = sum(services) + sum(transfer.message.duration_ps for transfer in transfers)
-        by_hop = dict(sorted(vectors.items()))
-        busiest_link_ps = max(link_busy_ps(self.router, by_hop).values(), default=0)
+        busiest_link_ps = max(held.values(), default=0)
         return PipelineTiming(
             blocks_by_stage=timed,
             transfers=tuple(transfers),
             latency_ps=latency,
             interval_ps=max(*map(unit_span_ps, timed), busiest_link_ps),
-            vectors_by_hop=by_hop,
         )
 
     def _message(
@@ -168,16 +168,6 @@ def unit_span_ps(blocks: Sequence[BlockTiming]) -> int:
                 spans[unit, place[chip]] = begin, at_ps + last
         at_ps += block.duration_ps
     return max((last - first for first, last in spans.values()), default=0)
-
-
-def link_busy_ps(router: Router, vectors_by_hop: Mapping[Hop, int]) -> dict[Hop, int]:
-    """How long each link (each of its parallel cables) is busy with so many vectors."""
-    busy = {}
-    for hop, vectors in vectors_by_hop.items():
-        kind = router.link_type(hop)
-        lanes = router.lane_count(hop)
-        busy[hop] = work_to_ps(-(-vectors // lanes) * kind.wire_bytes, kind.bytes_per_s)
-    return busy
 
 
 def transfer_terms(transfer: TransferTiming) -> Terms:

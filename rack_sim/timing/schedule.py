@@ -83,6 +83,12 @@ class Schedule:
         return held
 
     @cached_property
+    def held_by_hop(self) -> dict[Hop, int]:
+        """How long every link is held, in order of links."""
+        held = {(a, b): ps for (a, b), ps in self.busy_ps.items() if not isinstance(a, str)}
+        return dict(sorted(held.items()))
+
+    @cached_property
     def spans_ps(self) -> dict[Resource, tuple[int, int]]:
         """From the first hold to the end of the last, for every resource."""
         spans: dict[Resource, tuple[int, int]] = {}

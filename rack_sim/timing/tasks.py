@@ -23,6 +23,8 @@ Need = tuple[int, int]
 """The number of a task, and the least time in picoseconds from its start."""
 
 NO_TERMS = Terms()
+# Batches that are looked at one by one where links differ.
+_BATCHES_MAX = 10_000
 
 
 class Task(NamedTuple):
@@ -33,7 +35,7 @@ class Task(NamedTuple):
     `latency_ps` is the part of `done_ps` that a link's latency is. `traffic` says what a message is
     for (empty: not a message), `vectors` and `payload_bytes` what it carries, `ends` the chips
     where the message begins and ends, `first` the task of its first link. `leaves_bytes` stay in
-    the memory of the chip where the result is, until whoever needs it has started.
+    the memory of the chip where the result is, until whoever needs it has ended.
     """
 
     name: str
@@ -73,7 +75,7 @@ class TaskGraph:
 
     def __init__(self) -> None:
         self.tasks: list[Task] = []
-        self._crossings: dict[tuple[str, int, int], Crossing] = {}
+        self._crossings: dict[tuple[int, int, int], Crossing] = {}
 
     def work(
         self,
@@ -117,7 +119,7 @@ class TaskGraph:
         before: Crossing | None = None
         for hop in way:
             kind, lanes = router.link_type(hop), router.lane_count(hop)
-            alike = (kind.name, lanes, flow.message_bytes)
+            alike = (id(kind), lanes, flow.message_bytes)  # kinds live as long as the router
             crossing = self._crossings.get(alike)
             if crossing is None:
                 crossing = self._crossings[alike] = Crossing.of(kind, lanes, flow.message_bytes)
@@ -148,29 +150,59 @@ class TaskGraph:
 
 
 class Crossing(NamedTuple):
-    """One message on one link: how long it holds it, alone."""
+    """One message on one link: how long it holds it, alone.
+
+    Bytes leave in batches: a vector on each of the parallel cables, `batch_bytes` in all, every
+    `vector_ps`.
+    """
 
     kind: LinkType
     vectors: int
     duration_ps: int
     vector_ps: int
+    message_bytes: int
+    batch_bytes: int
 
     @staticmethod
     def of(kind: LinkType, lanes: int, message_bytes: int) -> "Crossing":
         """The crossing of a link with so many parallel cables, which share the vectors."""
         vectors = kind.vectors(message_bytes)
         longest = -(-vectors // lanes)
-        duration_ps = work_to_ps(longest * kind.wire_bytes, kind.bytes_per_s)
-        return Crossing(kind, vectors, duration_ps, work_to_ps(kind.wire_bytes, kind.bytes_per_s))
+        return Crossing(
+            kind,
+            vectors,
+            work_to_ps(longest * kind.wire_bytes, kind.bytes_per_s),
+            work_to_ps(kind.wire_bytes, kind.bytes_per_s),
+            message_bytes,
+            lanes * kind.payload_bytes,
+        )
 
     def lag_to(self, then: "Crossing") -> int:
         """The least time from the start of this link to that of the next one of the message.
 
-        The first vector must be there before it is sent on, and so must the last.
+        No batch may leave before its last byte has arrived. Where batches are alike on both links
+        the first and the last decide; else every batch is looked at, or, of very many, a line above
+        all of them.
         """
-        first = self.vector_ps
-        last = self.duration_ps - then.duration_ps + then.vector_ps
-        return self.kind.latency_ps + max(first, last)
+        last = then.duration_ps - then.vector_ps  # when the last batch leaves
+        if self.batch_bytes == then.batch_bytes:
+            wait_ps = max(self.vector_ps, self.duration_ps - last)
+        else:
+            count = -(-self.message_bytes // then.batch_bytes)
+            if count <= _BATCHES_MAX:
+                wait_ps = max(
+                    self._there_ps(min((batch + 1) * then.batch_bytes, self.message_bytes))
+                    - batch * then.vector_ps
+                    for batch in range(count)
+                )
+            else:
+                wait_ps = max(self._there_ps(then.batch_bytes), self.duration_ps - last)
+                wait_ps += self.vector_ps
+        return self.kind.latency_ps + wait_ps
+
+    def _there_ps(self, size_bytes: int) -> int:
+        """When so many bytes have left this link, the latency not counted."""
+        return min(-(-size_bytes // self.batch_bytes) * self.vector_ps, self.duration_ps)
 
 
 def moved(resource: Resource, place_of: Mapping[int, int]) -> Resource:

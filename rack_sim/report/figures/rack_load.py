@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rack_sim.compiler.traffic import vectors_by_traffic
 from rack_sim.hardware.routing import Hop
 from rack_sim.hardware.topology import Topology
 from rack_sim.pipeline import Result
@@ -47,12 +46,12 @@ def load_of(result: Result) -> RackLoad:
         return busy_ps * totals.busy_step_count / totals.end_ps if totals.end_ps else 0.0
 
     pairs: dict[Hop, float] = {}
-    for (source, target), busy_ps in step.link_busy_ps().items():
+    for (source, target), busy_ps in step.link_busy_ps.items():
         pair = (min(source, target), max(source, target))
         pairs[pair] = max(pairs.get(pair, 0.0), share(busy_ps))
     carried: Counter[str] = Counter()
-    for by_traffic in vectors_by_traffic(step.program).values():
-        carried.update(by_traffic)
+    for by_traffic in step.link_loads.values():
+        carried.update({name: load.vectors for name, load in by_traffic.items()})
     return RackLoad(
         share_by_chip={
             chip: share(timing.service_ps) for timing in step.stages for chip in timing.stage.chips

@@ -3,6 +3,7 @@
 Each bad program is a compiled one with a number or two changed by hand.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rack_sim.compiler.checker import RULES, check_program
+from rack_sim.compiler.deliveries import received
+from rack_sim.compiler.interval import separations
 from rack_sim.compiler.live_memory import check_memory, live_bytes_max
 from rack_sim.compiler.program import Program, Whole
 from rack_sim.compiler.step import compile_program, compile_step
@@ -19,13 +22,16 @@ from rack_sim.foundation.errors import InfeasibleError, ScheduleError
 from rack_sim.hardware.builders import dragonfly, fully_connected, ring, switched, torus
 from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.link import LinkType
+from rack_sim.hardware.routing import Router
 from rack_sim.hardware.system import System
 from rack_sim.hardware.topology import Topology
 from rack_sim.model.architecture import Architecture
 from rack_sim.partition.partitioner import Deployment, partition
 from rack_sim.partition.plan import Plan
-from rack_sim.timing.blocks import StepShape
+from rack_sim.timing.algorithms import ALGORITHMS
+from rack_sim.timing.collectives import route_collective
 from rack_sim.timing.precision import Precision
+from rack_sim.timing.shape import StepShape
 
 LATENCY_PS, VECTOR_PS = 100_000, 32_800  # 328 bytes at 10 GB/s
 LINK = LinkType("c2c", 10**10, LATENCY_PS, 320, 328)
@@ -295,10 +301,12 @@ def test_a_task_that_waits_for_nothing(good: Program) -> None:
 
 
 def test_an_arrival_that_no_one_waits_for(good: Program) -> None:
-    """The norm would begin with what three chips have, not four: bytes come, but too late."""
+    """Norm and projection would begin with what three chips have, not four: it comes too late."""
     norm = find(good, "attention.norm", "layer0.attention", ("vector", 0))
+    projection = find(good, "attention.qkv_projection", "layer0.attention", ("matrix", 0))
     gather = find(good, "gather", "layer0.attention", (1, 0))
-    text = broken(without_needs(good, np.array([need(good, norm, gather)])))
+    waits = [need(good, task, gather) for task in (norm, projection)]
+    text = broken(without_needs(good, np.array(waits)))
     assert "nothing waits for gather (layer0.attention) on link 1->0" in text
 
 
@@ -360,6 +368,62 @@ def test_an_operator_that_takes_no_time(good: Program) -> None:
     assert f"which needs {taken_ps}" in text
 
 
+@pytest.mark.parametrize("what", ["weights ahead", "weights"])
+def test_weights_that_take_no_time(good: Program, what: str) -> None:
+    name = good.names.index(f"feed_forward.gate_up_projection {what}")
+    task = int(np.flatnonzero(good.name == name)[0])
+    text = broken(changed(good, duration_ps={task: 0}))
+    assert f"feed_forward.gate_up_projection {what} (layer" in text
+    assert "takes 0 ps on chip" in text
+
+
+def test_weights_ahead_that_no_one_waits_for(good: Program) -> None:
+    name = good.names.index("attention.scores weights ahead")
+    task = int(np.flatnonzero(good.name == name)[0])
+    waits = np.flatnonzero(good.need_task == task)
+    assert len(waits)
+    assert "nothing waits for attention.scores weights ahead" in broken(without_needs(good, waits))
+
+
+@pytest.mark.parametrize("traffic", ["gather", "reduce"])
+def test_an_exchange_left_out(good: Program, traffic: str) -> None:
+    """A lowering that forgets a collective, and does not say that there should be one."""
+    parts = tuple(
+        part._replace(
+            collectives=tuple(item for item in part.collectives if item.traffic != traffic)
+        )
+        for part in good.parts
+    )
+    text = broken(replace(good, parts=parts))
+    assert "layer0.attention exchanges " in text
+    assert f"{traffic} of " in text.split("but needs ")[1]
+
+
+def test_an_interval_at_which_steps_collide(good: Program) -> None:
+    interval_ps = separations([good]).interval_ps
+    check_program(good, interval_ps=interval_ps)
+    with pytest.raises(ScheduleError, match=f"{interval_ps - 1} ps apart collide"):
+        check_program(good, interval_ps=interval_ps - 1)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("shard_bytes", [1, 7, 64, 2051])
+def test_what_any_algorithm_brings_is_what_is_wanted(algorithm: str, shard_bytes: int) -> None:
+    """Odd shards do not halve, sums go down a tree: the checker counts what the pattern carries."""
+    nodes = (0, 0, 0, 0, 1, 1, 1, 1)
+    router = Router(TOPOLOGIES["dragonfly"])
+    for operation in ("all_gather", "reduce_scatter"):
+        routed = route_collective(
+            router, range(8), operation=operation, size_bytes=8 * shard_bytes, algorithm=algorithm
+        )
+        sent = Counter()
+        for transfer, parts in zip(routed.transfers, routed.parts, strict=True):
+            sent[transfer.target] += sum(part.flow.message_bytes for part in parts)
+        assert received(operation, algorithm, nodes, shard_bytes) == tuple(
+            sent[member] for member in range(8)
+        )
+
+
 # Physics ------------------------------------------------------------------------------------------
 
 
@@ -409,10 +473,10 @@ def test_memory_over_capacity_says_what_it_is_full_of(good: Program) -> None:
 def test_what_lives_at_one_time_is_what_steps_on_their_way_add_up_to(
     good: Program, interval_ps: int
 ) -> None:
-    """Steps laid over one another: a result lives until all that need it have started."""
+    """Steps laid over one another: a result lives until all that need it have ended."""
     until = (good.start_ps + good.done_ps).tolist()
     for of, task in zip(good.need_of.tolist(), good.need_task.tolist(), strict=True):
-        until[task] = max(until[task], int(good.start_ps[of]))
+        until[task] = max(until[task], int(good.start_ps[of] + good.duration_ps[of]))
     events: dict[int, dict[int, int]] = {}
     for task, end_ps in enumerate(until):
         first_ps, size = int(good.start_ps[task]), int(good.leaves_bytes[task])

@@ -15,8 +15,8 @@ from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
 from rack_sim.partition.partitioner import Deployment, partition
 from rack_sim.partition.plan import Plan
-from rack_sim.timing.blocks import StepShape
 from rack_sim.timing.precision import Precision
+from rack_sim.timing.shape import StepShape
 
 
 def compiled(

@@ -16,9 +16,10 @@ from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
 from rack_sim.partition.partitioner import Deployment, partition
 from rack_sim.partition.plan import Plan
-from rack_sim.timing.blocks import StepShape, time_block
+from rack_sim.timing.blocks import time_block
 from rack_sim.timing.pipeline import PipelineTimer
 from rack_sim.timing.precision import Precision
+from rack_sim.timing.shape import StepShape
 from rack_sim.timing.terms import total
 
 MODEL = Architecture("small", 3, 256, 8, 4, 32, 512, 1000, False, 512)
@@ -123,7 +124,7 @@ def test_the_interval_is_the_longest_span_of_a_unit_unless_links_say_more(step: 
     """Not the service time: a unit is free for the next step while others work on this one."""
     longest = max(unit_spans_ps(step).values())
     assert step.separations.unit_ps == longest
-    assert step.interval_ps >= max([longest, *step.link_busy_ps().values()])
+    assert step.interval_ps >= max([longest, *step.link_busy_ps.values()])
     assert (step.interval_ps > longest) == step.separations.bound_by.endswith(" for links")
     # A chip alone begins and ends its stage with the vector unit; a group, with its links.
     longest_service = max(stage.service_ps for stage in step.stages)
@@ -138,7 +139,7 @@ def test_a_pipeline_timed_without_its_program_knows_the_same_spans(step: StepTim
         [stage.chips for stage in plan.stages], [stage.blocks for stage in plan.stages]
     )
     assert timed.latency_ps == step.latency_ps
-    longest_link = max(step.link_busy_ps().values(), default=0)
+    longest_link = max(step.link_busy_ps.values(), default=0)
     assert timed.interval_ps == max(step.separations.unit_ps, longest_link)
     assert timed.interval_ps <= step.interval_ps
 
@@ -232,7 +233,8 @@ def test_the_stage_whose_unit_is_longest_at_work_is_named_with_its_largest_term(
     longest = max(spans.values())
     chips = {chip for (_, chip), span in spans.items() if span == longest}
     (bound,) = (timing.stage for timing in step.stages if chips & set(timing.stage.chips))
-    assert step.bottleneck == f"stage {bound.number}: fixed_latency"
+    assert step.bottleneck.split(" and links")[0] == f"stage {bound.number}: fixed_latency"
+    assert step.bottleneck.endswith(" and links") == (step.interval_ps > longest)
 
 
 def test_compiling_twice_gives_the_same() -> None:

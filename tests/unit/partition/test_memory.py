@@ -16,8 +16,8 @@ from rack_sim.partition.memory import (
     chip_memory,
     largest_chip_bytes,
 )
-from rack_sim.timing.blocks import StepShape
 from rack_sim.timing.precision import Precision
+from rack_sim.timing.shape import StepShape
 
 CHIP = Chip(
     "small", "static", (MemoryTier("sram", 10**9, 10**12),), MatrixUnit({"fp16": 10**12}, None),

@@ -15,8 +15,8 @@ from rack_sim.model.architecture import Architecture
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.partitioner import Deployment, partition
 from rack_sim.partition.plan import Plan
-from rack_sim.timing.blocks import StepShape
 from rack_sim.timing.precision import Precision
+from rack_sim.timing.shape import StepShape
 
 MODEL = Architecture("small", 3, 256, 8, 4, 32, 512, 1000, False, 512)
 WEIGHTS = 2 * MODEL.parameter_count  # fp16

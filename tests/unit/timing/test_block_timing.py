@@ -20,10 +20,11 @@ from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.routing import Router
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.operators import Block, Operator, blocks_of
-from rack_sim.timing.blocks import BlockTiming, ProgramKind, StepShape, time_block
+from rack_sim.timing.blocks import BlockTiming, time_block
 from rack_sim.timing.collectives import time_collective
 from rack_sim.timing.operators import OperatorTiming, time_operator
 from rack_sim.timing.precision import Precision
+from rack_sim.timing.shape import ProgramKind, StepShape
 
 LATENCY, VECTOR = 533_000, 26_240
 LINK = LinkType("c2c", 12_500_000_000, LATENCY, 320, 328)

@@ -1,0 +1,55 @@
+"""Exchanges: the collectives of blocks: the fastest way of each, and a note of what was placed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rack_sim.hardware.routing import Router
+from rack_sim.timing.algorithms import Algorithm, Operation
+from rack_sim.timing.collectives import CollectiveTiming, time_collective
+
+
+class Exchanges:
+    """The fastest way of every exchange on one network, found once."""
+
+    def __init__(self, router: Router) -> None:
+        self.router = router
+        self._found: dict[
+            tuple[Operation, tuple[int, ...], int, Algorithm | None], CollectiveTiming
+        ] = {}
+
+    def fastest(
+        self,
+        operation: Operation,
+        group: tuple[int, ...],
+        shard_bytes: int,
+        algorithm: Algorithm | None = None,
+    ) -> CollectiveTiming:
+        """The timing of an operation in which every chip of `group` has `shard_bytes`.
+
+        Of a given algorithm, else of the one that ends first.
+        """
+        key = (operation, group, shard_bytes, algorithm)
+        if key not in self._found:
+            self._found[key] = time_collective(
+                self.router,
+                group,
+                operation=operation,
+                size_bytes=shard_bytes * len(group),
+                algorithm=algorithm,
+            )
+        return self._found[key]
+
+
+@dataclass(frozen=True)
+class Collective:
+    """A collective of a block as it was placed: what the checker counts bytes against.
+
+    `traffic` names its messages; every chip of `group` has, or ends with, `shard_bytes`.
+    """
+
+    traffic: str
+    operation: Operation
+    algorithm: str
+    group: tuple[int, ...]
+    shard_bytes: int
+    not_taken: Mapping[str, str]

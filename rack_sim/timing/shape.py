@@ -1,0 +1,46 @@
+"""Shape: what a step's program is compiled for: decode or prefill, rows, context, precision."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rack_sim.model.operators import Block
+from rack_sim.timing.precision import Precision
+
+ProgramKind = Literal["decode", "prefill"]
+PROGRAM_KINDS: tuple[ProgramKind, ...] = ("decode", "prefill")
+
+
+@dataclass(frozen=True)
+class StepShape:
+    """What a program is compiled for: how many rows, how much context, in which precision.
+
+    Rows of a decode program are of different sequences. Those of a prefill program are of one
+    prompt: they read one cache, and only the last goes through the head.
+    """
+
+    rows: int
+    context_tokens: int
+    precision: Precision
+    program: ProgramKind = "decode"
+
+    @property
+    def sequence_count(self) -> int:
+        """Sequences whose cache is read."""
+        return self.rows if self.program == "decode" else 1
+
+    @property
+    def sampled_count(self) -> int:
+        """Rows that go through the head: tokens that a step makes."""
+        return self.rows if self.program == "decode" else 1
+
+    def rows_of(self, block: Block) -> int:
+        """Rows that pass a block."""
+        return self.sampled_count if block.kind == "head" else self.rows
+
+    def shard_elements(self, residual_elements: int, group_size: int) -> int:
+        """A chip's share of the residual stream of all rows, the largest."""
+        return -(-self.rows * residual_elements // group_size)
+
+    def shard_bytes(self, residual_elements: int, group_size: int) -> int:
+        """The bytes of that share."""
+        return self.precision.activation_bytes(self.shard_elements(residual_elements, group_size))
