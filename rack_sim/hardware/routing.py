@@ -73,6 +73,7 @@ class Router:
                 self._between_nodes.add(hop)
         self._found: dict[Hop, tuple[Route, ...]] = {}
         self.node_of_chip = topology.node_of_chip()
+        self.lane_count_max = max(self._lanes.values(), default=1)
 
     def has_link(self, hop: Hop) -> bool:
         """Whether a link in service leads straight from one end of `hop` to the other."""

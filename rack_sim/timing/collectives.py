@@ -16,11 +16,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isqrt
 
-from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.foundation.units import format_time
 from rack_sim.hardware.routing import Flow, Hop, RoutedFlow, Router
 from rack_sim.timing.algorithms import (
     ALGORITHMS,
+    OPERATIONS,
     Algorithm,
     Operation,
     Pattern,
@@ -30,7 +31,7 @@ from rack_sim.timing.algorithms import (
     step_counts,
 )
 from rack_sim.timing.schedule import OnLinks, Schedule, busiest_ps, longest_chain_ps, schedule
-from rack_sim.timing.tasks import Need, Task, TaskGraph
+from rack_sim.timing.tasks import Crossing, Need, Task, TaskGraph
 
 # More transfers than this are not placed one by one; a chip's own group is far smaller.
 TRANSFERS_MAX = 400_000
@@ -140,9 +141,11 @@ def time_collective(
 ) -> CollectiveTiming:
     """Times an operation on `group`; without an `algorithm` it takes the fastest.
 
-    Raises InputError where the algorithm does not fit the group, or has too many transfers.
+    Raises InputError where the algorithm does not fit the group or has too many transfers, or where
+    group, size, operation or algorithm are none.
     """
     members = tuple(group)
+    _refuse_nonsense(router, members, operation, size_bytes, algorithm)
     if len(members) < 2 or size_bytes == 0:
         return CollectiveTiming(operation, None, members, size_bytes, Schedule((), ()), None)
     nodes = _nodes(router, members)
@@ -174,7 +177,18 @@ def route_collective(
     transfers of a step over routes of equal length.
     """
     members = tuple(group)
-    found: Pattern = pattern(operation, algorithm, _nodes(router, members))
+    found = pattern(operation, algorithm, _nodes(router, members))
+    return _routed(router, members, operation, size_bytes, algorithm, found)
+
+
+def _routed(
+    router: Router,
+    members: tuple[int, ...],
+    operation: Operation,
+    size_bytes: int,
+    algorithm: Algorithm,
+    found: Pattern,
+) -> RoutedCollective:
     piece_bytes = -(-size_bytes // found.pieces_per_buffer)
     flows = [
         Flow(members[t.source], members[t.target], len(t.pieces) * piece_bytes)
@@ -208,30 +222,36 @@ def _fastest(
     """
     not_taken: dict[str, str] = {}
     refused: list[Problem] = []
-    candidates: list[tuple[int, int, RoutedCollective, list[Task]]] = []
+    candidates: list[tuple[int, int, Algorithm, Pattern]] = []
     for order, algorithm in enumerate(ALGORITHMS):
         reason = misfit(operation, algorithm, nodes) or _too_many(operation, algorithm, nodes)
         if reason:
             not_taken[algorithm] = reason
             continue
+        found = pattern(operation, algorithm, nodes)
+        # What cannot be fast enough by its steps alone is not even routed.
+        candidates.append((_least_ps(router, found, size_bytes), order, algorithm, found))
+    best: tuple[int, int, RoutedCollective, Schedule] | None = None
+    direct_parts: tuple[tuple[RoutedFlow, ...], ...] | None = None
+    for least_ps, order, algorithm, found in sorted(candidates, key=lambda item: item[:2]):
+        if best and least_ps >= best[0]:
+            not_taken[algorithm] = f"at least {format_time(least_ps)}"
+            continue
         try:
-            routed = route_collective(
-                router, group, operation=operation, size_bytes=size_bytes, algorithm=algorithm
-            )
+            routed = _routed(router, group, operation, size_bytes, algorithm, found)
         except InputError as error:
             refused += error.problems
             not_taken[algorithm] = error.problems[0].message
             continue
-        if algorithm == "direct_balanced" and candidates and routed.parts == candidates[0][2].parts:
+        if algorithm == "direct":
+            direct_parts = routed.parts
+        elif algorithm == "direct_balanced" and routed.parts == direct_parts:
             not_taken[algorithm] = "no pair has a choice of routes: the same as direct"
             continue
         tasks = _tasks(routed, router)
         bound_ps = max(longest_chain_ps(tasks), busiest_ps(tasks))
-        candidates.append((bound_ps, order, routed, tasks))
-    best: tuple[int, int, RoutedCollective, Schedule] | None = None
-    for bound_ps, order, routed, tasks in sorted(candidates, key=lambda item: item[:2]):
         if best and bound_ps >= best[0]:
-            not_taken[routed.algorithm] = f"at least {format_time(bound_ps)}"
+            not_taken[algorithm] = f"at least {format_time(bound_ps)}"
             continue
         placed = schedule(tasks)
         if best is None or (placed.duration_ps, order) < best[:2]:
@@ -239,7 +259,7 @@ def _fastest(
                 not_taken[best[2].algorithm] = format_time(best[0])
             best = (placed.duration_ps, order, routed, placed)
         else:
-            not_taken[routed.algorithm] = format_time(placed.duration_ps)
+            not_taken[algorithm] = format_time(placed.duration_ps)
     if best is None and refused:
         raise InputError(dict.fromkeys(refused))
     if best is None:
@@ -255,6 +275,54 @@ def _fastest(
     return CollectiveTiming(
         operation, routed.algorithm, group, size_bytes, placed, routed, not_taken
     )
+
+
+def _least_ps(router: Router, found: Pattern, size_bytes: int) -> int:
+    """What the steps of a pattern take at least: in each the smallest transfer, over one hop."""
+    piece_bytes = -(-size_bytes // found.pieces_per_buffer)
+    smallest: dict[int, int] = {}
+    for transfer, step in zip(found.transfers, step_counts(found.transfers), strict=True):
+        pieces = len(transfer.pieces)
+        smallest[step] = min(smallest.get(step, pieces), pieces)
+    lanes = router.lane_count_max
+    kinds = router.topology.link_types.values()
+    return sum(
+        min(
+            kind.latency_ps + Crossing.of(kind, lanes, pieces * piece_bytes).duration_ps
+            for kind in kinds
+        )
+        for pieces in smallest.values()
+    )
+
+
+def _refuse_nonsense(
+    router: Router, group: tuple[int, ...], operation: str, size_bytes: int, algorithm: str | None
+) -> None:
+    """Raises InputError with everything that is no group, size, operation or algorithm."""
+    problems = []
+    for name, given, known in (
+        ("operation", operation, OPERATIONS),
+        ("algorithm", algorithm, (None, *ALGORITHMS)),
+    ):
+        if given not in known:
+            words = [word for word in known if word]
+            hint = suggest(str(given), words)
+            problems.append(Problem(f"there is no {name} {given!r}", field=name, suggestion=hint))
+    if not isinstance(size_bytes, int) or size_bytes < 0:
+        problems.append(
+            Problem(f"{size_bytes!r} is not a whole number of bytes", field="size_bytes")
+        )
+    chips = router.topology.chip_count
+    if not group or len(set(group)) < len(group) or not all(chip in range(chips) for chip in group):
+        problems.append(
+            Problem(
+                f"{list(group)} are no different chips of {router.topology.name!r}",
+                field="group",
+                suggestion=f"numbers from 0 to {chips - 1}, each once",
+            )
+        )
+    if problems:
+        raise InputError(problems)
 
 
 def _tasks(routed: RoutedCollective, router: Router) -> list[Task]:
