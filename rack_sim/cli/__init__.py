@@ -13,6 +13,7 @@
 - `console`: how the command line speaks
 """
 
+import errno
 import sys
 import traceback
 from collections.abc import Callable
@@ -34,6 +35,8 @@ from rack_sim.foundation.errors import InputError, RackSimError
 from rack_sim.pipeline import VERSION
 
 _INTERRUPTED = 130
+# What the system says where there is no room for what is written.
+_NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS)
 # typer may carry a click of its own, so the base of its errors is found through one of them.
 _UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
@@ -93,6 +96,10 @@ def exit_code() -> int:
             sys.stderr.write("this is a bug in rack-sim; please report it\n")
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence: our bug, said so
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            where = f"{error.filename}: " if error.filename else ""
+            sys.stderr.write(f"error: {where}cannot be written: {error.strerror}\n")
+            return InputError.exit_code
         if isinstance(error, _UsageError):
             show: Callable[[], None] = getattr(error, "show")  # noqa: B009 - typer's own click
             show()

@@ -89,7 +89,7 @@ def changes_table(step: StepTiming, found: Sequence[Change]) -> Table:
     rows += [(change.title, *_cells(change.step, step)) for change in found]
     return table(
         f"what would help (bottleneck now: {step.bottleneck}): the same cut compiled again, the "
-        "wait for a whole number of slots not counted",
+        "wait for a whole number of slots and the ports of a chip not counted",
         [
             ("change", "left"),
             ("tokens/s per user", "right"),

@@ -4,9 +4,12 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from rack_sim.foundation.errors import InputError, RackSimError
@@ -14,12 +17,22 @@ from rack_sim.foundation.errors import InputError, RackSimError
 # Where output goes to a file or a pipe there is no terminal to fit into.
 _PIPE_COLUMNS = 120
 _FEWEST_COLUMNS = 80
+_WIDEST_COLUMNS = 1_000
 # What a shell reports for a program whose reader went away (128 + SIGPIPE).
 _NOBODY_READS = 141
 
 
 class _Console(Console):
     """A console that leaves quietly when nobody reads its output any more (``| head -1``)."""
+
+    def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401 - as rich has it
+        """Prints as rich does, but a table never narrower than its numbers and names are long."""
+        if len(objects) == 1 and isinstance(objects[0], Table) and "width" not in options:
+            wide = self.options.update(max_width=_WIDEST_COLUMNS)
+            needed = Measurement.get(self, wide, objects[0]).minimum
+            if needed > self.width:
+                options |= {"width": needed, "crop": False}
+        super().print(*objects, **options)
 
     def on_broken_pipe(self) -> None:
         """Sends what is left nowhere and ends the program."""
@@ -64,11 +77,16 @@ def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[tuple[s
         show_header=any(heading for heading, _ in columns),
     )
     for number, (heading, side) in enumerate(columns):
-        # Numbers and the names of rows stay whole in a narrow terminal.
+        # Numbers, the names of rows and single words stay whole in a narrow terminal.
+        whole = side == "right" or number == 0
+        cells = [heading, *(row[number] for row in rows)]
+        if not whole:
+            cells = [word for cell in cells for word in cell.split()]
         drawn.add_column(
             heading,
             justify="right" if side == "right" else "left",
-            no_wrap=side == "right" or number == 0,
+            no_wrap=whole,
+            min_width=max((cell_len(cell) for cell in cells), default=None),
         )
     for row in rows:
         drawn.add_row(*row)

@@ -14,6 +14,7 @@ from rack_sim.cli.options import (
     with_seed,
 )
 from rack_sim.compiler.step import program_of
+from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_NS, format_bytes, format_time
 from rack_sim.pipeline import VERSION, explain, simulate
 from rack_sim.report.run_directory import whole_file
@@ -74,6 +75,14 @@ def timeline(
 
         rack-sim timeline llama70b --jitter-ns 50
     """
+    if out_file and out_file.suffix != ".gz":
+        raise InputError(
+            Problem(
+                "is written as gzip, which viewers know by its name",
+                f"--out {out_file}",
+                suggestion=f"--out {out_file.with_name(out_file.name + '.gz')}",
+            )
+        )
     loaded = load_scenario(scenario, with_seed(overrides, seed))
     window_ms = window_ms if jitter_ns is None else 0
     changed = f"-{program}" if program != "decode" else ""

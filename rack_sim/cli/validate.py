@@ -1,5 +1,6 @@
-"""Validate: checks scenarios and says every problem at once."""
+"""Validate: checks scenarios, systems and studies and says every problem at once."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,16 +8,19 @@ import typer
 from rack_sim.cli.console import complain, out
 from rack_sim.cli.options import SetOption
 from rack_sim.foundation.errors import InputError
-from rack_sim.scenario import load_scenario
+from rack_sim.scenario import kind_of_file, load_scenario, load_study, load_system
 
 
 def validate(
     scenarios: Annotated[
-        list[str], typer.Argument(help="Scenario files, or presets' names.", metavar="SCENARIO...")
+        list[str],
+        typer.Argument(
+            help="Files of scenarios, systems or studies, or scenarios' names.", metavar="FILE..."
+        ),
     ],
     overrides: SetOption = None,
 ) -> None:
-    """Check scenarios, their presets and traces, without running anything.
+    """Check scenarios, their presets and traces, systems and studies, without running anything.
 
     Prints every problem as file:line:column and exits with 2 if there is any.
 
@@ -27,6 +31,15 @@ def validate(
     wrong = False
     for reference in scenarios:
         try:
+            kind = kind_of_file(reference)
+            if kind == "system":
+                system = load_system(str(Path(reference).resolve()))
+                out.print(f"{reference}: ok (system {system.name})")
+                continue
+            if kind == "study":
+                study = load_study(reference)
+                out.print(f"{reference}: ok (study {study.name})")
+                continue
             loaded = load_scenario(reference, overrides or [])
         except InputError as error:
             complain(error)

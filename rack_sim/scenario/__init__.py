@@ -16,14 +16,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware.system import System
 from rack_sim.scenario.build import build_scenario, build_system_alone
-from rack_sim.scenario.document import IMPLICIT_RESOLVERS
+from rack_sim.scenario.document import IMPLICIT_RESOLVERS, Marks, read_document
 from rack_sim.scenario.fields import Reading
 from rack_sim.scenario.inline import inline_system, is_inline
 from rack_sim.scenario.library import find
@@ -35,6 +35,7 @@ __all__ = [
     "JitterStudy",
     "Scenario",
     "StudyPoint",
+    "kind_of_file",
     "load_scenario",
     "load_study",
     "load_system",
@@ -87,6 +88,18 @@ def load_system(reference: str) -> System:
 def _hinted(problem: Problem) -> Problem:
     hint = "a system in one line looks like ring:8 or torus:4x8,latency_ns=700"
     return replace(problem, suggestion=f"{problem.suggestion}; {hint}".removeprefix("; "))
+
+
+def kind_of_file(reference: str) -> Literal["scenario", "system", "study"]:
+    """What a file is meant to be, by the keys that only one kind has; a scenario where in doubt."""
+    path = Path(reference)
+    content = read_document(path, Marks(), []) if path.is_file() else None
+    if isinstance(content, dict):
+        if {"topology", "links"} & content.keys() and "model" not in content:
+            return "system"
+        if {"points", "scenario"} & content.keys() and "model" not in content:
+            return "study"
+    return "scenario"
 
 
 class _Dumper(yaml.SafeDumper):

@@ -234,7 +234,7 @@ def _fastest(
     best: tuple[int, int, RoutedCollective, Schedule] | None = None
     direct_parts: tuple[tuple[RoutedFlow, ...], ...] | None = None
     for least_ps, order, algorithm, found in sorted(candidates, key=lambda item: item[:2]):
-        if best and least_ps >= best[0]:
+        if best and least_ps >= best[0] and algorithm != "direct_balanced":
             not_taken[algorithm] = f"at least {format_time(least_ps)}"
             continue
         try:

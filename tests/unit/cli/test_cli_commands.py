@@ -9,7 +9,7 @@ import pytest
 
 import rack_sim
 from rack_sim.engine.serving import POLICIES
-from rack_sim.scenario.library import presets
+from rack_sim.scenario.library import data_root, presets
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -139,3 +139,19 @@ def test_help_and_version(cli: Cli) -> None:
         assert (code, err) == (0, ""), command
         assert "Usage" in out
         assert not command or "Example" in out or command == ("list",)
+
+
+def test_validate_knows_what_a_file_is(cli: Cli) -> None:
+    """A system and a study are checked as what they are, not as scenarios."""
+    root = data_root()
+    system = root / "topologies" / "systems" / "groq-node-8.yaml"
+    study = root / "scenarios" / "studies" / "jitter.yaml"
+    code, out, err = cli("validate", str(system), str(study))
+    assert (code, err) == (0, "")
+    assert "ok (system groq-node-8)" in out
+    assert "ok (study jitter)" in out
+    Path("mine.yaml").write_text(system.read_text().replace("host_watts_per_node", "host_wats"))
+    code, out, err = cli("validate", "mine.yaml")
+    assert code == 2
+    assert "unknown key 'host_wats'" in err
+    assert "model" not in err

@@ -40,13 +40,13 @@ def test_it_says_what_it_wrote(cli: Cli, small: Path) -> None:
 
 
 def test_an_existing_file_is_kept(cli: Cli, small: Path) -> None:
-    Path("mine").write_text("precious")
-    code, out, err = cli("timeline", "small.yaml", "--out", "mine", "--window-ms", 0)
+    Path("mine.gz").write_text("precious")
+    code, out, err = cli("timeline", "small.yaml", "--out", "mine.gz", "--window-ms", 0)
     assert (code, out) == (2, "")
     assert "exists already, and is kept" in err
-    assert Path("mine").read_text() == "precious"
-    assert cli("timeline", "small.yaml", "--out", "mine", "--window-ms", 0, "--force")[0] == 0
-    assert read("mine")["otherData"]["serving"] is None
+    assert Path("mine.gz").read_text() == "precious"
+    assert cli("timeline", "small.yaml", "--out", "mine.gz", "--window-ms", 0, "--force")[0] == 0
+    assert read("mine.gz")["otherData"]["serving"] is None
 
 
 def test_another_program(cli: Cli, small: Path) -> None:
@@ -126,3 +126,9 @@ def test_a_context_bucket_is_a_program_of_its_own(cli: Cli, small: Path) -> None
     code, out, err = cli("timeline", "small.yaml", "--context", "100000")
     assert code == 2
     assert "--context: the plan has a cache for contexts of" in err
+
+
+def test_a_name_that_says_otherwise_than_gzip_is_refused(cli: Cli, small: Path) -> None:
+    code, out, err = cli("timeline", "small.yaml", "--out", "mine.json")
+    assert (code, out) == (2, "")
+    assert "--out mine.json.gz" in err

@@ -163,3 +163,63 @@ def test_vectors_on_links_are_those_of_the_flows(flows: list[tuple[int, int, int
         for chip in range(a, b, step):
             expected[chip, chip + step] += ceil(size / 320)
     assert timing.vectors_by_hop == dict(expected)
+
+
+def replay_batches(first: LinkType, second: LinkType, lanes: tuple[int, int], size: int) -> int:
+    """Byte by byte: a batch is a vector on each cable; it leaves when its last byte is there."""
+    there: list[int] = []  # when each byte has left the first link and crossed it
+    batch = first.payload_bytes * lanes[0]
+    for byte in range(size):
+        sent = (byte // batch + 1) * first.serialisation_ps(1)
+        there.append(sent + first.latency_ps)
+    free = 0
+    batch = second.payload_bytes * lanes[1]
+    for start in range(0, size, batch):
+        ready = there[min(start + batch, size) - 1]
+        free = max(free, ready) + second.serialisation_ps(1)
+    return free + second.latency_ps
+
+
+@given(
+    first=st.tuples(rates, st.integers(1, 5), st.integers(1, 3)),
+    second=st.tuples(rates, st.integers(1, 5), st.integers(1, 3)),
+    size=st.integers(1, 60),
+)
+def test_forwarding_between_unlike_links_waits_for_every_byte(
+    first: tuple[int, int, int], second: tuple[int, int, int], size: int
+) -> None:
+    """Other rates, vectors and numbers of cables: no vector leaves before its last byte is there.
+
+    The second link is held without a gap, so the last byte arrives exactly when a replay that
+    starts no earlier than it must says, if that one has no gap either; never before it.
+    """
+    kinds = [
+        LinkType(name, rate, 1_000, payload, 2 * payload)
+        for name, (rate, payload, _) in (("0", first), ("1", second))
+    ]
+    cables = [(0, 1, lane) for lane in range(first[2])] + [
+        (1, 2, lane) for lane in range(second[2])
+    ]
+    router = Router(
+        Topology(
+            name="line",
+            nodes=((0,), (1,), (2,)),
+            racks=((0, 1, 2),),
+            spare_nodes=(),
+            link_types={kind.name: kind for kind in kinds},
+            links=tuple(link for a, b, lane in cables for link in both_ways(a, b, lane, str(a))),
+            port_count=99,
+        )
+    )
+    promised = time_flows(router, [Flow(0, 2, size)])
+    replayed = replay_batches(kinds[0], kinds[1], (first[2], second[2]), size)
+    # Serialisation of a whole message is rounded once, that of its vectors one by one.
+    assert promised.duration_ps >= replayed - size
+    start = promised.placed.starts_ps[1]
+    step = kinds[1].serialisation_ps(1)
+    batch = second[1] * second[2]
+    there = kinds[0].payload_bytes * first[2]
+    for number, byte in enumerate(range(batch - 1, size + batch - 1, batch)):
+        last = min(byte, size - 1)
+        arrival = (last // there + 1) * kinds[0].serialisation_ps(1) + 1_000
+        assert start + number * step >= arrival - size
