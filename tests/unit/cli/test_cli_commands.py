@@ -141,7 +141,7 @@ def test_help_and_version(cli: Cli) -> None:
         assert not command or "Example" in out or command == ("list",)
 
 
-def test_validate_knows_what_a_file_is(cli: Cli) -> None:
+def test_validate_knows_what_a_file_is(cli: Cli, tmp_path: Path) -> None:
     """A system and a study are checked as what they are, not as scenarios."""
     root = data_root()
     system = root / "topologies" / "systems" / "groq-node-8.yaml"
@@ -150,8 +150,9 @@ def test_validate_knows_what_a_file_is(cli: Cli) -> None:
     assert (code, err) == (0, "")
     assert "ok (system groq-node-8)" in out
     assert "ok (study jitter)" in out
-    Path("mine.yaml").write_text(system.read_text().replace("host_watts_per_node", "host_wats"))
-    code, out, err = cli("validate", "mine.yaml")
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(system.read_text().replace("host_watts_per_node", "host_wats"))
+    code, out, err = cli("validate", str(mine))
     assert code == 2
     assert "unknown key 'host_wats'" in err
     assert "model" not in err
