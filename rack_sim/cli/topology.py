@@ -49,7 +49,11 @@ def survey_table(found: Survey) -> Table:
             f"{found.chip_count:,}; nodes: {found.node_count:,}; racks: {found.rack_count}"
             + (f"; switches: {found.switch_count}" if found.switch_count else ""),
         ),
-        ("links", f"{found.link_count:,} (one way)"),
+        (
+            "links",
+            f"{found.link_count:,} (one way)"
+            + (f"; {found.failed_link_count:,} failed" if found.failed_link_count else ""),
+        ),
         (
             "ports",
             f"{found.ports_used:,} used of {found.ports_there:,}; on the busiest chip "

@@ -61,7 +61,10 @@ def check_memory(program: Program, interval_ps: int) -> None:
                 demand_bytes=worst[0],
                 bound_bytes=capacity,
                 terms=worst[2],
-                levers=("serving.slot_rows: fewer", "serving.concurrent_sequences: fewer"),
+                levers=(
+                    "fewer rows (serving.slot_rows, or --rows of a timeline)",
+                    "serving.concurrent_sequences: fewer",
+                ),
             )
         )
 
