@@ -141,7 +141,8 @@ def collective(
     left_out = _left_out(sweep)
     if left_out:
         out.print(
-            f"Not tried, for they have too many messages to be placed one by one: {left_out}."
+            f"Not tried, for they have too many messages to be placed one by one, and perhaps "
+            f"faster: {left_out}."
         )
     if why:
         out.print(_others(sweep))

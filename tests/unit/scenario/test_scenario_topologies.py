@@ -164,6 +164,7 @@ def test_presets_build_alone(name: str) -> None:
         ("nvidia-a100-80-x8", 8, 12, 1, 8 * 300 / 2),
         ("nvidia-h100-x4", 4, 18, 1, 4 * 450 / 2),
         ("nvidia-b200-x8", 8, 18, 1, 8 * 900 / 2),
+        ("amd-mi300x-x4", 4, 3, 1, 4 * 64),
         ("amd-mi300x-x8", 8, 7, 1, 16 * 64),
         ("tenstorrent-galaxy-32", 32, 16, 6, 2 * 4 * 4 * 12.5),
         ("lpx-rack-256", 256, 23, 3, 128 * 50),

@@ -60,7 +60,7 @@ PRESET = "system: groq-rack-72"
         ),
         (
             (PRESET, "system: {preset: nope}"),
-            "p.yaml:2:1: no system is called 'nope' (allowed: amd-mi300x-x8, cerebras",
+            "p.yaml:2:1: no system is called 'nope' (allowed: amd-mi300x-x4, amd",
         ),
         ((PRESET, "system: {preset: 5}"), "p.yaml:2:10: 5 is not the name of a system"),
         (
