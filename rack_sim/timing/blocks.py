@@ -135,11 +135,21 @@ def time_block(
         ).run()
 
     best = placed(None)
-    # What is slower alone may end first behind a matmul whose shards it sends as they appear.
-    if any(
-        item.traffic == "reduce" and item.algorithm not in _BY_SHARD for item in best.collectives
-    ):
-        best = min(best, *map(placed, _BY_SHARD), key=lambda timing: timing.duration_ps)
+    reduced = next((item for item in best.collectives if item.traffic == "reduce"), None)
+    if reduced is not None and reduced.algorithm not in _BY_SHARD:
+        # What is slower alone may end first behind a matmul whose shards it sends as they appear,
+        # for no more than the matmul's own time is gained by that.
+        hidden_ps = max(
+            timing.duration_ps - timing.terms.fixed_latency_ps
+            for operator, timing in zip(block.operators, best.operators, strict=True)
+            if operator.followed_by == "reduce_scatter"
+        )
+        size_bytes = reduced.shard_bytes
+        alone_ps = known.fastest("reduce_scatter", group, size_bytes).duration_ps
+        for algorithm in _BY_SHARD:
+            direct = known.fastest("reduce_scatter", group, size_bytes, algorithm)
+            if direct.duration_ps < alone_ps + hidden_ps:
+                best = min(best, placed(algorithm), key=lambda timing: timing.duration_ps)
     return best
 
 

@@ -20,8 +20,9 @@ from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.routing import Router
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.operators import Block, Operator, blocks_of
-from rack_sim.timing.blocks import BlockTiming, time_block
+from rack_sim.timing.blocks import BlockTiming, _Placing, time_block
 from rack_sim.timing.collectives import time_collective
+from rack_sim.timing.exchanges import Exchanges
 from rack_sim.timing.operators import OperatorTiming, time_operator
 from rack_sim.timing.precision import Precision
 from rack_sim.timing.shape import ProgramKind, StepShape
@@ -376,3 +377,40 @@ def test_a_block_on_another_group_is_the_same_on_other_chips() -> None:
     assert there.vectors_by_hop == {
         (a + 4, b + 4): vectors for (a, b), vectors in here.vectors_by_hop.items()
     }
+
+
+@pytest.mark.parametrize("rows", [1, 24, 64])
+@pytest.mark.parametrize("algorithm", ["direct", "direct_balanced", "ring", "two_way_ring"])
+def test_no_other_reduce_scatter_lets_the_block_end_earlier(algorithm: str, rows: int) -> None:
+    """What ends first alone may not be what ends first behind a matmul that sends as it goes."""
+    router = Router(ring(name="ring", chips=8, local=LINK, global_=LINK, port_count=2))
+    chosen = timed(FEED_FORWARD, rows=rows, group=8, router=router)
+    forced = _Placing(
+        FEED_FORWARD,
+        StepShape(rows=rows, context_tokens=100, precision=PRECISION),
+        chip=CHIP,
+        group=tuple(range(8)),
+        residual_elements=MODEL.hidden_size,
+        exchanges=Exchanges(router),
+        reduced_by=algorithm,
+    ).run()
+    assert chosen.duration_ps <= forced.duration_ps
+
+
+def test_a_slower_reduce_scatter_is_taken_where_its_block_ends_first() -> None:
+    """On a ring of eight with 24 rows: alone the two-way ring wins, behind the matmul it does not.
+
+    The text says what it would have taken alone.
+    """
+    router = Router(ring(name="ring", chips=8, local=LINK, global_=LINK, port_count=2))
+    (reduced,) = (
+        item
+        for item in timed(FEED_FORWARD, rows=24, group=8, router=router).collectives
+        if item.traffic == "reduce"
+    )
+    alone = time_collective(
+        router, range(8), operation="reduce_scatter", size_bytes=8 * reduced.shard_bytes
+    )
+    assert alone.algorithm != reduced.algorithm
+    assert reduced.algorithm in ("direct", "direct_balanced")
+    assert "behind its matmul it ends later" in reduced.not_taken[alone.algorithm]
