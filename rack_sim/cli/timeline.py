@@ -74,6 +74,9 @@ def timeline(
         rack-sim timeline llama70b --program prefill --rows 8 --window-ms 0 --out prompt.json.gz
 
         rack-sim timeline llama70b --jitter-ns 50
+
+    A reactive chip (system.chip.execution=reactive) begins everything when it can, with the jitter
+    that its preset says (operator_jitter); one token of it is shown.
     """
     if out_file and out_file.suffix != ".gz":
         raise InputError(
@@ -83,7 +86,10 @@ def timeline(
                 suggestion=f"--out {out_file.with_name(out_file.name + '.gz')}",
             )
         )
-    loaded = load_scenario(scenario, with_seed(overrides, seed))
+    loaded = load_scenario(scenario, with_seed(overrides, seed), served=False)
+    chip = loaded.deployment.system.chip
+    if chip.execution == "reactive" and jitter_ns is None:
+        jitter_ns = chip.operator_jitter_ps // PS_PER_NS
     window_ms = window_ms if jitter_ns is None else 0
     changed = f"-{program}" if program != "decode" else ""
     changed += f"-{rows}-rows" if rows else ""

@@ -49,12 +49,14 @@ def load_scenario(
     *,
     trace: str | Path | None = None,
     skip_bad_rows: bool = False,
+    served: bool = True,
 ) -> Scenario:
     """The scenario in a file, or the preset of that name, with ``key.subkey=value`` overrides.
 
     `trace` replays that file instead of the scenario's workload (options of a trace workload are
-    kept); `skip_bad_rows` counts and lists malformed rows of it instead of refusing them. Raises
-    InputError with every problem found.
+    kept); `skip_bad_rows` counts and lists malformed rows of it instead of refusing them. What is
+    not `served` may have chips that no serving policy knows. Raises InputError with every problem
+    found.
     """
     path = Path(reference)
     if not path.exists():
@@ -64,7 +66,7 @@ def load_scenario(
         tree = load_tree(path, overrides, reading, trace=trace, skip_bad_rows=skip_bad_rows)
     except InputError as error:
         raise InputError([*reading.problems, *error.problems]) from None
-    return build_scenario(tree, path.parent, reading)
+    return build_scenario(tree, path.parent, reading, served=served)
 
 
 def load_system(reference: str) -> System:

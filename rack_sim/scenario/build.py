@@ -30,10 +30,13 @@ from rack_sim.timing.shape import StepShape
 from rack_sim.workload.trace import TraceWorkload
 
 
-def build_scenario(tree: dict[str, Any], folder: Path, reading: Reading) -> Scenario:
+def build_scenario(
+    tree: dict[str, Any], folder: Path, reading: Reading, *, served: bool = True
+) -> Scenario:
     """The scenario that `tree` describes.
 
-    `folder` is where relative paths start. Raises InputError with every problem found.
+    `folder` is where relative paths start. `served` says that requests are to be replayed, for
+    which there must be a policy for the chip. Raises InputError with every problem found.
     """
     try:
         schema = ScenarioSchema.model_validate(tree, context=reading)
@@ -54,7 +57,7 @@ def build_scenario(tree: dict[str, Any], folder: Path, reading: Reading) -> Scen
             f"{schema.serving.max_context_tokens} is longer than {model.name} can read",
             f"at most {model.max_context_tokens}",
         )
-    if schema.system.chip.execution != "static":
+    if served and schema.system.chip.execution != "static":
         builder.complain(
             ("serving", "policy"),
             f"static_slots needs a statically scheduled chip; "

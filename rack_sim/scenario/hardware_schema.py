@@ -53,8 +53,8 @@ class ChipSchema(Model):
     operator_fixed_latency_ps: SourcedAmount
     """What one dependent operator costs before any byte or FLOP."""
     operator_jitter_ps: SourcedAmount | None = None
-    """Mean extra time of an operator that is scheduled at run time; a static chip has none. Kept
-    for reactive chips, which are not served yet; the jitter study brings its own."""
+    """Mean extra time of an operator that is scheduled at run time; a static chip has none. What
+    `rack-sim timeline` shows of a reactive chip; the jitter study brings its own."""
     program_text_bytes: SourcedAmount
     """Instructions of the compiled programs on each chip."""
     port_count: SourcedCount

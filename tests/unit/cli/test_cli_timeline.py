@@ -132,3 +132,18 @@ def test_a_name_that_says_otherwise_than_gzip_is_refused(cli: Cli, small: Path) 
     code, out, err = cli("timeline", "small.yaml", "--out", "mine.json")
     assert (code, out) == (2, "")
     assert "--out mine.json.gz" in err
+
+
+def test_a_reactive_chip_runs_when_it_can(cli: Cli, small: Path) -> None:
+    """Its own jitter, if it has any, is what delays it; a policy for its requests is not asked."""
+    reactive = ("--set", "system.chip.execution=reactive")
+    slips = []
+    for jitter in ((), ("--set", "system.chip.operator_jitter_ns=400")):
+        code, out, err = cli("timeline", "small.yaml", *reactive, *jitter, "--json", "--force")
+        assert (code, err) == (0, "")
+        slips.append(json.loads(out)["stage_slip_ps"])
+    assert not any(slips[0])
+    assert slips[1][0] == 0
+    assert sorted(slips[1]) == slips[1], "it grows along the line"
+    assert slips[1][-1] > 0
+    assert cli("run", "small.yaml", *reactive)[0] == 2
