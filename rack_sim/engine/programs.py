@@ -29,8 +29,8 @@ _NOT_YET = -1
 class Entry:
     """A step that enters the pipeline: which program, and when.
 
-    `after` is the number of an earlier entry whose token this step needs (-1: none); a static
-    schedule is made so that it is there in time, a slipping one waits for it.
+    `after` is the number of an earlier entry whose token this step needs (-1: none); in a static
+    schedule it must be there in time, a slipping one waits for it.
     """
 
     program: int
@@ -140,15 +140,18 @@ class _Replay:
                     f"more with {self._describe(last)}"
                 )
             program = self.entries[entry].program
-            for need, lag_ps in self.needs[program][task]:
-                at_ps = begun[first + need]
+            needs = [(first + need, lag_ps) for need, lag_ps in self.needs[program][task]]
+            if not needs:  # the first tasks of a step need the token of the step before
+                needs = list(self._inputs(entry, task))
+            for need, lag_ps in needs:
+                at_ps = begun[need]
                 if at_ps == _NOT_YET:  # it may begin at this very picosecond
                     yield env.timeout(0)
-                    at_ps = begun[first + need]
+                    at_ps = begun[need]
                 if at_ps == _NOT_YET or at_ps + lag_ps > start_ps:
                     raise ScheduleError(
                         f"{self._describe(number)} finds its input missing: "
-                        f"{self._describe(first + need)} "
+                        f"{self._describe(need)} "
                         + (
                             "has not begun"
                             if at_ps == _NOT_YET

@@ -159,6 +159,21 @@ def test_one_picosecond_less_is_a_clash_of_two_tasks(machine) -> None:
     )
 
 
+@machines
+def test_one_slot_less_and_the_token_is_not_back_in_time(machine) -> None:
+    """S = ceil(L / II) slots is the least: with one less a step begins without its token."""
+    step = step_of(machine)
+    slots = step.slot_count - 1
+    if not slots:
+        slots = 1  # one step after the other, but a picosecond too early
+        entries = [Entry(0, 0), Entry(0, step.latency_ps - 1, 0)]
+    else:
+        entries = steady_entries(step.interval_ps, slots, in_flight(step))
+    assert entries[slots].at_ps < step.latency_ps
+    with pytest.raises(ScheduleError, match=f"step {slots}: .* finds its input missing: step 0: "):
+        replay_programs([step.program], entries)
+
+
 @given(st.data())
 @settings(max_examples=40, deadline=None)
 def test_a_task_moved_a_picosecond_is_noticed(data: st.DataObject) -> None:
