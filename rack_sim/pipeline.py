@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from rack_sim.compiler.limits import Limits, limits_of
 from rack_sim.compiler.step import StepTiming, compile_step
-from rack_sim.engine.serving import ReplayTotals, replay
+from rack_sim.engine.serving import FleetPlan, ReplayTotals, replay
 from rack_sim.foundation.errors import InfeasibleError
 from rack_sim.metrics.columns import REQUESTS
 from rack_sim.metrics.log import Collector
 from rack_sim.metrics.summary import RunFacts, Value, summarise_run
-from rack_sim.metrics.tables import request_lines
+from rack_sim.metrics.tables import outcome_reasons, request_lines
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.partitioner import partition
 from rack_sim.partition.plan import Plan
@@ -51,13 +51,14 @@ class Result:
     explanation: Explanation
     totals: ReplayTotals
     collector: Collector
+    fleet: FleetPlan
     summary: Mapping[str, Value]
 
     def requests(self) -> "pd.DataFrame":
         """One row per request, as in requests.csv; numbers as numbers."""
         import pandas as pd  # takes half a second, and only notebooks ask
 
-        lines = request_lines(self.collector.requests, self.explanation.step)
+        lines = request_lines(self.collector.requests, outcome_reasons(self.fleet))
         frame = pd.DataFrame(
             (line.split(",") for line in lines), columns=[column.name for column in REQUESTS]
         )
@@ -90,10 +91,10 @@ def simulate(
     """
     explanation = explain(scenario)
     collector = Collector(on_progress)
+    fleet = FleetPlan(explanation.step.slots, scenario.policy, seed=scenario.seed)
     totals = replay(
-        explanation.step.slots,
+        fleet,
         scenario.workload,
-        scenario.policy,
         collector,
         bin_ps=scenario.bin_ps,
         every_step=every_step,
@@ -119,4 +120,4 @@ def simulate(
         bin_ps=scenario.bin_ps,
         warmup_share=scenario.warmup_share,
     )
-    return Result(explanation, totals, collector, summarise_run(facts))
+    return Result(explanation, totals, collector, fleet, summarise_run(facts))

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from rich.table import Table
 
 from rack_sim.cli.console import counted, table
+from rack_sim.engine.observer import Outcome
 from rack_sim.foundation.units import format_bytes
 from rack_sim.metrics.summary import PERCENTS, Value
-from rack_sim.metrics.tables import rejection_reasons
+from rack_sim.metrics.tables import outcome_reasons
 from rack_sim.pipeline import Result
 
 _WINDOWS = {"steady": "steady window", "whole_run": "whole run"}
@@ -75,9 +76,9 @@ def _traffic(result: Result) -> list[tuple[str, str]]:
     outcomes: Counter[int] = Counter()
     for chunk in result.collector.requests.chunks():
         outcomes.update(chunk["outcome"].tolist())
-    for outcome, reason in rejection_reasons(result.explanation.step).items():
+    for outcome, reason in outcome_reasons(result.fleet).items():
         if outcomes[outcome]:
-            rows.append(("", f"{outcomes[outcome]} rejected: {reason}"))
+            rows.append(("", f"{outcomes[outcome]} {Outcome(outcome).status}: {reason}"))
     return rows
 
 

@@ -12,11 +12,16 @@ from simpy import Environment, Event
 
 
 class Priority(IntEnum):
-    """What comes first at one instant: memory is freed, then requests arrive, then slots enter."""
+    """What comes first at one instant.
+
+    Memory is freed; whoever has waited too long goes; requests arrive; then slots enter and
+    batches are formed.
+    """
 
     COMPLETION = 0
-    ARRIVAL = 1
-    ENTRY = 2
+    TIMEOUT = 1
+    ARRIVAL = 2
+    ENTRY = 3
 
 
 class Decision(Event):

@@ -13,36 +13,60 @@ class Outcome(IntEnum):
     FINISHED = 0
     REJECTED_CONTEXT = 1
     REJECTED_KV = 2
+    REJECTED_QUEUE = 3
+    TIMED_OUT = 4
 
     @property
     def status(self) -> str:
-        """``finished`` or ``rejected``."""
-        return "finished" if self is Outcome.FINISHED else "rejected"
+        """``finished``, ``rejected`` or ``timed_out``."""
+        if self is Outcome.FINISHED:
+            return "finished"
+        return "timed_out" if self is Outcome.TIMED_OUT else "rejected"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Sequence:
-    """A request being served. Times are absolute picoseconds; -1 means not yet."""
+    """A request being served. Times are absolute picoseconds; -1 means not yet.
+
+    `reserved_tokens` is what it holds of the cache as long as it runs, where that does not grow.
+    `prompt_left` tokens are still to be prefilled, `emitted` output tokens are out. `replica` holds
+    it now, `prefill_replica` prefilled it (another one where prefill and decode are apart).
+    `hit_tokens` of its prompt were found in the prefix cache.
+    """
 
     request: Request
-    reserved_tokens: int
+    replica: int = 0
+    reserved_tokens: int = 0
+    prompt_left: int = 0
     admitted_ps: int = -1
     prefill_start_ps: int = -1
     prefill_end_ps: int = -1
     first_token_ps: int = -1
     finish_ps: int = -1
+    transfer_ps: int = 0
     slot: int = -1
-    prompt_rows_left: int = 0
+    emitted: int = 0
+    preemptions: int = 0
+    hit_tokens: int = 0
+    accepted_draft_tokens: int = 0
+    prefill_replica: int = -1
+    ended: bool = False
 
 
 class Observer(Protocol):
     """Receives every outcome, in the order in which requests end."""
 
-    def finished(self, sequence: Sequence, gap_ps: int) -> None:
-        """A sequence has emitted its last token; `gap_ps` lay between any two of its tokens."""
+    def finished(self, sequence: Sequence) -> None:
+        """A sequence has emitted its last token."""
 
-    def rejected(self, request: Request, outcome: Outcome) -> None:
-        """A request was turned away when it arrived."""
+    def turned_away(self, sequence: Sequence, outcome: Outcome) -> None:
+        """A request was rejected when it arrived, or given up when its time had run out."""
+
+    def gaps(self, first_ps: int, step_ps: int, count: int, weight: int) -> None:
+        """`weight` sequences had `count` gaps between tokens each.
+
+        The gaps are `first_ps`, `first_ps` + `step_ps`, …
+        """
 
     def timeline(self, first_bin: int, rows: list[tuple[int, ...]]) -> None:
         """Timeline bins `first_bin`, `first_bin` + 1, … are final (see `Timeline.COLUMNS`)."""

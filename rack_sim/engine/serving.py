@@ -1,26 +1,30 @@
-"""Serving: replays a workload over one replica and proves that everything ended.
+"""Serving: replays a workload over a fleet of replicas and proves that everything ended.
 
 SimPy keeps the clock. Arrivals are read one ahead, so a trace streams through; outcomes go to the
 observer as they happen, so nothing accumulates.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from simpy import Environment
 
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.decision import Decision, Priority
-from rack_sim.engine.observer import Observer
+from rack_sim.engine.observer import Observer, Sequence
+from rack_sim.engine.policies.replica import Admission, Replica, ReplicaBooks
 from rack_sim.engine.policies.slot_server import KvReservation, SlotServer
 from rack_sim.engine.policies.static_slots import StaticSlots
 from rack_sim.engine.policies.stepped_slots import SteppedSlots
+from rack_sim.engine.routers import ROUTERS, Router
 from rack_sim.engine.timeline import Timeline
 from rack_sim.foundation.errors import ConservationError, InputError
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.workload.request import Request, Source, Workload
 
 _PROGRESS_REQUESTS = 256
+# Timeline bins between two looks at which of them are final.
+_FLUSH_BINS = 64
 # Times are stored in 64 bits (106 days of picoseconds); this leaves two weeks for the last answer.
 LATEST_ARRIVAL_PS = 92 * 86_400 * PS_PER_S
 
@@ -39,46 +43,60 @@ class StaticSlotsPolicy:
 POLICIES: dict[str, type[StaticSlotsPolicy]] = {"static_slots": StaticSlotsPolicy}
 
 
+@dataclass(frozen=True)
+class FleetPlan:
+    """What serves: `replica_count` replicas that are alike, and the router before them.
+
+    `seed` is that of every random stream of the fleet.
+    """
+
+    timing: SlotTiming
+    policy: StaticSlotsPolicy
+    replica_count: int = 1
+    router: str = "round_robin"
+    admission: Admission = field(default_factory=Admission)
+    seed: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class ReplayTotals:
     """What a replay did in all.
 
     `end_ps` is when the last request ended. A step is busy when any of its rows carried a token;
-    `row_step_count` counts those rows.
+    `row_step_count` counts those rows. `replicas` are the books of every replica.
     """
 
     end_ps: int
     request_count: int
     busy_step_count: int
     row_step_count: int
+    replicas: tuple[ReplicaBooks, ...] = ()
 
 
 def replay(
-    timing: SlotTiming,
+    fleet: FleetPlan,
     workload: Workload,
-    policy: StaticSlotsPolicy,
     observer: Observer,
     *,
     bin_ps: int,
     every_step: bool = False,
 ) -> ReplayTotals:
-    """Replays `workload` on the pipeline that `timing` describes.
+    """Replays `workload` on `fleet`.
 
-    `every_step` walks through every slot entry instead of skipping to the next decision; the
-    outcome is the same to the byte. Raises DeadlockError or ConservationError where the replay
-    did not end as it must.
+    `every_step` walks through every step instead of skipping to the next decision; the outcome is
+    the same to the byte. Raises DeadlockError or ConservationError where the replay did not end as
+    it must.
     """
-    return _Replay(timing, workload, policy, observer, bin_ps=bin_ps, every_step=every_step).run()
+    return _Replay(fleet, workload, observer, bin_ps=bin_ps, every_step=every_step).run()
 
 
 class _Replay:
-    """One run: the clock, the arrivals, the server."""
+    """One run: the clock, the arrivals, the replicas."""
 
     def __init__(
         self,
-        timing: SlotTiming,
+        plan: FleetPlan,
         workload: Workload,
-        policy: StaticSlotsPolicy,
         observer: Observer,
         *,
         bin_ps: int,
@@ -89,24 +107,32 @@ class _Replay:
         self.line = Timeline(bin_ps, observer.timeline)
         self.source: Source = workload.open()
         self.arrivals: Iterator[Request] = iter(self.source.arrivals())
+        self.router: Router = ROUTERS[plan.router](plan.seed)
         kind = SteppedSlots if every_step else StaticSlots
-        self.server: SlotServer = kind(
-            self.env,
-            timing,
-            kv_reservation=policy.kv_reservation,
-            observer=observer,
-            timeline=self.line,
-            ended=self._ended,
-        )
+        self.replicas: list[SlotServer] = [
+            kind(
+                self.env,
+                number,
+                plan.timing,
+                plan.admission,
+                observer,
+                self.line,
+                self,
+                kv_reservation=plan.policy.kv_reservation,
+            )
+            for number in range(plan.replica_count)
+        ]
         self.issued_count = 0
         self.ended_count = 0
         self.end_ps = 0
+        self._flush_ps = 0
 
     def run(self) -> ReplayTotals:
         """Runs until nothing can happen any more, then checks the books."""
         self._next_arrival()
         self.env.run()
-        self.server.check_empty()
+        for replica in self.replicas:
+            replica.check_empty()
         if self.issued_count != self.ended_count:
             raise ConservationError(
                 f"{self.issued_count} requests were issued, {self.ended_count} ended"
@@ -115,9 +141,35 @@ class _Replay:
         return ReplayTotals(
             end_ps=self.end_ps,
             request_count=self.issued_count,
-            busy_step_count=self.server.busy_step_count,
-            row_step_count=self.server.row_step_count,
+            busy_step_count=sum(replica.busy_step_count for replica in self.replicas),
+            row_step_count=sum(replica.row_step_count for replica in self.replicas),
+            replicas=tuple(replica.closed_books() for replica in self.replicas),
         )
+
+    def ended(self, sequence: Sequence, now: int) -> None:
+        """A request has left the system, served or not."""
+        self.ended_count += 1
+        self.end_ps = now
+        if self.ended_count % _PROGRESS_REQUESTS == 0:
+            self.observer.progress(now)
+        if now >= self._flush_ps:
+            self.line.flush(min(replica.final_before_ps(now) for replica in self.replicas))
+            self._flush_ps = now + _FLUSH_BINS * self.line.bin_ps
+        follow_up = self.source.follow_up(sequence.request, now)
+        if follow_up is not None:
+            Decision(self.env, follow_up.arrival_ps, Priority.ARRIVAL, self._issue, follow_up)
+
+    def holder(self, sequence: Sequence) -> Replica:
+        """The replica that a sequence is at."""
+        return self.replicas[sequence.replica]
+
+    def prefilled(self, sequence: Sequence, now: int) -> None:
+        """Prefill and decode are not apart here."""
+        raise NotImplementedError
+
+    def admitted(self, sequence: Sequence, now: int) -> None:
+        """Prefill and decode are not apart here."""
+        raise NotImplementedError
 
     def _next_arrival(self) -> None:
         request = next(self.arrivals, None)
@@ -136,13 +188,5 @@ class _Replay:
 
     def _issue(self, decision: Decision) -> None:
         self.issued_count += 1
-        self.server.submit(decision.subject)
-
-    def _ended(self, request: Request, now_ps: int) -> None:
-        self.ended_count += 1
-        self.end_ps = now_ps
-        if self.ended_count % _PROGRESS_REQUESTS == 0:
-            self.observer.progress(now_ps)
-        follow_up = self.source.follow_up(request, now_ps)
-        if follow_up is not None:
-            Decision(self.env, follow_up.arrival_ps, Priority.ARRIVAL, self._issue, follow_up)
+        request: Request = decision.subject
+        self.router.choose(request, self.replicas).submit(request)

@@ -11,14 +11,29 @@ from rack_sim.foundation.errors import ConservationError
 COLUMNS = (
     "arrived",
     "rejected",
+    "timed_out",
     "finished",
     "prompt_tokens",
+    "cached_tokens",
+    "recomputed_tokens",
     "output_tokens",
     "waiting_ps",
     "running_ps",
     "kv_token_ps",
 )
-_ARRIVED, _REJECTED, _FINISHED, _PROMPT, _OUTPUT, _WAITING, _RUNNING, _KV = range(len(COLUMNS))
+(
+    ARRIVED,
+    REJECTED,
+    TIMED_OUT,
+    FINISHED,
+    PROMPT,
+    CACHED,
+    RECOMPUTED,
+    OUTPUT,
+    WAITING,
+    RUNNING,
+    KV,
+) = range(len(COLUMNS))
 
 _FLUSH_BINS = 256
 
@@ -35,26 +50,17 @@ class Timeline:
         self._bins: dict[int, list[int]] = {}
         self._next_bin = 0
         self._last_ps = 0
-        self._levels = (0, 0, 0)
+        self._waiting = self._running = self._kv_tokens = 0
         # The bin used last, because most calls are about it.
         self._at = -1
         self._found: list[int] = []
 
-    def count_arrival(self, at_ps: int) -> None:
-        """A request has arrived."""
-        self._count(at_ps // self.bin_ps, _ARRIVED, 1)
-
-    def count_rejection(self, at_ps: int) -> None:
-        """A request was turned away."""
-        self._count(at_ps // self.bin_ps, _REJECTED, 1)
-
-    def count_finish(self, at_ps: int) -> None:
-        """A sequence has ended."""
-        self._count(at_ps // self.bin_ps, _FINISHED, 1)
-
-    def add_prompt_tokens(self, at_ps: int, tokens: int) -> None:
-        """Prompt tokens that entered the pipeline at one instant."""
-        self._count(at_ps // self.bin_ps, _PROMPT, tokens)
+    def count(self, column: int, at_ps: int, amount: int = 1) -> None:
+        """Adds to a column of the bin in which something happens at one instant."""
+        number = at_ps // self.bin_ps
+        if number != self._at:
+            self._turn_to(number)
+        self._found[column] += amount
 
     def add_output_tokens(self, first_ps: int, gap_ps: int, tokens: int) -> None:
         """`tokens` output tokens at `first_ps`, `first_ps` + `gap_ps`, …"""
@@ -62,24 +68,26 @@ class Timeline:
         number = first_ps // bin_ps
         while True:
             inside = ((number + 1) * bin_ps - 1 - first_ps) // gap_ps + 1
-            self._bin(number)[_OUTPUT] += min(inside, tokens)
+            self._bin(number)[OUTPUT] += min(inside, tokens)
             if inside >= tokens:
                 return
             tokens -= inside
             first_ps += inside * gap_ps
             number = first_ps // bin_ps
 
-    def set_levels(self, now_ps: int, waiting: int, running: int, kv_tokens: int) -> None:
-        """From `now_ps` on: requests that wait, sequences that run, cached tokens reserved."""
-        if self._levels[0] or self._levels[1]:
+    def change_levels(self, now_ps: int, waiting: int, running: int, kv_tokens: int) -> None:
+        """From `now_ps` on so many more requests wait and run, and tokens of cache are reserved."""
+        if self._waiting or self._running or self._kv_tokens:
             self._integrate(now_ps)
         self._last_ps = now_ps
-        self._levels = (waiting, running, kv_tokens)
+        self._waiting += waiting
+        self._running += running
+        self._kv_tokens += kv_tokens
 
     def flush(self, before_ps: int) -> None:
         """Bins that end before `before_ps` are final. Called often; works now and then.
 
-        Occupancy is known only up to the last `set_levels`, so no later bin is handed on.
+        Occupancy is known only up to the last `change_levels`, so no later bin is handed on.
         """
         final = min(before_ps, self._last_ps) // self.bin_ps
         if final - self._next_bin >= _FLUSH_BINS:
@@ -87,13 +95,11 @@ class Timeline:
 
     def close(self, end_ps: int) -> None:
         """The replay has ended at `end_ps`; hands on every bin that is left."""
-        self.set_levels(end_ps, 0, 0, 0)
+        levels = (self._waiting, self._running, self._kv_tokens)
+        if any(levels):
+            raise ConservationError(f"waiting, running and cached are {levels} at the end, not 0")
+        self._last_ps = end_ps
         self._hand_on(max(self._bins, default=self._next_bin - 1) + 1)
-
-    def _count(self, number: int, column: int, amount: int) -> None:
-        if number != self._at:
-            self._turn_to(number)
-        self._found[column] += amount
 
     def _turn_to(self, number: int) -> None:
         """Makes bin `number` the one at hand."""
@@ -111,7 +117,6 @@ class Timeline:
     def _integrate(self, now_ps: int) -> None:
         """Adds the levels since the last change, bin by bin."""
         at_ps, bin_ps = self._last_ps, self.bin_ps
-        waiting, running, kv_tokens = self._levels
         while at_ps < now_ps:
             number = at_ps // bin_ps
             if number != self._at:
@@ -119,10 +124,10 @@ class Timeline:
             end_ps = (number + 1) * bin_ps
             span = (now_ps if now_ps < end_ps else end_ps) - at_ps
             counts = self._found
-            if waiting:
-                counts[_WAITING] += waiting * span
-            counts[_RUNNING] += running * span
-            counts[_KV] += kv_tokens * span
+            if self._waiting:
+                counts[WAITING] += self._waiting * span
+            counts[RUNNING] += self._running * span
+            counts[KV] += self._kv_tokens * span
             at_ps += span
 
     def _hand_on(self, end_bin: int) -> None:

@@ -121,8 +121,8 @@ SUMMARY: tuple[Column, ...] = (
 
 REQUESTS: tuple[Column, ...] = (
     Column("request_id", "", "number of the request, in order of issue, from 0"),
-    Column("status", "", "finished or rejected"),
-    Column("reason", "", "why it was rejected"),
+    Column("status", "", "finished, rejected or timed_out"),
+    Column("reason", "", "why it did not finish"),
     Column("arrival_ms", "ms", "arrival, from the start of the workload"),
     Column("input_tokens", "tokens", "prompt length"),
     Column("output_tokens", "tokens", "output length"),
@@ -132,6 +132,14 @@ REQUESTS: tuple[Column, ...] = (
     Column("first_token_ms", "ms", "first output token is sampled"),
     Column("finish_ms", "ms", "last output token is sampled"),
     Column("slot", "", "slot whose row the sequence owned while it decoded"),
+    Column("replica", "", "number of the replica that decoded it (or turned it away)"),
+    Column("prefill_replica", "", "number of the replica that prefilled it, where another one"),
+    Column("queue_ms", "ms", "arrival to admission"),
+    Column("prefill_ms", "ms", "first to last prompt row, preemptions in between included"),
+    Column("transfer_ms", "ms", "cache on its way from the prefill replica to the decode replica"),
+    Column("preemption_count", "", "times it lost its cache and was prefilled again"),
+    Column("cached_tokens", "tokens", "prompt tokens found in the prefix cache"),
+    Column("accepted_draft_tokens", "tokens", "output tokens that a draft had proposed"),
     *(Column(f"{metric}_ms", "ms", text) for metric, text in LATENCY_METRICS.items()),
 )
 
@@ -215,8 +223,11 @@ TIMELINE: tuple[Column, ...] = (
     Column("start_s", "s", "start of the bin"),
     Column("arrived", "requests", "requests that arrived"),
     Column("rejected", "requests", "requests turned away"),
+    Column("timed_out", "requests", "requests given up because their time had run out"),
     Column("finished", "requests", "requests that finished"),
-    Column("prompt_tokens", "tokens", "prompt tokens that entered the pipeline"),
+    Column("prompt_tokens", "tokens", "prompt tokens prefilled, for the first time"),
+    Column("cached_tokens", "tokens", "prompt tokens found in the prefix cache instead"),
+    Column("recomputed_tokens", "tokens", "tokens prefilled again after a preemption"),
     Column("output_tokens", "tokens", "output tokens sampled"),
     Column("waiting_mean", "requests", "requests waiting for admission, mean over the bin"),
     Column("running_mean", "requests", "sequences admitted and not finished, mean over the bin"),

@@ -4,18 +4,12 @@
 Both hold a bounded number of rows in memory, so a trace of any length can be replayed.
 """
 
-from array import array
-from collections import Counter
-from collections.abc import Callable, Iterator
-from tempfile import SpooledTemporaryFile
-from weakref import finalize
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable
 
 from rack_sim.engine.observer import Outcome, Sequence
 from rack_sim.engine.timeline import COLUMNS as TIMELINE_COLUMNS
-from rack_sim.workload.request import Request
+from rack_sim.metrics.column_log import ColumnLog
+from rack_sim.metrics.gaps import GapLog
 
 REQUEST_COLUMNS = (
     "request_id",
@@ -29,46 +23,13 @@ REQUEST_COLUMNS = (
     "first_token_ps",
     "finish_ps",
     "slot",
+    "replica",
+    "prefill_replica",
+    "transfer_ps",
+    "preemptions",
+    "hit_tokens",
+    "accepted_draft_tokens",
 )
-_MEMORY_BYTES = 2**23
-_ROWS_AT_ONCE = 2**14
-
-
-class ColumnLog:
-    """Rows of 64-bit integers that can be appended and read again in chunks."""
-
-    def __init__(self, columns: tuple[str, ...]) -> None:
-        self.columns = columns
-        self.row_count = 0
-        self._pending = array("q")
-        self._pending_max = _ROWS_AT_ONCE * len(columns)
-        self._file = SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - lives as long
-        finalize(self, self._file.close)
-
-    def append(self, row: tuple[int, ...]) -> None:
-        """Adds one row."""
-        self._pending.extend(row)
-        self.row_count += 1
-        if len(self._pending) >= self._pending_max:
-            self._store()
-
-    def chunks(self) -> Iterator[dict[str, NDArray[np.int64]]]:
-        """Every row, in chunks of columns."""
-        self._store()
-        self._file.seek(0)
-        size = _ROWS_AT_ONCE * len(self.columns) * 8
-        offset = 0
-        while data := self._file.read(size):
-            offset += len(data)
-            table = np.frombuffer(data, dtype=np.int64).reshape(-1, len(self.columns))
-            yield {name: table[:, number] for number, name in enumerate(self.columns)}
-            self._file.seek(offset)  # two readers may take turns
-
-    def _store(self) -> None:
-        if self._pending:
-            self._file.seek(0, 2)
-            self._file.write(self._pending.tobytes())
-            self._pending = array("q")
 
 
 class RequestLog(ColumnLog):
@@ -102,16 +63,27 @@ class Collector:
     def __init__(self, on_progress: Callable[[int, int], None] | None = None) -> None:
         self.requests = RequestLog()
         self.bins = ColumnLog(TIMELINE_COLUMNS)
-        self.gaps_ps: Counter[int] = Counter()
+        self.gap_runs = GapLog()
         self._on_progress = on_progress
 
-    def finished(self, sequence: Sequence, gap_ps: int) -> None:
-        """Stores a finished request and its gaps."""
+    def finished(self, sequence: Sequence) -> None:
+        """Stores a finished request."""
+        self._store(sequence, Outcome.FINISHED)
+
+    def turned_away(self, sequence: Sequence, outcome: Outcome) -> None:
+        """Stores a request that was rejected or given up; the times it never had are -1."""
+        self._store(sequence, outcome)
+
+    def gaps(self, first_ps: int, step_ps: int, count: int, weight: int) -> None:
+        """Stores gaps between tokens (see `Observer.gaps`)."""
+        self.gap_runs.add(first_ps, step_ps, count, weight)
+
+    def _store(self, sequence: Sequence, outcome: Outcome) -> None:
         request = sequence.request
         self.requests.add(
             (
                 request.request_id,
-                Outcome.FINISHED,
+                outcome,
                 request.arrival_ps,
                 request.input_tokens,
                 request.output_tokens,
@@ -121,26 +93,12 @@ class Collector:
                 sequence.first_token_ps,
                 sequence.finish_ps,
                 sequence.slot,
-            )
-        )
-        if request.output_tokens > 1:
-            self.gaps_ps[gap_ps] += request.output_tokens - 1
-
-    def rejected(self, request: Request, outcome: Outcome) -> None:
-        """Stores a rejected request; the times it never had are -1."""
-        self.requests.add(
-            (
-                request.request_id,
-                outcome,
-                request.arrival_ps,
-                request.input_tokens,
-                request.output_tokens,
-                -1,
-                -1,
-                -1,
-                -1,
-                -1,
-                -1,
+                sequence.replica,
+                sequence.prefill_replica,
+                sequence.transfer_ps,
+                sequence.preemptions,
+                sequence.hit_tokens,
+                sequence.accepted_draft_tokens,
             )
         )
 

@@ -12,6 +12,7 @@ from rack_sim.compiler.step import StepTiming
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S
 from rack_sim.metrics.cost import CostInputs, cost_of, footprint_of
+from rack_sim.metrics.gaps import GapLog, mean_and_percentiles
 from rack_sim.metrics.latency import LATENCY_METRICS, finished_rows, latencies_ps, metric_chunks
 from rack_sim.metrics.log import Collector
 from rack_sim.metrics.quantiles import exact_sum, percentiles
@@ -100,7 +101,7 @@ def summarise_run(facts: RunFacts) -> dict[str, Value]:
     }
     for metric in LATENCY_METRICS:
         row |= _latency_columns(facts, metric)
-    row |= _gap_columns(facts.collector.gaps_ps)
+    row |= _gap_columns(facts.collector.gap_runs)
     row |= _split_columns(facts, counts)
     row |= _throughput_columns(facts, window, counts, tokens)
     row |= _slo_columns(facts, window, counts)
@@ -163,27 +164,13 @@ def _latency_columns(facts: RunFacts, metric: str) -> dict[str, Value]:
     return dict(zip(names, map(_milliseconds, [Fraction(amount, count), *found]), strict=True))
 
 
-def _gap_columns(gaps_ps: Counter[int]) -> dict[str, Value]:
+def _gap_columns(gaps: GapLog) -> dict[str, Value]:
     """Inter-token latency: the pooled gaps between tokens of all requests."""
     names = ["itl_ms_mean", *(f"itl_ms_p{percent}" for percent in PERCENTS)]
-    count = gaps_ps.total()
-    if not count:
-        return dict.fromkeys(names)
-    ordered = sorted(gaps_ps.items())
-
-    def at(rank: int) -> int:
-        for gap, times in ordered:
-            if rank < times:
-                return gap
-            rank -= times
-        return ordered[-1][0]
-
-    values = [Fraction(sum(gap * times for gap, times in ordered), count)]
-    for percent in PERCENTS:
-        place = Fraction(percent * (count - 1), 100)
-        low, part = int(place), place - int(place)
-        values.append(at(low) + (at(min(low + 1, count - 1)) - at(low)) * part)
-    return dict(zip(names, map(_milliseconds, values), strict=True))
+    found = mean_and_percentiles(gaps, PERCENTS)
+    return (
+        dict(zip(names, map(_milliseconds, found), strict=True)) if found else dict.fromkeys(names)
+    )
 
 
 def _split_columns(facts: RunFacts, counts: Counter[str]) -> dict[str, Value]:

@@ -9,49 +9,59 @@ from collections.abc import Iterable, Iterator, Mapping
 from rack_sim.compiler.step import StepTiming
 from rack_sim.compiler.traffic import TRAFFICS, Load
 from rack_sim.engine.observer import Outcome
-from rack_sim.engine.serving import ReplayTotals
+from rack_sim.engine.serving import FleetPlan, ReplayTotals
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_ms
 from rack_sim.hardware.routing import Hop
+from rack_sim.metrics.column_log import ColumnLog
 from rack_sim.metrics.latency import LATENCY_METRICS, Column, finished_rows, latencies_ps
-from rack_sim.metrics.log import ColumnLog, RequestLog
+from rack_sim.metrics.log import RequestLog
 
 Row = tuple[str, ...]
 
 _TIMES = ("admitted_ps", "prefill_start_ps", "prefill_end_ps", "first_token_ps", "finish_ps")
 
 
-def request_lines(log: RequestLog, step: StepTiming) -> Iterator[str]:
+def request_lines(log: RequestLog, reasons: Mapping[int, str]) -> Iterator[str]:
     """One line of text per request, by request number: the cells, with commas between.
 
-    A million requests are a million lines, so the times of a chunk are split into whole and
-    fractional milliseconds at once, and each line is one formatting.
+    `reasons` says what each outcome but the good one means (see `outcome_reasons`). A million
+    requests are a million lines, so the times of a chunk are split into whole and fractional
+    milliseconds at once, and each line is one formatting.
     """
-    reasons = rejection_reasons(step)
-    names = ("request_id", "outcome", "arrival_ps", "input_tokens", "output_tokens")
+    names = ("request_id", "outcome", "arrival_ps", "input_tokens", "output_tokens", "replica")
+    # After the replica: all but it of what a finished request has.
+    empty = "," * (7 + len(LATENCY_METRICS))
     for chunk in log.chunks():
         finished = _finished_lines(finished_rows(chunk))
-        for number, outcome, arrival, inputs, outputs in zip(
+        for number, outcome, arrival, inputs, outputs, replica in zip(
             *(chunk[name].tolist() for name in names), strict=True
         ):
             if outcome == Outcome.FINISHED:
                 yield next(finished)
             else:
-                reason = reasons[outcome]
-                head = f"{number},rejected,{reason},{format_ms(arrival)},{inputs},{outputs}"
-                yield head + "," * (len(_TIMES) + 1 + len(LATENCY_METRICS))
+                head = f"{number},{Outcome(outcome).status},{reasons[outcome]},{format_ms(arrival)}"
+                times = "," * (len(_TIMES) + 2)
+                yield f"{head},{inputs},{outputs}{times}{replica}{empty}"
 
 
 def _finished_lines(rows: Mapping[str, Column]) -> Iterator[str]:
-    """The lines of finished requests. Only `tpot` may be missing; its cell is made apart."""
+    """The lines of finished requests. Cells that may be missing are made apart."""
     metrics = latencies_ps(rows)
-    line = "%d,finished,,%d.%09d,%d,%d" + ",%d.%09d" * len(_TIMES) + ",%d"
+    line = "%d,finished,,%d.%09d,%d,%d" + ",%d.%09d" * len(_TIMES) + ",%s,%d,%s"
+    line += ",%d.%09d" * 3 + ",%d" * 3
     cells: list[Iterable[object]] = [
         rows["request_id"].tolist(),
         *_split(rows["arrival_ps"]),
         rows["input_tokens"].tolist(),
         rows["output_tokens"].tolist(),
         *(part for name in _TIMES for part in _split(rows[name])),
-        rows["slot"].tolist(),
+        _numbers(rows["slot"]),
+        rows["replica"].tolist(),
+        _numbers(rows["prefill_replica"]),
+        *_split(rows["admitted_ps"] - rows["arrival_ps"]),
+        *_split(rows["prefill_end_ps"] - rows["prefill_start_ps"]),
+        *_split(rows["transfer_ps"]),
+        *(rows[name].tolist() for name in ("preemptions", "hit_tokens", "accepted_draft_tokens")),
     ]
     for name, values in metrics.items():
         if name == "tpot":
@@ -63,19 +73,28 @@ def _finished_lines(rows: Mapping[str, Column]) -> Iterator[str]:
     return (line % row for row in zip(*cells, strict=True))
 
 
+def _numbers(values: Column) -> Iterable[int | str]:
+    """Numbers, and nothing where one is negative."""
+    numbers: list[int] = values.tolist()
+    return ("" if number < 0 else number for number in numbers)
+
+
 def _split(times_ps: Column) -> tuple[list[int], list[int]]:
     """Whole milliseconds and the nine digits behind the point."""
     return (times_ps // PS_PER_MS).tolist(), (times_ps % PS_PER_MS).tolist()
 
 
-def rejection_reasons(step: StepTiming) -> dict[int, str]:
-    """What each kind of rejection means on this machine."""
-    slots = step.slots
+def outcome_reasons(fleet: FleetPlan) -> dict[int, str]:
+    """What each way not to finish means on this fleet."""
+    timing, admission = fleet.timing, fleet.admission
+    timeout_ms = format_ms(admission.timeout_ps or 0).rstrip("0").rstrip(".")
     return {
         Outcome.REJECTED_CONTEXT: (
-            f"input + output tokens exceed the compiled context of {slots.context_tokens}"
+            f"input + output tokens exceed the compiled context of {timing.context_tokens}"
         ),
-        Outcome.REJECTED_KV: f"its reservation exceeds the cache of {slots.kv_tokens} tokens",
+        Outcome.REJECTED_KV: f"its reservation exceeds the cache of {timing.kv_tokens} tokens",
+        Outcome.REJECTED_QUEUE: f"{admission.queue_limit} requests waited already",
+        Outcome.TIMED_OUT: f"not finished {timeout_ms} ms after its arrival",
     }
 
 

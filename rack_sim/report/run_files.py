@@ -20,6 +20,7 @@ from rack_sim.metrics.tables import (
     chip_rows,
     link_rows,
     memory_rows,
+    outcome_reasons,
     request_lines,
     stage_rows,
     timeline_rows,
@@ -44,7 +45,11 @@ def write_run(
     step, totals = result.explanation.step, result.totals
     on_step("writing tables")
     write_table(folder / "summary.csv", SUMMARY, [summary_cells(result.summary)])
-    write_lines(folder / "requests.csv", REQUESTS, request_lines(result.collector.requests, step))
+    write_lines(
+        folder / "requests.csv",
+        REQUESTS,
+        request_lines(result.collector.requests, outcome_reasons(result.fleet)),
+    )
     write_table(
         folder / "timeline.csv",
         TIMELINE,

@@ -12,7 +12,9 @@ class Request(NamedTuple):
 
     `request_id` counts 0, 1, 2, … in the order of issue. `arrival_ps` counts from the start of the
     workload. `block_hashes` names the blocks of the input for prefix reuse: equal hashes are equal
-    content up to and including that block; empty where nothing is known about it.
+    content up to and including that block; empty where nothing is known about it. `session` is the
+    conversation (or user) it belongs to, -1 where that is not known. Requests of a higher
+    `priority` are served first where a queue looks at it.
     """
 
     request_id: int
@@ -20,6 +22,8 @@ class Request(NamedTuple):
     input_tokens: int
     output_tokens: int
     block_hashes: tuple[int, ...] = ()
+    session: int = -1
+    priority: int = 0
 
 
 class Source(Protocol):

@@ -1,5 +1,6 @@
 """Skipping from decision to decision gives what walking through every step gives."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from hypothesis import given, settings
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.observer import Outcome, Sequence
-from rack_sim.engine.serving import ReplayTotals, StaticSlotsPolicy, replay
+from rack_sim.engine.serving import FleetPlan, ReplayTotals, StaticSlotsPolicy, replay
 from rack_sim.workload.closed_loop import ClosedLoopWorkload
 from rack_sim.workload.lengths import Empirical
 from rack_sim.workload.request import Request, Source, Workload
@@ -18,15 +19,20 @@ class Recording:
     """An observer that keeps everything."""
 
     ended: list[object] = field(default_factory=list)
+    gaps_ps: Counter[int] = field(default_factory=Counter)
     bins: list[tuple[int, ...]] = field(default_factory=list)
 
-    def finished(self, sequence: Sequence, gap_ps: int) -> None:
+    def finished(self, sequence: Sequence) -> None:
         s = sequence
         times = (s.admitted_ps, s.prefill_start_ps, s.prefill_end_ps, s.first_token_ps, s.finish_ps)
-        self.ended.append((s.request, s.slot, times, gap_ps))
+        self.ended.append((s.request, s.slot, s.replica, times))
 
-    def rejected(self, request: Request, outcome: Outcome) -> None:
-        self.ended.append((request, outcome))
+    def turned_away(self, sequence: Sequence, outcome: Outcome) -> None:
+        self.ended.append((sequence.request, outcome))
+
+    def gaps(self, first_ps: int, step_ps: int, count: int, weight: int) -> None:
+        for number in range(count):
+            self.gaps_ps[first_ps + number * step_ps] += weight
 
     def timeline(self, first_bin: int, rows: list[tuple[int, ...]]) -> None:
         assert first_bin == len(self.bins), "bins come in order, none missing"
@@ -100,7 +106,7 @@ def run(
     timing: SlotTiming, workload: Workload, policy: StaticSlotsPolicy, bin_ps: int, *, every: bool
 ) -> tuple[ReplayTotals, Recording]:
     recording = Recording()
-    totals = replay(timing, workload, policy, recording, bin_ps=bin_ps, every_step=every)
+    totals = replay(FleetPlan(timing, policy), workload, recording, bin_ps=bin_ps, every_step=every)
     return totals, recording
 
 
@@ -117,4 +123,5 @@ def test_skipping_equals_stepping(timing, workload, reservation, bin_ps):
     walked_totals, walked = run(timing, workload, policy, bin_ps, every=True)
     assert skipped_totals == walked_totals
     assert skipped.ended == walked.ended
+    assert skipped.gaps_ps == walked.gaps_ps
     assert skipped.bins == walked.bins

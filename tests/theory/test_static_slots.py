@@ -9,7 +9,7 @@ import pytest
 
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.observer import Outcome
-from rack_sim.engine.serving import StaticSlotsPolicy, replay
+from rack_sim.engine.serving import FleetPlan, StaticSlotsPolicy, replay
 from rack_sim.foundation.errors import InputError
 from rack_sim.metrics.log import Collector
 from rack_sim.workload.closed_loop import ClosedLoopWorkload
@@ -44,7 +44,7 @@ class Listed:
 
 def run(timing, requests, *, policy=POLICY, bin_ps=10**6):
     collector = Collector()
-    totals = replay(timing, Listed(requests), policy, collector, bin_ps=bin_ps)
+    totals = replay(FleetPlan(timing, policy), Listed(requests), collector, bin_ps=bin_ps)
     rows = []
     for chunk in collector.requests.chunks():
         columns = [chunk[name].tolist() for name in collector.requests.columns]
@@ -188,7 +188,7 @@ def test_saturation_is_rows_over_interval():
         request_count=3000,
     )
     collector = Collector()
-    totals = replay(timing, workload, POLICY, collector, bin_ps=10**6)
+    totals = replay(FleetPlan(timing, POLICY), workload, collector, bin_ps=10**6)
     possible = totals.end_ps // timing.interval_ps * timing.rows
     stay_ps = 8 * timing.revolution_ps + 8 * timing.interval_ps + timing.token_ps
     lost = (stay_ps + timing.revolution_ps) // timing.interval_ps * timing.rows
@@ -212,7 +212,7 @@ def test_the_closed_loop_law():
         request_count=200,
     )
     collector = Collector()
-    totals = replay(TIMING, workload, POLICY, collector, bin_ps=10**6)
+    totals = replay(FleetPlan(TIMING, POLICY), workload, collector, bin_ps=10**6)
     response = 9 * 100 + 950 + 4 * 1000
     cycles = 200
     shortest = cycles * response + (cycles - 1) * think

@@ -4,46 +4,41 @@ Admission, rejection, completion, and the books that must balance when a replay 
 """
 
 from collections import deque
-from collections.abc import Callable
 from typing import Literal
 
 from simpy import Environment
 
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.observer import Observer, Outcome, Sequence
-from rack_sim.engine.timeline import Timeline
+from rack_sim.engine.policies.replica import Admission, Fleet, Replica, ReplicaBooks
+from rack_sim.engine.timeline import CACHED, Timeline
 from rack_sim.foundation.errors import ConservationError, DeadlockError
 from rack_sim.workload.request import Request
 
 KvReservation = Literal["max_context", "request"]
-Ended = Callable[[Request, int], None]
-
-# Timeline bins between two looks at which of them are final.
-_FLUSH_BINS = 64
 
 
-class SlotServer:
+class SlotServer(Replica):
     """Serves requests on the slots of one compiled program.
 
-    A request is admitted, in order of arrival, when a row and its reservation of cached tokens are
-    free. `kv_reservation` says how much it reserves: the whole compiled context, as an address map
-    fixed at compile time needs, or exactly the tokens it will use.
+    A request is admitted, in the order of the queue, when a row and its reservation of cached
+    tokens are free. `kv_reservation` says how much it reserves: the whole compiled context, as an
+    address map fixed at compile time needs, or exactly the tokens it will use.
     """
 
     def __init__(
         self,
         env: Environment,
+        number: int,
         timing: SlotTiming,
-        *,
-        kv_reservation: KvReservation,
+        admission: Admission,
         observer: Observer,
         timeline: Timeline,
-        ended: Ended,
+        fleet: Fleet,
+        *,
+        kv_reservation: KvReservation,
     ) -> None:
-        self.env = env
-        self.observer = observer
-        self.line = timeline
-        self.ended = ended
+        super().__init__(env, number, admission, observer, timeline, fleet)
         self.kv_reservation = kv_reservation
         self.context_tokens = timing.context_tokens
         self.interval_ps = timing.interval_ps
@@ -53,40 +48,33 @@ class SlotServer:
         self.token_ps = timing.token_ps
         self.kv_tokens = timing.kv_tokens
         self.kv_tokens_free = self.kv_tokens
+        self.books.kv_tokens = self.kv_tokens
         self.row_count = self.slot_count * self.rows
-        self.running = 0
-        self.waiting: deque[Sequence] = deque()
         self.prompts: deque[Sequence] = deque()
         self.busy_step_count = 0
         self.row_step_count = 0
         self.expected_row_step_count = 0
-        self._flush_ps = 0
         self.set_up()
 
-    def submit(self, request: Request) -> None:
-        """A request arrives now."""
-        now = int(self.env.now)
-        self.line.count_arrival(now)
+    def refusal(self, request: Request) -> Outcome | None:
         tokens = request.input_tokens + request.output_tokens
-        reserved = self.context_tokens if self.kv_reservation == "max_context" else tokens
-        outcome = (
-            Outcome.REJECTED_CONTEXT
-            if tokens > self.context_tokens
-            else Outcome.REJECTED_KV
-            if reserved > self.kv_tokens
-            else None
-        )
-        if outcome is not None:
-            self.line.count_rejection(now)
-            self.observer.rejected(request, outcome)
-            self.ended(request, now)
-            return
-        sequence = Sequence(request, reserved, prompt_rows_left=request.input_tokens)
-        if self.waiting or not self._fits(sequence):
-            self.waiting.append(sequence)
-        else:
+        if tokens > self.context_tokens:
+            return Outcome.REJECTED_CONTEXT
+        return Outcome.REJECTED_KV if self._reservation(request) > self.kv_tokens else None
+
+    def fits_now(self, sequence: Sequence) -> bool:
+        sequence.reserved_tokens = self._reservation(sequence.request)
+        return not self.waiting_count and self._fits(sequence)
+
+    def enqueue(self, sequence: Sequence, now: int) -> None:
+        if self.fits_now(sequence):
             self._start(sequence, now)
-        self._note_levels(now)
+            self.change_levels(now, 0, 1, sequence.reserved_tokens)
+        else:
+            self.waiting.add(sequence)
+            self.waiting_count += 1
+            self.change_levels(now, 1, 0, 0)
+            self._admit(now)  # a higher priority may be let in where the head before it was not
 
     def check_empty(self) -> None:
         """After a replay: nobody waits and everything that was taken was given back.
@@ -94,9 +82,12 @@ class SlotServer:
         Raises DeadlockError naming who waits for what, or ConservationError with both sides.
         """
         stuck = [
-            *(f"request {s.request.request_id} waits for admission" for s in self.waiting),
             *(
-                f"request {s.request.request_id} waits for {s.prompt_rows_left} prompt rows"
+                f"request {s.request.request_id} waits for admission at replica {self.number}"
+                for s in self.waiting.all()
+            ),
+            *(
+                f"request {s.request.request_id} waits for {s.prompt_left} prompt rows"
                 for s in self.prompts
             ),
         ]
@@ -114,6 +105,11 @@ class SlotServer:
         if wrong:
             raise ConservationError("does not balance: " + "; ".join(wrong))
 
+    def closed_books(self) -> ReplicaBooks:
+        """The books at the end."""
+        self.books.busy_ps = self.busy_step_count * self.interval_ps
+        return self.books
+
     def set_up(self) -> None:
         """Makes what an engine keeps besides; called once, when the rest is there."""
         raise NotImplementedError
@@ -126,9 +122,10 @@ class SlotServer:
         """A sequence was appended to `prompts`."""
         raise NotImplementedError
 
-    def final_before_ps(self, now_ps: int) -> int:
-        """Timeline bins that end before this instant will not change any more."""
-        raise NotImplementedError
+    def _reservation(self, request: Request) -> int:
+        if self.kv_reservation == "max_context":
+            return self.context_tokens
+        return request.input_tokens + request.output_tokens
 
     def _fits(self, sequence: Sequence) -> bool:
         """Whether a row and the sequence's reservation are free."""
@@ -137,28 +134,44 @@ class SlotServer:
     def _start(self, sequence: Sequence, now: int) -> None:
         """Admits a sequence: it holds its reservation and queues for prompt rows."""
         sequence.admitted_ps = now
+        hits = self.hit_tokens(sequence)
+        if hits:
+            sequence.hit_tokens = hits
+            sequence.prompt_left -= hits
+            self.line.count(CACHED, now, hits)
+            self.books.cached_tokens += hits
         self.kv_tokens_free -= sequence.reserved_tokens
+        self.books.kv_tokens_max = max(
+            self.books.kv_tokens_max, self.kv_tokens - self.kv_tokens_free
+        )
         self.running += 1
         self.prompts.append(sequence)
         self.prompt_added(now)
 
-    def _note_levels(self, now: int) -> None:
-        self.line.set_levels(
-            now, len(self.waiting), self.running, self.kv_tokens - self.kv_tokens_free
-        )
+    def _prefilled(self, sequence: Sequence) -> None:
+        """The last prompt row has entered."""
+        self.books.prompt_tokens += sequence.request.input_tokens - sequence.hit_tokens
+        if self.prefixes:
+            self.prefixes.add(sequence.request)
+
+    def _admit(self, now: int) -> None:
+        """Lets in whoever fits, in the order of the queue."""
+        while (head := self.waiting.head) and self._fits(head):
+            self.waiting.take()
+            self.waiting_count -= 1
+            self._start(head, now)
+            self.change_levels(now, -1, 1, head.reserved_tokens)
 
     def _complete(self, sequence: Sequence, now: int) -> None:
         """Frees what a sequence held, tells the observer, lets the next one in."""
         self.kv_tokens_free += sequence.reserved_tokens
         self.running -= 1
         request = sequence.request
-        self.expected_row_step_count += request.input_tokens + request.output_tokens - 1
-        self.line.count_finish(now)
-        self.observer.finished(sequence, self.revolution_ps)
-        if now >= self._flush_ps:
-            self.line.flush(self.final_before_ps(now))
-            self._flush_ps = now + _FLUSH_BINS * self.line.bin_ps
-        self.ended(request, now)
-        while self.waiting and self._fits(self.waiting[0]):
-            self._start(self.waiting.popleft(), now)
-        self._note_levels(now)
+        hits = sequence.hit_tokens
+        self.expected_row_step_count += request.input_tokens - hits + request.output_tokens - 1
+        sequence.emitted = request.output_tokens
+        if request.output_tokens > 1:
+            self.observer.gaps(self.revolution_ps, 0, request.output_tokens - 1, 1)
+        self.change_levels(now, 0, -1, -sequence.reserved_tokens)
+        self.finish(sequence, now)
+        self._admit(now)

@@ -17,6 +17,7 @@ from itertools import accumulate
 from rack_sim.engine.decision import Decision, Priority
 from rack_sim.engine.observer import Sequence
 from rack_sim.engine.policies.slot_server import SlotServer
+from rack_sim.engine.timeline import PROMPT
 
 
 class StaticSlots(SlotServer):
@@ -64,14 +65,14 @@ class StaticSlots(SlotServer):
             return  # the next completion aims again
         sequence = self.prompts[0]
         # Rows already spent at the cursor's entry come off the first sum.
-        needed = sequence.prompt_rows_left + self._spent
+        needed = sequence.prompt_left + self._spent
         turns, rest = divmod(needed - 1, self._free_total)
         first = self._cursor % self.slot_count
         sums = list(accumulate(self._free[first:] + self._free[:first]))
         offset = bisect_left(sums, rest + 1)
         self._done_entry = self._cursor + turns * self.slot_count + offset
         self._done_rows = rest + 1 - (sums[offset - 1] if offset else 0)
-        if sequence.prompt_rows_left == sequence.request.input_tokens:
+        if sequence.prompt_left == sequence.request.input_tokens - sequence.hit_tokens:
             # Not begun: a row that was freed since may be an earlier one.
             skipped = bisect_left(sums, self._spent + 1)
             start = self._cursor + (skipped if skipped < len(sums) else self._first_free())
@@ -100,9 +101,9 @@ class StaticSlots(SlotServer):
         sequence = self.prompts.popleft()
         self._cursor = entry
         last_rows = self._done_rows - self._spent
-        self.line.add_prompt_tokens(now, last_rows)
+        self.line.count(PROMPT, now, last_rows)
         self.row_step_count += last_rows
-        sequence.prompt_rows_left -= last_rows
+        sequence.prompt_left -= last_rows
         self._spent = self._done_rows - 1
         if self._idle[slot]:
             self._idle[slot] = 0
@@ -111,6 +112,7 @@ class StaticSlots(SlotServer):
         self._free[slot] -= 1
         self._free_total -= 1
 
+        self._prefilled(sequence)
         sequence.slot = slot
         sequence.prefill_end_ps = now
         sequence.first_token_ps = now + self.token_ps
@@ -145,8 +147,8 @@ class StaticSlots(SlotServer):
             end = entry if entry * interval_ps <= bin_end_ps else self._entry_at(bin_end_ps)
             taken = self._between(self._free, self._free_total, end) - self._spent
             if taken:
-                self.line.add_prompt_tokens(at_ps, taken)
-                self.prompts[0].prompt_rows_left -= taken
+                self.line.count(PROMPT, at_ps, taken)
+                self.prompts[0].prompt_left -= taken
                 self.row_step_count += taken
                 self.busy_step_count += self._between(self._idle, self._idle_total, end)
             self._cursor, self._spent = end, 0

@@ -7,6 +7,7 @@ keeps its own books, and shares with the skipping engine only admission and comp
 from rack_sim.engine.decision import Decision, Priority
 from rack_sim.engine.observer import Sequence
 from rack_sim.engine.policies.slot_server import SlotServer
+from rack_sim.engine.timeline import PROMPT
 
 
 class SteppedSlots(SlotServer):
@@ -46,13 +47,14 @@ class SteppedSlots(SlotServer):
             sequence = self.prompts[0]
             if sequence.prefill_start_ps < 0:
                 sequence.prefill_start_ps = now
-            sequence.prompt_rows_left -= 1
+            sequence.prompt_left -= 1
             rows_used += 1
-            self.line.add_prompt_tokens(now, 1)
-            if not sequence.prompt_rows_left:
+            self.line.count(PROMPT, now, 1)
+            if not sequence.prompt_left:
                 self.prompts.popleft()
                 sequence.prefill_end_ps = now
                 sequence.first_token_ps = now + self.token_ps
+                self._prefilled(sequence)
                 sequence.slot = entry % self.slot_count
                 owners.append(sequence)
                 self._send_token(sequence, now)

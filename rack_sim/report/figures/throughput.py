@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rack_sim.foundation.units import PS_PER_S
-from rack_sim.metrics.log import ColumnLog
+from rack_sim.metrics.column_log import ColumnLog
 from rack_sim.pipeline import Result
 from rack_sim.report.figures.canvas import (
     BLUE,

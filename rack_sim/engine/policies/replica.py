@@ -1,0 +1,219 @@
+"""Replica: one full copy of the model being served, as the fleet around it sees it.
+
+Whatever the policy: requests come in, are refused or wait, may give up when their time runs out,
+and end. The policy decides what happens in between.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from simpy import Environment
+
+from rack_sim.engine.decision import Decision, Priority
+from rack_sim.engine.observer import Observer, Outcome, Sequence
+from rack_sim.engine.policies.prefix_cache import PrefixCache, PrefixCaching, check_hashes
+from rack_sim.engine.policies.queue import QUEUES, QueueOrder
+from rack_sim.engine.timeline import ARRIVED, FINISHED, REJECTED, TIMED_OUT, Timeline
+from rack_sim.workload.request import Request
+
+
+class Fleet(Protocol):
+    """What a replica tells the fleet it belongs to."""
+
+    def ended(self, sequence: Sequence, now: int) -> None:
+        """A request has left the system, served or not."""
+
+    def prefilled(self, sequence: Sequence, now: int) -> None:
+        """A replica that only prefills has sampled the first token and holds the cache."""
+
+    def admitted(self, sequence: Sequence, now: int) -> None:
+        """A replica that only decodes has room for a sequence whose cache is elsewhere."""
+
+    def holder(self, sequence: Sequence) -> "Replica":
+        """The replica that a sequence is at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Who waits, how many and how long, whatever the policy behind.
+
+    More than `queue_limit` requests waiting at one replica: the next is rejected. A request that
+    has not got its last token `timeout_ps` after its arrival is given up, wherever it is.
+    """
+
+    order: QueueOrder = "fcfs"
+    queue_limit: int | None = None
+    timeout_ps: int | None = None
+    prefix_caching: PrefixCaching | None = None
+
+
+@dataclass(slots=True)
+class ReplicaBooks:
+    """What a replica did in all, for replicas.csv. A pool of one kind: `role` says which.
+
+    `busy_ps` is how long its bottleneck worked: steps times interval, or iterations.
+    """
+
+    number: int
+    role: str = "both"
+    request_count: int = 0
+    finished_count: int = 0
+    rejected_count: int = 0
+    timed_out_count: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    recomputed_tokens: int = 0
+    output_tokens: int = 0
+    draft_tokens: int = 0
+    accepted_draft_tokens: int = 0
+    preemptions: int = 0
+    transfer_count: int = 0
+    transfer_bytes: int = 0
+    busy_ps: int = 0
+    running_max: int = 0
+    waiting_max: int = 0
+    kv_tokens_max: int = 0
+    kv_tokens: int = 0
+    end_ps: int = 0
+
+
+class Replica:
+    """The part that all policies share."""
+
+    def __init__(
+        self,
+        env: Environment,
+        number: int,
+        admission: Admission,
+        observer: Observer,
+        timeline: Timeline,
+        fleet: Fleet,
+        *,
+        role: str = "both",
+    ) -> None:
+        self.env = env
+        self.number = number
+        self.role = role
+        self.observer = observer
+        self.line = timeline
+        self.fleet = fleet
+        self.queue_limit = admission.queue_limit
+        self.timeout_ps = admission.timeout_ps
+        self.waiting = QUEUES[admission.order]()
+        self.waiting_count = 0
+        self.running = 0
+        caching = admission.prefix_caching
+        self.prefixes = PrefixCache(caching) if caching else None
+        self.books = ReplicaBooks(number, role)
+        # Requests that have not ended, and their prompt and output tokens: what routers look at.
+        self.unfinished_count = 0
+        self.unfinished_tokens = 0
+
+    def submit(self, request: Request) -> None:
+        """A request arrives now."""
+        now = int(self.env.now)
+        self.line.count(ARRIVED, now)
+        self.books.request_count += 1
+        sequence = Sequence(request, self.number, 0, request.input_tokens)
+        if self.prefixes:
+            check_hashes(request, self.prefixes.block_tokens)
+        outcome = self.refusal(request)
+        if (
+            outcome is None
+            and self.queue_limit is not None
+            and self.waiting_count >= self.queue_limit
+            and not self.fits_now(sequence)
+        ):
+            outcome = Outcome.REJECTED_QUEUE
+        if outcome is not None:
+            self.line.count(REJECTED, now)
+            self.books.rejected_count += 1
+            sequence.ended = True
+            self.observer.turned_away(sequence, outcome)
+            self.fleet.ended(sequence, now)
+            return
+        self.enter(request)
+        if self.timeout_ps is not None:
+            at_ps = request.arrival_ps + self.timeout_ps
+            Decision(self.env, at_ps, Priority.TIMEOUT, self._time_is_up, sequence)
+        self.enqueue(sequence, now)
+
+    def hit_tokens(self, sequence: Sequence) -> int:
+        """Prompt tokens found in the prefix cache now, when the sequence is let in."""
+        return self.prefixes.hit_tokens(sequence.request) if self.prefixes else 0
+
+    def refusal(self, request: Request) -> Outcome | None:
+        """Why a request can never be served here, if that is so."""
+        raise NotImplementedError
+
+    def fits_now(self, sequence: Sequence) -> bool:
+        """Whether a request that arrives now would be let in at once."""
+        raise NotImplementedError
+
+    def enqueue(self, sequence: Sequence, now: int) -> None:
+        """A request that can be served waits, or is let in at once."""
+        raise NotImplementedError
+
+    def abort(self, sequence: Sequence, now: int) -> None:
+        """The sequence is given up: whatever it holds is given back as soon as that can be."""
+        raise NotImplementedError
+
+    def check_empty(self) -> None:
+        """After a replay: nobody waits, and everything that was taken was given back.
+
+        Raises DeadlockError naming who waits for what, or ConservationError with both sides.
+        """
+        raise NotImplementedError
+
+    def final_before_ps(self, now_ps: int) -> int:
+        """Timeline bins that end before this instant get nothing more from this replica."""
+        raise NotImplementedError
+
+    def change_levels(self, now: int, waiting: int, running: int, kv_tokens: int) -> None:
+        """So many more requests wait and run from now on; the books keep the highest numbers."""
+        self.line.change_levels(now, waiting, running, kv_tokens)
+        books = self.books
+        if waiting > 0:
+            books.waiting_max = max(books.waiting_max, self.waiting_count)
+        if running > 0:
+            books.running_max = max(books.running_max, self.running)
+
+    def finish(self, sequence: Sequence, now: int) -> None:
+        """The sequence has its last token; the policy has taken back what it held."""
+        request = sequence.request
+        sequence.ended = True
+        self.line.count(FINISHED, now)
+        books = self.books
+        books.finished_count += 1
+        books.output_tokens += request.output_tokens
+        books.end_ps = now
+        self.leave(request)
+        self.observer.finished(sequence)
+        self.fleet.ended(sequence, now)
+
+    def enter(self, request: Request) -> None:
+        """The request is at this replica from now on."""
+        self.unfinished_count += 1
+        self.unfinished_tokens += request.input_tokens + request.output_tokens
+
+    def leave(self, request: Request) -> None:
+        """The request is no longer at this replica."""
+        self.unfinished_count -= 1
+        self.unfinished_tokens -= request.input_tokens + request.output_tokens
+
+    def _time_is_up(self, decision: Decision) -> None:
+        sequence: Sequence = decision.subject
+        if not sequence.ended:
+            self.fleet.holder(sequence).give_up(sequence)
+
+    def give_up(self, sequence: Sequence) -> None:
+        """The request has waited too long and goes, whatever it is doing."""
+        now = int(self.env.now)
+        sequence.ended = True
+        self.line.count(TIMED_OUT, now)
+        self.books.timed_out_count += 1
+        self.books.end_ps = now
+        self.leave(sequence.request)
+        self.observer.turned_away(sequence, Outcome.TIMED_OUT)
+        self.abort(sequence, now)
+        self.fleet.ended(sequence, now)

@@ -1,0 +1,158 @@
+"""Gaps: the times between tokens of all requests, pooled, as runs that share a formula.
+
+A run of iterations in which only the context grows gives gaps that are an arithmetic series; a
+static machine knows one gap. Both are stored in one row whatever the number of tokens, and their
+percentiles are exact.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rack_sim.metrics.column_log import ColumnLog
+from rack_sim.metrics.quantiles import SORTED_AT_ONCE, exact_sum
+
+Weighted = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+# Different gaps that are only counted; a machine with more of them keeps runs.
+_COUNTED_MAX = 64
+_GAPS_AT_ONCE = 2**18
+_HISTOGRAM_BINS = 2**16
+
+
+class GapLog:
+    """Runs of gaps: `weight` sequences had the gaps first, first + step, … (`count` of them)."""
+
+    def __init__(self) -> None:
+        self._runs = ColumnLog(("first_ps", "step_ps", "count", "weight"))
+        self._counted: Counter[int] = Counter()
+
+    def add(self, first_ps: int, step_ps: int, count: int, weight: int) -> None:
+        """Adds a run of gaps."""
+        if not step_ps or count == 1:
+            counted = self._counted
+            if first_ps in counted or len(counted) < _COUNTED_MAX:
+                counted[first_ps] += count * weight
+                return
+        self._runs.append((first_ps, step_ps, count, weight))
+
+    def add_all(self, other: "GapLog") -> None:
+        """Adds every run of another log."""
+        for gap_ps, count in other._counted.items():
+            self.add(gap_ps, 0, count, 1)
+        for chunk in other._runs.chunks():
+            for row in zip(*(chunk[name].tolist() for name in self._runs.columns), strict=True):
+                self.add(*row)
+
+    def chunks(self) -> Iterator[Weighted]:
+        """Every gap in ps, and how often it occurred, in pieces of bounded size."""
+        if self._counted:
+            pairs = np.array(sorted(self._counted.items()), dtype=np.int64)
+            yield pairs[:, 0], pairs[:, 1]
+        for chunk in self._runs.chunks():
+            yield from _expanded(*(chunk[name] for name in self._runs.columns))
+
+
+def mean_and_percentiles(log: GapLog, percents: Sequence[int]) -> list[Fraction]:
+    """The mean of all gaps, then their percentiles, linear between neighbours; empty if none."""
+    count, amount, rows = 0, 0, 0
+    lowest, highest = 2**63 - 1, 0
+    for values, counts in log.chunks():
+        count += exact_sum(counts)
+        # Halves of 32 bits are multiplied apart, so that no product overflows.
+        amount += (exact_sum((values >> 32) * counts) << 32) + exact_sum(
+            (values & 0xFFFFFFFF) * counts
+        )
+        lowest, highest = min(lowest, int(values.min())), max(highest, int(values.max()))
+        rows += len(values)
+    if not count:
+        return []
+    places = [Fraction(percent * (count - 1), 100) for percent in percents]
+    ranks = sorted({rank for place in places for rank in (int(place), -int(-place // 1))})
+    found: dict[int, int] = {}
+    _select(log, ranks, 0, lowest, highest, rows, found)
+    return [
+        Fraction(amount, count),
+        *(
+            found[int(place)]
+            + (found[-int(-place // 1)] - found[int(place)]) * (place - int(place))
+            for place in places
+        ),
+    ]
+
+
+def _expanded(
+    first: NDArray[np.int64],
+    step: NDArray[np.int64],
+    count: NDArray[np.int64],
+    weight: NDArray[np.int64],
+) -> Iterator[Weighted]:
+    """The gaps of runs, one by one, in pieces of about `_GAPS_AT_ONCE`."""
+    ends = np.cumsum(count)
+    start = 0
+    while start < len(count):
+        before = int(ends[start - 1]) if start else 0
+        end = max(start + 1, int(np.searchsorted(ends, before + _GAPS_AT_ONCE, side="right")))
+        part = slice(start, end)
+        times = count[part]
+        starts = ends[part] - times - before
+        place = np.arange(int(ends[end - 1]) - before) - np.repeat(starts, times)
+        values = np.repeat(first[part], times) + place * np.repeat(step[part], times)
+        yield values, np.repeat(weight[part], times)
+        start = end
+
+
+def _select(
+    log: GapLog,
+    ranks: list[int],
+    below: int,
+    lowest: int,
+    highest: int,
+    rows: int,
+    found: dict[int, int],
+) -> None:
+    """Finds the gaps at `ranks`, all within [lowest, highest]; `below` gaps are smaller.
+
+    A histogram narrows each rank to a range of values until few enough are left to sort.
+    """
+    if lowest == highest:
+        found.update(dict.fromkeys(ranks, lowest))
+        return
+    if rows <= SORTED_AT_ONCE:
+        parts = [_within(chunk, lowest, highest) for chunk in log.chunks()]
+        values = np.concatenate([part[0] for part in parts])
+        order = np.argsort(values, kind="stable")
+        ends = below + np.cumsum(np.concatenate([part[1] for part in parts])[order])
+        places = np.searchsorted(ends, np.asarray(ranks), side="right")
+        found.update(zip(ranks, values[order][places].tolist(), strict=True))
+        return
+    width = (highest - lowest) // _HISTOGRAM_BINS + 1
+    weights = np.zeros(_HISTOGRAM_BINS + 1, dtype=np.int64)
+    sizes = np.zeros(_HISTOGRAM_BINS + 1, dtype=np.int64)
+    for chunk in log.chunks():
+        values, counts = _within(chunk, lowest, highest)
+        numbers = (values - lowest) // width
+        np.add.at(weights, numbers, counts)
+        sizes += np.bincount(numbers, minlength=len(sizes))
+    ends = below + np.cumsum(weights)
+    bins = np.searchsorted(ends, np.asarray(ranks), side="right").tolist()
+    for number in sorted(set(bins)):
+        start = lowest + number * width
+        _select(
+            log,
+            [rank for rank, place in zip(ranks, bins, strict=True) if place == number],
+            int(ends[number] - weights[number]),
+            start,
+            min(highest, start + width - 1),
+            int(sizes[number]),
+            found,
+        )
+
+
+def _within(chunk: Weighted, lowest: int, highest: int) -> Weighted:
+    values, counts = chunk
+    keep = (values >= lowest) & (values <= highest)
+    return values[keep], counts[keep]
