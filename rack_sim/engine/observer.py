@@ -31,7 +31,8 @@ class Sequence:
     `reserved_tokens` is what it holds of the cache as long as it runs, where that does not grow.
     `prompt_left` tokens are still to be prefilled, `emitted` output tokens are out. `replica` holds
     it now, `prefill_replica` prefilled it (another one where prefill and decode are apart).
-    `hit_tokens` of its prompt were found in the prefix cache.
+    `hit_tokens` of its prompt were found in the prefix cache. `cached_tokens`, `joined_clock`,
+    `end_clock` and `steps` are for the batch it is in (see `BatchServer`).
     """
 
     request: Request
@@ -51,6 +52,11 @@ class Sequence:
     accepted_draft_tokens: int = 0
     prefill_replica: int = -1
     ended: bool = False
+    last_token_ps: int = -1
+    cached_tokens: int = 0
+    joined_clock: int = -1
+    end_clock: int = -1
+    steps: "tuple[int, ...] | None" = None
 
 
 class Observer(Protocol):

@@ -4,20 +4,26 @@ SimPy keeps the clock. Arrivals are read one ahead, so a trace streams through; 
 observer as they happen, so nothing accumulates.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from simpy import Environment
 
+from rack_sim.compiler.batches import BatchTiming, BatchTotals
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.decision import Decision, Priority
 from rack_sim.engine.observer import Observer, Sequence
-from rack_sim.engine.policies.replica import Admission, Replica, ReplicaBooks
+from rack_sim.engine.policies.batch_server import BatchServer, ContinuousBatchingPolicy
+from rack_sim.engine.policies.continuous_batching import ContinuousBatching
+from rack_sim.engine.policies.replica import Admission, Fleet, Replica, ReplicaBooks
 from rack_sim.engine.policies.slot_server import KvReservation, SlotServer
 from rack_sim.engine.policies.static_slots import StaticSlots
+from rack_sim.engine.policies.stepped_batching import SteppedBatching
 from rack_sim.engine.policies.stepped_slots import SteppedSlots
 from rack_sim.engine.routers import ROUTERS, Router
+from rack_sim.engine.speculation import Speculation
 from rack_sim.engine.timeline import Timeline
+from rack_sim.engine.transfers import TransferPath, Transfers
 from rack_sim.foundation.errors import ConservationError, InputError
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.workload.request import Request, Source, Workload
@@ -39,23 +45,47 @@ class StaticSlotsPolicy:
     kv_reservation: KvReservation = "max_context"
 
 
+Policy = StaticSlotsPolicy | ContinuousBatchingPolicy
+
 # kind in a scenario -> what it is; the scenario layer and `rack-sim list policies` read this.
-POLICIES: dict[str, type[StaticSlotsPolicy]] = {"static_slots": StaticSlotsPolicy}
+POLICIES: dict[str, type[Policy]] = {
+    "static_slots": StaticSlotsPolicy,
+    "continuous_batching": ContinuousBatchingPolicy,
+}
+
+
+@dataclass(frozen=True)
+class Disaggregation:
+    """Prefill apart from decode: so many replicas of the fleet, the first ones, only prefill.
+
+    `paths` lead from each of them to each of the others, by their numbers.
+    """
+
+    prefill_count: int
+    paths: Mapping[tuple[int, int], TransferPath]
 
 
 @dataclass(frozen=True)
 class FleetPlan:
     """What serves: `replica_count` replicas that are alike, and the router before them.
 
-    `seed` is that of every random stream of the fleet.
+    Requests are routed to those that prefill; where others decode, each sequence goes on to the
+    one with the fewest outstanding tokens. `seed` is that of every random stream of the fleet.
     """
 
-    timing: SlotTiming
-    policy: StaticSlotsPolicy
+    timing: SlotTiming | BatchTiming
+    policy: Policy
     replica_count: int = 1
     router: str = "round_robin"
     admission: Admission = field(default_factory=Admission)
+    speculation: Speculation | None = None
+    disaggregation: Disaggregation | None = None
     seed: int = 0
+
+    @property
+    def prefill_count(self) -> int:
+        """Replicas that only prefill."""
+        return self.disaggregation.prefill_count if self.disaggregation else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +93,8 @@ class ReplayTotals:
     """What a replay did in all.
 
     `end_ps` is when the last request ended. A step is busy when any of its rows carried a token;
-    `row_step_count` counts those rows. `replicas` are the books of every replica.
+    `row_step_count` counts those rows. `batches` are the iterations of reactive replicas, of all
+    together. `replicas` are the books of every replica.
     """
 
     end_ps: int
@@ -71,6 +102,7 @@ class ReplayTotals:
     busy_step_count: int
     row_step_count: int
     replicas: tuple[ReplicaBooks, ...] = ()
+    batches: BatchTotals | None = None
 
 
 def replay(
@@ -108,20 +140,15 @@ class _Replay:
         self.source: Source = workload.open()
         self.arrivals: Iterator[Request] = iter(self.source.arrivals())
         self.router: Router = ROUTERS[plan.router](plan.seed)
-        kind = SteppedSlots if every_step else StaticSlots
-        self.replicas: list[SlotServer] = [
-            kind(
-                self.env,
-                number,
-                plan.timing,
-                plan.admission,
-                observer,
-                self.line,
-                self,
-                kv_reservation=plan.policy.kv_reservation,
-            )
+        self.replicas = [
+            _replica(plan, number, self.env, observer, self.line, self, every_step=every_step)
             for number in range(plan.replica_count)
         ]
+        self.prefill_count = plan.prefill_count
+        # Where requests go: to the replicas that prefill.
+        self.doors = self.replicas[: self.prefill_count] or self.replicas
+        apart = plan.disaggregation
+        self.transfers = Transfers(apart.paths) if apart else None
         self.issued_count = 0
         self.ended_count = 0
         self.end_ps = 0
@@ -138,12 +165,15 @@ class _Replay:
                 f"{self.issued_count} requests were issued, {self.ended_count} ended"
             )
         self.line.close(self.end_ps)
+        batches = [r.batch_totals() for r in self.replicas if isinstance(r, BatchServer)]
+        slots = [r for r in self.replicas if isinstance(r, SlotServer)]
         return ReplayTotals(
             end_ps=self.end_ps,
             request_count=self.issued_count,
-            busy_step_count=sum(replica.busy_step_count for replica in self.replicas),
-            row_step_count=sum(replica.row_step_count for replica in self.replicas),
+            busy_step_count=sum(replica.busy_step_count for replica in slots),
+            row_step_count=sum(replica.row_step_count for replica in slots),
             replicas=tuple(replica.closed_books() for replica in self.replicas),
+            batches=BatchTotals.sum(batches) if batches else None,
         )
 
     def ended(self, sequence: Sequence, now: int) -> None:
@@ -164,12 +194,34 @@ class _Replay:
         return self.replicas[sequence.replica]
 
     def prefilled(self, sequence: Sequence, now: int) -> None:
-        """Prefill and decode are not apart here."""
-        raise NotImplementedError
+        """A prefill replica has the first token: the least loaded decode replica is to go on."""
+        sequence.prefill_replica = sequence.replica
+        target = min(
+            self.replicas[self.prefill_count :], key=lambda replica: replica.unfinished_tokens
+        )
+        target.submit_prefilled(sequence, now)
 
     def admitted(self, sequence: Sequence, now: int) -> None:
-        """Prefill and decode are not apart here."""
-        raise NotImplementedError
+        """A decode replica has room: the cache is fetched."""
+        target = self.replicas[sequence.replica]
+        size = target.cache_bytes(sequence.request.input_tokens)
+        if self.transfers is None:
+            raise AssertionError("nothing is fetched where prefill and decode are one")
+        there_ps = self.transfers.send(sequence.prefill_replica, target.number, size, now)
+        sequence.transfer_ps = there_ps - now
+        target.books.transfer_count += 1
+        target.books.transfer_bytes += size
+        Decision(self.env, there_ps, Priority.COMPLETION, self._fetched, sequence)
+
+    def not_fetched(self, sequence: Sequence, now: int) -> None:
+        """The cache of a sequence is wanted by nobody any more."""
+        self.replicas[sequence.prefill_replica].release(sequence, now)
+
+    def _fetched(self, decision: Decision) -> None:
+        sequence: Sequence = decision.subject
+        now = int(self.env.now)
+        self.replicas[sequence.prefill_replica].release(sequence, now)
+        self.replicas[sequence.replica].arrived(sequence, now)
 
     def _next_arrival(self) -> None:
         request = next(self.arrivals, None)
@@ -189,4 +241,48 @@ class _Replay:
     def _issue(self, decision: Decision) -> None:
         self.issued_count += 1
         request: Request = decision.subject
-        self.router.choose(request, self.replicas).submit(request)
+        self.router.choose(request, self.doors).submit(request)
+
+
+def _replica(
+    plan: FleetPlan,
+    number: int,
+    env: Environment,
+    observer: Observer,
+    line: Timeline,
+    fleet: Fleet,
+    *,
+    every_step: bool,
+) -> SlotServer | BatchServer:
+    """One replica of a fleet, with the engine that skips or the one that walks."""
+    timing, policy, admission = plan.timing, plan.policy, plan.admission
+    if isinstance(timing, SlotTiming) and isinstance(policy, StaticSlotsPolicy):
+        slots = SteppedSlots if every_step else StaticSlots
+        return slots(
+            env,
+            number,
+            timing,
+            admission,
+            observer,
+            line,
+            fleet,
+            kv_reservation=policy.kv_reservation,
+        )
+    if isinstance(timing, BatchTiming) and isinstance(policy, ContinuousBatchingPolicy):
+        role = "both"
+        if plan.disaggregation:
+            role = "prefill" if number < plan.prefill_count else "decode"
+        batching = SteppedBatching if every_step else ContinuousBatching
+        return batching(
+            env,
+            number,
+            timing,
+            policy,
+            admission,
+            observer,
+            line,
+            fleet,
+            speculation=plan.speculation,
+            role=role,
+        )
+    raise AssertionError("the policy is one for such a chip; the scenario is checked for that")

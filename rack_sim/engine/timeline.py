@@ -62,6 +62,12 @@ class Timeline:
             self._turn_to(number)
         self._found[column] += amount
 
+    def add(self, number: int, column: int, amount: int) -> None:
+        """Adds to a column of bin `number`."""
+        if number != self._at:
+            self._turn_to(number)
+        self._found[column] += amount
+
     def add_output_tokens(self, first_ps: int, gap_ps: int, tokens: int) -> None:
         """`tokens` output tokens at `first_ps`, `first_ps` + `gap_ps`, …"""
         bin_ps = self.bin_ps

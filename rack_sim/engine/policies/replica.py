@@ -29,6 +29,9 @@ class Fleet(Protocol):
     def admitted(self, sequence: Sequence, now: int) -> None:
         """A replica that only decodes has room for a sequence whose cache is elsewhere."""
 
+    def not_fetched(self, sequence: Sequence, now: int) -> None:
+        """The cache of a sequence is wanted by nobody any more."""
+
     def holder(self, sequence: Sequence) -> "Replica":
         """The replica that a sequence is at."""
 
@@ -152,6 +155,22 @@ class Replica:
 
     def enqueue(self, sequence: Sequence, now: int) -> None:
         """A request that can be served waits, or is let in at once."""
+        raise NotImplementedError
+
+    def submit_prefilled(self, sequence: Sequence, now: int) -> None:
+        """A sequence whose cache is at another replica waits to be let in here."""
+        raise NotImplementedError
+
+    def arrived(self, sequence: Sequence, now: int) -> None:
+        """The cache of a sequence that was let in here has come."""
+        raise NotImplementedError
+
+    def release(self, sequence: Sequence, now: int) -> None:
+        """The cache of a sequence that was handed on is needed here no longer."""
+        raise NotImplementedError
+
+    def cache_bytes(self, tokens: int) -> int:
+        """Bytes that the cache of so many tokens takes, over all chips."""
         raise NotImplementedError
 
     def abort(self, sequence: Sequence, now: int) -> None:

@@ -1,0 +1,170 @@
+"""Run books: what a run of iterations leaves in the timeline, in the gaps and in the totals."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rack_sim.compiler.batches import BatchTiming, BatchTotals
+from rack_sim.engine.observer import Observer
+from rack_sim.engine.runs import Stretch, product_sum
+from rack_sim.engine.timeline import KV, OUTPUT, PROMPT, RECOMPUTED, Timeline
+
+if TYPE_CHECKING:
+    from rack_sim.engine.policies.batch_server import Chunk, Run
+    from rack_sim.engine.policies.replica import ReplicaBooks
+
+
+class RunBooks:
+    """Counts runs when they have ended."""
+
+    def __init__(
+        self,
+        timing: BatchTiming,
+        width: int,
+        observer: Observer,
+        timeline: Timeline,
+        books: "ReplicaBooks",
+    ) -> None:
+        self.observer = observer
+        self.line = timeline
+        self.books = books
+        self.draft = timing.draft
+        self.draft_count = width - 1
+        roofs = timing.iterations.roofs
+        self.draft_coefficients = [
+            (roof.per_pair_ps, roof.per_token_ps, roof.per_row_ps)
+            for roof in (timing.draft.model.roofs if timing.draft.model else ())
+        ]
+        self.base_ps = timing.iterations.base_ps
+        # Per (rows, sampled rows): iterations, and sequences that decoded in them.
+        self.mixes: dict[tuple[int, int], list[int]] = {}
+        self.attention_ps = [0] * len(roofs)
+        self.attention_token_ps = [0] * len(roofs)
+        self.drafted_ps = 0
+        self.drafted_token_ps = 0
+
+    def totals(self) -> BatchTotals:
+        """Everything counted."""
+        return BatchTotals(
+            {rows: counts[0] for rows, counts in self.mixes.items()},
+            {rows: counts[1] for rows, counts in self.mixes.items()},
+            tuple(self.attention_ps),
+            tuple(self.attention_token_ps),
+            self.drafted_ps,
+            self.drafted_token_ps,
+        )
+
+    def draft_ps(self, decoding: int, context_tokens: int, chunks: "Sequence[Chunk]") -> int:
+        """Time of a proposal for every decoding sequence; the draft reads new prompts as well."""
+        model = self.draft.model
+        if model is None:
+            spent = self.draft.latency_ps if decoding else 0
+        else:
+            spent = 0
+            prompt_rows = sum(chunk.rows for chunk in chunks)
+            for number in range(self.draft_count if decoding else 1):
+                rows = decoding + (0 if number else prompt_rows)
+                pairs = read = context_tokens + decoding * number
+                for sequence, size in () if number else chunks:
+                    before = sequence.cached_tokens - sequence.prompt_left
+                    pairs += size * before + size * (size + 1) // 2
+                    read += before + size
+                spent += model.base_ps(rows, decoding) + max(
+                    pair * pairs + token * read + row * rows
+                    for pair, token, row in self.draft_coefficients
+                )
+        self.drafted_ps += spent
+        self.drafted_token_ps += spent * decoding
+        return spent
+
+    def close(self, run: "Run", kv_tokens: int, emitted: int, end_ps: int, draft_ps: int) -> None:
+        """A run has ended: `kv_tokens` were cached when it began, it emitted `emitted` tokens.
+
+        `draft_ps` of every iteration went to the draft.
+        """
+        n, count = run.decoding, run.iterations
+        self.books.busy_ps += end_ps - run.start_ps
+        mix = self.mixes.setdefault((run.rows, run.sampled), [0, 0])
+        mix[0] += count
+        mix[1] += count * n
+        base_ps = self.base_ps(run.rows, run.sampled) + draft_ps
+        for stretch in run.stretches:
+            spent = stretch.elapsed_ps(stretch.iterations) - base_ps * stretch.iterations
+            self.attention_ps[stretch.roof] += spent
+            self.attention_token_ps[stretch.roof] += spent * n
+            if n:
+                self.observer.gaps(stretch.first_ps, stretch.step_ps, stretch.iterations, n)
+        if emitted > n * count:
+            self.observer.gaps(0, 0, 1, emitted - n * count)
+        again = fresh = 0
+        for sequence, rows in run.chunks:
+            if sequence.preemptions:
+                again += rows
+            else:
+                fresh += rows
+        self.books.prompt_tokens += fresh * count
+        self.books.recomputed_tokens += again * count
+        self._to_timeline(run, kv_tokens, emitted // count, fresh, again, end_ps)
+
+    def _to_timeline(
+        self, run: "Run", kv_tokens: int, emitted: int, fresh: int, again: int, end_ps: int
+    ) -> None:
+        """Tokens at the end of their iteration; the cache as it was when each began."""
+        line, bin_ps = self.line, self.line.bin_ps
+        start_ps, stretches = run.start_ps, run.stretches
+        growth = run.decoding
+        number, last = start_ps // bin_ps, end_ps // bin_ps
+        ended, area, level = 0, 0, kv_tokens
+        if number == last:
+            for stretch in stretches:
+                area += product_sum(stretch, level, growth)
+                level += growth * stretch.iterations
+            line.add(number, KV, area)
+            ended, area = 0, 0
+        else:
+            while number < last:
+                border_ps = (number + 1) * bin_ps - start_ps
+                until, before = _area_until(stretches, kv_tokens, growth, border_ps), ended
+                line.add(number, KV, until - area)
+                ended = _ended_by(stretches, border_ps - 1)
+                self._tokens(number, ended - before, emitted, fresh, again)
+                area = until
+                number += 1
+            total = _area_until(stretches, kv_tokens, growth, end_ps - start_ps)
+            line.add(last, KV, total - area)
+        self._tokens(last, run.iterations - ended, emitted, fresh, again)
+
+    def _tokens(self, number: int, iterations: int, emitted: int, fresh: int, again: int) -> None:
+        if not iterations:
+            return
+        line = self.line
+        if emitted:
+            line.add(number, OUTPUT, emitted * iterations)
+        if fresh:
+            line.add(number, PROMPT, fresh * iterations)
+        if again:
+            line.add(number, RECOMPUTED, again * iterations)
+
+
+def _ended_by(stretches: "Sequence[Stretch]", elapsed_ps: int) -> int:
+    """Iterations that have ended `elapsed_ps` after the beginning."""
+    ended = 0
+    for stretch in stretches:
+        found = stretch.ends_by(elapsed_ps)
+        ended += found
+        if found < stretch.iterations:
+            break
+        elapsed_ps -= stretch.elapsed_ps(found)
+    return ended
+
+
+def _area_until(stretches: "Sequence[Stretch]", level: int, growth: int, elapsed_ps: int) -> int:
+    """The integral of a level, which grows by `growth` after each iteration, up to an instant."""
+    area = 0
+    for stretch in stretches:
+        ended = stretch.ends_by(elapsed_ps)
+        area += product_sum(stretch._replace(iterations=ended), level, growth)
+        level += growth * ended
+        elapsed_ps -= stretch.elapsed_ps(ended)
+        if ended < stretch.iterations:
+            return area + level * elapsed_ps
+    return area
