@@ -84,6 +84,8 @@ class IterationTimer:
         *,
         residual_elements: int,
     ) -> None:
+        if len(set(map(len, groups))) != 1:
+            raise ValueError(f"stages of {[len(group) for group in groups]} chips")
         # Nothing is loaded ahead while another kernel runs.
         self._chip = replace(chip, matrix=replace(chip.matrix, buffer_bytes=0))
         self._router = router
@@ -160,6 +162,19 @@ class IterationTimer:
         if self._of_both:
             result = result + self._kernels(self._of_both, rows, sampled)
         return result
+
+    def launch_count(self, sampled: int) -> int:
+        """Kernels, collectives and transfers of an iteration: what fixed latency and jitter count.
+
+        Without sampled rows the head launches nothing.
+        """
+        launched = self._attention_count
+        launched += sum(count for _, count in self._of_rows + self._of_both)
+        launched += sum(count for _, count, of_sampled in self._messages if not of_sampled)
+        if sampled:
+            launched += sum(count for _, count in self._of_sampled)
+            launched += sum(count for _, count, of_sampled in self._messages if of_sampled)
+        return launched
 
     def duration_ps(self, rows: int, sampled: int, pairs: int, cached_tokens: int) -> int:
         """The whole iteration: base and attention.

@@ -181,13 +181,14 @@ class _Launching:
             self._reduces = True
         elif operator.followed_by == "candidates":
             self.launches.append(CollectiveKernel("candidates", "all_gather", sampled=True))
-        elif operator.followed_by == "combine" and 0 < block.kv_head_count < self._group_size:
+        elif operator.followed_by == "combine" and block.kv_head_count:
             sharing = self._group_size // block.kv_head_count
-            self.launches.append(
-                CollectiveKernel(
-                    "combine", "reduce_scatter", block.combined_per_row, sharing=sharing
+            if sharing > 1:
+                self.launches.append(
+                    CollectiveKernel(
+                        "combine", "reduce_scatter", block.combined_per_row, sharing=sharing
+                    )
                 )
-            )
 
 
 def _is(operator: Operator, role: str) -> bool:

@@ -149,6 +149,7 @@ def test_on_four_chips_every_block_ends_with_one_all_reduce(rows: int, sampled: 
     if sampled:
         spent = terms.compute_ps + terms.memory_ps + terms.weight_feed_ps
         assert spent == roofs_ps(4, rows, sampled)
+    assert FOUR.launch_count(sampled) == kernels + collectives
 
 
 def test_between_grid_points_collectives_are_on_a_line() -> None:
@@ -206,6 +207,19 @@ def test_stages_follow_each_other() -> None:
         assert both.base_ps(rows, sampled) == alone + sent + back
     assert both.kv_bytes_per_token == max(first.kv_bytes_per_token, second.kv_bytes_per_token)
     assert ONE.kv_bytes_per_token == LAYERS * 2 * KV * 2 == 4 * FOUR.kv_bytes_per_token
+
+
+def test_stages_of_different_sizes_are_refused() -> None:
+    """Between stages each chip sends to its counterpart."""
+    with pytest.raises(ValueError, match=r"stages of \[2, 3\] chips"):
+        IterationTimer(
+            CHIP,
+            BOX,
+            [(0, 1), (2, 3, 4)],
+            (BLOCKS[:4], BLOCKS[4:]),
+            PRECISION,
+            residual_elements=HIDDEN,
+        )
 
 
 # Attention ----------------------------------------------------------------------------------------

@@ -123,7 +123,7 @@ def test_a_fused_norm_does_not_read_what_its_kernel_has_just_written() -> None:
     assert sum(o.activations_per_row for o in fused.operators) == 4 * MODEL.hidden_size
 
 
-@pytest.mark.parametrize(("group", "sharing"), [(4, None), (8, 2), (16, 4)])
+@pytest.mark.parametrize(("group", "sharing"), [(4, None), (6, None), (8, 2), (16, 4)])
 def test_more_chips_than_key_value_heads_combine(group: int, sharing: int | None) -> None:
     combines = [
         launch
