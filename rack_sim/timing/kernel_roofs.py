@@ -59,8 +59,9 @@ class _Line:
 
 
 class KernelRoofs:
-    """The roofs of one kernel, its sharded operators split over `parts` chips.
+    """The roofs of one kernel, its operators split over `parts` chips.
 
+    `is_line` says that its work is kept as integers, so that no operator is timed again.
     Raises KeyError where the chip has no peak for the compute precision.
     """
 
@@ -81,14 +82,14 @@ class KernelRoofs:
         known = [line for line in of_rows + of_sampled if line]
         # A looked-up table is no line for the feed.
         fed_lookup = self._feed and any(operator.lookup_per_row for operator in operators)
-        self._is_line = len(known) == len(operators) and not fed_lookup
-        if self._is_line:
+        self.is_line = len(known) == len(operators) and not fed_lookup
+        if self.is_line:
             self._of_rows = _sum([line for line in of_rows if line])
             self._of_sampled = _sum([line for line in of_sampled if line])
 
     def binding(self, rows: int, sampled: int) -> Roof:
         """The largest roof; of equal ones the first of compute, weight feed, memory."""
-        if not self._is_line:
+        if not self.is_line:
             return self._timed(rows, sampled)
         flop, row_bytes, constant_bytes = self._of_rows
         flop *= rows

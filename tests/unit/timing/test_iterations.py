@@ -274,6 +274,37 @@ def test_duration_is_base_and_the_largest_roof(chip: Chip) -> None:
         assert exact <= timed.duration_ps(rows, 1, pairs, tokens) < exact + rows + pairs + tokens
 
 
+def test_every_kind_of_work_of_an_attention_kernel_counts_once() -> None:
+    """Scores that also write 5 and compute 7 a row; a vector operator that reads 11 a token."""
+    block = BLOCKS[1]
+    *before, scores, softmax, values, projection, add = block.operators
+    odd = replace(
+        block,
+        operators=(
+            *before,
+            replace(scores, kv_write_per_row=5, flop_per_row=7 * 10**9),
+            replace(softmax, kv_read_per_row_token=11),
+            *(values, projection, add),
+        ),
+    )
+    compute, memory, feed = timer(1, chip=FED, stages=((odd,),)).roofs
+    assert compute.per_row_ps == 7 * 10**9 // 100
+    assert memory.per_row_ps == 2 * (2 * QUERY + 5)
+    assert memory.per_token_ps == 2 * (2 * KV + 11)
+    assert feed.per_token_ps == ceil(Fraction(2 * 2 * KV * 10, 3))  # 0.3 bytes a picosecond
+
+
+def test_a_buffer_for_weights_makes_no_difference() -> None:
+    """Nothing is loaded ahead: kernels do not overlap. Also where three shards are rounded."""
+    buffered = replace(FED, matrix=replace(FED.matrix, buffer_bytes=10**6))
+    for rows, group in ((1, 1), (64, 1), (1, 3), (64, 3)):
+        with_buffer, without = (
+            timer(group, chip=chip).base_terms(rows, 1) for chip in (buffered, FED)
+        )
+        assert with_buffer == without
+        assert without.weight_feed_ps > 0
+
+
 def test_only_roofs_that_can_bind_are_kept() -> None:
     """Softmax binds where 5 FLOP a head take longer than 4 x 128 on the matrix unit."""
     assert [each.name for each in ONE.roofs] == ["compute", "memory"]

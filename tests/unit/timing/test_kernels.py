@@ -1,6 +1,6 @@
 """Which operators are launched as one kernel, and that a kernel's roof is that of its operators."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 
 import pytest
@@ -156,6 +156,18 @@ def test_an_operator_that_is_not_known_is_a_kernel_of_its_own() -> None:
     ]
 
 
+def test_a_norm_behind_the_sum_of_its_block_works_on_whole_rows() -> None:
+    """Its sums are reduced for all at once; the next block then has nothing to gather."""
+    *before, add = BLOCKS[1].operators
+    block = replace(BLOCKS[1], operators=(*before, before[0], add))
+    assert names(launched((block, BLOCKS[2])))[5:9] == [
+        "attention.output_projection",
+        "[all_reduce]",
+        "attention.norm",
+        "attention.residual_add + feed_forward.norm",
+    ]
+
+
 def test_what_no_kernel_is_known_for_is_refused() -> None:
     odd = replace(BLOCKS[1].operators[3], parameters=1)
     with pytest.raises(ValueError, match="weights of its own"):
@@ -223,6 +235,41 @@ def test_a_kernel_of_one_operator_takes_what_the_operator_takes(
         roof, roof_ps = KernelRoofs(kernel, parts, on, precision).binding(*carried)
         assert terms.by_name()[roof] == roof_ps
         assert terms.total_ps == 1_000 + roof_ps
+
+
+@pytest.mark.parametrize(
+    ("peak", "feed", "bandwidth", "expected"),
+    [
+        (10**12, 10**11, 10**12, ("weight_feed", 10_000)),
+        (10**12, 10**11, 5 * 10**10, ("memory", 22_000)),
+        (10**11, 10**11, 10**12, ("compute", 20_000)),
+        (2 * 10**11, 10**11, 10**12, ("compute", 10_000)),  # as much as the feed
+        (10**12, 10**11, 11 * 10**10, ("weight_feed", 10_000)),  # as much as the memory
+    ],
+)
+def test_the_binding_roof_of_a_projection(
+    peak: int, feed: int, bandwidth: int, expected: tuple[str, int]
+) -> None:
+    """1,000 weights, 2,000 FLOP and 100 bytes of activations a row; one row, sampled or not."""
+    projection = Operator("p", "matrix", 1_000, flop_per_row=2_000, activations_per_row=100)
+    precision = Precision(weights="fp8", kv="fp8", activations="fp8", compute="fp8")
+    on = chip(peak, feed, bandwidth, 1)
+    assert KernelRoofs(Kernel((projection,)), 1, on, precision).binding(1, 0) == expected
+    assert KernelRoofs(Kernel((), (projection,)), 1, on, precision).binding(7, 1) == expected
+
+
+def test_an_operator_with_more_to_it_is_timed_by_time_operator() -> None:
+    """Whatever an operator may get besides what it has today, no line forgets it."""
+
+    @dataclass(frozen=True, slots=True)
+    class Wider(Operator):
+        more: int = 1
+
+    precision = Precision(weights="fp8", kv="fp8", activations="fp8", compute="fp8")
+    on = chip(10**12, None, 10**12, 10**12)
+    for kind, known in ((Operator, True), (Wider, False)):
+        operator = kind("p", "matrix", 1_000, flop_per_row=2_000, activations_per_row=100)
+        assert KernelRoofs(Kernel((operator,)), 1, on, precision).is_line is known
 
 
 @pytest.mark.parametrize("hidden", [1024, 1023])
