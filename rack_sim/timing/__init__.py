@@ -12,4 +12,8 @@
 - `exchanges`: the collectives of blocks, found once
 - `blocks`: a block's operators and collectives on the units and links of its group
 - `pipeline`: a slot's way through all stages
+- `kernels`: what a reactive chip group launches for a stage, fused as engines do
+- `kernel_roofs`: which roof of a kernel binds
+- `grid`: messages measured at some numbers of rows, on lines between
+- `iterations`: how long an iteration of a reactive chip group takes
 """

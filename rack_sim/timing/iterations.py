@@ -1,0 +1,345 @@
+"""Iteration timing: how long one iteration of a reactive chip group takes, whatever is in it.
+
+An iteration carries `rows` rows, each one token of some sequence; `sampled` of them go through the
+head. Kernels (`kernels`) run one after the other and nothing overlaps: each takes its fixed latency
+and the largest of its roofs, each collective a fixed latency (its launch) and its messages. Two
+parts:
+
+- base: everything that depends on the rows alone, the fixed latency of attention included
+- attention: affine in what it reads, ``max over roofs of pair x Q + token x K + row x R``, with Q
+  pairs of a row and a token it attends to, K cached tokens that are read, R rows
+
+Several stages: one batch passes them one after the other; an iteration takes the sum of all stages
+and of the transfers between them, the sampled tokens' way back included. Nothing else is in the
+pipeline meanwhile.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import partial
+from itertools import pairwise
+
+from rack_sim.foundation.units import PS_PER_S
+from rack_sim.hardware.chip import PRECISION_BITS, Chip
+from rack_sim.hardware.routing import Flow, Hop, Router
+from rack_sim.model.operators import Block
+from rack_sim.timing.blocks import CANDIDATE_BYTES
+from rack_sim.timing.collectives import time_collective
+from rack_sim.timing.grid import Grid
+from rack_sim.timing.kernel_roofs import KernelRoofs
+from rack_sim.timing.kernels import CollectiveKernel, Kernel, launches_of
+from rack_sim.timing.messages import time_flows
+from rack_sim.timing.pipeline import TOKEN_BYTES
+from rack_sim.timing.precision import Precision
+from rack_sim.timing.schedule import OnLinks
+from rack_sim.timing.terms import Terms
+
+Group = tuple[int, ...]
+Counted = list[tuple[KernelRoofs, int]]
+"""Kernels and how often each is launched."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionRoof:
+    """One bound on the attention of an iteration, over all layers: affine in what it reads.
+
+    `name` is compute, memory or weight_feed. Picoseconds for every pair of a row and a cached token
+    it attends to, for every cached token that is read (the cache of a sequence is read once in an
+    iteration), and for every row. Each is rounded up once, after the sum over all layers: the time
+    of an iteration is too long by less than 1 ps for each pair, token and row.
+    """
+
+    name: str
+    per_pair_ps: int
+    per_token_ps: int
+    per_row_ps: int
+
+    def time_ps(self, *, pairs: int, cached_tokens: int, rows: int) -> int:
+        """What attention takes at least."""
+        return self.per_pair_ps * pairs + self.per_token_ps * cached_tokens + self.per_row_ps * rows
+
+
+class IterationTimer:
+    """Times iterations of a model whose stage n holds ``blocks_by_stage[n]`` on ``groups[n]``.
+
+    `residual_elements` is the width of the residual stream (the hidden size). `roofs` bound the
+    attention of all layers together: the largest counts. Roofs that never are the largest are left
+    out. Where layers differ so much that different roofs bind in them, this is less than the sum of
+    what each takes; layers that are alike make no difference. `kv_bytes_per_token` is what a cached
+    token takes on a chip of the fullest stage.
+
+    Raises KeyError where the chip has no peak for the compute precision, ValueError where blocks
+    have what no kernel is known for or groups are not of one size.
+    """
+
+    def __init__(
+        self,
+        chip: Chip,
+        router: Router,
+        groups: Sequence[Group],
+        blocks_by_stage: Sequence[Sequence[Block]],
+        precision: Precision,
+        *,
+        residual_elements: int,
+    ) -> None:
+        if len(set(map(len, groups))) != 1:
+            raise ValueError(f"stages of {[len(group) for group in groups]} chips")
+        # Nothing is loaded ahead while another kernel runs.
+        self._chip = replace(chip, matrix=replace(chip.matrix, buffer_bytes=0))
+        self._router = router
+        self._precision = precision
+        self._residual_elements = residual_elements
+        kernels: Counter[tuple[Kernel, int]] = Counter()
+        collectives: Counter[tuple[CollectiveKernel, Group]] = Counter()
+        for group, blocks in zip(groups, blocks_by_stage, strict=True):
+            launches = launches_of(
+                blocks, group_size=len(group), residual_elements=residual_elements
+            )
+            for launch in launches:
+                if isinstance(launch, Kernel):
+                    kernels[launch, 1 if launch.whole else len(group)] += 1
+                else:
+                    collectives[launch, group] += 1
+        attention: list[tuple[Kernel, Fraction]] = []
+        self._attention_count = 0
+        self._of_rows: Counted = []
+        self._of_sampled: Counted = []
+        self._of_both: Counted = []
+        for (kernel, parts), count in kernels.items():
+            if kernel.is_attention:
+                attention.append((kernel, Fraction(count, parts)))
+                self._attention_count += count
+                continue
+            place = self._of_both if kernel.sampled_operators else self._of_rows
+            if not kernel.operators:
+                place = self._of_sampled
+            place.append((KernelRoofs(kernel, parts, self._chip, precision), count))
+        # What goes over links: how often, and whether the rows or the sampled ones count.
+        self._messages: list[tuple[Grid, int, bool]] = [
+            (Grid(partial(self._collective, kernel, group)), count, kernel.sampled)
+            for (kernel, group), count in collectives.items()
+        ]
+        self._messages += self._transfers(groups)
+        self._base_ps: dict[tuple[int, int], int] = {}
+        self._terms_of_rows: dict[int, Terms] = {}
+        self._terms_of_sampled: dict[int, Terms] = {0: Terms()}
+        self.roofs = _without_dominated(self._attention_roofs(attention))
+        self.kv_bytes_per_token = max(
+            precision.kv_bytes(
+                -(-sum(block.kv_elements_per_token for block in blocks) // len(group))
+            )
+            for group, blocks in zip(groups, blocks_by_stage, strict=True)
+        )
+
+    def base_ps(self, rows: int, sampled: int) -> int:
+        """Everything but the context-dependent part of attention; never less for more rows.
+
+        Raises ValueError unless there is a row and at most all rows are sampled.
+        """
+        found = self._base_ps.get((rows, sampled))
+        if found is None:
+            found = self._base_ps[rows, sampled] = self.base_terms(rows, sampled).total_ps
+        return found
+
+    def base_terms(self, rows: int, sampled: int) -> Terms:
+        """`base_ps` split by cause."""
+        if rows < 1 or not 0 <= sampled <= rows:
+            raise ValueError(f"{sampled} sampled of {rows} rows")
+        if rows not in self._terms_of_rows:
+            fixed_ps = self._attention_count * self._chip.operator_fixed_latency_ps
+            self._terms_of_rows[rows] = (
+                Terms(fixed_latency_ps=fixed_ps)
+                + self._kernels(self._of_rows, rows, 0)
+                + self._on_links(rows, of_sampled=False)
+            )
+        if sampled not in self._terms_of_sampled:
+            self._terms_of_sampled[sampled] = self._kernels(
+                self._of_sampled, 0, sampled
+            ) + self._on_links(sampled, of_sampled=True)
+        result = self._terms_of_rows[rows] + self._terms_of_sampled[sampled]
+        if self._of_both:
+            result = result + self._kernels(self._of_both, rows, sampled)
+        return result
+
+    def launch_count(self, sampled: int) -> int:
+        """Kernels, collectives and transfers of an iteration: what fixed latency and jitter count.
+
+        Without sampled rows the head launches nothing.
+        """
+        launched = self._attention_count
+        launched += sum(count for _, count in self._of_rows + self._of_both)
+        launched += sum(count for _, count, of_sampled in self._messages if not of_sampled)
+        if sampled:
+            launched += sum(count for _, count in self._of_sampled)
+            launched += sum(count for _, count, of_sampled in self._messages if of_sampled)
+        return launched
+
+    def duration_ps(self, rows: int, sampled: int, pairs: int, cached_tokens: int) -> int:
+        """The whole iteration: base and attention.
+
+        `pairs` counts, over all rows, the tokens that each attends to; `cached_tokens`, over all
+        sequences, those that are read.
+        """
+        attention_ps = max(
+            roof.time_ps(pairs=pairs, cached_tokens=cached_tokens, rows=rows) for roof in self.roofs
+        )
+        return self.base_ps(rows, sampled) + attention_ps
+
+    def vectors_by_hop(self, rows: int, sampled: int | None = None) -> Mapping[Hop, int]:
+        """Vectors that an iteration puts on every link; all rows are sampled if not said."""
+        return self._by_hop(rows, rows if sampled is None else sampled, held=False)
+
+    def link_busy_ps(self, rows: int, sampled: int | None = None) -> Mapping[Hop, int]:
+        """How long an iteration holds every link; all rows are sampled if not said."""
+        return self._by_hop(rows, rows if sampled is None else sampled, held=True)
+
+    def _by_hop(self, rows: int, sampled: int, *, held: bool) -> dict[Hop, int]:
+        counted: Counter[Hop] = Counter()
+        for grid, count, of_sampled in self._messages:
+            carried = sampled if of_sampled else rows
+            if carried:
+                point = grid.at(carried)
+                for hop, amount in (point.held_by_hop if held else point.vectors_by_hop).items():
+                    counted[hop] += count * amount
+        return dict(sorted(counted.items()))
+
+    # Kernels ---------------------------------------------------------------------------------
+
+    def _kernels(self, counted: Counted, rows: int, sampled: int) -> Terms:
+        """What kernels take together: the fixed latency and the largest roof of each."""
+        spent = {"compute": 0, "weight_feed": 0, "memory": 0}
+        launched = 0
+        for kernel, count in counted:
+            roof, roof_ps = kernel.binding(rows, sampled)
+            spent[roof] += count * roof_ps
+            launched += count
+        return Terms(
+            launched * self._chip.operator_fixed_latency_ps,
+            spent["compute"],
+            spent["weight_feed"],
+            spent["memory"],
+        )
+
+    def _attention_roofs(self, attention: Sequence[tuple[Kernel, Fraction]]) -> list[AttentionRoof]:
+        """The roofs of all attention kernels: sums over layers, each rounded up once.
+
+        Scores and probabilities never leave the chip (flash attention), so memory carries the
+        cache, the queries and the values that come out. Softmax runs on the vector unit inside the
+        same kernel: a compute roof of its own, which mostly is far below that of the matrix unit.
+        """
+        chip, precision = self._chip, self._precision
+        kv_bits, row_bits = PRECISION_BITS[precision.kv], PRECISION_BITS[precision.activations]
+        matrix, vector, memory, feed = _Affine(), _Affine(), _Affine(), _Affine()
+        for kernel, share in attention:
+            for operator in kernel.operators:
+                unit = matrix if operator.unit == "matrix" else vector
+                unit.pair += share * operator.flop_per_row_token
+                unit.row += share * operator.flop_per_row
+                read_bytes = share * operator.kv_read_per_row_token * kv_bits / 8
+                memory.token += read_bytes
+                memory.row += share * operator.activations_per_row * row_bits / 8
+                memory.row += share * operator.kv_write_per_row * kv_bits / 8
+                if operator.unit == "matrix":
+                    feed.token += read_bytes
+        roofs = [
+            matrix.roof("compute", chip.matrix.peak_flop_per_s[precision.compute]),
+            memory.roof("memory", chip.fast_memory.bandwidth_bytes_per_s),
+            vector.roof("compute", chip.vector_flop_per_s),
+        ]
+        if chip.matrix.feed_bytes_per_s:
+            roofs.append(feed.roof("weight_feed", chip.matrix.feed_bytes_per_s))
+        return roofs
+
+    # Links -----------------------------------------------------------------------------------
+
+    def _on_links(self, carried: int, *, of_sampled: bool) -> Terms:
+        """Launches of collectives and transfers, and the time of their messages."""
+        launched = duration_ps = latency_ps = 0
+        for grid, count, sampled in self._messages:
+            if sampled == of_sampled:
+                one_ps, one_latency_ps = grid.durations_ps(carried)
+                launched += count
+                duration_ps += count * one_ps
+                latency_ps += count * one_latency_ps
+        return Terms(
+            fixed_latency_ps=launched * self._chip.operator_fixed_latency_ps,
+            link_latency_ps=latency_ps,
+            link_serialisation_ps=duration_ps - latency_ps,
+        )
+
+    def _collective(self, kernel: CollectiveKernel, group: Group, rows: int) -> list[OnLinks]:
+        """A collective of so many rows; several at one time where parts of a group share heads."""
+        elements = rows * kernel.elements_per_row
+        if kernel.traffic == "candidates":
+            size_bytes = rows * CANDIDATE_BYTES * len(group)
+        else:
+            size_bytes = self._precision.activation_bytes(elements)
+        members = [group]
+        if kernel.sharing:
+            # As `blocks` has it: every chip keeps its share of the whole, a part that of its chips.
+            kept_bytes = self._precision.activation_bytes(-(-elements // len(group)))
+            size_bytes = kept_bytes * kernel.sharing
+            members = [
+                group[first : first + kernel.sharing]
+                for first in range(0, len(group), kernel.sharing)
+            ]
+        return [
+            time_collective(self._router, part, operation=kernel.operation, size_bytes=size_bytes)
+            for part in members
+        ]
+
+    def _transfers(self, groups: Sequence[Group]) -> list[tuple[Grid, int, bool]]:
+        """Shards of the residual stream from stage to stage, and the sampled tokens' way back."""
+        if len(groups) == 1:
+            return []
+        found = [
+            (Grid(partial(self._transfer, source, target, None)), 1, False)
+            for source, target in pairwise(groups)
+        ]
+        back = Grid(partial(self._transfer, groups[-1], groups[0], TOKEN_BYTES))
+        return [*found, (back, 1, True)]
+
+    def _transfer(
+        self, source: Group, target: Group, row_bytes: int | None, rows: int
+    ) -> list[OnLinks]:
+        if row_bytes is None:
+            shard_elements = -(-rows * self._residual_elements // len(source))
+            size_bytes = self._precision.activation_bytes(shard_elements)
+        else:
+            size_bytes = rows * row_bytes
+        flows = [Flow(a, b, size_bytes) for a, b in zip(source, target, strict=True)]
+        return [time_flows(self._router, flows, "transfer")]
+
+
+class _Affine:
+    """Work for every pair, cached token and row: FLOP or bytes, exact."""
+
+    def __init__(self) -> None:
+        self.pair = self.token = self.row = Fraction(0)
+
+    def roof(self, name: str, per_s: int) -> AttentionRoof:
+        """The time it takes at a rate, each coefficient rounded up to whole picoseconds."""
+        pair, token, row = (
+            -(-amount * PS_PER_S // per_s) for amount in (self.pair, self.token, self.row)
+        )
+        return AttentionRoof(name, pair, token, row)
+
+
+def _without_dominated(roofs: Sequence[AttentionRoof]) -> tuple[AttentionRoof, ...]:
+    """The roofs that can be the largest; of equal ones the first."""
+    kept: list[AttentionRoof] = []
+    for roof in roofs:
+        if not any(_dominates(other, roof) for other in kept):
+            kept = [other for other in kept if not _dominates(roof, other)] + [roof]
+    return tuple(kept)
+
+
+def _dominates(above: AttentionRoof, below: AttentionRoof) -> bool:
+    """Whether a roof is never less than another."""
+    return (
+        above.per_pair_ps >= below.per_pair_ps
+        and above.per_token_ps >= below.per_token_ps
+        and above.per_row_ps >= below.per_row_ps
+    )
