@@ -6,13 +6,16 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from rack_sim.compiler.limits import Limits, limits_of
+from rack_sim.compiler.batches import BatchMachine, batch_machine
+from rack_sim.compiler.limits import Limits, batch_limits, limits_of
 from rack_sim.compiler.step import StepTiming, compile_step
-from rack_sim.engine.serving import FleetPlan, ReplayTotals, replay
+from rack_sim.engine.fleet import FleetPlan, fleet_plan
+from rack_sim.engine.serving import ReplayTotals, replay
 from rack_sim.foundation.errors import InfeasibleError
 from rack_sim.metrics.columns import REQUESTS
 from rack_sim.metrics.log import Collector
@@ -34,14 +37,34 @@ except PackageNotFoundError:  # a checkout on the path, not installed
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Explanation:
-    """What is known of a scenario before anything is replayed: who holds what, and how fast."""
+    """What is known of a scenario before anything is replayed: who holds what, and how fast.
+
+    Static chips have a `compiled` step, reactive ones a `batch` machine.
+    """
 
     scenario: Scenario
     plan: Plan
-    step: StepTiming
+    compiled: StepTiming | None
+    batch: BatchMachine | None
     limits: Limits
+
+    @cached_property
+    def step(self) -> StepTiming:
+        """The compiled step; of reactive chips, one row's as if it were compiled."""
+        return self.compiled or compile_step(self.plan)
+
+    @property
+    def machine(self) -> StepTiming | BatchMachine:
+        """Whichever of the two there is."""
+        return self.batch or self.step
+
+    @cached_property
+    def fleet(self) -> FleetPlan:
+        """What serves. Raises InputError where a cache has no room, or no way."""
+        timing = self.batch.timing if self.batch else self.step.slots
+        return fleet_plan(self.scenario.serving, self.plan, timing)
 
 
 @dataclass(frozen=True)
@@ -51,14 +74,13 @@ class Result:
     explanation: Explanation
     totals: ReplayTotals
     collector: Collector
-    fleet: FleetPlan
     summary: Mapping[str, Value]
 
     def requests(self) -> "pd.DataFrame":
         """One row per request, as in requests.csv; numbers as numbers."""
         import pandas as pd  # takes half a second, and only notebooks ask
 
-        lines = request_lines(self.collector.requests, outcome_reasons(self.fleet))
+        lines = request_lines(self.collector.requests, outcome_reasons(self.explanation.fleet))
         frame = pd.DataFrame(
             (line.split(",") for line in lines), columns=[column.name for column in REQUESTS]
         )
@@ -73,11 +95,28 @@ def explain(scenario: Scenario) -> Explanation:
 
     Raises InfeasibleError where the model does not fit the system.
     """
-    answer = partition(scenario.deployment)
+    answer = _partitioned(scenario)
+    room = scenario.cache_room
+    if room is None:
+        step = compile_step(answer)
+        return Explanation(scenario, answer, step, None, limits_of(step))
+    batch = batch_machine(answer, room)
+    if isinstance(batch, Infeasible):
+        raise InfeasibleError(batch)
+    return Explanation(scenario, answer, None, batch, batch_limits(answer, room.rows))
+
+
+def _partitioned(scenario: Scenario) -> Plan:
+    """The plan. Reactive chips take one stage where that fits, unless another number is given."""
+    wanted = scenario.deployment
+    if scenario.cache_room is not None and wanted.stage_count is None:
+        answer = partition(replace(wanted, stage_count=1))
+        if isinstance(answer, Plan):
+            return answer
+    answer = partition(wanted)
     if isinstance(answer, Infeasible):
         raise InfeasibleError(answer)
-    step = compile_step(answer)
-    return Explanation(scenario, answer, step, limits_of(step))
+    return answer
 
 
 def simulate(
@@ -91,9 +130,8 @@ def simulate(
     """
     explanation = explain(scenario)
     collector = Collector(on_progress)
-    fleet = FleetPlan(explanation.step.slots, scenario.policy, seed=scenario.seed)
     totals = replay(
-        fleet,
+        explanation.fleet,
         scenario.workload,
         collector,
         bin_ps=scenario.bin_ps,
@@ -111,7 +149,8 @@ def simulate(
             "version": VERSION,
             "seed": scenario.seed,
         },
-        step=explanation.step,
+        machine=explanation.machine,
+        fleet=explanation.fleet,
         limits=explanation.limits,
         totals=totals,
         collector=collector,
@@ -120,4 +159,4 @@ def simulate(
         bin_ps=scenario.bin_ps,
         warmup_share=scenario.warmup_share,
     )
-    return Result(explanation, totals, collector, fleet, summarise_run(facts))
+    return Result(explanation, totals, collector, summarise_run(facts))

@@ -7,7 +7,8 @@ import typer
 
 from rack_sim.cli.console import out, say_json, table
 from rack_sim.cli.options import JsonOption
-from rack_sim.engine.serving import POLICIES
+from rack_sim.engine.fleet import POLICIES
+from rack_sim.engine.routers import ROUTERS
 from rack_sim.scenario.library import describe, presets
 
 
@@ -20,20 +21,22 @@ class Kind(StrEnum):
     SCENARIOS = "scenarios"
     STUDIES = "studies"
     POLICIES = "policies"
+    ROUTERS = "routers"
 
 
 def list_presets(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     as_json: JsonOption = False,
 ) -> None:
-    """List the chips, systems, models, scenarios, studies or policies that can be named.
+    """List the chips, systems, models, scenarios, studies, policies or routers that can be named.
 
     Example:
 
         rack-sim list systems
     """
-    if kind is Kind.POLICIES:
-        rows = [(name, _first_sentence(policy.__doc__)) for name, policy in POLICIES.items()]
+    if kind in (Kind.POLICIES, Kind.ROUTERS):
+        known = POLICIES if kind is Kind.POLICIES else ROUTERS
+        rows = [(name, _first_sentence(item.__doc__)) for name, item in known.items()]
     else:
         singular = "study" if kind is Kind.STUDIES else kind.value.removesuffix("s")
         rows = [(name, describe(path)) for name, path in presets(singular).items()]

@@ -76,7 +76,7 @@ def _traffic(result: Result) -> list[tuple[str, str]]:
     outcomes: Counter[int] = Counter()
     for chunk in result.collector.requests.chunks():
         outcomes.update(chunk["outcome"].tolist())
-    for outcome, reason in outcome_reasons(result.fleet).items():
+    for outcome, reason in outcome_reasons(result.explanation.fleet).items():
         if outcomes[outcome]:
             rows.append(("", f"{outcomes[outcome]} {Outcome(outcome).status}: {reason}"))
     return rows

@@ -1,39 +1,26 @@
-"""Batches: a replica of reactive chips, as the serving engine sees it."""
+"""Batches: a replica of reactive chips, as the serving engine sees it, made from a plan.
+
+What is left of a chip's memory beside weights, program text and activations is cache, in blocks.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Protocol
 
-
-class Roof(Protocol):
-    """One bound on the attention of an iteration, over all layers, in whole picoseconds.
-
-    For each pair of a row and a cached token it attends to, each cached token read, each row.
-    """
-
-    @property
-    def name(self) -> str:
-        """compute, memory or weight_feed."""
-
-    @property
-    def per_pair_ps(self) -> int:
-        """For each pair."""
-
-    @property
-    def per_token_ps(self) -> int:
-        """For each cached token that is read."""
-
-    @property
-    def per_row_ps(self) -> int:
-        """For each row."""
+from rack_sim.model.architecture import Architecture
+from rack_sim.model.operators import Block, blocks_of
+from rack_sim.partition.infeasible import Infeasible
+from rack_sim.partition.plan import Plan
+from rack_sim.timing.iterations import AttentionRoof, IterationTimer
 
 
 class Iterations(Protocol):
     """How long an iteration takes: ``base_ps(rows, sampled)`` and the largest roof of attention."""
 
     @property
-    def roofs(self) -> Sequence[Roof]:
+    def roofs(self) -> Sequence[AttentionRoof]:
         """The roofs; at least one."""
 
     def base_ps(self, rows: int, sampled: int) -> int:
@@ -107,3 +94,125 @@ class BatchTotals:
     def iteration_count(self) -> int:
         """Iterations in all."""
         return sum(self.iterations_by_rows.values())
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRoom:
+    """How much of a chip the cache may take, and how it is given out.
+
+    `memory_share` of the chip's memory is for weights, program text, activations of `rows` rows
+    and the cache together; `kv_capacity_bytes` is the cache of each chip, None for all that is
+    left. `draft_model` lies beside the model, on the same chips.
+    """
+
+    rows: int
+    block_tokens: int
+    memory_share: float = 1.0
+    kv_capacity_bytes: int | None = None
+    draft_model: Architecture | None = None
+
+
+@dataclass(frozen=True)
+class BatchMachine:
+    """A plan on reactive chips: its iterations, and where the bytes of the fullest chip go."""
+
+    plan: Plan
+    timer: IterationTimer
+    timing: BatchTiming
+    chip_bytes: Mapping[str, int]
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes in use on the fullest chip, the whole cache included."""
+        return sum(self.chip_bytes.values()) - self.chip_bytes["left_free"]
+
+
+def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
+    """The iterations and the cache of a plan, or why the cache is too small.
+
+    It must hold the longest sequence that is served.
+    """
+    timer = IterationTimer(
+        plan.system.chip,
+        plan.router,
+        [stage.chips for stage in plan.stages],
+        [stage.blocks for stage in plan.stages],
+        plan.demand.shape.precision,
+        residual_elements=plan.demand.residual_elements,
+    )
+    precision, group_size = plan.demand.shape.precision, plan.tensor_parallel
+    memory = max((m for stage in plan.stages for m in stage.memory), key=lambda m: m.weight_bytes)
+    blocks = [block for stage in plan.stages for block in stage.blocks]
+    kv_bytes = precision.kv_bytes(sum(block.kv_elements_per_token for block in blocks))
+    token_bytes = timer.kv_bytes_per_token
+    draft, draft_bytes = Draft(), 0
+    if room.draft_model is not None:
+        drafting = blocks_of(room.draft_model)
+        model = IterationTimer(
+            plan.system.chip,
+            plan.router,
+            [plan.stages[0].chips],
+            [drafting],
+            precision,
+            residual_elements=room.draft_model.hidden_size,
+        )
+        draft = Draft(model)
+        draft_bytes = -(-sum(precision.weight_bytes(b.parameters) for b in drafting) // group_size)
+        token_bytes += model.kv_bytes_per_token
+        kv_bytes += precision.kv_bytes(sum(b.kv_elements_per_token for b in drafting))
+    capacity = plan.system.chip.fast_memory.capacity_bytes
+    chip_bytes = {
+        "weights": memory.weight_bytes + draft_bytes,
+        "program_text": memory.program_bytes,
+        "activations": _activation_bytes(plan, blocks, room.rows),
+        "left_free": capacity - int(Fraction(str(room.memory_share)) * capacity),
+    }
+    free = capacity - sum(chip_bytes.values())
+    if room.kv_capacity_bytes is not None:
+        free = min(free, room.kv_capacity_bytes)
+    context = plan.demand.shape.context_tokens
+    block_count = max(free, 0) // (token_bytes * room.block_tokens)
+    if block_count < -(-context // room.block_tokens):
+        return _too_small(plan, room, chip_bytes, token_bytes, free)
+    chip_bytes["kv_cache"] = block_count * room.block_tokens * token_bytes
+    timing = BatchTiming(timer, room.block_tokens, block_count, context, kv_bytes, draft)
+    return BatchMachine(plan, timer, timing, chip_bytes)
+
+
+def _activation_bytes(plan: Plan, blocks: Sequence[Block], rows: int) -> int:
+    """Live activations of `rows` rows on a chip: the residual, and two buffers of an operator.
+
+    Scores and probabilities stay inside the attention kernel.
+    """
+    widest = max(op.activations_per_row for block in blocks for op in block.operators)
+    elements = rows * (plan.demand.residual_elements + 2 * -(-widest // plan.tensor_parallel))
+    return plan.demand.shape.precision.activation_bytes(elements)
+
+
+def _too_small(
+    plan: Plan, room: CacheRoom, terms: Mapping[str, int], token_bytes: int, free_bytes: int
+) -> Infeasible:
+    context = plan.demand.shape.context_tokens
+    # Whole blocks: what the longest sequence takes.
+    wanted = -(-context // room.block_tokens) * room.block_tokens * token_bytes
+    fits = max(free_bytes, 0) // (token_bytes * room.block_tokens) * room.block_tokens
+    capacity = plan.system.chip.fast_memory.capacity_bytes
+    levers = [f"serving.max_context_tokens: {fits}"] if fits else []
+    if room.kv_capacity_bytes is not None and room.kv_capacity_bytes < wanted:
+        levers.append(f"serving.policy.kv_capacity_bytes: {wanted}, or without it")
+    if terms["left_free"] and wanted + sum(terms.values()) - terms["left_free"] <= capacity:
+        levers.append("serving.policy.memory_share: 1.0")
+    levers.append("partition.tensor_parallel: more chips, each with less of the weights")
+    given = {} if room.kv_capacity_bytes is None else {"cache not allowed": capacity - free_bytes}
+    used = given or dict(terms)
+    return Infeasible(
+        question=(
+            f"cache for one sequence of {context} tokens of {plan.model.name} on "
+            f"{plan.tensor_parallel} chips of {plan.system.name}"
+        ),
+        scope="chip",
+        demand_bytes=wanted + sum(used.values()),
+        bound_bytes=capacity,
+        terms={**used, "kv_cache": wanted},
+        levers=tuple(levers),
+    )

@@ -1,6 +1,6 @@
 """Physical limits: what no schedule of this machine can beat, to hold results against."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rack_sim.compiler.step import StepTiming
 from rack_sim.foundation.units import PS_PER_S, work_to_ps
@@ -20,19 +20,29 @@ class Limits:
       matmuls at peak, whichever is longer
 
     A table that is only looked up counts with the rows read, not with what it holds.
-    - `compiled_rows_per_s`: rows per second of the compiled interval
+    - `compiled_rows_per_s`: rows per second of the compiled interval; None where none is
     """
 
     chips_min: int
     token_limit_ps: int
     token_feed_limit_ps: int
     system_rows_per_s: int
-    compiled_rows_per_s: int
+    compiled_rows_per_s: int | None
 
 
 def limits_of(step: StepTiming) -> Limits:
     """The physical limits of a compiled step."""
-    plan = step.plan
+    compiled = step.rows * PS_PER_S // step.interval_ps
+    return _limits(step.plan, step.rows, compiled)
+
+
+def batch_limits(plan: Plan, rows: int) -> Limits:
+    """The physical limits of a plan whose iterations carry at most `rows` rows."""
+    shape = replace(plan.demand.shape, rows=rows)
+    return _limits(replace(plan, demand=replace(plan.demand, shape=shape)), rows, None)
+
+
+def _limits(plan: Plan, rows: int, compiled_rows_per_s: int | None) -> Limits:
     tier = plan.system.chip.fast_memory
     feed = plan.system.chip.matrix.feed_bytes_per_s or tier.bandwidth_bytes_per_s
     read = [_read_bytes(plan, stage, matrix_only=False) for stage in plan.stages]
@@ -46,8 +56,8 @@ def limits_of(step: StepTiming) -> Limits:
         chips_min=-(-plan.weight_bytes // tier.capacity_bytes),
         token_limit_ps=sum(work_to_ps(size, tier.bandwidth_bytes_per_s) for size in read),
         token_feed_limit_ps=sum(work_to_ps(size, feed) for size in fed),
-        system_rows_per_s=step.rows * PS_PER_S // max(slowest_ps, 1),
-        compiled_rows_per_s=step.rows * PS_PER_S // step.interval_ps,
+        system_rows_per_s=rows * PS_PER_S // max(slowest_ps, 1),
+        compiled_rows_per_s=compiled_rows_per_s,
     )
 
 

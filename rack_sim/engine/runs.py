@@ -56,8 +56,8 @@ def stretches(base_ps: int, roofs: Sequence[tuple[int, int]], count: int) -> lis
         end = count
         for start, growth in roofs:
             if growth > best_growth:
-                # The first iteration in which this roof is above the one that binds now.
-                over = at + (best - start - growth * at) // (growth - best_growth) + 1
+                # The first iteration in which this roof is as high as the one that binds now.
+                over = at - (start + growth * at - best) // (growth - best_growth)
                 end = min(end, over)
         found.append(Stretch(end - at, base_ps + best, best_growth, bound))
         at = end

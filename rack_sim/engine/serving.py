@@ -4,26 +4,26 @@ SimPy keeps the clock. Arrivals are read one ahead, so a trace streams through; 
 observer as they happen, so nothing accumulates.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from simpy import Environment
 
 from rack_sim.compiler.batches import BatchTiming, BatchTotals
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.decision import Decision, Priority
+from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
 from rack_sim.engine.observer import Observer, Sequence
 from rack_sim.engine.policies.batch_server import BatchServer, ContinuousBatchingPolicy
 from rack_sim.engine.policies.continuous_batching import ContinuousBatching
-from rack_sim.engine.policies.replica import Admission, Fleet, Replica, ReplicaBooks
-from rack_sim.engine.policies.slot_server import KvReservation, SlotServer
+from rack_sim.engine.policies.replica import Fleet, Replica, ReplicaBooks
+from rack_sim.engine.policies.slot_server import SlotServer
 from rack_sim.engine.policies.static_slots import StaticSlots
 from rack_sim.engine.policies.stepped_batching import SteppedBatching
 from rack_sim.engine.policies.stepped_slots import SteppedSlots
 from rack_sim.engine.routers import ROUTERS, Router
-from rack_sim.engine.speculation import Speculation
 from rack_sim.engine.timeline import Timeline
-from rack_sim.engine.transfers import TransferPath, Transfers
+from rack_sim.engine.transfers import Transfers
 from rack_sim.foundation.errors import ConservationError, InputError
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.workload.request import Request, Source, Workload
@@ -36,65 +36,12 @@ LATEST_ARRIVAL_PS = 92 * 86_400 * PS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
-class StaticSlotsPolicy:
-    """Slots revolve through a statically scheduled pipeline; each row carries one token.
-
-    `kv_reservation` is what a request reserves of the cache (see `SlotServer`).
-    """
-
-    kv_reservation: KvReservation = "max_context"
-
-
-Policy = StaticSlotsPolicy | ContinuousBatchingPolicy
-
-# kind in a scenario -> what it is; the scenario layer and `rack-sim list policies` read this.
-POLICIES: dict[str, type[Policy]] = {
-    "static_slots": StaticSlotsPolicy,
-    "continuous_batching": ContinuousBatchingPolicy,
-}
-
-
-@dataclass(frozen=True)
-class Disaggregation:
-    """Prefill apart from decode: so many replicas of the fleet, the first ones, only prefill.
-
-    `paths` lead from each of them to each of the others, by their numbers.
-    """
-
-    prefill_count: int
-    paths: Mapping[tuple[int, int], TransferPath]
-
-
-@dataclass(frozen=True)
-class FleetPlan:
-    """What serves: `replica_count` replicas that are alike, and the router before them.
-
-    Requests are routed to those that prefill; where others decode, each sequence goes on to the
-    one with the fewest outstanding tokens. `seed` is that of every random stream of the fleet.
-    """
-
-    timing: SlotTiming | BatchTiming
-    policy: Policy
-    replica_count: int = 1
-    router: str = "round_robin"
-    admission: Admission = field(default_factory=Admission)
-    speculation: Speculation | None = None
-    disaggregation: Disaggregation | None = None
-    seed: int = 0
-
-    @property
-    def prefill_count(self) -> int:
-        """Replicas that only prefill."""
-        return self.disaggregation.prefill_count if self.disaggregation else 0
-
-
-@dataclass(frozen=True, slots=True)
 class ReplayTotals:
     """What a replay did in all.
 
     `end_ps` is when the last request ended. A step is busy when any of its rows carried a token;
     `row_step_count` counts those rows. `batches` are the iterations of reactive replicas, of all
-    together. `replicas` are the books of every replica.
+    together, `first_batches` those of the first. `replicas` are the books of every replica.
     """
 
     end_ps: int
@@ -103,6 +50,7 @@ class ReplayTotals:
     row_step_count: int
     replicas: tuple[ReplicaBooks, ...] = ()
     batches: BatchTotals | None = None
+    first_batches: BatchTotals | None = None
 
 
 def replay(
@@ -174,6 +122,7 @@ class _Replay:
             row_step_count=sum(replica.row_step_count for replica in slots),
             replicas=tuple(replica.closed_books() for replica in self.replicas),
             batches=BatchTotals.sum(batches) if batches else None,
+            first_batches=batches[0] if batches else None,
         )
 
     def ended(self, sequence: Sequence, now: int) -> None:

@@ -16,21 +16,18 @@ class TransferPath:
     """From one replica to another: the links it takes, and what they carry.
 
     `links` are numbers that stand for links (of any kind) and are shared with other paths;
-    ``wire_bytes / payload_bytes`` is what framing adds. The bytes of a token's cache are split
-    over `lanes` flows side by side, each with `bytes_per_s`.
+    ``wire_bytes / payload_bytes`` is what framing adds; `bytes_per_s` is that of the whole path.
     """
 
     links: tuple[int, ...]
     latency_ps: int
     bytes_per_s: int
-    lanes: int = 1
     payload_bytes: int = 1
     wire_bytes: int = 1
 
     def serialisation_ps(self, message_bytes: int) -> int:
         """How long the links are held."""
-        each = -(-message_bytes // self.lanes)
-        wire = -(-each // self.payload_bytes) * self.wire_bytes
+        wire = -(-message_bytes // self.payload_bytes) * self.wire_bytes
         return work_to_ps(wire, self.bytes_per_s)
 
 

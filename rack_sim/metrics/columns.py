@@ -21,7 +21,7 @@ _TERMS = {
     "memory": "operators bound by memory bandwidth",
     "link_latency": "latency of links",
     "link_serialisation": "serialisation on links",
-    "slack": "waiting for the slot to come round",
+    "slack": "waiting: for the slot to come round, or for a lost or distant cache",
 }
 
 
@@ -75,7 +75,8 @@ SUMMARY: tuple[Column, ...] = (
     Column("request_count", "requests", "requests that arrived"),
     Column("finished_count", "requests", "requests that got every token"),
     Column("rejected_count", "requests", "requests turned away; requests.csv says why"),
-    Column("unserved_count", "requests", "requests neither finished nor rejected"),
+    Column("timed_out_count", "requests", "requests given up because their time had run out"),
+    Column("unserved_count", "requests", "requests that ended in none of these ways: always 0"),
     Column("input_token_count", "tokens", "prompt tokens of finished requests"),
     Column("output_token_count", "tokens", "output tokens of finished requests"),
     Column("simulated_s", "s", "start of the workload to the last request's end"),
@@ -89,8 +90,12 @@ SUMMARY: tuple[Column, ...] = (
     Column("ttft_prefill_ms_mean", "ms", "of ttft: first to last prefill row entering, mean"),
     Column("ttft_pass_ms_mean", "ms", "of ttft: the last row's way to the sampled token, mean"),
     Column("ttft_bound_by", "", "the largest of these four: admission, row_wait, prefill or pass"),
-    *(Column(f"tpot_{name}_ms", "ms", f"of tpot: {text}") for name, text in _TERMS.items()),
-    Column("tpot_bound_by", "", "the largest of these seven"),
+    *(
+        Column(f"tpot_{name}_ms", "ms", f"of the mean gap between tokens: {text}")
+        for name, text in _TERMS.items()
+    ),
+    Column("tpot_draft_ms", "ms", "of the mean gap between tokens: the draft's proposals"),
+    Column("tpot_bound_by", "", "the largest of these eight"),
     *_throughput("", "in the window"),
     *_throughput("run_", "over the whole run"),
     Column("compiled_limit_tok_s", "token/s", "prompt and output tokens if every row were used"),
@@ -107,7 +112,15 @@ SUMMARY: tuple[Column, ...] = (
     Column("request_goodput_rps", "1/s", "such requests that finished in the window, per second"),
     Column("slot_row_utilisation", "share", "rows that carried a token over rows offered"),
     Column("step_utilisation", "share", "steps with any row in use over steps offered"),
+    Column("replica_utilisation", "share", "time with a busy step or an iteration, over all time"),
+    Column("iteration_count", "iterations", "iterations of all replicas (reactive chips)"),
+    Column("batch_sequences_mean", "sequences", "sequences that decode in an iteration, mean"),
     Column("kv_reserved_share_mean", "share", "cached tokens reserved over room for them, mean"),
+    Column("preemption_count", "", "times that a sequence lost its cache"),
+    Column("recomputed_token_count", "tokens", "tokens prefilled again because of that"),
+    Column("cached_token_share", "share", "prompt tokens found in a prefix cache, over all"),
+    Column("draft_acceptance", "share", "draft tokens accepted over draft tokens proposed"),
+    Column("transfer_ms_mean", "ms", "cache from prefill to decode replica, waiting included"),
     Column("tok_latency_limit_ms", "ms", "bound on TPOT: weights read once at full memory speed"),
     Column("tpot_to_limit_ratio", "ratio", "median tpot over that bound"),
     Column("bottleneck", "", "what bounds the interval between slots: stage or link, and term"),
@@ -219,6 +232,44 @@ CRITICAL_PATH: tuple[Column, ...] = (
     ),
 )
 
+REPLICAS: tuple[Column, ...] = (
+    Column("replica", "", "number of the replica"),
+    Column("role", "", "both, prefill or decode"),
+    Column("request_count", "requests", "requests that the router sent to it"),
+    Column("finished_count", "requests", "requests that got their last token here"),
+    Column("rejected_count", "requests", "requests it turned away"),
+    Column("timed_out_count", "requests", "requests given up here"),
+    Column("prompt_tokens", "tokens", "prompt tokens prefilled, for the first time"),
+    Column("cached_tokens", "tokens", "prompt tokens found in its prefix cache"),
+    Column("recomputed_tokens", "tokens", "tokens prefilled again after a preemption"),
+    Column("output_tokens", "tokens", "output tokens of requests that finished here"),
+    Column("draft_tokens", "tokens", "tokens that the draft proposed"),
+    Column("accepted_draft_tokens", "tokens", "of these, accepted"),
+    Column("preemption_count", "", "times that a sequence lost its cache"),
+    Column("transfer_count", "", "caches fetched from prefill replicas"),
+    Column("transfer_bytes", "bytes", "bytes of these"),
+    Column("busy_ms", "ms", "busy steps times interval, or iterations"),
+    Column("utilisation", "share", "busy time over simulated time"),
+    Column("running_max", "requests", "most sequences running at a time"),
+    Column("waiting_max", "requests", "most requests waiting at a time"),
+    Column("kv_tokens_max", "tokens", "most cached tokens reserved at a time"),
+    Column("kv_capacity_tokens", "tokens", "tokens that the cache holds"),
+    Column("last_end_ms", "ms", "when its last request ended"),
+)
+
+ITERATIONS: tuple[Column, ...] = (
+    Column("rows", "rows", "rows of the iteration: tokens of decoding sequences and of prompts"),
+    Column("sampled_rows", "rows", "of these, rows that go through the head"),
+    Column("iteration_count", "iterations", "iterations of this kind"),
+    Column("decoding_mean", "sequences", "sequences that decoded in them, mean"),
+    Column("base_ms", "ms", "time of one, without what depends on the context"),
+    *(
+        Column(f"{name}_ms", "ms", f"of that: {text}")
+        for name, text in _TERMS.items()
+        if name != "slack"
+    ),
+)
+
 TIMELINE: tuple[Column, ...] = (
     Column("start_s", "s", "start of the bin"),
     Column("arrived", "requests", "requests that arrived"),
@@ -274,6 +325,8 @@ FILES: dict[str, tuple[Column, ...]] = {
     "summary.csv": SUMMARY,
     "requests.csv": REQUESTS,
     "timeline.csv": TIMELINE,
+    "replicas.csv": REPLICAS,
+    "iterations.csv (reactive chips)": ITERATIONS,
     "stages.csv": STAGES,
     "chips.csv": CHIPS,
     "memory.csv": MEMORY,

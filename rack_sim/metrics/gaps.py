@@ -29,9 +29,11 @@ class GapLog:
     def __init__(self) -> None:
         self._runs = ColumnLog(("first_ps", "step_ps", "count", "weight"))
         self._counted: Counter[int] = Counter()
+        self.gap_count = 0
 
     def add(self, first_ps: int, step_ps: int, count: int, weight: int) -> None:
         """Adds a run of gaps."""
+        self.gap_count += count * weight
         if not step_ps or count == 1:
             counted = self._counted
             if first_ps in counted or len(counted) < _COUNTED_MAX:

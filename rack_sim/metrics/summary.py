@@ -1,24 +1,38 @@
 """Summary: one flat row per run, with stable names, every number from exact integers."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
+from rack_sim.compiler.batches import BatchMachine
 from rack_sim.compiler.limits import Limits
 from rack_sim.compiler.step import StepTiming
+from rack_sim.engine.fleet import FleetPlan
+from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S
-from rack_sim.metrics.cost import CostInputs, cost_of, footprint_of
-from rack_sim.metrics.gaps import GapLog, mean_and_percentiles
+from rack_sim.metrics.cost import CostInputs, busy_chip_ps, cost_of, footprint_of
+from rack_sim.metrics.gaps import mean_and_percentiles
 from rack_sim.metrics.latency import LATENCY_METRICS, finished_rows, latencies_ps, metric_chunks
 from rack_sim.metrics.log import Collector
 from rack_sim.metrics.quantiles import exact_sum, percentiles
 from rack_sim.metrics.slo import Slo
+from rack_sim.metrics.token_split import token_split_ps
 
 PERCENTS = (50, 90, 95, 99)
+TOKEN_TERMS = (
+    "fixed_latency",
+    "compute",
+    "weight_feed",
+    "memory",
+    "link_latency",
+    "link_serialisation",
+    "slack",
+    "draft",
+)
 Value = str | int | float | None
 
 # A steady window of fewer bins than this says little; the whole run is the window then.
@@ -41,7 +55,8 @@ class RunFacts:
 
     head: Mapping[str, Value]
     tail: Mapping[str, Value]
-    step: StepTiming
+    machine: StepTiming | BatchMachine
+    fleet: FleetPlan
     limits: Limits
     totals: ReplayTotals
     collector: Collector
@@ -69,29 +84,36 @@ def window_of(facts: RunFacts) -> Window:
 
 def summarise_run(facts: RunFacts) -> dict[str, Value]:
     """The summary row of a run."""
-    plan, step = facts.step.plan, facts.step
+    plan, machine = facts.machine.plan, facts.machine
+    step = machine if isinstance(machine, StepTiming) else None
     window = window_of(facts)
     counts = _count(facts, window)
     tokens = _count_tokens(facts, window)
-    where = footprint_of(step)
+    where = footprint_of(plan, facts.fleet.replica_count)
     row: dict[str, Value] = {
         **facts.head,
         "chip_count": where.chip_count,
         "spare_chip_count": where.spare_chip_count,
         "idle_chip_count": where.idle_chip_count,
         "rack_count": where.rack_count,
-        "replica_count": 1,
+        "replica_count": facts.fleet.replica_count,
         "stage_count": plan.stage_count,
         "tensor_parallel": plan.tensor_parallel,
-        "slot_count": step.slot_count,
-        "slot_rows": step.rows,
+        "slot_count": step.slot_count if step else None,
+        "slot_rows": step.rows if step else None,
         "weight_bytes": plan.weight_bytes,
-        "sram_used_bytes_max": plan.used_bytes_max,
+        "sram_used_bytes_max": (
+            plan.used_bytes_max if isinstance(machine, StepTiming) else machine.used_bytes
+        ),
         "sram_capacity_bytes": plan.system.chip.fast_memory.capacity_bytes,
         "request_count": facts.totals.request_count,
         "finished_count": counts["finished"],
         "rejected_count": counts["rejected"],
-        "unserved_count": facts.totals.request_count - counts["finished"] - counts["rejected"],
+        "timed_out_count": counts["timed_out"],
+        "unserved_count": facts.totals.request_count
+        - counts["finished"]
+        - counts["rejected"]
+        - counts["timed_out"],
         "input_token_count": counts["input_tokens"],
         "output_token_count": counts["output_tokens"],
         "simulated_s": _seconds(facts.totals.end_ps),
@@ -101,8 +123,9 @@ def summarise_run(facts: RunFacts) -> dict[str, Value]:
     }
     for metric in LATENCY_METRICS:
         row |= _latency_columns(facts, metric)
-    row |= _gap_columns(facts.collector.gap_runs)
-    row |= _split_columns(facts, counts)
+    gaps = mean_and_percentiles(facts.collector.gap_runs, PERCENTS)
+    row |= _gap_columns(gaps)
+    row |= _split_columns(facts, counts, gaps)
     row |= _throughput_columns(facts, window, counts, tokens)
     row |= _slo_columns(facts, window, counts)
     row |= _machine_columns(facts, counts, tokens, row)
@@ -119,7 +142,9 @@ def _count(facts: RunFacts, window: Window) -> Counter[str]:
         rows = finished_rows(chunk)
         finished = len(rows["request_id"])
         counts["finished"] += finished
-        counts["rejected"] += len(chunk["request_id"]) - finished
+        timed_out = int((chunk["outcome"] == Outcome.TIMED_OUT).sum())
+        counts["timed_out"] += timed_out
+        counts["rejected"] += len(chunk["request_id"]) - finished - timed_out
         counts["input_tokens"] += exact_sum(rows["input_tokens"])
         counts["output_tokens"] += exact_sum(rows["output_tokens"])
         counts["admission_ps"] += exact_sum(rows["admitted_ps"] - rows["arrival_ps"])
@@ -164,18 +189,18 @@ def _latency_columns(facts: RunFacts, metric: str) -> dict[str, Value]:
     return dict(zip(names, map(_milliseconds, [Fraction(amount, count), *found]), strict=True))
 
 
-def _gap_columns(gaps: GapLog) -> dict[str, Value]:
+def _gap_columns(found: Sequence[Fraction]) -> dict[str, Value]:
     """Inter-token latency: the pooled gaps between tokens of all requests."""
     names = ["itl_ms_mean", *(f"itl_ms_p{percent}" for percent in PERCENTS)]
-    found = mean_and_percentiles(gaps, PERCENTS)
-    return (
-        dict(zip(names, map(_milliseconds, found), strict=True)) if found else dict.fromkeys(names)
-    )
+    if not found:
+        return dict.fromkeys(names)
+    return dict(zip(names, map(_milliseconds, found), strict=True))
 
 
-def _split_columns(facts: RunFacts, counts: Counter[str]) -> dict[str, Value]:
-    """Where TTFT and TPOT went, in means that add up to theirs, and the largest part of each."""
-    terms = facts.step.terms
+def _split_columns(
+    facts: RunFacts, counts: Counter[str], gaps: Sequence[Fraction]
+) -> dict[str, Value]:
+    """Where TTFT and the gaps went, in means that add up, and the largest part of each."""
     finished = counts["finished"]
     row: dict[str, Value] = {}
     parts: dict[str, int] = {}
@@ -191,16 +216,24 @@ def _split_columns(facts: RunFacts, counts: Counter[str]) -> dict[str, Value]:
             _milliseconds(Fraction(parts[name], finished)) if parts else None
         )
     row["ttft_bound_by"] = max(parts, key=lambda name: parts[name]) if parts else None
-    for name, spent in terms.by_name().items():
-        row[f"tpot_{name}_ms"] = _milliseconds(Fraction(spent))
-    row["tpot_bound_by"] = terms.largest
+    split = token_split_ps(
+        facts.machine,
+        facts.totals,
+        gaps[0] if gaps else Fraction(0),
+        facts.collector.gap_runs.gap_count,
+    )
+    for name in TOKEN_TERMS:
+        row[f"tpot_{name}_ms"] = _milliseconds(split[name]) if split else None
+    row["tpot_bound_by"] = max(split, key=lambda name: split[name]) if split else None
     return row
 
 
 def _throughput_columns(
     facts: RunFacts, window: Window, counts: Counter[str], tokens: Counter[str]
 ) -> dict[str, Value]:
-    chips = facts.step.plan.chip_count
+    replicas = facts.fleet.replica_count
+    chips = facts.machine.plan.chip_count * replicas
+    compiled = facts.limits.compiled_rows_per_s
     run_ps = facts.totals.end_ps
     row: dict[str, Value] = {}
     for prefix, sums, span_ps in (("", "", window.duration_ps), ("run_", "run_", run_ps)):
@@ -214,11 +247,11 @@ def _throughput_columns(
             f"{prefix}output_tok_s_per_chip": _rate(Fraction(outputs, chips), span_ps),
         }
     row |= {
-        "compiled_limit_tok_s": facts.limits.compiled_rows_per_s,
-        "physical_limit_tok_s": facts.limits.system_rows_per_s,
+        "compiled_limit_tok_s": compiled * replicas if compiled else None,
+        "physical_limit_tok_s": facts.limits.system_rows_per_s * replicas,
         "total_throughput_to_compiled_ratio": _ratio(
             (tokens["prompt_tokens"] + tokens["output_tokens"]) * PS_PER_S,
-            facts.limits.compiled_rows_per_s * window.duration_ps,
+            (compiled or 0) * replicas * window.duration_ps,
         ),
     }
     log = facts.collector.requests
@@ -244,29 +277,71 @@ def _slo_columns(facts: RunFacts, window: Window, counts: Counter[str]) -> dict[
 def _machine_columns(
     facts: RunFacts, counts: Counter[str], tokens: Counter[str], row: Mapping[str, Value]
 ) -> dict[str, Value]:
-    step, limits, totals = facts.step, facts.limits, facts.totals
-    offered = totals.end_ps * step.rows
+    machine, limits, totals = facts.machine, facts.limits, facts.totals
+    fleet, plan = facts.fleet, facts.machine.plan
+    offered_ps = totals.end_ps * fleet.replica_count
     cost = cost_of(
-        step, facts.cost, duration_ps=totals.end_ps, busy_step_count=totals.busy_step_count
+        plan,
+        footprint_of(plan, fleet.replica_count),
+        facts.cost,
+        duration_ps=totals.end_ps,
+        busy_chip_ps=busy_chip_ps(machine, totals),
     )
+    books = totals.replicas
+    step = machine if isinstance(machine, StepTiming) else None
+    batches = totals.batches
+    drafted = sum(book.draft_tokens for book in books)
     outputs = counts["output_tokens"]
     tpot_ms = row["tpot_ms_p50"]
     limit_ms = limits.token_limit_ps / PS_PER_MS
     return {
-        "slot_row_utilisation": _ratio(totals.row_step_count * step.interval_ps, offered),
-        "step_utilisation": _ratio(totals.busy_step_count * step.interval_ps, totals.end_ps),
-        "kv_reserved_share_mean": _ratio(
-            tokens["run_kv_token_ps"], step.plan.demand.kv_tokens * totals.end_ps
+        "slot_row_utilisation": (
+            _ratio(totals.row_step_count * step.interval_ps, offered_ps * step.rows)
+            if step
+            else None
         ),
+        "step_utilisation": (
+            _ratio(totals.busy_step_count * step.interval_ps, offered_ps) if step else None
+        ),
+        "replica_utilisation": _ratio(sum(book.busy_ps for book in books), offered_ps),
+        "iteration_count": batches.iteration_count if batches else None,
+        "batch_sequences_mean": (
+            _ratio(sum(batches.tokens_by_rows.values()), batches.iteration_count)
+            if batches
+            else None
+        ),
+        "kv_reserved_share_mean": _ratio(
+            tokens["run_kv_token_ps"], fleet.timing.kv_tokens * offered_ps
+        ),
+        "preemption_count": sum(book.preemptions for book in books),
+        "recomputed_token_count": sum(book.recomputed_tokens for book in books),
+        "cached_token_share": _ratio(
+            sum(book.cached_tokens for book in books),
+            sum(book.cached_tokens + book.prompt_tokens for book in books),
+        ),
+        "draft_acceptance": _ratio(sum(book.accepted_draft_tokens for book in books), drafted),
+        "transfer_ms_mean": _transfer_mean(facts),
         "tok_latency_limit_ms": round(limit_ms, 6),
         "tpot_to_limit_ratio": (
             round(tpot_ms / limit_ms, 6) if isinstance(tpot_ms, float) and limit_ms else None
         ),
-        "bottleneck": step.bottleneck,
+        "bottleneck": (
+            step.bottleneck if step else f"iteration: {row['tpot_bound_by'] or 'nothing'}"
+        ),
         "mean_watts": round(cost.mean_watts, 3),
         "joules_per_output_token": round(cost.joules / outputs, 6) if outputs else None,
         "usd_per_million_output_tokens": round(cost.usd / outputs * 1e6, 6) if outputs else None,
     }
+
+
+def _transfer_mean(facts: RunFacts) -> float | None:
+    if facts.fleet.disaggregation is None:
+        return None
+    count, amount = 0, 0
+    for chunk in facts.collector.requests.chunks():
+        sent = chunk["transfer_ps"][chunk["prefill_replica"] >= 0]
+        count, amount = count + len(sent), amount + exact_sum(sent)
+    return _milliseconds(Fraction(amount, count)) if count else None
 
 
 def _seconds(ps: int) -> float:

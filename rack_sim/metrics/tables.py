@@ -6,15 +6,18 @@ Times are exact decimals; empty cells mean that there is no such value.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
+from rack_sim.compiler.batches import BatchMachine
 from rack_sim.compiler.step import StepTiming
 from rack_sim.compiler.traffic import TRAFFICS, Load
+from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
-from rack_sim.engine.serving import FleetPlan, ReplayTotals
+from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_ms
 from rack_sim.hardware.routing import Hop
 from rack_sim.metrics.column_log import ColumnLog
 from rack_sim.metrics.latency import LATENCY_METRICS, Column, finished_rows, latencies_ps
 from rack_sim.metrics.log import RequestLog
+from rack_sim.partition.placement import groups
 
 Row = tuple[str, ...]
 
@@ -90,7 +93,7 @@ def outcome_reasons(fleet: FleetPlan) -> dict[int, str]:
     timeout_ms = format_ms(admission.timeout_ps or 0).rstrip("0").rstrip(".")
     return {
         Outcome.REJECTED_CONTEXT: (
-            f"input + output tokens exceed the compiled context of {timing.context_tokens}"
+            f"input + output tokens exceed the longest context of {timing.context_tokens}"
         ),
         Outcome.REJECTED_KV: f"its reservation exceeds the cache of {timing.kv_tokens} tokens",
         Outcome.REJECTED_QUEUE: f"{admission.queue_limit} requests waited already",
@@ -113,7 +116,8 @@ def timeline_rows(bins: ColumnLog, bin_ps: int) -> Iterator[Row]:
 
 
 def stage_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
-    """One row per stage."""
+    """One row per stage of the first replica."""
+    busy_steps = totals.replicas[0].busy_ps // step.interval_ps if totals.replicas else 0
     for timing, transfer in zip(step.stages, step.transfers, strict=True):
         stage = timing.stage
         terms = timing.terms.by_name()
@@ -126,66 +130,155 @@ def stage_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
             str(stage.chips[0]),
             format_ms(timing.service_ps),
             *map(format_ms, terms.values()),
-            _share(timing.service_ps * totals.busy_step_count, totals.end_ps),
+            _share(timing.service_ps * busy_steps, totals.end_ps),
             format_ms(transfer.message.duration_ps),
         )
 
 
-def chip_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
-    """One row per chip of the system, unused ones included."""
-    topology = step.plan.system.topology
-    capacity = step.plan.system.chip.fast_memory.capacity_bytes
+def chip_rows(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> Iterator[Row]:
+    """One row per chip of the first system, unused ones included."""
+    plan = machine.plan
+    topology = plan.system.topology
+    capacity = plan.system.chip.fast_memory.capacity_bytes
     placed = {
-        chip: (timing, memory)
-        for timing in step.stages
-        for chip, memory in zip(timing.stage.chips, timing.stage.memory, strict=True)
+        chip: (stage, memory)
+        for stage in plan.stages
+        for chip, memory in zip(stage.chips, stage.memory, strict=True)
     }
+    groups_of = groups(topology, plan.tensor_parallel)[: plan.stage_count * len(totals.replicas)]
+    of_others = {chip for group in groups_of for chip in group} - placed.keys()
+    busy_ps = totals.replicas[0].busy_ps if totals.replicas else 0
+    services = (
+        [stage.service_ps for stage in machine.stages] if isinstance(machine, StepTiming) else []
+    )
     rack_of = topology.rack_of_node()
     spare = set(topology.spare_nodes)
     for chip, node in enumerate(topology.node_of_chip()):
         head = (str(chip), str(node), str(rack_of[node]))
         if chip not in placed:
-            role = "spare" if node in spare else "idle"
+            role = "spare" if node in spare else "replica" if chip in of_others else "idle"
             yield (*head, role, "", "0", str(capacity), format_ms(0), _share(0, 1))
             continue
-        timing, memory = placed[chip]
+        stage, memory = placed[chip]
+        if isinstance(machine, StepTiming):
+            used, step_ms = memory.used_bytes, format_ms(services[stage.number])
+            busy = services[stage.number] * (busy_ps // machine.interval_ps)
+        else:
+            used, step_ms = machine.used_bytes, ""
+            busy = busy_ps
         yield (
             *head,
             "stage",
-            str(timing.stage.number),
-            str(memory.used_bytes),
+            str(stage.number),
+            str(used),
             str(capacity),
-            format_ms(timing.service_ps),
-            _share(timing.service_ps * totals.busy_step_count, totals.end_ps),
+            step_ms,
+            _share(busy, totals.end_ps),
         )
 
 
-def memory_rows(step: StepTiming) -> Iterator[Row]:
-    """One row per chip that holds a part of the model: its SRAM map."""
-    capacity = step.plan.system.chip.fast_memory.capacity_bytes
-    for stage in step.plan.stages:
+def memory_rows(machine: StepTiming | BatchMachine) -> Iterator[Row]:
+    """One row per chip that holds a part of the model: its memory map."""
+    plan = machine.plan
+    capacity = plan.system.chip.fast_memory.capacity_bytes
+    for stage in plan.stages:
         for chip, memory in zip(stage.chips, stage.memory, strict=True):
-            yield tuple(
-                map(
-                    str,
-                    (
-                        chip,
-                        stage.number,
-                        memory.weight_bytes,
-                        memory.kv_bytes,
-                        memory.activation_bytes,
-                        memory.program_bytes,
-                        capacity - memory.used_bytes,
-                        capacity,
-                    ),
-                )
-            )
+            kinds = [
+                memory.weight_bytes,
+                memory.kv_bytes,
+                memory.activation_bytes,
+                memory.program_bytes,
+            ]
+            if isinstance(machine, BatchMachine):
+                kinds[1] = machine.chip_bytes["kv_cache"]
+                kinds[2] = machine.chip_bytes["activations"]
+            rest = capacity - sum(kinds)
+            yield tuple(map(str, (chip, stage.number, *kinds, rest, capacity)))
 
 
-def link_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
-    """One row per link of the system, idle ones included; parallel cables share their vectors."""
+def replica_rows(totals: ReplayTotals) -> Iterator[Row]:
+    """One row per replica."""
+    for books in totals.replicas:
+        yield (
+            str(books.number),
+            books.role,
+            *map(
+                str,
+                (
+                    books.request_count,
+                    books.finished_count,
+                    books.rejected_count,
+                    books.timed_out_count,
+                    books.prompt_tokens,
+                    books.cached_tokens,
+                    books.recomputed_tokens,
+                    books.output_tokens,
+                    books.draft_tokens,
+                    books.accepted_draft_tokens,
+                    books.preemptions,
+                    books.transfer_count,
+                    books.transfer_bytes,
+                ),
+            ),
+            format_ms(books.busy_ps),
+            _share(books.busy_ps, totals.end_ps),
+            str(books.running_max),
+            str(books.waiting_max),
+            str(books.kv_tokens_max),
+            str(books.kv_tokens),
+            format_ms(books.end_ps),
+        )
+
+
+def iteration_rows(machine: BatchMachine, totals: ReplayTotals) -> Iterator[Row]:
+    """One row per kind of iteration: so many rows, so many of them sampled."""
+    if totals.batches is None:
+        return
+    for (rows, sampled), count in totals.batches.iterations_by_rows.items():
+        terms = machine.timer.base_terms(rows, sampled).by_name()
+        terms.pop("slack")
+        yield (
+            str(rows),
+            str(sampled),
+            str(count),
+            _share(totals.batches.tokens_by_rows[rows, sampled], count),
+            format_ms(machine.timer.base_ps(rows, sampled)),
+            *map(format_ms, terms.values()),
+        )
+
+
+def link_rows(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> Iterator[Row]:
+    """One row per link of the first system, idle ones included, as its first replica uses them.
+
+    Parallel cables share their vectors.
+    """
+    if isinstance(machine, StepTiming):
+        yield from _step_link_rows(machine, totals)
+    else:
+        yield from _batch_link_rows(machine, totals)
+
+
+def _batch_link_rows(machine: BatchMachine, totals: ReplayTotals) -> Iterator[Row]:
+    plan = machine.plan
+    counts = totals.first_batches.iterations_by_rows if totals.first_batches else {}
+    vectors, held = machine.timer.on_links_of(counts)
+    for link in sorted(plan.system.topology.links):
+        hop = (link.source, link.target)
+        lanes = plan.router.lane_count(hop)
+        payload = plan.router.link_type(hop).payload_bytes
+        yield (
+            *(str(link.source), str(link.target), str(link.lane), link.kind, ""),
+            str(vectors.get(hop, 0) * payload // lanes),
+            format_ms(held.get(hop, 0)),
+            _share(held.get(hop, 0), totals.end_ps),
+            *("",) * (2 * len(TRAFFICS)),
+        )
+
+
+def _step_link_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
     plan = step.plan
     busy = step.link_busy_ps
+    busy_steps = totals.replicas[0].busy_ps // step.interval_ps if totals.replicas else 0
     numbered: Counter[Hop] = Counter()  # cables of one pair of chips seen so far
     for link in sorted(plan.system.topology.links):
         hop = (link.source, link.target)
@@ -195,14 +288,14 @@ def link_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
         own = _dealt(vectors, lanes, place)
         numbered[hop] += 1
         payload = plan.router.link_type(hop).payload_bytes
-        busy_ps = busy.get(hop, 0) * totals.busy_step_count
+        busy_ps = busy.get(hop, 0) * busy_steps
         yield (
             str(link.source),
             str(link.target),
             str(link.lane),
             link.kind,
             str(own),
-            str(own * payload * totals.busy_step_count),
+            str(own * payload * busy_steps),
             format_ms(busy_ps),
             _share(busy_ps, totals.end_ps),
             *_by_traffic(lanes, place, step.link_loads.get(hop, {})),

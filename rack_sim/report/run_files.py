@@ -5,11 +5,14 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
+from rack_sim.compiler.batches import BatchMachine
 from rack_sim.metrics.columns import (
     CHIPS,
     CRITICAL_PATH,
+    ITERATIONS,
     LINKS,
     MEMORY,
+    REPLICAS,
     REQUESTS,
     STAGES,
     SUMMARY,
@@ -18,9 +21,11 @@ from rack_sim.metrics.columns import (
 from rack_sim.metrics.critical_path import critical_path_rows
 from rack_sim.metrics.tables import (
     chip_rows,
+    iteration_rows,
     link_rows,
     memory_rows,
     outcome_reasons,
+    replica_rows,
     request_lines,
     stage_rows,
     timeline_rows,
@@ -42,24 +47,28 @@ def write_run(
 
     `on_step` is told what is being written.
     """
-    step, totals = result.explanation.step, result.totals
+    machine, totals = result.explanation.machine, result.totals
     on_step("writing tables")
     write_table(folder / "summary.csv", SUMMARY, [summary_cells(result.summary)])
+    reasons = outcome_reasons(result.explanation.fleet)
     write_lines(
-        folder / "requests.csv",
-        REQUESTS,
-        request_lines(result.collector.requests, outcome_reasons(result.fleet)),
+        folder / "requests.csv", REQUESTS, request_lines(result.collector.requests, reasons)
     )
     write_table(
         folder / "timeline.csv",
         TIMELINE,
         timeline_rows(result.collector.bins, result.explanation.scenario.bin_ps),
     )
-    write_table(folder / "stages.csv", STAGES, stage_rows(step, totals))
-    write_table(folder / "chips.csv", CHIPS, chip_rows(step, totals))
-    write_table(folder / "memory.csv", MEMORY, memory_rows(step))
-    write_table(folder / "links.csv", LINKS, link_rows(step, totals))
-    write_table(folder / "critical_path.csv", CRITICAL_PATH, critical_path_rows(step.program))
+    write_table(folder / "replicas.csv", REPLICAS, replica_rows(totals))
+    write_table(folder / "chips.csv", CHIPS, chip_rows(machine, totals))
+    write_table(folder / "memory.csv", MEMORY, memory_rows(machine))
+    write_table(folder / "links.csv", LINKS, link_rows(machine, totals))
+    if isinstance(machine, BatchMachine):
+        write_table(folder / "iterations.csv", ITERATIONS, iteration_rows(machine, totals))
+    else:
+        write_table(folder / "stages.csv", STAGES, stage_rows(machine, totals))
+        path = critical_path_rows(machine.program)
+        write_table(folder / "critical_path.csv", CRITICAL_PATH, path)
     scenario = result.explanation.scenario
     (folder / "resolved.yaml").write_text(resolved_yaml(scenario), encoding="utf-8")
     (folder / "manifest.json").write_text(_manifest(result, wall_s), encoding="utf-8")

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rack_sim.engine.serving import StaticSlotsPolicy
 from rack_sim.foundation.errors import InputError, suggest
 from rack_sim.foundation.sourced import Provenance
 from rack_sim.hardware.chip import PRECISION_BITS
@@ -24,6 +23,7 @@ from rack_sim.scenario.hardware_schema import SystemSchema
 from rack_sim.scenario.problems import ProblemPlaces, from_validation, in_order
 from rack_sim.scenario.scenario import Scenario
 from rack_sim.scenario.schema import ScenarioSchema
+from rack_sim.scenario.serving import POLICY_FITS, build_cache_room, build_serving, policy_schema
 from rack_sim.scenario.traffic import build_workload
 from rack_sim.timing.precision import Precision
 from rack_sim.timing.shape import StepShape
@@ -35,8 +35,8 @@ def build_scenario(
 ) -> Scenario:
     """The scenario that `tree` describes.
 
-    `folder` is where relative paths start. `served` says that requests are to be replayed, for
-    which there must be a policy for the chip. Raises InputError with every problem found.
+    `folder` is where relative paths start. What is not to be `served` may have chips that its
+    policy is not for. Raises InputError with every problem found.
     """
     try:
         schema = ScenarioSchema.model_validate(tree, context=reading)
@@ -57,17 +57,26 @@ def build_scenario(
             f"{schema.serving.max_context_tokens} is longer than {model.name} can read",
             f"at most {model.max_context_tokens}",
         )
-    if served and schema.system.chip.execution != "static":
-        builder.complain(
-            ("serving", "policy"),
-            f"static_slots needs a statically scheduled chip; "
-            f"{schema.system.chip.name} is {schema.system.chip.execution}",
-        )
+    execution = schema.system.chip.execution
+    chosen = policy_schema(schema.serving, execution)
+    schema = schema.model_copy(
+        update={"serving": schema.serving.model_copy(update={"policy": chosen})}
+    )
+    serving = builder.attempt(
+        ("serving",),
+        lambda: build_serving(
+            schema.serving,
+            execution=execution if served else POLICY_FITS[chosen.kind],
+            chip=schema.system.chip.name,
+            seed=schema.seed,
+        ),
+    )
+    room = builder.attempt(("serving",), lambda: build_cache_room(schema.serving))
     deployment = _deployment(schema, system, model) if system and model else None
     if deployment:
         builder.attempt((), lambda: check_deployment(deployment))
     problems = [*reading.problems, *builder.problems]
-    if problems or deployment is None or workload is None:
+    if problems or deployment is None or workload is None or serving is None:
         raise InputError(in_order(problems))
 
     check = workload.validate() if isinstance(workload, TraceWorkload) else None
@@ -79,8 +88,9 @@ def build_scenario(
         name=schema.name,
         description=schema.description,
         deployment=deployment,
-        policy_kind=schema.serving.policy.kind,
-        policy=StaticSlotsPolicy(kv_reservation=schema.serving.policy.kv_reservation),
+        policy_kind=chosen.kind,
+        serving=serving,
+        cache_room=room,
         workload=workload,
         slo=Slo(schema.slo.ttft_ps, schema.slo.tpot_ps, schema.slo.e2el_ps),
         cost=CostInputs(
@@ -167,7 +177,8 @@ def _deployment(schema: ScenarioSchema, system: System, model: Architecture) -> 
                 compute=precision.compute or precision.activations,
             ),
         ),
-        concurrent_sequences=schema.serving.concurrent_sequences,
+        # One is enough where the cache takes what is left.
+        concurrent_sequences=schema.serving.concurrent_sequences or 1,
         tensor_parallel=_given(parts.tensor_parallel),
         stage_count=_given(parts.stages),
         objective=parts.objective,

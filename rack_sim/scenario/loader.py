@@ -18,7 +18,12 @@ from rack_sim.scenario.library import find
 _Change = tuple[tuple[str, ...], Any, Mark]
 
 # Where a word names a preset: path in the scenario -> kind of preset.
-_REFERENCES = {("system",): "system", ("system", "chip"): "chip", ("model",): "model"}
+_REFERENCES = {
+    ("system",): "system",
+    ("system", "chip"): "chip",
+    ("model",): "model",
+    ("serving", "speculation", "draft_model"): "model",
+}
 
 
 def load_tree(

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rack_sim.engine.serving import StaticSlotsPolicy
+from rack_sim.compiler.batches import CacheRoom
+from rack_sim.engine.fleet import Serving
 from rack_sim.foundation.sourced import Provenance
 from rack_sim.metrics.cost import CostInputs
 from rack_sim.metrics.slo import Slo
@@ -27,7 +28,8 @@ class Scenario:
     description: str
     deployment: Deployment
     policy_kind: str
-    policy: StaticSlotsPolicy
+    serving: Serving
+    cache_room: CacheRoom | None
     workload: Workload
     slo: Slo
     cost: CostInputs

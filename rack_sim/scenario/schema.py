@@ -6,13 +6,13 @@ from pydantic import Field
 
 from rack_sim.scenario.fields import (
     AutoCount,
-    Count,
     Model,
     PositiveAmount,
     Share,
     SourcedNumber,
 )
 from rack_sim.scenario.hardware_schema import SystemSchema
+from rack_sim.scenario.serving_schema import ServingSchema
 from rack_sim.scenario.workload_schema import WorkloadSchema
 
 Format = Literal["fp32", "fp16", "bf16", "fp8", "int8", "fp4", "int4"]
@@ -40,27 +40,6 @@ class PartitionSchema(Model):
     """Pipeline stages, or auto."""
     objective: Literal["fewest_chips", "lowest_latency", "most_tokens_per_chip"] = "lowest_latency"
     """What auto looks for."""
-
-
-class StaticSlotsSchema(Model):
-    """Slots revolving through a statically scheduled pipeline."""
-
-    kind: Literal["static_slots"]
-    kv_reservation: Literal["max_context", "request"] = "max_context"
-    """What a request reserves of the cache: the compiled context, or the tokens it will use."""
-
-
-class ServingSchema(Model):
-    """How requests are served."""
-
-    policy: StaticSlotsSchema = StaticSlotsSchema(kind="static_slots")
-    """The serving policy."""
-    slot_rows: Count = 1
-    """Rows (tokens of different sequences, or of one prompt) that pass the pipeline together."""
-    concurrent_sequences: Count
-    """Sequences at full context that the cache has room for."""
-    max_context_tokens: Count
-    """Longest context (input + output) the program is compiled for."""
 
 
 class SloSchema(Model):

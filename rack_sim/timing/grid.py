@@ -7,8 +7,9 @@ less. Between points everything is rounded up to whole picoseconds and vectors.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from rack_sim.hardware.routing import Hop
 from rack_sim.timing.schedule import OnLinks
@@ -52,6 +53,18 @@ class Grid:
             _between(first.duration_ps, last.duration_ps, rows, low, high),
             _between(first.link_latency_ps, last.link_latency_ps, rows, low, high),
         )
+
+    def weights(self, counts: Mapping[int, int]) -> Iterator[tuple[GridPoint, Fraction]]:
+        """Grid points, and how much each counts where `counts` says how often which rows came."""
+        found: dict[int, Fraction] = {}
+        for rows, times in counts.items():
+            low, high = around(rows)
+            share = Fraction(rows - low, high - low) if high > low else Fraction(0)
+            found[low] = found.get(low, Fraction(0)) + times * (1 - share)
+            if share:
+                found[high] = found.get(high, Fraction(0)) + times * share
+        for rows, weight in sorted(found.items()):
+            yield self._point(rows), weight
 
     def _point(self, rows: int) -> GridPoint:
         if rows not in self._points:

@@ -195,6 +195,29 @@ class IterationTimer:
         """How long an iteration holds every link; all rows are sampled if not said."""
         return self._by_hop(rows, rows if sampled is None else sampled, held=True)
 
+    def on_links_of(
+        self, counts: Mapping[tuple[int, int], int]
+    ) -> tuple[dict[Hop, int], dict[Hop, int]]:
+        """Vectors and holding times on every link of many iterations, by (rows, sampled).
+
+        On the straight lines between grid points, rounded up once at the end.
+        """
+        vectors: dict[Hop, Fraction] = {}
+        held: dict[Hop, Fraction] = {}
+        for grid, count, of_sampled in self._messages:
+            weights: Counter[int] = Counter()
+            for (rows, sampled), times in counts.items():
+                weights[sampled if of_sampled else rows] += times * count
+            weights.pop(0, None)
+            for point, weight in grid.weights(weights):
+                for kept, amounts in ((vectors, point.vectors_by_hop), (held, point.held_by_hop)):
+                    for hop, amount in amounts.items():
+                        kept[hop] = kept.get(hop, Fraction(0)) + weight * amount
+        return (
+            {hop: -int(-amount // 1) for hop, amount in sorted(vectors.items())},
+            {hop: -int(-amount // 1) for hop, amount in sorted(held.items())},
+        )
+
     def _by_hop(self, rows: int, sampled: int, *, held: bool) -> dict[Hop, int]:
         counted: Counter[Hop] = Counter()
         for grid, count, of_sampled in self._messages:

@@ -317,23 +317,23 @@ class BatchServer(Replica):
         # A request that comes while this runs may be let in when an iteration ends.
         self.open = budget > 0 and len(self.batch) < self.max_sequences
         if chunks or self.decoding:
-            self._run(now, chunks)
+            # Who was thrown out may be let in again when this iteration has ended.
+            self._run(now, chunks, 1 if thrown_out else 2**62)
 
-    def _run(self, now: int, chunks: list[Chunk]) -> None:
+    def _run(self, now: int, chunks: list[Chunk], limit: int) -> None:
         decoding = self.decoding
         completing = 0
         rows = decoding * self.width
-        limit = 1
         for chunk in chunks:
             rows += chunk.rows
             completing += chunk.rows == chunk.sequence.prompt_left
             if chunk.sequence.prefill_start_ps < 0:
                 chunk.sequence.prefill_start_ps = now
-        if not chunks:
-            limit = 2**62
-        elif len(chunks) == 1 and not completing:
+        if len(chunks) == 1 and not completing:
             # The same chunk again and again, as long as a whole one is left behind it.
-            limit = (chunks[0].sequence.prompt_left - 1) // chunks[0].rows
+            limit = min(limit, (chunks[0].sequence.prompt_left - 1) // chunks[0].rows)
+        elif chunks:
+            limit = 1
         if self.speculation is not None:
             limit = 1
         count = self.iterations_alike(limit) if decoding else limit

@@ -192,7 +192,7 @@ def _title(plan: Plan) -> str:
 
 def _subtitle(result: Result) -> str:
     plan = result.explanation.plan
-    spare = footprint_of(result.explanation.step).spare_chip_count
+    spare = footprint_of(result.explanation.plan).spare_chip_count
     stages = count_text(plan.stage_count, "stage")
     text = f"{result.explanation.scenario.name}: {plan.model.name} in {stages}"
     return f"{text}; {count_text(spare, 'spare chip')} not shown" if spare else text

@@ -1,0 +1,202 @@
+"""Serving: from its schema to what the engine is asked for."""
+
+from typing import Any
+
+from rack_sim.compiler.batches import CacheRoom
+from rack_sim.engine.fleet import Policy, PoolSplit, PrefixStore, Serving, StaticSlotsPolicy
+from rack_sim.engine.policies.batch_server import ContinuousBatchingPolicy
+from rack_sim.engine.speculation import Speculation
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.hardware.link import LinkType
+from rack_sim.model.architecture import Architecture
+from rack_sim.model.huggingface import architecture_from_config
+from rack_sim.scenario.serving_schema import (
+    ContinuousBatchingSchema,
+    ServingSchema,
+    SpeculationSchema,
+    StaticSlotsSchema,
+)
+
+POLICY_FITS = {"static_slots": "static", "continuous_batching": "reactive"}
+"""The execution of the chips that each policy is for."""
+
+
+def policy_schema(
+    schema: ServingSchema, execution: str
+) -> StaticSlotsSchema | ContinuousBatchingSchema:
+    """The policy given, or the one for chips of this kind."""
+    if schema.policy is not None:
+        return schema.policy
+    if execution == "static":
+        return StaticSlotsSchema(kind="static_slots")
+    return ContinuousBatchingSchema(kind="continuous_batching")
+
+
+def build_serving(schema: ServingSchema, *, execution: str, chip: str, seed: int) -> Serving:
+    """What the engine is asked for. Raises InputError with places below ``serving``."""
+    policy = policy_schema(schema, execution)
+    _refuse_what_clashes(schema, policy, execution=execution, chip=chip)
+    store, apart, spoken = schema.prefix_cache, schema.disaggregation, schema.speculation
+    link = apart.kv_link if apart else None
+    return Serving(
+        policy=_policy(policy),
+        replica_count=schema.replicas,
+        router=schema.router,
+        order=schema.queue,
+        queue_limit=schema.queue_limit,
+        timeout_ps=schema.timeout_ps,
+        prefix_store=PrefixStore(store.capacity_bytes, store.block_tokens) if store else None,
+        speculation=Speculation(_rates(spoken), seed) if spoken else None,
+        draft_latency_ps=(spoken.draft_latency_ps or 0) if spoken else 0,
+        pools=PoolSplit(
+            apart.prefill_replicas,
+            LinkType("kv_link", link.rate_bytes_per_s.value, link.latency_ps.value, 1, 1)
+            if link
+            else None,
+        )
+        if apart
+        else None,
+        seed=seed,
+    )
+
+
+def build_cache_room(schema: ServingSchema) -> CacheRoom | None:
+    """How much memory the cache of reactive chips may take; None for static chips.
+
+    Raises InputError where the draft's config cannot be read.
+    """
+    policy = schema.policy
+    if not isinstance(policy, ContinuousBatchingSchema):
+        return None
+    draft = schema.speculation.draft_model if schema.speculation else None
+    return CacheRoom(
+        rows=policy.token_budget,
+        block_tokens=policy.block_tokens,
+        memory_share=policy.memory_share,
+        kv_capacity_bytes=policy.kv_capacity_bytes,
+        draft_model=_draft(draft) if draft else None,
+    )
+
+
+def _policy(schema: StaticSlotsSchema | ContinuousBatchingSchema) -> Policy:
+    if isinstance(schema, StaticSlotsSchema):
+        return StaticSlotsPolicy(kv_reservation=schema.kv_reservation)
+    return ContinuousBatchingPolicy(
+        token_budget=schema.token_budget,
+        chunk_tokens=schema.chunk_tokens,
+        max_sequences=schema.max_sequences,
+        block_tokens=schema.block_tokens,
+        watermark_share=schema.watermark_share,
+    )
+
+
+def _rates(schema: SpeculationSchema) -> tuple[float, ...]:
+    given = schema.acceptance
+    return tuple(given) if isinstance(given, list) else (given,) * schema.draft_tokens
+
+
+def _draft(config: dict[str, Any]) -> Architecture:
+    try:
+        return architecture_from_config(str(config.get("name", "draft")), config)
+    except InputError as error:
+        raise InputError(
+            Problem(
+                problem.message,
+                field=f"speculation.draft_model.{problem.field}".rstrip("."),
+                suggestion=problem.suggestion,
+            )
+            for problem in error.problems
+        ) from None
+
+
+def _refuse_what_clashes(
+    schema: ServingSchema,
+    policy: StaticSlotsSchema | ContinuousBatchingSchema,
+    *,
+    execution: str,
+    chip: str,
+) -> None:
+    """Raises InputError with everything that is right by itself but not together."""
+    problems: list[Problem] = []
+
+    def refuse(field: str, message: str, suggestion: str = "") -> None:
+        problems.append(Problem(message, field=field, suggestion=suggestion))
+
+    if POLICY_FITS[policy.kind] != execution:
+        fitting = next(kind for kind, chips in POLICY_FITS.items() if chips == execution)
+        refuse(
+            "policy",
+            f"{policy.kind} needs a {POLICY_FITS[policy.kind]} chip; {chip} is {execution}",
+            f"kind: {fitting}",
+        )
+    if isinstance(policy, StaticSlotsSchema):
+        if schema.concurrent_sequences is None:
+            refuse(
+                "",
+                "key 'concurrent_sequences' is missing: how many sequences at full context the "
+                "cache of a static chip is compiled for",
+            )
+    else:
+        for key, is_given in (
+            ("slot_rows", schema.slot_rows != 1),
+            ("concurrent_sequences", schema.concurrent_sequences is not None),
+        ):
+            if is_given:
+                refuse(
+                    key,
+                    "is for static chips; a batch takes what the cache and max_sequences allow",
+                    "serving.policy.max_sequences",
+                )
+        _refuse_small_budget(schema, policy, refuse)
+    spoken = schema.speculation
+    if spoken:
+        given = spoken.acceptance
+        if isinstance(given, list) and len(given) != spoken.draft_tokens:
+            refuse(
+                "speculation.acceptance",
+                f"{len(given)} rates for {spoken.draft_tokens} draft tokens",
+                "one for each, or a single number",
+            )
+        if spoken.draft_model and spoken.draft_latency_ps is not None:
+            refuse("speculation.draft_latency_ps", "the draft's model has its own time")
+        if spoken.draft_model and isinstance(policy, StaticSlotsSchema):
+            refuse(
+                "speculation.draft_model",
+                "on static chips the time of a proposal is given",
+                "draft_latency_us",
+            )
+    apart = schema.disaggregation
+    if apart and apart.prefill_replicas >= schema.replicas:
+        refuse(
+            "disaggregation.prefill_replicas",
+            f"{apart.prefill_replicas} of {schema.replicas} replicas leave none to decode",
+            f"serving.replicas: {apart.prefill_replicas + 1} or more",
+        )
+    if apart and isinstance(policy, StaticSlotsSchema):
+        refuse("disaggregation", "static_slots keeps prefill and decode together")
+    if schema.router == "prefix_affinity" and not schema.prefix_cache:
+        refuse("router", "prefix_affinity needs a prefix cache", "serving.prefix_cache")
+    if problems:
+        raise InputError(problems)
+
+
+def _refuse_small_budget(
+    schema: ServingSchema, policy: ContinuousBatchingSchema, refuse: Any
+) -> None:
+    width = 1 + (schema.speculation.draft_tokens if schema.speculation else 0)
+    rows = policy.max_sequences * width
+    if policy.token_budget < rows:
+        each = f" of {width} rows (a token and a draft)" if width > 1 else ""
+        refuse(
+            "policy.token_budget",
+            f"{policy.token_budget} rows do not hold {policy.max_sequences} decoding "
+            f"sequences{each}: no prompt would get a chunk",
+            f"at least {rows}, or max_sequences: {max(policy.token_budget // width, 1)}",
+        )
+    if policy.chunk_tokens and policy.chunk_tokens > policy.token_budget:
+        refuse(
+            "policy.chunk_tokens",
+            f"a chunk of {policy.chunk_tokens} rows is more than the token budget of "
+            f"{policy.token_budget}",
+            f"at most {policy.token_budget}",
+        )

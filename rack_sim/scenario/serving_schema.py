@@ -1,0 +1,123 @@
+"""Serving schema: how requests are served, as a scenario gives it."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from rack_sim.scenario.fields import (
+    Amount,
+    Count,
+    Model,
+    PositiveAmount,
+    Share,
+    SourcedAmount,
+)
+
+
+class StaticSlotsSchema(Model):
+    """Slots revolving through a statically scheduled pipeline."""
+
+    kind: Literal["static_slots"]
+    kv_reservation: Literal["max_context", "request"] = "max_context"
+    """What a request reserves of the cache: the compiled context, or the tokens it will use."""
+
+
+class ContinuousBatchingSchema(Model):
+    """Batches that change from iteration to iteration, on chips that schedule at run time."""
+
+    kind: Literal["continuous_batching"]
+    token_budget: Count = 2048
+    """Rows of an iteration at most: a token of every decoding sequence, the rest for prompts."""
+    chunk_tokens: Count | None = None
+    """Rows that one prompt gets in an iteration at most; left out, all that are left."""
+    max_sequences: Count = 256
+    """Sequences in the batch at most."""
+    block_tokens: Count = 16
+    """Tokens of a block of the cache."""
+    watermark_share: Share = 0.01
+    """Share of the blocks that stays free when a request is let in."""
+    memory_share: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Share of the memory that weights, activations and the cache may take together."""
+    kv_capacity_bytes: PositiveAmount | None = None
+    """Cache on each chip; left out, all that is left of the memory's share."""
+
+
+class PrefixCacheSchema(Model):
+    """Blocks of prompts kept for later prompts that begin alike, on every replica."""
+
+    capacity_bytes: PositiveAmount
+    """Bytes of keys and values that are kept, beside the cache of running sequences."""
+    block_tokens: Count = 512
+    """Tokens that one hash of the trace stands for: 512 in Mooncake's, 16 in Qwen's."""
+
+
+class SpeculationSchema(Model):
+    """A draft proposes tokens, the model keeps those that it would have made itself."""
+
+    draft_tokens: Annotated[int, Field(ge=1, le=64)]
+    """Tokens proposed in a step."""
+    acceptance: Share | list[Share]
+    """Chance that a token is kept, given that those before it were; or one for every position."""
+    draft_model: dict[str, Any] | None = None
+    """The model that drafts, on the same chips (reactive chips only): a preset, a config.json or
+    its keys. Left out with `draft_latency_ps`: a draft that costs no time, as a look-up does."""
+    draft_latency_ps: Amount | None = None
+    """Time of a whole proposal, where no model is given."""
+
+
+class KvLinkSchema(Model):
+    """The network port of each replica, over which caches go from prefill to decode."""
+
+    rate_bytes_per_s: SourcedAmount
+    """Rate per direction of one replica's port."""
+    latency_ps: SourcedAmount
+    """From port to port, without serialisation."""
+
+
+class DisaggregationSchema(Model):
+    """Prefill and decode on replicas of their own."""
+
+    prefill_replicas: Count
+    """Of all replicas, those that only prefill; the others only decode."""
+    kv_link: KvLinkSchema | None = None
+    """A network between replicas; left out, caches take the links of the system, which must then
+    hold all replicas."""
+
+
+class ServingSchema(Model):
+    """How requests are served."""
+
+    policy: (
+        Annotated[StaticSlotsSchema | ContinuousBatchingSchema, Field(discriminator="kind")] | None
+    ) = None
+    """The serving policy; left out, static_slots on static chips, continuous_batching on others."""
+    slot_rows: Count = 1
+    """Static chips: rows (tokens of different sequences, or of one prompt) that pass together."""
+    concurrent_sequences: Count | None = None
+    """Static chips: sequences at full context that the cache has room for."""
+    max_context_tokens: Count
+    """Longest context (input + output) that is served."""
+    replicas: Count = 1
+    """Copies of the model, each on chips of its own. A system holds as many as fit; more than
+    that take more systems of the kind."""
+    router: Literal[
+        "round_robin",
+        "random",
+        "least_outstanding_tokens",
+        "join_shortest_queue",
+        "session_affinity",
+        "prefix_affinity",
+    ] = "round_robin"
+    """Which replica a request goes to (`rack-sim list routers`)."""
+    queue: Literal["fcfs", "priority"] = "fcfs"
+    """Order of waiting requests: first come, or the higher priority first."""
+    queue_limit: Count | None = None
+    """Requests that may wait at a replica; the next is rejected."""
+    timeout_ps: PositiveAmount | None = None
+    """A request not finished this long after its arrival is given up."""
+    prefix_cache: PrefixCacheSchema | None = None
+    """Reuse of prompts that begin alike; needs block hashes of the prompts."""
+    speculation: SpeculationSchema | None = None
+    """Speculative decoding."""
+    disaggregation: DisaggregationSchema | None = None
+    """Prefill apart from decode."""
