@@ -50,14 +50,19 @@ def _machine(row: Mapping[str, Value]) -> list[tuple[str, str]]:
             f"not used) in {counted(_int(row['rack_count']), 'rack')}",
         ),
         (
-            "pipeline",
+            "replicas",
+            f"{counted(_int(row['replica_count']), 'replica')} of "
             f"{counted(_int(row['stage_count']), 'stage')} x "
-            f"{counted(_int(row['tensor_parallel']), 'chip')}, "
-            f"{counted(_int(row['slot_count']), 'slot')} of "
-            f"{counted(_int(row['slot_rows']), 'row')}",
+            f"{counted(_int(row['tensor_parallel']), 'chip')}"
+            + (
+                f", {counted(_int(row['slot_count']), 'slot')} of "
+                f"{counted(_int(row['slot_rows']), 'row')}"
+                if row["slot_count"]
+                else ""
+            ),
         ),
         (
-            "SRAM, fullest chip",
+            "memory, fullest chip",
             f"{format_bytes(used)} of {format_bytes(capacity)} ({used / capacity:.1%})",
         ),
     ]
@@ -70,7 +75,8 @@ def _traffic(result: Result) -> list[tuple[str, str]]:
         (
             "requests",
             f"{row['request_count']}: {row['finished_count']} finished, "
-            f"{row['rejected_count']} rejected, {row['unserved_count']} unserved",
+            f"{row['rejected_count']} rejected, {row['timed_out_count']} timed out, "
+            f"{row['unserved_count']} unserved",
         ),
     ]
     outcomes: Counter[int] = Counter()
@@ -99,12 +105,40 @@ def _rates(row: Mapping[str, Value]) -> list[tuple[str, str]]:
             f"(over the {_WINDOWS[str(row['window_kind'])]}, {_number(row['window_s'], 1)} s)",
         ),
         ("objectives", slo),
-        (
-            "slots",
-            f"{_number(row['slot_row_utilisation'], 3)} of all rows carried a token; every row "
-            f"would be {_number(row['compiled_limit_tok_s'], 0)} tokens/s",
-        ),
+        *_batches(row),
     ]
+
+
+def _batches(row: Mapping[str, Value]) -> list[tuple[str, str]]:
+    """How full the machine was."""
+    if row["iteration_count"] is None:
+        text = (
+            f"{_number(row['slot_row_utilisation'], 3)} of all rows carried a token; every row "
+            f"would be {_number(row['compiled_limit_tok_s'], 0)} tokens/s"
+        )
+        rows = [("slots", text)]
+    else:
+        text = (
+            f"{row['iteration_count']:,}, {_number(row['batch_sequences_mean'], 1)} sequences "
+            f"decoding in each; busy {_number(row['replica_utilisation'], 3)} of the time"
+        )
+        rows = [("iterations", text)]
+        if row["preemption_count"]:
+            text = (
+                f"{row['preemption_count']:,}; {row['recomputed_token_count']:,} tokens were "
+                "prefilled again"
+            )
+            rows.append(("preemptions", text))
+    if row["cached_token_share"]:
+        text = f"{_number(row['cached_token_share'], 3)} of all prompt tokens"
+        rows.append(("prefix cache hits", text))
+    if row["draft_acceptance"] is not None:
+        text = f"{_number(row['draft_acceptance'], 3)} of the tokens proposed were accepted"
+        rows.append(("draft", text))
+    if row["transfer_ms_mean"] is not None:
+        text = f"{_number(row['transfer_ms_mean'], 3)} ms from prefill to decode, mean"
+        rows.append(("cache transfers", text))
+    return rows
 
 
 def _limits(row: Mapping[str, Value]) -> list[tuple[str, str]]:
