@@ -9,6 +9,7 @@
 | `closed_loop` | `ClosedLoopWorkload`: users who wait, think and ask again |
 | `trace` | `TraceWorkload`: recorded requests; `TraceOptions`, `TraceCheck` |
 | `trace_formats` | `FORMATS`: Azure, BurstGPT, Mooncake, Qwen-Bailian, Vidur, our own |
+| `trace_labels` | sessions, priorities and block hashes in a trace |
 | `trace_rows` | one reading of a trace, with what is wrong in it |
 | `trace_file` | opening, decompression, lines |
 | `summary` | `summarise`: what a stream of requests looks like |
