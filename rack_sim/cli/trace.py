@@ -26,6 +26,9 @@ def summary(
 ) -> None:
     """Print counts, rates, burstiness and length percentiles of a trace.
 
+    Where the trace has them, also sessions, priorities and the share of the input that lies in
+    prefixes seen before: what a prefix cache without a limit would find.
+
     Formats: Azure LLM inference 2023 and 2024, BurstGPT, Mooncake, Vidur, Qwen-Bailian, and our
     own (arrival_s, input_tokens, output_tokens) as CSV, JSONL or Parquet; gzip and zstd too.
 

@@ -14,6 +14,7 @@ from rack_sim.foundation.streams import stream
 from rack_sim.workload.request import Request
 
 _DRAWS_AT_ONCE = 4096
+_BLOCKS_KEPT = 8
 
 
 class Router(Protocol):
@@ -38,21 +39,28 @@ class RoundRobin:
 
 
 class Random:
-    """Each with equal chance, drawn from a stream of its own by request number."""
+    """Each with equal chance, drawn by request number on a stream of its own.
+
+    Numbers need not come in order: users that are turned away ask again before others have begun.
+    """
 
     stateless = True
 
     def __init__(self, seed: int) -> None:
-        self._rng = stream(seed, "router/random")
-        self._drawn: list[int] = []
-        self._first = 0
+        self._seed = seed
+        self._blocks: dict[int, list[int]] = {}
 
     def choose(self, request: Request, replicas: Sequence[Replica]) -> Replica:
-        """The drawn one. Numbers come in rising order, so one block of draws is kept."""
-        while request.request_id - self._first >= len(self._drawn):
-            self._first += len(self._drawn)
-            self._drawn = self._rng.integers(0, 2**62, _DRAWS_AT_ONCE).tolist()
-        return replicas[self._drawn[request.request_id - self._first] % len(replicas)]
+        """The drawn one."""
+        block, place = divmod(request.request_id, _DRAWS_AT_ONCE)
+        drawn = self._blocks.get(block)
+        if drawn is None:
+            rng = stream(self._seed, f"router/random/{block}")
+            drawn = rng.integers(0, 2**62, _DRAWS_AT_ONCE).tolist()
+            if len(self._blocks) == _BLOCKS_KEPT:
+                del self._blocks[next(iter(self._blocks))]
+            self._blocks[block] = drawn
+        return replicas[drawn[place] % len(replicas)]
 
 
 class SessionAffinity:
@@ -61,7 +69,7 @@ class SessionAffinity:
     stateless = True
 
     def __init__(self, seed: int) -> None:
-        self._seed = seed
+        self._salt = _mixed(seed)
 
     def choose(self, request: Request, replicas: Sequence[Replica]) -> Replica:
         """The session's replica. Raises InputError where the session is not known."""
@@ -71,7 +79,7 @@ class SessionAffinity:
                 f"{request.request_id} has none (a trace with sessions, a closed loop, or "
                 "another serving.router.kind)"
             )
-        return replicas[_mixed(request.session ^ self._seed) % len(replicas)]
+        return replicas[_mixed(request.session ^ self._salt) % len(replicas)]
 
 
 class LeastOutstandingTokens:

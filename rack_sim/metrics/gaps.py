@@ -38,7 +38,13 @@ class GapLog:
             counted = self._counted
             if first_ps in counted or len(counted) < _COUNTED_MAX:
                 counted[first_ps] += count * weight
-                return
+            else:
+                self._runs.append((first_ps, 0, 1, count * weight))
+            return
+        while count > _GAPS_AT_ONCE:  # a run is expanded at once
+            self._runs.append((first_ps, step_ps, _GAPS_AT_ONCE, weight))
+            first_ps += _GAPS_AT_ONCE * step_ps
+            count -= _GAPS_AT_ONCE
         self._runs.append((first_ps, step_ps, count, weight))
 
     def add_all(self, other: "GapLog") -> None:
@@ -64,10 +70,7 @@ def mean_and_percentiles(log: GapLog, percents: Sequence[int]) -> list[Fraction]
     lowest, highest = 2**63 - 1, 0
     for values, counts in log.chunks():
         count += exact_sum(counts)
-        # Halves of 32 bits are multiplied apart, so that no product overflows.
-        amount += (exact_sum((values >> 32) * counts) << 32) + exact_sum(
-            (values & 0xFFFFFFFF) * counts
-        )
+        amount += _exact_dot(values, counts)
         lowest, highest = min(lowest, int(values.min())), max(highest, int(values.max()))
         rows += len(values)
     if not count:
@@ -84,6 +87,15 @@ def mean_and_percentiles(log: GapLog, percents: Sequence[int]) -> list[Fraction]
             for place in places
         ),
     ]
+
+
+def _exact_dot(values: NDArray[np.int64], counts: NDArray[np.int64]) -> int:
+    """The sum of all products. Parts of 32 and 31 bits are multiplied apart: none overflows."""
+    if int(counts.max()) >> 31:  # a gap of 3 ms, three thousand million times, is beyond 64 bits
+        high, low = counts >> 31, counts & 0x7FFFFFFF
+        return (_exact_dot(values, high) << 31) + _exact_dot(values, low)
+    high, low = (values >> 32) * counts, (values & 0xFFFFFFFF) * counts
+    return (exact_sum(high) << 32) + exact_sum(low)
 
 
 def _expanded(

@@ -16,11 +16,13 @@ from rack_sim.scenario.workload_schema import (
     GammaSchema,
     LengthsSchema,
     PoissonSchema,
+    SharedPrefixSchema,
     SyntheticSchema,
     TraceSchema,
 )
 from rack_sim.workload.arrivals import ArrivalProcess, Constant, Gamma, PiecewiseConstant, Poisson
 from rack_sim.workload.closed_loop import ClosedLoopWorkload
+from rack_sim.workload.drawn_labels import SharedPrefix
 from rack_sim.workload.lengths import Empirical, Fixed, LengthDistribution, Lognormal
 from rack_sim.workload.request import Workload
 from rack_sim.workload.synthetic import SyntheticWorkload
@@ -50,6 +52,11 @@ def _workload(
             seed=seed,
             request_count=schema.request_count,
             duration_ps=schema.duration_ps,
+            sessions=schema.sessions,
+            shared_prefix=_inside("shared_prefix", lambda: _shared_prefix(schema.shared_prefix)),
+            priorities=tuple(
+                (int(value), share) for value, share in (schema.priorities or {}).items()
+            ),
         )
     if isinstance(schema, ClosedLoopSchema):
         return ClosedLoopWorkload(
@@ -100,6 +107,12 @@ def _arrivals(schema: ArrivalsSchema) -> ArrivalProcess:
     return PiecewiseConstant(
         tuple((piece.duration_ps / PS_PER_S, piece.rate_rps) for piece in schema.pieces)
     )
+
+
+def _shared_prefix(schema: SharedPrefixSchema | None) -> SharedPrefix | None:
+    if schema is None:
+        return None
+    return SharedPrefix(schema.tokens, schema.variants, schema.share, schema.block_tokens)
 
 
 def _lengths(schema: LengthsSchema) -> LengthDistribution:

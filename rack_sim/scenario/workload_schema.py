@@ -4,7 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rack_sim.scenario.fields import Amount, Count, MeanTokens, Model, Name, PositiveAmount, Rate
+from rack_sim.scenario.fields import (
+    Amount,
+    Count,
+    MeanTokens,
+    Model,
+    Name,
+    PositiveAmount,
+    Rate,
+    Share,
+)
 from rack_sim.workload.arrivals import MAX_RATE_RPS
 
 
@@ -95,6 +104,23 @@ LengthsSchema = Annotated[
 ]
 
 
+# Keys of a mapping are words.
+Priority = Annotated[str, Field(pattern=r"^(0|-?[1-9][0-9]{0,8})$")]
+
+
+class SharedPrefixSchema(Model):
+    """Prompts that begin alike, so that a prefix cache finds something."""
+
+    tokens: Count
+    """Length of a prefix; a prompt that is no longer is the prefix, cut. At least a block."""
+    variants: Count = 1
+    """Different prefixes, drawn uniformly."""
+    share: Share = 1.0
+    """Share of the requests that begin with one of them."""
+    block_tokens: Count = 512
+    """Tokens of a block with a name; whole blocks are shared. That of the prefix cache."""
+
+
 class SyntheticSchema(Model):
     """An open loop of drawn arrivals and lengths."""
 
@@ -109,6 +135,12 @@ class SyntheticSchema(Model):
     """Stop after this many requests."""
     duration_ps: PositiveAmount | None = None
     """Stop after this much time."""
+    sessions: Count | None = None
+    """Sessions, to one of which each request belongs (drawn uniformly)."""
+    shared_prefix: SharedPrefixSchema | None = None
+    """What prompts have in common; left out, nothing is known of their content."""
+    priorities: Annotated[dict[Priority, Share], Field(min_length=1)] | None = None
+    """Priority to share of the requests; what is left of 1 has priority 0."""
 
 
 class ClosedLoopSchema(Model):

@@ -5,12 +5,15 @@
 | `request` | `Request`, and the doors of the engine: `Workload`, `Source` |
 | `arrivals` | arrival processes: `Constant`, `Poisson`, `Gamma`, `PiecewiseConstant` |
 | `lengths` | length distributions: `Fixed`, `Lognormal`, `Empirical` |
+| `drawn_labels` | drawn sessions, priorities and prefixes in common: `SharedPrefix` |
 | `synthetic` | `SyntheticWorkload`: an open loop of drawn arrivals and lengths |
 | `closed_loop` | `ClosedLoopWorkload`: users who wait, think and ask again |
 | `trace` | `TraceWorkload`: recorded requests; `TraceOptions`, `TraceCheck` |
 | `trace_formats` | `FORMATS`: Azure, BurstGPT, Mooncake, Qwen-Bailian, Vidur, our own |
+| `trace_labels` | sessions, priorities and block hashes in a trace |
 | `trace_rows` | one reading of a trace, with what is wrong in it |
 | `trace_file` | opening, decompression, lines |
+| `prefix_reuse` | how much of the prompts was in a prompt before |
 | `summary` | `summarise`: what a stream of requests looks like |
 | `arguments` | `ArgumentCheck`: the checks of every constructor here |
 """
@@ -23,6 +26,7 @@ from rack_sim.workload.arrivals import (
     Poisson,
 )
 from rack_sim.workload.closed_loop import ClosedLoopSource, ClosedLoopWorkload
+from rack_sim.workload.drawn_labels import SharedPrefix
 from rack_sim.workload.lengths import Empirical, Fixed, LengthDistribution, Lognormal
 from rack_sim.workload.request import MAX_TOKENS, Request, Source, Workload
 from rack_sim.workload.summary import LengthSummary, TraceSummary, summarise
@@ -46,6 +50,7 @@ __all__ = [
     "PiecewiseConstant",
     "Poisson",
     "Request",
+    "SharedPrefix",
     "Source",
     "SyntheticSource",
     "SyntheticWorkload",

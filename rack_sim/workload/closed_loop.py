@@ -19,8 +19,9 @@ class ClosedLoopWorkload:
     system, until `request_count` requests were issued in all; where that is fewer than `users`,
     only so many users start.
 
-    Every user has random streams of its own, so the k-th request of a user is the same whatever
-    the order in which the requests of others finish.
+    The session of a request is the number of its user. Every user has random streams of its own,
+    so the k-th request of a user is the same whatever the order in which the requests of others
+    finish.
 
     Raises `InputError` where a number is not whole or out of range.
     """
@@ -99,9 +100,8 @@ class ClosedLoopSource:
         return self._issue(user, finish_ps + self._workload.think_time_ps)
 
     def _issue(self, user: int, arrival_ps: int) -> Request:
-        request = Request(
-            self._issued, arrival_ps, next(self._inputs[user]), next(self._outputs[user])
-        )
+        inputs, outputs = next(self._inputs[user]), next(self._outputs[user])
+        request = Request(self._issued, arrival_ps, inputs, outputs, session=user)
         self._user_of[request.request_id] = user
         self._issued += 1
         return request

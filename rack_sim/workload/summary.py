@@ -1,16 +1,21 @@
-"""Trace summary: what a stream of requests looks like, in one pass and little memory."""
+"""Trace summary: what a stream of requests looks like, in one pass.
+
+In memory: every length that occurs, every session, and every name of a block.
+"""
 
 import math
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.workload.closed_loop import ClosedLoopWorkload
+from rack_sim.workload.prefix_reuse import PrefixReuse
 from rack_sim.workload.request import Request, Workload
 
 _PERCENTS = (50, 90, 95, 99)
+_PRIORITIES_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,10 @@ class TraceSummary:
     bin has no such peak. A gap lies between one arrival and the next; `gap_cv` is the standard
     deviation of gaps over their mean. Values that need a duration, or two requests, are None
     without.
+
+    `session_count` counts different sessions, None where no request has one. The share of prompt
+    tokens in prefixes seen before, and the size of a block, are those of `PrefixReuse`, None where
+    no request has block hashes. `priority_share` is empty where no request has a priority but 0.
     """
 
     request_count: int
@@ -51,6 +60,10 @@ class TraceSummary:
     input_tokens: LengthSummary
     output_tokens: LengthSummary
     total_tokens: LengthSummary
+    session_count: int | None = None
+    block_tokens: int | None = None
+    prefix_reuse_share: float | None = None
+    priority_share: dict[int, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, int | float | None]:
         """Every value under one flat name, for example ``input_tokens_p99``."""
@@ -85,7 +98,22 @@ class TraceSummary:
             rows.append((f"{name} max", f"{lengths.max:,}", "tokens"))
         rows.append(("input + output p99", _text(self.total_tokens.p99, 1), "tokens"))
         rows.append(("input + output max", f"{self.total_tokens.max:,}", "tokens"))
-        return rows
+        return [*rows, *self._label_rows()]
+
+    def _label_rows(self) -> Iterator[tuple[str, str, str]]:
+        """Sessions, prefixes and priorities, where there are any."""
+        if self.session_count is not None:
+            yield ("sessions", f"{self.session_count:,}", "")
+        if self.block_tokens is not None:
+            yield ("tokens of a hashed block", f"{self.block_tokens:,}", "tokens")
+            share = _times_100(self.prefix_reuse_share)
+            yield ("input in prefixes seen before", _text(share, 1), "%")
+        shown = sorted(self.priority_share.items(), reverse=True)
+        if len(shown) > _PRIORITIES_SHOWN:
+            yield ("priorities", f"{len(shown):,}, {shown[-1][0]} to {shown[0][0]}", "")
+            return
+        for priority, part in shown:
+            yield (f"priority {priority}", _text(100 * part, 1), "%")
 
 
 def summarise(requests: Workload | Iterable[Request]) -> TraceSummary:
@@ -100,6 +128,9 @@ def summarise(requests: Workload | Iterable[Request]) -> TraceSummary:
     inputs: Counter[int] = Counter()
     outputs: Counter[int] = Counter()
     totals: Counter[int] = Counter()
+    priorities: Counter[int] = Counter()
+    sessions: set[int] = set()
+    reuse = PrefixReuse()
     second, minute = _PeakBin(PS_PER_S), _PeakBin(60 * PS_PER_S)
     # Integers of any size: no rounding, however long the trace.
     gap_square_sum = zero_gaps = longest_gap_ps = 0
@@ -122,9 +153,13 @@ def summarise(requests: Workload | Iterable[Request]) -> TraceSummary:
         inputs[request.input_tokens] += 1
         outputs[request.output_tokens] += 1
         totals[request.input_tokens + request.output_tokens] += 1
+        priorities[request.priority] += 1
+        sessions.add(request.session)
+        reuse.add(request)
     count = inputs.total()
     if not count:
         raise InputError("there is no request to summarise")
+    sessions.discard(-1)
     gaps, duration_ps = count - 1, last_ps - first_ps
     spread = gaps * gap_square_sum - duration_ps * duration_ps
     return TraceSummary(
@@ -140,6 +175,14 @@ def summarise(requests: Workload | Iterable[Request]) -> TraceSummary:
         input_tokens=_length_summary(inputs),
         output_tokens=_length_summary(outputs),
         total_tokens=_length_summary(totals),
+        session_count=len(sessions) or None,
+        block_tokens=reuse.block_tokens,
+        prefix_reuse_share=reuse.share,
+        priority_share=(
+            {value: times / count for value, times in sorted(priorities.items())}
+            if set(priorities) != {0}
+            else {}
+        ),
     )
 
 

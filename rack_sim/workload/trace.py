@@ -246,13 +246,16 @@ class TraceSource:
         multiplier, divisor = scale.denominator, scale.numerator
         scaled = multiplier != divisor
         first_ps: int | None = None
-        for request_id, (time_ps, _, input_tokens, output_tokens, hashes) in enumerate(rows):
+        for request_id, (time_ps, _, input_tokens, output_tokens, labels) in enumerate(rows):
             if first_ps is None:
                 first_ps = time_ps
             arrival_ps = time_ps - first_ps
             if scaled:
                 arrival_ps = -(-arrival_ps * multiplier // divisor)
-            yield Request(request_id, arrival_ps, input_tokens, output_tokens, hashes)
+            if labels:
+                yield Request(request_id, arrival_ps, input_tokens, output_tokens, *labels)
+            else:
+                yield Request(request_id, arrival_ps, input_tokens, output_tokens)
 
     def _too_late(self, row: Row, newest_ps: int, newest_line: int) -> InputError:
         late = format_time(newest_ps - row[0])

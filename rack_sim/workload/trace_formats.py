@@ -4,7 +4,8 @@ A format is recognised by its columns (the header of a CSV, the keys of the firs
 schema of a Parquet file), never by the name of the file. `FORMATS` lists all of them.
 
 Our own format has one column `arrival_s`, `arrival_ms`, `arrival_us`, `arrival_ns` or `arrival_ps`,
-and `input_tokens` and `output_tokens`; further columns are ignored.
+and `input_tokens` and `output_tokens`; it may have `session`, `priority` and, not in a CSV,
+`block_hashes`. Further columns are ignored.
 """
 
 import csv
@@ -19,19 +20,16 @@ from typing import Any, NoReturn, TypeAlias
 
 from rack_sim.foundation.units import PS_PER_S, seconds_to_ps
 from rack_sim.workload.request import MAX_TOKENS
+from rack_sim.workload.trace_labels import NO_LABELS, BadRowError, LabelColumns, Labels
 
-Fields: TypeAlias = tuple[int, int, int, tuple[int, ...]]
-"""What a row says: time in ps from the trace's own zero, input and output tokens, block hashes."""
+Fields: TypeAlias = tuple[int, int, int, Labels]
+"""What a row says: time in ps from the trace's own zero, input and output tokens, labels."""
 
 CSV = "CSV"
 JSONL = "JSONL"
 PARQUET = "Parquet"
 _OWN_TIMES = {"arrival_s": 12, "arrival_ms": 9, "arrival_us": 6, "arrival_ns": 3, "arrival_ps": 0}
 _TIME_LIMIT = 10**30
-
-
-class BadRowError(ValueError):
-    """A row that is no request; the message says why."""
 
 
 _PLAIN = re.compile(r"(\d{1,30})(?:\.(\d*))?", re.ASCII)
@@ -171,14 +169,15 @@ class ColumnFormat:
     input_column: str
     output_column: str
     marks: tuple[str, ...] = ()
-    hashes_column: str = ""
+    labels: LabelColumns = NO_LABELS
 
     @property
     def columns(self) -> str:
         """What the format looks like, for an error message."""
         time = "|".join(self.time_columns)
-        hashes = (self.hashes_column,) if self.hashes_column else ()
-        rest = (self.input_column, self.output_column, *hashes, *self.marks)
+        optional = (f"[{name}]" for name in self.labels.optional)
+        rest = (self.input_column, self.output_column, *self.labels.required, *self.marks)
+        rest = (*rest, *optional)
         return f"{' or '.join(self.encodings)} {','.join((time, *rest))}"
 
     @property
@@ -188,16 +187,16 @@ class ColumnFormat:
             f"{' or '.join(self.time_columns)}, a number not below 0; "
             f"{self.input_column} and {self.output_column}, whole numbers from 1"
         )
-        return f"{text}; {self.hashes_column}, whole numbers" if self.hashes_column else text
+        return text + self.labels.allowed
 
     def matches(self, encoding: str, columns: Sequence[str]) -> bool:
         """Whether a file with these columns is of this format."""
-        wanted = (self.input_column, self.output_column, *self.marks)
-        if self.hashes_column:
-            wanted += (self.hashes_column,)
+        labels = self.labels
+        wanted = (self.input_column, self.output_column, *self.marks, *labels.required)
         return (
             encoding in self.encodings
             and all(columns.count(column) == 1 for column in wanted)
+            and all(columns.count(column) <= 1 for column in labels.optional)
             and sum(columns.count(column) for column in self.time_columns) == 1
         )
 
@@ -207,7 +206,7 @@ class ColumnFormat:
 
     def wanted_columns(self, columns: Sequence[str]) -> list[str]:
         """Those of `columns` that a request is made of."""
-        wanted = {*self.time_columns, self.input_column, self.output_column, self.hashes_column}
+        wanted = {*self.time_columns, self.input_column, self.output_column, *self.labels.all}
         return [column for column in columns if column in wanted]
 
     def line_reader(self, columns: Sequence[str]) -> Callable[[str], Fields]:
@@ -218,6 +217,7 @@ class ColumnFormat:
         time_at = columns.index(time_column)
         input_at = columns.index(self.input_column)
         output_at = columns.index(self.output_column)
+        labels_of = self.labels.text_reader(columns)
 
         def read(line: str) -> Fields:
             cells = line.split(",") if '"' not in line else next(csv.reader([line]))
@@ -227,7 +227,7 @@ class ColumnFormat:
                 decimal_to_ps(cells[time_at], digits),
                 _tokens_from_text(self.input_column, cells[input_at]),
                 _tokens_from_text(self.output_column, cells[output_at]),
-                (),
+                labels_of(cells) if labels_of else (),
             )
 
         return read
@@ -237,13 +237,12 @@ class ColumnFormat:
         time_column = self.time_column(columns)
         digits = self.time_columns[time_column]
         input_column, output_column = self.input_column, self.output_column
-        hashes_column = self.hashes_column
+        labels_of = self.labels.value_reader()
 
         def read(row: Mapping[str, Any]) -> Fields:
             try:
                 time = row[time_column]
                 inputs, outputs = row[input_column], row[output_column]
-                hashes = row[hashes_column] if hashes_column else ()
             except KeyError as error:
                 raise BadRowError(f"no {error.args[0]!r}") from None
             if type(time) is int:
@@ -254,13 +253,12 @@ class ColumnFormat:
                 time_ps = decimal_to_ps(str(time), digits)
             else:
                 raise BadRowError(f"the time {time!r} is not a number")
-            if not isinstance(hashes, list | tuple) or any(type(h) is not int for h in hashes):
-                raise BadRowError(f"{hashes_column} is not a list of whole numbers")
+            labels = labels_of(row)
             return (
                 time_ps,
                 _tokens_from_value(input_column, inputs),
                 _tokens_from_value(output_column, outputs),
-                tuple(hashes),
+                labels,
             )
 
         return read
@@ -275,10 +273,17 @@ FORMATS: tuple[Format, ...] = (
         _OWN_TIMES,
         "input_tokens",
         "output_tokens",
+        labels=LabelColumns("block_hashes", "session", "priority", optional_hashes=True),
     ),
     WallClockFormat("azure", "TIMESTAMP", "ContextTokens", "GeneratedTokens"),
     ColumnFormat(
-        "burstgpt", (CSV,), {"Timestamp": 12}, "Request tokens", "Response tokens", ("Model",)
+        "burstgpt",
+        (CSV,),
+        {"Timestamp": 12},
+        "Request tokens",
+        "Response tokens",
+        ("Model",),
+        LabelColumns(session="Session ID", words=True),
     ),
     ColumnFormat("vidur", (CSV,), {"arrived_at": 12}, "num_prefill_tokens", "num_decode_tokens"),
     # Before Mooncake, whose keys are a part of Qwen's but whose time is in milliseconds.
@@ -289,10 +294,15 @@ FORMATS: tuple[Format, ...] = (
         "input_length",
         "output_length",
         ("chat_id",),
-        "hash_ids",
+        LabelColumns("hash_ids", "chat_id", parent="parent_chat_id"),
     ),
     ColumnFormat(
-        "mooncake", (JSONL,), {"timestamp": 9}, "input_length", "output_length", (), "hash_ids"
+        "mooncake",
+        (JSONL,),
+        {"timestamp": 9},
+        "input_length",
+        "output_length",
+        labels=LabelColumns("hash_ids"),
     ),
 )
 """Every known format; the first one that matches is taken."""

@@ -11,21 +11,21 @@ from rack_sim.workload.trace_formats import (
     CSV,
     JSONL,
     PARQUET,
-    BadRowError,
     ColumnFormat,
     Fields,
     Format,
     decode_object,
     recognise,
 )
+from rack_sim.workload.trace_labels import BadRowError, Labels
 
 REPORTED_BAD_ROWS = 20
 KEPT_SKIPPED_ROWS = 1000
 SHOWN_CHARACTERS = 120
 PARQUET_BATCH_ROWS = 16_384
 
-Row: TypeAlias = tuple[int, int, int, int, tuple[int, ...]]
-"""Time in ps, line in the file (a row's number in Parquet), input and output tokens, hashes.
+Row: TypeAlias = tuple[int, int, int, int, Labels]
+"""Time in ps, line in the file (a row's number in Parquet), input and output tokens, labels.
 
 Rows compare by time, then by line, which is the order of a replay.
 """
@@ -57,14 +57,14 @@ class TraceRows:
         with closing(self._raw_rows()) as raw_rows:
             for line, raw in raw_rows:
                 try:
-                    time_ps, input_tokens, output_tokens, block_hashes = read(raw)
+                    time_ps, input_tokens, output_tokens, labels = read(raw)
                 except BadRowError as bad:
                     self._note(line, raw, str(bad))
                     continue
                 if self._problems:
                     continue  # The reading has failed: go on only to tell of other bad rows.
                 found = True
-                yield time_ps, line, input_tokens, output_tokens, block_hashes
+                yield time_ps, line, input_tokens, output_tokens, labels
         if self._problems:
             raise InputError(self._problems)
         if not found:

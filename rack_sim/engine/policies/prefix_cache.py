@@ -43,22 +43,25 @@ class PrefixCache:
         At least one token is left: something has to pass the model to make the next.
         """
         hits = self.hit_blocks(request)
-        for name in request.block_hashes[:hits]:
-            del self._blocks[name]
-            self._blocks[name] = None
+        self._use(request.block_hashes[:hits])
         return min(hits * self.block_tokens, request.input_tokens - 1)
 
     def add(self, request: Request) -> None:
-        """A prompt was prefilled: its blocks are there from now on, oldest dropped for room.
-
-        Later blocks of a prompt are of no use without the earlier, so these count as used later.
-        """
+        """A prompt was prefilled: its blocks are there from now on, oldest dropped for room."""
+        self._use(request.block_hashes[: self.capacity_blocks])
         blocks = self._blocks
-        for name in reversed(request.block_hashes[: self.capacity_blocks]):
-            blocks.pop(name, None)
-            blocks[name] = None
         while len(blocks) > self.capacity_blocks:
             del blocks[next(iter(blocks))]
+
+    def _use(self, names: tuple[int, ...]) -> None:
+        """Notes the use of the first blocks of a prompt.
+
+        Later blocks are of no use without the earlier, so these count as used later.
+        """
+        blocks = self._blocks
+        for name in reversed(names):
+            blocks.pop(name, None)
+            blocks[name] = None
 
 
 def check_hashes(request: Request, block_tokens: int) -> None:

@@ -116,3 +116,21 @@ def test_trace_summary_of_bad_rows(cli: Cli, small: Path) -> None:
     assert err == (
         "1 malformed rows were skipped\n  t.csv:3: input_tokens is 'x', not a whole number\n"
     )
+
+
+def test_the_summary_shows_labels(cli: Cli, small: Path) -> None:
+    rows = [
+        {"arrival_s": n, "input_tokens": 40, "output_tokens": 2, "session": n % 2, "priority": n,
+         "block_hashes": [1, 2, 3 + n]}
+        for n in range(4)
+    ]  # fmt: skip
+    Path("t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    code, out, _ = cli("trace", "summary", "t.jsonl")
+    assert code == 0
+    for words in ("sessions", "input in prefixes seen before", "60.0", "priority 3", "25.0"):
+        assert words in out
+    code, out, _ = cli("trace", "summary", "t.jsonl", "--json")
+    found = json.loads(out)
+    assert (code, found["session_count"], found["block_tokens"]) == (0, 2, 16)
+    assert found["prefix_reuse_share"] == 3 * 32 / 160
+    assert found["priority_share_3"] == 0.25

@@ -4,11 +4,20 @@ import pytest
 from simpy import Environment
 
 from rack_sim.compiler.slots import SlotTiming
+from rack_sim.engine.policies.replica import Admission
 from rack_sim.engine.policies.static_slots import StaticSlots
 from rack_sim.engine.timeline import Timeline
 from rack_sim.foundation.errors import ConservationError, DeadlockError
 from rack_sim.metrics.log import Collector
 from rack_sim.workload.request import Request
+
+
+class Nobody:
+    """A fleet that does not listen."""
+
+    def ended(self, sequence, now):
+        """A request has left."""
+
 
 TIMING = SlotTiming(1, 4, 10, 35, context_tokens=100, kv_tokens=100)
 
@@ -17,11 +26,13 @@ def server() -> StaticSlots:
     collector = Collector()
     return StaticSlots(
         Environment(),
+        3,
         TIMING,
+        Admission(),
+        collector,
+        Timeline(1000, collector.timeline),
+        Nobody(),
         kv_reservation="request",
-        observer=collector,
-        timeline=Timeline(1000, collector.timeline),
-        ended=lambda request, now: None,
     )
 
 
@@ -32,7 +43,7 @@ def test_a_request_that_was_never_served_is_named():
     stuck.submit(Request(6, 0, 60, 20))
     with pytest.raises(DeadlockError) as error:
         stuck.check_empty()
-    assert "request 6 waits for admission" in str(error.value)
+    assert "request 6 waits for admission at replica 3" in str(error.value)
     assert "request 5 waits for 60 prompt rows" in str(error.value)
 
 

@@ -1,5 +1,7 @@
 """A small compiled machine: one rack of three nodes of two chips, one node spare, two stages."""
 
+from collections.abc import Callable
+
 import pytest
 
 from rack_sim.compiler.step import StepTiming, compile_step
@@ -7,6 +9,7 @@ from rack_sim.hardware.builders import dragonfly
 from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.system import System
+from rack_sim.metrics.log import REQUEST_COLUMNS
 from rack_sim.model.architecture import Architecture
 from rack_sim.partition.partitioner import Deployment, partition
 from rack_sim.partition.plan import Plan
@@ -54,6 +57,19 @@ def compiled(cables: int) -> StepTiming:
     )
     assert isinstance(plan, Plan)
     return compile_step(plan)
+
+
+@pytest.fixture(scope="session")
+def request_row() -> Callable[..., tuple[int, ...]]:
+    """Makes a row of a request log: what is not named is what a request that got nowhere has."""
+    unset = {name: -1 if name.endswith("_ps") else 0 for name in REQUEST_COLUMNS}
+    unset |= {"slot": -1, "prefill_replica": -1, "transfer_ps": 0}
+
+    def made(**given: int) -> tuple[int, ...]:
+        assert set(given) <= set(unset)
+        return tuple((unset | given).values())
+
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Latency metrics of requests by the definitions of the serving field."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from math import floor
 
@@ -61,11 +62,21 @@ def test_metrics_are_their_definitions(requests: list[tuple[int, ...]]) -> None:
             assert found["tpot"][n] == half_up(Fraction(decode[n], outputs[n] - 1))
 
 
-def test_only_finished_requests_with_the_metric_are_counted() -> None:
+def test_only_finished_requests_with_the_metric_are_counted(
+    request_row: Callable[..., tuple[int, ...]],
+) -> None:
+    rows = [
+        {"arrival_ps": 100, "output_tokens": 3, "prefill_start_ps": 120, "first_token_ps": 150,
+         "finish_ps": 250},
+        {"arrival_ps": 100, "output_tokens": 3, "outcome": Outcome.REJECTED_CONTEXT},
+        {"arrival_ps": 200, "output_tokens": 1, "prefill_start_ps": 220, "first_token_ps": 260,
+         "finish_ps": 260},
+        {"arrival_ps": 200, "output_tokens": 3, "prefill_start_ps": 220, "first_token_ps": 260,
+         "outcome": Outcome.TIMED_OUT},
+    ]  # fmt: skip
     log = RequestLog()
-    log.add((0, Outcome.FINISHED, 100, 5, 3, 110, 120, 130, 150, 250, 0))
-    log.add((1, Outcome.REJECTED_CONTEXT, 100, 5, 3, *[-1] * 6))
-    log.add((2, Outcome.FINISHED, 200, 5, 1, 210, 220, 230, 260, 260, 1))
+    for number, row in enumerate(rows):
+        log.add(request_row(request_id=number, **row))
 
     def metric(name: str) -> list[int]:
         return [value for chunk in metric_chunks(log, name) for value in chunk.tolist()]

@@ -1,11 +1,14 @@
 """Logs keep every row, in order of request numbers, whatever the order of events and the size."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rack_sim.engine.observer import Outcome, Sequence
+from rack_sim.engine.timeline import COLUMNS as TIMELINE_COLUMNS
 from rack_sim.metrics.log import REQUEST_COLUMNS, Collector, ColumnLog, RequestLog
 from rack_sim.workload.request import Request
 
@@ -25,7 +28,8 @@ def test_requests_are_stored_by_number_however_they_end(order: list[int]) -> Non
         log.add(row(number))
         assert log.row_count + log.waiting_row_count == place + 1
     assert column(log, "request_id") == list(range(12))
-    assert column(log, "slot") == [1000 * n + len(REQUEST_COLUMNS) - 1 for n in range(12)]
+    last = len(REQUEST_COLUMNS) - 1
+    assert column(log, REQUEST_COLUMNS[last]) == [1000 * n + last for n in range(12)]
     assert log.waiting_row_count == 0
 
 
@@ -67,26 +71,51 @@ def test_two_readers_take_turns_and_rows_can_follow() -> None:
 def test_a_collector_keeps_outcomes_gaps_and_bins() -> None:
     told: list[tuple[int, int]] = []
     collector = Collector(lambda ended, now: told.append((ended, now)))
-    collector.rejected(Request(1, 50, 7, 9), Outcome.REJECTED_KV)
+    empty = Sequence(Request(1, 50, 7, 9), replica=3, ended=True)
+    collector.turned_away(empty, Outcome.REJECTED_KV)
     collector.progress(60)
-    collector.finished(Sequence(Request(0, 10, 3, 4), 7, 11, 12, 13, 14, 44, 2), gap_ps=10)
-    collector.finished(Sequence(Request(2, 70, 3, 1), 4, 71, 72, 73, 74, 74, 0), gap_ps=10)
-    collector.timeline(0, [(1, 0, 0, 0, 0, 0, 0, 0), (2, 1, 0, 0, 0, 0, 0, 0)])
-    rows = list(zip(*(column(collector.requests, name) for name in REQUEST_COLUMNS), strict=True))
-    assert rows == [
-        (0, Outcome.FINISHED, 10, 3, 4, 11, 12, 13, 14, 44, 2),
-        (1, Outcome.REJECTED_KV, 50, 7, 9, *[-1] * 6),
-        (2, Outcome.FINISHED, 70, 3, 1, 71, 72, 73, 74, 74, 0),
+    times = {
+        "admitted_ps": 11, "prefill_start_ps": 12, "prefill_end_ps": 13, "first_token_ps": 14,
+        "finish_ps": 44,
+    }  # fmt: skip
+    rest = {
+        "slot": 2, "replica": 5, "prefill_replica": 4, "transfer_ps": 6, "preemptions": 7,
+        "hit_tokens": 8, "accepted_draft_tokens": 9,
+    }  # fmt: skip
+    collector.finished(Sequence(Request(0, 10, 3, 4), **times, **rest))
+    late = Sequence(Request(2, 70, 3, 1), admitted_ps=71, prefill_start_ps=72)
+    collector.turned_away(late, Outcome.TIMED_OUT)
+    bins = [(1, *[0] * (len(TIMELINE_COLUMNS) - 1)), (2, 1, *[0] * (len(TIMELINE_COLUMNS) - 2))]
+    collector.timeline(0, bins)
+    rows = [
+        dict(zip(REQUEST_COLUMNS, row, strict=True))
+        for row in zip(*(column(collector.requests, name) for name in REQUEST_COLUMNS), strict=True)
     ]
-    assert collector.gaps_ps == {10: 3}, "four tokens have three gaps, one token has none"
+    never = dict.fromkeys(times, -1) | dict.fromkeys(rest, 0) | {"slot": -1, "prefill_replica": -1}
+    asked = [{"arrival_ps": 10, "input_tokens": 3, "output_tokens": 4},
+             {"arrival_ps": 50, "input_tokens": 7, "output_tokens": 9},
+             {"arrival_ps": 70, "input_tokens": 3, "output_tokens": 1}]  # fmt: skip
+    assert rows == [
+        {"request_id": 0, "outcome": Outcome.FINISHED} | asked[0] | times | rest,
+        {"request_id": 1, "outcome": Outcome.REJECTED_KV} | asked[1] | never | {"replica": 3},
+        {"request_id": 2, "outcome": Outcome.TIMED_OUT}
+        | asked[2]
+        | never
+        | {"admitted_ps": 71, "prefill_start_ps": 72},
+    ]
     assert column(collector.bins, "arrived") == [1, 2]
+    assert column(collector.bins, TIMELINE_COLUMNS[1]) == [0, 1]
     assert told == [(1, 60)]
 
 
 def test_gaps_are_pooled_over_tokens_not_over_requests() -> None:
     """A request of n tokens has n - 1 gaps: long answers weigh more in inter-token latency."""
     collector = Collector()
-    for number, (outputs, gap_ps) in enumerate([(11, 100), (2, 900), (1, 5000)]):
-        request = Request(number, 0, 3, outputs)
-        collector.finished(Sequence(request, 0), gap_ps)
-    assert collector.gaps_ps == {100: 10, 900: 1}
+    collector.gaps(100, 0, 10, 1)
+    collector.gaps(900, 0, 1, 1)
+    collector.gaps(200, 50, 3, 2)
+    pooled: Counter[int] = Counter()
+    for values, counts in collector.gap_runs.chunks():
+        for gap_ps, times in zip(values.tolist(), counts.tolist(), strict=True):
+            pooled[gap_ps] += times
+    assert pooled == {100: 10, 900: 1, 200: 2, 250: 2, 300: 2}

@@ -9,8 +9,10 @@ from rack_sim.compiler.limits import limits_of
 from rack_sim.compiler.step import StepTiming
 from rack_sim.engine.observer import Outcome, Sequence
 from rack_sim.engine.serving import ReplayTotals
+from rack_sim.engine.timeline import COLUMNS as TIMELINE_COLUMNS
 from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.cost import CostInputs, cost_of
+from rack_sim.metrics.gaps import GapLog
 from rack_sim.metrics.log import Collector
 from rack_sim.metrics.slo import Slo
 from rack_sim.metrics.summary import RunFacts, Window, _gap_columns, summarise_run, window_of
@@ -58,7 +60,19 @@ def finished(
         finish_ps=arrival + ttft + gap * (outputs - 1),
         slot=0,
     )
-    collector.finished(sequence, gap)
+    collector.finished(sequence)
+    if outputs > 1:
+        collector.gaps(gap, 0, outputs - 1, 1)
+
+
+def rejected(collector: Collector, number: int, arrival: int) -> None:
+    sequence = Sequence(Request(number, arrival, 99, 99), ended=True)
+    collector.turned_away(sequence, Outcome.REJECTED_CONTEXT)
+
+
+def seconds(*rows: dict[str, int]) -> list[tuple[int, ...]]:
+    """Bins of the timeline; what is not named is 0."""
+    return [tuple((dict.fromkeys(TIMELINE_COLUMNS, 0) | row).values()) for row in rows]
 
 
 def arriving(last_ps: int) -> Collector:
@@ -89,7 +103,7 @@ def test_the_steady_window_leaves_out_warm_up_and_drain(
 @pytest.mark.parametrize(("last_s", "warmup"), [(19, 0.5), (9, 0.0), (0, 0.1)])
 def test_a_short_run_is_its_own_window(last_s: int, warmup: float) -> None:
     collector = arriving(last_s * S)
-    collector.timeline(0, [(0,) * 8] * 3)
+    collector.timeline(0, seconds({}, {}, {}))
     run = facts(None, collector, end_ps=123, requests=2, warmup=warmup)
     assert window_of(run) == Window("whole_run", 0, 3, 123)
 
@@ -101,10 +115,12 @@ def row(step: StepTiming) -> dict[str, object]:
     finished(collector, 0, 0, wait=1 * MS, ttft=10 * MS, gap=2 * MS, outputs=11)
     finished(collector, 1, S, wait=2 * MS, ttft=20 * MS, gap=4 * MS, outputs=6)
     finished(collector, 2, S, wait=3 * MS, ttft=30 * MS, gap=7 * MS, outputs=1)
-    collector.rejected(Request(3, S, 99, 99), Outcome.REJECTED_CONTEXT)
+    rejected(collector, 3, S)
     finished(collector, 4, 2 * S, wait=4 * MS, ttft=60 * MS, gap=3 * MS, outputs=2)
-    # arrived, rejected, finished, prompt, output, waiting, running, kv
-    collector.timeline(0, [(1, 0, 1, 10, 11, 0, S, 21 * S), (4, 1, 3, 30, 9, 0, 0, 11 * S)])
+    first = {"arrived": 1, "finished": 1, "prompt_tokens": 10, "output_tokens": 11}
+    second = {"arrived": 4, "rejected": 1, "finished": 3, "prompt_tokens": 30, "output_tokens": 9}
+    first |= {"running_ps": S, "kv_token_ps": 21 * S}
+    collector.timeline(0, seconds(first, second | {"kv_token_ps": 11 * S}))
     slo = Slo(ttft_ps=30 * MS, tpot_ps=4 * MS)
     return summarise_run(facts(step, collector, end_ps=5 * S // 2, requests=6, slo=slo))
 
@@ -178,7 +194,7 @@ def test_machine(row: dict[str, object], step: StepTiming) -> None:
 
 def test_nothing_finished_leaves_latencies_empty(step: StepTiming) -> None:
     collector = Collector()
-    collector.rejected(Request(0, 0, 99, 99), Outcome.REJECTED_CONTEXT)
+    rejected(collector, 0, 0)
     row = summarise_run(facts(step, collector, end_ps=0, requests=1, slo=Slo(ttft_ps=1)))
     assert row["rejected_count"] == 1
     for metric in ("ttft", "tpot", "e2el", "scheduling_delay", "ntpot", "itl"):
@@ -194,7 +210,8 @@ def test_a_steady_window_counts_its_own_bins(step: StepTiming) -> None:
     collector = Collector()
     for number in range(20):
         finished(collector, number, number * S, wait=0, ttft=MS, gap=MS, outputs=2)
-    collector.timeline(0, [(1, 0, 1, 100 + n, 2, 0, 0, 0) for n in range(20)])
+    each = {"arrived": 1, "finished": 1, "output_tokens": 2}
+    collector.timeline(0, seconds(*(each | {"prompt_tokens": 100 + n} for n in range(20))))
     run = facts(step, collector, end_ps=20 * S, requests=20, slo=Slo(ttft_ps=MS))
     row = summarise_run(run)
     assert (row["window_kind"], row["window_start_s"], row["window_s"]) == ("steady", 2, 17)
@@ -207,9 +224,10 @@ def test_a_steady_window_counts_its_own_bins(step: StepTiming) -> None:
 
 @given(st.dictionaries(st.integers(1, 10**9), st.integers(1, 30), min_size=1, max_size=6))
 def test_pooled_gaps_are_percentiles_of_all_of_them(gaps: dict[int, int]) -> None:
-    from collections import Counter
-
-    row = _gap_columns(Counter({gap * 1000: times for gap, times in gaps.items()}))
+    log = GapLog()
+    for gap, times in gaps.items():
+        log.add(gap * 1000, 0, times, 1)
+    row = _gap_columns(log)
     pooled = [gap / 10**6 for gap, times in gaps.items() for _ in range(times)]
     # Columns are rounded to six decimals.
     assert row["itl_ms_mean"] == pytest.approx(np.mean(pooled), abs=1e-6)

@@ -2,13 +2,16 @@
 
 import csv
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
+from rack_sim.compiler.slots import SlotTiming
 from rack_sim.compiler.step import StepTiming
 from rack_sim.compiler.traffic import TRAFFICS
 from rack_sim.engine.observer import Outcome
-from rack_sim.engine.serving import ReplayTotals
+from rack_sim.engine.policies.replica import Admission
+from rack_sim.engine.serving import FleetPlan, ReplayTotals, StaticSlotsPolicy
 from rack_sim.engine.timeline import COLUMNS as TIMELINE_COLUMNS
 from rack_sim.metrics.columns import (
     CHIPS,
@@ -26,6 +29,7 @@ from rack_sim.metrics.tables import (
     chip_rows,
     link_rows,
     memory_rows,
+    outcome_reasons,
     request_lines,
     stage_rows,
     timeline_rows,
@@ -39,12 +43,41 @@ def named(columns: tuple, rows: object) -> list[dict[str, str]]:
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def test_requests(step: StepTiming) -> None:
+def test_requests(request_row: Callable[..., tuple[int, ...]]) -> None:
+    rows = [
+        {"arrival_ps": 1, "input_tokens": 5, "output_tokens": 3, "admitted_ps": 2,
+         "prefill_start_ps": 3, "prefill_end_ps": 900_000_004,
+         "first_token_ps": 1_000_000_001, "finish_ps": 3_000_000_001, "slot": 6, "replica": 8,
+         "prefill_replica": 7, "transfer_ps": 250, "preemptions": 9, "hit_tokens": 4,
+         "accepted_draft_tokens": 1},
+        {"arrival_ps": 7, "input_tokens": 500, "output_tokens": 3, "replica": 2,
+         "outcome": Outcome.REJECTED_CONTEXT},
+        {"arrival_ps": 0, "input_tokens": 5, "output_tokens": 1, "admitted_ps": 0,
+         "prefill_start_ps": 0, "prefill_end_ps": 0, "first_token_ps": 5, "finish_ps": 5},
+        {"arrival_ps": 0, "input_tokens": 6, "output_tokens": 1, "admitted_ps": 0,
+         "outcome": Outcome.TIMED_OUT},
+        {"arrival_ps": 0, "input_tokens": 7, "output_tokens": 1, "outcome": Outcome.REJECTED_QUEUE},
+    ]  # fmt: skip
     log = RequestLog()
-    log.add((0, Outcome.FINISHED, 1, 5, 3, 2, 3, 4, 1_000_000_001, 3_000_000_001, 6))
-    log.add((1, Outcome.REJECTED_CONTEXT, 7, 500, 3, *[-1] * 6))
-    log.add((2, Outcome.FINISHED, 0, 5, 1, 0, 0, 0, 5, 5, 0))
-    first, second, third = named(REQUESTS, csv.reader(request_lines(log, step)))
+    for number, row in enumerate(rows):
+        log.add(request_row(request_id=number, **row))
+    timing = SlotTiming(1, 4, 10, 35, context_tokens=64, kv_tokens=100)
+    admission = Admission(queue_limit=20, timeout_ps=2_500_000_000)
+    fleet = FleetPlan(timing, StaticSlotsPolicy(), admission=admission)
+    lines = request_lines(log, outcome_reasons(fleet))
+    first, second, third, fourth, fifth = named(REQUESTS, csv.reader(lines))
+    assert (first["replica"], first["prefill_replica"], first["preemption_count"]) == tuple("879")
+    assert (first["cached_tokens"], first["accepted_draft_tokens"]) == ("4", "1")
+    assert first["queue_ms"] == "0.000000001"
+    assert first["prefill_ms"] == "0.900000001"
+    assert first["transfer_ms"] == "0.000000250"
+    assert (third["slot"], third["prefill_replica"]) == ("", ""), "a chip without slots has none"
+    assert (second["replica"], second["queue_ms"], second["cached_tokens"]) == ("2", "", "")
+    assert (fourth["status"], fourth["reason"]) == (
+        "timed_out",
+        "not finished 2.5 ms after its arrival",
+    )
+    assert (fifth["status"], fifth["reason"]) == ("rejected", "20 requests waited already")
     assert first["status"] == "finished"
     assert first["arrival_ms"] == "0.000000001"
     assert first["ttft_ms"] == "1.000000000"
@@ -60,9 +93,11 @@ def test_requests(step: StepTiming) -> None:
 
 def test_the_timeline_gives_means_over_bins(step: StepTiming) -> None:
     bins = ColumnLog(TIMELINE_COLUMNS)
-    bins.append((1, 0, 2, 30, 40, 500, 1500, 250_000))
-    bins.append((0, 0, 0, 0, 0, 0, 1, 0))
+    bins.append((1, 0, 3, 2, 30, 4, 5, 40, 500, 1500, 250_000))
+    bins.append((0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0))
     first, second = named(TIMELINE, timeline_rows(bins, 1000))
+    counts = [first[name] for name in TIMELINE_COLUMNS[:8]]
+    assert counts == ["1", "0", "3", "2", "30", "4", "5", "40"]
     assert (first["start_s"], second["start_s"]) == ("0.000000", "0.000000")
     assert first["waiting_mean"] == "0.500000000"
     assert first["running_mean"] == "1.500000000"

@@ -68,6 +68,9 @@ def test_mooncake(trace: Callable[[str], Path]) -> None:
     assert round(summary.zero_gap_share or 0, 1) == 0.9
     assert lengths(summary) == [12035, 6909, 85400, 126195, 343, 350, 1118, 2000]
     # A block is 512 tokens; 37.4 % of the input tokens lie in prefixes seen before.
+    assert summary.block_tokens == 512
+    assert round(summary.prefix_reuse_share or 0, 3) == 0.374
+    assert (summary.session_count, summary.priority_share) == (None, {})
     seen: set[int] = set()
     reused_tokens = 0
     for request in workload.open().arrivals():
@@ -79,7 +82,7 @@ def test_mooncake(trace: Callable[[str], Path]) -> None:
             blocks += 1
         reused_tokens += min(512 * blocks, request.input_tokens)
         seen.update(request.block_hashes)
-    assert round(reused_tokens / summary.input_tokens.total, 3) == 0.374
+    assert summary.prefix_reuse_share == reused_tokens / summary.input_tokens.total
 
 
 def test_mooncake_spread_has_no_bunches_left(trace: Callable[[str], Path]) -> None:

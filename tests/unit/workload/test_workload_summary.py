@@ -101,3 +101,82 @@ def test_nothing_to_summarise() -> None:
     closed = ClosedLoopWorkload(1, 0, Fixed(1), Fixed(1), 0, 5)
     with pytest.raises(InputError, match="closed loop"):
         summarise(closed)
+
+
+def test_labels_are_shown_where_there_are_any() -> None:
+    bare = summarise(requests([(0, 10, 2), (5, 10, 2)]))
+    assert (bare.session_count, bare.block_tokens, bare.prefix_reuse_share) == (None, None, None)
+    assert bare.priority_share == {}
+    assert not any("session" in row[0] or "prior" in row[0] for row in bare.rows())
+    labelled = summarise(
+        [
+            Request(0, 0, 40, 2, (1, 2, 3), 7, 0),
+            Request(1, 1, 40, 2, (1, 2, 4), 8, 2),
+            Request(2, 2, 10, 2, (), -1, -1),
+            Request(3, 3, 17, 2, (1, 2), 7, 0),
+        ]
+    )
+    # Blocks of 14 to 16 tokens fit; 16 is the power of two. Two blocks and a whole prompt of 17.
+    assert labelled.block_tokens == 16
+    assert labelled.prefix_reuse_share == (2 * 16 + 17) / 107
+    assert labelled.session_count == 2
+    assert labelled.priority_share == {-1: 0.25, 0: 0.5, 2: 0.25}
+    flat = labelled.as_dict()
+    assert (flat["session_count"], flat["priority_share_-1"], flat["priority_share_2"]) == (
+        2,
+        0.25,
+        0.25,
+    )
+    rows = {quantity: (value, unit) for quantity, value, unit in labelled.rows()}
+    assert rows["sessions"] == ("2", "")
+    assert rows["input in prefixes seen before"] == ("45.8", "%")
+    assert [name for name in rows if "priority" in name] == [
+        "priority 2", "priority 0", "priority -1",
+    ]  # fmt: skip
+
+
+def test_many_priorities_are_not_listed() -> None:
+    found = summarise([Request(n, n, 1, 1, priority=n) for n in range(11)])
+    assert found.rows()[-1] == ("priorities", "11, 0 to 10", "")
+
+
+@given(
+    size=st.integers(1, 40),
+    prompts=st.lists(
+        st.tuples(st.lists(st.integers(0, 6), min_size=1, max_size=6), st.integers(1, 40)),
+        min_size=1,
+        max_size=30,
+    ),
+)
+def test_reuse_against_prefixes_written_out(
+    size: int, prompts: list[tuple[list[int], int]]
+) -> None:
+    """Names that stand for all that is before them, as they must: the k-th of each prefix."""
+    numbers: dict[tuple[int, ...], int] = {}
+    seen: set[tuple[int, ...]] = set()
+    stream, found, total = [], 0, 0
+    for number, (blocks, last) in enumerate(prompts):
+        prefixes = [tuple(blocks[: k + 1]) for k in range(len(blocks))]
+        tokens = size * (len(blocks) - 1) + min(last, size)
+        hashes = tuple(numbers.setdefault(prefix, len(numbers)) for prefix in prefixes)
+        stream.append(Request(number, number, tokens, 1, hashes))
+        hits = next((k for k, prefix in enumerate(prefixes) if prefix not in seen), len(blocks))
+        found += tokens if hits == len(blocks) else size * hits
+        total += tokens
+        seen.update(prefixes)
+    least = max(-(-r.input_tokens // len(r.block_hashes)) for r in stream)
+    several = [r for r in stream if len(r.block_hashes) > 1]
+    most = min(((r.input_tokens - 1) // (len(r.block_hashes) - 1) for r in several), default=0)
+    summary = summarise(stream)
+    assert summary.block_tokens is not None
+    assert least <= summary.block_tokens
+    if several:
+        assert summary.block_tokens <= most
+    if least == most:
+        assert summary.block_tokens == size
+        assert summary.prefix_reuse_share == found / total
+
+
+def test_blocks_of_no_one_size_have_no_share() -> None:
+    found = summarise([Request(0, 0, 512, 1, (1,)), Request(1, 1, 33, 1, (2, 3, 4))])
+    assert (found.block_tokens, found.prefix_reuse_share) == (None, None)

@@ -85,7 +85,7 @@ SAMPLES = {
     "burstgpt, newer": (
         BURSTGPT_NEW,
         "burstgpt",
-        [Request(0, 0, 472, 18), Request(1, 40_250 * MS, 1087, 230)],
+        [Request(0, 0, 472, 18, session=12), Request(1, 40_250 * MS, 1087, 230, session=12)],
     ),
     "mooncake": (
         MOONCAKE,
@@ -95,7 +95,7 @@ SAMPLES = {
     "qwen": (
         QWEN,
         "qwen-bailian",
-        [Request(0, 0, 20, 3, (1, 2)), Request(1, 100_500_000_000, 30, 4)],
+        [Request(0, 0, 20, 3, (1, 2), 1), Request(1, 100_500_000_000, 30, 4, session=1)],
     ),
     "vidur": (
         VIDUR,
