@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from rack_sim.compiler.batches import BatchTiming, Draft
 from rack_sim.compiler.slots import SlotTiming
-from rack_sim.engine.policies.batch_server import ContinuousBatchingPolicy
+from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
 from rack_sim.engine.policies.prefix_cache import PrefixCaching
 from rack_sim.engine.policies.queue import QueueOrder
 from rack_sim.engine.policies.replica import Admission

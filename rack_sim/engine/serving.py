@@ -14,7 +14,8 @@ from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.decision import Decision, Priority
 from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
 from rack_sim.engine.observer import Observer, Sequence
-from rack_sim.engine.policies.batch_server import BatchServer, ContinuousBatchingPolicy
+from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies.batch_server import BatchServer
 from rack_sim.engine.policies.continuous_batching import ContinuousBatching
 from rack_sim.engine.policies.replica import Fleet, Replica, ReplicaBooks
 from rack_sim.engine.policies.slot_server import SlotServer

@@ -4,7 +4,7 @@ from typing import Any
 
 from rack_sim.compiler.batches import CacheRoom
 from rack_sim.engine.fleet import Policy, PoolSplit, PrefixStore, Serving, StaticSlotsPolicy
-from rack_sim.engine.policies.batch_server import ContinuousBatchingPolicy
+from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
 from rack_sim.engine.speculation import Speculation
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware.link import LinkType

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rack_sim.compiler.slots import SlotTiming
+from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
 from rack_sim.engine.observer import Outcome, Sequence
-from rack_sim.engine.serving import FleetPlan, ReplayTotals, StaticSlotsPolicy, replay
+from rack_sim.engine.serving import ReplayTotals, replay
 from rack_sim.workload.closed_loop import ClosedLoopWorkload
 from rack_sim.workload.lengths import Empirical
 from rack_sim.workload.request import Request, Source, Workload

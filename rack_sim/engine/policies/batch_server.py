@@ -2,70 +2,26 @@
 
 An iteration carries one token (with a draft, one proposal) of every decoding sequence and, in what
 is left of the token budget, chunks of prompts. Between iterations sequences end, arrive, are let in
-or lose their cache; what is decided there is written here, once. How many iterations pass until the
-next decision, and what is true then, is the engine's: `continuous_batching` computes it,
-`stepped_batching` walks.
-
-Cache is given out in blocks. A prompt gets blocks for all of its tokens when it is let in; a
-decoding sequence gets another whenever its last is full. When there is none, the sequence that was
-let in last loses its cache and is prefilled again later, with what it had said so far.
+or lose their cache; what is decided there is written here and in `batch_members`, once. How many
+iterations pass until the next decision, and what is true then, is the engine's:
+`continuous_batching` computes it, `stepped_batching` walks.
 """
-
-from collections import deque
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from simpy import Environment
 
 from rack_sim.compiler.batches import BatchTiming, BatchTotals
 from rack_sim.engine import runs
 from rack_sim.engine.decision import Decision, Priority
-from rack_sim.engine.observer import Observer, Outcome, Sequence
-from rack_sim.engine.policies.replica import Admission, Fleet, Replica, ReplicaBooks
+from rack_sim.engine.observer import Observer, Sequence
+from rack_sim.engine.policies.batch_members import BatchMembers
+from rack_sim.engine.policies.batch_policy import Chunk, ContinuousBatchingPolicy, Run
+from rack_sim.engine.policies.replica import Admission, Fleet, ReplicaBooks
 from rack_sim.engine.policies.run_books import RunBooks
-from rack_sim.engine.runs import Stretch
 from rack_sim.engine.speculation import Speculation
-from rack_sim.engine.timeline import CACHED, OUTPUT, Timeline
-from rack_sim.foundation.errors import ConservationError, DeadlockError
-from rack_sim.workload.request import Request
+from rack_sim.engine.timeline import Timeline
 
 
-@dataclass(frozen=True, slots=True)
-class ContinuousBatchingPolicy:
-    """Iteration-level batching as today's engines do it.
-
-    At most `token_budget` rows an iteration and `max_sequences` sequences at a time; a prompt gets
-    at most `chunk_tokens` rows an iteration (None: all that are left). `watermark_share` of the
-    blocks stays free when a request is let in, so that it is not thrown out at once.
-    """
-
-    token_budget: int = 2048
-    chunk_tokens: int | None = None
-    max_sequences: int = 256
-    block_tokens: int = 16
-    watermark_share: float = 0.01
-
-
-class Chunk(NamedTuple):
-    """Rows of one prompt in an iteration."""
-
-    sequence: Sequence
-    rows: int
-
-
-class Run(NamedTuple):
-    """Equal iterations in a row: when they began, how long they take, who is in them."""
-
-    start_ps: int
-    iterations: int
-    stretches: list[Stretch]
-    decoding: int
-    chunks: list[Chunk]
-    rows: int
-    sampled: int
-
-
-class BatchServer(Replica):
+class BatchServer(BatchMembers):
     """Serves requests in batches that change from iteration to iteration."""
 
     def __init__(
@@ -82,89 +38,30 @@ class BatchServer(Replica):
         speculation: Speculation | None = None,
         role: str = "both",
     ) -> None:
-        super().__init__(env, number, admission, observer, timeline, fleet, role=role)
-        self.timing = timing
+        super().__init__(
+            env,
+            number,
+            timing,
+            policy,
+            admission,
+            observer,
+            timeline,
+            fleet,
+            speculation=speculation,
+            role=role,
+        )
         self.base_ps = timing.iterations.base_ps
         self.coefficients = [
             (roof.per_pair_ps, roof.per_token_ps, roof.per_row_ps)
             for roof in timing.iterations.roofs
         ]
-        self.speculation = speculation
-        # Rows of a decoding sequence in an iteration: its token, and what a draft proposes.
-        self.width = 1 + (speculation.draft_tokens if speculation else 0)
         self.token_budget = policy.token_budget
         self.chunk_tokens = policy.chunk_tokens or policy.token_budget
-        self.max_sequences = policy.max_sequences
-        self.block_tokens = timing.block_tokens
-        self.block_count = timing.block_count
-        self.free_blocks = timing.block_count
-        self.watermark = int(policy.watermark_share * timing.block_count)
-        self.books.kv_tokens = timing.kv_tokens
-        # Sequences let in, by request number, in the order in which they were.
-        self.batch: dict[int, Sequence] = {}
-        self.prefilling: deque[Sequence] = deque()
-        self.decoding = 0
-        # Tokens reserved for prompts and cached by decoding sequences.
-        self.kv_tokens = 0
-        self.joining: list[Sequence] = []
-        self.aborted: list[Sequence] = []
-        self.held: dict[int, Sequence] = {}
         self.run: Run | None = None
         self.run_number = 0
-        self.open = False
         self.planned_ps = -1
         self.draft_ps = 0
         self.account = RunBooks(timing, self.width, observer, timeline, self.books)
-        self.set_up()
-
-    def refusal(self, request: Request) -> Outcome | None:
-        tokens = request.input_tokens + request.output_tokens
-        if tokens > self.timing.context_tokens:
-            return Outcome.REJECTED_CONTEXT
-        # The last token is never put into the cache.
-        return Outcome.REJECTED_KV if self._blocks(tokens - 1) > self.block_count else None
-
-    def fits_now(self, sequence: Sequence) -> bool:
-        return False  # a request waits at least for the iteration that runs
-
-    def enqueue(self, sequence: Sequence, now: int) -> None:
-        self.waiting.add(sequence)
-        self._waits(sequence, now)
-
-    def cache_bytes(self, tokens: int) -> int:
-        return tokens * self.timing.kv_bytes_per_token
-
-    def submit_prefilled(self, sequence: Sequence, now: int) -> None:
-        sequence.replica = self.number
-        self.enter(sequence.request)
-        self.waiting.add(sequence)
-        self._waits(sequence, now)
-
-    def arrived(self, sequence: Sequence, now: int) -> None:
-        if sequence.ended:
-            self.aborted.append(sequence)
-        else:
-            self.joining.append(sequence)
-        self._wake(now)
-
-    def release(self, sequence: Sequence, now: int) -> None:
-        del self.held[sequence.request.request_id]
-        tokens = sequence.request.input_tokens
-        self.free_blocks += self._blocks(tokens)
-        self.line.change_levels(now, 0, 0, -tokens)
-        self._wake(now)
-
-    def abort(self, sequence: Sequence, now: int) -> None:
-        if sequence.request.request_id not in self.batch:
-            self.waiting_count -= 1
-            self.change_levels(now, -1, 0, 0)
-            if self._is_fetched(sequence):
-                self.fleet.not_fetched(sequence, now)
-        elif self._on_its_way(sequence) and sequence not in self.joining:
-            return  # its cache is being fetched; it goes when that has come
-        else:
-            self.aborted.append(sequence)
-        self._wake(now)
 
     def final_before_ps(self, now_ps: int) -> int:
         return self.run.start_ps if self.run else now_ps
@@ -177,34 +74,6 @@ class BatchServer(Replica):
         """What the iterations were."""
         return self.account.totals()
 
-    def check_empty(self) -> None:
-        stuck = [
-            f"request {s.request.request_id} waits for admission at replica {self.number}"
-            for s in self.waiting.all()
-        ] + [f"request {number} is in the batch" for number in self.batch]
-        if stuck:
-            raise DeadlockError("the replay stopped, and " + "; ".join(stuck[:10]))
-        balances = {
-            "blocks of cache": (self.free_blocks, self.block_count),
-            "cached tokens": (self.kv_tokens, 0),
-            "decoding sequences": (self.decoding, 0),
-            "context of nobody": (self.context_tokens(), 0),
-            "handed on and kept": (len(self.held), 0),
-        }
-        wrong = [f"{name}: {a} against {b}" for name, (a, b) in balances.items() if a != b]
-        if wrong:
-            raise ConservationError("does not balance: " + "; ".join(wrong))
-
-    # What an engine says.
-
-    def set_up(self) -> None:
-        """Makes what an engine keeps besides; called once, when the rest is there."""
-        raise NotImplementedError
-
-    def context_tokens(self) -> int:
-        """Tokens that the first row of each decoding sequence attends to next, summed."""
-        raise NotImplementedError
-
     def blocks_wanted(self) -> int:
         """Blocks that decoding sequences need in the next iteration."""
         raise NotImplementedError
@@ -213,28 +82,11 @@ class BatchServer(Replica):
         """How many iterations pass before a sequence ends or blocks run out, at most `limit`."""
         raise NotImplementedError
 
-    def join(self, sequence: Sequence) -> None:
-        """A sequence decodes from the next iteration on; `cached_tokens` of it are there."""
-        raise NotImplementedError
-
-    def part(self, sequence: Sequence) -> None:
-        """A decoding sequence leaves: sets its `cached_tokens` and `emitted`."""
-        raise NotImplementedError
-
     def advance(self, count: int) -> tuple[int, int, list[Sequence]]:
         """So many iterations have passed: blocks taken, tokens emitted, who has its last token."""
         raise NotImplementedError
 
-    # Between iterations.
-
-    def _waits(self, sequence: Sequence, now: int) -> None:
-        self.waiting_count += 1
-        self.change_levels(now, 1, 0, 0)
-        if self.run is None or (self.open and self.waiting.head is sequence):
-            self._wake(now)
-
-    def _wake(self, now: int) -> None:
-        """Something has changed: the batch is looked at again as soon as an iteration ends."""
+    def wake(self, now: int) -> None:
         run = self.run
         if run is None:
             if self.planned_ps != now:
@@ -316,7 +168,9 @@ class BatchServer(Replica):
             head = self.waiting.head
         # A request that comes while this runs may be let in when an iteration ends.
         self.open = budget > 0 and len(self.batch) < self.max_sequences
-        if chunks or self.decoding:
+        if not chunks and not self.decoding:
+            self.open = True
+        else:
             # Who was thrown out may be let in again when this iteration has ended.
             self._run(now, chunks, 1 if thrown_out else 2**62)
 
@@ -364,161 +218,3 @@ class BatchServer(Replica):
             (pair * pairs + token * read + row * rows, pair * pairs_growth + token * read_growth)
             for pair, token, row in self.coefficients
         ]
-
-    def _let_in(self, head: Sequence, wanted: int, budget: int) -> bool:
-        """Whether the first of the queue fits beside what runs."""
-        if budget <= 0:
-            return False
-        blocks = self._blocks(self._tokens_to_cache(head))
-        spare = self.watermark if self.batch or self.held else 0
-        return blocks <= self.free_blocks - wanted - spare
-
-    def _tokens_to_cache(self, sequence: Sequence) -> int:
-        """What must be cached before its next token: its prompt, and what it has said so far."""
-        said = sequence.emitted - 1 if self._is_fetched(sequence) else sequence.emitted
-        return sequence.request.input_tokens + said
-
-    def _start(self, sequence: Sequence, now: int) -> None:
-        self.waiting.take()
-        self.waiting_count -= 1
-        self.running += 1
-        self.change_levels(now, -1, 1, 0)
-        tokens = self._tokens_to_cache(sequence)
-        self.free_blocks -= self._blocks(tokens)
-        self.batch[sequence.request.request_id] = sequence
-        sequence.cached_tokens = tokens
-        if self._is_fetched(sequence):
-            sequence.prompt_left = 0
-            self.line.change_levels(now, 0, 0, tokens)
-            self.fleet.admitted(sequence, now)
-            return
-        if sequence.admitted_ps < 0:
-            sequence.admitted_ps = now
-        self.kv_tokens += tokens
-        hits = self.hit_tokens(sequence)
-        if hits:
-            self.line.count(CACHED, now, hits)
-            self.books.cached_tokens += hits
-            sequence.hit_tokens = max(sequence.hit_tokens, hits)
-        sequence.prompt_left = tokens - hits
-        self.prefilling.append(sequence)
-
-    def _prefilled(self, sequence: Sequence, now: int) -> None:
-        """The last row of a prompt has passed: its next token is there."""
-        self.prefilling.remove(sequence)
-        if sequence.ended:
-            return
-        if self.prefixes:
-            self.prefixes.add(sequence.request)
-        if sequence.emitted:
-            self.observer.gaps(now - sequence.last_token_ps, 0, 1, 1)
-        else:
-            sequence.prefill_end_ps = sequence.first_token_ps = now
-        sequence.emitted += 1
-        sequence.last_token_ps = now
-        self.line.count(OUTPUT, now)
-        if sequence.emitted == sequence.request.output_tokens:
-            self._done(sequence, now)
-        elif self.role == "prefill":
-            self._hand_on(sequence, now)
-        else:
-            self._decode(sequence)
-
-    def _decode(self, sequence: Sequence) -> None:
-        self.decoding += 1
-        self.join(sequence)
-
-    def _hand_on(self, sequence: Sequence, now: int) -> None:
-        """Another replica decodes; the cache stays until it was fetched."""
-        self._take_out(sequence, now)
-        self.held[sequence.request.request_id] = sequence
-        self.line.change_levels(now, 0, 0, sequence.cached_tokens)
-        self.leave(sequence.request)
-        self.fleet.prefilled(sequence, now)
-
-    def _take_out(self, sequence: Sequence, now: int) -> None:
-        """The sequence is no longer in the batch."""
-        del self.batch[sequence.request.request_id]
-        self.running -= 1
-        self.change_levels(now, 0, -1, 0)
-        self.kv_tokens -= sequence.cached_tokens
-
-    def _done(self, sequence: Sequence, now: int) -> None:
-        """A sequence has its last token."""
-        if sequence.ended:
-            return  # given up in this very iteration; it is dropped with the others
-        if sequence.joined_clock >= 0:
-            self.decoding -= 1
-            self.part(sequence)
-        self._take_out(sequence, now)
-        self.free_blocks += self._blocks(sequence.cached_tokens)
-        sequence.finish_ps = now
-        self.finish(sequence, now)
-
-    def _drop_aborted(self, now: int) -> None:
-        """Gives back what sequences held that were given up."""
-        for sequence in self.aborted:
-            if sequence.joined_clock >= 0:
-                self.decoding -= 1
-                self.part(sequence)
-            elif sequence in self.prefilling:
-                self.prefilling.remove(sequence)
-            elif sequence in self.joining:
-                self.joining.remove(sequence)
-                self._fetched_for_nothing(sequence, now)
-            elif self._is_fetched(sequence):
-                self._fetched_for_nothing(sequence, now)
-            self._take_out(sequence, now)
-            self.free_blocks += self._blocks(sequence.cached_tokens)
-        self.aborted.clear()
-
-    def _fetched_for_nothing(self, sequence: Sequence, now: int) -> None:
-        """A cache that was counted as on its way is the batch's own, to be given back."""
-        self.line.change_levels(now, 0, 0, -sequence.cached_tokens)
-        self.kv_tokens += sequence.cached_tokens
-
-    def _preempt_youngest(self, now: int) -> None:
-        """The sequence that was let in last loses its cache and waits again."""
-        number = next(n for n in reversed(self.batch) if not self._on_its_way(self.batch[n]))
-        sequence = self.batch[number]
-        if sequence.joined_clock >= 0:
-            self.decoding -= 1
-            self.part(sequence)
-            sequence.last_token_ps = now
-        else:
-            self.prefilling.remove(sequence)
-        self._take_out(sequence, now)
-        self.free_blocks += self._blocks(sequence.cached_tokens)
-        sequence.preemptions += 1
-        self.books.preemptions += 1
-        self.waiting.put_back(sequence)
-        self.waiting_count += 1
-        self.change_levels(now, 1, 0, 0)
-
-    def accepted_steps(self, sequence: Sequence) -> tuple[int, ...]:
-        """Tokens of each step that a sequence still has before it, with a draft."""
-        steps = self.speculation.emitted(sequence.request).tolist() if self.speculation else []
-        behind, said = 0, sequence.emitted - 1
-        while said > 0:
-            said -= steps[behind]
-            behind += 1
-        # A token made while it was prefilled again may stand in the middle of a step.
-        rest = (-said,) if said < 0 else ()
-        return (*rest, *steps[behind:])
-
-    def accepted(self, sequence: Sequence, steps: tuple[int, ...]) -> None:
-        """A sequence has had these steps with a draft: a token of each is the model's own."""
-        kept = sum(steps) - len(steps)
-        sequence.accepted_draft_tokens += kept
-        self.books.accepted_draft_tokens += kept
-        self.books.draft_tokens += (self.width - 1) * len(steps)
-
-    def _is_fetched(self, sequence: Sequence) -> bool:
-        """Whether its cache comes (or came) from another replica."""
-        return self.role == "decode" and not sequence.preemptions
-
-    def _on_its_way(self, sequence: Sequence) -> bool:
-        return sequence.joined_clock < 0 and not sequence.prompt_left
-
-    def _blocks(self, tokens: int) -> int:
-        return -(-tokens // self.block_tokens)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import rack_sim
-from rack_sim.engine.serving import POLICIES
+from rack_sim.engine.fleet import POLICIES
 from rack_sim.scenario.library import data_root, presets
 
 Cli = Callable[..., tuple[int, str, str]]
