@@ -7,6 +7,7 @@
 | `lengths` | length distributions: `Fixed`, `Lognormal`, `Empirical` |
 | `synthetic` | `SyntheticWorkload`: an open loop of drawn arrivals and lengths |
 | `closed_loop` | `ClosedLoopWorkload`: users who wait, think and ask again |
+| `offered` | a workload at another rate, or of another length |
 | `trace` | `TraceWorkload`: recorded requests; `TraceOptions`, `TraceCheck` |
 | `trace_formats` | `FORMATS`: Azure, BurstGPT, Mooncake, Qwen-Bailian, Vidur, our own |
 | `trace_rows` | one reading of a trace, with what is wrong in it |
