@@ -1,0 +1,133 @@
+"""Load study: where a machine saturates as the same requests come closer and closer together.
+
+A rate is too high for one of two reasons. The machine does not keep up: more arrives than leaves,
+and the queue grows for as long as requests come. Or it keeps up, and too many requests miss an
+objective. The knee is the highest rate that is neither.
+"""
+
+from bisect import insort
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from rack_sim.metrics.slo import Slo
+from rack_sim.scenario import LoadStudy, StudyPoint
+from rack_sim.study.knee import Bracket, Test, bracket, knee_rates, replay_count
+from rack_sim.study.load_row import LoadRow, replay_rate
+from rack_sim.workload.offered import bounded, offered_rate_rps
+
+Progress = Callable[[str, float], None]
+
+SATURATION = "saturation"
+
+
+@dataclass(frozen=True)
+class LoadPoint:
+    """One machine at every rate, lowest first.
+
+    `knee` brackets the highest rate that is not too high, `saturation` the highest that the machine
+    keeps up with, whatever its objectives. `limited_by` is what fails first above the knee:
+    ``saturation``, the metric of an objective, or nothing where no rate was too high.
+    """
+
+    name: str
+    slo: Slo
+    rows: tuple[LoadRow, ...]
+    knee: Bracket
+    saturation: Bracket
+    limited_by: str
+
+    @property
+    def chip_count(self) -> int:
+        """Chips that hold a part of the model."""
+        return self.rows[0].chip_count
+
+    @property
+    def capacity_rps(self) -> float | None:
+        """The offered rate at which every row carries a token, by the requests of the top rate."""
+        return self.rows[-1].capacity_rps
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What a load study gave."""
+
+    study: LoadStudy
+    points: tuple[LoadPoint, ...]
+
+
+def run_load_study(
+    study: LoadStudy, *, on_progress: Progress = lambda _name, _share: None
+) -> LoadResult:
+    """Replays every machine at every rate, or at those that lead to its knees.
+
+    `on_progress` is told what is being done and which share of all, as far as is known. Raises
+    InfeasibleError where a machine cannot hold its model.
+    """
+    points: list[LoadPoint] = []
+    for number, given in enumerate(study.points):
+
+        def show(text: str, share: float, before: int = number) -> None:
+            on_progress(text, (before + share) / len(study.points))
+
+        points.append(_run_point(study, given, show))
+    return LoadResult(study, tuple(points))
+
+
+def point_of(name: str, slo: Slo, rows: Iterable[LoadRow], attainment: float) -> LoadPoint:
+    """What the rows of a machine, in order of their rates, say together."""
+    rows = tuple(rows)
+    knee = bracket(rows, lambda row: row.meets(attainment))
+    return LoadPoint(
+        name=name,
+        slo=slo,
+        rows=rows,
+        knee=knee,
+        saturation=bracket(rows, lambda row: row.keeps_up),
+        limited_by=_limited_by(knee.failed),
+    )
+
+
+def _run_point(study: LoadStudy, given: StudyPoint, on_progress: Progress) -> LoadPoint:
+    scenario = given.scenario
+    tests: list[Test] = [lambda row: row.keeps_up]
+    if scenario.slo.bounds_ps:
+        tests.append(lambda row: row.meets(study.attainment))
+    rows: list[LoadRow] = []
+    rates: Iterable[float]
+    if study.rates_rps is None:
+        workload = bounded(scenario.workload, study.request_count, study.duration_ps)
+        rates = knee_rates(rows, offered_rate_rps(workload), tests, study.knee_precision)
+    else:
+        rates = study.rates_rps
+    for rate_rps in rates:
+        text = f"{given.name}: {rate_rps:g} requests/s"
+        done = len(rows)
+        count = (
+            replay_count(rows, tests, study.knee_precision)
+            if study.rates_rps is None
+            else len(study.rates_rps)
+        )
+        on_progress(text, done / count)
+
+        def show(share: float, text: str = text, done: int = done, count: int = count) -> None:
+            on_progress(text, (done + share) / count)
+
+        row = replay_rate(
+            scenario,
+            rate_rps,
+            request_count=study.request_count,
+            duration_ps=study.duration_ps,
+            on_progress=show,
+        )
+        insort(rows, row, key=lambda row: row.rate_rps)
+    return point_of(given.name, scenario.slo, rows, study.attainment)
+
+
+def _limited_by(failed: LoadRow | None) -> str:
+    """Why a rate is too high; a growing queue comes first, for in the end it misses everything."""
+    if failed is None:
+        return ""
+    if not failed.keeps_up:
+        return SATURATION
+    metrics = {name: share for name, share in failed.attainment.items() if name != "all"}
+    return min(metrics, key=lambda name: metrics[name])
