@@ -46,6 +46,18 @@ def load_views(result: LoadResult) -> Iterator[Table]:
     yield table(title, _KNEES, [_knee_cells(point) for point in result.points])
 
 
+def load_warnings(result: LoadResult) -> Iterator[str]:
+    """What a reader of the tables should know, one sentence each."""
+    for point in result.points:
+        failed = point.saturation.failed
+        if failed and point.is_short:
+            yield (
+                f"{point.name}: {failed.request_count:,} requests at {_offered(failed)}/s arrive "
+                f"within {failed.arrival_span_s:.3g} s, too short a time for the backlog to become "
+                "steady: it may keep up with more (raise request_count)"
+            )
+
+
 def load_content(result: LoadResult) -> list[dict[str, object]]:
     """Every machine with its knee and its rates, under the names of the columns of the tables."""
     rates = [_named([c.name for c in LOAD], cells) for cells in load_table(result)]

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from rack_sim.cli.console import err, out, say_json
 from rack_sim.cli.jitter_view import jitter_content, jitter_tables
-from rack_sim.cli.load_view import load_content, load_views
+from rack_sim.cli.load_view import load_content, load_views, load_warnings
 from rack_sim.cli.options import JsonOption, with_seed
 from rack_sim.report.run_directory import free_directory, run_directory
 from rack_sim.report.study_files import write_study
@@ -20,16 +20,17 @@ from rack_sim.study.kinds import run_study
 
 
 class View(NamedTuple):
-    """How a study of one kind is shown: tables for the terminal, machines for JSON."""
+    """How a study of one kind is shown: tables for the terminal, machines for JSON, warnings."""
 
     tables: Callable[[Any], Iterable[Table]]
     machines: Callable[[Any], list[dict[str, object]]]
+    warnings: Callable[[Any], Iterable[str]] = lambda _result: ()
 
 
 # kind of study -> its view
 VIEWS: dict[str, View] = {
     "jitter": View(jitter_tables, jitter_content),
-    "load": View(load_views, load_content),
+    "load": View(load_views, load_content, load_warnings),
 }
 
 
@@ -106,6 +107,9 @@ def sweep(
                 bar.stop()
                 err.print(f"nothing was written to {target}", soft_wrap=True)
                 raise
+    if not quiet:
+        for warning in VIEWS[loaded.kind].warnings(result):
+            err.print(f"warning: {warning}", soft_wrap=True)
     if as_json:
         head = {"study": loaded.name, "kind": loaded.kind, "study_hash": loaded.study_hash}
         say_json({**head, "path": str(target), "machines": VIEWS[loaded.kind].machines(result)})

@@ -335,6 +335,12 @@ KNEE: tuple[Column, ...] = (
     Column("request_goodput_rps_max", "1/s", "highest request_goodput_rps of any rate"),
     Column("request_throughput_rps_max", "1/s", "highest request_throughput_rps of any rate"),
     Column("output_throughput_tok_s_max", "token/s", "highest output_throughput_tok_s of any rate"),
+    Column(
+        "is_short",
+        "true/false",
+        "arrivals at not_kept_up_rps lasted less than twice e2el_ms_p99 of the lowest rate: the "
+        "backlog had no time to become steady, and more requests would tell better",
+    ),
 )
 
 # Files of a study, by its kind.

@@ -1,6 +1,6 @@
 """Load figures: latency against load, and what of the offered load is served, with the knee."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rack_sim.foundation.units import PS_PER_MS
@@ -49,6 +49,8 @@ def draw_load_latency(result: LoadResult) -> "Figure":
             say_instead(axes, "Every output is one token." if one_token else "No request finished.")
             continue
         _draw_latency(axes, result, metric)
+    if len(result.points) > 1 and panels[0].lines:
+        _name_machines(figure, panels[0])
     return figure
 
 
@@ -59,10 +61,10 @@ def draw_load_goodput(result: LoadResult) -> "Figure":
     lone = len(result.points) == 1
     end_rps = _end_rps(result)
     for number, point in enumerate(result.points):
-        rows = _shown(point, end_rps)
+        rows = _drawn(point)
         colour = _COLOURS[number % len(_COLOURS)]
         offered = [row.offered_rps for row in rows]
-        label = "finished" if lone else f"{point.name}: finished"
+        label = "finished" if lone else _knee_label(point)
         axes.plot(
             offered,
             [row.request_throughput_rps or 0.0 for row in rows],
@@ -81,7 +83,7 @@ def draw_load_goodput(result: LoadResult) -> "Figure":
                 linestyle="-" if lone else (0, (4, 2)),
                 marker="s",
                 markersize=5,
-                label="goodput: finished and met every objective" if lone else "… its goodput",
+                label="goodput: finished and met every objective" if lone else None,
             )
     _mark_offered(axes, result, end_rps)
     _label_axis(axes, result, end_rps)
@@ -89,11 +91,15 @@ def draw_load_goodput(result: LoadResult) -> "Figure":
         (row.request_throughput_rps or 0.0 for point in result.points for row in point.rows),
         default=0.0,
     )
-    axes.set_ylim(0, 1.3 * top_rps or 1)
+    axes.set_ylim(0, 1.5 * top_rps or 1)  # room for the legend
     axes.set_ylabel("requests per second, over the steady window")
-    axes.set_title("Requests served")
-    _mark_knees(axes, result)
-    axes.legend(loc="upper left", fontsize=9, borderpad=0.2)
+    solid = "" if lone else " (solid: finished; dashed: finished and met every objective)"
+    axes.set_title(f"Requests served{solid}")
+    _mark_knees(axes, result, place=0.4)
+    if lone:
+        axes.legend(loc="upper left", fontsize=9, borderpad=0.2)
+    else:
+        _name_machines(figure, axes)
     return figure
 
 
@@ -106,7 +112,7 @@ def _draw_latency(axes: "Axes", result: LoadResult, metric: str) -> None:
         for percent, line, marker in ((99, "-", "o"), (50, (0, (4, 2)), "s")):
             pairs = [
                 (row.offered_rps, value)
-                for row in _shown(point, end_rps)
+                for row in _drawn(point)
                 if (value := row.latencies_ms[f"{metric}_ms_p{percent}"]) is not None
             ]
             shown += [value for _, value in pairs]
@@ -119,7 +125,7 @@ def _draw_latency(axes: "Axes", result: LoadResult, metric: str) -> None:
                 marker=marker,
                 # Where both percentiles are one value, the larger mark shows around the smaller.
                 markersize=7 if percent == 99 else 3.5,
-                label=f"p{percent}" if lone else f"{point.name}, p{percent}",
+                label=f"p{percent}" if lone else _knee_label(point) if percent == 99 else None,
             )
     _label_axis(axes, result, end_rps)
     bounds_ms = sorted(
@@ -144,8 +150,24 @@ def _draw_latency(axes: "Axes", result: LoadResult, metric: str) -> None:
     if far := [bound for bound in bounds_ms if bound not in near_ms]:
         text = f"↑ SLO {far[0]:,.10g} ms"
         axes.text(0.02, 0.97, text, transform=axes.transAxes, va="top", color=VERMILION)
-    _mark_knees(axes, result)
-    axes.legend(loc="center left", fontsize=9, borderpad=0.2)
+    _mark_knees(axes, result, place=0.1)
+    if lone:
+        axes.legend(loc="center left", fontsize=9, borderpad=0.2)
+    else:
+        axes.set_title(f"{_PANELS[metric]}; solid: p99, dashed: p50")
+
+
+def _name_machines(figure: "Figure", axes: "Axes") -> None:
+    """One legend below everything: lines of several machines leave no room among them."""
+    handles, labels = axes.get_legend_handles_labels()
+    widest = max(map(len, labels), default=1)
+    columns = max(1, min(len(labels), 130 // (widest + 8)))
+    figure.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=9)
+
+
+def _knee_label(point: LoadPoint) -> str:
+    met = point.knee.met
+    return f"{point.name}: knee at {number_text(met.offered_rps)}/s" if met else point.name
 
 
 def _mark_objective(axes: "Axes", bound_ms: float) -> None:
@@ -161,17 +183,22 @@ def _mark_objective(axes: "Axes", bound_ms: float) -> None:
     )
 
 
-def _mark_knees(axes: "Axes", result: LoadResult) -> None:
-    """The knee of each machine; of a lone one, also from where on it does not keep up."""
+def _mark_knees(axes: "Axes", result: LoadResult, *, place: float) -> None:
+    """The knee of each machine; of a lone one, also from where on it does not keep up.
+
+    `place` is how high that is written, where no curve runs.
+    """
     lone = len(result.points) == 1
     for number, point in enumerate(result.points):
         met = point.knee.met
+        if met is None:
+            continue
         colour = INK if lone else _COLOURS[number % len(_COLOURS)]
-        if met:
-            axes.axvline(met.offered_rps, color=colour, linewidth=1.3)
+        axes.axvline(met.offered_rps, color=colour, linewidth=1.3)
+        if lone:
             axes.annotate(
                 f"knee: {number_text(met.offered_rps)}/s",
-                (met.offered_rps, 0.02 + 0.07 * (number % 6)),
+                (met.offered_rps, 0.02),
                 xycoords=("data", "axes fraction"),
                 xytext=(5, 0),
                 textcoords="offset points",
@@ -186,11 +213,10 @@ def _mark_knees(axes: "Axes", result: LoadResult) -> None:
     axes.axvspan(failed.offered_rps, axes.get_xlim()[1], color=PALE, linewidth=0, zorder=0)
     axes.annotate(
         "does not\nkeep up",
-        (failed.offered_rps, 0.98),
+        (failed.offered_rps, place),
         xycoords=("data", "axes fraction"),
         xytext=(5, 0),
         textcoords="offset points",
-        va="top",
         color=FAINT_INK,
         fontsize=9,
     )
@@ -235,18 +261,15 @@ def _label_axis(axes: "Axes", result: LoadResult, end_rps: float) -> None:
 
 def _end_rps(result: LoadResult) -> float:
     """The highest rate that is drawn."""
-    return max(rate for point in result.points for rate in _drawn_rates(point))
+    return max(_drawn(point)[-1].offered_rps for point in result.points)
 
 
-def _drawn_rates(point: LoadPoint) -> Iterator[float]:
+def _drawn(point: LoadPoint) -> list[LoadRow]:
     failed = point.saturation.failed
-    for row in point.rows:
-        if failed is None or row.offered_rps <= _BEYOND_SATURATION * failed.offered_rps:
-            yield row.offered_rps
-
-
-def _shown(point: LoadPoint, end_rps: float) -> list[LoadRow]:
-    return [row for row in point.rows if row.offered_rps <= end_rps]
+    if failed is None:
+        return list(point.rows)
+    last_rps = _BEYOND_SATURATION * failed.offered_rps
+    return [row for row in point.rows if row.offered_rps <= last_rps]
 
 
 def _values(point: LoadPoint, metric: str, percent: int) -> list[float]:
@@ -256,8 +279,8 @@ def _values(point: LoadPoint, metric: str, percent: int) -> list[float]:
 
 def _title(result: LoadResult) -> str:
     """Where the knee of the machine with the highest one lies, and why."""
-    best = max(result.points, key=lambda point: point.knee.met.offered_rps if point.knee.met else 0)
-    name = best.name
+    best = _best(result)
+    name = best.name if len(result.points) == 1 else f"Of {len(result.points)} machines {best.name}"
     if best.knee.met is None:
         return f"{name} meets its objectives at no rate that was tried"
     rate = f"{number_text(best.knee.met.offered_rps)} requests/s"
@@ -275,12 +298,16 @@ def _title(result: LoadResult) -> str:
     return f"{met}; at {_failed_text(best)} {reason}"
 
 
+def _best(result: LoadResult) -> LoadPoint:
+    return max(result.points, key=lambda point: point.knee.met.offered_rps if point.knee.met else 0)
+
+
 def _failed_text(point: LoadPoint) -> str:
     return f"{number_text(point.knee.failed.offered_rps)}/s" if point.knee.failed else ""
 
 
 def _served_title(result: LoadResult) -> str:
-    best = max(result.points, key=lambda point: point.knee.met.offered_rps if point.knee.met else 0)
+    best = _best(result)
     kept, capacity_rps = best.saturation.met, best.capacity_rps
     if kept is None:
         return f"{best.name} keeps up with no rate that was tried"
@@ -291,7 +318,7 @@ def _served_title(result: LoadResult) -> str:
         text += f", {percent_text(kept.offered_rps / capacity_rps)} of what its rows could carry"
     met = best.knee.met
     if best.slo.bounds_ps and met and met is not kept:
-        text += f"; only {percent_text(met.offered_rps / kept.offered_rps)} of that within its SLO"
+        text += f", and {percent_text(met.offered_rps / kept.offered_rps)} of that within its SLO"
     return text
 
 

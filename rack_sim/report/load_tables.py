@@ -71,6 +71,7 @@ def knee_table(result: LoadResult) -> Iterator[tuple[str, ...]]:
             _highest(point, lambda row: row.request_goodput_rps),
             _highest(point, lambda row: row.request_throughput_rps),
             _highest(point, lambda row: row.output_throughput_tok_s),
+            _flag(point.is_short),
         )
 
 

@@ -125,12 +125,16 @@ def _schema_of(tree: dict[str, Any], path: Path, reading: Reading) -> type[Study
     if isinstance(kind, str) and kind in STUDIES:
         return STUDIES[kind]
     if kind is None:
-        hint = "a scenario is run by `rack-sim run`" if "model" in tree else "kind: jitter"
+        hint = "a scenario is run by `rack-sim run`" if "model" in tree else _kinds()
         reading.complain(tree, None, "key 'kind' is missing: is this a study?", suggestion=hint)
     else:
         hint = suggest(str(kind), STUDIES)
         reading.complain(tree, "kind", f"{kind!r} is no kind of study", suggestion=hint)
     raise InputError(in_order(reading.problems))
+
+
+def _kinds() -> str:
+    return "kind: " + " or ".join(STUDIES)
 
 
 def _check_names(schema: StudySchema, tree: dict[str, Any], reading: Reading) -> None:

@@ -6,6 +6,7 @@ monotone in the rate (a burst may just fit), the lowest failure counts.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf, sqrt
 
 from rack_sim.study.load_row import LoadRow
@@ -17,6 +18,8 @@ Test = Callable[[LoadRow], bool]
 _FIRST_SHARE = 1 / 16
 # What is missed at a thousandth of the capacity is missed by a request alone.
 _HALVINGS_MAX = 6
+# Neighbours between the knees are no further apart than this.
+_NEIGHBOUR_RATIO = 1.15
 # Digits of a rate that is chosen here: a person may type it again.
 _RATE_DIGITS = 4
 
@@ -56,7 +59,8 @@ def knee_rates(
 
     The caller replays each rate and adds its row to `rows`, in order of rates, before it asks for
     the next one. First the workload's own rate; then from a low one upwards, each twice the one
-    before, until the first test fails; then halfway between what passed and what failed.
+    before, until the first test fails; then halfway between what passed and what failed; then some
+    between the knees, where a curve of few points would mislead.
     """
     first_rps = _rounded(own_rps)
     yield first_rps
@@ -70,6 +74,7 @@ def knee_rates(
             if between is None:
                 break
             yield between
+    yield from _between_knees(rows, [bracket(rows, test) for test in tests])
 
 
 def replay_count(rows: Sequence[LoadRow], tests: Sequence[Test], precision: float) -> int:
@@ -110,6 +115,26 @@ def _between(found: Bracket) -> float | None:
     low_rps, high_rps = found.met.rate_rps, found.failed.rate_rps
     middle_rps = _rounded(sqrt(low_rps * high_rps))
     return middle_rps if low_rps < middle_rps < high_rps else None
+
+
+def _between_knees(rows: Sequence[LoadRow], found: Sequence[Bracket]) -> Iterator[float]:
+    """Rates between the lowest and the highest knee, until neighbours are near each other."""
+    low_rps = min((knee.met.rate_rps for knee in found if knee.met), default=0.0)
+    high_rps = max((knee.failed.rate_rps for knee in found if knee.failed), default=0.0)
+    while True:
+        between = next(
+            (
+                middle
+                for below, above in pairwise(rows)
+                if below.rate_rps >= low_rps and above.rate_rps <= high_rps
+                if above.rate_rps > _NEIGHBOUR_RATIO * below.rate_rps
+                if (middle := _between(Bracket(below, above))) is not None
+            ),
+            None,
+        )
+        if between is None:
+            return
+        yield between
 
 
 def _rounded(rate_rps: float, digits: int = _RATE_DIGITS) -> float:

@@ -9,6 +9,7 @@ from bisect import insort
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.slo import Slo
 from rack_sim.scenario import LoadStudy, StudyPoint
 from rack_sim.study.knee import Bracket, Test, bracket, knee_rates, replay_count
@@ -42,6 +43,16 @@ class LoadPoint:
         return self.rows[0].chip_count
 
     @property
+    def is_short(self) -> bool:
+        """Whether the run that was not kept up with was over before requests could come and go.
+
+        Its requests arrived within less than twice what nearly all take where nothing is busy: the
+        backlog had no time to become steady, and the machine may well keep up with more.
+        """
+        failed, alone_ms = self.saturation.failed, self.rows[0].latencies_ms["e2el_ms_p99"]
+        return bool(failed and alone_ms and failed.arrival_span_s * 1000 < 2 * alone_ms)
+
+    @property
     def capacity_rps(self) -> float | None:
         """The offered rate at which every row carries a token, by the requests of the top rate."""
         return self.rows[-1].capacity_rps
@@ -61,7 +72,7 @@ def run_load_study(
     """Replays every machine at every rate, or at those that lead to its knees.
 
     `on_progress` is told what is being done and which share of all, as far as is known. Raises
-    InfeasibleError where a machine cannot hold its model.
+    InfeasibleError where a machine cannot hold its model, InputError where nothing is served.
     """
     points: list[LoadPoint] = []
     for number, given in enumerate(study.points):
@@ -119,6 +130,14 @@ def _run_point(study: LoadStudy, given: StudyPoint, on_progress: Progress) -> Lo
             duration_ps=study.duration_ps,
             on_progress=show,
         )
+        if not row.finished_count:
+            raise InputError(
+                Problem(
+                    f"{given.name}: at {rate_rps:g} requests/s nothing is served: no request "
+                    "arrives in time, or none fits the compiled context and the cache",
+                    study.place,
+                )
+            )
         insort(rows, row, key=lambda row: row.rate_rps)
     return point_of(given.name, scenario.slo, rows, study.attainment)
 

@@ -78,7 +78,7 @@ class LoadRow:
     @property
     def rejected_share(self) -> float:
         """Share of all requests that were turned away."""
-        return self.rejected_count / self.request_count
+        return self.rejected_count / self.request_count if self.request_count else 0.0
 
     def meets(self, attainment: float) -> bool:
         """Whether the machine keeps up and so large a share of requests met every objective."""
