@@ -67,7 +67,10 @@ def _placed(
     changes: dict[str, Any],
     marks: Marks,
 ) -> Iterator[Problem]:
-    """Problems of a point's changes at their places in the study; others say which point it is."""
+    """Problems of a point's changes at their places in the study; others say which point it is.
+
+    The only point of a study may have no name.
+    """
     for problem in problems:
         key = texts.get(problem.place.removeprefix("--set "))
         mark = marks.get(changes, key) if key is not None else None
@@ -75,7 +78,8 @@ def _placed(
             mark = marks.get(holder, "scenario")
         if mark is None:
             said = problem.place.startswith("--set ")  # of every point, and no matter which
-            yield problem if said else replace(problem, message=f"{problem.message} [{name}]")
+            whose = "" if said or not name else f" [{name}]"
+            yield replace(problem, message=f"{problem.message}{whose}")
         else:
             yield replace(problem, place=mark.place, line=mark.line, column=mark.column)
 

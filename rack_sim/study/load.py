@@ -6,12 +6,13 @@ objective. The knee is the highest rate that is neither.
 """
 
 from bisect import insort
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.slo import Slo
-from rack_sim.scenario import LoadStudy, StudyPoint
+from rack_sim.pipeline import explain
+from rack_sim.scenario import LoadStudy, Scenario, StudyPoint
 from rack_sim.study.knee import Bracket, Test, bracket, knee_rates, replay_count
 from rack_sim.study.load_row import LoadRow, replay_rate
 from rack_sim.workload.offered import bounded, offered_rate_rps
@@ -75,11 +76,14 @@ def run_load_study(
     InfeasibleError where a machine cannot hold its model, InputError where nothing is served.
     """
     points: list[LoadPoint] = []
-    for number, given in enumerate(study.points):
+    shown = 0.0
 
-        def show(text: str, share: float, before: int = number) -> None:
-            on_progress(text, (before + share) / len(study.points))
+    def show(text: str, share: float) -> None:
+        nonlocal shown  # more replays may turn out to be needed; a bar does not go back for it
+        shown = max(shown, (len(points) + share) / len(study.points))
+        on_progress(text, shown)
 
+    for given in study.points:
         points.append(_run_point(study, given, show))
     return LoadResult(study, tuple(points))
 
@@ -98,8 +102,21 @@ def point_of(name: str, slo: Slo, rows: Iterable[LoadRow], attainment: float) ->
     )
 
 
+def with_plan(scenario: Scenario) -> Scenario:
+    """The scenario with the plan that would be found for it asked for, so that it is found at once.
+
+    Raises InfeasibleError where the model does not fit.
+    """
+    plan = explain(scenario).plan
+    deployment = replace(
+        scenario.deployment, tensor_parallel=plan.tensor_parallel, stage_count=plan.stage_count
+    )
+    return replace(scenario, deployment=deployment)
+
+
 def _run_point(study: LoadStudy, given: StudyPoint, on_progress: Progress) -> LoadPoint:
-    scenario = given.scenario
+    on_progress(f"compiling {given.name}", 0.0)
+    scenario = with_plan(given.scenario)
     tests: list[Test] = [lambda row: row.keeps_up]
     if scenario.slo.bounds_ps:
         tests.append(lambda row: row.meets(study.attainment))
@@ -123,23 +140,25 @@ def _run_point(study: LoadStudy, given: StudyPoint, on_progress: Progress) -> Lo
         def show(share: float, text: str = text, done: int = done, count: int = count) -> None:
             on_progress(text, (done + share) / count)
 
-        row = replay_rate(
-            scenario,
-            rate_rps,
-            request_count=study.request_count,
-            duration_ps=study.duration_ps,
-            on_progress=show,
-        )
-        if not row.finished_count:
-            raise InputError(
-                Problem(
-                    f"{given.name}: at {rate_rps:g} requests/s nothing is served: no request "
-                    "arrives in time, or none fits the compiled context and the cache",
-                    study.place,
-                )
+        try:
+            row = replay_rate(
+                scenario,
+                rate_rps,
+                request_count=study.request_count,
+                duration_ps=study.duration_ps,
+                on_progress=show,
             )
+        except InputError as error:
+            raise InputError(_said_of(given.name, study.place, error)) from None
         insort(rows, row, key=lambda row: row.rate_rps)
     return point_of(given.name, scenario.slo, rows, study.attainment)
+
+
+def _said_of(name: str, place: str, error: InputError) -> Iterator[Problem]:
+    """Problems of a replay, with the name of the machine, and the study as the place they lack."""
+    for problem in error.problems:
+        message = f"{name}: {problem.message}"
+        yield replace(problem, message=message, place=problem.place or place)
 
 
 def _limited_by(failed: LoadRow | None) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rack_sim.engine.observer import Outcome
+from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.metrics.latency import finished_rows, latencies_ps
 from rack_sim.metrics.slo import Slo
@@ -97,7 +98,8 @@ def replay_rate(
 
     Depends on nothing but its arguments, which can be sent to another process. `on_progress` is
     told the share of the requests that have ended, where their number is known. Raises InputError
-    where the workload has no rate, InfeasibleError where the model does not fit.
+    where the workload has no rate or nothing is served, InfeasibleError where the model does not
+    fit.
     """
     workload = at_rate(bounded(scenario.workload, request_count, duration_ps), rate_rps)
     expected = workload.request_count
@@ -109,7 +111,16 @@ def replay_rate(
         if on_progress and expected:
             on_progress(min(ended_count / expected, 1.0))
 
-    return row_of(simulate(offered, on_progress=show), rate_rps)
+    none = InputError(
+        f"at {rate_rps:g} requests/s nothing is served: no request arrives in time, or none fits "
+        "the compiled context and the cache"
+    )
+    if expected is None and next(iter(workload.open().arrivals()), None) is None:
+        raise none
+    row = row_of(simulate(offered, on_progress=show), rate_rps)
+    if not row.finished_count:
+        raise none
+    return row
 
 
 def row_of(result: Result, rate_rps: float) -> LoadRow:
