@@ -162,7 +162,9 @@ def _name_machines(figure: "Figure", axes: "Axes") -> None:
     handles, labels = axes.get_legend_handles_labels()
     widest = max(map(len, labels), default=1)
     columns = max(1, min(len(labels), 130 // (widest + 8)))
-    figure.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=9)
+    legend = figure.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=9)
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a machine's name is text, whatever dollars it has in it
 
 
 def _knee_label(point: LoadPoint) -> str:
@@ -280,7 +282,8 @@ def _values(point: LoadPoint, metric: str, percent: int) -> list[float]:
 def _title(result: LoadResult) -> str:
     """Where the knee of the machine with the highest one lies, and why."""
     best = _best(result)
-    name = best.name if len(result.points) == 1 else f"Of {len(result.points)} machines {best.name}"
+    machines = len(result.points)
+    name = best.name if machines == 1 else f"{best.name}, the best of {machines} machines,"
     if best.knee.met is None:
         return f"{name} meets its objectives at no rate that was tried"
     rate = f"{number_text(best.knee.met.offered_rps)} requests/s"
