@@ -6,7 +6,7 @@ from math import floor
 from rich.table import Table
 
 from rack_sim.cli.console import table
-from rack_sim.metrics.columns import KNEE, LOAD
+from rack_sim.metrics.load_columns import KNEE, LOAD
 from rack_sim.report.load_tables import knee_table, load_table
 from rack_sim.study.load import LoadPoint, LoadResult
 from rack_sim.study.load_row import LoadRow
