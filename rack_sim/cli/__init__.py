@@ -2,7 +2,7 @@
 
 - `run`: replays a scenario and writes its files
 - `explain`: which chip holds what, and how fast; nothing is replayed
-- `sweep`: a study: many replays compared
+- `sweep`: a study: many replays compared; `jitter_view`, `load_view`: what it says of which kind
 - `timeline`: a program and a replay as a trace to look at
 - `collective`: what an all-reduce and its like take on some chips
 - `topology`: the facts of a system's network

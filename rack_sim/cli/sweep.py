@@ -1,19 +1,37 @@
 """Sweep: runs a study, that is many replays, and writes what they say together."""
 
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
-from rack_sim.cli.console import err, out, say_json, table
+from rack_sim.cli.console import err, out, say_json
+from rack_sim.cli.jitter_view import jitter_content, jitter_tables
+from rack_sim.cli.load_view import load_content, load_views, load_warnings
 from rack_sim.cli.options import JsonOption, with_seed
-from rack_sim.foundation.units import PS_PER_MS, PS_PER_NS, format_time
 from rack_sim.report.run_directory import free_directory, run_directory
-from rack_sim.report.study_files import write_jitter_study
+from rack_sim.report.study_files import write_study
 from rack_sim.scenario import load_study
-from rack_sim.study.jitter import JitterPoint, JitterResult, JitterRow, run_jitter_study
+from rack_sim.study.kinds import run_study
+
+
+class View(NamedTuple):
+    """How a study of one kind is shown: tables for the terminal, machines for JSON, warnings."""
+
+    tables: Callable[[Any], Iterable[Table]]
+    machines: Callable[[Any], list[dict[str, object]]]
+    warnings: Callable[[Any], Iterable[str]] = lambda _result: ()
+
+
+# kind of study -> its view
+VIEWS: dict[str, View] = {
+    "jitter": View(jitter_tables, jitter_content),
+    "load": View(load_views, load_content, load_warnings),
+}
 
 
 def sweep(
@@ -44,12 +62,17 @@ def sweep(
 ) -> None:
     """Run a study: many replays compared.
 
-    The study `jitter` asks what a machine loses when its operators do not take the time that was
-    compiled, from 8 to 576 chips. It takes half a minute on one core.
+    The study `load` asks at which rate of requests a machine saturates: the knee of latency against
+    load. It takes ten seconds on one core. The study `jitter` asks what a machine loses when its
+    operators do not take the time that was compiled, from 8 to 576 chips, in half a minute.
 
     Examples:
 
-        rack-sim sweep jitter
+        rack-sim sweep load
+
+        rack-sim sweep load --set scenario=my-scenario.yaml --set attainment=0.95
+
+        rack-sim sweep load --set "rates_rps=[2, 4, 8, 16]" --set serving.slot_rows=2
 
         rack-sim sweep jitter --set "operator_jitter_ns=[0, 50]" --set repeat_count=5 --seed 3
     """
@@ -67,13 +90,13 @@ def sweep(
         with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
             task = bar.add_task("reading the study", total=1.0)
             try:
-                result = run_jitter_study(
+                result = run_study(
                     loaded,
                     on_progress=lambda text, share: bar.update(
                         task, description=text, completed=share
                     ),
                 )
-                write_jitter_study(
+                write_study(
                     result,
                     folder,
                     wall_s=time.perf_counter() - started,
@@ -84,60 +107,13 @@ def sweep(
                 bar.stop()
                 err.print(f"nothing was written to {target}", soft_wrap=True)
                 raise
+    if not quiet:
+        for warning in VIEWS[loaded.kind].warnings(result):
+            err.print(f"warning: {warning}", soft_wrap=True)
     if as_json:
-        say_json(_content(result, target))
+        head = {"study": loaded.name, "kind": loaded.kind, "study_hash": loaded.study_hash}
+        say_json({**head, "path": str(target), "machines": VIEWS[loaded.kind].machines(result)})
     elif not quiet:
-        _print(result)
+        for shown in VIEWS[loaded.kind].tables(result):
+            out.print(shown)
         out.print(f"files: {target}", soft_wrap=True)
-
-
-def _print(result: JitterResult) -> None:
-    """Two tables: a user's tokens per second, and the tail of a token's time."""
-    for title, cell in (
-        ("tokens/s of a user, by mean extra time of an operator", _tokens_cell),
-        ("time between two tokens of a user, p99", _tail_cell),
-    ):
-        names = [_jitter_text(row) for row in result.points[0].rows]
-        columns = [("machine", "left"), *((name, "right") for name in names)]
-        rows = [(point.name, *(cell(point, row) for row in point.rows)) for point in result.points]
-        out.print(table(f"{result.study.name}: {title}", columns, rows))
-
-
-def _tokens_cell(point: JitterPoint, row: JitterRow) -> str:
-    return f"{point.user_tokens_per_s(row):,.0f} ({point.kept_share(row):.0%})"
-
-
-def _tail_cell(_: JitterPoint, row: JitterRow) -> str:
-    return format_time(round(row.gap.p99_ps))
-
-
-def _jitter_text(row: JitterRow) -> str:
-    return f"{row.operator_jitter_ps / PS_PER_NS:,.10g} ns" if row.operator_jitter_ps else "none"
-
-
-def _content(result: JitterResult, target: Path) -> dict[str, object]:
-    return {
-        "study": result.study.name,
-        "kind": "jitter",
-        "study_hash": result.study.study_hash,
-        "path": str(target),
-        "machines": [
-            {
-                "name": point.name,
-                "chip_count": point.chip_count,
-                "replays": [
-                    {
-                        "operator_jitter_ns": row.operator_jitter_ps / PS_PER_NS,
-                        "tok_s_per_user": point.user_tokens_per_s(row),
-                        "tok_s": row.tokens_per_s,
-                        "kept_share": point.kept_share(row),
-                        "token_gap_ms_mean": row.gap.mean_ps / PS_PER_MS,
-                        "token_gap_ms_p99": row.gap.p99_ps / PS_PER_MS,
-                        "last_stage_slip_ms_mean": float(row.slip_ps[-1]) / PS_PER_MS,
-                    }
-                    for row in point.rows
-                ],
-            }
-            for point in result.points
-        ],
-    }

@@ -1,18 +1,9 @@
 """Columns: every column of every file, with its unit and definition. Code and docs read this."""
 
-from typing import NamedTuple
-
 from rack_sim.compiler.traffic import TRAFFICS
+from rack_sim.metrics.column import Column
 from rack_sim.metrics.latency import LATENCY_METRICS
-
-
-class Column(NamedTuple):
-    """One column: its name, its unit, what it means."""
-
-    name: str
-    unit: str
-    definition: str
-
+from rack_sim.metrics.load_columns import KNEE, LOAD
 
 _TERMS = {
     "fixed_latency": "fixed latency of dependent operators",
@@ -319,6 +310,7 @@ SLIP: tuple[Column, ...] = (
 # Files of a study, by its kind.
 STUDY_FILES: dict[str, dict[str, tuple[Column, ...]]] = {
     "jitter": {"jitter.csv": JITTER, "slip.csv": SLIP},
+    "load": {"load.csv": LOAD, "knee.csv": KNEE},
 }
 
 FILES: dict[str, tuple[Column, ...]] = {

@@ -3,7 +3,8 @@
 - `csv`: the dialect; no cell is ever a formula
 - `run_directory`: all files of a run, or none
 - `run_files`: which files there are
-- `study_files`, `jitter_figure`: what a study leaves behind
+- `study_files`: what a study leaves behind; `jitter_tables`, `jitter_figure`, `load_tables`,
+  `load_figures`: of which kind
 - `figures`: PNG and SVG
 - `timeline`, `trace_events`: a trace that ui.perfetto.dev shows
 """

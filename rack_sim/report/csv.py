@@ -8,7 +8,7 @@ import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from rack_sim.metrics.columns import Column
+from rack_sim.metrics.column import Column
 from rack_sim.metrics.summary import Value
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

@@ -9,7 +9,8 @@
 - `problems`: what validation says, in words
 - `build`, `hardware`, `traffic`: schema to domain objects
 - `scenario`: the result
-- `study`, `study_schema`: files that compare many scenarios
+- `study`, `study_schema`, `study_points`: files that compare many scenarios
+- `studies`: what they become, one class per kind
 - `reference`: the generated documentation of every key
 """
 
@@ -29,11 +30,14 @@ from rack_sim.scenario.inline import inline_system, is_inline
 from rack_sim.scenario.library import find
 from rack_sim.scenario.loader import load_system_tree, load_tree
 from rack_sim.scenario.scenario import Scenario
-from rack_sim.scenario.study import JitterStudy, StudyPoint, load_study
+from rack_sim.scenario.studies import JitterStudy, LoadStudy, Study, StudyPoint
+from rack_sim.scenario.study import load_study
 
 __all__ = [
     "JitterStudy",
+    "LoadStudy",
     "Scenario",
+    "Study",
     "StudyPoint",
     "kind_of_file",
     "load_scenario",
@@ -115,7 +119,7 @@ class _Dumper(yaml.SafeDumper):
         self.yaml_implicit_resolvers = merged
 
 
-def resolved_yaml(scenario: Scenario | JitterStudy) -> str:
+def resolved_yaml(scenario: Scenario | Study) -> str:
     """A scenario or study with every preset and default written out; loading it gives the same."""
     head = "# Written by rack-sim: every preset and default of the run, in base units.\n"
     return head + yaml.dump(

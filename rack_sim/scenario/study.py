@@ -1,59 +1,44 @@
 """Study: a file that compares many replays, read into scenarios; every problem at once.
 
 A change given on the command line goes to the study where its first key is one of the study's
-(``step_count``, ``seed``), else to the scenario of every point.
+(``step_count``, ``rates_rps``), else to the scenario of every point.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from rack_sim.foundation.errors import InputError, Problem, suggest
-from rack_sim.scenario.build import build_scenario
-from rack_sim.scenario.document import Marks, quantity_of, read_document
+from rack_sim.scenario.document import quantity_of, read_document
 from rack_sim.scenario.fields import Reading
-from rack_sim.scenario.library import find, is_path
-from rack_sim.scenario.loader import change_tree, complete_tree, load_tree
+from rack_sim.scenario.library import find
+from rack_sim.scenario.loader import change_tree
 from rack_sim.scenario.problems import from_validation, in_order
 from rack_sim.scenario.scenario import Scenario
-from rack_sim.scenario.study_schema import STUDIES, JitterStudySchema
+from rack_sim.scenario.studies import JitterStudy, LoadStudy, Study, StudyPoint
+from rack_sim.scenario.study_points import scenario_of_point
+from rack_sim.scenario.study_schema import STUDIES, JitterStudySchema, LoadStudySchema, StudySchema
+from rack_sim.workload.offered import bounded, offered_rate_rps
 
 
-@dataclass(frozen=True)
-class StudyPoint:
-    """A machine of a study."""
+class _Kind(NamedTuple):
+    """What is particular to a kind of study.
 
-    name: str
-    scenario: Scenario
-
-
-@dataclass(frozen=True)
-class JitterStudy:
-    """What a machine loses when its operators do not take the time that was compiled.
-
-    `resolved` is the study with the scenario of every point written out: loading it again gives
-    the same study. `study_hash` is a digest of that. `place` is the file it came from.
+    `check` notes what is wrong with values that are right each by itself; `refuse` raises
+    InputError where a point's scenario does not suit the study; `build` makes the study of its
+    schema and of what all kinds have.
     """
 
-    name: str
-    description: str
-    points: tuple[StudyPoint, ...]
-    operator_jitter_ps: tuple[int, ...]
-    step_count: int
-    warmup_step_count: int
-    repeat_count: int
-    seed: int
-    resolved: Mapping[str, Any]
-    study_hash: str
-    place: str
+    check: Callable[[Any, dict[str, Any], Reading], None]
+    refuse: Callable[[Any, Scenario], None]
+    build: Callable[[Any, Mapping[str, Any]], Study]
 
 
-def load_study(reference: str | Path, overrides: Sequence[str] = ()) -> JitterStudy:
+def load_study(reference: str | Path, overrides: Sequence[str] = ()) -> Study:
     """The study in a file, or the preset of that name, with ``key.subkey=value`` overrides.
 
     Raises InputError with every problem found.
@@ -75,57 +60,72 @@ def load_study(reference: str | Path, overrides: Sequence[str] = ()) -> JitterSt
     except ValidationError as error:
         found = from_validation(error, tree, reading)
         raise InputError(in_order([*reading.problems, *found])) from None
-    _check_together(schema, tree, reading)
+    kind = _KINDS[schema.kind]
+    _check_names(schema, tree, reading)
+    kind.check(schema, tree, reading)
     problems = list(reading.problems)
     points: list[StudyPoint] = []
-    for number, point in enumerate(schema.points):
-        given = tree["points"][number]
-        base = point.scenario if point.scenario is not None else schema.scenario
-        holder = given if point.scenario is not None else tree
-        if base is None:
-            message = "has no scenario, and the study has none either"
-            reading.complain(tree["points"], number, message)
-            problems.append(reading.problems.pop())
-            continue
+    for name, holder, changes in _given_points(schema, tree, reading, problems):
         try:
-            scenario = _scenario(
-                point.name,
+            scenario = scenario_of_point(
+                name,
                 holder,
-                given.get("overrides") or {},
+                changes,
                 for_points,
                 path.parent,
                 reading.marks,
+                lambda built: kind.refuse(schema, built),
             )
-            points.append(StudyPoint(point.name, scenario))
+            points.append(StudyPoint(name or scenario.name, scenario))
         except InputError as error:
             problems += (item for item in error.problems if item not in problems)
     if problems:
         raise InputError(in_order(problems))
-    resolved = schema.model_dump(mode="json", exclude={"scenario", "points"})
+    resolved = schema.model_dump(mode="json", exclude={"scenario", "points"}, exclude_none=True)
     resolved["points"] = [
         {"name": point.name, "scenario": dict(point.scenario.resolved)} for point in points
     ]
-    return JitterStudy(
-        name=schema.name,
-        description=schema.description,
-        points=tuple(points),
-        operator_jitter_ps=tuple(schema.operator_jitter_ps),
-        step_count=schema.step_count,
-        warmup_step_count=schema.warmup_step_count,
-        repeat_count=schema.repeat_count,
-        seed=schema.seed,
-        resolved=resolved,
-        study_hash=_digest(resolved),
-        place=str(path),
-    )
+    shared = {
+        "name": schema.name,
+        "description": schema.description,
+        "points": tuple(points),
+        "resolved": resolved,
+        "study_hash": _digest(resolved),
+        "place": str(path),
+    }
+    return kind.build(schema, shared)
 
 
-def _schema_of(tree: dict[str, Any], path: Path, reading: Reading) -> type[JitterStudySchema]:
+def _given_points(
+    schema: StudySchema, tree: dict[str, Any], reading: Reading, problems: list[Problem]
+) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Name of each point, the mapping that its scenario stands in, and its changes.
+
+    Without points, the study's scenario is the only one, and its name is left to it.
+    """
+    message = "has no scenario, and the study has none either"
+    if schema.points is None:
+        if schema.scenario is None:
+            reading.complain(tree, None, "has neither a scenario nor points")
+            problems.append(reading.problems.pop())
+        else:
+            yield "", tree, {}
+        return
+    for number, point in enumerate(schema.points):
+        given = tree["points"][number]
+        if point.scenario is None and schema.scenario is None:
+            reading.complain(tree["points"], number, message)
+            problems.append(reading.problems.pop())
+            continue
+        yield point.name, tree if point.scenario is None else given, given.get("overrides") or {}
+
+
+def _schema_of(tree: dict[str, Any], path: Path, reading: Reading) -> type[StudySchema]:
     kind = tree.get("kind")
     if isinstance(kind, str) and kind in STUDIES:
         return STUDIES[kind]
     if kind is None:
-        hint = "a scenario is run by `rack-sim run`" if "model" in tree else "kind: jitter"
+        hint = "a scenario is run by `rack-sim run`" if "model" in tree else _kinds()
         reading.complain(tree, None, "key 'kind' is missing: is this a study?", suggestion=hint)
     else:
         hint = suggest(str(kind), STUDIES)
@@ -133,17 +133,28 @@ def _schema_of(tree: dict[str, Any], path: Path, reading: Reading) -> type[Jitte
     raise InputError(in_order(reading.problems))
 
 
-def _check_together(schema: JitterStudySchema, tree: dict[str, Any], reading: Reading) -> None:
-    """Notes what is wrong with values that are right each by itself."""
-    jitters = schema.operator_jitter_ps
-    if jitters != sorted(set(jitters)):
-        key = next(key for key in tree if quantity_of(key) == "operator_jitter")
-        reading.complain(tree, key, f"{key}: must rise from value to value; given {tree[key]}")
-    names = [point.name for point in schema.points]
+def _kinds() -> str:
+    return "kind: " + " or ".join(STUDIES)
+
+
+def _check_names(schema: StudySchema, tree: dict[str, Any], reading: Reading) -> None:
+    names = [point.name for point in schema.points or ()]
     for number, name in enumerate(names):
         if name in names[:number]:
             message = f"two machines are called {name!r}"
             reading.complain(tree["points"][number], "name", message)
+
+
+def _check_rising(
+    values: Sequence[float], quantity: str, tree: dict[str, Any], reading: Reading
+) -> None:
+    if list(values) != sorted(set(values)):
+        key = next(key for key in tree if quantity_of(key) == quantity)
+        reading.complain(tree, key, f"{key}: must rise from value to value; given {tree[key]}")
+
+
+def _check_jitter(schema: JitterStudySchema, tree: dict[str, Any], reading: Reading) -> None:
+    _check_rising(schema.operator_jitter_ps, "operator_jitter", tree, reading)
     if schema.warmup_step_count > schema.step_count - 2:
         message = (
             f"warmup_step_count: {schema.warmup_step_count} of {schema.step_count} steps leave no "
@@ -152,72 +163,48 @@ def _check_together(schema: JitterStudySchema, tree: dict[str, Any], reading: Re
         reading.complain(tree, "warmup_step_count", message)
 
 
-def _scenario(
-    name: str,
-    holder: dict[str, Any],
-    changes: dict[str, Any],
-    overrides: Sequence[str],
-    folder: Path,
-    marks: Marks,
-) -> Scenario:
-    """The scenario of a point; what is wrong with a change is said where the change stands.
-
-    A change on the command line takes the place of the point's own.
-    """
-    reading = Reading(marks)
-    replaced = {quantity_of(text.partition("=")[0].strip()) for text in overrides}
-    kept = {key: value for key, value in changes.items() if quantity_of(key) not in replaced}
-    texts = {f"{key}={json.dumps(value)}": key for key, value in kept.items()}
-    try:
-        given = holder["scenario"]
-        if isinstance(given, str):
-            path = Path(given)
-            path = find("scenario", given, folder) if is_path(given) or not path.exists() else path
-            tree = load_tree(path, [*texts, *overrides], reading, trace=None, skip_bad_rows=False)
-            return build_scenario(tree, path.parent, reading)
-        # Several points may build on one mapping: each gets its own.
-        tree = complete_tree(_copied(given, marks), folder, [*texts, *overrides], reading)
-        return build_scenario(tree, folder, reading)
-    except InputError as error:
-        found = [*reading.problems, *error.problems]
-        raise InputError(
-            dict.fromkeys(_placed(name, found, texts, holder, changes, marks))
-        ) from None
+def _build_jitter(schema: JitterStudySchema, shared: Mapping[str, Any]) -> JitterStudy:
+    return JitterStudy(
+        **shared,
+        operator_jitter_ps=tuple(schema.operator_jitter_ps),
+        step_count=schema.step_count,
+        warmup_step_count=schema.warmup_step_count,
+        repeat_count=schema.repeat_count,
+        seed=schema.seed,
+    )
 
 
-def _placed(
-    name: str,
-    problems: Sequence[Problem],
-    texts: Mapping[str, str],
-    holder: dict[str, Any],
-    changes: dict[str, Any],
-    marks: Marks,
-) -> Iterator[Problem]:
-    """Problems of a point's changes at their places in the study; others say which point it is."""
-    for problem in problems:
-        key = texts.get(problem.place.removeprefix("--set "))
-        mark = marks.get(changes, key) if key is not None else None
-        if not problem.place:
-            mark = marks.get(holder, "scenario")
-        if mark is None:
-            said = problem.place.startswith("--set ")  # of every point, and no matter which
-            yield problem if said else replace(problem, message=f"{problem.message} [{name}]")
-        else:
-            yield replace(problem, place=mark.place, line=mark.line, column=mark.column)
+def _check_load(schema: LoadStudySchema, tree: dict[str, Any], reading: Reading) -> None:
+    if not isinstance(schema.rates_rps, str):
+        _check_rising(schema.rates_rps, quantity_of("rates_rps"), tree, reading)
+    if schema.request_count is not None and schema.duration_ps is not None:
+        message = "request_count: there is a duration already; give one of the two"
+        reading.complain(tree, "request_count", message)
 
 
-def _copied(value: Any, marks: Marks) -> Any:
-    """A copy of plain values, to the bottom, that keeps their places."""
-    if not isinstance(value, dict | list):
-        return value
-    copy: Any = {} if isinstance(value, dict) else [None] * len(value)
-    own = marks.get(value)
-    if own:
-        marks.put(copy, None, own)
-    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-        copy[key] = _copied(item, marks)
-        marks.copy(value, key, copy, key)
-    return copy
+def _refuse_load(schema: LoadStudySchema, scenario: Scenario) -> None:
+    offered_rate_rps(bounded(scenario.workload, schema.request_count, schema.duration_ps))
+
+
+def _build_load(schema: LoadStudySchema, shared: Mapping[str, Any]) -> LoadStudy:
+    return LoadStudy(
+        **shared,
+        rates_rps=None if isinstance(schema.rates_rps, str) else tuple(schema.rates_rps),
+        knee_precision=schema.knee_precision,
+        attainment=schema.attainment,
+        request_count=schema.request_count,
+        duration_ps=schema.duration_ps,
+    )
+
+
+def _take_any(_schema: StudySchema, _scenario: Scenario) -> None:
+    """Refuses nothing."""
+
+
+_KINDS: dict[str, _Kind] = {
+    "jitter": _Kind(_check_jitter, _take_any, _build_jitter),
+    "load": _Kind(_check_load, _refuse_load, _build_load),
+}
 
 
 def _first_key(text: str) -> str:

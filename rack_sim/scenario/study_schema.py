@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
-from rack_sim.scenario.fields import Model, Name, Whole
+from rack_sim.scenario.fields import Count, Model, Name, PositiveAmount, Rate, Whole
 
 _PS_PER_S = 10**12
 
@@ -20,14 +20,11 @@ class StudyPointSchema(Model):
     """Keys of the scenario as `--set` takes them (`partition.stages`), and their values."""
 
 
-class JitterStudySchema(Model):
-    """What a machine loses when its operators do not take the time that was compiled.
+class StudySchema(Model):
+    """What a study of any kind says."""
 
-    At every point the compiled program of a decode step is replayed, step after step, with extra
-    times of operators drawn from exponential distributions.
-    """
-
-    kind: Literal["jitter"]
+    kind: str
+    """What the study asks."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
     """Letters, digits, dot, dash, underscore: it names the output directory."""
     description: str = ""
@@ -35,6 +32,18 @@ class JitterStudySchema(Model):
     scenario: str | dict[str, Any] | None = None
     """The scenario of every point that has none of its own: a preset by name, a file, or its
     keys written out."""
+    points: Annotated[list[StudyPointSchema], Field(min_length=1, max_length=100)] | None = None
+    """The machines that are compared; left out, the study's scenario alone."""
+
+
+class JitterStudySchema(StudySchema):
+    """What a machine loses when its operators do not take the time that was compiled.
+
+    At every point the compiled program of a decode step is replayed, step after step, with extra
+    times of operators drawn from exponential distributions.
+    """
+
+    kind: Literal["jitter"]
     points: Annotated[list[StudyPointSchema], Field(min_length=1, max_length=100)]
     """The machines that are compared, smallest first; the last is shown in most detail."""
     operator_jitter_ps: Annotated[
@@ -51,5 +60,37 @@ class JitterStudySchema(Model):
     """Seed of every draw."""
 
 
+def _shape_of_rates(value: Any) -> str:
+    """Which of the two ways of giving rates was meant: what is wrong is said of that one."""
+    return "word" if isinstance(value, str) else "rates"
+
+
+class LoadStudySchema(StudySchema):
+    """Where a machine saturates: one scenario replayed at a rising offered rate.
+
+    Every rate replays the same requests, in the same order, closer together. A closed loop has no
+    rate: its load is its users.
+    """
+
+    kind: Literal["load"]
+    rates_rps: Annotated[
+        Annotated[Literal["auto"], Tag("word")]
+        | Annotated[list[Rate], Field(min_length=1, max_length=1000), Tag("rates")],
+        Discriminator(_shape_of_rates),
+    ] = "auto"
+    """Offered rates, rising; auto doubles from a low rate until the machine no longer keeps up,
+    then halves the distance to each knee."""
+    knee_precision: Annotated[float, Field(ge=0.001, le=1)] = 0.05
+    """How far, with auto, the lowest rate that is too high may lie above the highest that is not,
+    as a share of it."""
+    attainment: Annotated[float, Field(gt=0, le=1)] = 0.99
+    """Share of the requests that must meet every objective of the scenario. Requests that the
+    machine cannot hold at any rate do not count."""
+    request_count: Count | None = None
+    """Requests at every rate, instead of the workload's own bounds."""
+    duration_ps: PositiveAmount | None = None
+    """Time that requests arrive for at every rate, instead of the workload's own bounds."""
+
+
 # kind -> what a study of that kind may say.
-STUDIES: dict[str, type[JitterStudySchema]] = {"jitter": JitterStudySchema}
+STUDIES: dict[str, type[StudySchema]] = {"jitter": JitterStudySchema, "load": LoadStudySchema}

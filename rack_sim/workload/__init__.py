@@ -8,6 +8,7 @@
 | `drawn_labels` | drawn sessions, priorities and prefixes in common: `SharedPrefix` |
 | `synthetic` | `SyntheticWorkload`: an open loop of drawn arrivals and lengths |
 | `closed_loop` | `ClosedLoopWorkload`: users who wait, think and ask again |
+| `offered` | a workload at another rate, or of another length |
 | `trace` | `TraceWorkload`: recorded requests; `TraceOptions`, `TraceCheck` |
 | `trace_formats` | `FORMATS`: Azure, BurstGPT, Mooncake, Qwen-Bailian, Vidur, our own |
 | `trace_labels` | sessions, priorities and block hashes in a trace |

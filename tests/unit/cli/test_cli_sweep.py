@@ -128,7 +128,7 @@ def test_an_interruption_leaves_nothing(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(SWEEP, "write_jitter_study", interrupted)
+    monkeypatch.setattr(SWEEP, "write_study", interrupted)
     code, out, err = cli("sweep", "tiny.yaml")
     assert (code, out) == (130, "")
     assert "nothing was written" in err

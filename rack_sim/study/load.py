@@ -1,0 +1,171 @@
+"""Load study: where a machine saturates as the same requests come closer and closer together.
+
+A rate is too high for one of two reasons. The machine does not keep up: more arrives than leaves,
+and the queue grows for as long as requests come. Or it keeps up, and too many requests miss an
+objective. The knee is the highest rate that is neither.
+"""
+
+from bisect import insort
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.metrics.slo import Slo
+from rack_sim.pipeline import explain
+from rack_sim.scenario import LoadStudy, Scenario, StudyPoint
+from rack_sim.study.knee import Bracket, Test, bracket, knee_rates, replay_count
+from rack_sim.study.load_row import LoadRow, replay_rate
+from rack_sim.workload.offered import bounded, offered_rate_rps
+
+Progress = Callable[[str, float], None]
+
+SATURATION = "saturation"
+
+
+@dataclass(frozen=True)
+class LoadPoint:
+    """One machine at every rate, lowest first.
+
+    `knee` brackets the highest rate that is not too high, `saturation` the highest that the machine
+    keeps up with, whatever its objectives. `limited_by` is what fails first above the knee:
+    ``saturation``, the metric of an objective, or nothing where no rate was too high.
+    """
+
+    name: str
+    slo: Slo
+    rows: tuple[LoadRow, ...]
+    knee: Bracket
+    saturation: Bracket
+    limited_by: str
+
+    @property
+    def chip_count(self) -> int:
+        """Chips that hold a part of the model."""
+        return self.rows[0].chip_count
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the run that was not kept up with was over before requests could come and go.
+
+        Its requests arrived within less than twice what nearly all take where nothing is busy: the
+        backlog had no time to become steady, and the machine may well keep up with more.
+        """
+        failed, alone_ms = self.saturation.failed, self.rows[0].latencies_ms["e2el_ms_p99"]
+        return bool(failed and alone_ms and failed.arrival_span_s * 1000 < 2 * alone_ms)
+
+    @property
+    def capacity_rps(self) -> float | None:
+        """The offered rate at which every row carries a token, by the requests of the top rate."""
+        return self.rows[-1].capacity_rps
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What a load study gave."""
+
+    study: LoadStudy
+    points: tuple[LoadPoint, ...]
+
+
+def run_load_study(
+    study: LoadStudy, *, on_progress: Progress = lambda _name, _share: None
+) -> LoadResult:
+    """Replays every machine at every rate, or at those that lead to its knees.
+
+    `on_progress` is told what is being done and which share of all, as far as is known. Raises
+    InfeasibleError where a machine cannot hold its model, InputError where nothing is served.
+    """
+    points: list[LoadPoint] = []
+    shown = 0.0
+
+    def show(text: str, share: float) -> None:
+        nonlocal shown  # more replays may turn out to be needed; a bar does not go back for it
+        shown = max(shown, (len(points) + share) / len(study.points))
+        on_progress(text, shown)
+
+    for given in study.points:
+        points.append(_run_point(study, given, show))
+    return LoadResult(study, tuple(points))
+
+
+def point_of(name: str, slo: Slo, rows: Iterable[LoadRow], attainment: float) -> LoadPoint:
+    """What the rows of a machine, in order of their rates, say together."""
+    rows = tuple(rows)
+    knee = bracket(rows, lambda row: row.meets(attainment))
+    return LoadPoint(
+        name=name,
+        slo=slo,
+        rows=rows,
+        knee=knee,
+        saturation=bracket(rows, lambda row: row.keeps_up),
+        limited_by=_limited_by(knee.failed),
+    )
+
+
+def with_plan(scenario: Scenario) -> Scenario:
+    """The scenario with the plan that would be found for it asked for, so that it is found at once.
+
+    Raises InfeasibleError where the model does not fit.
+    """
+    plan = explain(scenario).plan
+    deployment = replace(
+        scenario.deployment, tensor_parallel=plan.tensor_parallel, stage_count=plan.stage_count
+    )
+    return replace(scenario, deployment=deployment)
+
+
+def _run_point(study: LoadStudy, given: StudyPoint, on_progress: Progress) -> LoadPoint:
+    on_progress(f"compiling {given.name}", 0.0)
+    scenario = with_plan(given.scenario)
+    tests: list[Test] = [lambda row: row.keeps_up]
+    if scenario.slo.bounds_ps:
+        tests.append(lambda row: row.meets(study.attainment))
+    rows: list[LoadRow] = []
+    rates: Iterable[float]
+    if study.rates_rps is None:
+        workload = bounded(scenario.workload, study.request_count, study.duration_ps)
+        rates = knee_rates(rows, offered_rate_rps(workload), tests, study.knee_precision)
+    else:
+        rates = study.rates_rps
+    for rate_rps in rates:
+        text = f"{given.name}: {rate_rps:g} requests/s"
+        done = len(rows)
+        count = (
+            replay_count(rows, tests, study.knee_precision)
+            if study.rates_rps is None
+            else len(study.rates_rps)
+        )
+        on_progress(text, done / count)
+
+        def show(share: float, text: str = text, done: int = done, count: int = count) -> None:
+            on_progress(text, (done + share) / count)
+
+        try:
+            row = replay_rate(
+                scenario,
+                rate_rps,
+                request_count=study.request_count,
+                duration_ps=study.duration_ps,
+                on_progress=show,
+            )
+        except InputError as error:
+            raise InputError(_said_of(given.name, study.place, error)) from None
+        insort(rows, row, key=lambda row: row.rate_rps)
+    return point_of(given.name, scenario.slo, rows, study.attainment)
+
+
+def _said_of(name: str, place: str, error: InputError) -> Iterator[Problem]:
+    """Problems of a replay, with the name of the machine, and the study as the place they lack."""
+    for problem in error.problems:
+        message = f"{name}: {problem.message}"
+        yield replace(problem, message=message, place=problem.place or place)
+
+
+def _limited_by(failed: LoadRow | None) -> str:
+    """Why a rate is too high; a growing queue comes first, for in the end it misses everything."""
+    if failed is None:
+        return ""
+    if not failed.keeps_up:
+        return SATURATION
+    metrics = {name: share for name, share in failed.attainment.items() if name != "all"}
+    return min(metrics, key=lambda name: metrics[name])
