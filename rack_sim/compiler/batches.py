@@ -3,17 +3,18 @@
 What is left of a chip's memory beside weights, program text and activations is cache, in blocks.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
 
+from rack_sim.hardware.routing import Hop
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.operators import Block, blocks_of
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.plan import Plan
-from rack_sim.timing.iterations import AttentionRoof, IterationTimer
+from rack_sim.timing.attention_roofs import AttentionRoof
+from rack_sim.timing.iterations import IterationTimer
 
 
 class Iterations(Protocol):
@@ -56,44 +57,79 @@ class BatchTiming:
         return self.block_tokens * self.block_count
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class IterationCount:
+    """Iterations with one number of rows (or of sampled rows), and what was in them.
+
+    `tokens` counts each iteration once for every sequence that decoded in it.
+    """
+
+    iterations: int = 0
+    tokens: int = 0
+    sampled_rows: int = 0
+    duration_ps: int = 0
+
+    def add(self, other: "IterationCount") -> None:
+        """Adds those of another."""
+        self.iterations += other.iterations
+        self.tokens += other.tokens
+        self.sampled_rows += other.sampled_rows
+        self.duration_ps += other.duration_ps
+
+
+@dataclass(slots=True)
 class BatchTotals:
     """What the iterations of a replay were, for splits and utilisations.
 
-    `iterations_by_rows` counts iterations by (rows, sampled rows), `tokens_by_rows` the sequences
-    that decoded in them; `attention_ps` is the time of attention by roof, `attention_token_ps` the
-    same with each iteration counted once for each sequence that decoded in it. `draft_token_ps`
-    likewise for the draft.
+    `base_ps` and `draft_ps` are sums over iterations, `attention_ps` that of each roof's; the
+    names with `token` count each iteration once for every sequence that decoded in it.
     """
 
-    iterations_by_rows: Mapping[tuple[int, int], int]
-    tokens_by_rows: Mapping[tuple[int, int], int]
-    attention_ps: tuple[int, ...]
-    attention_token_ps: tuple[int, ...]
+    by_rows: dict[int, IterationCount]
+    by_sampled: dict[int, IterationCount]
+    attention_ps: list[int]
+    attention_token_ps: list[int]
+    base_ps: int = 0
+    base_token_ps: int = 0
     draft_ps: int = 0
     draft_token_ps: int = 0
 
     @classmethod
+    def nothing(cls, roof_count: int) -> "BatchTotals":
+        """Before the first iteration."""
+        return cls({}, {}, [0] * roof_count, [0] * roof_count)
+
+    @classmethod
     def sum(cls, parts: "Sequence[BatchTotals]") -> "BatchTotals":
         """Those of several replicas together, which have the same roofs."""
-        iterations: Counter[tuple[int, int]] = Counter()
-        tokens: Counter[tuple[int, int]] = Counter()
+        result = cls.nothing(len(parts[0].attention_ps))
         for part in parts:
-            iterations.update(part.iterations_by_rows)
-            tokens.update(part.tokens_by_rows)
-        return cls(
-            dict(sorted(iterations.items())),
-            dict(sorted(tokens.items())),
-            tuple(map(sum, zip(*(part.attention_ps for part in parts), strict=True))),
-            tuple(map(sum, zip(*(part.attention_token_ps for part in parts), strict=True))),
-            sum(part.draft_ps for part in parts),
-            sum(part.draft_token_ps for part in parts),
-        )
+            for own, other in (
+                (result.by_rows, part.by_rows),
+                (result.by_sampled, part.by_sampled),
+            ):
+                for number, count in other.items():
+                    own.setdefault(number, IterationCount()).add(count)
+            for number, spent_ps in enumerate(part.attention_ps):
+                result.attention_ps[number] += spent_ps
+                result.attention_token_ps[number] += part.attention_token_ps[number]
+            result.base_ps += part.base_ps
+            result.base_token_ps += part.base_token_ps
+            result.draft_ps += part.draft_ps
+            result.draft_token_ps += part.draft_token_ps
+        result.by_rows = dict(sorted(result.by_rows.items()))
+        result.by_sampled = dict(sorted(result.by_sampled.items()))
+        return result
 
     @property
     def iteration_count(self) -> int:
         """Iterations in all."""
-        return sum(self.iterations_by_rows.values())
+        return sum(count.iterations for count in self.by_rows.values())
+
+    @property
+    def token_count(self) -> int:
+        """Each iteration once for every sequence that decoded in it."""
+        return sum(count.tokens for count in self.by_rows.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +162,13 @@ class BatchMachine:
         """Bytes in use on the fullest chip, the whole cache included."""
         return sum(self.chip_bytes.values()) - self.chip_bytes["left_free"]
 
+    def on_links(self, totals: BatchTotals) -> tuple[dict[Hop, int], dict[Hop, int]]:
+        """Vectors and holding times that iterations put on every link."""
+        return self.timer.on_links_of(
+            {rows: count.iterations for rows, count in totals.by_rows.items()},
+            {rows: count.iterations for rows, count in totals.by_sampled.items()},
+        )
+
 
 def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
     """The iterations and the cache of a plan, or why the cache is too small.
@@ -140,6 +183,7 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
         plan.demand.shape.precision,
         residual_elements=plan.demand.residual_elements,
     )
+    timer.base_ps(room.rows, room.rows)  # finds what messages of all sizes take, here and now
     precision, group_size = plan.demand.shape.precision, plan.tensor_parallel
     memory = max((m for stage in plan.stages for m in stage.memory), key=lambda m: m.weight_bytes)
     blocks = [block for stage in plan.stages for block in stage.blocks]

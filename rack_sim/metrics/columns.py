@@ -250,15 +250,10 @@ REPLICAS: tuple[Column, ...] = (
 
 ITERATIONS: tuple[Column, ...] = (
     Column("rows", "rows", "rows of the iteration: tokens of decoding sequences and of prompts"),
-    Column("sampled_rows", "rows", "of these, rows that go through the head"),
-    Column("iteration_count", "iterations", "iterations of this kind"),
+    Column("iteration_count", "iterations", "iterations with so many rows"),
     Column("decoding_mean", "sequences", "sequences that decoded in them, mean"),
-    Column("base_ms", "ms", "time of one, without what depends on the context"),
-    *(
-        Column(f"{name}_ms", "ms", f"of that: {text}")
-        for name, text in _TERMS.items()
-        if name != "slack"
-    ),
+    Column("sampled_mean", "rows", "rows that went through the head, mean"),
+    Column("time_ms_mean", "ms", "time of one of them, mean"),
 )
 
 TIMELINE: tuple[Column, ...] = (

@@ -306,9 +306,7 @@ def _machine_columns(
         "replica_utilisation": _ratio(sum(book.busy_ps for book in books), offered_ps),
         "iteration_count": batches.iteration_count if batches else None,
         "batch_sequences_mean": (
-            _ratio(sum(batches.tokens_by_rows.values()), batches.iteration_count)
-            if batches
-            else None
+            _ratio(batches.token_count, batches.iteration_count) if batches else None
         ),
         "kv_reserved_share_mean": _ratio(
             tokens["run_kv_token_ps"], fleet.timing.kv_tokens * offered_ps

@@ -6,7 +6,7 @@ Times are exact decimals; empty cells mean that there is no such value.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from rack_sim.compiler.batches import BatchMachine
+from rack_sim.compiler.batches import BatchMachine, BatchTotals
 from rack_sim.compiler.step import StepTiming
 from rack_sim.compiler.traffic import TRAFFICS, Load
 from rack_sim.engine.fleet import FleetPlan
@@ -230,20 +230,15 @@ def replica_rows(totals: ReplayTotals) -> Iterator[Row]:
         )
 
 
-def iteration_rows(machine: BatchMachine, totals: ReplayTotals) -> Iterator[Row]:
-    """One row per kind of iteration: so many rows, so many of them sampled."""
-    if totals.batches is None:
-        return
-    for (rows, sampled), count in totals.batches.iterations_by_rows.items():
-        terms = machine.timer.base_terms(rows, sampled).by_name()
-        terms.pop("slack")
+def iteration_rows(totals: ReplayTotals) -> Iterator[Row]:
+    """One row per number of rows that iterations had."""
+    for rows, count in (totals.batches.by_rows if totals.batches else {}).items():
         yield (
             str(rows),
-            str(sampled),
-            str(count),
-            _share(totals.batches.tokens_by_rows[rows, sampled], count),
-            format_ms(machine.timer.base_ps(rows, sampled)),
-            *map(format_ms, terms.values()),
+            str(count.iterations),
+            _share(count.tokens, count.iterations),
+            _share(count.sampled_rows, count.iterations),
+            format_ms(_rounded(count.duration_ps, count.iterations)),
         )
 
 
@@ -260,8 +255,8 @@ def link_rows(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> Itera
 
 def _batch_link_rows(machine: BatchMachine, totals: ReplayTotals) -> Iterator[Row]:
     plan = machine.plan
-    counts = totals.first_batches.iterations_by_rows if totals.first_batches else {}
-    vectors, held = machine.timer.on_links_of(counts)
+    counts = totals.first_batches or BatchTotals.nothing(0)
+    vectors, held = machine.on_links(counts)
     for link in sorted(plan.system.topology.links):
         hop = (link.source, link.target)
         lanes = plan.router.lane_count(hop)
@@ -333,3 +328,8 @@ def _share(part: int, whole: int) -> str:
         return ""
     scaled = (2 * part * 10**9 + whole) // (2 * whole)
     return f"{scaled // 10**9}.{scaled % 10**9:09d}"
+
+
+def _rounded(amount: int, parts: int) -> int:
+    """A quotient, rounded to the nearest whole number."""
+    return (2 * amount + parts) // (2 * parts)

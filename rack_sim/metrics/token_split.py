@@ -5,13 +5,11 @@ for the sequences that decoded in it, so that the parts add up to the mean gap b
 no iteration explains (cache lost and made again, or on its way) is slack.
 """
 
-from collections.abc import Mapping
 from fractions import Fraction
 
 from rack_sim.compiler.batches import BatchMachine
 from rack_sim.compiler.step import StepTiming
 from rack_sim.engine.serving import ReplayTotals
-from rack_sim.timing.terms import Terms, total
 
 
 def token_split_ps(
@@ -25,35 +23,18 @@ def token_split_ps(
         return {**{n: Fraction(ps) for n, ps in machine.terms.by_name().items()}, "draft": _NONE}
     if totals.batches is None or not gap_count:
         return {}
-    spent = {
-        name: Fraction(ps, gap_count)
-        for name, ps in _weighted(machine, totals.batches.tokens_by_rows).by_name().items()
-    }
-    for roof, ps in zip(machine.timer.roofs, totals.batches.attention_token_ps, strict=True):
+    batches = totals.batches
+    base = machine.timer.terms_of_all(
+        {rows: count.tokens for rows, count in batches.by_rows.items()},
+        {rows: count.tokens for rows, count in batches.by_sampled.items()},
+        batches.base_token_ps,
+    )
+    spent = {name: Fraction(ps, gap_count) for name, ps in base.by_name().items()}
+    for roof, ps in zip(machine.timer.roofs, batches.attention_token_ps, strict=True):
         spent[roof.name] += Fraction(ps, gap_count)
-    spent["draft"] = Fraction(totals.batches.draft_token_ps, gap_count)
+    spent["draft"] = Fraction(batches.draft_token_ps, gap_count)
     spent["slack"] = gap_ps - sum(spent.values())
     return spent
-
-
-def iteration_split_ps(machine: BatchMachine, totals: ReplayTotals) -> dict[str, int]:
-    """Time of all iterations by term, and that of the draft."""
-    if totals.batches is None:
-        return {}
-    spent = _weighted(machine, totals.batches.iterations_by_rows).by_name()
-    for roof, ps in zip(machine.timer.roofs, totals.batches.attention_ps, strict=True):
-        spent[roof.name] += ps
-    return {**spent, "draft": totals.batches.draft_ps}
-
-
-def _weighted(machine: BatchMachine, counts: Mapping[tuple[int, int], int]) -> Terms:
-    return total(
-        _times(machine.timer.base_terms(*rows), count) for rows, count in counts.items() if count
-    )
-
-
-def _times(terms: Terms, count: int) -> Terms:
-    return Terms(**{f"{name}_ps": count * ps for name, ps in terms.by_name().items()})
 
 
 _NONE = Fraction(0)

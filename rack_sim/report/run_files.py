@@ -64,7 +64,7 @@ def write_run(
     write_table(folder / "memory.csv", MEMORY, memory_rows(machine))
     write_table(folder / "links.csv", LINKS, link_rows(machine, totals))
     if isinstance(machine, BatchMachine):
-        write_table(folder / "iterations.csv", ITERATIONS, iteration_rows(machine, totals))
+        write_table(folder / "iterations.csv", ITERATIONS, iteration_rows(totals))
     else:
         write_table(folder / "stages.csv", STAGES, stage_rows(machine, totals))
         path = critical_path_rows(machine.program)

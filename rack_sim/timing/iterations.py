@@ -16,15 +16,15 @@ pipeline meanwhile.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 
-from rack_sim.foundation.units import PS_PER_S
 from rack_sim.hardware.chip import PRECISION_BITS, Chip
 from rack_sim.hardware.routing import Flow, Hop, Router
 from rack_sim.model.operators import Block
+from rack_sim.timing.attention_roofs import AffineWork, AttentionRoof, without_dominated
 from rack_sim.timing.blocks import CANDIDATE_BYTES
 from rack_sim.timing.collectives import time_collective
 from rack_sim.timing.grid import Grid
@@ -36,29 +36,12 @@ from rack_sim.timing.precision import Precision
 from rack_sim.timing.schedule import OnLinks
 from rack_sim.timing.terms import Terms
 
+# Bases kept by (rows, sampled rows).
+_KEPT_MAX = 2**16
+
 Group = tuple[int, ...]
 Counted = list[tuple[KernelRoofs, int]]
 """Kernels and how often each is launched."""
-
-
-@dataclass(frozen=True, slots=True)
-class AttentionRoof:
-    """One bound on the attention of an iteration, over all layers: affine in what it reads.
-
-    `name` is compute, memory or weight_feed. Picoseconds for every pair of a row and a cached token
-    it attends to, for every cached token that is read (the cache of a sequence is read once in an
-    iteration), and for every row. Each is rounded up once, after the sum over all layers: the time
-    of an iteration is too long by less than 1 ps for each pair, token and row.
-    """
-
-    name: str
-    per_pair_ps: int
-    per_token_ps: int
-    per_row_ps: int
-
-    def time_ps(self, *, pairs: int, cached_tokens: int, rows: int) -> int:
-        """What attention takes at least."""
-        return self.per_pair_ps * pairs + self.per_token_ps * cached_tokens + self.per_row_ps * rows
 
 
 class IterationTimer:
@@ -123,9 +106,9 @@ class IterationTimer:
         ]
         self._messages += self._transfers(groups)
         self._base_ps: dict[tuple[int, int], int] = {}
-        self._terms_of_rows: dict[int, Terms] = {}
-        self._terms_of_sampled: dict[int, Terms] = {0: Terms()}
-        self.roofs = _without_dominated(self._attention_roofs(attention))
+        self._rows_ps: dict[int, int] = {}
+        self._sampled_ps: dict[int, int] = {}
+        self.roofs = without_dominated(self._attention_roofs(attention))
         self.kv_bytes_per_token = max(
             precision.kv_bytes(
                 -(-sum(block.kv_elements_per_token for block in blocks) // len(group))
@@ -140,28 +123,73 @@ class IterationTimer:
         """
         found = self._base_ps.get((rows, sampled))
         if found is None:
-            found = self._base_ps[rows, sampled] = self.base_terms(rows, sampled).total_ps
+            if len(self._base_ps) >= _KEPT_MAX:  # pairs are many, and quickly found again
+                self._base_ps.clear()
+            found = self._base_ps[rows, sampled] = self._found_ps(rows, sampled)
         return found
+
+    def _found_ps(self, rows: int, sampled: int) -> int:
+        if rows < 1 or not 0 <= sampled <= rows:
+            raise ValueError(f"{sampled} sampled of {rows} rows")
+        rows_ps = self._rows_ps.get(rows)
+        if rows_ps is None:
+            rows_ps = self._rows_ps[rows] = self._terms_of(rows).total_ps
+        sampled_ps = self._sampled_ps.get(sampled)
+        if sampled_ps is None:
+            sampled_ps = self._sampled_ps[sampled] = self._terms_of_sampled(sampled).total_ps
+        fixed_ps = self._chip.operator_fixed_latency_ps
+        return (
+            rows_ps
+            + sampled_ps
+            + sum(
+                count * (fixed_ps + kernel.binding(rows, sampled)[1])
+                for kernel, count in self._of_both
+            )
+        )
 
     def base_terms(self, rows: int, sampled: int) -> Terms:
         """`base_ps` split by cause."""
         if rows < 1 or not 0 <= sampled <= rows:
             raise ValueError(f"{sampled} sampled of {rows} rows")
-        if rows not in self._terms_of_rows:
-            fixed_ps = self._attention_count * self._chip.operator_fixed_latency_ps
-            self._terms_of_rows[rows] = (
-                Terms(fixed_latency_ps=fixed_ps)
-                + self._kernels(self._of_rows, rows, 0)
-                + self._on_links(rows, of_sampled=False)
-            )
-        if sampled not in self._terms_of_sampled:
-            self._terms_of_sampled[sampled] = self._kernels(
-                self._of_sampled, 0, sampled
-            ) + self._on_links(sampled, of_sampled=True)
-        result = self._terms_of_rows[rows] + self._terms_of_sampled[sampled]
+        result = self._terms_of(rows) + self._terms_of_sampled(sampled)
         if self._of_both:
             result = result + self._kernels(self._of_both, rows, sampled)
         return result
+
+    def terms_of_all(
+        self, by_rows: Mapping[int, int], by_sampled: Mapping[int, int], base_ps: int
+    ) -> Terms:
+        """The bases of many iterations, `base_ps` in all, split by cause.
+
+        `by_rows` and `by_sampled` say how many iterations had so many rows, and sampled rows. The
+        kernels that know both (the last norm) move bytes and little else: beside their launches
+        they count as memory.
+        """
+        result = Terms()
+        for counts, terms_of in ((by_rows, self._terms_of), (by_sampled, self._terms_of_sampled)):
+            for number, count in counts.items():
+                result = result + _times(terms_of(number), count)
+        launched = sum(by_rows.values()) * sum(count for _, count in self._of_both)
+        fixed_ps = launched * self._chip.operator_fixed_latency_ps
+        return result + Terms(
+            fixed_latency_ps=fixed_ps, memory_ps=base_ps - result.total_ps - fixed_ps
+        )
+
+    def _terms_of(self, rows: int) -> Terms:
+        """What depends on the rows alone."""
+        return (
+            Terms(fixed_latency_ps=self._attention_count * self._chip.operator_fixed_latency_ps)
+            + self._kernels(self._of_rows, rows, 0)
+            + self._on_links(rows, of_sampled=False)
+        )
+
+    def _terms_of_sampled(self, sampled: int) -> Terms:
+        """What depends on the sampled rows alone."""
+        if not sampled:
+            return Terms()
+        return self._kernels(self._of_sampled, 0, sampled) + self._on_links(
+            sampled, of_sampled=True
+        )
 
     def launch_count(self, sampled: int) -> int:
         """Kernels, collectives and transfers of an iteration: what fixed latency and jitter count.
@@ -196,19 +224,18 @@ class IterationTimer:
         return self._by_hop(rows, rows if sampled is None else sampled, held=True)
 
     def on_links_of(
-        self, counts: Mapping[tuple[int, int], int]
+        self, by_rows: Mapping[int, int], by_sampled: Mapping[int, int]
     ) -> tuple[dict[Hop, int], dict[Hop, int]]:
-        """Vectors and holding times on every link of many iterations, by (rows, sampled).
+        """Vectors and holding times on every link of many iterations.
 
-        On the straight lines between grid points, rounded up once at the end.
+        `by_rows` and `by_sampled` say how many iterations had so many rows, and sampled rows. On
+        the straight lines between grid points, rounded up once at the end.
         """
         vectors: dict[Hop, Fraction] = {}
         held: dict[Hop, Fraction] = {}
         for grid, count, of_sampled in self._messages:
-            weights: Counter[int] = Counter()
-            for (rows, sampled), times in counts.items():
-                weights[sampled if of_sampled else rows] += times * count
-            weights.pop(0, None)
+            counts = by_sampled if of_sampled else by_rows
+            weights = {number: times * count for number, times in counts.items() if number}
             for point, weight in grid.weights(weights):
                 for kept, amounts in ((vectors, point.vectors_by_hop), (held, point.held_by_hop)):
                     for hop, amount in amounts.items():
@@ -254,7 +281,7 @@ class IterationTimer:
         """
         chip, precision = self._chip, self._precision
         kv_bits, row_bits = PRECISION_BITS[precision.kv], PRECISION_BITS[precision.activations]
-        matrix, vector, memory, feed = _Affine(), _Affine(), _Affine(), _Affine()
+        matrix, vector, memory, feed = AffineWork(), AffineWork(), AffineWork(), AffineWork()
         for kernel, share in attention:
             for operator in kernel.operators:
                 unit = matrix if operator.unit == "matrix" else vector
@@ -336,33 +363,5 @@ class IterationTimer:
         return [time_flows(self._router, flows, "transfer")]
 
 
-class _Affine:
-    """Work for every pair, cached token and row: FLOP or bytes, exact."""
-
-    def __init__(self) -> None:
-        self.pair = self.token = self.row = Fraction(0)
-
-    def roof(self, name: str, per_s: int) -> AttentionRoof:
-        """The time it takes at a rate, each coefficient rounded up to whole picoseconds."""
-        pair, token, row = (
-            -(-amount * PS_PER_S // per_s) for amount in (self.pair, self.token, self.row)
-        )
-        return AttentionRoof(name, pair, token, row)
-
-
-def _without_dominated(roofs: Sequence[AttentionRoof]) -> tuple[AttentionRoof, ...]:
-    """The roofs that can be the largest; of equal ones the first."""
-    kept: list[AttentionRoof] = []
-    for roof in roofs:
-        if not any(_dominates(other, roof) for other in kept):
-            kept = [other for other in kept if not _dominates(roof, other)] + [roof]
-    return tuple(kept)
-
-
-def _dominates(above: AttentionRoof, below: AttentionRoof) -> bool:
-    """Whether a roof is never less than another."""
-    return (
-        above.per_pair_ps >= below.per_pair_ps
-        and above.per_token_ps >= below.per_token_ps
-        and above.per_row_ps >= below.per_row_ps
-    )
+def _times(terms: Terms, count: int) -> Terms:
+    return Terms(**{f"{name}_ps": count * ps for name, ps in terms.by_name().items()})

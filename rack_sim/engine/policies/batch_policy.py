@@ -40,3 +40,4 @@ class Run(NamedTuple):
     chunks: list[Chunk]
     rows: int
     sampled: int
+    base_ps: int

@@ -72,7 +72,7 @@ class BatchServer(BatchMembers):
 
     def batch_totals(self) -> BatchTotals:
         """What the iterations were."""
-        return self.account.totals()
+        return self.account.closed()
 
     def blocks_wanted(self) -> int:
         """Blocks that decoding sequences need in the next iteration."""
@@ -91,7 +91,7 @@ class BatchServer(BatchMembers):
         if run is None:
             if self.planned_ps != now:
                 self.planned_ps = now
-                Decision(self.env, now, Priority.ENTRY, self._plan)
+                self.decide(now, Priority.ENTRY, self._plan)
             return
         count = runs.iterations_until(run.stretches, now - run.start_ps)
         if count < run.iterations:
@@ -101,7 +101,7 @@ class BatchServer(BatchMembers):
         self.run = run
         self.run_number += 1
         end_ps = run.start_ps + runs.total_ps(run.stretches)
-        Decision(self.env, end_ps, Priority.COMPLETION, self._iteration_ends, self.run_number)
+        self.decide(end_ps, Priority.COMPLETION, self._iteration_ends, self.run_number)
 
     def _iteration_ends(self, decision: Decision) -> None:
         run = self.run
@@ -126,7 +126,7 @@ class BatchServer(BatchMembers):
         if self.env.peek() == now:
             # Others may arrive in this very picosecond.
             self.planned_ps = now
-            Decision(self.env, now, Priority.ENTRY, self._plan)
+            self.decide(now, Priority.ENTRY, self._plan)
         else:
             self._form_batch(now)
 
@@ -198,7 +198,14 @@ class BatchServer(BatchMembers):
             base_ps += self.draft_ps
         roofs = self._roofs(chunks, rows)
         run = Run(
-            now, count, runs.stretches(base_ps, roofs, count), decoding, chunks, rows, sampled
+            now,
+            count,
+            runs.stretches(base_ps, roofs, count),
+            decoding,
+            chunks,
+            rows,
+            sampled,
+            base_ps,
         )
         self._go(run)
 

@@ -4,8 +4,9 @@ Whatever the policy: requests come in, are refused or wait, may give up when the
 and end. The policy decides what happens in between.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from simpy import Environment
 
@@ -209,6 +210,16 @@ class Replica:
         self.leave(request)
         self.observer.finished(sequence)
         self.fleet.ended(sequence, now)
+
+    def decide(
+        self,
+        at_ps: int,
+        priority: Priority,
+        action: Callable[[Decision], None],
+        subject: Any = None,
+    ) -> None:
+        """A decision of this replica: among those of one instant, by the replica's number."""
+        Decision(self.env, at_ps, priority, action, subject, self.number + 1)
 
     def enter(self, request: Request) -> None:
         """The request is at this replica from now on."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rack_sim.compiler.batches import BatchTiming, BatchTotals
+from rack_sim.compiler.batches import BatchTiming, BatchTotals, IterationCount
 from rack_sim.engine.observer import Observer
 from rack_sim.engine.runs import Stretch, product_sum
 from rack_sim.engine.timeline import KV, OUTPUT, PROMPT, RECOMPUTED, Timeline
@@ -11,6 +11,10 @@ from rack_sim.engine.timeline import KV, OUTPUT, PROMPT, RECOMPUTED, Timeline
 if TYPE_CHECKING:
     from rack_sim.engine.policies.batch_policy import Chunk, Run
     from rack_sim.engine.policies.replica import ReplicaBooks
+
+
+# Pairs of rows and sampled rows kept at a time; there can be a million.
+_MIXES_MAX = 2**14
 
 
 class RunBooks:
@@ -34,24 +38,25 @@ class RunBooks:
             (roof.per_pair_ps, roof.per_token_ps, roof.per_row_ps)
             for roof in (timing.draft.model.roofs if timing.draft.model else ())
         ]
-        self.base_ps = timing.iterations.base_ps
-        # Per (rows, sampled rows): iterations, and sequences that decoded in them.
-        self.mixes: dict[tuple[int, int], list[int]] = {}
-        self.attention_ps = [0] * len(roofs)
-        self.attention_token_ps = [0] * len(roofs)
-        self.drafted_ps = 0
-        self.drafted_token_ps = 0
+        self.totals = BatchTotals.nothing(len(roofs))
+        # Per (rows, sampled rows), until they are folded: iterations, tokens, duration.
+        self._mixes: dict[tuple[int, int], list[int]] = {}
 
-    def totals(self) -> BatchTotals:
+    def closed(self) -> BatchTotals:
         """Everything counted."""
-        return BatchTotals(
-            {rows: counts[0] for rows, counts in self.mixes.items()},
-            {rows: counts[1] for rows, counts in self.mixes.items()},
-            tuple(self.attention_ps),
-            tuple(self.attention_token_ps),
-            self.drafted_ps,
-            self.drafted_token_ps,
-        )
+        self._fold()
+        return self.totals
+
+    def _fold(self) -> None:
+        """Adds the pairs to the totals by rows and by sampled rows, and forgets them."""
+        for (rows, sampled), (iterations, tokens, spent_ps) in self._mixes.items():
+            count = IterationCount(iterations, tokens, iterations * sampled, spent_ps)
+            for counts, number in (
+                (self.totals.by_rows, rows),
+                (self.totals.by_sampled, sampled),
+            ):
+                counts.setdefault(number, IterationCount()).add(count)
+        self._mixes.clear()
 
     def draft_ps(self, decoding: int, context_tokens: int, chunks: "Sequence[Chunk]") -> int:
         """Time of a proposal for every decoding sequence; the draft reads new prompts as well."""
@@ -72,8 +77,8 @@ class RunBooks:
                     pair * pairs + token * read + row * rows
                     for pair, token, row in self.draft_coefficients
                 )
-        self.drafted_ps += spent
-        self.drafted_token_ps += spent * decoding
+        self.totals.draft_ps += spent
+        self.totals.draft_token_ps += spent * decoding
         return spent
 
     def close(self, run: "Run", kv_tokens: int, emitted: int, end_ps: int, draft_ps: int) -> None:
@@ -82,15 +87,23 @@ class RunBooks:
         `draft_ps` of every iteration went to the draft.
         """
         n, count = run.decoding, run.iterations
-        self.books.busy_ps += end_ps - run.start_ps
-        mix = self.mixes.setdefault((run.rows, run.sampled), [0, 0])
+        totals, spent_ps = self.totals, end_ps - run.start_ps
+        self.books.busy_ps += spent_ps
+        mix = self._mixes.get((run.rows, run.sampled))
+        if mix is None:
+            if len(self._mixes) >= _MIXES_MAX:
+                self._fold()
+            mix = self._mixes[run.rows, run.sampled] = [0, 0, 0]
         mix[0] += count
         mix[1] += count * n
-        base_ps = self.base_ps(run.rows, run.sampled) + draft_ps
+        mix[2] += spent_ps
+        base_ps = run.base_ps - draft_ps
+        totals.base_ps += count * base_ps
+        totals.base_token_ps += count * n * base_ps
         for stretch in run.stretches:
-            spent = stretch.elapsed_ps(stretch.iterations) - base_ps * stretch.iterations
-            self.attention_ps[stretch.roof] += spent
-            self.attention_token_ps[stretch.roof] += spent * n
+            attention_ps = stretch.elapsed_ps(stretch.iterations) - run.base_ps * stretch.iterations
+            totals.attention_ps[stretch.roof] += attention_ps
+            totals.attention_token_ps[stretch.roof] += attention_ps * n
             if n:
                 self.observer.gaps(stretch.first_ps, stretch.step_ps, stretch.iterations, n)
         if emitted > n * count:
