@@ -9,16 +9,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rack_sim.compiler.batches import BatchMachine, batch_machine
 from rack_sim.compiler.limits import Limits, batch_limits, limits_of
 from rack_sim.compiler.step import StepTiming, compile_step
 from rack_sim.engine.fleet import FleetPlan, fleet_plan
-from rack_sim.engine.serving import ReplayTotals, replay
+from rack_sim.engine.parts import dealt, why_together
+from rack_sim.engine.serving import ReplayTotals, replay, totals_of_parts
 from rack_sim.foundation.errors import InfeasibleError
 from rack_sim.metrics.columns import REQUESTS
 from rack_sim.metrics.log import Collector
+from rack_sim.metrics.parts import collect, replay_part
 from rack_sim.metrics.summary import RunFacts, Value, summarise_run
 from rack_sim.metrics.tables import outcome_reasons, request_lines
 from rack_sim.partition.infeasible import Infeasible
@@ -120,23 +124,32 @@ def _partitioned(scenario: Scenario) -> Plan:
 
 
 def simulate(
-    scenario: Scenario, *, every_step: bool = False, on_progress: Progress | None = None
+    scenario: Scenario,
+    *,
+    every_step: bool = False,
+    jobs: int = 1,
+    on_progress: Progress | None = None,
 ) -> Result:
     """Replays a scenario's workload and summarises what came out.
 
-    `every_step` visits every slot entry instead of skipping between decisions: slow, with equal
-    results. `on_progress` is called now and then with the requests ended and the simulated
-    picoseconds. Raises InfeasibleError where the model does not fit.
+    `every_step` visits every step instead of skipping between decisions: slow, with equal results.
+    Replicas that know nothing of each other (see `engine.parts`) are replayed in `jobs`
+    processes, with equal results. `on_progress` is called now and then with the requests ended and
+    the simulated picoseconds, where there is one process. Raises InfeasibleError where the model
+    does not fit.
     """
     explanation = explain(scenario)
-    collector = Collector(on_progress)
-    totals = replay(
-        explanation.fleet,
-        scenario.workload,
-        collector,
-        bin_ps=scenario.bin_ps,
-        every_step=every_step,
-    )
+    if jobs > 1 and not why_together(explanation.fleet, scenario.workload):
+        totals, collector = _replayed_apart(explanation, jobs, every_step=every_step)
+    else:
+        collector = Collector(on_progress)
+        totals = replay(
+            explanation.fleet,
+            scenario.workload,
+            collector,
+            bin_ps=scenario.bin_ps,
+            every_step=every_step,
+        )
     facts = RunFacts(
         head={
             "scenario": scenario.name,
@@ -160,3 +173,22 @@ def simulate(
         warmup_share=scenario.warmup_share,
     )
     return Result(explanation, totals, collector, summarise_run(facts))
+
+
+def _replayed_apart(
+    explanation: Explanation, jobs: int, *, every_step: bool
+) -> tuple[ReplayTotals, Collector]:
+    """Replays the replicas in processes of their own; what they leave goes over files."""
+    from joblib import Parallel, delayed  # takes a moment, and few ask
+
+    scenario = explanation.scenario
+    with TemporaryDirectory() as place:
+        parts = dealt(explanation.fleet, jobs)
+        folders = [Path(place) / str(number) for number in range(len(parts))]
+        for folder in folders:
+            folder.mkdir()
+        totals = Parallel(n_jobs=len(parts))(
+            delayed(replay_part)(part, scenario.workload, folder, scenario.bin_ps, every_step)
+            for part, folder in zip(parts, folders, strict=True)
+        )
+        return totals_of_parts(totals), collect(folders)

@@ -42,6 +42,10 @@ def run(
         bool,
         typer.Option("--every-step", help="Step through every slot: slow, with equal results."),
     ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(min=1, help="Processes for replicas that do not know of each other."),
+    ] = 1,
     figures: Annotated[bool, typer.Option(help="Draw figures.")] = True,
 ) -> None:
     """Replay a scenario's traffic and write tables and figures.
@@ -81,7 +85,7 @@ def run(
                 )
 
             try:
-                result = simulate(loaded, every_step=every_step, on_progress=show)
+                result = simulate(loaded, every_step=every_step, jobs=jobs, on_progress=show)
                 write_run(
                     result,
                     folder,

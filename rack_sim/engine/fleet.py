@@ -97,6 +97,7 @@ class FleetPlan:
 
     Requests are routed to those that prefill; where others decode, each sequence goes on to the
     one with the fewest outstanding tokens. `seed` is that of every random stream of the fleet.
+    Where `numbers` are given only these replicas are there, and no request goes to others.
     """
 
     timing: SlotTiming | BatchTiming
@@ -107,6 +108,7 @@ class FleetPlan:
     speculation: Speculation | None = None
     disaggregation: Disaggregation | None = None
     seed: int = 0
+    numbers: tuple[int, ...] | None = None
 
     @property
     def prefill_count(self) -> int:

@@ -6,12 +6,15 @@ Equals are broken by the lowest replica number.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from rack_sim.engine.policies.replica import Replica
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.streams import stream
 from rack_sim.workload.request import Request
+
+Place = TypeVar("Place")
+"""A replica, or its number: what does not look at replicas can choose among either."""
 
 _DRAWS_AT_ONCE = 4096
 _BLOCKS_KEPT = 8
@@ -28,12 +31,10 @@ class Router(Protocol):
 class RoundRobin:
     """One after the other, by request number."""
 
-    stateless = True
-
     def __init__(self, seed: int) -> None:
         del seed  # nothing is drawn
 
-    def choose(self, request: Request, replicas: Sequence[Replica]) -> Replica:
+    def choose(self, request: Request, replicas: Sequence[Place]) -> Place:
         """The next in turn."""
         return replicas[request.request_id % len(replicas)]
 
@@ -44,13 +45,11 @@ class Random:
     Numbers need not come in order: users that are turned away ask again before others have begun.
     """
 
-    stateless = True
-
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._blocks: dict[int, list[int]] = {}
 
-    def choose(self, request: Request, replicas: Sequence[Replica]) -> Replica:
+    def choose(self, request: Request, replicas: Sequence[Place]) -> Place:
         """The drawn one."""
         block, place = divmod(request.request_id, _DRAWS_AT_ONCE)
         drawn = self._blocks.get(block)
@@ -66,12 +65,10 @@ class Random:
 class SessionAffinity:
     """All requests of a session to one replica, chosen by a hash of the session."""
 
-    stateless = True
-
     def __init__(self, seed: int) -> None:
         self._salt = _mixed(seed)
 
-    def choose(self, request: Request, replicas: Sequence[Replica]) -> Replica:
+    def choose(self, request: Request, replicas: Sequence[Place]) -> Place:
         """The session's replica. Raises InputError where the session is not known."""
         if request.session < 0:
             raise InputError(
@@ -88,8 +85,6 @@ class LeastOutstandingTokens:
     A request counts in full until it ends: the router hears of ends, not of every token.
     """
 
-    stateless = False
-
     def __init__(self, seed: int) -> None:
         del seed  # nothing is drawn
 
@@ -101,8 +96,6 @@ class LeastOutstandingTokens:
 class JoinShortestQueue:
     """The replica with the fewest unfinished requests, waiting or running."""
 
-    stateless = False
-
     def __init__(self, seed: int) -> None:
         del seed  # nothing is drawn
 
@@ -113,8 +106,6 @@ class JoinShortestQueue:
 
 class PrefixAffinity:
     """The replica whose prefix cache holds most of the prompt; of equals the least loaded one."""
-
-    stateless = False
 
     def __init__(self, seed: int) -> None:
         del seed  # nothing is drawn
@@ -130,22 +121,26 @@ class PrefixAffinity:
         )
 
 
-RouterKind = (
+# Those that look at nothing but the request: what is behind them can be replayed apart.
+STATELESS: dict[str, type[RoundRobin] | type[Random] | type[SessionAffinity]] = {
+    "round_robin": RoundRobin,
+    "random": Random,
+    "session_affinity": SessionAffinity,
+}
+
+# kind in a scenario -> what it is; the scenario layer and `rack-sim list routers` read this.
+ROUTERS: dict[
+    str,
     type[RoundRobin]
     | type[Random]
     | type[SessionAffinity]
     | type[LeastOutstandingTokens]
     | type[JoinShortestQueue]
-    | type[PrefixAffinity]
-)
-
-# kind in a scenario -> what it is; the scenario layer and `rack-sim list routers` read this.
-ROUTERS: dict[str, RouterKind] = {
-    "round_robin": RoundRobin,
-    "random": Random,
+    | type[PrefixAffinity],
+] = {
+    **STATELESS,
     "least_outstanding_tokens": LeastOutstandingTokens,
     "join_shortest_queue": JoinShortestQueue,
-    "session_affinity": SessionAffinity,
     "prefix_affinity": PrefixAffinity,
 }
 

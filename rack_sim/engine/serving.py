@@ -4,7 +4,7 @@ SimPy keeps the clock. Arrivals are read one ahead, so a trace streams through; 
 observer as they happen, so nothing accumulates.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from simpy import Environment
@@ -13,7 +13,8 @@ from rack_sim.compiler.batches import BatchTiming, BatchTotals
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.decision import Decision, Priority
 from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
-from rack_sim.engine.observer import Observer, Sequence
+from rack_sim.engine.observer import Observer
+from rack_sim.engine.observer import Sequence as Served
 from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
 from rack_sim.engine.policies.batch_server import BatchServer
 from rack_sim.engine.policies.continuous_batching import ContinuousBatching
@@ -54,6 +55,22 @@ class ReplayTotals:
     first_batches: BatchTotals | None = None
 
 
+def totals_of_parts(parts: Sequence[ReplayTotals]) -> ReplayTotals:
+    """The totals of a fleet whose replicas were replayed apart."""
+    batches = [part.batches for part in parts if part.batches]
+    replicas = sorted((books for part in parts for books in part.replicas), key=lambda b: b.number)
+    first = next((part for part in parts if part.replicas[0].number == 0), parts[0])
+    return ReplayTotals(
+        end_ps=max(part.end_ps for part in parts),
+        request_count=sum(part.request_count for part in parts),
+        busy_step_count=sum(part.busy_step_count for part in parts),
+        row_step_count=sum(part.row_step_count for part in parts),
+        replicas=tuple(replicas),
+        batches=BatchTotals.sum(batches) if batches else None,
+        first_batches=first.first_batches,
+    )
+
+
 def replay(
     fleet: FleetPlan,
     workload: Workload,
@@ -89,13 +106,19 @@ class _Replay:
         self.source: Source = workload.open()
         self.arrivals: Iterator[Request] = iter(self.source.arrivals())
         self.router: Router = ROUTERS[plan.router](plan.seed)
-        self.replicas = [
-            _replica(plan, number, self.env, observer, self.line, self, every_step=every_step)
-            for number in range(plan.replica_count)
-        ]
+        numbers = range(plan.replica_count) if plan.numbers is None else plan.numbers
+        made = {
+            number: _replica(
+                plan, number, self.env, observer, self.line, self, every_step=every_step
+            )
+            for number in numbers
+        }
+        self.by_number = made
+        self.replicas = list(made.values())
         self.prefill_count = plan.prefill_count
-        # Where requests go: to the replicas that prefill.
-        self.doors = self.replicas[: self.prefill_count] or self.replicas
+        # Where requests go: to the replicas that prefill. No request goes to one that is not there.
+        doors = range(self.prefill_count or plan.replica_count)
+        self.doors = [made.get(number, self.replicas[0]) for number in doors]
         apart = plan.disaggregation
         self.transfers = Transfers(apart.paths) if apart else None
         self.issued_count = 0
@@ -126,7 +149,7 @@ class _Replay:
             first_batches=batches[0] if batches else None,
         )
 
-    def ended(self, sequence: Sequence, now: int) -> None:
+    def ended(self, sequence: Served, now: int) -> None:
         """A request has left the system, served or not."""
         self.ended_count += 1
         self.end_ps = now
@@ -139,11 +162,11 @@ class _Replay:
         if follow_up is not None:
             Decision(self.env, follow_up.arrival_ps, Priority.ARRIVAL, self._issue, follow_up)
 
-    def holder(self, sequence: Sequence) -> Replica:
+    def holder(self, sequence: Served) -> Replica:
         """The replica that a sequence is at."""
-        return self.replicas[sequence.replica]
+        return self.by_number[sequence.replica]
 
-    def prefilled(self, sequence: Sequence, now: int) -> None:
+    def prefilled(self, sequence: Served, now: int) -> None:
         """A prefill replica has the first token: the least loaded decode replica is to go on."""
         sequence.prefill_replica = sequence.replica
         target = min(
@@ -151,9 +174,9 @@ class _Replay:
         )
         target.submit_prefilled(sequence, now)
 
-    def admitted(self, sequence: Sequence, now: int) -> None:
+    def admitted(self, sequence: Served, now: int) -> None:
         """A decode replica has room: the cache is fetched."""
-        target = self.replicas[sequence.replica]
+        target = self.by_number[sequence.replica]
         size = target.cache_bytes(sequence.request.input_tokens)
         if self.transfers is None:
             raise AssertionError("nothing is fetched where prefill and decode are one")
@@ -163,15 +186,15 @@ class _Replay:
         target.books.transfer_bytes += size
         Decision(self.env, there_ps, Priority.COMPLETION, self._fetched, sequence)
 
-    def not_fetched(self, sequence: Sequence, now: int) -> None:
+    def not_fetched(self, sequence: Served, now: int) -> None:
         """The cache of a sequence is wanted by nobody any more."""
-        self.replicas[sequence.prefill_replica].release(sequence, now)
+        self.by_number[sequence.prefill_replica].release(sequence, now)
 
     def _fetched(self, decision: Decision) -> None:
-        sequence: Sequence = decision.subject
+        sequence: Served = decision.subject
         now = int(self.env.now)
-        self.replicas[sequence.prefill_replica].release(sequence, now)
-        self.replicas[sequence.replica].arrived(sequence, now)
+        self.by_number[sequence.prefill_replica].release(sequence, now)
+        self.by_number[sequence.replica].arrived(sequence, now)
 
     def _next_arrival(self) -> None:
         request = next(self.arrivals, None)

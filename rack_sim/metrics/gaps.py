@@ -55,6 +55,13 @@ class GapLog:
             for row in zip(*(chunk[name].tolist() for name in self._runs.columns), strict=True):
                 self.add(*row)
 
+    def as_runs(self) -> ColumnLog:
+        """The log of runs, with everything that was only counted in it."""
+        for gap_ps, count in sorted(self._counted.items()):
+            self._runs.append((gap_ps, 0, 1, count))
+        self._counted.clear()
+        return self._runs
+
     def chunks(self) -> Iterator[Weighted]:
         """Every gap in ps, and how often it occurred, in pieces of bounded size."""
         if self._counted:

@@ -4,6 +4,7 @@
 Both hold a bounded number of rows in memory, so a trace of any length can be replayed.
 """
 
+from collections import deque
 from collections.abc import Callable
 
 from rack_sim.engine.observer import Outcome, Sequence
@@ -33,23 +34,37 @@ REQUEST_COLUMNS = (
 
 
 class RequestLog(ColumnLog):
-    """One row per request. Outcomes may come in any order; rows are stored by request number."""
+    """One row per request. Outcomes may come in any order; rows are stored by request number.
 
-    def __init__(self) -> None:
+    Numbers come from 0 on, or those that `expected` is filled with, in rising order.
+    """
+
+    def __init__(self, expected: deque[int] | None = None) -> None:
         super().__init__(REQUEST_COLUMNS)
+        self._expected = expected
+        self._next = 0
         self._early: dict[int, tuple[int, ...]] = {}
 
     def add(self, row: tuple[int, ...]) -> None:
         """Adds the row of one request, in whatever order requests end."""
-        if row[0] != self.row_count:
+        expected = self._expected
+        if row[0] != (expected[0] if expected else self._next):
             self._early[row[0]] = row
             return
-        self.append(row)
-        if not self._early:
-            return
+        self._add_next(row)
         early = self._early
-        while self.row_count in early:
-            self.append(early.pop(self.row_count))
+        while early:
+            found = early.pop(expected[0] if expected else self._next, None)
+            if found is None:
+                return
+            self._add_next(found)
+
+    def _add_next(self, row: tuple[int, ...]) -> None:
+        self.append(row)
+        if self._expected is None:
+            self._next += 1
+        else:
+            self._expected.popleft()
 
     @property
     def waiting_row_count(self) -> int:
@@ -60,8 +75,12 @@ class RequestLog(ColumnLog):
 class Collector:
     """The observer that keeps everything a report needs (see `rack_sim.engine.observer`)."""
 
-    def __init__(self, on_progress: Callable[[int, int], None] | None = None) -> None:
-        self.requests = RequestLog()
+    def __init__(
+        self,
+        on_progress: Callable[[int, int], None] | None = None,
+        expected: deque[int] | None = None,
+    ) -> None:
+        self.requests = RequestLog(expected)
         self.bins = ColumnLog(TIMELINE_COLUMNS)
         self.gap_runs = GapLog()
         self._on_progress = on_progress
