@@ -24,8 +24,15 @@ class Priority(IntEnum):
     ENTRY = 3
 
 
+_PLACES = 2**40
+
+
 class Decision(Event):
-    """Calls ``action(decision)`` at `at_ps`; what it is about travels as its `subject`."""
+    """Calls ``action(decision)`` at `at_ps`; what it is about travels as its `subject`.
+
+    Among decisions of one instant and priority the lower `place` comes first, then what was made
+    first. Two engines that make the same decisions at different times need a `place` to agree.
+    """
 
     def __init__(
         self,
@@ -34,6 +41,7 @@ class Decision(Event):
         priority: Priority,
         action: Callable[[Any], None],
         subject: Any = None,
+        place: int = 0,
     ) -> None:
         # As in SimPy's own Timeout: the event is triggered when it is made.
         self.env = env
@@ -41,4 +49,4 @@ class Decision(Event):
         self._ok = True
         self._value = None
         self.subject = subject
-        env.schedule(self, priority, at_ps - env.now)  # type: ignore[arg-type]
+        env.schedule(self, priority * _PLACES + place, at_ps - env.now)  # type: ignore[arg-type]

@@ -62,13 +62,16 @@ class Timeline:
             self._turn_to(number)
         self._found[column] += amount
 
-    def add_output_tokens(self, first_ps: int, gap_ps: int, tokens: int) -> None:
-        """`tokens` output tokens at `first_ps`, `first_ps` + `gap_ps`, …"""
+    def add_output_tokens(self, first_ps: int, gap_ps: int, tokens: int, each: int = 1) -> None:
+        """`tokens` output tokens at `first_ps`, `first_ps` + `gap_ps`, …
+
+        `each` is -1 where tokens that were added before their time are taken back.
+        """
         bin_ps = self.bin_ps
         number = first_ps // bin_ps
         while True:
             inside = ((number + 1) * bin_ps - 1 - first_ps) // gap_ps + 1
-            self._bin(number)[OUTPUT] += min(inside, tokens)
+            self._bin(number)[OUTPUT] += min(inside, tokens) * each
             if inside >= tokens:
                 return
             tokens -= inside
@@ -99,7 +102,9 @@ class Timeline:
         if any(levels):
             raise ConservationError(f"waiting, running and cached are {levels} at the end, not 0")
         self._last_ps = end_ps
-        self._hand_on(max(self._bins, default=self._next_bin - 1) + 1)
+        # A bin from which everything was taken back is as if it had never been.
+        used = (number for number, counts in self._bins.items() if any(counts))
+        self._hand_on(max(used, default=self._next_bin - 1) + 1)
 
     def _turn_to(self, number: int) -> None:
         """Makes bin `number` the one at hand."""

@@ -1,17 +1,26 @@
 """Skipping from decision to decision gives what walking through every step gives."""
 
+import itertools
+import os
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.observer import Outcome, Sequence
+from rack_sim.engine.policies.prefix_cache import PrefixCaching
+from rack_sim.engine.policies.replica import Admission
+from rack_sim.engine.routers import ROUTERS
 from rack_sim.engine.serving import FleetPlan, ReplayTotals, StaticSlotsPolicy, replay
 from rack_sim.workload.closed_loop import ClosedLoopWorkload
 from rack_sim.workload.lengths import Empirical
 from rack_sim.workload.request import Request, Source, Workload
+
+BLOCK_TOKENS = 2
+# More of them in a long run: RACK_SIM_EXAMPLES=20000 pytest …
+EXAMPLES = int(os.environ.get("RACK_SIM_EXAMPLES", "600"))
 
 
 @dataclass
@@ -23,12 +32,13 @@ class Recording:
     bins: list[tuple[int, ...]] = field(default_factory=list)
 
     def finished(self, sequence: Sequence) -> None:
-        s = sequence
-        times = (s.admitted_ps, s.prefill_start_ps, s.prefill_end_ps, s.first_token_ps, s.finish_ps)
-        self.ended.append((s.request, s.slot, s.replica, times))
+        self._ended(sequence, Outcome.FINISHED)
 
     def turned_away(self, sequence: Sequence, outcome: Outcome) -> None:
-        self.ended.append((sequence.request, outcome))
+        self._ended(sequence, outcome)
+
+    def _ended(self, sequence: Sequence, outcome: Outcome) -> None:
+        self.ended.append((outcome, astuple(sequence)))
 
     def gaps(self, first_ps: int, step_ps: int, count: int, weight: int) -> None:
         for number in range(count):
@@ -87,8 +97,46 @@ def listed(draw: st.DrawFn) -> GivenRequests:
     requests, now = [], 0
     for number, gap in enumerate(gaps):
         now += gap
-        requests.append(Request(number, now, draw(st.integers(1, 12)), draw(st.integers(1, 20))))
+        tokens = draw(st.integers(1, 12))
+        # Few names, so that prompts begin alike.
+        names = itertools.accumulate(
+            draw(st.lists(st.integers(0, 1), min_size=12, max_size=12)), lambda a, b: 2 * a + b + 1
+        )
+        requests.append(
+            Request(
+                number,
+                now,
+                tokens,
+                draw(st.integers(1, 20)),
+                block_hashes=tuple(names)[: -(-tokens // BLOCK_TOKENS)],
+                session=draw(st.integers(0, 4)),
+                priority=draw(st.integers(0, 2)),
+            )
+        )
     return GivenRequests(tuple(requests))
+
+
+@st.composite
+def fleets(draw: st.DrawFn, *, named: bool) -> FleetPlan:
+    # Sessions and blocks have names in listed workloads only.
+    caching = PrefixCaching(BLOCK_TOKENS, draw(st.integers(1, 20)))
+    return FleetPlan(
+        timing=draw(slot_timings()),
+        policy=StaticSlotsPolicy(
+            kv_reservation=draw(st.sampled_from(["max_context", "request"])),
+        ),
+        replica_count=draw(st.integers(1, 3)),
+        router=draw(
+            st.sampled_from(sorted(ROUTERS if named else ROUTERS.keys() - {"session_affinity"}))
+        ),
+        admission=Admission(
+            order=draw(st.sampled_from(["fcfs", "priority"])),
+            queue_limit=draw(st.one_of(st.none(), st.integers(0, 5))),
+            timeout_ps=draw(st.one_of(st.none(), st.integers(0, 3000))),
+            prefix_caching=caching if named and draw(st.booleans()) else None,
+        ),
+        seed=draw(st.integers(0, 3)),
+    )
 
 
 closed = st.builds(
@@ -103,24 +151,22 @@ closed = st.builds(
 
 
 def run(
-    timing: SlotTiming, workload: Workload, policy: StaticSlotsPolicy, bin_ps: int, *, every: bool
+    fleet: FleetPlan, workload: Workload, bin_ps: int, *, every: bool
 ) -> tuple[ReplayTotals, Recording]:
     recording = Recording()
-    totals = replay(FleetPlan(timing, policy), workload, recording, bin_ps=bin_ps, every_step=every)
+    totals = replay(fleet, workload, recording, bin_ps=bin_ps, every_step=every)
     return totals, recording
 
 
-@settings(max_examples=600, deadline=None)
-@given(
-    timing=slot_timings(),
-    workload=st.one_of(listed(), closed),
-    reservation=st.sampled_from(["max_context", "request"]),
-    bin_ps=st.integers(1, 5000),
-)
-def test_skipping_equals_stepping(timing, workload, reservation, bin_ps):
-    policy = StaticSlotsPolicy(kv_reservation=reservation)
-    skipped_totals, skipped = run(timing, workload, policy, bin_ps, every=False)
-    walked_totals, walked = run(timing, workload, policy, bin_ps, every=True)
+cases = st.one_of(st.tuples(fleets(named=True), listed()), st.tuples(fleets(named=False), closed))
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(case=cases, bin_ps=st.integers(1, 5000))
+def test_skipping_equals_stepping(case, bin_ps):
+    fleet, workload = case
+    skipped_totals, skipped = run(fleet, workload, bin_ps, every=False)
+    walked_totals, walked = run(fleet, workload, bin_ps, every=True)
     assert skipped_totals == walked_totals
     assert skipped.ended == walked.ended
     assert skipped.gaps_ps == walked.gaps_ps

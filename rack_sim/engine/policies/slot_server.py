@@ -76,6 +76,29 @@ class SlotServer(Replica):
             self.change_levels(now, 1, 0, 0)
             self._admit(now)  # a higher priority may be let in where the head before it was not
 
+    def abort(self, sequence: Sequence, now: int) -> None:
+        """Rows that entered stay used and count; the others, and the cache, are free from now on.
+
+        A prompt that was given up leaves nothing in the prefix cache.
+        """
+        if sequence.admitted_ps < 0:
+            self.waiting_count -= 1
+            self.change_levels(now, -1, 0, 0)
+        else:
+            self.withdraw(sequence, now)
+            if sequence.first_token_ps > now:
+                sequence.first_token_ps = -1
+            self.kv_tokens_free += sequence.reserved_tokens
+            self.running -= 1
+            request = sequence.request
+            used = request.input_tokens - sequence.hit_tokens - sequence.prompt_left
+            if sequence.prompt_left:
+                self.books.prompt_tokens += used
+            self.books.output_tokens += sequence.emitted
+            self.expected_row_step_count += used + max(sequence.emitted - 1, 0)
+            self.change_levels(now, 0, -1, -sequence.reserved_tokens)
+        self._admit(now)
+
     def check_empty(self) -> None:
         """After a replay: nobody waits and everything that was taken was given back.
 
@@ -120,6 +143,13 @@ class SlotServer(Replica):
 
     def prompt_added(self, now_ps: int) -> None:
         """A sequence was appended to `prompts`."""
+        raise NotImplementedError
+
+    def withdraw(self, sequence: Sequence, now_ps: int) -> None:
+        """A running sequence goes: no row that enters from `now_ps` on is its own.
+
+        Its `prompt_left` and `emitted` say afterwards what had entered by then.
+        """
         raise NotImplementedError
 
     def _reservation(self, request: Request) -> int:

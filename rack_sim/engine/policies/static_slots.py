@@ -51,6 +51,35 @@ class StaticSlots(SlotServer):
                 self._cursor, self._spent = entry, 0
             self._aim()
 
+    def withdraw(self, sequence: Sequence, now_ps: int) -> None:
+        if self.prompts:
+            self._use_rows_until(self._entry_at(now_ps))
+        if sequence.prompt_left:
+            first = self.prompts[0] is sequence
+            self.prompts.remove(sequence)
+            if sequence.prefill_start_ps >= now_ps:
+                sequence.prefill_start_ps = -1
+            if not first:
+                return
+            self._aim_number += 1  # it will not be done
+        else:
+            self._stop_decoding(sequence, now_ps)
+        if self.prompts:
+            self._aim()
+
+    def _stop_decoding(self, sequence: Sequence, now_ps: int) -> None:
+        """Takes back the tokens of rows that would have entered from `now_ps` on."""
+        tokens = sequence.request.output_tokens
+        entered = min(tokens, -(-(now_ps - sequence.prefill_end_ps) // self.revolution_ps))
+        if entered < tokens:
+            next_ps = sequence.first_token_ps + entered * self.revolution_ps
+            self.line.add_output_tokens(next_ps, self.revolution_ps, tokens - entered, -1)
+        sequence.emitted = entered
+        sequence.finish_ps = -1
+        self.row_step_count += entered - 1
+        first_entry = sequence.prefill_end_ps // self.interval_ps
+        self._disown(sequence.slot, first_entry + (entered - 1) * self.slot_count)
+
     def _entry_at(self, now_ps: int) -> int:
         """The first entry not before `now_ps`."""
         return -(-now_ps // self.interval_ps)
@@ -119,13 +148,22 @@ class StaticSlots(SlotServer):
         tokens = sequence.request.output_tokens
         sequence.finish_ps = sequence.first_token_ps + (tokens - 1) * self.revolution_ps
         self.line.add_output_tokens(sequence.first_token_ps, self.revolution_ps, tokens)
-        Decision(self.env, sequence.finish_ps, Priority.COMPLETION, self._finish, sequence)
+        Decision(
+            self.env,
+            sequence.finish_ps,
+            Priority.COMPLETION,
+            self._finish,
+            sequence,
+            sequence.request.request_id,
+        )
         if self.prompts:
             self._aim()
 
     def _finish(self, decision: Decision) -> None:
         """The last token leaves now."""
         sequence: Sequence = decision.subject
+        if sequence.ended:  # given up
+            return
         now = sequence.finish_ps
         if self.prompts:
             self._use_rows_until(self._entry_at(now))

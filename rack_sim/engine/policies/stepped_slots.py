@@ -29,6 +29,13 @@ class SteppedSlots(SlotServer):
             self._walking = True
             self._visit_at(-(-now_ps // self.interval_ps))
 
+    def withdraw(self, sequence: Sequence, now_ps: int) -> None:
+        if sequence.prompt_left:
+            self.prompts.remove(sequence)
+        else:
+            self._owners[sequence.slot].remove(sequence)
+            sequence.emitted = self._tokens_sent.pop(sequence.request.request_id)
+
     def _visit_at(self, entry: int) -> None:
         Decision(self.env, entry * self.interval_ps, Priority.ENTRY, self._visit, entry)
 
@@ -69,10 +76,12 @@ class SteppedSlots(SlotServer):
         number = sequence.request.request_id
         self._tokens_sent[number] = self._tokens_sent.get(number, 0) + 1
         if self._tokens_sent[number] == sequence.request.output_tokens:
-            Decision(self.env, leaves_ps, Priority.COMPLETION, self._finish, sequence)
+            Decision(self.env, leaves_ps, Priority.COMPLETION, self._finish, sequence, number)
 
     def _finish(self, decision: Decision) -> None:
         sequence: Sequence = decision.subject
+        if sequence.ended:  # given up
+            return
         sequence.finish_ps = int(self.env.now)
         self._owners[sequence.slot].remove(sequence)
         del self._tokens_sent[sequence.request.request_id]

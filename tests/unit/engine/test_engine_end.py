@@ -4,6 +4,7 @@ import pytest
 from simpy import Environment
 
 from rack_sim.compiler.slots import SlotTiming
+from rack_sim.engine.policies.replica import Admission
 from rack_sim.engine.policies.static_slots import StaticSlots
 from rack_sim.engine.timeline import Timeline
 from rack_sim.foundation.errors import ConservationError, DeadlockError
@@ -13,15 +14,21 @@ from rack_sim.workload.request import Request
 TIMING = SlotTiming(1, 4, 10, 35, context_tokens=100, kv_tokens=100)
 
 
+class NoFleet:
+    """A fleet that nobody asks."""
+
+
 def server() -> StaticSlots:
     collector = Collector()
     return StaticSlots(
         Environment(),
+        0,
         TIMING,
+        Admission(),
+        collector,
+        Timeline(1000, collector.timeline),
+        NoFleet(),
         kv_reservation="request",
-        observer=collector,
-        timeline=Timeline(1000, collector.timeline),
-        ended=lambda request, now: None,
     )
 
 
