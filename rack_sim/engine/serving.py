@@ -12,8 +12,9 @@ from simpy import Environment
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.decision import Decision, Priority
 from rack_sim.engine.observer import Observer, Sequence
+from rack_sim.engine.policies.phased_slots import PhasedSlots
 from rack_sim.engine.policies.replica import Admission, Replica, ReplicaBooks
-from rack_sim.engine.policies.slot_server import KvReservation, SlotServer
+from rack_sim.engine.policies.slot_server import KvReservation, SlotPriority, SlotServer
 from rack_sim.engine.policies.static_slots import StaticSlots
 from rack_sim.engine.policies.stepped_slots import SteppedSlots
 from rack_sim.engine.routers import ROUTERS, Router
@@ -33,10 +34,12 @@ LATEST_ARRIVAL_PS = 92 * 86_400 * PS_PER_S
 class StaticSlotsPolicy:
     """Slots revolve through a statically scheduled pipeline; each row carries one token.
 
-    `kv_reservation` is what a request reserves of the cache (see `SlotServer`).
+    `kv_reservation` is what a request reserves of the cache, `priority` whose rows come first
+    (see `SlotServer`).
     """
 
     kv_reservation: KvReservation = "max_context"
+    priority: SlotPriority = "decode"
 
 
 # kind in a scenario -> what it is; the scenario layer and `rack-sim list policies` read this.
@@ -90,6 +93,13 @@ def replay(
     return _Replay(fleet, workload, observer, bin_ps=bin_ps, every_step=every_step).run()
 
 
+def _engine(plan: FleetPlan, *, every_step: bool) -> type[SlotServer]:
+    """The engine that serves a fleet plan: where all turns are alike, the fastest."""
+    if every_step:
+        return SteppedSlots
+    return StaticSlots if plan.policy.priority == "decode" else PhasedSlots
+
+
 class _Replay:
     """One run: the clock, the arrivals, the replicas."""
 
@@ -108,7 +118,7 @@ class _Replay:
         self.source: Source = workload.open()
         self.arrivals: Iterator[Request] = iter(self.source.arrivals())
         self.router: Router = ROUTERS[plan.router](plan.seed)
-        kind = SteppedSlots if every_step else StaticSlots
+        kind = _engine(plan, every_step=every_step)
         self.replicas: list[SlotServer] = [
             kind(
                 self.env,
@@ -119,6 +129,7 @@ class _Replay:
                 self.line,
                 self,
                 kv_reservation=plan.policy.kv_reservation,
+                priority=plan.policy.priority,
             )
             for number in range(plan.replica_count)
         ]

@@ -23,7 +23,7 @@ from rack_sim.scenario.hardware import build_system
 from rack_sim.scenario.hardware_schema import SystemSchema
 from rack_sim.scenario.problems import ProblemPlaces, from_validation, in_order
 from rack_sim.scenario.scenario import Scenario
-from rack_sim.scenario.schema import ScenarioSchema
+from rack_sim.scenario.schema import ScenarioSchema, StaticSlotsSchema
 from rack_sim.scenario.traffic import build_workload
 from rack_sim.timing.precision import Precision
 from rack_sim.timing.shape import StepShape
@@ -80,7 +80,7 @@ def build_scenario(
         description=schema.description,
         deployment=deployment,
         policy_kind=schema.serving.policy.kind,
-        policy=StaticSlotsPolicy(kv_reservation=schema.serving.policy.kv_reservation),
+        policy=_policy(schema.serving.policy),
         workload=workload,
         slo=Slo(schema.slo.ttft_ps, schema.slo.tpot_ps, schema.slo.e2el_ps),
         cost=CostInputs(
@@ -172,6 +172,10 @@ def _deployment(schema: ScenarioSchema, system: System, model: Architecture) -> 
         stage_count=_given(parts.stages),
         objective=parts.objective,
     )
+
+
+def _policy(policy: StaticSlotsSchema) -> StaticSlotsPolicy:
+    return StaticSlotsPolicy(kv_reservation=policy.kv_reservation, priority=policy.priority)
 
 
 def _given(count: int | str) -> int | None:

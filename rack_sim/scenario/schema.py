@@ -48,6 +48,10 @@ class StaticSlotsSchema(Model):
     kind: Literal["static_slots"]
     kv_reservation: Literal["max_context", "request"] = "max_context"
     """What a request reserves of the cache: the compiled context, or the tokens it will use."""
+    priority: Literal["decode", "prefill"] = "decode"
+    """Whose rows come first: decode, and prompts take rows that no decoding sequence owns; prefill,
+    and prompts take every row while any waits, so that a sequence whose row is taken emits its
+    token a revolution later."""
 
 
 class ServingSchema(Model):

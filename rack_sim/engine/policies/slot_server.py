@@ -4,6 +4,7 @@ Admission, rejection, completion, and the books that must balance when a replay 
 """
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Literal
 
 from simpy import Environment
@@ -16,6 +17,7 @@ from rack_sim.foundation.errors import ConservationError, DeadlockError
 from rack_sim.workload.request import Request
 
 KvReservation = Literal["max_context", "request"]
+SlotPriority = Literal["decode", "prefill"]
 
 
 class SlotServer(Replica):
@@ -24,6 +26,13 @@ class SlotServer(Replica):
     A request is admitted, in the order of the queue, when a row and its reservation of cached
     tokens are free. `kv_reservation` says how much it reserves: the whole compiled context, as an
     address map fixed at compile time needs, or exactly the tokens it will use.
+
+    The row that carries a prompt's last token is its sequence's own from then on. `priority` says
+    who comes first: ``decode``, and prompts take rows that no sequence owns; or ``prefill``, and
+    while any prompt waits all rows are for prompts, a sequence whose row is taken waits one
+    revolution, and rows that are left serve a slot's sequences in the order in which they came to
+    own them. Then the last row of a prompt may be another's own: its sequence owns a row of the
+    first slot, from that entry on, that has one free, and has its turn when its token is back.
     """
 
     def __init__(
@@ -37,9 +46,11 @@ class SlotServer(Replica):
         fleet: Fleet,
         *,
         kv_reservation: KvReservation,
+        priority: SlotPriority = "decode",
     ) -> None:
         super().__init__(env, number, admission, observer, timeline, fleet)
         self.kv_reservation = kv_reservation
+        self.prefill_first = priority == "prefill"
         self.context_tokens = timing.context_tokens
         self.interval_ps = timing.interval_ps
         self.slot_count = timing.slot_count
@@ -141,8 +152,8 @@ class SlotServer(Replica):
         """Rows that no decoding sequence owns."""
         raise NotImplementedError
 
-    def prompt_added(self, now_ps: int) -> None:
-        """A sequence was appended to `prompts`."""
+    def add_prompt(self, sequence: Sequence, now_ps: int) -> None:
+        """A sequence joins `prompts`, at their end."""
         raise NotImplementedError
 
     def withdraw(self, sequence: Sequence, now_ps: int) -> None:
@@ -175,8 +186,7 @@ class SlotServer(Replica):
             self.books.kv_tokens_max, self.kv_tokens - self.kv_tokens_free
         )
         self.running += 1
-        self.prompts.append(sequence)
-        self.prompt_added(now)
+        self.add_prompt(sequence, now)
 
     def _prefilled(self, sequence: Sequence) -> None:
         """The last prompt row has entered."""
@@ -192,16 +202,19 @@ class SlotServer(Replica):
             self._start(head, now)
             self.change_levels(now, -1, 1, head.reserved_tokens)
 
-    def _complete(self, sequence: Sequence, now: int) -> None:
-        """Frees what a sequence held, tells the observer, lets the next one in."""
+    def _complete(self, sequence: Sequence, now: int, gaps: Mapping[int, int]) -> None:
+        """Frees what a sequence held, tells the observer, lets the next one in.
+
+        `gaps` says how often each time between two of its tokens occurred.
+        """
         self.kv_tokens_free += sequence.reserved_tokens
         self.running -= 1
         request = sequence.request
         hits = sequence.hit_tokens
         self.expected_row_step_count += request.input_tokens - hits + request.output_tokens - 1
         sequence.emitted = request.output_tokens
-        if request.output_tokens > 1:
-            self.observer.gaps(self.revolution_ps, 0, request.output_tokens - 1, 1)
+        for gap_ps in sorted(gaps):
+            self.observer.gaps(gap_ps, 0, gaps[gap_ps], 1)
         self.change_levels(now, 0, -1, -sequence.reserved_tokens)
         self.finish(sequence, now)
         self._admit(now)

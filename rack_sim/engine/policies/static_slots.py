@@ -44,7 +44,8 @@ class StaticSlots(SlotServer):
     def final_before_ps(self, now_ps: int) -> int:
         return min(now_ps, self._cursor * self.interval_ps) if self.prompts else now_ps
 
-    def prompt_added(self, now_ps: int) -> None:
+    def add_prompt(self, sequence: Sequence, now_ps: int) -> None:
+        self.prompts.append(sequence)
         if len(self.prompts) == 1:
             entry = self._entry_at(now_ps)
             if entry > self._cursor:
@@ -173,7 +174,8 @@ class StaticSlots(SlotServer):
         self._disown(sequence.slot, last_entry)
         if self.prompts:
             self._aim()
-        self._complete(sequence, now)
+        gaps = sequence.request.output_tokens - 1
+        self._complete(sequence, now, {self.revolution_ps: gaps} if gaps else {})
 
     def _use_rows_until(self, entry: int) -> None:
         """The first prompt takes every free row from the cursor up to `entry`, not included."""
