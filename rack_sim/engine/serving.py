@@ -12,6 +12,7 @@ from simpy import Environment
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.decision import Decision, Priority
 from rack_sim.engine.observer import Observer, Sequence
+from rack_sim.engine.policies.bucketed_slots import BucketedSlots
 from rack_sim.engine.policies.phased_slots import PhasedSlots
 from rack_sim.engine.policies.replica import Admission, Replica, ReplicaBooks
 from rack_sim.engine.policies.slot_server import KvReservation, SlotPriority, SlotServer
@@ -97,6 +98,8 @@ def _engine(plan: FleetPlan, *, every_step: bool) -> type[SlotServer]:
     """The engine that serves a fleet plan: where all turns are alike, the fastest."""
     if every_step:
         return SteppedSlots
+    if plan.timing.buckets:
+        return BucketedSlots
     return StaticSlots if plan.policy.priority == "decode" else PhasedSlots
 
 

@@ -3,13 +3,13 @@
 import itertools
 import os
 from collections import Counter
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rack_sim.compiler.slots import SlotTiming
+from rack_sim.compiler.slots import BucketTiming, SlotTiming
 from rack_sim.engine import serving
 from rack_sim.engine.observer import Outcome, Sequence
 from rack_sim.engine.policies.phased_slots import PhasedSlots
@@ -82,13 +82,35 @@ class _GivenSource:
 def slot_timings(draw: st.DrawFn) -> SlotTiming:
     slots = draw(st.integers(1, 7))
     interval = draw(st.integers(1, 50))
-    return SlotTiming(
+    timing = SlotTiming(
         rows=draw(st.integers(1, 4)),
         slot_count=slots,
         interval_ps=interval,
         token_ps=draw(st.integers(1, slots * interval)),
         context_tokens=draw(st.integers(2, 40)),
         kv_tokens=draw(st.integers(2, 600)),
+    )
+    return draw(bucketed(timing)) if draw(st.booleans()) else timing
+
+
+@st.composite
+def bucketed(draw: st.DrawFn, timing: SlotTiming) -> SlotTiming:
+    """Several programs whose times have nothing to do with each other, but keep tokens in order."""
+    last = timing.context_tokens
+    bounds = sorted({*draw(st.lists(st.integers(1, last), max_size=3)), last})
+    # Latencies near each other, and near what a revolution takes, make the longest transients.
+    longest = draw(st.sampled_from([60, 400]))
+    latencies = [draw(st.integers(1, longest)) for _ in bounds]
+    tokens = [draw(st.integers(1, latency)) for latency in latencies]
+    separations = tuple(
+        tuple(max(draw(st.integers(1, 60)), before - after + 1) for after in tokens)
+        for before in tokens
+    )
+    return replace(
+        timing,
+        interval_ps=separations[-1][-1],
+        buckets=tuple(map(BucketTiming, bounds, latencies, tokens)),
+        separation_ps=separations,
     )
 
 
@@ -172,5 +194,6 @@ def test_skipping_equals_stepping(case, bin_ps):
     walked = run(fleet, workload, bin_ps, every=True)
     assert run(fleet, workload, bin_ps, every=False) == walked
     # The engine for unequal turns must do for equal ones too.
-    with patch.object(serving, "_engine", lambda *_, **__: PhasedSlots):
-        assert run(fleet, workload, bin_ps, every=False) == walked
+    if not fleet.timing.buckets:
+        with patch.object(serving, "_engine", lambda *_, **__: PhasedSlots):
+            assert run(fleet, workload, bin_ps, every=False) == walked

@@ -57,7 +57,7 @@ class PhasedSlots(SlotServer):
             return
         self._leap(self._entry_at(now_ps))
         self.prompts.append(sequence)
-        self._aim()
+        self._aim(now_ps)
 
     def withdraw(self, sequence: Sequence, now_ps: int) -> None:
         self._leap(self._entry_at(now_ps))
@@ -65,7 +65,7 @@ class PhasedSlots(SlotServer):
             self.prompts.remove(sequence)
         else:
             sequence.emitted = sequence.request.output_tokens - self._disown(sequence).left
-        self._aim()
+        self._aim(now_ps)
 
     def _time(self, entry: int) -> int:
         """When an entry is."""
@@ -79,8 +79,8 @@ class PhasedSlots(SlotServer):
         """Whether sequences have their turns: while prompts wait that come first, they do not."""
         return not (self.prefill_first and self.prompts)
 
-    def _aim(self) -> None:
-        """Finds the next turning point among the entries to come."""
+    def _aim(self, now_ps: int) -> None:
+        """Finds the next turning point among the entries to come, none of them before `now_ps`."""
         self._aim_number += 1  # a decision aimed earlier is void
         entry = self._turning_point()
         if entry is not None:
@@ -102,16 +102,17 @@ class PhasedSlots(SlotServer):
 
     def _prompt_end(self) -> int | None:
         """The entry in which the first prompt's last row enters."""
-        if not self.prompts:
-            return None
-        left = self.prompts[0].prompt_left
+        return self._entry_of_row(self.prompts[0].prompt_left) if self.prompts else None
+
+    def _entry_of_row(self, number: int) -> int | None:
+        """The entry in which prompts get their row `number` from the cursor on, counted from 1."""
         if self.prefill_first:
-            return self._cursor + (left - 1) // self.rows
+            return self._cursor + (number - 1) // self.rows
         free = self._free_by_turn()
         total = sum(free)
         if not total:
             return None  # the next completion aims again
-        turns, rest = divmod(left - 1, total)
+        turns, rest = divmod(number - 1, total)
         offset = next(i for i, rows in enumerate(accumulate(free)) if rows > rest)
         return self._cursor + turns * self.slot_count + offset
 
@@ -127,9 +128,11 @@ class PhasedSlots(SlotServer):
         """A turning point: the books are brought up to it, then its entry is looked at."""
         entry, number = decision.subject
         if number == self._aim_number:
+            now = self._time(entry)
             self._leap(entry)
-            self._visit(entry)
-            self._aim()
+            self._visit(entry, now, self.token_ps)
+            self.count_busy(1)
+            self._aim(now)
 
     def _leap(self, end: int) -> None:
         """Puts the entries from the cursor up to `end` into the books; no turning point among them.
@@ -141,21 +144,27 @@ class PhasedSlots(SlotServer):
         decodes, slots = self._decodes(), self.slot_count
         if self.prompts:
             self._leap_prompt(end)
-        for owners in self._owners:
+        for slot, owners in enumerate(self._owners):
             most = 0
             for owner in owners:
                 if not owner.left or owner.next_entry >= end:
                     continue
                 turns = (end - 1 - owner.next_entry) // slots + 1
                 if decodes:
-                    self._send(owner, owner.next_entry, turns)
+                    self._send_turns(owner, turns)
                     most = max(most, turns)
                 owner.next_entry += turns * slots
-            if not self.prompts:  # otherwise every entry is busy
-                self.busy_step_count += most
-        if self.prompts:
-            self.busy_step_count += end - self._cursor
+            if self.prompts:  # every entry is busy
+                first = self._cursor + (slot - self._cursor) % slots
+                most = max(-(-(end - first) // slots), 0)
+            if most:
+                self._busy(slot, most)
         self._cursor = end
+
+    def _busy(self, slot: int, steps: int) -> None:
+        """A slot entered so many times with a row in it."""
+        del slot  # all run the same program
+        self.count_busy(steps)
 
     def _leap_prompt(self, end: int) -> None:
         """The first prompt takes the rows that are there for prompts up to `end`."""
@@ -181,37 +190,40 @@ class PhasedSlots(SlotServer):
         sequence.prompt_left -= taken
         self.row_step_count += taken
 
-    def _send(self, owner: Owner, entry: int, turns: int) -> None:
-        """A sequence's rows enter, from `entry` on one in a revolution."""
-        first_ps = self._time(entry) + self.token_ps
-        self.line.add_output_tokens(first_ps, self.revolution_ps, turns)
+    def _send_turns(self, owner: Owner, turns: int) -> None:
+        """A sequence's rows enter, from its next entry on one in a revolution."""
+        first_ps = self._time(owner.next_entry) + self.token_ps
+        self._send(owner, first_ps, self.revolution_ps, turns)
+
+    def _send(self, owner: Owner, first_ps: int, gap_ps: int, turns: int) -> None:
+        """Rows have entered whose tokens leave at `first_ps`, `first_ps` + `gap_ps`, …"""
+        self.line.add_output_tokens(first_ps, gap_ps, turns)
         owner.gaps[first_ps - owner.leaves_ps] += 1
         if turns > 1:
-            owner.gaps[self.revolution_ps] += turns - 1
-        owner.leaves_ps = first_ps + (turns - 1) * self.revolution_ps
+            owner.gaps[gap_ps] += turns - 1
+        owner.leaves_ps = first_ps + (turns - 1) * gap_ps
         owner.left -= turns
         self.row_step_count += turns
         if not owner.left:
             self._ends(owner)
 
-    def _visit(self, entry: int) -> None:
+    def _visit(self, entry: int, now: int, token_ps: int) -> None:
         """One entry row by row: prompts and sequences may end in it."""
-        slots, slot = self.slot_count, entry % self.slot_count
-        owners = self._owners[slot]
+        slots = self.slot_count
+        owners = self._owners[entry % slots]
         ready = [owner for owner in owners if owner.next_entry == entry and owner.left]
         rows = self.rows if self.prefill_first else self.rows - len(owners)
-        rows_left = rows - self._visit_prompts(entry, rows)
+        rows_left = rows - self._visit_prompts(entry, rows, now, token_ps)
         served = ready[:rows_left] if self.prefill_first else ready
         for owner in served:
-            self._send(owner, entry, 1)
+            self._send(owner, now + token_ps, 1, 1)
         for owner in ready:
             owner.next_entry += slots
-        self.busy_step_count += 1
         self._cursor = entry + 1
 
-    def _visit_prompts(self, entry: int, rows: int) -> int:
+    def _visit_prompts(self, entry: int, rows: int, now: int, token_ps: int) -> int:
         """Prompts take up to `rows` rows of one entry; returns how many they took."""
-        now, taken = self._time(entry), 0
+        taken = 0
         while taken < rows and self.prompts:
             sequence = self.prompts[0]
             if sequence.prefill_start_ps < 0:
@@ -221,17 +233,17 @@ class PhasedSlots(SlotServer):
             taken += part
             if not sequence.prompt_left:
                 self.prompts.popleft()
-                self._own(sequence, entry, now)
+                self._own(sequence, entry, now, token_ps)
         if taken:
             self.line.count(PROMPT, now, taken)
             self.row_step_count += taken
         return taken
 
-    def _own(self, sequence: Sequence, entry: int, now: int) -> None:
+    def _own(self, sequence: Sequence, entry: int, now: int, token_ps: int) -> None:
         """A prompt is done: its sequence owns a row of this slot, or of the next that has one."""
         self._prefilled(sequence)
         sequence.prefill_end_ps = now
-        sequence.first_token_ps = now + self.token_ps
+        sequence.first_token_ps = now + token_ps
         away = 0
         while len(self._owners[(entry + away) % self.slot_count]) == self.rows:
             away += 1
@@ -266,7 +278,7 @@ class PhasedSlots(SlotServer):
             self._leap(self._entry_at(now))
         owner = self._disown(sequence)
         if self.prompts:
-            self._aim()
+            self._aim(now)
         self._complete(sequence, now, owner.gaps)
 
     def _disown(self, sequence: Sequence) -> Owner:

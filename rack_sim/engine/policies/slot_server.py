@@ -3,6 +3,7 @@
 Admission, rejection, completion, and the books that must balance when a replay ends.
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping
 from typing import Literal
@@ -57,12 +58,17 @@ class SlotServer(Replica):
         self.rows = timing.rows
         self.revolution_ps = timing.revolution_ps
         self.token_ps = timing.token_ps
+        self.buckets = timing.buckets
+        self.separation_ps = timing.separation_ps
+        self.bucket_bounds = [bucket.context_tokens for bucket in timing.buckets]
         self.kv_tokens = timing.kv_tokens
         self.kv_tokens_free = self.kv_tokens
         self.books.kv_tokens = self.kv_tokens
         self.row_count = self.slot_count * self.rows
         self.prompts: deque[Sequence] = deque()
         self.busy_step_count = 0
+        # How much shorter the bottleneck's work was in steps of smaller buckets.
+        self.spared_ps = 0
         self.row_step_count = 0
         self.expected_row_step_count = 0
         self.set_up()
@@ -141,7 +147,7 @@ class SlotServer(Replica):
 
     def closed_books(self) -> ReplicaBooks:
         """The books at the end."""
-        self.books.busy_ps = self.busy_step_count * self.interval_ps
+        self.books.busy_ps = self.busy_step_count * self.interval_ps - self.spared_ps
         return self.books
 
     def set_up(self) -> None:
@@ -162,6 +168,16 @@ class SlotServer(Replica):
         Its `prompt_left` and `emitted` say afterwards what had entered by then.
         """
         raise NotImplementedError
+
+    def count_busy(self, steps: int, bucket: int = 0) -> None:
+        """So many more steps carried a row; `bucket` is that of their program, if there are any."""
+        self.busy_step_count += steps
+        if self.buckets:
+            self.spared_ps += steps * (self.interval_ps - self.separation_ps[bucket][bucket])
+
+    def bucket_of(self, context_tokens: int) -> int:
+        """The smallest bucket that covers a context."""
+        return bisect_left(self.bucket_bounds, context_tokens)
 
     def _reservation(self, request: Request) -> int:
         if self.kv_reservation == "max_context":

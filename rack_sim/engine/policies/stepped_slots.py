@@ -4,7 +4,7 @@ It exists to prove the closed forms: a property test draws workloads and compare
 keeps its own books, and shares with the skipping engines only admission and completion.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from rack_sim.engine.decision import Decision, Priority
@@ -30,6 +30,10 @@ class SteppedSlots(SlotServer):
         self._owners: list[list[Sequence]] = [[] for _ in range(self.slot_count)]
         self._decoding: dict[int, _Decoding] = {}
         self._walking = False
+        self._entry = 0  # the next to come
+        self._visit_number = 0
+        # Entries of the last revolution, the latest at the end: when, and with which program.
+        self._past: deque[tuple[int, int]] = deque(maxlen=self.slot_count)
 
     def free_row_count(self) -> int:
         return self.row_count - sum(len(owners) for owners in self._owners)
@@ -41,7 +45,12 @@ class SteppedSlots(SlotServer):
         self.prompts.append(sequence)
         if not self._walking:
             self._walking = True
-            self._visit_at(-(-now_ps // self.interval_ps))
+            if not self.buckets:
+                self._entry = -(-now_ps // self.interval_ps)
+            while self._time(0, 0) < now_ps:
+                self._past.append((self._time(0, 0), 0))
+                self._entry += 1
+        self._plan(now_ps)
 
     def withdraw(self, sequence: Sequence, now_ps: int) -> None:
         if sequence.prompt_left:
@@ -49,37 +58,78 @@ class SteppedSlots(SlotServer):
         else:
             self._owners[sequence.slot].remove(sequence)
             sequence.emitted = self._decoding.pop(sequence.request.request_id).sent
+        self._plan(now_ps)
 
-    def _visit_at(self, entry: int) -> None:
-        Decision(self.env, entry * self.interval_ps, Priority.ENTRY, self._visit, entry)
+    def _time(self, bucket: int, not_before_ps: int) -> int:
+        """When the next entry comes if its program is that of `bucket`."""
+        if not self.buckets:
+            return self._entry * self.interval_ps
+        earliest = [not_before_ps]
+        if self._past:
+            at_ps, before = self._past[-1]
+            earliest.append(at_ps + self.separation_ps[before][bucket])
+        if len(self._past) == self.slot_count:
+            at_ps, before = self._past[0]
+            earliest.append(at_ps + self.buckets[before].latency_ps)
+        return max(earliest)
+
+    def _plan(self, now_ps: int) -> None:
+        """Finds when the next entry comes, if nothing changes until then."""
+        bucket = self.bucket_of(max(self._contexts(), default=0)) if self.buckets else 0
+        at_ps = self._time(bucket, now_ps)
+        self._visit_number += 1  # a visit planned earlier is void
+        Decision(self.env, at_ps, Priority.ENTRY, self._visit, (bucket, self._visit_number))
+
+    def _contexts(self) -> list[int]:
+        """How many positions each row of the next entry looks at."""
+        owners = self._owners[self._entry % self.slot_count]
+        ready = [owner for owner in owners if self._is_back(owner, self._entry)]
+        rows = self.rows if self.prefill_first else self.rows - len(owners)
+        prompts = [
+            sequence.request.input_tokens - left + 1
+            for sequence in self.prompts
+            for left in range(sequence.prompt_left, 0, -1)
+        ][:rows]
+        if self.prefill_first:
+            ready = ready[: self.rows - len(prompts)]
+        return prompts + [
+            owner.request.input_tokens + self._decoding[owner.request.request_id].sent
+            for owner in ready
+        ]
 
     def _visit(self, decision: Decision) -> None:
         """A slot enters the first stage with the rows that go in it."""
+        bucket, number = decision.subject
+        if number != self._visit_number:
+            return
+        entry, now = self._entry, int(self.env.now)
+        self._past.append((now, bucket))
+        self._entry += 1
         if not self.running:
             self._walking = False
             return
-        entry: int = decision.subject
-        now = entry * self.interval_ps
+        token_ps = self.buckets[bucket].token_ps if self.buckets else self.token_ps
         owners = self._owners[entry % self.slot_count]
         ready = [owner for owner in owners if self._is_back(owner, entry)]
         if self.prefill_first:
-            rows_used = self._send_prompts(entry, now, self.rows)
+            rows_used = self._send_prompts(entry, now, token_ps, self.rows)
             ready = ready[: self.rows - rows_used]
         else:
-            rows_used = self._send_prompts(entry, now, self.rows - len(owners))
+            rows_used = self._send_prompts(entry, now, token_ps, self.rows - len(owners))
         for owner in ready:
-            self._send_token(owner, entry, now)
+            self._send_token(owner, entry, now + token_ps)
         rows_used += len(ready)
         self.row_step_count += rows_used
-        self.busy_step_count += 1 if rows_used else 0
-        self._visit_at(entry + 1)
+        if rows_used:
+            self.count_busy(1, bucket)
+        self._plan(now)
 
     def _is_back(self, owner: Sequence, entry: int) -> bool:
         """Whether the token of its last row has come round since."""
         last = self._decoding[owner.request.request_id].entry
         return last + self.slot_count <= entry
 
-    def _send_prompts(self, entry: int, now: int, rows: int) -> int:
+    def _send_prompts(self, entry: int, now: int, token_ps: int, rows: int) -> int:
         """Prompts take up to `rows` rows, one after the other; returns how many they took."""
         for taken in range(rows):
             if not self.prompts:
@@ -92,11 +142,11 @@ class SteppedSlots(SlotServer):
             if not sequence.prompt_left:
                 self.prompts.popleft()
                 sequence.prefill_end_ps = now
-                sequence.first_token_ps = now + self.token_ps
+                sequence.first_token_ps = now + token_ps
                 self._prefilled(sequence)
                 self._own(sequence, entry)
                 self._decoding[sequence.request.request_id] = _Decoding()
-                self._send_token(sequence, entry, now)
+                self._send_token(sequence, entry, now + token_ps)
         return rows
 
     def _own(self, sequence: Sequence, entry: int) -> None:
@@ -106,9 +156,8 @@ class SteppedSlots(SlotServer):
         sequence.slot = entry % self.slot_count
         self._owners[sequence.slot].append(sequence)
 
-    def _send_token(self, sequence: Sequence, entry: int, now: int) -> None:
-        """A row enters whose token leaves the last stage `token_ps` later."""
-        leaves_ps = now + self.token_ps
+    def _send_token(self, sequence: Sequence, entry: int, leaves_ps: int) -> None:
+        """A row enters whose token leaves the last stage at `leaves_ps`."""
         self.line.add_output_tokens(leaves_ps, 1, 1)
         number = sequence.request.request_id
         state = self._decoding[number]
@@ -127,4 +176,5 @@ class SteppedSlots(SlotServer):
         sequence.finish_ps = int(self.env.now)
         self._owners[sequence.slot].remove(sequence)
         state = self._decoding.pop(sequence.request.request_id)
+        self._plan(sequence.finish_ps)
         self._complete(sequence, sequence.finish_ps, state.gaps)
