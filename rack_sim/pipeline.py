@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+from rack_sim.compiler.buckets import bucket_slots
 from rack_sim.compiler.limits import Limits, limits_of
 from rack_sim.compiler.step import StepTiming, compile_step
 from rack_sim.engine.serving import FleetPlan, ReplayTotals, replay
@@ -91,7 +92,8 @@ def simulate(
     """
     explanation = explain(scenario)
     collector = Collector(on_progress)
-    fleet = FleetPlan(explanation.step.slots, scenario.policy, seed=scenario.seed)
+    slots = bucket_slots(explanation.step, scenario.policy.context_buckets)
+    fleet = FleetPlan(slots, scenario.policy, seed=scenario.seed)
     totals = replay(
         fleet,
         scenario.workload,

@@ -36,11 +36,13 @@ class StaticSlotsPolicy:
     """Slots revolve through a statically scheduled pipeline; each row carries one token.
 
     `kv_reservation` is what a request reserves of the cache, `priority` whose rows come first
-    (see `SlotServer`).
+    (see `SlotServer`). `context_buckets` are the contexts that programs are compiled for, rising;
+    none stands for one program (see `BucketedSlots`).
     """
 
     kv_reservation: KvReservation = "max_context"
     priority: SlotPriority = "decode"
+    context_buckets: tuple[int, ...] = ()
 
 
 # kind in a scenario -> what it is; the scenario layer and `rack-sim list policies` read this.

@@ -63,6 +63,7 @@ def build_scenario(
             f"static_slots needs a statically scheduled chip; "
             f"{schema.system.chip.name} is {schema.system.chip.execution}",
         )
+    _check_buckets(schema, builder)
     deployment = _deployment(schema, system, model) if system and model else None
     if deployment:
         builder.attempt((), lambda: check_deployment(deployment))
@@ -175,7 +176,21 @@ def _deployment(schema: ScenarioSchema, system: System, model: Architecture) -> 
 
 
 def _policy(policy: StaticSlotsSchema) -> StaticSlotsPolicy:
-    return StaticSlotsPolicy(kv_reservation=policy.kv_reservation, priority=policy.priority)
+    return StaticSlotsPolicy(
+        kv_reservation=policy.kv_reservation,
+        priority=policy.priority,
+        context_buckets=tuple(policy.context_buckets),
+    )
+
+
+def _check_buckets(schema: ScenarioSchema, builder: ProblemPlaces) -> None:
+    bounds, longest = schema.serving.policy.context_buckets, schema.serving.max_context_tokens
+    if bounds and (bounds != sorted(set(bounds)) or bounds[-1] != longest):
+        builder.complain(
+            ("serving", "policy", "context_buckets"),
+            f"{bounds} does not rise to serving.max_context_tokens, {longest}",
+            "for example: " + str([*sorted(b for b in {*bounds} if b < longest), longest]),
+        )
 
 
 def _given(count: int | str) -> int | None:

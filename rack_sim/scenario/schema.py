@@ -52,6 +52,9 @@ class StaticSlotsSchema(Model):
     """Whose rows come first: decode, and prompts take rows that no decoding sequence owns; prefill,
     and prompts take every row while any waits, so that a sequence whose row is taken emits its
     token a revolution later."""
+    context_buckets: list[Count] = Field(default_factory=list)
+    """Contexts in tokens, rising, the last that of max_context_tokens: a program is compiled for
+    each, and a slot runs the one for the longest context in it. Left out: one program."""
 
 
 class ServingSchema(Model):

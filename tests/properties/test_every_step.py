@@ -197,3 +197,10 @@ def test_skipping_equals_stepping(case, bin_ps):
     if not fleet.timing.buckets:
         with patch.object(serving, "_engine", lambda *_, **__: PhasedSlots):
             assert run(fleet, workload, bin_ps, every=False) == walked
+        # So must one bucket that covers everything, with the revolution for a latency.
+        timing = fleet.timing
+        bucket = BucketTiming(timing.context_tokens, timing.revolution_ps, timing.token_ps)
+        alone = replace(timing, buckets=(bucket,), separation_ps=((timing.interval_ps,),))
+        fleet = replace(fleet, timing=alone)
+        assert run(fleet, workload, bin_ps, every=False) == walked
+        assert run(fleet, workload, bin_ps, every=True) == walked

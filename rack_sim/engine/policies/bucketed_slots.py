@@ -10,6 +10,7 @@ its bucket, every slot keeps its program, and a `Timetable` says when entries ar
 from itertools import islice
 
 from rack_sim.engine.decision import Decision, Priority
+from rack_sim.engine.observer import Sequence
 from rack_sim.engine.policies.phased_slots import Owner, PhasedSlots
 from rack_sim.engine.policies.timetable import Timetable
 
@@ -24,6 +25,12 @@ class BucketedSlots(PhasedSlots):
             self.slot_count, [bucket.latency_ps for bucket in self.buckets], self.separation_ps
         )
         self._table.begin(0, [0] * self.slot_count, None, 0)
+
+    def add_prompt(self, sequence: Sequence, now_ps: int) -> None:
+        behind = bool(self.prompts)
+        super().add_prompt(sequence, now_ps)
+        if behind and self._table.holding:  # it may have rows in the entry to come
+            self._aim(now_ps)
 
     def _time(self, entry: int) -> int:
         return self._table.time(entry)

@@ -125,9 +125,9 @@ class SteppedSlots(SlotServer):
         self._plan(now)
 
     def _is_back(self, owner: Sequence, entry: int) -> bool:
-        """Whether the token of its last row has come round since."""
-        last = self._decoding[owner.request.request_id].entry
-        return last + self.slot_count <= entry
+        """Whether it has a row to send, the token of its last having come round."""
+        state = self._decoding[owner.request.request_id]
+        return state.sent < owner.request.output_tokens and state.entry + self.slot_count <= entry
 
     def _send_prompts(self, entry: int, now: int, token_ps: int, rows: int) -> int:
         """Prompts take up to `rows` rows, one after the other; returns how many they took."""

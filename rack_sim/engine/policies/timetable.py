@@ -58,6 +58,11 @@ class Timetable:
         """No phase: when `entry` comes, which is the next, is decided by what will go in it."""
         self._first, self._times, self.period_ps = entry, [], 0
 
+    @property
+    def holding(self) -> bool:
+        """Whether there is no phase."""
+        return not self._times
+
     def begin(self, first: int, buckets: list[int], end: int | None, not_before_ps: int) -> None:
         """A phase begins at the next entry, `first`, with a program for every slot, up to `end`."""
         slots = self.slot_count
