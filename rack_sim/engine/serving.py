@@ -19,6 +19,7 @@ from rack_sim.engine.policies.slot_server import KvReservation, SlotPriority, Sl
 from rack_sim.engine.policies.static_slots import StaticSlots
 from rack_sim.engine.policies.stepped_slots import SteppedSlots
 from rack_sim.engine.routers import ROUTERS, Router
+from rack_sim.engine.speculation import Speculation
 from rack_sim.engine.timeline import Timeline
 from rack_sim.foundation.errors import ConservationError, InputError
 from rack_sim.foundation.units import PS_PER_S
@@ -53,7 +54,8 @@ POLICIES: dict[str, type[StaticSlotsPolicy]] = {"static_slots": StaticSlotsPolic
 class FleetPlan:
     """What serves: `replica_count` replicas that are alike, and the router before them.
 
-    `seed` is that of every random stream of the fleet.
+    `seed` is that of every random stream of the fleet. With `speculation` the timing's seats hold
+    a token and its draft.
     """
 
     timing: SlotTiming
@@ -62,6 +64,7 @@ class FleetPlan:
     router: str = "round_robin"
     admission: Admission = field(default_factory=Admission)
     seed: int = 0
+    speculation: Speculation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,7 @@ class _Replay:
                 self,
                 kv_reservation=plan.policy.kv_reservation,
                 priority=plan.policy.priority,
+                speculation=plan.speculation,
             )
             for number in range(plan.replica_count)
         ]

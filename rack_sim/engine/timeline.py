@@ -4,7 +4,7 @@ Counts of a bin are final once the clock has passed it and every run of tokens t
 was added; final bins are handed on and forgotten, so memory does not grow with the trace.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rack_sim.foundation.errors import ConservationError
 
@@ -77,6 +77,22 @@ class Timeline:
             tokens -= inside
             first_ps += inside * gap_ps
             number = first_ps // bin_ps
+
+    def add_output_turns(
+        self, first_ps: int, gap_ps: int, totals: Sequence[int], turns: range, each: int = 1
+    ) -> None:
+        """Turns at `first_ps`, `first_ps` + `gap_ps`, … that emit several tokens at once.
+
+        Turn t emits ``totals[t + 1] - totals[t]``; `each` as in `add_output_tokens`.
+        """
+        at, bin_ps = turns.start, self.bin_ps
+        while at < turns.stop:
+            number = first_ps // bin_ps
+            inside = ((number + 1) * bin_ps - 1 - first_ps) // gap_ps + 1
+            end = min(at + inside, turns.stop)
+            self._bin(number)[OUTPUT] += (totals[end] - totals[at]) * each
+            at = end
+            first_ps += inside * gap_ps
 
     def change_levels(self, now_ps: int, waiting: int, running: int, kv_tokens: int) -> None:
         """From `now_ps` on so many more requests wait and run, and tokens of cache are reserved."""

@@ -17,6 +17,7 @@ from rack_sim.engine.policies.prefix_cache import PrefixCaching
 from rack_sim.engine.policies.replica import Admission
 from rack_sim.engine.routers import ROUTERS
 from rack_sim.engine.serving import FleetPlan, ReplayTotals, StaticSlotsPolicy, replay
+from rack_sim.engine.speculation import Speculation
 from rack_sim.workload.closed_loop import ClosedLoopWorkload
 from rack_sim.workload.lengths import Empirical
 from rack_sim.workload.request import Request, Source, Workload
@@ -145,8 +146,17 @@ def listed(draw: st.DrawFn) -> GivenRequests:
 def fleets(draw: st.DrawFn, *, named: bool) -> FleetPlan:
     # Sessions and blocks have names in listed workloads only.
     caching = PrefixCaching(BLOCK_TOKENS, draw(st.integers(1, 20)))
+    timing, speculation = draw(slot_timings()), None
+    if draw(st.booleans()):
+        rates = draw(st.lists(st.sampled_from([0.0, 0.3, 0.8, 1.0]), min_size=1, max_size=3))
+        speculation = Speculation(tuple(rates), seed=draw(st.integers(0, 3)))
+        seat = len(rates) + 1
+        # Rows that are not enough for one more seat stay empty.
+        rows = timing.rows * seat + draw(st.integers(0, seat - 1))
+        timing = replace(timing, rows=rows, rows_per_sequence=seat)
     return FleetPlan(
-        timing=draw(slot_timings()),
+        timing=timing,
+        speculation=speculation,
         policy=StaticSlotsPolicy(
             kv_reservation=draw(st.sampled_from(["max_context", "request"])),
             priority=draw(st.sampled_from(["decode", "prefill"])),

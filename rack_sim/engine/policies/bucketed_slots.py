@@ -7,6 +7,7 @@ the past. Between turning points, which now are also the entries in which a row 
 its bucket, every slot keeps its program, and a `Timetable` says when entries are.
 """
 
+from bisect import bisect_left
 from itertools import islice
 
 from rack_sim.engine.decision import Decision, Priority
@@ -60,7 +61,7 @@ class BucketedSlots(PhasedSlots):
             position = prompt.request.input_tokens - prompt.prompt_left + 1
             covered = self.bucket_bounds[self.bucket_of(position)] - position + 1
             if covered < prompt.prompt_left:
-                found.append(self._entry_of_row(covered + 1))
+                found.append(self._entry_of_seat(covered // self.seat_rows + 1))
         if self._decodes():
             for owners in self._owners:
                 found += [self._owner_changes(owner) for owner in owners if owner.left]
@@ -70,9 +71,19 @@ class BucketedSlots(PhasedSlots):
         """The entry from which on a sequence asks for another program in its slot."""
         if owner.next_entry >= self._cursor + self.slot_count:
             return owner.next_entry  # its slot enters once without it
-        context = _context(owner)
-        covered = self.bucket_bounds[self.bucket_of(context)] - context + 1
-        return owner.next_entry + covered * self.slot_count if covered < owner.left else None
+        bound = self.bucket_bounds[self.bucket_of(self._context(owner))]
+        if bound == self.context_tokens:
+            return None
+        # Before turn t it looks at input + 1 + totals[t] positions, and the draft's.
+        input_tokens = owner.sequence.request.input_tokens
+        beyond = bisect_left(owner.totals, bound + 1 - input_tokens - self.seat_rows)
+        turns = beyond - owner.turns
+        return owner.next_entry + turns * self.slot_count if turns < owner.left else None
+
+    def _context(self, owner: Owner) -> int:
+        """Positions that a sequence's next rows look at, their own included."""
+        out = owner.sequence.request.input_tokens + owner.totals[owner.turns]
+        return min(out + self.seat_rows, self.context_tokens)
 
     def _buckets(self) -> list[int]:
         """The program of every slot, from the cursor up to the turning point."""
@@ -84,12 +95,12 @@ class BucketedSlots(PhasedSlots):
             prompt_bucket = self.bucket_of(position)
         found = []
         for owners in self._owners:
-            room = self.prefill_first or len(owners) < self.rows
+            room = self.prefill_first or len(owners) < self.seats
             bucket = prompt_bucket if room else 0
             if decodes:
                 for owner in owners:
                     if owner.left and owner.next_entry < end:
-                        bucket = max(bucket, self.bucket_of(_context(owner)))
+                        bucket = max(bucket, self.bucket_of(self._context(owner)))
             found.append(bucket)
         return found
 
@@ -97,16 +108,17 @@ class BucketedSlots(PhasedSlots):
         """The smallest bucket that covers all that goes in at the next entry, a turning point."""
         owners = self._owners[entry % self.slot_count]
         ready = [owner for owner in owners if owner.next_entry == entry and owner.left]
-        rows = self.rows if self.prefill_first else self.rows - len(owners)
+        rows = self.seats if self.prefill_first else self.seats - len(owners)
         longest = 0
         for prompt in islice(self.prompts, rows):
-            part = min(rows, prompt.prompt_left)
+            part = min(rows, self.seats_for(prompt.prompt_left))
             if not part:
                 break
             rows -= part
-            longest = max(longest, prompt.request.input_tokens - prompt.prompt_left + part)
+            left = max(prompt.prompt_left - part * self.seat_rows, 0)
+            longest = max(longest, prompt.request.input_tokens - left)
         for owner in ready[:rows] if self.prefill_first else ready:
-            longest = max(longest, _context(owner))
+            longest = max(longest, self._context(owner))
         return self.bucket_of(longest)
 
     def _pass(self, decision: Decision) -> None:
@@ -144,9 +156,3 @@ class BucketedSlots(PhasedSlots):
             turns -= 1
         if turns:
             self._send(owner, table.time(entry) + token_ps, table.period_ps, turns)
-
-
-def _context(owner: Owner) -> int:
-    """Positions that a sequence's next row looks at, its own included."""
-    request = owner.sequence.request
-    return request.input_tokens + request.output_tokens - owner.left

@@ -17,7 +17,7 @@ from itertools import accumulate
 
 from rack_sim.engine.decision import Decision, Priority
 from rack_sim.engine.observer import Sequence
-from rack_sim.engine.policies.slot_server import SlotServer
+from rack_sim.engine.policies.slot_server import IndexedTokens, SlotServer
 from rack_sim.engine.timeline import PROMPT
 
 
@@ -25,14 +25,21 @@ from rack_sim.engine.timeline import PROMPT
 class Owner:
     """A decoding sequence: `next_entry` is its next turn if nobody takes it; `left` turns are left.
 
-    `leaves_ps` is when the token of its last turn leaves.
+    ``totals[t]`` tokens after the first are out after t turns; `leaves_ps` is when those of the
+    last turn leave.
     """
 
     sequence: Sequence
+    totals: IndexedTokens
     next_entry: int
     left: int
     leaves_ps: int
     gaps: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def turns(self) -> int:
+        """Turns it had."""
+        return len(self.totals) - 1 - self.left
 
 
 class PhasedSlots(SlotServer):
@@ -44,8 +51,8 @@ class PhasedSlots(SlotServer):
         self._cursor = 0
         self._aim_number = 0
 
-    def free_row_count(self) -> int:
-        return self.row_count - sum(len(owners) for owners in self._owners)
+    def free_seat_count(self) -> int:
+        return self.seat_count - sum(len(owners) for owners in self._owners)
 
     def final_before_ps(self, now_ps: int) -> int:
         self._leap(self._entry_at(now_ps))
@@ -59,13 +66,17 @@ class PhasedSlots(SlotServer):
         self.prompts.append(sequence)
         self._aim(now_ps)
 
-    def withdraw(self, sequence: Sequence, now_ps: int) -> None:
+    def withdraw(self, sequence: Sequence, now_ps: int) -> int:
+        turns = 0
         self._leap(self._entry_at(now_ps))
         if sequence.prompt_left:
             self.prompts.remove(sequence)
         else:
-            sequence.emitted = sequence.request.output_tokens - self._disown(sequence).left
+            owner = self._disown(sequence)
+            turns = owner.turns
+            sequence.emitted = 1 + owner.totals[turns]
         self._aim(now_ps)
+        return turns
 
     def _time(self, entry: int) -> int:
         """When an entry is."""
@@ -102,12 +113,14 @@ class PhasedSlots(SlotServer):
 
     def _prompt_end(self) -> int | None:
         """The entry in which the first prompt's last row enters."""
-        return self._entry_of_row(self.prompts[0].prompt_left) if self.prompts else None
+        if not self.prompts:
+            return None
+        return self._entry_of_seat(self.seats_for(self.prompts[0].prompt_left))
 
-    def _entry_of_row(self, number: int) -> int | None:
-        """The entry in which prompts get their row `number` from the cursor on, counted from 1."""
+    def _entry_of_seat(self, number: int) -> int | None:
+        """The entry in which prompts get their seat `number` from the cursor on, counted from 1."""
         if self.prefill_first:
-            return self._cursor + (number - 1) // self.rows
+            return self._cursor + (number - 1) // self.seats
         free = self._free_by_turn()
         total = sum(free)
         if not total:
@@ -119,9 +132,9 @@ class PhasedSlots(SlotServer):
     def _free_by_turn(self) -> list[int]:
         """Rows that prompts get in the entries of one revolution, from the cursor on."""
         if self.prefill_first:
-            return [self.rows] * self.slot_count
+            return [self.seats] * self.slot_count
         first = self._cursor % self.slot_count
-        free = [self.rows - len(owners) for owners in self._owners]
+        free = [self.seats - len(owners) for owners in self._owners]
         return free[first:] + free[:first]
 
     def _turn(self, decision: Decision) -> None:
@@ -185,10 +198,10 @@ class PhasedSlots(SlotServer):
             stop = min(end, max(self._entry_at(bin_end_ps), at + 1))
             turns, rest = divmod(stop - start, self.slot_count)
             rows = turns * sums[-1] + sums[rest]
-            self.line.count(PROMPT, at_ps, rows - taken)
+            self.line.count(PROMPT, at_ps, (rows - taken) * self.seat_rows)
             at, taken = stop, rows
-        sequence.prompt_left -= taken
-        self.row_step_count += taken
+        sequence.prompt_left -= taken * self.seat_rows
+        self.row_step_count += taken * self.seat_rows
 
     def _send_turns(self, owner: Owner, turns: int) -> None:
         """A sequence's rows enter, from its next entry on one in a revolution."""
@@ -197,13 +210,20 @@ class PhasedSlots(SlotServer):
 
     def _send(self, owner: Owner, first_ps: int, gap_ps: int, turns: int) -> None:
         """Rows have entered whose tokens leave at `first_ps`, `first_ps` + `gap_ps`, …"""
-        self.line.add_output_tokens(first_ps, gap_ps, turns)
+        if self.speculation:
+            had, totals = owner.turns, owner.totals
+            self.line.add_output_turns(first_ps, gap_ps, totals, range(had, had + turns))
+            at_once = totals[had + turns] - totals[had] - turns
+            if at_once:
+                owner.gaps[0] += at_once
+        else:
+            self.line.add_output_tokens(first_ps, gap_ps, turns)
         owner.gaps[first_ps - owner.leaves_ps] += 1
         if turns > 1:
             owner.gaps[gap_ps] += turns - 1
         owner.leaves_ps = first_ps + (turns - 1) * gap_ps
         owner.left -= turns
-        self.row_step_count += turns
+        self.row_step_count += turns * self.seat_rows
         if not owner.left:
             self._ends(owner)
 
@@ -212,7 +232,7 @@ class PhasedSlots(SlotServer):
         slots = self.slot_count
         owners = self._owners[entry % slots]
         ready = [owner for owner in owners if owner.next_entry == entry and owner.left]
-        rows = self.rows if self.prefill_first else self.rows - len(owners)
+        rows = self.seats if self.prefill_first else self.seats - len(owners)
         rows_left = rows - self._visit_prompts(entry, rows, now, token_ps)
         served = ready[:rows_left] if self.prefill_first else ready
         for owner in served:
@@ -228,15 +248,15 @@ class PhasedSlots(SlotServer):
             sequence = self.prompts[0]
             if sequence.prefill_start_ps < 0:
                 sequence.prefill_start_ps = now
-            part = min(rows - taken, sequence.prompt_left)
-            sequence.prompt_left -= part
+            part = min(rows - taken, self.seats_for(sequence.prompt_left))
+            tokens = min(part * self.seat_rows, sequence.prompt_left)
+            sequence.prompt_left -= tokens
+            self.line.count(PROMPT, now, tokens)
+            self.row_step_count += tokens
             taken += part
             if not sequence.prompt_left:
                 self.prompts.popleft()
                 self._own(sequence, entry, now, token_ps)
-        if taken:
-            self.line.count(PROMPT, now, taken)
-            self.row_step_count += taken
         return taken
 
     def _own(self, sequence: Sequence, entry: int, now: int, token_ps: int) -> None:
@@ -245,14 +265,16 @@ class PhasedSlots(SlotServer):
         sequence.prefill_end_ps = now
         sequence.first_token_ps = now + token_ps
         away = 0
-        while len(self._owners[(entry + away) % self.slot_count]) == self.rows:
+        while len(self._owners[(entry + away) % self.slot_count]) == self.seats:
             away += 1
         sequence.slot = (entry + away) % self.slot_count
+        totals = self.turns_of(sequence.request)
         owner = Owner(
             sequence,
+            totals,
             # The first token must be back, so its row of this revolution is too early.
             next_entry=entry + away + self.slot_count,
-            left=sequence.request.output_tokens - 1,
+            left=len(totals) - 1,
             leaves_ps=sequence.first_token_ps,
         )
         self._owners[sequence.slot].append(owner)
@@ -279,7 +301,7 @@ class PhasedSlots(SlotServer):
         owner = self._disown(sequence)
         if self.prompts:
             self._aim(now)
-        self._complete(sequence, now, owner.gaps)
+        self._complete(sequence, now, owner.turns, owner.gaps)
 
     def _disown(self, sequence: Sequence) -> Owner:
         """The row that a sequence owns is free."""

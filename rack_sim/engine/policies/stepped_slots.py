@@ -10,13 +10,18 @@ from dataclasses import dataclass, field
 from rack_sim.engine.decision import Decision, Priority
 from rack_sim.engine.observer import Sequence
 from rack_sim.engine.policies.slot_server import SlotServer
-from rack_sim.engine.timeline import PROMPT
+from rack_sim.engine.timeline import OUTPUT, PROMPT
 
 
 @dataclass(slots=True)
 class _Decoding:
-    """How far a decoding sequence is: tokens sent, the last one's entry and when it leaves."""
+    """How far a decoding sequence is: tokens sent, the last one's entry and when it leaves.
 
+    `to_come` holds how many tokens each turn to come emits.
+    """
+
+    to_come: deque[int]
+    turns: int = 0
     sent: int = 0
     entry: int = -1
     leaves_ps: int = -1
@@ -35,8 +40,8 @@ class SteppedSlots(SlotServer):
         # Entries of the last revolution, the latest at the end: when, and with which program.
         self._past: deque[tuple[int, int]] = deque(maxlen=self.slot_count)
 
-    def free_row_count(self) -> int:
-        return self.row_count - sum(len(owners) for owners in self._owners)
+    def free_seat_count(self) -> int:
+        return self.seat_count - sum(len(owners) for owners in self._owners)
 
     def final_before_ps(self, now_ps: int) -> int:
         return now_ps
@@ -52,13 +57,16 @@ class SteppedSlots(SlotServer):
                 self._entry += 1
         self._plan(now_ps)
 
-    def withdraw(self, sequence: Sequence, now_ps: int) -> None:
+    def withdraw(self, sequence: Sequence, now_ps: int) -> int:
+        turns = 0
         if sequence.prompt_left:
             self.prompts.remove(sequence)
         else:
             self._owners[sequence.slot].remove(sequence)
-            sequence.emitted = self._decoding.pop(sequence.request.request_id).sent
+            state = self._decoding.pop(sequence.request.request_id)
+            sequence.emitted, turns = state.sent, state.turns
         self._plan(now_ps)
+        return turns
 
     def _time(self, bucket: int, not_before_ps: int) -> int:
         """When the next entry comes if its program is that of `bucket`."""
@@ -84,16 +92,20 @@ class SteppedSlots(SlotServer):
         """How many positions each row of the next entry looks at."""
         owners = self._owners[self._entry % self.slot_count]
         ready = [owner for owner in owners if self._is_back(owner, self._entry)]
-        rows = self.rows if self.prefill_first else self.rows - len(owners)
+        rows = self.seats if self.prefill_first else self.seats - len(owners)
         prompts = [
-            sequence.request.input_tokens - left + 1
+            sequence.request.input_tokens - max(left - self.seat_rows, 0)
             for sequence in self.prompts
-            for left in range(sequence.prompt_left, 0, -1)
+            for left in range(sequence.prompt_left, 0, -self.seat_rows)
         ][:rows]
         if self.prefill_first:
-            ready = ready[: self.rows - len(prompts)]
+            ready = ready[: self.seats - len(prompts)]
+        draft = self.seat_rows - 1
         return prompts + [
-            owner.request.input_tokens + self._decoding[owner.request.request_id].sent
+            min(
+                owner.request.input_tokens + self._decoding[owner.request.request_id].sent + draft,
+                self.context_tokens,
+            )
             for owner in ready
         ]
 
@@ -112,61 +124,75 @@ class SteppedSlots(SlotServer):
         owners = self._owners[entry % self.slot_count]
         ready = [owner for owner in owners if self._is_back(owner, entry)]
         if self.prefill_first:
-            rows_used = self._send_prompts(entry, now, token_ps, self.rows)
-            ready = ready[: self.rows - rows_used]
+            seats_used = self._send_prompts(entry, now, token_ps, self.seats)
+            ready = ready[: self.seats - seats_used]
         else:
-            rows_used = self._send_prompts(entry, now, token_ps, self.rows - len(owners))
+            seats_used = self._send_prompts(entry, now, token_ps, self.seats - len(owners))
         for owner in ready:
-            self._send_token(owner, entry, now + token_ps)
-        rows_used += len(ready)
-        self.row_step_count += rows_used
-        if rows_used:
+            self._decoding[owner.request.request_id].turns += 1
+            self._send_tokens(owner, entry, now + token_ps)
+            self.row_step_count += self.seat_rows
+        if seats_used or ready:
             self.count_busy(1, bucket)
         self._plan(now)
 
     def _is_back(self, owner: Sequence, entry: int) -> bool:
         """Whether it has a row to send, the token of its last having come round."""
         state = self._decoding[owner.request.request_id]
-        return state.sent < owner.request.output_tokens and state.entry + self.slot_count <= entry
+        return bool(state.to_come) and state.entry + self.slot_count <= entry
 
-    def _send_prompts(self, entry: int, now: int, token_ps: int, rows: int) -> int:
-        """Prompts take up to `rows` rows, one after the other; returns how many they took."""
-        for taken in range(rows):
+    def _send_prompts(self, entry: int, now: int, token_ps: int, seats: int) -> int:
+        """Prompts take up to `seats` seats, one after the other; returns how many they took."""
+        for taken in range(seats):
             if not self.prompts:
                 return taken
             sequence = self.prompts[0]
             if sequence.prefill_start_ps < 0:
                 sequence.prefill_start_ps = now
-            sequence.prompt_left -= 1
-            self.line.count(PROMPT, now, 1)
+            tokens = min(self.seat_rows, sequence.prompt_left)
+            sequence.prompt_left -= tokens
+            self.row_step_count += tokens
+            self.line.count(PROMPT, now, tokens)
             if not sequence.prompt_left:
                 self.prompts.popleft()
                 sequence.prefill_end_ps = now
                 sequence.first_token_ps = now + token_ps
                 self._prefilled(sequence)
                 self._own(sequence, entry)
-                self._decoding[sequence.request.request_id] = _Decoding()
-                self._send_token(sequence, entry, now + token_ps)
-        return rows
+                self._start_decoding(sequence)
+                self._send_tokens(sequence, entry, now + token_ps)
+        return seats
+
+    def _start_decoding(self, sequence: Sequence) -> None:
+        """The first token, then with each turn one, or what a draft comes to."""
+        request = sequence.request
+        if self.speculation:
+            turns = self.speculation.emitted(request).tolist()
+        else:
+            turns = [1] * (request.output_tokens - 1)
+        self._decoding[request.request_id] = _Decoding(deque([1, *turns]))
 
     def _own(self, sequence: Sequence, entry: int) -> None:
         """The sequence owns a row of the first slot, from this entry on, that has one free."""
-        while len(self._owners[entry % self.slot_count]) == self.rows:
+        while len(self._owners[entry % self.slot_count]) == self.seats:
             entry += 1
         sequence.slot = entry % self.slot_count
         self._owners[sequence.slot].append(sequence)
 
-    def _send_token(self, sequence: Sequence, entry: int, leaves_ps: int) -> None:
-        """A row enters whose token leaves the last stage at `leaves_ps`."""
-        self.line.add_output_tokens(leaves_ps, 1, 1)
+    def _send_tokens(self, sequence: Sequence, entry: int, leaves_ps: int) -> None:
+        """A seat enters whose tokens leave the last stage at `leaves_ps`."""
         number = sequence.request.request_id
         state = self._decoding[number]
+        tokens = state.to_come.popleft()
+        self.line.count(OUTPUT, leaves_ps, tokens)
         if state.sent:
             state.gaps[leaves_ps - state.leaves_ps] += 1
-        state.sent += 1
+            if tokens > 1:
+                state.gaps[0] += tokens - 1
+        state.sent += tokens
         state.entry = entry
         state.leaves_ps = leaves_ps
-        if state.sent == sequence.request.output_tokens:
+        if not state.to_come:
             Decision(self.env, leaves_ps, Priority.COMPLETION, self._finish, sequence, number)
 
     def _finish(self, decision: Decision) -> None:
@@ -177,4 +203,4 @@ class SteppedSlots(SlotServer):
         self._owners[sequence.slot].remove(sequence)
         state = self._decoding.pop(sequence.request.request_id)
         self._plan(sequence.finish_ps)
-        self._complete(sequence, sequence.finish_ps, state.gaps)
+        self._complete(sequence, sequence.finish_ps, state.turns, state.gaps)

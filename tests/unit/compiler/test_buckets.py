@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 
 from rack_sim.compiler.buckets import bucket_slots
+from rack_sim.compiler.draft import draft_slots
 from rack_sim.compiler.step import StepTiming, compile_step, program_of
 from rack_sim.foundation.errors import InputError
 from rack_sim.hardware.builders import fully_connected
@@ -88,3 +89,21 @@ def test_a_longer_context_takes_longer_and_tokens_keep_their_order(step):
 def test_a_bucket_beyond_the_plan_is_refused(step):
     with pytest.raises(InputError, match="not 1024"):
         bucket_slots(step, (512, 1024))
+
+
+@pytest.mark.parametrize("draft_latency_ps", [0, 1, 10**6, 10**9])
+def test_a_draft_makes_slots_revolve_slower_and_more_of_them(step, draft_latency_ps):
+    """S = ceil((L + D) / II), every latency D longer, and what is sampled when is as it was."""
+    slots = draft_slots(
+        step, bucket_slots(step, BOUNDS), draft_tokens=1, draft_latency_ps=draft_latency_ps
+    )
+    back_ps = step.latency_ps + draft_latency_ps
+    assert back_ps <= slots.revolution_ps < back_ps + step.interval_ps
+    assert (slots.rows, slots.rows_per_sequence, slots.token_ps) == (2, 2, step.token_ps)
+    assert slots.buckets[-1].latency_ps == back_ps
+    assert slots.buckets[-1].token_ps == step.token_ps
+
+
+def test_a_draft_that_has_no_rows_is_refused(step):
+    with pytest.raises(InputError, match="need 3 rows of a slot, which has 2"):
+        draft_slots(step, step.slots, draft_tokens=2, draft_latency_ps=0)
