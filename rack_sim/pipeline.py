@@ -67,8 +67,7 @@ class Explanation:
     @cached_property
     def fleet(self) -> FleetPlan:
         """What serves. Raises InputError where a cache has no room, or no way."""
-        timing = self.batch.timing if self.batch else self.step.slots
-        return fleet_plan(self.scenario.serving, self.plan, timing)
+        return fleet_plan(self.scenario.serving, self.machine)
 
 
 @dataclass(frozen=True)

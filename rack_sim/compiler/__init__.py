@@ -6,6 +6,8 @@
 - `interval`: how soon one step may follow another
 - `traffic`: what links carry in one step, by what it is for
 - `step`: service times, latency, interval, slots; programs of other shapes
+- `buckets`: programs of one plan for contexts of different length
+- `draft`: slots for speculative decoding
 - `changes`: the same plan on a machine that differs in one thing, timed again
 - `slots`: the revolving positions, as serving sees them
 - `limits`: what no schedule can beat

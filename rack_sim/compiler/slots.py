@@ -4,12 +4,29 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class BucketTiming:
+    """One of several programs of a plan: that for contexts of up to `context_tokens`.
+
+    A slot may come round `latency_ps` after it entered, its tokens are there after `token_ps`.
+    """
+
+    context_tokens: int
+    latency_ps: int
+    token_ps: int
+
+
+@dataclass(frozen=True, slots=True)
 class SlotTiming:
     """A compiled program reduced to what serving needs, all in integers.
 
     Slots enter the first stage `interval_ps` apart, `slot_count` of them revolve, each has `rows`
     rows; a row that enters has its token sampled `token_ps` later. The program serves contexts of
-    up to `context_tokens`; the cache holds `kv_tokens` in all.
+    up to `context_tokens`; the cache holds `kv_tokens` in all. A decoding sequence owns
+    `rows_per_sequence` rows, more than one where a draft proposes tokens.
+
+    Several programs for contexts of different length are `buckets`, shortest first, and all the
+    above is about the last of them. ``separation_ps[i][j]`` is how soon a slot with the program of
+    bucket j may enter after one with that of bucket i; tokens do not overtake each other.
     """
 
     rows: int
@@ -18,6 +35,9 @@ class SlotTiming:
     token_ps: int
     context_tokens: int
     kv_tokens: int
+    rows_per_sequence: int = 1
+    buckets: tuple[BucketTiming, ...] = ()
+    separation_ps: tuple[tuple[int, ...], ...] = ()
 
     @property
     def revolution_ps(self) -> int:

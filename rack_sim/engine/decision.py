@@ -24,16 +24,16 @@ class Priority(IntEnum):
     ENTRY = 3
 
 
-# More replicas than any fleet has.
-_ORDERS = 2**32
+# More places than any fleet has replicas and slots.
+_PLACES = 2**40
 
 
 class Decision(Event):
     """Calls ``action(decision)`` at `at_ps`; what it is about travels as its `subject`.
 
-    Of decisions of one instant and priority the lower `order` comes first, and of those of one
-    order that which was made first: replicas give their own, so that who comes first among them
-    does not depend on how many events each has made.
+    Of decisions of one instant and priority the lower `place` comes first, and of those of one
+    place that which was made first: replicas give their own, so that who comes first among them
+    does not depend on when an engine makes its decisions, or how many.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Decision(Event):
         priority: Priority,
         action: Callable[[Any], None],
         subject: Any = None,
-        order: int = 0,
+        place: int = 0,
     ) -> None:
         # As in SimPy's own Timeout: the event is triggered when it is made.
         self.env = env
@@ -51,4 +51,4 @@ class Decision(Event):
         self._ok = True
         self._value = None
         self.subject = subject
-        env.schedule(self, priority * _ORDERS + order, at_ps - env.now)  # type: ignore[arg-type]
+        env.schedule(self, priority * _PLACES + place, at_ps - env.now)  # type: ignore[arg-type]

@@ -9,13 +9,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from rack_sim.compiler.batches import BatchTiming, Draft
+from rack_sim.compiler.batches import BatchMachine, BatchTiming, Draft
+from rack_sim.compiler.buckets import bucket_slots
+from rack_sim.compiler.draft import draft_slots
 from rack_sim.compiler.slots import SlotTiming
+from rack_sim.compiler.step import StepTiming
 from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
 from rack_sim.engine.policies.prefix_cache import PrefixCaching
 from rack_sim.engine.policies.queue import QueueOrder
 from rack_sim.engine.policies.replica import Admission
-from rack_sim.engine.policies.slot_server import KvReservation
+from rack_sim.engine.policies.slot_server import KvReservation, SlotPriority
 from rack_sim.engine.speculation import Speculation
 from rack_sim.engine.transfers import TransferPath
 from rack_sim.foundation.errors import InputError, Problem
@@ -32,10 +35,14 @@ _PROBE_BYTES = 2**30
 class StaticSlotsPolicy:
     """Slots revolve through a statically scheduled pipeline; each row carries one token.
 
-    `kv_reservation` is what a request reserves of the cache (see `SlotServer`).
+    `kv_reservation` is what a request reserves of the cache, `priority` whose rows come first
+    (see `SlotServer`). `context_buckets` are the contexts that programs are compiled for, rising;
+    none stands for one program (see `BucketedSlots`).
     """
 
     kv_reservation: KvReservation = "max_context"
+    priority: SlotPriority = "decode"
+    context_buckets: tuple[int, ...] = ()
 
 
 Policy = StaticSlotsPolicy | ContinuousBatchingPolicy
@@ -121,12 +128,13 @@ def replicas_per_system(plan: Plan) -> int:
     return len(groups(plan.system.topology, plan.tensor_parallel)) // plan.stage_count
 
 
-def fleet_plan(serving: Serving, plan: Plan, timing: SlotTiming | BatchTiming) -> FleetPlan:
-    """The fleet that serves as asked on copies of a plan.
+def fleet_plan(serving: Serving, machine: StepTiming | BatchMachine) -> FleetPlan:
+    """The fleet that serves as asked on copies of a compiled machine.
 
     Raises InputError where a prefix cache has no room for a block, or where caches have no way
     from prefill to decode.
     """
+    plan, timing = machine.plan, _timing(serving, machine)
     store = serving.prefix_store
     caching = None
     if store is not None:
@@ -146,8 +154,6 @@ def fleet_plan(serving: Serving, plan: Plan, timing: SlotTiming | BatchTiming) -
     if pools is not None:
         paths = dict(_paths(plan, serving.replica_count, pools))
         apart = Disaggregation(pools.prefill_count, paths)
-    if isinstance(timing, BatchTiming) and serving.draft_latency_ps:
-        timing = replace(timing, draft=Draft(latency_ps=serving.draft_latency_ps))
     return FleetPlan(
         timing=timing,
         policy=serving.policy,
@@ -157,6 +163,24 @@ def fleet_plan(serving: Serving, plan: Plan, timing: SlotTiming | BatchTiming) -
         speculation=serving.speculation,
         disaggregation=apart,
         seed=serving.seed,
+    )
+
+
+def _timing(serving: Serving, machine: StepTiming | BatchMachine) -> SlotTiming | BatchTiming:
+    if isinstance(machine, BatchMachine):
+        if serving.draft_latency_ps:
+            return replace(machine.timing, draft=Draft(latency_ps=serving.draft_latency_ps))
+        return machine.timing
+    policy, speculation = serving.policy, serving.speculation
+    bounds = policy.context_buckets if isinstance(policy, StaticSlotsPolicy) else ()
+    slots = bucket_slots(machine, bounds)
+    if speculation is None:
+        return slots
+    return draft_slots(
+        machine,
+        slots,
+        draft_tokens=speculation.draft_tokens,
+        draft_latency_ps=serving.draft_latency_ps,
     )
 
 

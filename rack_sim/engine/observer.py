@@ -71,7 +71,8 @@ class Observer(Protocol):
     def gaps(self, first_ps: int, step_ps: int, count: int, weight: int) -> None:
         """`weight` sequences had `count` gaps between tokens each.
 
-        The gaps are `first_ps`, `first_ps` + `step_ps`, …
+        The gaps are `first_ps`, `first_ps` + `step_ps`, …; they are told when a request has
+        finished. Of a request that was given up none are told: nobody waited for its tokens.
         """
 
     def timeline(self, first_bin: int, rows: list[tuple[int, ...]]) -> None:

@@ -17,7 +17,9 @@ from rack_sim.engine.observer import Observer
 from rack_sim.engine.observer import Sequence as Served
 from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
 from rack_sim.engine.policies.batch_server import BatchServer
+from rack_sim.engine.policies.bucketed_slots import BucketedSlots
 from rack_sim.engine.policies.continuous_batching import ContinuousBatching
+from rack_sim.engine.policies.phased_slots import PhasedSlots
 from rack_sim.engine.policies.replica import Fleet, Replica, ReplicaBooks
 from rack_sim.engine.policies.slot_server import SlotServer
 from rack_sim.engine.policies.static_slots import StaticSlots
@@ -230,7 +232,7 @@ def _replica(
     """One replica of a fleet, with the engine that skips or the one that walks."""
     timing, policy, admission = plan.timing, plan.policy, plan.admission
     if isinstance(timing, SlotTiming) and isinstance(policy, StaticSlotsPolicy):
-        slots = SteppedSlots if every_step else StaticSlots
+        slots = _slots(plan, timing, policy, every_step=every_step)
         return slots(
             env,
             number,
@@ -240,6 +242,8 @@ def _replica(
             line,
             fleet,
             kv_reservation=policy.kv_reservation,
+            priority=policy.priority,
+            speculation=plan.speculation,
         )
     if isinstance(timing, BatchTiming) and isinstance(policy, ContinuousBatchingPolicy):
         role = "both"
@@ -259,3 +263,14 @@ def _replica(
             role=role,
         )
     raise AssertionError("the policy is one for such a chip; the scenario is checked for that")
+
+
+def _slots(
+    plan: FleetPlan, timing: SlotTiming, policy: StaticSlotsPolicy, *, every_step: bool
+) -> type[SlotServer]:
+    """The engine of static slots: where all turns are alike, the fastest."""
+    if every_step:
+        return SteppedSlots
+    if timing.buckets:
+        return BucketedSlots
+    return StaticSlots if policy.priority == "decode" else PhasedSlots

@@ -4,7 +4,7 @@ Counts of a bin are final once the clock has passed it and every run of tokens t
 was added; final bins are handed on and forgotten, so memory does not grow with the trace.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rack_sim.foundation.errors import ConservationError
 
@@ -68,18 +68,37 @@ class Timeline:
             self._turn_to(number)
         self._found[column] += amount
 
-    def add_output_tokens(self, first_ps: int, gap_ps: int, tokens: int) -> None:
-        """`tokens` output tokens at `first_ps`, `first_ps` + `gap_ps`, …"""
+    def add_output_tokens(self, first_ps: int, gap_ps: int, tokens: int, each: int = 1) -> None:
+        """`tokens` output tokens at `first_ps`, `first_ps` + `gap_ps`, …
+
+        `each` is -1 where tokens that were added before their time are taken back.
+        """
         bin_ps = self.bin_ps
         number = first_ps // bin_ps
         while True:
             inside = ((number + 1) * bin_ps - 1 - first_ps) // gap_ps + 1
-            self._bin(number)[OUTPUT] += min(inside, tokens)
+            self._bin(number)[OUTPUT] += min(inside, tokens) * each
             if inside >= tokens:
                 return
             tokens -= inside
             first_ps += inside * gap_ps
             number = first_ps // bin_ps
+
+    def add_output_turns(
+        self, first_ps: int, gap_ps: int, totals: Sequence[int], turns: range, each: int = 1
+    ) -> None:
+        """Turns at `first_ps`, `first_ps` + `gap_ps`, … that emit several tokens at once.
+
+        Turn t emits ``totals[t + 1] - totals[t]``; `each` as in `add_output_tokens`.
+        """
+        at, bin_ps = turns.start, self.bin_ps
+        while at < turns.stop:
+            number = first_ps // bin_ps
+            inside = ((number + 1) * bin_ps - 1 - first_ps) // gap_ps + 1
+            end = min(at + inside, turns.stop)
+            self._bin(number)[OUTPUT] += (totals[end] - totals[at]) * each
+            at = end
+            first_ps += inside * gap_ps
 
     def change_levels(self, now_ps: int, waiting: int, running: int, kv_tokens: int) -> None:
         """From `now_ps` on so many more requests wait and run, and tokens of cache are reserved."""
@@ -105,7 +124,9 @@ class Timeline:
         if any(levels):
             raise ConservationError(f"waiting, running and cached are {levels} at the end, not 0")
         self._last_ps = end_ps
-        self._hand_on(max(self._bins, default=self._next_bin - 1) + 1)
+        # A bin from which everything was taken back is as if it had never been.
+        used = (number for number, counts in self._bins.items() if any(counts))
+        self._hand_on(max(used, default=self._next_bin - 1) + 1)
 
     def _turn_to(self, number: int) -> None:
         """Makes bin `number` the one at hand."""

@@ -23,7 +23,13 @@ from rack_sim.scenario.hardware_schema import SystemSchema
 from rack_sim.scenario.problems import ProblemPlaces, from_validation, in_order
 from rack_sim.scenario.scenario import Scenario
 from rack_sim.scenario.schema import ScenarioSchema
-from rack_sim.scenario.serving import POLICY_FITS, build_cache_room, build_serving, policy_schema
+from rack_sim.scenario.serving import (
+    POLICY_FITS,
+    build_cache_room,
+    build_serving,
+    policy_schema,
+    rows_per_sequence,
+)
 from rack_sim.scenario.traffic import build_workload
 from rack_sim.timing.precision import Precision
 from rack_sim.timing.shape import StepShape
@@ -169,6 +175,7 @@ def _deployment(schema: ScenarioSchema, system: System, model: Architecture) -> 
         system=system,
         shape=StepShape(
             rows=schema.serving.slot_rows,
+            rows_per_sequence=rows_per_sequence(schema.serving),
             context_tokens=schema.serving.max_context_tokens,
             precision=Precision(
                 weights=precision.weights,

@@ -60,6 +60,12 @@ def build_serving(schema: ServingSchema, *, execution: str, chip: str, seed: int
     )
 
 
+def rows_per_sequence(schema: ServingSchema) -> int:
+    """Rows of a slot that one decoding sequence owns: its token, and what a draft proposes."""
+    is_static = isinstance(schema.policy, StaticSlotsSchema)
+    return 1 + schema.speculation.draft_tokens if schema.speculation and is_static else 1
+
+
 def build_cache_room(schema: ServingSchema) -> CacheRoom | None:
     """How much memory the cache of reactive chips may take; None for static chips.
 
@@ -80,7 +86,11 @@ def build_cache_room(schema: ServingSchema) -> CacheRoom | None:
 
 def _policy(schema: StaticSlotsSchema | ContinuousBatchingSchema) -> Policy:
     if isinstance(schema, StaticSlotsSchema):
-        return StaticSlotsPolicy(kv_reservation=schema.kv_reservation)
+        return StaticSlotsPolicy(
+            kv_reservation=schema.kv_reservation,
+            priority=schema.priority,
+            context_buckets=tuple(schema.context_buckets),
+        )
     return ContinuousBatchingPolicy(
         token_budget=schema.token_budget,
         chunk_tokens=schema.chunk_tokens,
@@ -136,6 +146,7 @@ def _refuse_what_clashes(
                 "key 'concurrent_sequences' is missing: how many sequences at full context the "
                 "cache of a static chip is compiled for",
             )
+        _refuse_bad_slots(schema, policy, refuse)
     else:
         for key, is_given in (
             ("slot_rows", schema.slot_rows != 1),
@@ -199,4 +210,23 @@ def _refuse_small_budget(
             f"a chunk of {policy.chunk_tokens} rows is more than the token budget of "
             f"{policy.token_budget}",
             f"at most {policy.token_budget}",
+        )
+
+
+def _refuse_bad_slots(schema: ServingSchema, policy: StaticSlotsSchema, refuse: Any) -> None:
+    bounds, longest = policy.context_buckets, schema.max_context_tokens
+    if bounds and (bounds != sorted(set(bounds)) or bounds[-1] != longest):
+        fitting = [*sorted(bound for bound in set(bounds) if bound < longest), longest]
+        refuse(
+            "policy.context_buckets",
+            f"{bounds} does not rise to serving.max_context_tokens, {longest}",
+            f"for example: {fitting}",
+        )
+    seat = 1 + (schema.speculation.draft_tokens if schema.speculation else 0)
+    if schema.slot_rows % seat:
+        refuse(
+            "slot_rows",
+            f"{schema.slot_rows} rows are no whole number of seats: a token and its draft take "
+            f"{seat}",
+            f"slot_rows: {seat}",
         )

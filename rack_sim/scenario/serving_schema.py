@@ -20,6 +20,13 @@ class StaticSlotsSchema(Model):
     kind: Literal["static_slots"]
     kv_reservation: Literal["max_context", "request"] = "max_context"
     """What a request reserves of the cache: the compiled context, or the tokens it will use."""
+    priority: Literal["decode", "prefill"] = "decode"
+    """Whose rows come first: decode, and prompts take rows that no decoding sequence owns; prefill,
+    and prompts take every row while any waits, so that a sequence whose row is taken emits its
+    token a revolution later."""
+    context_buckets: list[Count] = Field(default_factory=list)
+    """Contexts in tokens, rising, the last that of max_context_tokens: a program is compiled for
+    each, and a slot runs the one for the longest context in it. Left out: one program."""
 
 
 class ContinuousBatchingSchema(Model):

@@ -14,19 +14,21 @@ PROGRAM_KINDS: tuple[ProgramKind, ...] = ("decode", "prefill")
 class StepShape:
     """What a program is compiled for: how many rows, how much context, in which precision.
 
-    Rows of a decode program are of different sequences. Those of a prefill program are of one
-    prompt: they read one cache, and only the last goes through the head.
+    Rows of a decode program are of different sequences, or `rows_per_sequence` of each where a
+    draft's tokens are looked at together. Those of a prefill program are of one prompt. Rows of one
+    sequence read one cache; of a prompt only the last goes through the head.
     """
 
     rows: int
     context_tokens: int
     precision: Precision
     program: ProgramKind = "decode"
+    rows_per_sequence: int = 1
 
     @property
     def sequence_count(self) -> int:
         """Sequences whose cache is read."""
-        return self.rows if self.program == "decode" else 1
+        return max(self.rows // self.rows_per_sequence, 1) if self.program == "decode" else 1
 
     @property
     def sampled_count(self) -> int:

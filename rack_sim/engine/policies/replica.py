@@ -244,6 +244,6 @@ class Replica:
         self.books.timed_out_count += 1
         self.books.end_ps = now
         self.leave(sequence.request)
-        self.observer.turned_away(sequence, Outcome.TIMED_OUT)
         self.abort(sequence, now)
+        self.observer.turned_away(sequence, Outcome.TIMED_OUT)
         self.fleet.ended(sequence, now)

@@ -3,7 +3,9 @@
 Admission, rejection, completion, and the books that must balance when a replay ends.
 """
 
+from bisect import bisect_left
 from collections import deque
+from collections.abc import Mapping
 from typing import Literal
 
 from simpy import Environment
@@ -11,11 +13,14 @@ from simpy import Environment
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.observer import Observer, Outcome, Sequence
 from rack_sim.engine.policies.replica import Admission, Fleet, Replica, ReplicaBooks
+from rack_sim.engine.speculation import Speculation
 from rack_sim.engine.timeline import CACHED, Timeline
-from rack_sim.foundation.errors import ConservationError, DeadlockError
+from rack_sim.foundation.errors import ConservationError, DeadlockError, InputError
 from rack_sim.workload.request import Request
 
 KvReservation = Literal["max_context", "request"]
+SlotPriority = Literal["decode", "prefill"]
+IndexedTokens = range | list[int]
 
 
 class SlotServer(Replica):
@@ -24,6 +29,17 @@ class SlotServer(Replica):
     A request is admitted, in the order of the queue, when a row and its reservation of cached
     tokens are free. `kv_reservation` says how much it reserves: the whole compiled context, as an
     address map fixed at compile time needs, or exactly the tokens it will use.
+
+    The row that carries a prompt's last token is its sequence's own from then on. `priority` says
+    who comes first: ``decode``, and prompts take rows that no sequence owns; or ``prefill``, and
+    while any prompt waits all rows are for prompts, a sequence whose row is taken waits one
+    revolution, and rows that are left serve a slot's sequences in the order in which they came to
+    own them. Then the last row of a prompt may be another's own: its sequence owns a row of the
+    first slot, from that entry on, that has one free, and has its turn when its token is back.
+
+    With a draft, rows go in seats: of a slot's rows as many together as a token and its draft need.
+    A sequence owns a seat and emits several tokens in a turn; a prompt takes seats, filled with its
+    tokens, the last perhaps not to the end. Drafts that are not kept need no room in the cache.
     """
 
     def __init__(
@@ -37,21 +53,37 @@ class SlotServer(Replica):
         fleet: Fleet,
         *,
         kv_reservation: KvReservation,
+        priority: SlotPriority = "decode",
+        speculation: Speculation | None = None,
     ) -> None:
         super().__init__(env, number, admission, observer, timeline, fleet)
         self.kv_reservation = kv_reservation
+        self.prefill_first = priority == "prefill"
         self.context_tokens = timing.context_tokens
         self.interval_ps = timing.interval_ps
         self.slot_count = timing.slot_count
-        self.rows = timing.rows
+        self.speculation = speculation
+        self.seat_rows = timing.rows_per_sequence
+        if self.seat_rows != 1 + (speculation.draft_tokens if speculation else 0):
+            raise InputError(f"a seat of {self.seat_rows} rows does not hold a token and its draft")
+        self.seats = timing.rows // self.seat_rows
+        if not self.seats:
+            raise InputError(
+                f"a slot of {timing.rows} rows has no room for a seat of {self.seat_rows}"
+            )
         self.revolution_ps = timing.revolution_ps
         self.token_ps = timing.token_ps
+        self.buckets = timing.buckets
+        self.separation_ps = timing.separation_ps
+        self.bucket_bounds = [bucket.context_tokens for bucket in timing.buckets]
         self.kv_tokens = timing.kv_tokens
         self.kv_tokens_free = self.kv_tokens
         self.books.kv_tokens = self.kv_tokens
-        self.row_count = self.slot_count * self.rows
+        self.seat_count = self.slot_count * self.seats
         self.prompts: deque[Sequence] = deque()
         self.busy_step_count = 0
+        # How much shorter the bottleneck's work was in steps of smaller buckets.
+        self.spared_ps = 0
         self.row_step_count = 0
         self.expected_row_step_count = 0
         self.set_up()
@@ -76,6 +108,29 @@ class SlotServer(Replica):
             self.change_levels(now, 1, 0, 0)
             self._admit(now)  # a higher priority may be let in where the head before it was not
 
+    def abort(self, sequence: Sequence, now: int) -> None:
+        """Rows that entered stay used and count; the others, and the cache, are free from now on.
+
+        A prompt that was given up leaves nothing in the prefix cache.
+        """
+        if sequence.admitted_ps < 0:
+            self.waiting_count -= 1
+            self.change_levels(now, -1, 0, 0)
+        else:
+            turns = self.withdraw(sequence, now)
+            if sequence.first_token_ps > now:
+                sequence.first_token_ps = -1
+            self.kv_tokens_free += sequence.reserved_tokens
+            self.running -= 1
+            request = sequence.request
+            used = request.input_tokens - sequence.hit_tokens - sequence.prompt_left
+            if sequence.prompt_left:
+                self.books.prompt_tokens += used
+            self.books.output_tokens += sequence.emitted
+            self._count_rows(sequence, used, turns)
+            self.change_levels(now, 0, -1, -sequence.reserved_tokens)
+        self._admit(now)
+
     def check_empty(self) -> None:
         """After a replay: nobody waits and everything that was taken was given back.
 
@@ -98,7 +153,7 @@ class SlotServer(Replica):
             )
         balances = {
             "cached tokens": (self.kv_tokens_free, self.kv_tokens),
-            "free rows": (self.free_row_count(), self.row_count),
+            "free seats": (self.free_seat_count(), self.seat_count),
             "rows used and tokens served": (self.row_step_count, self.expected_row_step_count),
         }
         wrong = [f"{name}: {a} against {b}" for name, (a, b) in balances.items() if a != b]
@@ -107,20 +162,38 @@ class SlotServer(Replica):
 
     def closed_books(self) -> ReplicaBooks:
         """The books at the end."""
-        self.books.busy_ps = self.busy_step_count * self.interval_ps
+        self.books.busy_ps = self.busy_step_count * self.interval_ps - self.spared_ps
         return self.books
 
     def set_up(self) -> None:
         """Makes what an engine keeps besides; called once, when the rest is there."""
         raise NotImplementedError
 
-    def free_row_count(self) -> int:
-        """Rows that no decoding sequence owns."""
+    def free_seat_count(self) -> int:
+        """Seats that no decoding sequence owns."""
         raise NotImplementedError
 
-    def prompt_added(self, now_ps: int) -> None:
-        """A sequence was appended to `prompts`."""
+    def add_prompt(self, sequence: Sequence, now_ps: int) -> None:
+        """A sequence joins `prompts`, at their end."""
         raise NotImplementedError
+
+    def withdraw(self, sequence: Sequence, now_ps: int) -> int:
+        """A running sequence goes: no row that enters from `now_ps` on is its own.
+
+        Its `prompt_left` and `emitted` say afterwards what had entered by then. Returns how many
+        turns it had.
+        """
+        raise NotImplementedError
+
+    def count_busy(self, steps: int, bucket: int = 0) -> None:
+        """So many more steps carried a row; `bucket` is that of their program, if there are any."""
+        self.busy_step_count += steps
+        if self.buckets:
+            self.spared_ps += steps * (self.interval_ps - self.separation_ps[bucket][bucket])
+
+    def bucket_of(self, context_tokens: int) -> int:
+        """The smallest bucket that covers a context."""
+        return bisect_left(self.bucket_bounds, context_tokens)
 
     def _reservation(self, request: Request) -> int:
         if self.kv_reservation == "max_context":
@@ -128,8 +201,8 @@ class SlotServer(Replica):
         return request.input_tokens + request.output_tokens
 
     def _fits(self, sequence: Sequence) -> bool:
-        """Whether a row and the sequence's reservation are free."""
-        return self.running < self.row_count and sequence.reserved_tokens <= self.kv_tokens_free
+        """Whether a seat and the sequence's reservation are free."""
+        return self.running < self.seat_count and sequence.reserved_tokens <= self.kv_tokens_free
 
     def _start(self, sequence: Sequence, now: int) -> None:
         """Admits a sequence: it holds its reservation and queues for prompt rows."""
@@ -145,8 +218,7 @@ class SlotServer(Replica):
             self.books.kv_tokens_max, self.kv_tokens - self.kv_tokens_free
         )
         self.running += 1
-        self.prompts.append(sequence)
-        self.prompt_added(now)
+        self.add_prompt(sequence, now)
 
     def _prefilled(self, sequence: Sequence) -> None:
         """The last prompt row has entered."""
@@ -162,16 +234,36 @@ class SlotServer(Replica):
             self._start(head, now)
             self.change_levels(now, -1, 1, head.reserved_tokens)
 
-    def _complete(self, sequence: Sequence, now: int) -> None:
-        """Frees what a sequence held, tells the observer, lets the next one in."""
+    def seats_for(self, prompt_tokens: int) -> int:
+        """Seats that so many tokens of one prompt take."""
+        return -(-prompt_tokens // self.seat_rows)
+
+    def turns_of(self, request: Request) -> IndexedTokens:
+        """How many tokens after the first a request has after 0, 1, 2, … turns, up to all."""
+        if self.speculation:
+            return [0, *self.speculation.emitted(request).cumsum().tolist()]
+        return range(request.output_tokens)
+
+    def _count_rows(self, sequence: Sequence, prompt_tokens: int, turns: int) -> None:
+        """The sequence has ended: what its rows came to."""
+        self.expected_row_step_count += prompt_tokens + turns * self.seat_rows
+        if self.speculation:
+            sequence.accepted_draft_tokens = max(sequence.emitted - 1, 0) - turns
+            self.books.accepted_draft_tokens += sequence.accepted_draft_tokens
+            self.books.draft_tokens += turns * self.speculation.draft_tokens
+
+    def _complete(self, sequence: Sequence, now: int, turns: int, gaps: Mapping[int, int]) -> None:
+        """Frees what a sequence held, tells the observer, lets the next one in.
+
+        It had so many turns; `gaps` says how often each time between two of its tokens occurred.
+        """
         self.kv_tokens_free += sequence.reserved_tokens
         self.running -= 1
         request = sequence.request
-        hits = sequence.hit_tokens
-        self.expected_row_step_count += request.input_tokens - hits + request.output_tokens - 1
         sequence.emitted = request.output_tokens
-        if request.output_tokens > 1:
-            self.observer.gaps(self.revolution_ps, 0, request.output_tokens - 1, 1)
+        self._count_rows(sequence, request.input_tokens - sequence.hit_tokens, turns)
+        for gap_ps in sorted(gaps):
+            self.observer.gaps(gap_ps, 0, gaps[gap_ps], 1)
         self.change_levels(now, 0, -1, -sequence.reserved_tokens)
         self.finish(sequence, now)
         self._admit(now)

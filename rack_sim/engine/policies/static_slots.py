@@ -16,8 +16,8 @@ from itertools import accumulate
 
 from rack_sim.engine.decision import Decision, Priority
 from rack_sim.engine.observer import Sequence
-from rack_sim.engine.policies.slot_server import SlotServer
-from rack_sim.engine.timeline import PROMPT
+from rack_sim.engine.policies.slot_server import IndexedTokens, SlotServer
+from rack_sim.engine.timeline import OUTPUT, PROMPT
 
 
 class StaticSlots(SlotServer):
@@ -25,9 +25,9 @@ class StaticSlots(SlotServer):
 
     def set_up(self) -> None:
         # Free rows of each slot, and 1 for each slot in which no sequence decodes.
-        self._free = [self.rows] * self.slot_count
+        self._free = [self.seats] * self.slot_count
         self._idle = [1] * self.slot_count
-        self._free_total = self.row_count
+        self._free_total = self.seat_count
         self._idle_total = self.slot_count
         self._owned_since = [0] * self.slot_count
         # The first prompt takes rows from entry `_cursor` on, where `_spent` are already gone.
@@ -37,19 +37,65 @@ class StaticSlots(SlotServer):
         self._done_entry = -1
         self._done_rows = 0
         self._aim_number = 0
+        # With a draft: how many tokens each decoding request has after so many turns.
+        self._totals: dict[int, IndexedTokens] = {}
 
-    def free_row_count(self) -> int:
+    def free_seat_count(self) -> int:
         return self._free_total
 
     def final_before_ps(self, now_ps: int) -> int:
         return min(now_ps, self._cursor * self.interval_ps) if self.prompts else now_ps
 
-    def prompt_added(self, now_ps: int) -> None:
+    def add_prompt(self, sequence: Sequence, now_ps: int) -> None:
+        self.prompts.append(sequence)
         if len(self.prompts) == 1:
             entry = self._entry_at(now_ps)
             if entry > self._cursor:
                 self._cursor, self._spent = entry, 0
             self._aim()
+
+    def withdraw(self, sequence: Sequence, now_ps: int) -> int:
+        turns = 0
+        if self.prompts:
+            self._use_rows_until(self._entry_at(now_ps))
+        if sequence.prompt_left:
+            first = self.prompts[0] is sequence
+            self.prompts.remove(sequence)
+            if sequence.prefill_start_ps >= now_ps:
+                sequence.prefill_start_ps = -1
+            if not first:
+                return turns
+            self._aim_number += 1  # it will not be done
+        else:
+            turns = self._stop_decoding(sequence, now_ps)
+        if self.prompts:
+            self._aim()
+        return turns
+
+    def _stop_decoding(self, sequence: Sequence, now_ps: int) -> int:
+        """Takes back the tokens of rows that would have entered from `now_ps` on.
+
+        Returns how many turns entered before.
+        """
+        number = sequence.request.request_id
+        totals = self._totals.pop(number, None) or self.turns_of(sequence.request)
+        entered = (now_ps - sequence.prefill_end_ps - 1) // self.revolution_ps
+        turns = min(len(totals) - 1, entered)
+        self._count_turns(sequence, totals, turns, -1)
+        sequence.emitted = 1 + totals[turns]
+        sequence.finish_ps = -1
+        self.row_step_count += turns * self.seat_rows
+        first_entry = sequence.prefill_end_ps // self.interval_ps
+        self._disown(sequence.slot, first_entry + turns * self.slot_count)
+        return turns
+
+    def _count_turns(
+        self, sequence: Sequence, totals: IndexedTokens, first: int, each: int
+    ) -> None:
+        """Counts the tokens of turn `first` and later ones in the timeline, or takes them back."""
+        first_ps = sequence.first_token_ps + (first + 1) * self.revolution_ps
+        turns = range(first, len(totals) - 1)
+        self.line.add_output_turns(first_ps, self.revolution_ps, totals, turns, each)
 
     def _entry_at(self, now_ps: int) -> int:
         """The first entry not before `now_ps`."""
@@ -65,7 +111,7 @@ class StaticSlots(SlotServer):
             return  # the next completion aims again
         sequence = self.prompts[0]
         # Rows already spent at the cursor's entry come off the first sum.
-        needed = sequence.prompt_left + self._spent
+        needed = self.seats_for(sequence.prompt_left) + self._spent
         turns, rest = divmod(needed - 1, self._free_total)
         first = self._cursor % self.slot_count
         sums = list(accumulate(self._free[first:] + self._free[:first]))
@@ -100,10 +146,10 @@ class StaticSlots(SlotServer):
         self._use_rows_until(entry)
         sequence = self.prompts.popleft()
         self._cursor = entry
-        last_rows = self._done_rows - self._spent
+        last_rows = sequence.prompt_left
         self.line.count(PROMPT, now, last_rows)
         self.row_step_count += last_rows
-        sequence.prompt_left -= last_rows
+        sequence.prompt_left = 0
         self._spent = self._done_rows - 1
         if self._idle[slot]:
             self._idle[slot] = 0
@@ -116,26 +162,48 @@ class StaticSlots(SlotServer):
         sequence.slot = slot
         sequence.prefill_end_ps = now
         sequence.first_token_ps = now + self.token_ps
-        tokens = sequence.request.output_tokens
-        sequence.finish_ps = sequence.first_token_ps + (tokens - 1) * self.revolution_ps
-        self.line.add_output_tokens(sequence.first_token_ps, self.revolution_ps, tokens)
-        Decision(self.env, sequence.finish_ps, Priority.COMPLETION, self._finish, sequence)
+        turns = sequence.request.output_tokens - 1
+        if self.speculation:
+            totals = self._totals[sequence.request.request_id] = self.turns_of(sequence.request)
+            turns = len(totals) - 1
+            self.line.count(OUTPUT, sequence.first_token_ps)
+            self._count_turns(sequence, totals, 0, 1)
+        else:
+            self.line.add_output_tokens(sequence.first_token_ps, self.revolution_ps, turns + 1)
+        sequence.finish_ps = sequence.first_token_ps + turns * self.revolution_ps
+        Decision(
+            self.env,
+            sequence.finish_ps,
+            Priority.COMPLETION,
+            self._finish,
+            sequence,
+            sequence.request.request_id,
+        )
         if self.prompts:
             self._aim()
 
     def _finish(self, decision: Decision) -> None:
         """The last token leaves now."""
         sequence: Sequence = decision.subject
+        if sequence.ended:  # given up
+            return
         now = sequence.finish_ps
         if self.prompts:
             self._use_rows_until(self._entry_at(now))
         last_entry = (now - self.token_ps) // self.interval_ps
         first_entry = sequence.prefill_end_ps // self.interval_ps
-        self.row_step_count += (last_entry - first_entry) // self.slot_count
+        turns = (last_entry - first_entry) // self.slot_count
+        self.row_step_count += turns * self.seat_rows
         self._disown(sequence.slot, last_entry)
         if self.prompts:
             self._aim()
-        self._complete(sequence, now)
+        gaps = {self.revolution_ps: turns} if turns else {}
+        if self.speculation:
+            del self._totals[sequence.request.request_id]
+            at_once = sequence.request.output_tokens - 1 - turns
+            if at_once:
+                gaps[0] = at_once
+        self._complete(sequence, now, turns, gaps)
 
     def _use_rows_until(self, entry: int) -> None:
         """The first prompt takes every free row from the cursor up to `entry`, not included."""
@@ -147,9 +215,10 @@ class StaticSlots(SlotServer):
             end = entry if entry * interval_ps <= bin_end_ps else self._entry_at(bin_end_ps)
             taken = self._between(self._free, self._free_total, end) - self._spent
             if taken:
-                self.line.count(PROMPT, at_ps, taken)
-                self.prompts[0].prompt_left -= taken
-                self.row_step_count += taken
+                tokens = taken * self.seat_rows
+                self.line.count(PROMPT, at_ps, tokens)
+                self.prompts[0].prompt_left -= tokens
+                self.row_step_count += tokens
                 self.busy_step_count += self._between(self._idle, self._idle_total, end)
             self._cursor, self._spent = end, 0
 
@@ -166,7 +235,7 @@ class StaticSlots(SlotServer):
     def _disown(self, slot: int, last_entry: int) -> None:
         self._free[slot] += 1
         self._free_total += 1
-        if self._free[slot] == self.rows:
+        if self._free[slot] == self.seats:
             self._idle[slot] = 1
             self._idle_total += 1
             owned = last_entry - self._owned_since[slot]

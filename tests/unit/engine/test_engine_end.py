@@ -52,7 +52,7 @@ def test_a_request_that_was_never_served_is_named():
     [
         ("kv_tokens_free", "cached tokens: 99 against 100"),
         ("row_step_count", "rows used and tokens served: -1 against 0"),
-        ("_free_total", "free rows: 3 against 4"),
+        ("_free_total", "free seats: 3 against 4"),
     ],
 )
 def test_books_that_do_not_balance_are_named(attribute, what):

@@ -182,3 +182,15 @@ def test_context_longer_than_the_model_reads(said: Said) -> None:
         "p.yaml:7:3: serving.max_context_tokens: 4097 is longer than llama-2-7b can read "
         "(at most 4096)"
     ]
+
+
+@pytest.mark.parametrize(
+    "given", ["[256, 512]", "[512, 256, 1024]", "[256, 2048]", "[256, 256, 1024]"]
+)
+def test_context_buckets_rise_to_the_longest_context(said: Said, given: str) -> None:
+    change = (
+        "  max_context_tokens: 1024",
+        f"  max_context_tokens: 1024\n  policy: {{kind: static_slots, context_buckets: {given}}}",
+    )
+    (problem,) = said(change)
+    assert problem.startswith(f"p.yaml:8:32: serving.policy.context_buckets: {given} does not rise")
