@@ -206,7 +206,7 @@ def test_skipping_equals_stepping(case, bin_ps):
     assert run(fleet, workload, bin_ps, every=False) == walked
     # The engine for unequal turns must do for equal ones too.
     if not fleet.timing.buckets:
-        with patch.object(serving, "_engine", lambda *_, **__: PhasedSlots):
+        with patch.object(serving, "_slots", lambda *_, **__: PhasedSlots):
             assert run(fleet, workload, bin_ps, every=False) == walked
         # So must one bucket that covers everything, with the revolution for a latency.
         timing = fleet.timing
