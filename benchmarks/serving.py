@@ -1,16 +1,25 @@
 """How fast the serving engine is, and how much memory it takes.
 
-    python benchmarks/serving.py --trace AzureLLMInferenceTrace_conv.csv
-    python benchmarks/serving.py --synthetic 1000000
+    python benchmarks/serving.py lpu --trace AzureLLMInferenceTrace_conv.csv
+    python benchmarks/serving.py gpu --trace AzureLLMInferenceTrace_conv.csv
+    python benchmarks/serving.py fleet --requests 1000000
 
-Prints requests per CPU second with everything counted except Python's start and imports: reading
-and checking the trace, partitioning, compiling, replaying, summarising, writing every CSV. Peak
-memory is that of the whole process. Figures are not drawn. Each figure is one run; run it several
-times and quote the median, with the machine that it prints.
+`lpu` is Llama-2 70B on 576 LPUs, `gpu` Llama-3.1 70B on four A100s with continuous batching; both
+replay the first 10,000 requests of the Azure 2023 conversation trace with input + output <= 4,096
+and output >= 2, arrivals stretched 2.5 times: the work that other simulators were timed on. `fleet`
+is 16 replicas of the LPUs behind a router under drawn requests, in one process (`--jobs` for more).
+
+Prints requests per CPU second with Python's start and imports left out: of the replay alone, of
+replay and summary, and of everything: reading and checking the trace, partitioning, compiling,
+replaying, summarising, writing every CSV. Peak memory is that of the whole process. Figures are not
+drawn. Each figure is one run; run it several times and quote the median, with the machine that it
+prints. `--profile` prints where the replay's time goes instead.
 """
 
 import argparse
+import cProfile
 import platform
+import pstats
 import resource
 import tempfile
 import time
@@ -19,45 +28,114 @@ from pathlib import Path
 import pandas  # noqa: F401 - imported before the clock starts, as the imports below are
 
 import rack_sim
+from rack_sim import pipeline
+from rack_sim.engine.serving import replay
+from rack_sim.metrics.log import Collector
 from rack_sim.report.run_files import write_run
+from rack_sim.scenario import Scenario
+
+REQUESTS = 10_000
 
 
 def main() -> None:
-    """Runs one of the two cases and prints what it took."""
+    """Runs one of the cases and prints what it took."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    case = parser.add_mutually_exclusive_group(required=True)
-    case.add_argument("--trace", type=Path, help="replay this trace on the 576-chip system")
-    case.add_argument("--synthetic", type=int, metavar="N", help="draw N requests instead")
+    parser.add_argument("case", choices=("lpu", "gpu", "fleet"))
+    parser.add_argument("--trace", type=Path, help="the Azure trace, for lpu and gpu")
+    parser.add_argument("--requests", type=int, default=1_000_000, help="for fleet [1,000,000]")
+    parser.add_argument("--jobs", type=int, default=1, help="processes, for fleet [1]")
+    parser.add_argument("--profile", action="store_true", help="where the replay's time goes")
     arguments = parser.parse_args()
+    if arguments.case != "fleet" and not arguments.trace:
+        parser.error("--trace is needed")
 
-    started = time.process_time()
-    if arguments.trace:
-        scenario = rack_sim.load("llama70b-azure", trace=arguments.trace)
-    else:
-        scenario = rack_sim.load("llama70b", [f"workload.request_count={arguments.synthetic}"])
-    loaded = time.process_time()
-    rack_sim.explain(scenario)
-    explained = time.process_time()
-    result = rack_sim.simulate(scenario)
-    simulated = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        write_run(result, Path(folder), wall_s=0, figures=False)
+        trace = Path(folder) / "trace.csv"
+        if arguments.trace:
+            trace.write_text(first_requests(arguments.trace), encoding="utf-8")
+        started = time.process_time()
+        scenario = _scenario(arguments.case, trace, arguments.requests)
+        if arguments.profile:
+            _profile(scenario)
+        else:
+            _measure(scenario, started, Path(folder) / "out", arguments.jobs)
+
+
+def first_requests(trace: Path) -> str:
+    """The requests of an Azure trace that the work consists of, as a trace of the same format."""
+    header, *rows = trace.read_text(encoding="utf-8").splitlines()
+    kept = [row for row in rows if _counts(*map(int, row.split(",")[1:]))]
+    return "\n".join([header, *kept[:REQUESTS], ""])
+
+
+def _counts(input_tokens: int, output_tokens: int) -> bool:
+    return input_tokens + output_tokens <= 4096 and output_tokens >= 2
+
+
+def _scenario(case: str, trace: Path, requests: int) -> Scenario:
+    if case == "fleet":
+        return rack_sim.load(
+            "llama70b",
+            [
+                f"workload.request_count={requests}",
+                "workload.arrivals.rate_rps=88",
+                "serving.replicas=16",
+            ],
+        )
+    name = "llama70b-azure" if case == "lpu" else "llama70b-a100"
+    return rack_sim.load(name, ["workload.rate_scale=0.4"], trace=trace)
+
+
+def _measure(scenario: Scenario, started: float, folder: Path, jobs: int) -> None:
+    loaded = time.process_time()
+    wall = time.perf_counter()
+    explanation = pipeline.explain(scenario)
+    fleet = explanation.fleet
+    explained = time.process_time()
+    if jobs == 1:
+        replay(fleet, scenario.workload, Collector(), bin_ps=scenario.bin_ps)
+    replayed = time.process_time()
+    wall = time.perf_counter()
+    result = rack_sim.simulate(scenario, jobs=jobs)
+    simulated = time.process_time()
+    folder.mkdir()
+    write_run(result, folder, wall_s=0, figures=False)
     written = time.process_time()
+    wall = time.perf_counter() - wall
 
     requests = result.totals.request_count
     compile_s = explained - loaded
-    replay_s = simulated - explained - compile_s
-    whole_s = written - started - compile_s  # `explain` was run once more than a run needs
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    replay_s = replayed - explained
+    summary_s = simulated - replayed - compile_s - replay_s
+    # What was done twice, to be timed by itself, is counted once.
+    whole_s = written - started - compile_s - replay_s
+    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"machine                   {_machine()}")
     print(f"workload                  {scenario.workload.description}")
     print(f"requests                  {requests:,}")
     print(f"load and check, CPU s     {loaded - started:.3f}")
     print(f"partition + compile       {compile_s:.3f}")
-    print(f"replay + summary          {replay_s:.3f}   {requests / replay_s:,.0f} requests/CPU s")
+    if jobs == 1:
+        rate = requests / replay_s
+        print(f"replay                    {replay_s:.3f}   {rate:,.0f} requests/CPU s")
+        rate = requests / (replay_s + summary_s)
+        print(f"replay + summary          {replay_s + summary_s:.3f}   {rate:,.0f} requests/CPU s")
     print(f"write CSV                 {written - simulated:.3f}")
-    print(f"all                       {whole_s:.3f}   {requests / whole_s:,.0f} requests/CPU s")
-    print(f"peak memory, MiB          {peak_mib:.0f}")
+    if jobs == 1:
+        print(f"all                       {whole_s:.3f}   {requests / whole_s:,.0f} requests/CPU s")
+    else:
+        print(f"simulate and write, s     {wall:.3f}   {jobs} processes")
+    print(f"peak memory, MiB          {peak_kib / 1024:.0f}")
+
+
+def _profile(scenario: Scenario) -> None:
+    explanation = pipeline.explain(scenario)
+    fleet, collector = explanation.fleet, Collector()
+    profile = cProfile.Profile()
+    profile.enable()
+    replay(fleet, scenario.workload, collector, bin_ps=scenario.bin_ps)
+    profile.disable()
+    pstats.Stats(profile).sort_stats("tottime").print_stats(40)
 
 
 def _machine() -> str:

@@ -42,6 +42,9 @@ def run(
         bool,
         typer.Option("--every-step", help="Step through every slot: slow, with equal results."),
     ] = False,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="Write every table as Parquet, too.")
+    ] = False,
     jobs: Annotated[
         int,
         typer.Option(min=1, help="Processes for replicas that do not know of each other."),
@@ -91,6 +94,7 @@ def run(
                     folder,
                     wall_s=time.perf_counter() - started,
                     figures=figures,
+                    parquet=parquet,
                     on_step=lambda text: bar.update(task, description=text, total=None, detail=""),
                 )
             except KeyboardInterrupt:

@@ -249,7 +249,7 @@ REPLICAS: tuple[Column, ...] = (
 )
 
 ITERATIONS: tuple[Column, ...] = (
-    Column("rows", "rows", "rows of the iteration: tokens of decoding sequences and of prompts"),
+    Column("rows", "rows", "of reactive chips: rows of an iteration, of sequences and prompts"),
     Column("iteration_count", "iterations", "iterations with so many rows"),
     Column("decoding_mean", "sequences", "sequences that decoded in them, mean"),
     Column("sampled_mean", "rows", "rows that went through the head, mean"),
@@ -313,7 +313,7 @@ FILES: dict[str, tuple[Column, ...]] = {
     "requests.csv": REQUESTS,
     "timeline.csv": TIMELINE,
     "replicas.csv": REPLICAS,
-    "iterations.csv (reactive chips)": ITERATIONS,
+    "iterations.csv": ITERATIONS,
     "stages.csv": STAGES,
     "chips.csv": CHIPS,
     "memory.csv": MEMORY,

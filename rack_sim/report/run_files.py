@@ -9,6 +9,7 @@ from rack_sim.compiler.batches import BatchMachine
 from rack_sim.metrics.columns import (
     CHIPS,
     CRITICAL_PATH,
+    FILES,
     ITERATIONS,
     LINKS,
     MEMORY,
@@ -41,11 +42,12 @@ def write_run(
     *,
     wall_s: float,
     figures: bool = True,
+    parquet: bool = False,
     on_step: Callable[[str], None] = lambda _text: None,
 ) -> None:
     """Writes the files of design section 9 into `folder`, which exists and is empty.
 
-    `on_step` is told what is being written.
+    Tables come as Parquet, too, where asked. `on_step` is told what is being written.
     """
     machine, totals = result.explanation.machine, result.totals
     on_step("writing tables")
@@ -69,6 +71,13 @@ def write_run(
         write_table(folder / "stages.csv", STAGES, stage_rows(machine, totals))
         path = critical_path_rows(machine.program)
         write_table(folder / "critical_path.csv", CRITICAL_PATH, path)
+    if parquet:
+        from rack_sim.report.parquet import write_parquet  # imports slowly, and few ask
+
+        on_step("writing Parquet")
+        for name, columns in FILES.items():
+            if (folder / name).exists():
+                write_parquet(folder / name, columns)
     scenario = result.explanation.scenario
     (folder / "resolved.yaml").write_text(resolved_yaml(scenario), encoding="utf-8")
     (folder / "manifest.json").write_text(_manifest(result, wall_s), encoding="utf-8")
