@@ -19,12 +19,9 @@ class Priority(IntEnum):
     """
 
     COMPLETION = 0
-    TIMEOUT = 1
-    ARRIVAL = 2
-    ENTRY = 3
-
-
-_PLACES = 2**40
+    TIMEOUT = 1 * 2**40  # between two are the places among equals
+    ARRIVAL = 2 * 2**40
+    ENTRY = 3 * 2**40
 
 
 class Decision(Event):
@@ -49,4 +46,4 @@ class Decision(Event):
         self._ok = True
         self._value = None
         self.subject = subject
-        env.schedule(self, priority * _PLACES + place, at_ps - env.now)  # type: ignore[arg-type]
+        env.schedule(self, priority + place if place else priority, at_ps - env.now)  # type: ignore[arg-type]
