@@ -262,8 +262,9 @@ class SlotServer(Replica):
         request = sequence.request
         sequence.emitted = request.output_tokens
         self._count_rows(sequence, request.input_tokens - sequence.hit_tokens, turns)
-        for gap_ps in sorted(gaps):
-            self.observer.gaps(gap_ps, 0, gaps[gap_ps], 1)
+        # In the order of time, whichever engine found them.
+        for gap_ps, count in sorted(gaps.items()) if len(gaps) > 1 else gaps.items():
+            self.observer.gaps(gap_ps, 0, count, 1)
         self.change_levels(now, 0, -1, -sequence.reserved_tokens)
         self.finish(sequence, now)
         self._admit(now)

@@ -111,7 +111,7 @@ class StaticSlots(SlotServer):
             return  # the next completion aims again
         sequence = self.prompts[0]
         # Rows already spent at the cursor's entry come off the first sum.
-        needed = self.seats_for(sequence.prompt_left) + self._spent
+        needed = -(-sequence.prompt_left // self.seat_rows) + self._spent
         turns, rest = divmod(needed - 1, self._free_total)
         first = self._cursor % self.slot_count
         sums = list(accumulate(self._free[first:] + self._free[:first]))

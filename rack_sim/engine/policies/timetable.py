@@ -5,9 +5,12 @@ sooner than the latency of its slot's last program after that one's entry:
 
     t[g] = max(t[g - 1] + separation[b[g - 1]][b[g]],  t[g - S] + latency[b[g - S]])
 
-As long as every slot keeps its program, entries repeat after a few revolutions at most: the
-recurrence only adds and takes the larger, so once a revolution is the one before it moved by the
-same time everywhere, all that follow are. What comes before is written out, the rest is a formula.
+As long as every slot keeps its program, entries come to repeat: the recurrence only adds and takes
+the larger, so once a revolution is the one before it moved by the same time everywhere, all that
+follow are. What comes before is written out, the rest is a formula. Where the separations around
+the slots bind that is at once; where the longest latency does, a slot that comes round a little
+sooner gains that much in a revolution until it is close behind the one before it. That has no
+bound but the length of the phase; with programs of one plan it was three revolutions at most.
 """
 
 from bisect import bisect_left
