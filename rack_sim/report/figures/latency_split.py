@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rack_sim.compiler.batches import BatchMachine
-from rack_sim.foundation.units import PS_PER_MS, format_time
+from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_time
 from rack_sim.metrics.latency import finished_rows
 from rack_sim.metrics.log import RequestLog
 from rack_sim.metrics.quantiles import exact_sum
@@ -166,13 +166,14 @@ def _first_token_parts(result: Result, split: FirstTokenSplit) -> list[Part]:
 def _draw_parts(axes: "Axes", parts: Sequence[Part]) -> None:
     """A staircase of bars, top to bottom: each part begins where the one above it ends."""
     total_ps = next(part.duration_ps for part in parts if part.is_whole)
+    unit, unit_ps = ("s", PS_PER_S) if total_ps >= 10 * PS_PER_S else ("ms", PS_PER_MS)
     start_ps = 0.0
     for row, part in enumerate(parts):
         left_ps = 0.0 if part.is_whole else start_ps
         end_ps = left_ps + part.duration_ps
-        axes.barh(row, (part.duration_ps / PS_PER_MS), 0.66, left_ps / PS_PER_MS, color=part.colour)
+        axes.barh(row, part.duration_ps / unit_ps, 0.66, left_ps / unit_ps, color=part.colour)
         if not (part.is_whole or part.is_after):
-            axes.plot([end_ps / PS_PER_MS] * 2, [row - 0.33, row + 1.33], color=GREY, linewidth=0.8)
+            axes.plot([end_ps / unit_ps] * 2, [row - 0.33, row + 1.33], color=GREY, linewidth=0.8)
             start_ps = end_ps
         share = part.duration_ps / total_ps if total_ps else 0.0
         words = format_time(round(part.duration_ps)) if part.duration_ps else "0"
@@ -180,7 +181,7 @@ def _draw_parts(axes: "Axes", parts: Sequence[Part]) -> None:
             words += f"  ({percent_text(share)})"
         axes.annotate(
             words,
-            (end_ps / PS_PER_MS, row),
+            (end_ps / unit_ps, row),
             xytext=(5, 0),
             textcoords="offset points",
             va="center",
@@ -188,11 +189,11 @@ def _draw_parts(axes: "Axes", parts: Sequence[Part]) -> None:
         )
     whole_ps = [part.duration_ps for part in parts if part.is_whole]
     longest_ps = max(*whole_ps, total_ps + sum(p.duration_ps for p in parts if p.is_after))
-    axes.set_xlim(0, longest_ps * (1 + _LABEL_ROOM) / PS_PER_MS or 1)
+    axes.set_xlim(0, longest_ps * (1 + _LABEL_ROOM) / unit_ps or 1)
     axes.set_ylim(len(parts) - 0.5, -0.5)
     axes.set_yticks(range(len(parts)), [part.words for part in parts])
     axes.tick_params(axis="y", length=0, labelcolor=INK)
-    axes.set_xlabel("time (ms)")
+    axes.set_xlabel(f"time ({unit})")
     axes.grid(visible=False)  # every bar has its number
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
 

@@ -82,7 +82,7 @@ def _title(series: Series, capacity: int) -> str:
     used, peak = series.mean("kv_token_ps") / capacity, series.highest("kv_token_ps") / capacity
     return (
         f"{running} requests run and {waiting} wait on average; the cache is {percent_text(used)} "
-        f"full, {percent_text(peak)} in its fullest {float(series.edges_s[1]):,.4g} s"
+        f"full, at most {percent_text(peak)}"
     )
 
 

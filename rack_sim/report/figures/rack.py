@@ -224,24 +224,28 @@ def _draw_badges(
         return
     spare = set(topology.spare_nodes)
     points = max(5.0, min(14.0, 10.5 * node_inches))
+    switched = any(place >= topology.chip_count for _, place in load.share_by_pair)
     for node, (x, y) in layout.node_centres.items():
         chips = topology.nodes[node]
         badges = {load.badge_of((chip,)) for chip in chips if chip in load.stage_by_chip}
-        if len(badges) > 1 and _number_chips(axes, chips, layout, load, scale, node_inches):
-            continue
         words = "spare" if node in spare else load.badge_of(chips) if badges else "idle"
+        if len(badges) > 1 and _number_chips(axes, chips, layout, load, scale, node_inches):
+            words = ""
+        if not words and switched:
+            words = "switches"
+        if not words:
+            continue
+        numbered = words[0].isdigit()
         axes.text(
             x,
             y,
             words,
             ha="center",
             va="center",
-            fontsize=points if badges else points * 0.8,
-            color=INK if badges else FAINT_INK,
-            fontweight="bold" if badges else "normal",
-            bbox={"boxstyle": "round,pad=0.18", "facecolor": "white", "edgecolor": "none"}
-            if words
-            else None,
+            fontsize=points if numbered else points * 0.8,
+            color=INK if numbered else FAINT_INK,
+            fontweight="bold" if numbered else "normal",
+            bbox={"boxstyle": "round,pad=0.18", "facecolor": "white", "edgecolor": "none"},
             zorder=5,
         )
 
