@@ -218,7 +218,7 @@ def _title(machine: StepTiming | BatchMachine) -> str:
     )
     if isinstance(machine, BatchMachine):
         timing = machine.timing
-        longest = timing.kv_tokens // timing.context_tokens
+        longest = timing.block_count // -(-timing.context_tokens // timing.block_tokens)
         return (
             f"{weights}; cache for {timing.kv_tokens:,} tokens, "
             f"{count_text(longest, 'sequence')} of {timing.context_tokens:,}"
