@@ -83,7 +83,7 @@ def new_sheet(
     from matplotlib.figure import Figure
 
     title_lines = _balanced(_wrap(title, width_inches, _TITLE_POINTS * BOLD_CHARACTER))
-    subtitle_lines = _wrap(subtitle, width_inches, _SUBTITLE_POINTS * REGULAR_CHARACTER)
+    subtitle_lines = _balanced(_wrap(subtitle, width_inches, _SUBTITLE_POINTS * REGULAR_CHARACTER))
     title_inches = len(title_lines) * _TITLE_POINTS * _LINE_SPACING / POINTS_PER_INCH
     heading_inches = (
         _MARGIN_INCHES

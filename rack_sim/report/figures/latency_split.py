@@ -81,8 +81,9 @@ def draw_latency_split(result: Result) -> "Figure":
     first = first_token_split(result.collector.requests)
     figure = new_sheet(_title(result), _subtitle(result), width_inches=10, height_inches=4.6)
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
-    # On slots every gap is the same.
-    mean = "" if result.explanation.batch is None else ", mean"
+    summary = result.summary
+    all_alike = summary["itl_ms_mean"] == summary["itl_ms_p50"] == summary["itl_ms_p99"]
+    mean = "" if all_alike else ", mean"
     left.set_title(f"From one output token to the next{mean}")
     spent = token_split(result)
     if spent is None:

@@ -10,6 +10,7 @@ from rack_sim.compiler.batches import BatchMachine
 from rack_sim.compiler.step import StepTiming
 from rack_sim.foundation.units import format_bytes
 from rack_sim.metrics.cost import footprint_of
+from rack_sim.metrics.tables import memory_kinds
 from rack_sim.partition.memory import ChipMemory
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.pipeline import Result
@@ -109,20 +110,9 @@ def memory_columns(
 def _bytes_of(
     machine: StepTiming | BatchMachine, stage: Stage, memory: ChipMemory
 ) -> tuple[int, ...]:
-    """Bytes on one chip, in the order of the kinds. A draft lies on the chips of the first stage.
-
-    Of a reactive machine cache and activations are those of the fullest chip.
-    """
-    weight_bytes, kv_bytes = memory.weight_bytes, memory.kv_bytes
-    activation_bytes, left_free_bytes = memory.activation_bytes, 0
-    if isinstance(machine, BatchMachine):
-        fullest = max(m.weight_bytes for s in machine.plan.stages for m in s.memory)
-        if stage.number == 0:
-            weight_bytes += machine.chip_bytes["weights"] - fullest
-        kv_bytes = machine.chip_bytes["kv_cache"]
-        activation_bytes = machine.chip_bytes["activations"]
-        left_free_bytes = machine.chip_bytes["left_free"]
-    taken = (weight_bytes, kv_bytes, activation_bytes, memory.program_bytes, left_free_bytes)
+    """Bytes on one chip, in the order of the kinds."""
+    left_free = machine.chip_bytes["left_free"] if isinstance(machine, BatchMachine) else 0
+    taken = (*memory_kinds(machine, stage, memory), left_free)
     return (*taken, machine.plan.system.chip.fast_memory.capacity_bytes - sum(taken))
 
 

@@ -282,7 +282,9 @@ def _title(result: Result, load: RackLoad) -> str:
     busiest, share = max(load.share_by_chip.items(), key=lambda pair: (pair[1], -pair[0]))
     text = f"The busiest stage ({load.stage_by_chip[busiest]}) works {percent_text(share)}"
     if load.replica_count > 1:
-        text = f"The busiest replica ({load.replica_by_chip[busiest]}) works {percent_text(share)}"
+        which = "" if load.replica_count == result.explanation.fleet.replica_count else " drawn"
+        number = load.replica_by_chip[busiest]
+        text = f"The busiest replica{which} ({number}) works {percent_text(share)}"
     elif load.stage_count == 1:
         text = f"The chips work {percent_text(share)}"
     if not load.share_by_pair:

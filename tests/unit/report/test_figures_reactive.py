@@ -1,5 +1,7 @@
 """Figures of reactive chips, of fleets and of pools say what the tables say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -179,6 +181,21 @@ def test_a_replica_of_a_larger_fleet_says_so(fleet):
     assert "replica 0 of 3, which are alike" in words_of(fleet, "rack")
     assert "one of 3 replicas" in words_of(fleet, "memory_map")
     assert "12 chips in 3 replicas" in words_of(fleet, "occupancy_over_time")
+
+
+def test_the_memory_of_a_draft_is_in_the_table_and_in_the_map(one):
+    """All chips together hold the parameters of both models, two bytes each."""
+    scenario = rack_sim.load("llama70b-a100", SHORT)
+    draft = replace(one.explanation.plan.model, name="draft", layer_count=2)
+    room = replace(scenario.cache_room, draft_model=draft)
+    machine = rack_sim.explain(replace(scenario, cache_room=room)).batch
+    rows = named(MEMORY, memory_rows(machine))
+    drafted = 2 * draft.parameter_count  # bf16
+    weights = sum(int(row["weight_bytes"]) for row in rows)
+    assert weights == 2 * one.explanation.plan.model.parameter_count + drafted
+    free = machine.chip_bytes["left_free"] + machine.timing.block_tokens * 2**20
+    assert all(int(row["free_bytes"]) < free for row in rows), "less than a block is left over"
+    assert memory_columns(machine).bytes_by_kind["weight"].sum() == weights
 
 
 @pytest.mark.parametrize("run", ["one", "scarce", "static_fleet"])
