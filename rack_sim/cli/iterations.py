@@ -148,6 +148,7 @@ def collectives(machine: BatchMachine, policy: ContinuousBatchingPolicy) -> Iter
 
 
 def iterations_table(examples: Sequence[Iteration]) -> Table:
+    """The examples, one a row, split by cause."""
     # A chip without a feed of its own has no such time.
     names = [
         name
@@ -186,6 +187,8 @@ def iterations_table(examples: Sequence[Iteration]) -> Table:
 
 
 def collectives_table(found: Sequence[Collective]) -> Table:
+    """Every kind of collective, with the algorithm that it takes."""
+
     def timed(one: Collective, place: int) -> str:
         if one.times is None:
             return ""
