@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from rack_sim.cli.batches import batch_dict, batch_tables
 from rack_sim.cli.compiled import (
     changes_table,
     collectives_table,
@@ -38,14 +39,26 @@ def explain(
     a token goes, which algorithms collectives take and why, the compiled programs, the physical
     limits, and what one more link, twice the clock or half the hop latency would do.
 
+    Reactive chips run no program: shown are their memory and cache, how long iterations of one to
+    as many rows as there can be take at several contexts, collectives, and the physical limits.
+
     Examples:
 
         rack-sim explain llama70b
 
         rack-sim explain llama70b --set precision.weights=fp16   # exits with 3: does not fit
+
+        rack-sim explain llama70b-a100 --json
     """
     with err.status("placing the model"):
         found = explain_scenario(load_scenario(scenario, overrides or []))
+    if found.batch is not None:
+        if as_json:
+            say_json(batch_dict(found, found.batch))
+            return
+        for drawn in batch_tables(found, found.batch):
+            out.print(drawn)
+        return
     with err.status("compiling programs and changes of the machine"):
         programs, apart = programs_of(found.step)
         changed = list(changes(found.plan))

@@ -17,7 +17,9 @@ from rack_sim.hardware.routing import Hop
 from rack_sim.metrics.column_log import ColumnLog
 from rack_sim.metrics.latency import LATENCY_METRICS, Column, finished_rows, latencies_ps
 from rack_sim.metrics.log import RequestLog
+from rack_sim.partition.memory import ChipMemory
 from rack_sim.partition.placement import groups
+from rack_sim.partition.plan import Stage
 
 Row = tuple[str, ...]
 
@@ -183,17 +185,27 @@ def memory_rows(machine: StepTiming | BatchMachine) -> Iterator[Row]:
     capacity = plan.system.chip.fast_memory.capacity_bytes
     for stage in plan.stages:
         for chip, memory in zip(stage.chips, stage.memory, strict=True):
-            kinds = [
-                memory.weight_bytes,
-                memory.kv_bytes,
-                memory.activation_bytes,
-                memory.program_bytes,
-            ]
-            if isinstance(machine, BatchMachine):
-                kinds[1] = machine.chip_bytes["kv_cache"]
-                kinds[2] = machine.chip_bytes["activations"]
+            kinds = memory_kinds(machine, stage, memory)
             rest = capacity - sum(kinds)
             yield tuple(map(str, (chip, stage.number, *kinds, rest, capacity)))
+
+
+def memory_kinds(
+    machine: StepTiming | BatchMachine, stage: Stage, memory: ChipMemory
+) -> tuple[int, int, int, int]:
+    """Bytes of weights, cache, activations and program text on a chip of a stage.
+
+    On a reactive machine cache and activations are those of the fullest chip, and a draft's weights
+    lie on the chips of the first stage.
+    """
+    if not isinstance(machine, BatchMachine):
+        kinds = (memory.weight_bytes, memory.kv_bytes, memory.activation_bytes)
+        return (*kinds, memory.program_bytes)
+    sizes, weight_bytes = machine.chip_bytes, memory.weight_bytes
+    if stage.number == 0:
+        fullest = max(m.weight_bytes for other in machine.plan.stages for m in other.memory)
+        weight_bytes += sizes["weights"] - fullest
+    return weight_bytes, sizes["kv_cache"], sizes["activations"], memory.program_bytes
 
 
 def replica_rows(totals: ReplayTotals) -> Iterator[Row]:

@@ -1,10 +1,13 @@
 """Figures: a run as pictures, each written as PNG and SVG.
 
 - `latency`: how TTFT and TPOT are distributed, beside their objectives
-- `throughput_over_time`: tokens per second and occupancy over simulated time
-- `critical_path`: what the way of one token is made of, stage by stage and task by task
-- `sram_map`: what fills the SRAM of every chip
+- `throughput_over_time`: tokens per second over simulated time, by kind
+- `occupancy_over_time`: requests running and waiting, and the cache in use
+- `replicas`: how busy each replica was, where there are several
 - `latency_split`: where the time of a token, and of a first token, goes
+- `critical_path`: what the way of one token is made of, stage by stage and task by task (static
+  chips: others have no schedule)
+- `sram_map` (or, of chips with another memory, `memory_map`): what fills the memory of every chip
 - `rack`: the machine drawn, chips and links coloured by how busy they were
 
 `canvas` holds what all share: the sheet, the palette, the writing of files; `rack_layout` says
@@ -22,8 +25,10 @@ from rack_sim.report.figures.canvas import drawing_style, write_figure
 from rack_sim.report.figures.critical_path import draw_critical_path
 from rack_sim.report.figures.latency import draw_latency
 from rack_sim.report.figures.latency_split import draw_latency_split
+from rack_sim.report.figures.memory_map import draw_memory_map
+from rack_sim.report.figures.occupancy import draw_occupancy
 from rack_sim.report.figures.rack import draw_rack
-from rack_sim.report.figures.sram_map import draw_sram_map
+from rack_sim.report.figures.replicas import draw_replicas
 from rack_sim.report.figures.throughput import draw_throughput
 
 if TYPE_CHECKING:
@@ -32,10 +37,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Drawing:
-    """One kind of figure: the question it answers and the function that draws it."""
+    """One kind of figure: the question it answers, the function that draws it, for which runs."""
 
     question: str
     draw: Callable[[Result], "Figure"]
+    is_for: Callable[[Result], bool] = lambda _result: True
+
+
+def _has_schedule(result: Result) -> bool:
+    return result.explanation.compiled is not None
+
+
+def _has_several_replicas(result: Result) -> bool:
+    return len(result.totals.replicas) > 1
+
+
+def _is_in_sram(result: Result) -> bool:
+    return result.explanation.plan.system.chip.fast_memory.name == "sram"
+
+
+def _is_not_in_sram(result: Result) -> bool:
+    return not _is_in_sram(result)
 
 
 # file name without its ending -> figure, in the order in which a reader wants them
@@ -44,9 +66,14 @@ FIGURES: Mapping[str, Drawing] = {
         "How long do requests wait, for the first token and the next?", draw_latency
     ),
     "throughput_over_time": Drawing("How much is served, and when?", draw_throughput),
+    "occupancy_over_time": Drawing("How full is the machine, and when?", draw_occupancy),
+    "replicas": Drawing("Are the replicas equally busy?", draw_replicas, _has_several_replicas),
     "latency_split": Drawing("Where does the time go?", draw_latency_split),
-    "critical_path": Drawing("What is the way of one token made of?", draw_critical_path),
-    "sram_map": Drawing("What sits in each chip's SRAM?", draw_sram_map),
+    "critical_path": Drawing(
+        "What is the way of one token made of?", draw_critical_path, _has_schedule
+    ),
+    "sram_map": Drawing("What sits in each chip's SRAM?", draw_memory_map, _is_in_sram),
+    "memory_map": Drawing("What sits in each chip's memory?", draw_memory_map, _is_not_in_sram),
     "rack": Drawing("Which chips and links are busy?", draw_rack),
 }
 
@@ -54,12 +81,13 @@ __all__ = ["FIGURES", "Drawing", "draw_figures"]
 
 
 def draw_figures(result: Result, folder: Path) -> list[Path]:
-    """Writes every figure of a run into `folder`, as PNG and as SVG; returns the files.
+    """Writes the figures of a run into `folder`, as PNG and as SVG; returns the files.
 
     Two runs of one scenario give byte-identical SVGs.
     """
     paths: list[Path] = []
     with drawing_style():
         for name, drawing in FIGURES.items():
-            paths += write_figure(drawing.draw(result), folder / name)
+            if drawing.is_for(result):
+                paths += write_figure(drawing.draw(result), folder / name)
     return paths

@@ -82,8 +82,8 @@ def new_sheet(
     """
     from matplotlib.figure import Figure
 
-    title_lines = _wrap(title, width_inches, _TITLE_POINTS * BOLD_CHARACTER)
-    subtitle_lines = _wrap(subtitle, width_inches, _SUBTITLE_POINTS * REGULAR_CHARACTER)
+    title_lines = _balanced(_wrap(title, width_inches, _TITLE_POINTS * BOLD_CHARACTER))
+    subtitle_lines = _balanced(_wrap(subtitle, width_inches, _SUBTITLE_POINTS * REGULAR_CHARACTER))
     title_inches = len(title_lines) * _TITLE_POINTS * _LINE_SPACING / POINTS_PER_INCH
     heading_inches = (
         _MARGIN_INCHES
@@ -182,4 +182,17 @@ def percent_text(share: float) -> str:
 
 def _wrap(text: str, width_inches: float, character_points: float) -> list[str]:
     usable_points = (width_inches - 2 * _MARGIN_INCHES) * POINTS_PER_INCH
-    return textwrap.wrap(text, int(usable_points / character_points))
+    # A number stays with its sign.
+    whole = text.replace(" %", "\N{NO-BREAK SPACE}%")
+    return textwrap.wrap(whole, int(usable_points / character_points))
+
+
+def _balanced(lines: list[str]) -> list[str]:
+    """As many lines as there are, about equally long: no word stands alone below a full line."""
+    text = " ".join(lines)
+    longest = max(map(len, lines), default=1)
+    for width in range(-(-len(text) // max(len(lines), 1)), longest):
+        found = textwrap.wrap(text, width)
+        if len(found) <= len(lines):
+            return found
+    return lines

@@ -1,10 +1,11 @@
 """Latency split: where the time of a token, and of a request's first token, goes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rack_sim.foundation.units import PS_PER_MS, format_time, ps_to_ms
+from rack_sim.compiler.batches import BatchMachine
+from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_time
 from rack_sim.metrics.latency import finished_rows
 from rack_sim.metrics.log import RequestLog
 from rack_sim.metrics.quantiles import exact_sum
@@ -37,21 +38,28 @@ _TERMS = {
     "memory": ("memory bandwidth", "memory bandwidth", GREEN),
     "link_latency": ("link latency", "link latency", ORANGE),
     "link_serialisation": ("link serialisation", "link serialisation", YELLOW),
+    "draft": ("proposals of\nthe draft", "the draft", SKY),
     "slack": ("slack: waiting\nfor the slot", "slack", PURPLE),
 }
+# What slack is where iterations, not slots, follow each other.
+_LOST_WORDS = "slack: cache lost\nand made again"
+_FAR_WORDS = "slack: the cache\non its way"
 # Room right of the longest bar for its words, as a share of that bar.
 _LABEL_ROOM = 0.56
 
 
 @dataclass(frozen=True)
 class Part:
-    """One bar: it starts where the bars before it end, or at zero when it is a whole."""
+    """One bar: it starts where the bars before it end, or at zero when it is a whole.
+
+    A part after a whole goes on where that ends, and is no share of it.
+    """
 
     words: str
     duration_ps: float
     colour: str
     is_whole: bool = False
-    note: str = ""
+    is_after: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,17 +78,31 @@ class FirstTokenSplit:
 
 def draw_latency_split(result: Result) -> "Figure":
     """The time between two tokens split by cause, and the mean TTFT split by phase."""
-    split = first_token_split(result.collector.requests)
+    first = first_token_split(result.collector.requests)
     figure = new_sheet(_title(result), _subtitle(result), width_inches=10, height_inches=4.6)
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
-    left.set_title("From one output token to the next")
-    _draw_parts(left, _token_parts(result))
+    summary = result.summary
+    all_alike = summary["itl_ms_mean"] == summary["itl_ms_p50"] == summary["itl_ms_p99"]
+    mean = "" if all_alike else ", mean"
+    left.set_title(f"From one output token to the next{mean}")
+    spent = token_split(result)
+    if spent is None:
+        say_instead(left, "No request had a second token.")
+    else:
+        _draw_parts(left, _token_parts(result, spent))
     right.set_title("From arrival to the first token, mean")
-    if split is None:
+    if first is None:
         say_instead(right, "No request finished.")
     else:
-        _draw_parts(right, _first_token_parts(split))
+        _draw_parts(right, _first_token_parts(result, first))
     return figure
+
+
+def token_split(result: Result) -> dict[str, float] | None:
+    """Picoseconds by term from one token to the next, as the summary has them."""
+    found = {name: result.summary[f"tpot_{name}_ms"] for name in _TERMS}
+    spent = {n: ms * PS_PER_MS for n, ms in found.items() if isinstance(ms, float | int)}
+    return spent if len(spent) == len(found) else None
 
 
 def first_token_split(log: RequestLog) -> FirstTokenSplit | None:
@@ -97,80 +119,105 @@ def first_token_split(log: RequestLog) -> FirstTokenSplit | None:
     return FirstTokenSplit(queue / count, prefill / count, passing / count)
 
 
-def _token_parts(result: Result) -> list[Part]:
-    step, limits = result.explanation.step, result.explanation.limits
+def _token_parts(result: Result, spent: Mapping[str, float]) -> list[Part]:
+    explanation = result.explanation
+    reactive = isinstance(explanation.machine, BatchMachine)
     parts = [
-        Part(words, step.terms.by_name()[name], colour)
+        Part(words, spent[name], colour)
         for name, (words, _, colour) in _TERMS.items()
+        # A chip without a feed, and a machine without a draft, have no such time.
+        if spent[name] or name not in (("weight_feed", "draft") if reactive else ("draft",))
     ]
+    if reactive:
+        words = _FAR_WORDS if explanation.fleet.disaggregation else _LOST_WORDS
+        parts[-1] = Part(words, spent["slack"], PURPLE)
     return [
-        *parts,
-        Part("time per\noutput token", step.revolution_ps, INK, is_whole=True),
+        *(part for part in parts if not reactive or part.duration_ps or part.words != _LOST_WORDS),
+        Part("time per\noutput token", sum(spent.values()), INK, is_whole=True),
         Part(
             "physical limit: every\nweight read once",
-            limits.token_limit_ps,
+            explanation.limits.token_limit_ps,
             GREY,
             is_whole=True,
         ),
     ]
 
 
-def _first_token_parts(split: FirstTokenSplit) -> list[Part]:
-    return [
-        Part("queue: arrival to\nfirst prefill row", split.queue_ps, ORANGE),
-        Part("prefill: first to\nlast prompt row in", split.prefill_ps, BLUE),
-        Part("last prompt row\nthrough the pipeline", split.pass_ps, GREEN),
-        Part("time to\nfirst token", split.total_ps, INK, is_whole=True),
+def _first_token_parts(result: Result, split: FirstTokenSplit) -> list[Part]:
+    whole = Part("time to\nfirst token", split.total_ps, INK, is_whole=True)
+    if result.explanation.batch is None:
+        return [
+            Part("queue: arrival to\nfirst prefill row", split.queue_ps, ORANGE),
+            Part("prefill: first to\nlast prompt row in", split.prefill_ps, BLUE),
+            Part("last prompt row\nthrough the pipeline", split.pass_ps, GREEN),
+            whole,
+        ]
+    parts = [
+        Part("queue: arrival to\nfirst iteration", split.queue_ps, ORANGE),
+        Part("prefill: its iterations,\nthe first token out", split.prefill_ps, BLUE),
+        whole,
     ]
+    sent_ms = result.summary["transfer_ms_mean"]
+    if isinstance(sent_ms, float):
+        words = "then: its cache to\na decode replica"
+        parts.append(Part(words, sent_ms * PS_PER_MS, GREEN, is_after=True))
+    return parts
 
 
 def _draw_parts(axes: "Axes", parts: Sequence[Part]) -> None:
     """A staircase of bars, top to bottom: each part begins where the one above it ends."""
     total_ps = next(part.duration_ps for part in parts if part.is_whole)
+    unit, unit_ps = ("s", PS_PER_S) if total_ps >= 10 * PS_PER_S else ("ms", PS_PER_MS)
     start_ps = 0.0
     for row, part in enumerate(parts):
         left_ps = 0.0 if part.is_whole else start_ps
         end_ps = left_ps + part.duration_ps
-        axes.barh(row, (part.duration_ps / PS_PER_MS), 0.66, left_ps / PS_PER_MS, color=part.colour)
-        if not part.is_whole:
-            axes.plot([end_ps / PS_PER_MS] * 2, [row - 0.33, row + 1.33], color=GREY, linewidth=0.8)
+        axes.barh(row, part.duration_ps / unit_ps, 0.66, left_ps / unit_ps, color=part.colour)
+        if not (part.is_whole or part.is_after):
+            axes.plot([end_ps / unit_ps] * 2, [row - 0.33, row + 1.33], color=GREY, linewidth=0.8)
             start_ps = end_ps
         share = part.duration_ps / total_ps if total_ps else 0.0
         words = format_time(round(part.duration_ps)) if part.duration_ps else "0"
-        if part.duration_ps and part.duration_ps != total_ps:
+        if part.duration_ps and part.duration_ps != total_ps and not part.is_after:
             words += f"  ({percent_text(share)})"
         axes.annotate(
             words,
-            (end_ps / PS_PER_MS, row),
+            (end_ps / unit_ps, row),
             xytext=(5, 0),
             textcoords="offset points",
             va="center",
             fontweight="bold" if part.is_whole else "normal",
         )
-    longest_ps = max(total_ps, *(part.duration_ps for part in parts if part.is_whole))
-    axes.set_xlim(0, longest_ps * (1 + _LABEL_ROOM) / PS_PER_MS or 1)
+    whole_ps = [part.duration_ps for part in parts if part.is_whole]
+    longest_ps = max(*whole_ps, total_ps + sum(p.duration_ps for p in parts if p.is_after))
+    axes.set_xlim(0, longest_ps * (1 + _LABEL_ROOM) / unit_ps or 1)
     axes.set_ylim(len(parts) - 0.5, -0.5)
     axes.set_yticks(range(len(parts)), [part.words for part in parts])
     axes.tick_params(axis="y", length=0, labelcolor=INK)
-    axes.set_xlabel("time (ms)")
+    axes.set_xlabel(f"time ({unit})")
     axes.grid(visible=False)  # every bar has its number
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
 
 
 def _title(result: Result) -> str:
-    step, limits = result.explanation.step, result.explanation.limits
-    terms = step.terms
-    share = percent_text(terms.by_name()[terms.largest] / step.revolution_ps)
-    ratio = step.revolution_ps / max(limits.token_limit_ps, 1)
+    spent = token_split(result)
+    if spent is None:
+        return "No request had a second token: nothing to split"
+    total_ps = sum(spent.values())
+    largest = max(spent, key=lambda name: spent[name])
+    ratio = total_ps / max(result.explanation.limits.token_limit_ps, 1)
     return (
-        f"{share} of a token's {number_text(ps_to_ms(step.revolution_ps), 4)} ms is "
-        f"{_TERMS[terms.largest][1]}; the physical limit is {number_text(ratio)}× lower"
+        f"{percent_text(spent[largest] / total_ps)} of a token's "
+        f"{number_text(total_ps / PS_PER_MS, 4)} ms is {_TERMS[largest][1]}; "
+        f"the physical limit is {number_text(ratio)}× lower"
     )
 
 
 def _subtitle(result: Result) -> str:
     tier = result.explanation.plan.system.chip.fast_memory
+    replicas = result.explanation.fleet.replica_count
+    whose = f" (mean of {replicas:,} replicas)" if replicas > 1 else ""
     return (
-        f"{result.explanation.scenario.name}; the limit: every stage reads its weights once at the "
-        f"full {tier.name.upper()} bandwidth, and nothing else takes time"
+        f"{result.explanation.scenario.name}{whose}; the limit: every stage reads its weights once "
+        f"at the full {tier.name.upper()} bandwidth, and nothing else takes time"
     )

@@ -21,7 +21,7 @@ from rack_sim.report.figures.rack_layout import (
     RackLayout,
     lay_out,
 )
-from rack_sim.report.figures.rack_load import RackLoad, load_of, stage_runs, stages_text
+from rack_sim.report.figures.rack_load import RackLoad, load_of
 from rack_sim.report.figures.rack_scale import Scale, draw_colour_bars, scale_of
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _draw_boxes(
         axes.text(
             x + 0.12,
             y + (layout.header + (1 - NODE_SIDE) / 2) / 2,
-            _rack_words(number, load.stages_of(chips), layout.rack_width * node_inches / points),
+            _rack_words(number, load, chips, layout.rack_width * node_inches / points),
             fontsize=points,
             va="center",
             color=INK,
@@ -126,11 +126,16 @@ def _draw_boxes(
         )
 
 
-def _rack_words(number: int, stages: list[int], inches_per_point: float) -> str:
+def _rack_words(
+    number: int, load: RackLoad, chips: tuple[int, ...], inches_per_point: float
+) -> str:
     """The heading of a rack, the longest that fits it."""
-    wordings = [f"rack {number}: {stages_text(stages) or 'no stage'}", f"rack {number}"]
-    if stages:
-        wordings.insert(1, f"{number}: {stage_runs(stages)}")
+    parts = load.parts_of(chips)
+    wordings = [f"rack {number}"]
+    if load.replica_count > 1 or load.stage_count > 1:
+        wordings.insert(0, f"rack {number}: {parts or 'no stage'}")
+    if parts and len(wordings) > 1:
+        wordings.insert(1, f"{number}: {parts.split()[-1]}")
     room = (inches_per_point - 0.02) * POINTS_PER_INCH / BOLD_CHARACTER
     return next((words for words in wordings if len(words) <= room), wordings[-1])
 
@@ -214,27 +219,32 @@ def _draw_badges(
     scale: Scale,
     node_inches: float,
 ) -> None:
-    """The stage number in the middle of each node, or on its chips where there are several."""
+    """What each node holds in its middle, or on its chips where that differs."""
     if node_inches < _BADGE_NODE_INCHES_MIN:
         return
     spare = set(topology.spare_nodes)
     points = max(5.0, min(14.0, 10.5 * node_inches))
+    switched = any(place >= topology.chip_count for _, place in load.share_by_pair)
     for node, (x, y) in layout.node_centres.items():
-        stages = load.stages_of(topology.nodes[node])
-        if len(stages) > 1 and _number_chips(
-            axes, topology.nodes[node], layout, load, scale, node_inches
-        ):
+        chips = topology.nodes[node]
+        badges = {load.badge_of((chip,)) for chip in chips if chip in load.stage_by_chip}
+        words = "spare" if node in spare else load.badge_of(chips) if badges else "idle"
+        if len(badges) > 1 and _number_chips(axes, chips, layout, load, scale, node_inches):
+            words = ""
+        if not words and switched:
+            words = "switches"
+        if not words:
             continue
-        words = "spare" if node in spare else stage_runs(stages) or "idle"
+        numbered = words[0].isdigit()
         axes.text(
             x,
             y,
             words,
             ha="center",
             va="center",
-            fontsize=points if stages else points * 0.8,
-            color=INK if stages else FAINT_INK,
-            fontweight="bold" if stages else "normal",
+            fontsize=points if numbered else points * 0.8,
+            color=INK if numbered else FAINT_INK,
+            fontweight="bold" if numbered else "normal",
             bbox={"boxstyle": "round,pad=0.18", "facecolor": "white", "edgecolor": "none"},
             zorder=5,
         )
@@ -248,7 +258,7 @@ def _number_chips(
     scale: Scale,
     node_inches: float,
 ) -> bool:
-    """Writes on each chip the number of its stage; False where chips are too small for that."""
+    """Writes on each chip what it holds; False where chips are too small for that."""
     side_inches = layout.chip_sides[chips[0]] * node_inches
     if side_inches < _CHIP_WORDS_INCHES_MIN:
         return False
@@ -257,7 +267,7 @@ def _number_chips(
             dark = load.share_by_chip[chip] > scale.highest / 2
             axes.text(
                 *layout.chip_centres[chip],
-                str(load.stage_by_chip[chip]),
+                load.badge_of((chip,)),
                 ha="center",
                 va="center",
                 fontsize=min(12.0, 32 * side_inches),
@@ -269,25 +279,25 @@ def _number_chips(
 
 
 def _title(result: Result, load: RackLoad) -> str:
-    stage, share = max(
-        ((load.stage_by_chip[chip], share) for chip, share in load.share_by_chip.items()),
-        key=lambda pair: (pair[1], -pair[0]),
-    )
-    text = f"The busiest stage ({stage}) works {percent_text(share)} of the time"
+    busiest, share = max(load.share_by_chip.items(), key=lambda pair: (pair[1], -pair[0]))
+    text = f"The busiest stage ({load.stage_by_chip[busiest]}) works {percent_text(share)}"
+    if load.replica_count > 1:
+        which = "" if load.replica_count == result.explanation.fleet.replica_count else " drawn"
+        number = load.replica_by_chip[busiest]
+        text = f"The busiest replica{which} ({number}) works {percent_text(share)}"
+    elif load.stage_count == 1:
+        text = f"The chips work {percent_text(share)}"
     if not load.share_by_pair:
-        return f"{text}; no link is used"
-    return f"{text}, the busiest link {percent_text(max(load.share_by_pair.values()))}"
+        return f"{text} of the time; no link is used"
+    link = percent_text(max(load.share_by_pair.values()))
+    return f"{text} of the time, the busiest link {link}"
 
 
 def _subtitle(result: Result, load: RackLoad) -> str:
     plan = result.explanation.plan
     topology = plan.system.topology
     spare = sum(len(topology.nodes[node]) for node in topology.spare_nodes)
-    idle = topology.active_chip_count - plan.chip_count
-    group = f"{plan.tensor_parallel} chips" if plan.tensor_parallel > 1 else "one chip"
-    stages = f"one stage of {group}"
-    if plan.stage_count > 1:
-        stages = f"{plan.stage_count:,} stages of {group}, numbered in pipeline order"
+    idle = topology.active_chip_count - len(load.stage_by_chip)
     others = [f"{idle:,} idle"] if idle else []
     others += [f"{spare:,} spare (hatched)"] if spare else []
     grey = f"; grey: {' and '.join(others)} chips" if others else ""
@@ -295,11 +305,31 @@ def _subtitle(result: Result, load: RackLoad) -> str:
     racks = len(topology.racks) - len(load.racks_in_use(topology))
     left_out = f"; {count_text(racks, 'unused rack')} not drawn" if racks else ""
     links = f"lines: {load.busy_link_count:,} of {load.link_count:,} links carry vectors"
+    if load.replica_count > 1:
+        links += " of replica 0"
     if load.share_by_traffic:
         kinds = (f"{percent_text(s)} {name}" for name, s in load.share_by_traffic.items())
         links += f" ({', '.join(kinds)})"
+    rest = "idle ones are" if load.replica_count == 1 else "others are"
     return (
-        f"{result.explanation.scenario.name} on {topology.name}: {stages}"
-        f"{grey}; {links}"
-        f"{f', {idle_links:,} idle ones are not drawn' if idle_links else ''}{left_out}"
+        f"{result.explanation.scenario.name} on {topology.name}: {_holders(result, load)}"
+        f"{grey}; {links}{f', {idle_links:,} {rest} not drawn' if idle_links else ''}{left_out}"
     )
+
+
+def _holders(result: Result, load: RackLoad) -> str:
+    """Stages and replicas in words, and what the numbers in the drawing are."""
+    plan = result.explanation.plan
+    replicas = result.explanation.fleet.replica_count
+    group = f"{plan.tensor_parallel} chips" if plan.tensor_parallel > 1 else "one chip"
+    stages = f"one stage of {group}"
+    if plan.stage_count > 1:
+        stages = f"{plan.stage_count:,} stages of {group}"
+    drawn = load.replica_count
+    if replicas == 1:
+        return f"{stages}, numbered in pipeline order" if plan.stage_count > 1 else stages
+    if drawn == 1:
+        return f"replica 0 of {replicas:,}, which are alike, {stages}"
+    numbers = "numbered" if plan.stage_count == 1 else "numbered replica:stage"
+    where = "" if drawn == replicas else f" of {replicas:,}"
+    return f"{drawn:,}{where} replicas, {numbers}, each of {stages}"

@@ -124,6 +124,91 @@ def test_explain_the_shipped_scenario(cli: Cli, small: Path) -> None:
     assert found["revolution_ps"] == pytest.approx(10**12 / 300, rel=0.02), "300 tokens/s"
 
 
+def test_explain_json_of_reactive_chips(cli: Cli, small: Path) -> None:
+    code, out, err = cli("explain", "llama70b-a100", "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert found["weight_bytes"] == 2 * found["parameter_count"]  # bf16
+    sizes = found["chip_bytes"]
+    assert found["sram_used_bytes_max"] == sum(sizes.values()) - sizes["left_free"]
+    assert sum(sizes.values()) <= found["sram_capacity_bytes"] == 80 * 10**9
+    # 80 layers of 8 heads of 128 elements, keys and values, two bytes each.
+    assert found["kv_bytes_per_token"] == 80 * 8 * 128 * 2 * 2
+    assert found["kv_tokens"] == found["block_count"] * found["block_tokens"]
+    assert found["kv_tokens"] * found["kv_bytes_per_token"] == 4 * sizes["kv_cache"]
+    assert found["concurrent_sequences_max"] == found["kv_tokens"] // 4096
+    for one in found["iterations"]:
+        assert sum(one["terms_ps"].values()) == one["total_ps"] >= found["token_limit_ps"]
+        assert one["terms_ps"][one["bound_by"]] == max(one["terms_ps"].values())
+        assert one["tok_s"] == pytest.approx(one["rows"] * 1e12 / one["total_ps"])
+        assert one["tok_s"] <= found["system_rows_per_s_max"]
+    decode = [one for one in found["iterations"] if one["kind"] == "decode"]
+    assert {one["rows"] for one in decode} == {1, 8, 32, 128, 256}
+    assert {one["context_tokens"] for one in decode} == {1, 1000, 4096}
+    assert decode[0]["tok_s_per_user"] == pytest.approx(decode[0]["tok_s"])
+    reduces = [one for one in found["collectives"] if one["operation"] == "all_reduce"]
+    assert sum(one["count"] for one in reduces) == 2 * 80, "after attention and feed-forward"
+    assert {one["row_bytes"] for one in reduces} == {8192 * 2}
+    assert "programs" not in found
+    assert "changes" not in found
+
+
+@pytest.mark.parametrize("input_tokens", [999, 2048])
+def test_explained_iterations_are_those_that_serve(
+    cli: Cli, small: Path, input_tokens: int
+) -> None:
+    """One request alone: its prompt is an iteration, and so is each token that follows."""
+    workload = (
+        "workload={kind: synthetic, arrivals: {kind: constant, gap_ms: 1}, "
+        f"input_tokens: {{kind: fixed, tokens: {input_tokens}}}, "
+        "output_tokens: {kind: fixed, tokens: 2}, request_count: 1}"
+    )
+    explained = json.loads(cli("explain", "llama70b-a100", "--json")[1])["iterations"]
+    served = json.loads(
+        cli("run", "llama70b-a100", "--set", workload, "--no-figures", "--out", "x", "--json")[1]
+    )
+    wanted = {
+        999: ("decode", 1, 1000, "tpot_ms_mean"),
+        2048: ("prompt", 2048, 2048, "ttft_ms_mean"),
+    }
+    kind, rows, context, column = wanted[input_tokens]
+    (one,) = (
+        one
+        for one in explained
+        if (one["kind"], one["rows"], one["context_tokens"]) == (kind, rows, context)
+    )
+    # The summary has six decimals of a millisecond.
+    assert served[column] == pytest.approx(one["total_ps"] / 1e9, abs=1e-6)
+
+
+def test_explain_says_the_same_of_reactive_chips_in_words(cli: Cli, small: Path) -> None:
+    found = json.loads(cli("explain", "llama70b-a100", "--json")[1])
+    code, out, err = cli("explain", "llama70b-a100")
+    assert (code, err) == (0, "")
+    headings = ["placement of one replica", "memory map", "cache of one replica", "iterations of"]
+    headings += ["collectives of an iteration", "physical limits of one replica"]
+    for heading in headings:
+        assert heading in out
+    for heading in ("programs", "what would help", "slots"):
+        assert heading not in out
+    assert f"{found['block_count']:,} of 16 tokens" in out
+    assert f"{found['concurrent_sequences_max']} at one time" in out
+    for one in found["iterations"]:
+        assert f"{one['total_ps'] / 1e9:.2f}" in out
+    (full,) = (one for one in found["iterations"] if one["rows"] == 256 and one["cache_share"] > 1)
+    assert f"{full['cache_share']:.1%}" in out
+
+
+def test_explain_pools_and_stages_of_reactive_chips(cli: Cli, small: Path) -> None:
+    pools = ("--set", "system=nvidia-a100-80-x8", "--set", "serving.replicas=2")
+    pools += ("--set", "serving.disaggregation={prefill_replicas: 1}")
+    assert "2, 1 of them only for prefill" in cli("explain", "llama70b-a100", *pools)[1]
+    staged = ("--set", "partition.tensor_parallel=2", "--set", "partition.stages=2")
+    found = json.loads(cli("explain", "llama70b-a100", "--json", *staged)[1])
+    assert [stage["chips"] for stage in found["stages"]] == [[0, 1], [2, 3]]
+    assert found["chip_count"] == 4
+
+
 def test_help_and_version(cli: Cli) -> None:
     assert cli("--version") == (0, rack_sim.__version__ + "\n", "")
     for command in (

@@ -17,10 +17,11 @@ from rack_sim.report.figures.canvas import drawing_style, write_figure
 from rack_sim.report.figures.critical_path import draw_critical_path, stage_paths, zoomed
 from rack_sim.report.figures.latency import distribution_of, draw_latency
 from rack_sim.report.figures.latency_split import draw_latency_split, first_token_split
+from rack_sim.report.figures.memory_map import memory_columns
+from rack_sim.report.figures.over_time import resample
 from rack_sim.report.figures.rack_layout import lay_out
 from rack_sim.report.figures.rack_load import load_of
-from rack_sim.report.figures.sram_map import memory_columns
-from rack_sim.report.figures.throughput import draw_throughput, resample
+from rack_sim.report.figures.throughput import draw_throughput
 
 TINY_MODEL = (
     "model={model_type: llama, name: tiny-llama, num_hidden_layers: 8, hidden_size: 1024, "
@@ -49,7 +50,8 @@ RACK = [
     "serving.concurrent_sequences=4",
     "workload.request_count=60",
 ]
-FILES = sorted(f"{name}.{ending}" for name in FIGURES for ending in ("png", "svg"))
+ONE_REPLICA = sorted(FIGURES.keys() - {"replicas", "memory_map"})
+FILES = sorted(f"{name}.{ending}" for name in ONE_REPLICA for ending in ("png", "svg"))
 
 
 def simulated(overrides):
@@ -213,8 +215,9 @@ def test_resampling_keeps_every_token(node, step_count_max):
 
 
 def test_the_sram_map_adds_up_to_the_capacity(rack):
-    plan = rack.explanation.plan
-    whole, short = memory_columns(plan), memory_columns(plan, column_count_max=10)
+    step = rack.explanation.step
+    plan = step.plan
+    whole, short = memory_columns(step), memory_columns(step, column_count_max=10)
     assert (whole.column_count, short.column_count) == (plan.chip_count, plan.stage_count)
     assert whole.bytes_by_kind["weight"].sum() == plan.weight_bytes
     capacity_bytes = plan.system.chip.fast_memory.capacity_bytes

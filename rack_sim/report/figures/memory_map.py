@@ -1,4 +1,4 @@
-"""SRAM map: what fills every chip, in pipeline order, under the line of its capacity."""
+"""Memory map: what fills every chip, in pipeline order, under the line of its capacity."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from rack_sim.compiler.batches import BatchMachine
+from rack_sim.compiler.step import StepTiming
 from rack_sim.foundation.units import format_bytes
 from rack_sim.metrics.cost import footprint_of
-from rack_sim.partition.plan import Plan
+from rack_sim.metrics.tables import memory_kinds
+from rack_sim.partition.memory import ChipMemory
+from rack_sim.partition.plan import Plan, Stage
 from rack_sim.pipeline import Result
 from rack_sim.report.figures.canvas import (
     BLUE,
     GREEN,
+    GREY,
     INK,
     ORANGE,
     PALE,
@@ -32,10 +37,11 @@ _KINDS = {
     "kv": ("KV room", ORANGE),
     "activation": ("activations", PURPLE),
     "program": ("program text", GREEN),
+    "left_free": ("left free on purpose", GREY),
     "free": ("free", PALE),
 }
 _COLUMN_COUNT_MAX = 700
-_MB = 10**6
+_MB, _GB = 10**6, 10**9
 # Up to here columns are bars with gaps; beyond, one filled outline per kind.
 _BAR_COUNT_MAX = 64
 _STAGE_TICK_COUNT_MAX = 24
@@ -56,49 +62,43 @@ class MemoryColumns:
         return len(self.bytes_by_kind["weight"])
 
 
-def draw_sram_map(result: Result) -> "Figure":
+def draw_memory_map(result: Result) -> "Figure":
     """Bytes per chip over the chips in pipeline order, stacked by kind."""
-    plan = result.explanation.plan
-    columns = memory_columns(plan)
-    figure = new_sheet(_title(plan), _subtitle(result), width_inches=10, height_inches=4.2)
+    machine = result.explanation.machine
+    plan = machine.plan
+    columns = memory_columns(machine)
+    figure = new_sheet(_title(machine), _subtitle(result), width_inches=10, height_inches=4.2)
     axes = figure.subplots()
-    _draw_stack(axes, columns)
-    capacity_mb = plan.system.chip.fast_memory.capacity_bytes / _MB
+    unit, unit_bytes = _unit_of(plan)
+    _draw_stack(axes, columns, unit_bytes)
+    capacity = plan.system.chip.fast_memory.capacity_bytes / unit_bytes
     axes.axhline(
-        capacity_mb,
+        capacity,
         color=INK,
         linewidth=1.6,
         zorder=3,
-        label=f"capacity of a chip,\n{capacity_mb:.1f} MB",
+        label=f"capacity of a chip,\n{capacity:.1f} {unit}",
     )
-    axes.set_ylim(0, capacity_mb * 1.04)
-    axes.set_ylabel("bytes on the chip (MB)")
+    axes.set_ylim(0, capacity * 1.04)
+    axes.set_ylabel(f"{plan.system.chip.fast_memory.name.upper()} of the chip ({unit})")
     axes.grid(visible=False, axis="x")
     _mark_stages(axes, plan, columns)
-    _explain_kinds(axes, plan)
+    _explain_kinds(axes, machine)
     return figure
 
 
-def memory_columns(plan: Plan, *, column_count_max: int = _COLUMN_COUNT_MAX) -> MemoryColumns:
+def memory_columns(
+    machine: StepTiming | BatchMachine, *, column_count_max: int = _COLUMN_COUNT_MAX
+) -> MemoryColumns:
     """What each chip holds, in pipeline order; the fullest chip of each stage beyond the limit."""
+    plan = machine.plan
     whole = plan.chip_count <= column_count_max
-    capacity_bytes = plan.system.chip.fast_memory.capacity_bytes
-    chips = [
-        memory
+    rows = [
+        _bytes_of(machine, stage, memory)
         for stage in plan.stages
         for memory in (
             stage.memory if whole else [max(stage.memory, key=lambda chip: chip.used_bytes)]
         )
-    ]
-    rows = [
-        (
-            m.weight_bytes,
-            m.kv_bytes,
-            m.activation_bytes,
-            m.program_bytes,
-            capacity_bytes - m.used_bytes,
-        )
-        for m in chips
     ]
     table = np.array(rows, dtype=np.int64).T
     return MemoryColumns(
@@ -107,31 +107,53 @@ def memory_columns(plan: Plan, *, column_count_max: int = _COLUMN_COUNT_MAX) -> 
     )
 
 
-def _draw_stack(axes: "Axes", columns: MemoryColumns) -> None:
+def _bytes_of(
+    machine: StepTiming | BatchMachine, stage: Stage, memory: ChipMemory
+) -> tuple[int, ...]:
+    """Bytes on one chip, in the order of the kinds."""
+    left_free = machine.chip_bytes["left_free"] if isinstance(machine, BatchMachine) else 0
+    taken = (*memory_kinds(machine, stage, memory), left_free)
+    return (*taken, machine.plan.system.chip.fast_memory.capacity_bytes - sum(taken))
+
+
+def _unit_of(plan: Plan) -> tuple[str, int]:
+    large = plan.system.chip.fast_memory.capacity_bytes >= 4 * _GB
+    return ("GB", _GB) if large else ("MB", _MB)
+
+
+def _draw_stack(axes: "Axes", columns: MemoryColumns, unit_bytes: int) -> None:
     count = columns.column_count
     edges = np.arange(count + 1, dtype=np.float64)
-    bottom_mb = np.zeros(count)
+    bottom = np.zeros(count)
     for kind, (_, colour) in _KINDS.items():
-        height_mb = columns.bytes_by_kind[kind] / _MB
+        height = columns.bytes_by_kind[kind] / unit_bytes
         if count <= _BAR_COUNT_MAX:
-            axes.bar(edges[:-1] + 0.5, height_mb, 0.86, bottom_mb, color=colour)
+            axes.bar(edges[:-1] + 0.5, height, 0.86, bottom, color=colour)
         else:
             axes.stairs(
-                bottom_mb + height_mb,
+                bottom + height,
                 edges,
-                baseline=bottom_mb,
+                baseline=bottom,
                 fill=True,
                 color=colour,
                 linewidth=0,
             )
-        bottom_mb = bottom_mb + height_mb
+        bottom = bottom + height
     margin = max(0.0, (_SHEET_COLUMN_COUNT_MIN - count) / 2)
     axes.set_xlim(-margin, count + margin)
 
 
 def _mark_stages(axes: "Axes", plan: Plan, columns: MemoryColumns) -> None:
-    """Numbers the stages along the axis and, while there is room, draws where each begins."""
+    """Numbers the stages along the axis and, while there is room, draws where each begins.
+
+    Of one stage the chips are numbered.
+    """
     width = columns.columns_per_stage
+    if plan.stage_count == 1 and width == plan.tensor_parallel <= _STAGE_TICK_COUNT_MAX:
+        axes.set_xticks([place + 0.5 for place in range(width)], map(str, plan.stages[0].chips))
+        axes.tick_params(axis="x", length=0)
+        axes.set_xlabel("chip")
+        return
     every = -(-plan.stage_count // _STAGE_TICK_COUNT_MAX)
     shown = range(0, plan.stage_count, every)
     axes.set_xticks([(number + 0.5) * width for number in shown], [str(n) for n in shown])
@@ -146,19 +168,15 @@ def _mark_stages(axes: "Axes", plan: Plan, columns: MemoryColumns) -> None:
         axes.set_xlabel(f"stage, in pipeline order ({group} each; the column is its fullest chip)")
 
 
-def _explain_kinds(axes: "Axes", plan: Plan) -> None:
+def _explain_kinds(axes: "Axes", machine: StepTiming | BatchMachine) -> None:
     """The legend, in the order of the stack, with what each kind takes of all chips together."""
     from matplotlib.patches import Patch
 
-    chips = [memory for stage in plan.stages for memory in stage.memory]
-    capacity_bytes = plan.system.chip.fast_memory.capacity_bytes * len(chips)
-    total_bytes = {
-        "weight": sum(memory.weight_bytes for memory in chips),
-        "kv": sum(memory.kv_bytes for memory in chips),
-        "activation": sum(memory.activation_bytes for memory in chips),
-        "program": sum(memory.program_bytes for memory in chips),
-    }
-    total_bytes["free"] = capacity_bytes - sum(total_bytes.values())
+    plan = machine.plan
+    chip_count = plan.chip_count
+    capacity_bytes = plan.system.chip.fast_memory.capacity_bytes * chip_count
+    columns = memory_columns(machine, column_count_max=chip_count)
+    total_bytes = {kind: int(values.sum()) for kind, values in columns.bytes_by_kind.items()}
     entries = [
         Patch(
             facecolor=colour,
@@ -167,11 +185,12 @@ def _explain_kinds(axes: "Axes", plan: Plan) -> None:
             f"{percent_text(total_bytes[kind] / capacity_bytes)}",
         )
         for kind, (words, colour) in reversed(_KINDS.items())
+        if total_bytes[kind] or kind != "left_free"
     ]
     line = axes.get_lines()[0]
     axes.legend(
         handles=[line, *entries],
-        title=f"all {count_text(len(chips), 'chip')} together",
+        title=f"all {count_text(chip_count, 'chip')} together" if chip_count > 1 else None,
         alignment="left",
         loc="center left",
         bbox_to_anchor=(1.01, 0.5),
@@ -180,19 +199,33 @@ def _explain_kinds(axes: "Axes", plan: Plan) -> None:
     )
 
 
-def _title(plan: Plan) -> str:
+def _title(machine: StepTiming | BatchMachine) -> str:
+    plan = machine.plan
+    unit, unit_bytes = _unit_of(plan)
     capacity_bytes = plan.system.chip.fast_memory.capacity_bytes
-    share = percent_text(plan.used_bytes_max / capacity_bytes)
+    weights = (
+        f"{format_bytes(plan.weight_bytes)} of weights on {count_text(plan.chip_count, 'chip')}"
+    )
+    if isinstance(machine, BatchMachine):
+        timing = machine.timing
+        longest = timing.block_count // -(-timing.context_tokens // timing.block_tokens)
+        return (
+            f"{weights}; cache for {timing.kv_tokens:,} tokens, "
+            f"{count_text(longest, 'sequence')} of {timing.context_tokens:,}"
+        )
     return (
-        f"{format_bytes(plan.weight_bytes)} of weights on {count_text(plan.chip_count, 'chip')}; "
-        f"the fullest chip uses {plan.used_bytes_max / _MB:.1f} of {capacity_bytes / _MB:.1f} MB "
-        f"({share})"
+        f"{weights}; the fullest chip uses {plan.used_bytes_max / unit_bytes:.1f} of "
+        f"{capacity_bytes / unit_bytes:.1f} {unit} "
+        f"({percent_text(plan.used_bytes_max / capacity_bytes)})"
     )
 
 
 def _subtitle(result: Result) -> str:
     plan = result.explanation.plan
-    spare = footprint_of(result.explanation.plan).spare_chip_count
+    replicas = result.explanation.fleet.replica_count
+    spare = footprint_of(plan, replicas).spare_chip_count
     stages = count_text(plan.stage_count, "stage")
     text = f"{result.explanation.scenario.name}: {plan.model.name} in {stages}"
+    if replicas > 1:
+        text += f"; one of {replicas:,} replicas, all alike"
     return f"{text}; {count_text(spare, 'spare chip')} not shown" if spare else text

@@ -1,0 +1,216 @@
+"""Batches: what `rack-sim explain` shows of reactive chips, which run batches, not programs."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+
+from rack_sim.cli.console import counted, table
+from rack_sim.cli.iterations import (
+    Iteration,
+    collective_values,
+    collectives,
+    collectives_table,
+    iteration_values,
+    iterations,
+    iterations_table,
+)
+from rack_sim.cli.topology import survey_table
+from rack_sim.compiler.batches import BatchMachine
+from rack_sim.engine.policies.batch_server import ContinuousBatchingPolicy
+from rack_sim.foundation.units import PS_PER_S, format_bytes, format_time
+from rack_sim.hardware.survey import survey
+from rack_sim.pipeline import Explanation
+
+_KINDS = {
+    "weights": "weights",
+    "program_text": "program text",
+    "activations": "activations",
+    "kv_cache": "cache",
+    "left_free": "left free on purpose",
+}
+
+
+def batch_tables(found: Explanation, machine: BatchMachine) -> list[Table]:
+    """Everything that is known of reactive chips before they serve."""
+    examples = list(iterations(machine, _policy(found)))
+    return [
+        _deployment(found, machine),
+        survey_table(survey(found.plan.system.topology)),
+        _stages(machine),
+        _memory(machine),
+        _cache(machine),
+        iterations_table(examples),
+        collectives_table(list(collectives(machine, _policy(found)))),
+        _limits(found, examples),
+    ]
+
+
+def batch_dict(found: Explanation, machine: BatchMachine) -> dict[str, Any]:
+    """The same for programs that read it."""
+    plan, limits, timing = machine.plan, found.limits, machine.timing
+    return {
+        "scenario": found.scenario.name,
+        "model": plan.model.name,
+        "system": plan.system.name,
+        "parameter_count": plan.model.parameter_count,
+        "weight_bytes": plan.weight_bytes,
+        "chip_count": plan.chip_count,
+        "replica_count": found.fleet.replica_count,
+        "stage_count": plan.stage_count,
+        "tensor_parallel": plan.tensor_parallel,
+        "sram_used_bytes_max": machine.used_bytes,
+        "sram_capacity_bytes": plan.system.chip.fast_memory.capacity_bytes,
+        "chip_bytes": {name: machine.chip_bytes[name] for name in _KINDS},
+        "concurrent_sequences_max": sequences_max(machine),
+        "block_tokens": timing.block_tokens,
+        "block_count": timing.block_count,
+        "kv_tokens": timing.kv_tokens,
+        "kv_bytes_per_token": timing.kv_bytes_per_token,
+        "launch_count": machine.timer.launch_count(1),
+        "chips_min": limits.chips_min,
+        "token_limit_ps": limits.token_limit_ps,
+        "token_feed_limit_ps": limits.token_feed_limit_ps,
+        "system_rows_per_s_max": limits.system_rows_per_s,
+        "topology": survey(plan.system.topology).values(),
+        "stages": [
+            {
+                "stage": stage.number,
+                "first_block": stage.blocks[0].name,
+                "last_block": stage.blocks[-1].name,
+                "chips": list(stage.chips),
+                "weight_bytes_max": max(memory.weight_bytes for memory in stage.memory),
+            }
+            for stage in plan.stages
+        ],
+        "iterations": [iteration_values(one) for one in iterations(machine, _policy(found))],
+        "collectives": [collective_values(one) for one in collectives(machine, _policy(found))],
+    }
+
+
+def sequences_max(machine: BatchMachine) -> int:
+    """Sequences of the longest context that the cache holds together, in whole blocks."""
+    timing = machine.timing
+    return timing.block_count // -(-timing.context_tokens // timing.block_tokens)
+
+
+def _policy(found: Explanation) -> ContinuousBatchingPolicy:
+    policy = found.scenario.serving.policy
+    if not isinstance(policy, ContinuousBatchingPolicy):
+        raise AssertionError("the policy is one for reactive chips; the scenario is checked for it")
+    return policy
+
+
+def _deployment(found: Explanation, machine: BatchMachine) -> Table:
+    plan, topology, policy = machine.plan, found.plan.system.topology, _policy(found)
+    kinds = Counter(link.kind for link in topology.links)
+    fleet = found.fleet
+    split = (
+        f", {fleet.prefill_count} of them only for prefill" if fleet.prefill_count else ", alike"
+    )
+    rows = [
+        ("model", f"{plan.model.name}: {plan.model.parameter_count:,} parameters"),
+        ("weights", f"{plan.weight_bytes:,} bytes ({plan.demand.shape.precision.weights})"),
+        (
+            "system",
+            f"{plan.system.name}: {topology.chip_count} chips, {plan.system.active_chip_count} "
+            f"active, {counted(len(topology.nodes), 'node')}, "
+            f"{counted(len(topology.racks), 'rack')}",
+        ),
+        ("links", ", ".join(f"{count:,} {kind} (one way)" for kind, count in kinds.items())),
+        (
+            "chips",
+            f"{plan.chip_count} in {counted(plan.stage_count, 'stage')} of {plan.tensor_parallel}",
+        ),
+        (
+            "replicas",
+            f"{fleet.replica_count:,}{split if fleet.replica_count > 1 else ''}",
+        ),
+        (
+            "batches",
+            f"at most {policy.token_budget:,} rows and {policy.max_sequences:,} sequences an "
+            f"iteration; {machine.timer.launch_count(1):,} kernels and collectives are launched, "
+            f"{format_time(plan.system.chip.operator_fixed_latency_ps)} each",
+        ),
+    ]
+    return table(f"{found.scenario.name}", [("", "left"), ("", "left")], rows)
+
+
+def _stages(machine: BatchMachine) -> Table:
+    rows = []
+    for stage in machine.plan.stages:
+        held = Counter(block.kind for block in stage.blocks)
+        first, last = stage.chips[0], stage.chips[-1]
+        rows.append(
+            (
+                str(stage.number),
+                str(first) if first == last else f"{first} … {last}",
+                " + ".join(f"{count} {kind}" for kind, count in held.items()),
+                format_bytes(max(memory.weight_bytes for memory in stage.memory)),
+            )
+        )
+    return table(
+        "placement of one replica",
+        [("stage", "right"), ("chips", "left"), ("blocks", "left"), ("weights a chip", "right")],
+        rows,
+    )
+
+
+def _memory(machine: BatchMachine) -> Table:
+    tier = machine.plan.system.chip.fast_memory
+    sizes = [(_KINDS[name], machine.chip_bytes[name]) for name in _KINDS]
+    sizes.append(("free", tier.capacity_bytes - sum(size for _, size in sizes)))
+    return table(
+        f"memory map of a chip: {format_bytes(tier.capacity_bytes)}",
+        [("", "left"), ("", "right"), ("", "right")],
+        [(words, format_bytes(size), f"{size / tier.capacity_bytes:.1%}") for words, size in sizes],
+    )
+
+
+def _cache(machine: BatchMachine) -> Table:
+    timing = machine.timing
+    rows = [
+        ("blocks", f"{timing.block_count:,} of {counted(timing.block_tokens, 'token')}"),
+        ("tokens", f"{timing.kv_tokens:,}"),
+        (
+            "bytes of a token",
+            f"{timing.kv_bytes_per_token:,} over all chips of the replica",
+        ),
+        ("longest context", counted(timing.context_tokens, "token")),
+        ("sequences of that", f"{sequences_max(machine):,} at one time"),
+    ]
+    return table("cache of one replica", [("", "left"), ("", "left")], rows)
+
+
+def _limits(found: Explanation, examples: Sequence[Iteration]) -> Table:
+    limits, plan = found.limits, found.plan
+    alone = examples[0]
+    prompt = max((one for one in examples if one.is_prompt), key=lambda one: one.rows_per_s)
+    per_user, limit = PS_PER_S / alone.total_ps, PS_PER_S / max(limits.token_limit_ps, 1)
+    rows = [
+        (
+            "chips for the weights alone",
+            f"{limits.chips_min}",
+            f"{plan.chip_count}",
+            f"{plan.chip_count / limits.chips_min:.2f}",
+        ),
+        (
+            "tokens/s per user, weights at full memory bandwidth; timed: one sequence alone",
+            f"{limit:,.1f}",
+            f"{per_user:,.1f}",
+            f"{per_user / limit:.2f}",
+        ),
+        (
+            "rows/s, memory bandwidth and matrix peak at as many rows as there can be; timed: a "
+            f"prompt's {prompt.rows:,}",
+            f"{limits.system_rows_per_s:,}",
+            f"{prompt.rows_per_s:,.0f}",
+            f"{prompt.rows_per_s / limits.system_rows_per_s:.2f}",
+        ),
+    ]
+    return table(
+        "physical limits of one replica",
+        [("quantity", "left"), ("limit", "right"), ("timed", "right"), ("ratio", "right")],
+        rows,
+    )
