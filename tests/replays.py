@@ -125,10 +125,8 @@ def one_server(longest_ps: int, **fleet: object) -> FleetPlan:
 
     One sequence at a time, and the budget holds any prompt: one iteration of a picosecond a row.
     """
-    timing = BatchTiming(Iterations(row_ps=1), longest_ps, 2, longest_ps + 1)
-    policy = ContinuousBatchingPolicy(
-        token_budget=longest_ps, max_sequences=1, block_tokens=longest_ps
-    )
+    timing = BatchTiming(Iterations(row_ps=1), 1024, longest_ps // 1024 + 1, longest_ps + 1)
+    policy = ContinuousBatchingPolicy(token_budget=longest_ps, max_sequences=1, block_tokens=1024)
     return FleetPlan(timing, policy, **fleet)
 
 
