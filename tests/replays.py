@@ -82,7 +82,7 @@ class Replayed:
     rows: list[SimpleNamespace]
     sums: dict[str, int]
     gaps: Counter[int]
-    sequences: list[Served]
+    sequences: list[Served] = field(compare=False)
 
     def column(self, name: str) -> list[int]:
         return [getattr(row, name) for row in self.rows]

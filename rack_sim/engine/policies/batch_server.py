@@ -107,6 +107,8 @@ class BatchServer(Replica):
         # Tokens reserved for prompts and cached by decoding sequences.
         self.kv_tokens = 0
         self.joining: list[Sequence] = []
+        # Who decodes in this run for the first time, the token before it made elsewhere.
+        self.late: list[Sequence] = []
         self.aborted: list[Sequence] = []
         self.held: dict[int, Sequence] = {}
         self.run: Run | None = None
@@ -258,7 +260,7 @@ class BatchServer(Replica):
         now = int(self.env.now)
         self.run = None
         blocks, tokens, finished = self.advance(run.iterations) if run.decoding else (0, 0, [])
-        self.account.close(run, self.kv_tokens, tokens, now, self.draft_ps)
+        self.account.close(run, self.kv_tokens, tokens, now, self.draft_ps, self.late)
         self.kv_tokens += tokens
         self.books.kv_tokens_max = max(self.books.kv_tokens_max, self.kv_tokens)
         if run.decoding:
@@ -291,7 +293,7 @@ class BatchServer(Replica):
             self.line.change_levels(now, 0, 0, -sequence.cached_tokens)
             self.kv_tokens += sequence.cached_tokens
             self._decode(sequence)
-        self.joining.clear()
+        self.late, self.joining = self.joining, []
         wanted = self.blocks_wanted() if self.decoding else 0
         thrown_out = False
         while wanted > self.free_blocks:
@@ -484,7 +486,10 @@ class BatchServer(Replica):
         if sequence.joined_clock >= 0:
             self.decoding -= 1
             self.part(sequence)
-            sequence.last_token_ps = now
+            if sequence in self.late:
+                self.late.remove(sequence)
+            else:
+                sequence.last_token_ps = now
         else:
             self.prefilling.remove(sequence)
         self._take_out(sequence, now)
