@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rack_sim.compiler.batches import BatchTiming, Draft
+from rack_sim.engine.fleet import Disaggregation, FleetPlan
 from rack_sim.engine.policies.batch_server import ContinuousBatchingPolicy
 from rack_sim.engine.policies.prefix_cache import PrefixCaching
 from rack_sim.engine.policies.replica import Admission
 from rack_sim.engine.routers import ROUTERS
-from rack_sim.engine.serving import Disaggregation, FleetPlan, replay
+from rack_sim.engine.serving import replay
 from rack_sim.engine.speculation import Speculation
 from rack_sim.engine.transfers import TransferPath
 from rack_sim.metrics.log import Collector
