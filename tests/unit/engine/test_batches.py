@@ -107,6 +107,25 @@ def test_without_blocks_the_youngest_starts_again():
     assert (books.preemptions, books.kv_tokens_max, books.busy_ps) == (1, 9, 600)
 
 
+def test_nobody_is_let_in_while_somebody_is_thrown_out():
+    """As before, and a small request of a high priority comes before the fifth block is wanted.
+
+    It would fit into what request 1 leaves at 200, and is let in an iteration later.
+    """
+    requests = [Request(0, 0, 4, 4), Request(1, 0, 3, 4), Request(2, 150, 1, 1, priority=5)]
+    found = serve(requests, block_tokens=2, block_count=5, order="priority")
+    assert found.column("preemptions") == [0, 1, 0]
+    assert found.rows[2].admitted_ps == 300
+    assert found.column("finish_ps") == [400, 600, 400]
+
+
+def test_what_decoding_wants_next_is_not_given_to_who_waits():
+    """Three blocks of two: request 0 has one and wants the next at 100, so two are not free."""
+    found = serve([Request(0, 0, 2, 4), Request(1, 50, 3, 1)], block_tokens=2, block_count=3)
+    assert found.column("preemptions") == [0, 0]
+    assert found.column("admitted_ps") == [0, 400]
+
+
 @pytest.mark.parametrize(("share", "admitted_ps"), [(0.3, 300), (0.2, 0)])
 def test_the_watermark_stays_free_beside_what_runs(share, admitted_ps):
     """Ten blocks, two prompts of four: 4 are left of 6 with two spare, 3 with three spare."""

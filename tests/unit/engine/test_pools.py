@@ -28,12 +28,13 @@ def serve(
     *,
     sequences: int = 8,
     block_count: int = 100,
+    watermark: float = 0.0,
     timeout_ps: int | None = None,
 ) -> Replayed:
     ends = {end for pair in paths for end in pair}
     fleet = FleetPlan(
         BatchTiming(Iterations(100), 5, block_count, 400, kv_bytes_per_token=50),
-        ContinuousBatchingPolicy(1000, None, sequences, 5, 0.0),
+        ContinuousBatchingPolicy(1000, None, sequences, 5, watermark),
         replica_count=len(ends),
         admission=Admission(timeout_ps=timeout_ps),
         disaggregation=Disaggregation(len({source for source, _ in paths}), paths),
@@ -112,6 +113,14 @@ def test_room_at_the_prefill_replica_is_free_when_the_cache_has_come():
     requests = [Request(0, 0, 10, 3), Request(1, 200, 10, 1)]
     found = serve(requests, {(0, 1): path(0)}, block_count=3)
     assert found.rows[1].admitted_ps == 670
+
+
+@pytest.mark.parametrize(("watermark", "admitted_ps"), [(0.2, 200), (0.3, 670)])
+def test_the_watermark_stays_free_beside_a_cache_that_is_to_be_fetched(watermark, admitted_ps):
+    """Two of ten blocks are held for the decode replica; of the other eight six are wanted."""
+    requests = [Request(0, 0, 10, 3), Request(1, 200, 30, 1)]
+    found = serve(requests, {(0, 1): path(0)}, block_count=10, watermark=watermark)
+    assert found.rows[1].admitted_ps == admitted_ps
 
 
 def test_who_gives_up_while_its_cache_travels_leaves_when_that_has_come():
