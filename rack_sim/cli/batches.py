@@ -18,7 +18,7 @@ from rack_sim.cli.iterations import (
 )
 from rack_sim.cli.topology import survey_table
 from rack_sim.compiler.batches import BatchMachine
-from rack_sim.engine.policies.batch_server import ContinuousBatchingPolicy
+from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
 from rack_sim.foundation.units import PS_PER_S, format_bytes, format_time
 from rack_sim.hardware.survey import survey
 from rack_sim.pipeline import Explanation

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from rack_sim.cli.console import table
 from rack_sim.compiler.batches import BatchMachine
-from rack_sim.engine.policies.batch_server import ContinuousBatchingPolicy
+from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_time
 from rack_sim.timing.blocks import CANDIDATE_BYTES
 from rack_sim.timing.collectives import time_collective

@@ -54,6 +54,8 @@ class BatchMembers(Replica):
         # Tokens reserved for prompts and cached by decoding sequences.
         self.kv_tokens = 0
         self.joining: list[Sequence] = []
+        # Who decodes in this run for the first time, the token before it made elsewhere.
+        self.late: list[Sequence] = []
         self.aborted: list[Sequence] = []
         self.held: dict[int, Sequence] = {}
         # Whether a request that comes now may be let in when the iteration has ended.
@@ -274,7 +276,10 @@ class BatchMembers(Replica):
         if sequence.joined_clock >= 0:
             self.decoding -= 1
             self.part(sequence)
-            sequence.last_token_ps = now
+            if sequence in self.late:
+                self.late.remove(sequence)
+            else:
+                sequence.last_token_ps = now
         else:
             self.prefilling.remove(sequence)
         self._take_out(sequence, now)

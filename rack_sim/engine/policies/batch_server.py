@@ -110,7 +110,7 @@ class BatchServer(BatchMembers):
         now = int(self.env.now)
         self.run = None
         blocks, tokens, finished = self.advance(run.iterations) if run.decoding else (0, 0, [])
-        self.account.close(run, self.kv_tokens, tokens, now, self.draft_ps)
+        self.account.close(run, self.kv_tokens, tokens, now, self.draft_ps, self.late)
         self.kv_tokens += tokens
         self.books.kv_tokens_max = max(self.books.kv_tokens_max, self.kv_tokens)
         if run.decoding:
@@ -143,7 +143,7 @@ class BatchServer(BatchMembers):
             self.line.change_levels(now, 0, 0, -sequence.cached_tokens)
             self.kv_tokens += sequence.cached_tokens
             self._decode(sequence)
-        self.joining.clear()
+        self.late, self.joining = self.joining, []
         wanted = self.blocks_wanted() if self.decoding else 0
         thrown_out = False
         while wanted > self.free_blocks:

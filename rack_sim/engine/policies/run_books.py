@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from rack_sim.compiler.batches import BatchTiming, BatchTotals, IterationCount
 from rack_sim.engine.observer import Observer
+from rack_sim.engine.observer import Sequence as Served
 from rack_sim.engine.runs import Stretch, product_sum
 from rack_sim.engine.timeline import KV, OUTPUT, PROMPT, RECOMPUTED, Timeline
 
@@ -81,10 +82,19 @@ class RunBooks:
         self.totals.draft_token_ps += spent * decoding
         return spent
 
-    def close(self, run: "Run", kv_tokens: int, emitted: int, end_ps: int, draft_ps: int) -> None:
+    def close(
+        self,
+        run: "Run",
+        kv_tokens: int,
+        emitted: int,
+        end_ps: int,
+        draft_ps: int,
+        late: Sequence[Served],
+    ) -> None:
         """A run has ended: `kv_tokens` were cached when it began, it emitted `emitted` tokens.
 
-        `draft_ps` of every iteration went to the draft.
+        `draft_ps` of every iteration went to the draft. Those who are `late` had their last token
+        before the run began: elsewhere, and their cache had to be fetched.
         """
         n, count = run.decoding, run.iterations
         totals, spent_ps = self.totals, end_ps - run.start_ps
@@ -105,7 +115,8 @@ class RunBooks:
             totals.attention_ps[stretch.roof] += attention_ps
             totals.attention_token_ps[stretch.roof] += attention_ps * n
             if n:
-                self.observer.gaps(stretch.first_ps, stretch.step_ps, stretch.iterations, n)
+                self._gaps(stretch, n, run.start_ps, late)
+                late = ()
         if emitted > n * count:
             self.observer.gaps(0, 0, 1, emitted - n * count)
         again = fresh = 0
@@ -117,6 +128,18 @@ class RunBooks:
         self.books.prompt_tokens += fresh * count
         self.books.recomputed_tokens += again * count
         self._to_timeline(run, kv_tokens, emitted // count, fresh, again, end_ps)
+
+    def _gaps(self, stretch: Stretch, n: int, start_ps: int, late: Sequence[Served]) -> None:
+        """Gaps of `n` sequences; that of a late one began with its last token."""
+        first_ps, step_ps, count = stretch.first_ps, stretch.step_ps, stretch.iterations
+        if late:
+            if n > len(late):
+                self.observer.gaps(first_ps, 0, 1, n - len(late))
+            for sequence in late:
+                self.observer.gaps(start_ps + first_ps - sequence.last_token_ps, 0, 1, 1)
+            first_ps, count = first_ps + step_ps, count - 1
+        if count:
+            self.observer.gaps(first_ps, step_ps, count, n)
 
     def _to_timeline(
         self, run: "Run", kv_tokens: int, emitted: int, fresh: int, again: int, end_ps: int

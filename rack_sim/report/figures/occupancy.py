@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.fleet import FleetPlan
-from rack_sim.engine.policies.batch_server import ContinuousBatchingPolicy
+from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
 from rack_sim.pipeline import Result
 from rack_sim.report.figures.canvas import (
     GREEN,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rack_sim.compiler.batches import BatchMachine
+from rack_sim.compiler.batches import BatchMachine, BatchTotals
 from rack_sim.compiler.step import StepTiming
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.hardware.routing import Hop
@@ -126,8 +126,7 @@ def _on_links(
 ) -> tuple[Mapping[Hop, int], Mapping[Hop, int]]:
     """Vectors on every link (of one step, or in all), and how long the run held it."""
     if isinstance(machine, BatchMachine):
-        counts = totals.first_batches.iterations_by_rows if totals.first_batches else {}
-        return machine.timer.on_links_of(counts)
+        return machine.on_links(totals.first_batches or BatchTotals.nothing(0))
     steps = totals.replicas[0].busy_ps // machine.interval_ps if totals.replicas else 0
     held_ps = {hop: busy_ps * steps for hop, busy_ps in machine.link_busy_ps.items()}
     return machine.vectors_by_hop, held_ps
