@@ -128,16 +128,17 @@ def simulate(
     every_step: bool = False,
     jobs: int = 1,
     on_progress: Progress | None = None,
+    explanation: Explanation | None = None,
 ) -> Result:
     """Replays a scenario's workload and summarises what came out.
 
     `every_step` visits every step instead of skipping between decisions: slow, with equal results.
     Replicas that know nothing of each other (see `engine.parts`) are replayed in `jobs`
     processes, with equal results. `on_progress` is called now and then with the requests ended and
-    the simulated picoseconds, where there is one process. Raises InfeasibleError where the model
-    does not fit.
+    the simulated picoseconds, where there is one process. An `explanation` of the scenario that is
+    there already is taken. Raises InfeasibleError where the model does not fit.
     """
-    explanation = explain(scenario)
+    explanation = explanation or explain(scenario)
     if jobs > 1 and not why_together(explanation.fleet, scenario.workload):
         totals, collector = _replayed_apart(explanation, jobs, every_step=every_step)
     else:
