@@ -151,7 +151,11 @@ CHIPS: tuple[Column, ...] = (
     Column("chip", "", "number of the chip"),
     Column("node", "", "number of its node"),
     Column("rack", "", "number of its rack"),
-    Column("role", "", "stage: holds a part of the model; spare: of a spare node; idle: unused"),
+    Column(
+        "role",
+        "",
+        "stage: of the first replica; replica: of another; spare: of a spare node; idle: unused",
+    ),
     Column("stage", "", "number of its stage"),
     Column("used_bytes", "bytes", "bytes in use"),
     Column("capacity_bytes", "bytes", "bytes it can hold"),

@@ -269,7 +269,7 @@ def _slo_columns(facts: RunFacts, window: Window, counts: Counter[str]) -> dict[
     if not facts.slo.bounds_ps:
         return {"slo_attainment": None, "request_goodput_rps": None}
     return {
-        "slo_attainment": round(counts["met"] / facts.totals.request_count, 9),
+        "slo_attainment": _ratio(counts["met"], facts.totals.request_count),
         "request_goodput_rps": _rate(counts["met_in_window"], window.duration_ps),
     }
 

@@ -59,7 +59,7 @@ def load_scenario(
 
     `trace` replays that file instead of the scenario's workload (options of a trace workload are
     kept); `skip_bad_rows` counts and lists malformed rows of it instead of refusing them. What is
-    not `served` may have chips that its policy is not for. Raises InputError with every problem
+    not `served` may have reactive chips where slots are meant. Raises InputError with every problem
     found.
     """
     path = Path(reference)

@@ -24,9 +24,9 @@ from rack_sim.scenario.problems import ProblemPlaces, from_validation, in_order
 from rack_sim.scenario.scenario import Scenario
 from rack_sim.scenario.schema import ScenarioSchema
 from rack_sim.scenario.serving import (
-    POLICY_FITS,
     build_cache_room,
     build_serving,
+    execution_meant,
     policy_schema,
     rows_per_sequence,
 )
@@ -41,8 +41,8 @@ def build_scenario(
 ) -> Scenario:
     """The scenario that `tree` describes.
 
-    `folder` is where relative paths start. What is not to be `served` may have chips that its
-    policy is not for. Raises InputError with every problem found.
+    `folder` is where relative paths start. What is not to be `served` may have reactive chips where
+    slots are meant. Raises InputError with every problem found.
     """
     try:
         schema = ScenarioSchema.model_validate(tree, context=reading)
@@ -63,7 +63,9 @@ def build_scenario(
             f"{schema.serving.max_context_tokens} is longer than {model.name} can read",
             f"at most {model.max_context_tokens}",
         )
-    execution = schema.system.chip.execution
+    execution: str = schema.system.chip.execution
+    if not served:
+        execution = execution_meant(schema.serving, execution)
     chosen = policy_schema(schema.serving, execution)
     schema = schema.model_copy(
         update={"serving": schema.serving.model_copy(update={"policy": chosen})}
@@ -72,7 +74,7 @@ def build_scenario(
         ("serving",),
         lambda: build_serving(
             schema.serving,
-            execution=execution if served else POLICY_FITS[chosen.kind],
+            execution=execution,
             chip=schema.system.chip.name,
             seed=schema.seed,
         ),

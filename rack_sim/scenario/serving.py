@@ -32,6 +32,16 @@ def policy_schema(
     return ContinuousBatchingSchema(kind="continuous_batching")
 
 
+def execution_meant(schema: ServingSchema, execution: str) -> str:
+    """The execution of the chips that a scenario is written for, where nothing is to be served.
+
+    Reactive chips may then stand where slots were meant: one step of them is looked at.
+    """
+    of_slots = schema.policy is None and schema.concurrent_sequences is not None
+    is_static = isinstance(schema.policy, StaticSlotsSchema) or of_slots
+    return "static" if is_static else execution
+
+
 def build_serving(schema: ServingSchema, *, execution: str, chip: str, seed: int) -> Serving:
     """What the engine is asked for. Raises InputError with places below ``serving``."""
     policy = policy_schema(schema, execution)
