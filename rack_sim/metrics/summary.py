@@ -147,6 +147,7 @@ def _count(facts: RunFacts, window: Window) -> Counter[str]:
         counts["rejected"] += len(chunk["request_id"]) - finished - timed_out
         counts["input_tokens"] += exact_sum(rows["input_tokens"])
         counts["output_tokens"] += exact_sum(rows["output_tokens"])
+        counts["accepted"] += exact_sum(rows["accepted_draft_tokens"])
         counts["admission_ps"] += exact_sum(rows["admitted_ps"] - rows["arrival_ps"])
         counts["row_wait_ps"] += exact_sum(rows["prefill_start_ps"] - rows["admitted_ps"])
         counts["prefill_ps"] += exact_sum(rows["prefill_end_ps"] - rows["prefill_start_ps"])
@@ -218,9 +219,11 @@ def _split_columns(
     row["ttft_bound_by"] = max(parts, key=lambda name: parts[name]) if parts else None
     split = token_split_ps(
         facts.machine,
+        facts.fleet,
         facts.totals,
         gaps[0] if gaps else Fraction(0),
-        facts.collector.gap_runs.gap_count,
+        gap_count=facts.collector.gap_runs.gap_count,
+        accepted_count=counts["accepted"],
     )
     for name in TOKEN_TERMS:
         row[f"tpot_{name}_ms"] = _milliseconds(split[name]) if split else None

@@ -24,8 +24,10 @@ from rack_sim.scenario.problems import ProblemPlaces, from_validation, in_order
 from rack_sim.scenario.scenario import Scenario
 from rack_sim.scenario.schema import ScenarioSchema
 from rack_sim.scenario.serving import (
+    JUDGED_LATER,
     build_cache_room,
     build_serving,
+    check_labels,
     execution_meant,
     policy_schema,
     rows_per_sequence,
@@ -92,6 +94,8 @@ def build_scenario(
     if isinstance(workload, TraceWorkload) and check:
         _refuse_other_content(schema, check.sha256, builder)
         resolved["workload"] |= {"path": str(workload.path.resolve()), "sha256": check.sha256}
+    if builder.attempt(("serving",), lambda: check_labels(serving, workload)) is None:
+        raise InputError(builder.problems)
     return Scenario(
         name=schema.name,
         description=schema.description,
@@ -114,6 +118,7 @@ def build_scenario(
         resolved=resolved,
         scenario_hash=_digest(resolved),
         trace_check=check,
+        places={path: builder.at(tuple(path.split("."))) for path in JUDGED_LATER},
     )
 
 
