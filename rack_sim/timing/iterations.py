@@ -2,8 +2,9 @@
 
 An iteration carries `rows` rows, each one token of some sequence; `sampled` of them go through the
 head. Kernels (`kernels`) run one after the other and nothing overlaps: each takes its fixed latency
-and the largest of its roofs, each collective a fixed latency (its launch) and its messages. Two
-parts:
+and the largest of its roofs, each collective the latency of one (its launch, and meeting its peers)
+and its messages. Before the first the host takes its time, for the iteration and for every sampled
+row: it counts as fixed latency. Two parts:
 
 - base: everything that depends on the rows alone, the fixed latency of attention included
 - attention: affine in what it reads, ``max over roofs of pair x Q + token x K + row x R``, with Q
@@ -109,12 +110,7 @@ class IterationTimer:
         self._rows_ps: dict[int, int] = {}
         self._sampled_ps: dict[int, int] = {}
         self.roofs = without_dominated(self._attention_roofs(attention))
-        self.kv_bytes_per_token = max(
-            precision.kv_bytes(
-                -(-sum(block.kv_elements_per_token for block in blocks) // len(group))
-            )
-            for group, blocks in zip(groups, blocks_by_stage, strict=True)
-        )
+        self.kv_bytes_per_token = kv_bytes_per_token(blocks_by_stage, len(groups[0]), precision)
 
     def base_ps(self, rows: int, sampled: int) -> int:
         """Everything but the context-dependent part of attention; never less for more rows.
@@ -191,7 +187,10 @@ class IterationTimer:
     def _terms_of(self, rows: int) -> Terms:
         """What depends on the rows alone."""
         return (
-            Terms(fixed_latency_ps=self._attention_count * self._chip.operator_fixed_latency_ps)
+            Terms(
+                fixed_latency_ps=self._chip.iteration_host_ps
+                + self._attention_count * self._chip.operator_fixed_latency_ps
+            )
             + self._kernels(self._of_rows, rows, 0)
             + self._on_links(rows, of_sampled=False)
         )
@@ -200,8 +199,10 @@ class IterationTimer:
         """What depends on the sampled rows alone."""
         if not sampled:
             return Terms()
-        return self._kernels(self._of_sampled, 0, sampled) + self._on_links(
-            sampled, of_sampled=True
+        return (
+            Terms(fixed_latency_ps=self._chip.sequence_host_ps * sampled)
+            + self._kernels(self._of_sampled, 0, sampled)
+            + self._on_links(sampled, of_sampled=True)
         )
 
     def launch_count(self, sampled: int) -> int:
@@ -294,6 +295,7 @@ class IterationTimer:
         """
         chip, precision = self._chip, self._precision
         kv_bits, row_bits = PRECISION_BITS[precision.kv], PRECISION_BITS[precision.activations]
+        of_byte = chip.memory_work
         matrix, vector, memory, feed = AffineWork(), AffineWork(), AffineWork(), AffineWork()
         for kernel, share in attention:
             for operator in kernel.operators:
@@ -301,14 +303,15 @@ class IterationTimer:
                 unit.pair += share * operator.flop_per_row_token
                 unit.row += share * operator.flop_per_row
                 read_bytes = share * operator.kv_read_per_row_token * kv_bits / 8
-                memory.token += read_bytes
-                memory.row += share * operator.activations_per_row * row_bits / 8
-                memory.row += share * operator.kv_write_per_row * kv_bits / 8
+                written = share * operator.kv_write_per_row * kv_bits / 8
+                moved = share * operator.activations_per_row * row_bits / 8
+                memory.token += read_bytes * of_byte.kv
+                memory.row += moved * of_byte.activations + written * of_byte.kv
                 if operator.unit == "matrix":
                     feed.token += read_bytes
         roofs = [
-            matrix.roof("compute", chip.matrix.peak_flop_per_s[precision.compute]),
-            memory.roof("memory", chip.fast_memory.bandwidth_bytes_per_s),
+            matrix.roof("compute", chip.reached_flop_per_s(precision.compute)),
+            memory.roof("memory", of_byte.per_s),
             vector.roof("compute", chip.vector_flop_per_s),
         ]
         if chip.matrix.feed_bytes_per_s:
@@ -327,7 +330,7 @@ class IterationTimer:
                 duration_ps += count * one_ps
                 latency_ps += count * one_latency_ps
         return Terms(
-            fixed_latency_ps=launched * self._chip.operator_fixed_latency_ps,
+            fixed_latency_ps=launched * self._chip.collective_fixed_ps,
             link_latency_ps=latency_ps,
             link_serialisation_ps=duration_ps - latency_ps,
         )
@@ -374,6 +377,16 @@ class IterationTimer:
             size_bytes = rows * row_bytes
         flows = [Flow(a, b, size_bytes) for a, b in zip(source, target, strict=True)]
         return [time_flows(self._router, flows, "transfer")]
+
+
+def kv_bytes_per_token(
+    blocks_by_stage: Sequence[Sequence[Block]], group_size: int, precision: Precision
+) -> int:
+    """What a cached token takes on a chip of the fullest stage."""
+    return max(
+        precision.kv_bytes(-(-sum(block.kv_elements_per_token for block in blocks) // group_size))
+        for blocks in blocks_by_stage
+    )
 
 
 def _times(terms: Terms, count: int) -> Terms:
