@@ -1,7 +1,7 @@
 """Chip: what one accelerator is made of, in base units."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 PRECISION_BITS: dict[str, int] = {
@@ -13,6 +13,10 @@ PRECISION_BITS: dict[str, int] = {
     "fp4": 4,
     "int4": 4,
 }
+
+# What a busy chip can be busy with: the matrix or vector unit at its roof, memory at its roof, a
+# link that carries bytes, or nothing but the fixed latency of an operator or of a link.
+WORK_CLASSES = ("compute", "memory", "link", "waiting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,9 @@ class Chip:
     A `static` chip runs a program whose every start time is compiled; a `reactive` one schedules
     at run time. `operator_fixed_latency_ps` is what one dependent operator costs before any byte
     or FLOP is counted. `memory` is ordered fastest first. `operator_jitter_ps` is the mean extra
-    time of an operator of a reactive chip; it is 0 for a static one.
+    time of an operator of a reactive chip; it is 0 for a static one. `power_by_class` says how much
+    of the power between idle and peak the chip draws while it is busy with a class of work (a key
+    of `WORK_CLASSES`); what is left out draws all of it.
     """
 
     name: str
@@ -61,6 +67,7 @@ class Chip:
     peak_watts: float
     price_usd: float
     operator_jitter_ps: int = 0
+    power_by_class: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def fast_memory(self) -> MemoryTier:

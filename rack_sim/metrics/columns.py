@@ -2,6 +2,7 @@
 
 from rack_sim.compiler.traffic import TRAFFICS
 from rack_sim.metrics.column import Column
+from rack_sim.metrics.cost_row import COST_COLUMNS
 from rack_sim.metrics.latency import LATENCY_METRICS
 from rack_sim.metrics.load_columns import KNEE, LOAD
 
@@ -115,9 +116,7 @@ SUMMARY: tuple[Column, ...] = (
     Column("tok_latency_limit_ms", "ms", "bound on TPOT: weights read once at full memory speed"),
     Column("tpot_to_limit_ratio", "ratio", "median tpot over that bound"),
     Column("bottleneck", "", "what bounds the interval between slots: stage or link, and term"),
-    Column("mean_watts", "W", "mean power, spares, hosts and building included"),
-    Column("joules_per_output_token", "J", "energy of the run over its output tokens"),
-    Column("usd_per_million_output_tokens", "USD", "capital and electricity of the run, likewise"),
+    *COST_COLUMNS,
     Column("scenario_hash", "", "digest of everything that went in"),
     Column("version", "", "version of rack-sim"),
     Column("seed", "", "seed of every random stream"),

@@ -17,12 +17,14 @@ from rack_sim.scenario.library import find
 # Keys on the way, the value, and where it was given.
 _Change = tuple[tuple[str, ...], Any, Mark]
 
+_PRICE = ("cost", "api_price")
 # Where a word names a preset: path in the scenario -> kind of preset.
 _REFERENCES = {
     ("system",): "system",
     ("system", "chip"): "chip",
     ("model",): "model",
     ("serving", "speculation", "draft_model"): "model",
+    _PRICE: "price",
 }
 
 
@@ -64,6 +66,10 @@ def complete_tree(
         _lay(tree, keys, value, mark, reading)
     problems: list[Problem] = []
     for keys, kind in _REFERENCES.items():
+        if keys == _PRICE:  # the one preset that may be named where the file says nothing of costs
+            for change in [c for c in late if c[0] == keys and _names_preset(c[1])]:
+                late.remove(change)
+                _lay(tree, *change, reading)
         holder = _holder(tree, keys)
         if holder is None:
             continue
