@@ -2,6 +2,7 @@
 
 from rack_sim.compiler.traffic import TRAFFICS
 from rack_sim.metrics.column import Column
+from rack_sim.metrics.compare_columns import CHANGES, COMPARE, SENSITIVITY
 from rack_sim.metrics.cost_row import COST_COLUMNS
 from rack_sim.metrics.latency import LATENCY_METRICS
 from rack_sim.metrics.load_columns import KNEE, LOAD
@@ -307,6 +308,13 @@ STUDY_FILES: dict[str, dict[str, tuple[Column, ...]]] = {
     "load": {"load.csv": LOAD, "knee.csv": KNEE},
 }
 
+# Files of the other commands that compare.
+COMMAND_FILES: dict[str, tuple[Column, ...]] = {
+    "compare.csv (`rack-sim compare`)": COMPARE,
+    "changes.csv (`rack-sim compare`, of two)": CHANGES,
+    "sensitivity.csv (`rack-sim sensitivity`)": SENSITIVITY,
+}
+
 FILES: dict[str, tuple[Column, ...]] = {
     "summary.csv": SUMMARY,
     "requests.csv": REQUESTS,
@@ -328,7 +336,7 @@ def columns_markdown() -> str:
         "",
         "Written by `scripts/refresh` from the column table; do not edit.",
         "",
-        "Files of a run (at the end, of a study) and their columns. CSV is UTF-8 with a header",
+        "Files of a run (at the end, of studies) and their columns. CSV is UTF-8 with a header",
         "row, commas, `\\n` at line ends and quotes only where needed; an empty cell means that",
         "there is no such value; text",
         "that a spreadsheet could read as a formula gets an apostrophe in front. Times in `_ms`",
@@ -342,7 +350,7 @@ def columns_markdown() -> str:
         for kind, files in STUDY_FILES.items()
         for file, columns in files.items()
     }
-    for file, columns in (FILES | studies).items():
+    for file, columns in (FILES | studies | COMMAND_FILES).items():
         parts += [f"## {file}", "", "| column | unit | definition |", "|---|---|---|"]
         parts += [f"| `{c.name}` | {c.unit} | {c.definition} |" for c in columns]
         parts.append("")
