@@ -3,6 +3,7 @@
 - `run`: replays a scenario and writes its files
 - `explain`: which chip holds what, and how fast; nothing is replayed
 - `sweep`: a study: many replays compared; `jitter_view`, `load_view`: what it says of which kind
+- `compare`: scenarios and finished runs side by side
 - `timeline`: a program and a replay as a trace to look at
 - `collective`: what an all-reduce and its like take on some chips
 - `topology`: the facts of a system's network
@@ -22,6 +23,7 @@ from typing import Annotated
 import typer
 
 from rack_sim.cli.collective import collective
+from rack_sim.cli.compare import compare
 from rack_sim.cli.console import complain
 from rack_sim.cli.explain import explain
 from rack_sim.cli.list import list_presets
@@ -75,6 +77,7 @@ def _rack_sim(
 
 app.command()(run)
 app.command()(sweep)
+app.command()(compare)
 app.command()(explain)
 app.command()(timeline)
 app.command()(topology)

@@ -14,7 +14,8 @@ from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S
-from rack_sim.metrics.cost import CostInputs, busy_chip_ps, cost_of, footprint_of
+from rack_sim.metrics.cost import CostInputs, footprint_of
+from rack_sim.metrics.cost_row import cost_row
 from rack_sim.metrics.gaps import mean_and_percentiles
 from rack_sim.metrics.latency import LATENCY_METRICS, finished_rows, latencies_ps, metric_chunks
 from rack_sim.metrics.log import Collector
@@ -281,20 +282,13 @@ def _machine_columns(
     facts: RunFacts, counts: Counter[str], tokens: Counter[str], row: Mapping[str, Value]
 ) -> dict[str, Value]:
     machine, limits, totals = facts.machine, facts.limits, facts.totals
-    fleet, plan = facts.fleet, facts.machine.plan
+    fleet = facts.fleet
     offered_ps = totals.end_ps * fleet.replica_count
-    cost = cost_of(
-        plan,
-        footprint_of(plan, fleet.replica_count),
-        facts.cost,
-        duration_ps=totals.end_ps,
-        busy_chip_ps=busy_chip_ps(machine, totals),
-    )
     books = totals.replicas
     step = machine if isinstance(machine, StepTiming) else None
     batches = totals.batches
     drafted = sum(book.draft_tokens for book in books)
-    outputs = counts["output_tokens"]
+    served = (counts["input_tokens"], counts["output_tokens"])
     tpot_ms = row["tpot_ms_p50"]
     limit_ms = limits.token_limit_ps / PS_PER_MS
     return {
@@ -329,9 +323,7 @@ def _machine_columns(
         "bottleneck": (
             step.bottleneck if step else f"iteration: {row['tpot_bound_by'] or 'nothing'}"
         ),
-        "mean_watts": round(cost.mean_watts, 3),
-        "joules_per_output_token": round(cost.joules / outputs, 6) if outputs else None,
-        "usd_per_million_output_tokens": round(cost.usd / outputs * 1e6, 6) if outputs else None,
+        **cost_row(machine, fleet.replica_count, totals, facts.cost, served),
     }
 
 

@@ -12,7 +12,7 @@ from rack_sim.foundation.errors import InputError, suggest
 from rack_sim.foundation.sourced import Provenance
 from rack_sim.hardware.chip import PRECISION_BITS
 from rack_sim.hardware.system import System
-from rack_sim.metrics.cost import CostInputs
+from rack_sim.metrics.cost import ApiPrice, CostInputs
 from rack_sim.metrics.slo import Slo
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.huggingface import architecture_from_config
@@ -22,7 +22,7 @@ from rack_sim.scenario.hardware import build_system
 from rack_sim.scenario.hardware_schema import SystemSchema
 from rack_sim.scenario.problems import ProblemPlaces, from_validation, in_order
 from rack_sim.scenario.scenario import Scenario
-from rack_sim.scenario.schema import ScenarioSchema
+from rack_sim.scenario.schema import CostSchema, ScenarioSchema
 from rack_sim.scenario.serving import (
     JUDGED_LATER,
     build_cache_room,
@@ -105,12 +105,7 @@ def build_scenario(
         cache_room=room,
         workload=workload,
         slo=Slo(schema.slo.ttft_ps, schema.slo.tpot_ps, schema.slo.e2el_ps),
-        cost=CostInputs(
-            amortisation_years=schema.cost.amortisation_years.value,
-            system_price_factor=schema.cost.system_price_factor.value,
-            electricity_usd_per_kwh=schema.cost.electricity_usd_per_kwh.value,
-            power_usage_effectiveness=schema.cost.power_usage_effectiveness.value,
-        ),
+        cost=_cost(schema.cost),
         bin_ps=schema.metrics.timeline_bin_ps,
         warmup_share=schema.metrics.warmup_share,
         seed=schema.seed,
@@ -196,6 +191,26 @@ def _deployment(schema: ScenarioSchema, system: System, model: Architecture) -> 
         tensor_parallel=_given(parts.tensor_parallel),
         stage_count=_given(parts.stages),
         objective=parts.objective,
+    )
+
+
+def _cost(schema: CostSchema) -> CostInputs:
+    price = schema.api_price
+    return CostInputs(
+        amortisation_years=schema.amortisation_years.value,
+        system_price_factor=schema.system_price_factor.value,
+        electricity_usd_per_kwh=schema.electricity_usd_per_kwh.value,
+        power_usage_effectiveness=schema.power_usage_effectiveness.value,
+        utilisation=schema.utilisation.value,
+        api_price=(
+            ApiPrice(
+                price.name,
+                price.input_usd_per_million_tokens.value,
+                price.output_usd_per_million_tokens.value,
+            )
+            if price
+            else None
+        ),
     )
 
 

@@ -17,12 +17,14 @@ from rack_sim.scenario.library import find
 # Keys on the way, the value, and where it was given.
 _Change = tuple[tuple[str, ...], Any, Mark]
 
+_PRICE = ("cost", "api_price")
 # Where a word names a preset: path in the scenario -> kind of preset.
 _REFERENCES = {
     ("system",): "system",
     ("system", "chip"): "chip",
     ("model",): "model",
     ("serving", "speculation", "draft_model"): "model",
+    _PRICE: "price",
 }
 
 

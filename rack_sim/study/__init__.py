@@ -2,6 +2,7 @@
 
 - `calibration`: the one fitted constant of a chip
 - `collective_sweep`: one operation on one group of chips, over some sizes
+- `compare`, `finished_run`, `difference`: scenarios and finished runs side by side
 - `jitter`: what a machine loses when operators do not take the time that was compiled
 - `kinds`: which function runs a study of which kind
 - `load`, `load_row`, `knee`: where a machine saturates at a rising rate
