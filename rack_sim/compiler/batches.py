@@ -10,7 +10,8 @@ from typing import Protocol
 
 from rack_sim.hardware.routing import Hop
 from rack_sim.model.architecture import Architecture
-from rack_sim.model.operators import Block, blocks_of
+from rack_sim.model.blocks import blocks_of
+from rack_sim.model.operators import Block
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.plan import Plan
 from rack_sim.timing.attention_roofs import AttentionRoof

@@ -14,7 +14,7 @@ from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware.routing import Router
 from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
-from rack_sim.model.operators import blocks_of
+from rack_sim.model.blocks import blocks_of
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.memory import MemoryDemand, chip_memory, largest_chip_bytes
 from rack_sim.partition.placement import groups
@@ -334,7 +334,7 @@ def check_deployment(deployment: Deployment) -> None:
     if degree is not None and not _divides(deployment.model, degree):
         problems.append(
             Problem(
-                f"{deployment.model.head_count} attention heads cannot be split over "
+                f"{_heads(deployment.model)} attention heads cannot be split over "
                 f"{degree} chips evenly",
                 field="partition.tensor_parallel",
                 suggestion=f"allowed: {', '.join(map(str, possible_degrees(deployment)))}",
@@ -373,10 +373,16 @@ def partition(deployment: Deployment) -> Plan | Infeasible:
     return Partitioner(deployment).solve()
 
 
+def _heads(model: Architecture) -> str:
+    return ", ".join(str(count) for count in sorted({heads for heads, _ in model.head_counts}))
+
+
 def _divides(model: Architecture, degree: int) -> bool:
     """Whether heads split evenly: whole query heads, and key-value heads shared or split evenly."""
-    kv = model.kv_head_count
-    return model.head_count % degree == 0 and (kv % degree == 0 or degree % kv == 0)
+    return all(
+        heads % degree == 0 and (kv % degree == 0 or degree % kv == 0)
+        for heads, kv in model.head_counts
+    )
 
 
 def _fits(deployment: Deployment, degree: int, stage_count: int) -> bool:
