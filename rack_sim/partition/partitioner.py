@@ -8,13 +8,16 @@ whose levers were tried.
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware.routing import Router
 from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
+from rack_sim.model.expert_blocks import ExpertPlacement
+from rack_sim.model.operators import Block
+from rack_sim.partition.candidates import Candidate, Objective
+from rack_sim.partition.expert_parallel import expert_problems
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.memory import MemoryDemand, chip_memory, largest_chip_bytes
 from rack_sim.partition.placement import groups
@@ -22,8 +25,6 @@ from rack_sim.partition.plan import Plan, Stage
 from rack_sim.partition.stages import Cut, StageCutter
 from rack_sim.timing.pipeline import PipelineTimer, PipelineTiming
 from rack_sim.timing.shape import StepShape
-
-Objective = Literal["fewest_chips", "lowest_latency", "most_tokens_per_chip"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,17 @@ class Deployment:
     tensor_parallel: int | None
     stage_count: int | None
     objective: Objective
+    expert_parallel: int = 1
+    expert_skew: float = 0.0
+    expert_capacity_factor: float | None = None
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks of the model, experts where they are asked to be."""
+        placement = ExpertPlacement(
+            self.expert_parallel > 1, self.expert_skew, self.expert_capacity_factor
+        )
+        return blocks_of(self.model, placement)
 
     @property
     def demand(self) -> MemoryDemand:
@@ -48,47 +60,12 @@ class Deployment:
         )
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """A tensor-parallel degree and a number of stages that fit, with what is known before cutting.
-
-    `latency_ps` is exact; `interval_ps` is that of the slowest stage, which links may lengthen.
-    """
-
-    group_size: int
-    stage_count: int
-    interval_ps: int
-    latency_ps: int
-
-    @property
-    def chips(self) -> int:
-        """Chips it takes."""
-        return self.group_size * self.stage_count
-
-    def bound(self, objective: Objective) -> tuple[int, ...]:
-        """No cut of this candidate ranks before this."""
-        return self._rank(objective, self.interval_ps, self.latency_ps)
-
-    def rank(self, objective: Objective, timed: PipelineTiming) -> tuple[int, ...]:
-        """The rank of its best cut, timed; smaller is better."""
-        return self._rank(objective, timed.interval_ps, timed.revolution_ps)
-
-    def _rank(self, objective: Objective, interval_ps: int, token_ps: int) -> tuple[int, ...]:
-        ranks = {
-            "fewest_chips": (self.chips, token_ps),
-            "lowest_latency": (token_ps, self.chips),
-            # Rows per second and chip are rows / (interval x chips), the rows being the same.
-            "most_tokens_per_chip": (interval_ps * self.chips, token_ps),
-        }
-        return (*ranks[objective], self.group_size)
-
-
 class Partitioner:
     """Answers one deployment with a Plan or an Infeasible."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
-        self.blocks = blocks_of(deployment.model)
+        self.blocks = deployment.blocks
         self.timer = PipelineTimer(
             deployment.system.chip,
             Router(deployment.system.topology),
@@ -105,7 +82,7 @@ class Partitioner:
         better than the best found: what is left out cannot win.
         """
         objective = self.deployment.objective
-        best: tuple[tuple[int, ...], _Candidate, Cut] | None = None
+        best: tuple[tuple[int, ...], Candidate, Cut] | None = None
         for candidate in sorted(self._candidates(), key=lambda c: c.bound(objective)):
             if best and candidate.bound(objective) >= best[0]:
                 break
@@ -116,7 +93,7 @@ class Partitioner:
             best = min(best, found, key=lambda item: item[0]) if best else found
         return self._plan(best[1].group_size, best[2]) if best else self._infeasible()
 
-    def _timed(self, candidate: _Candidate, cut: Cut) -> PipelineTiming:
+    def _timed(self, candidate: Candidate, cut: Cut) -> PipelineTiming:
         placed = self._groups(candidate.group_size)[: candidate.stage_count]
         return self.timer.time(placed, [self.blocks[start:end] for start, end in cut])
 
@@ -158,7 +135,7 @@ class Partitioner:
             capacity_bytes=deployment.system.chip.fast_memory.capacity_bytes,
         )
 
-    def _candidates(self) -> Iterator[_Candidate]:
+    def _candidates(self) -> Iterator[Candidate]:
         wanted = self.deployment.stage_count
         for degree in self._degrees():
             placed = self._groups(degree)
@@ -174,7 +151,7 @@ class Partitioner:
                     continue
                 transfers = self.timer.transfers(placed[:count])
                 transfer_ps = sum(transfer.message.duration_ps for transfer in transfers)
-                yield _Candidate(degree, count, interval, service_ps + transfer_ps)
+                yield Candidate(degree, count, interval, service_ps + transfer_ps)
 
     def _groups(self, group_size: int) -> tuple[tuple[int, ...], ...]:
         return groups(self.deployment.system.topology, group_size)
@@ -323,14 +300,15 @@ def possible_degrees(deployment: Deployment) -> list[int]:
     active = deployment.system.active_chip_count
     inside = [n for n in range(1, node + 1) if node % n == 0]
     across = [node * k for k in range(2, active // node + 1)]
-    return [n for n in (*inside, *across) if _divides(deployment.model, n)]
+    apart = deployment.expert_parallel
+    return [n for n in (*inside, *across) if _divides(deployment.model, n) and apart in (1, n)]
 
 
 def check_deployment(deployment: Deployment) -> None:
     """Refuses what has no meaning whatever the memory: raises InputError with every problem."""
     degree, stages = deployment.tensor_parallel, deployment.stage_count
-    blocks = len(blocks_of(deployment.model))
-    problems = []
+    blocks = len(deployment.blocks)
+    problems = expert_problems(deployment.model, deployment.expert_parallel, degree)
     if degree is not None and not _divides(deployment.model, degree):
         problems.append(
             Problem(

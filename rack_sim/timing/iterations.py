@@ -27,6 +27,7 @@ from rack_sim.model.operators import Block
 from rack_sim.timing.attention_roofs import AffineWork, AttentionRoof, without_dominated
 from rack_sim.timing.blocks import CANDIDATE_BYTES
 from rack_sim.timing.collectives import time_collective
+from rack_sim.timing.exchanges import dispatched_elements, logit_bytes
 from rack_sim.timing.grid import Grid
 from rack_sim.timing.kernel_roofs import KernelRoofs
 from rack_sim.timing.kernels import CollectiveKernel, Kernel, launches_of
@@ -324,6 +325,17 @@ class IterationTimer:
         elements = rows * kernel.elements_per_row
         if kernel.traffic == "candidates":
             size_bytes = rows * CANDIDATE_BYTES * len(group)
+        elif kernel.choice and kernel.traffic == "logits":
+            size_bytes = logit_bytes(kernel.choice, rows)
+        elif kernel.choice:
+            elements = dispatched_elements(
+                kernel.choice,
+                rows,
+                group_size=len(group),
+                residual_elements=self._residual_elements,
+                execution=self._chip.execution,
+            )
+            size_bytes = self._precision.activation_bytes(elements) * len(group)
         else:
             size_bytes = self._precision.activation_bytes(elements)
         members = [group]
