@@ -8,24 +8,28 @@ one of a row's with probability q = k / E, so n rows touch
 different experts on average: exact. With a skew s the popularity of expert i is i ^ -s (Zipf), and
 experts are drawn without replacement until there are k. The probability that one of them is expert
 i is taken as q_i = 1 - exp(-t x p_i) with t such that they sum to k, which is exact in the limit of
-many experts (Rosen 1997) and within some per cent elsewhere: the tests hold it against drawing. For
-k = 1 it is p_i itself.
+many experts (Rosen 1997); for k = 1 and k = 2 it is exact. The tests hold it against drawing.
 
-Where whole experts lie on chips, expert i is on chip i mod g. The load of the busiest chip is
-mean + z x deviation with z the expected largest of g normal variables (Blom's approximation), rows
-being independent and so, by assumption, the experts of a row; never more than there can be.
+Where whole experts lie on chips, expert i is on chip i mod g. The load of the busiest chip is that
+of the expected largest of g independent normal variables with the mean and the deviation of each
+chip (of equal ones by Blom's approximation), rows being independent and so, by assumption, the
+experts of a row; never more than there can be, never less than one.
 
 A statically scheduled chip cannot wait and see: its program is made for the most that can come.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import exp, sqrt
+from math import erf, exp, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
 
 GRAINS = 2**20
 """Averages are whole numbers of this part of a row or an expert."""
+
+# How an expected largest is summed up: so many steps to so many deviations above every mean.
+_STEPS = 400
+_SIGMAS = 6.0
 
 
 class Load(NamedTuple):
@@ -102,15 +106,21 @@ def _moments(odds: list[float], times: int) -> tuple[float, float]:
 
 
 def _largest(moments: list[tuple[float, float]]) -> float:
-    """The expected largest of normal variables: of all, or of those with the largest means.
-
-    n of them are at least as large as n alike with the smallest mean among them.
-    """
-    found = 0.0
-    ordered = sorted(moments, reverse=True)
-    for number, (mean, variance) in enumerate(ordered, start=1):
-        found = max(found, mean + _blom(number) * sqrt(variance))
-    return found
+    """The expected largest of independent normal variables, those below zero taken as zero."""
+    if len(set(moments)) == 1:
+        mean, variance = moments[0]
+        return mean + _blom(len(moments)) * sqrt(variance)
+    spread = [(mean, sqrt(variance)) for mean, variance in moments]
+    top = max(mean + _SIGMAS * sigma for mean, sigma in spread)
+    step = top / _STEPS
+    above = 0.0
+    for number in range(_STEPS):
+        at = (number + 0.5) * step
+        below = 1.0
+        for mean, sigma in spread:
+            below *= 0.5 + 0.5 * erf((at - mean) / (sigma * sqrt(2.0))) if sigma else at >= mean
+        above += 1.0 - below
+    return above * step
 
 
 @lru_cache(maxsize=1024)
@@ -126,9 +136,14 @@ def _odds(choice: Choice) -> list[float]:
     if choice.skew == 0.0 or chosen == count:
         return [chosen / count] * count
     weights = [(number + 1) ** -choice.skew for number in range(count)]
+    whole = sum(weights)
+    first = [weight / whole for weight in weights]
     if chosen == 1:
-        whole = sum(weights)
-        return [weight / whole for weight in weights]
+        return first
+    if chosen == 2:
+        # Second behind some other: of what that leaves.
+        behind = sum(p / (1.0 - p) for p in first)
+        return [p * (1.0 + behind - p / (1.0 - p)) for p in first]
     low, high = 0.0, 1.0
     while _sum_of(weights, high) < chosen:
         high *= 2.0

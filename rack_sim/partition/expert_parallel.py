@@ -2,18 +2,43 @@
 
 from rack_sim.foundation.errors import Problem
 from rack_sim.model.architecture import Architecture
+from rack_sim.model.expert_blocks import ExpertPlacement
 
 
 def expert_problems(
-    model: Architecture, expert_parallel: int, tensor_parallel: int | None
+    model: Architecture,
+    expert_parallel: int,
+    tensor_parallel: int | None,
+    placement: ExpertPlacement,
 ) -> list[Problem]:
-    """Why experts cannot lie apart on so many chips; nothing where they are sliced (1)."""
-    if expert_parallel == 1:
-        return []
-    field = "partition.expert_parallel"
+    """What is asked of experts that cannot be: that there are some, that they share out evenly."""
+    asked = {
+        "expert_parallel": expert_parallel > 1,
+        "expert_skew": placement.skew > 0,
+        "expert_capacity_factor": placement.capacity_factor is not None,
+    }
     if not model.expert_counts:
-        return [Problem(f"{model.name} has no experts", field=field, suggestion="leave it out")]
-    problems = [
+        return [
+            Problem(
+                f"{model.name} has no experts", field=f"partition.{key}", suggestion="leave it out"
+            )
+            for key, given in asked.items()
+            if given
+        ]
+    problems = []
+    factor = placement.capacity_factor
+    if factor is not None and factor < 1:
+        problems.append(
+            Problem(
+                f"{factor:g} of an equal share leaves rows without their experts even then",
+                field="partition.expert_capacity_factor",
+                suggestion="at least 1",
+            )
+        )
+    if expert_parallel == 1:
+        return problems
+    field = "partition.expert_parallel"
+    problems += [
         Problem(
             f"{count} experts cannot be shared out over {expert_parallel} chips evenly",
             field=field,

@@ -43,12 +43,16 @@ class Deployment:
     expert_capacity_factor: float | None = None
 
     @property
-    def blocks(self) -> tuple[Block, ...]:
-        """The blocks of the model, experts where they are asked to be."""
-        placement = ExpertPlacement(
+    def placement(self) -> ExpertPlacement:
+        """How experts lie, and how rows choose among them."""
+        return ExpertPlacement(
             self.expert_parallel > 1, self.expert_skew, self.expert_capacity_factor
         )
-        return blocks_of(self.model, placement)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks of the model."""
+        return blocks_of(self.model, self.placement)
 
     @property
     def demand(self) -> MemoryDemand:
@@ -308,7 +312,9 @@ def check_deployment(deployment: Deployment) -> None:
     """Refuses what has no meaning whatever the memory: raises InputError with every problem."""
     degree, stages = deployment.tensor_parallel, deployment.stage_count
     blocks = len(deployment.blocks)
-    problems = expert_problems(deployment.model, deployment.expert_parallel, degree)
+    problems = expert_problems(
+        deployment.model, deployment.expert_parallel, degree, deployment.placement
+    )
     if degree is not None and not _divides(deployment.model, degree):
         problems.append(
             Problem(
