@@ -146,16 +146,15 @@ class IterationTimer:
 
     def _total_ps(self, rows: int) -> int:
         """The sum of `_terms_of`, in a tenth of the time: a replay needs it for every row count."""
-        launched = self._attention_count
-        spent_ps = 0
+        chip = self._chip
+        fixed_ps, collective_ps = chip.operator_fixed_latency_ps, chip.collective_fixed_ps
+        spent_ps = chip.iteration_host_ps + self._attention_count * fixed_ps
         for kernel, count in self._of_rows:
-            spent_ps += count * kernel.binding(rows, 0)[1]
-            launched += count
+            spent_ps += count * (fixed_ps + kernel.binding(rows, 0)[1])
         for grid, count, of_sampled in self._messages:
             if not of_sampled:
-                spent_ps += count * grid.durations_ps(rows)[0]
-                launched += count
-        return spent_ps + launched * self._chip.operator_fixed_latency_ps
+                spent_ps += count * (collective_ps + grid.durations_ps(rows)[0])
+        return spent_ps
 
     def base_terms(self, rows: int, sampled: int) -> Terms:
         """`base_ps` split by cause."""
