@@ -49,6 +49,13 @@ class Architecture:
         )
 
     @property
+    def title(self) -> str:
+        """Its name and its parameters, those that a token meets where that is not all."""
+        count, active = self.parameter_count, self.active_parameter_count
+        some = f" ({active:,} active)" if active < count else ""
+        return f"{self.name}: {count:,} parameters{some}"
+
+    @property
     def layer_count(self) -> int:
         """Layers, each an attention block and a feed-forward block."""
         return len(self.layers)
