@@ -89,7 +89,12 @@ def draw_compared(result: Comparison) -> "Figure":
 def _patch(number: int) -> Any:  # noqa: ANN401 - matplotlib is imported where it is needed
     from matplotlib.patches import Patch
 
-    return Patch(color=COLOURS[number % len(COLOURS)])
+    return Patch(facecolor=COLOURS[number % len(COLOURS)], hatch=_hatch(number), edgecolor="white")
+
+
+def _hatch(number: int) -> str:
+    """Stripes where colours begin anew."""
+    return "" if number < len(COLOURS) else "////"
 
 
 def _points(result: Comparison, name: str) -> list[tuple[float, float, Compared]]:
@@ -104,7 +109,7 @@ def _draw_frontier(axes: "Axes", result: Comparison, name: str, words: str) -> N
     points = _points(result, name)
     axes.set_title(words[0].upper() + words[1:])
     if not points:
-        say_instead(axes, "Nothing was served.")
+        say_instead(axes, "No user got a second token.")
         return
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -173,7 +178,15 @@ def _draw_bars(
             value = row.number(column)
             shown = value * 100 if value is not None and column == "slo_attainment" else value
             longest = max(longest, shown or 0.0)
-            axes.barh(place, shown or 0.0, 0.8, color=COLOURS[number % len(COLOURS)])
+            axes.barh(
+                place,
+                shown or 0.0,
+                0.8,
+                facecolor=COLOURS[number % len(COLOURS)],
+                hatch=_hatch(number),
+                edgecolor="white",
+                linewidth=0,
+            )
             axes.annotate(
                 _value_text(column, shown),
                 (shown or 0.0, place),
@@ -206,14 +219,14 @@ def _title(result: Comparison) -> str:
     fastest = _best(result, SPEED)
     thriftiest = _best(result, "output_tokens_per_usd")
     if fastest is None or thriftiest is None:
-        return "Nothing was served"
+        return "No user got a second token: there is no speed to compare"
     speed = number_text(fastest.number(SPEED) or 0.0)
-    rate = number_text(thriftiest.number("output_tokens_per_usd") or 0.0)
+    rate = number_text((thriftiest.number("output_tokens_per_usd") or 0.0) / 1000)
     if fastest is thriftiest:
         return f"{fastest.name} is fastest for a user ({speed} tokens/s) and yields most per dollar"
     return (
         f"{fastest.name} is fastest for a user ({speed} tokens/s), {thriftiest.name} yields most "
-        f"per dollar ({rate} tokens)"
+        f"per dollar ({rate} thousand output tokens)"
     )
 
 

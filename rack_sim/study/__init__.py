@@ -6,6 +6,7 @@
 - `jitter`: what a machine loses when operators do not take the time that was compiled
 - `kinds`: which function runs a study of which kind
 - `load`, `load_row`, `knee`: where a machine saturates at a rising rate
+- `sensitivity`, `inputs`: what each input of cost and machine does to cost and speed
 - `topologies`: the networks of all system presets side by side
 - `validation`: predictions beside published measurements
 """

@@ -60,7 +60,7 @@ def name_points(
             zorder=6,
             arrowprops=(
                 {"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 4}
-                if distance > _DISTANCES[1]
+                if distance > _DISTANCES[0]
                 else None
             ),
         ).set_parse_math(False)

@@ -19,8 +19,15 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.fixture(autouse=True)
+def planned(small: Path) -> None:
+    """A plan that is given is found at once."""
+    text = small.read_text(encoding="utf-8")
+    small.write_text(f"{text}partition: {{tensor_parallel: 8, stages: 8}}\n", encoding="utf-8")
+
+
 @pytest.fixture
-def big(small: Path) -> Path:
+def big(small: Path, planned: None) -> Path:
     """A scenario whose model does not fit its rack."""
     path = small.with_name("big.yaml")
     text = small.read_text(encoding="utf-8").replace("name: small", "name: big")
@@ -34,9 +41,6 @@ _done: dict[str, Path] = {}
 @pytest.fixture
 def done(cli: Cli, small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of the small scenario at half its rate: made once."""
-    # A plan that is given is found at once.
-    text = small.read_text(encoding="utf-8")
-    small.write_text(f"{text}partition: {{tensor_parallel: 8, stages: 8}}\n", encoding="utf-8")
     if "out" not in _done:
         folder = tmp_path_factory.mktemp("done") / "out"
         code, _, err = cli(
