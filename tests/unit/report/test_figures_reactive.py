@@ -87,7 +87,14 @@ def static_fleet():
     return simulated(STATIC_FLEET, "llama70b")
 
 
-ALL = {"latency", "throughput_over_time", "occupancy_over_time", "latency_split", "rack"}
+ALL = {
+    "latency",
+    "throughput_over_time",
+    "occupancy_over_time",
+    "latency_split",
+    "energy_and_cost",
+    "rack",
+}
 
 
 @pytest.mark.parametrize(
