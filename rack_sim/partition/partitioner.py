@@ -373,8 +373,7 @@ def check_deployment(deployment: Deployment) -> None:
 def partition(deployment: Deployment) -> Plan | Infeasible:
     """The best plan for a deployment, or why there is none.
 
-    Raises InputError where the deployment asks for something that has no meaning (more stages
-    than blocks, heads that do not divide, more chips than there are).
+    Raises InputError where it asks for what has no meaning: more stages than blocks, say.
     """
     return Partitioner(deployment).solve()
 

@@ -177,7 +177,7 @@ class IterationTimer:
         result = Terms()
         for counts, terms_of in ((by_rows, self._terms_of), (by_sampled, self._terms_of_sampled)):
             for number, count in counts.items():
-                result = result + _times(terms_of(number), count)
+                result = result + terms_of(number).times(count)
         launched = sum(by_rows.values()) * sum(count for _, count in self._of_both)
         fixed_ps = launched * self._chip.operator_fixed_latency_ps
         return result + Terms(
@@ -401,7 +401,3 @@ def kv_bytes_per_token(
         precision.kv_bytes(-(-sum(block.kv_elements_per_token for block in blocks) // group_size))
         for blocks in blocks_by_stage
     )
-
-
-def _times(terms: Terms, count: int) -> Terms:
-    return Terms(**{f"{name}_ps": count * ps for name, ps in terms.by_name().items()})
