@@ -184,7 +184,8 @@ def _against_price(row: Mapping[str, Value]) -> list[tuple[str, str]]:
         text += f"it never breaks even: it would have to serve so {_number(share, 1)} times over"
     else:
         text += f"it breaks even when it serves so for {share:.1%} of the year"
-    text += f", capital is back in {_number(years, 2)} years" if years is not None else ""
+    if years is not None:
+        text += f"; revenue less electricity pays the capital in {_number(years, 2)} years"
     return [(f"at {row['api_price']}", text)]
 
 

@@ -14,6 +14,7 @@ from rack_sim.metrics.cost_row import (
     payback_years,
 )
 from rack_sim.metrics.work import busy_chip_ps, powered_chip_ps, work_chip_ps
+from rack_sim.scenario.library import presets
 
 HOUR_PS = 3600 * 10**12
 YEAR_S = 365.25 * 86_400
@@ -256,3 +257,13 @@ def test_a_price_is_a_preset_a_mapping_or_a_mistake():
         rack_sim.load("llama70b", ["system.chip.power.by_class={matmul: 0.5}"])
     with pytest.raises(InputError, match="utilisation"):
         rack_sim.load("llama70b", ["cost.utilisation=0"])
+
+
+@pytest.mark.parametrize("name", sorted(presets("price")))
+def test_every_price_preset_has_a_source(name):
+    scenario = rack_sim.load("llama70b", [f"cost.api_price={name}"])
+    assert scenario.cost.api_price.name == name
+    assert scenario.cost.api_price.output_usd_per_million_tokens > 0
+    origins = [item for item in scenario.provenance if item.name.startswith("cost.api_price.")]
+    assert len(origins) == 2
+    assert all(item.source and item.grade for item in origins)
