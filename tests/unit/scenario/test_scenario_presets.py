@@ -59,10 +59,11 @@ FOR_SLOTS = "  concurrent_sequences: 4\n"
 
 @pytest.mark.parametrize("name", REACTIVE)
 def test_reactive_systems_load_and_hold_a_model(load: Load, name: str) -> None:
-    """Llama-2 7B in 16 bits, and at least the longest context that is served."""
+    """Llama-2 7B in 16 bits (one n150 holds it in 8.5), and at least the longest context served."""
     peaks = load_system(name).chip.matrix.peak_flop_per_s
     half = "fp16" if "fp16" in peaks else "bf16"
-    precision = f"precision={{weights: {half}, kv: {half}, activations: {half}}}"
+    weights = "bfp8" if name == "tenstorrent-n150-x1" else half
+    precision = f"precision={{weights: {weights}, kv: {half}, activations: {half}}}"
     scenario = load((FOR_SLOTS, ""), f"system={name}", precision)
     assert scenario.policy_kind == "continuous_batching"
     _check_provenance(scenario)
