@@ -40,7 +40,9 @@ def run(
     skip_bad_rows: SkipBadRowsOption = False,
     every_step: Annotated[
         bool,
-        typer.Option("--every-step", help="Step through every slot: slow, with equal results."),
+        typer.Option(
+            "--every-step", help="Walk every slot entry or iteration: slow, with equal results."
+        ),
     ] = False,
     parquet: Annotated[
         bool, typer.Option("--parquet", help="Write every table as Parquet, too.")

@@ -246,8 +246,33 @@ def _path_on_links(plan: Plan, source: int, target: int, numbers: dict[Hop, int]
     kind = router.link_type(slowest)
     return TransferPath(
         tuple(numbers.setdefault(hop, len(numbers)) for hop in sorted(carried)),
-        max(sum(router.link_type(hop).latency_ps for hop in part.hops) for part in routed),
-        rates[slowest] * _PROBE_BYTES * len(flows) // carried[slowest],
+        hops=tuple(sorted(carried)),
+        hop_shares=tuple(
+            Fraction(carried[hop], _PROBE_BYTES * len(flows)) for hop in sorted(carried)
+        ),
+        latency_ps=max(
+            sum(router.link_type(hop).latency_ps for hop in part.hops) for part in routed
+        ),
+        bytes_per_s=rates[slowest] * _PROBE_BYTES * len(flows) // carried[slowest],
         payload_bytes=kind.payload_bytes,
         wire_bytes=kind.wire_bytes,
     )
+
+
+def transfers_on_links(
+    fleet: FleetPlan, totals: Mapping[tuple[int, int], tuple[int, ...]]
+) -> tuple[dict[Hop, int], dict[Hop, int]]:
+    """Bytes that caches put on every link of the system, and for how long they held it.
+
+    `totals` holds the number and the bytes of the transfers of each pair of replicas.
+    """
+    moved: dict[Hop, int] = {}
+    held: dict[Hop, int] = {}
+    paths = fleet.disaggregation.paths if fleet.disaggregation else {}
+    for pair, (_, message_bytes) in totals.items():
+        path = paths[pair]
+        held_ps = path.serialisation_ps(message_bytes)
+        for hop, share in zip(path.hops, path.hop_shares, strict=True):
+            moved[hop] = moved.get(hop, 0) + int(share * message_bytes)
+            held[hop] = held.get(hop, 0) + held_ps
+    return moved, held

@@ -44,6 +44,7 @@ class Sequence:
     prefill_end_ps: int = -1
     first_token_ps: int = -1
     finish_ps: int = -1
+    decode_wait_ps: int = 0
     transfer_ps: int = 0
     slot: int = -1
     emitted: int = 0
@@ -71,8 +72,9 @@ class Observer(Protocol):
     def gaps(self, first_ps: int, step_ps: int, count: int, weight: int) -> None:
         """`weight` sequences had `count` gaps between tokens each.
 
-        The gaps are `first_ps`, `first_ps` + `step_ps`, …; they are told when a request has
-        finished. Of a request that was given up none are told: nobody waited for its tokens.
+        The gaps are `first_ps`, `first_ps` + `step_ps`, … Slots tell them when a request has
+        finished, and none of one that was given up. Batches tell them as iterations end, whoever is
+        in them: also of requests that are given up later.
         """
 
     def timeline(self, first_bin: int, rows: list[tuple[int, ...]]) -> None:

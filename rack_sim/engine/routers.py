@@ -17,6 +17,8 @@ Place = TypeVar("Place")
 """A replica, or its number: what does not look at replicas can choose among either."""
 
 _DRAWS_AT_ONCE = 4096
+# assumed: of the order in which routers in use begin to balance; too few to matter is too soon
+_UNEVEN = 32
 _BLOCKS_KEPT = 8
 
 
@@ -105,13 +107,21 @@ class JoinShortestQueue:
 
 
 class PrefixAffinity:
-    """The replica whose prefix cache holds most of the prompt; of equals the least loaded one."""
+    """The replica whose prefix cache holds most of the prompt, unless it is far busier than others.
+
+    Prompts that all begin alike would pile up on one replica: where the fullest has more than twice
+    and 32 more unfinished requests than the emptiest, the least loaded one is taken. Of equals the
+    one with the fewest outstanding tokens.
+    """
 
     def __init__(self, seed: int) -> None:
         del seed  # nothing is drawn
 
     def choose(self, request: Request, replicas: Sequence[Replica]) -> Replica:
         """The longest hit, then the fewest outstanding tokens."""
+        counts = [replica.unfinished_count for replica in replicas]
+        if max(counts) > 2 * min(counts) + _UNEVEN:
+            return min(replicas, key=lambda replica: replica.unfinished_tokens)
         return min(
             replicas,
             key=lambda replica: (

@@ -4,8 +4,8 @@ SimPy keeps the clock. Arrivals are read one ahead, so a trace streams through; 
 observer as they happen, so nothing accumulates.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from simpy import Environment
 
@@ -43,9 +43,11 @@ LATEST_ARRIVAL_PS = 92 * 86_400 * PS_PER_S
 class ReplayTotals:
     """What a replay did in all.
 
-    `end_ps` is when the last request ended. A step is busy when any of its rows carried a token;
-    `row_step_count` counts those rows. `batches` are the iterations of reactive replicas, of all
-    together, `first_batches` those of the first. `replicas` are the books of every replica.
+    `end_ps` is when the last request had ended and nothing begun for one was under way. A step is
+    busy when any of its rows carried a token; `row_step_count` counts those rows. `batches` are the
+    iterations of reactive replicas, of all together, `first_batches` those of the first. `replicas`
+    are the books of every replica, `transfers` the number and the bytes of caches that went from
+    one replica to another.
     """
 
     end_ps: int
@@ -55,6 +57,7 @@ class ReplayTotals:
     replicas: tuple[ReplicaBooks, ...] = ()
     batches: BatchTotals | None = None
     first_batches: BatchTotals | None = None
+    transfers: Mapping[tuple[int, int], tuple[int, ...]] = field(default_factory=dict)
 
 
 def totals_of_parts(parts: Sequence[ReplayTotals]) -> ReplayTotals:
@@ -122,7 +125,7 @@ class _Replay:
         doors = range(self.prefill_count or plan.replica_count)
         self.doors = [made.get(number, self.replicas[0]) for number in doors]
         apart = plan.disaggregation
-        self.transfers = Transfers(apart.paths) if apart else None
+        self.transfers = Transfers(self.env, apart.paths, self._fetched) if apart else None
         self.issued_count = 0
         self.ended_count = 0
         self.end_ps = 0
@@ -138,6 +141,9 @@ class _Replay:
             raise ConservationError(
                 f"{self.issued_count} requests were issued, {self.ended_count} ended"
             )
+        # What was begun for a request that was given up is worked to its end.
+        worked_ps = [replica.worked_until_ps for replica in self.replicas]
+        self.end_ps = max(self.end_ps, *worked_ps, self.transfers.last_ps if self.transfers else 0)
         self.line.close(self.end_ps)
         batches = [r.batch_totals() for r in self.replicas if isinstance(r, BatchServer)]
         slots = [r for r in self.replicas if isinstance(r, SlotServer)]
@@ -149,6 +155,11 @@ class _Replay:
             replicas=tuple(replica.closed_books() for replica in self.replicas),
             batches=BatchTotals.sum(batches) if batches else None,
             first_batches=batches[0] if batches else None,
+            transfers={
+                pair: tuple(counts) for pair, counts in sorted(self.transfers.carried.items())
+            }
+            if self.transfers
+            else {},
         )
 
     def ended(self, sequence: Served, now: int) -> None:
@@ -182,21 +193,25 @@ class _Replay:
         size = target.cache_bytes(sequence.request.input_tokens)
         if self.transfers is None:
             raise AssertionError("nothing is fetched where prefill and decode are one")
-        there_ps = self.transfers.send(sequence.prefill_replica, target.number, size, now)
-        sequence.transfer_ps = there_ps - now
-        target.books.transfer_count += 1
-        target.books.transfer_bytes += size
-        Decision(self.env, there_ps, Priority.COMPLETION, self._fetched, sequence)
+        self.transfers.send(sequence, (sequence.prefill_replica, target.number), size, now)
 
     def not_fetched(self, sequence: Served, now: int) -> None:
         """The cache of a sequence is wanted by nobody any more."""
         self.by_number[sequence.prefill_replica].release(sequence, now)
 
-    def _fetched(self, decision: Decision) -> None:
-        sequence: Served = decision.subject
-        now = int(self.env.now)
+    def called_off(self, sequence: Served, now: int) -> bool:
+        """A cache that was asked for is wanted no more; whether its transfer had not begun."""
+        if self.transfers is None or not self.transfers.call_off(sequence, now):
+            return False
         self.by_number[sequence.prefill_replica].release(sequence, now)
-        self.by_number[sequence.replica].arrived(sequence, now)
+        return True
+
+    def _fetched(self, sequence: Served, now: int) -> None:
+        self.by_number[sequence.prefill_replica].release(sequence, now)
+        target = self.by_number[sequence.replica]
+        target.books.transfer_count += 1
+        target.books.transfer_bytes += target.cache_bytes(sequence.request.input_tokens)
+        target.arrived(sequence, now)
 
     def _next_arrival(self) -> None:
         request = next(self.arrivals, None)

@@ -332,7 +332,8 @@ def _transfer_mean(facts: RunFacts) -> float | None:
         return None
     count, amount = 0, 0
     for chunk in facts.collector.requests.chunks():
-        sent = chunk["transfer_ps"][chunk["prefill_replica"] >= 0]
+        rows = finished_rows(chunk)
+        sent = rows["transfer_ps"][rows["prefill_replica"] >= 0]
         count, amount = count + len(sent), amount + exact_sum(sent)
     return _milliseconds(Fraction(amount, count)) if count else None
 

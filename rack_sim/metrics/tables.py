@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from rack_sim.compiler.batches import BatchMachine, BatchTotals
 from rack_sim.compiler.step import StepTiming
 from rack_sim.compiler.traffic import TRAFFICS, Load
-from rack_sim.engine.fleet import FleetPlan
+from rack_sim.engine.fleet import FleetPlan, transfers_on_links
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_ms
@@ -33,27 +33,41 @@ def request_lines(log: RequestLog, reasons: Mapping[int, str]) -> Iterator[str]:
     requests are a million lines, so the times of a chunk are split into whole and fractional
     milliseconds at once, and each line is one formatting.
     """
-    names = ("request_id", "outcome", "arrival_ps", "input_tokens", "output_tokens", "replica")
-    # After the replica: all but it of what a finished request has.
-    empty = "," * (7 + len(LATENCY_METRICS))
     for chunk in log.chunks():
         finished = _finished_lines(finished_rows(chunk))
-        for number, outcome, arrival, inputs, outputs, replica in zip(
-            *(chunk[name].tolist() for name in names), strict=True
-        ):
+        for number, outcome in enumerate(chunk["outcome"].tolist()):
             if outcome == Outcome.FINISHED:
                 yield next(finished)
             else:
-                head = f"{number},{Outcome(outcome).status},{reasons[outcome]},{format_ms(arrival)}"
-                times = "," * (len(_TIMES) + 2)
-                yield f"{head},{inputs},{outputs}{times}{replica}{empty}"
+                row = {name: int(values[number]) for name, values in chunk.items()}
+                yield ",".join(_other_cells(row, reasons[outcome]))
+
+
+def _other_cells(row: Mapping[str, int], reason: str) -> Iterator[str]:
+    """The cells of a request that did not finish: what is known of it, and no latencies."""
+    yield str(row["request_id"])
+    yield Outcome(row["outcome"]).status
+    yield reason
+    yield format_ms(row["arrival_ps"])
+    yield from (str(row["input_tokens"]), str(row["output_tokens"]))
+    yield from (format_ms(row[name]) if row[name] >= 0 else "" for name in _TIMES)
+    for name in ("slot", "replica", "prefill_replica"):
+        yield str(row[name]) if row[name] >= 0 else ""
+    for first, last in (("arrival_ps", "admitted_ps"), ("prefill_start_ps", "prefill_end_ps")):
+        yield format_ms(row[last] - row[first]) if row[last] >= 0 else ""
+    for name in ("decode_wait_ps", "transfer_ps"):
+        yield format_ms(row[name]) if row[name] else ""
+    began = row["outcome"] == Outcome.TIMED_OUT
+    for name in ("preemptions", "hit_tokens", "accepted_draft_tokens"):
+        yield str(row[name]) if began else ""
+    yield from ("" for _ in LATENCY_METRICS)
 
 
 def _finished_lines(rows: Mapping[str, Column]) -> Iterator[str]:
     """The lines of finished requests. Cells that may be missing are made apart."""
     metrics = latencies_ps(rows)
     line = "%d,finished,,%d.%09d,%d,%d" + ",%d.%09d" * len(_TIMES) + ",%s,%d,%s"
-    line += ",%d.%09d" * 3 + ",%d" * 3
+    line += ",%d.%09d" * 4 + ",%d" * 3
     cells: list[Iterable[object]] = [
         rows["request_id"].tolist(),
         *_split(rows["arrival_ps"]),
@@ -65,6 +79,7 @@ def _finished_lines(rows: Mapping[str, Column]) -> Iterator[str]:
         _numbers(rows["prefill_replica"]),
         *_split(rows["admitted_ps"] - rows["arrival_ps"]),
         *_split(rows["prefill_end_ps"] - rows["prefill_start_ps"]),
+        *_split(rows["decode_wait_ps"]),
         *_split(rows["transfer_ps"]),
         *(rows[name].tolist() for name in ("preemptions", "hit_tokens", "accepted_draft_tokens")),
     ]
@@ -238,6 +253,7 @@ def replica_rows(totals: ReplayTotals) -> Iterator[Row]:
             str(books.running_max),
             str(books.waiting_max),
             str(books.kv_tokens_max),
+            str(books.parked_tokens_max),
             str(books.kv_tokens),
             format_ms(books.end_ps),
         )
@@ -255,30 +271,36 @@ def iteration_rows(totals: ReplayTotals) -> Iterator[Row]:
         )
 
 
-def link_rows(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> Iterator[Row]:
+def link_rows(
+    machine: StepTiming | BatchMachine, totals: ReplayTotals, fleet: FleetPlan | None = None
+) -> Iterator[Row]:
     """One row per link of the first system, idle ones included, as its first replica uses them.
 
-    Parallel cables share their vectors.
+    Parallel cables share their vectors. Caches that went between replicas over the system's links
+    are counted on all of them.
     """
     if isinstance(machine, StepTiming):
         yield from _step_link_rows(machine, totals)
     else:
-        yield from _batch_link_rows(machine, totals)
+        yield from _batch_link_rows(machine, totals, fleet)
 
 
-def _batch_link_rows(machine: BatchMachine, totals: ReplayTotals) -> Iterator[Row]:
+def _batch_link_rows(
+    machine: BatchMachine, totals: ReplayTotals, fleet: FleetPlan | None
+) -> Iterator[Row]:
     plan = machine.plan
     counts = totals.first_batches or BatchTotals.nothing(0)
     vectors, held = machine.on_links(counts)
+    moved, moved_ps = transfers_on_links(fleet, totals.transfers) if fleet else ({}, {})
     for link in sorted(plan.system.topology.links):
         hop = (link.source, link.target)
         lanes = plan.router.lane_count(hop)
         payload = plan.router.link_type(hop).payload_bytes
         yield (
             *(str(link.source), str(link.target), str(link.lane), link.kind, ""),
-            str(vectors.get(hop, 0) * payload // lanes),
-            format_ms(held.get(hop, 0)),
-            _share(held.get(hop, 0), totals.end_ps),
+            str(vectors.get(hop, 0) * payload // lanes + moved.get(hop, 0) // lanes),
+            format_ms(held.get(hop, 0) + moved_ps.get(hop, 0)),
+            _share(held.get(hop, 0) + moved_ps.get(hop, 0), totals.end_ps),
             *("",) * (2 * len(TRAFFICS)),
         )
 

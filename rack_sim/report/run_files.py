@@ -64,7 +64,7 @@ def write_run(
     write_table(folder / "replicas.csv", REPLICAS, replica_rows(totals))
     write_table(folder / "chips.csv", CHIPS, chip_rows(machine, totals))
     write_table(folder / "memory.csv", MEMORY, memory_rows(machine))
-    write_table(folder / "links.csv", LINKS, link_rows(machine, totals))
+    write_table(folder / "links.csv", LINKS, link_rows(machine, totals, result.explanation.fleet))
     if isinstance(machine, BatchMachine):
         write_table(folder / "iterations.csv", ITERATIONS, iteration_rows(totals))
     else:

@@ -126,7 +126,8 @@ class ServingSchema(Model):
     queue: Literal["fcfs", "priority"] = "fcfs"
     """Order of waiting requests: first come, or the higher priority first."""
     queue_limit: Count | None = None
-    """Requests that may wait at a replica; the next is rejected."""
+    """Requests that may wait at the replica they are sent to; the next is rejected. Where prefill
+    and decode are apart, any number may wait to be decoded."""
     timeout_ps: PositiveAmount | None = None
     """A request not finished this long after its arrival is given up."""
     prefix_cache: PrefixCacheSchema | None = None

@@ -53,6 +53,7 @@ class BatchMembers(Replica):
         self.decoding = 0
         # Tokens reserved for prompts and cached by decoding sequences.
         self.kv_tokens = 0
+        self.parked_tokens = 0
         self.joining: list[Sequence] = []
         # Who decodes in this run for the first time, the token before it made elsewhere.
         self.late: list[Sequence] = []
@@ -96,8 +97,14 @@ class BatchMembers(Replica):
         del self.held[sequence.request.request_id]
         tokens = sequence.request.input_tokens
         self.free_blocks += self._blocks(tokens)
-        self.line.change_levels(now, 0, 0, -tokens)
+        self.park(now, -tokens)
         self.wake(now)
+
+    def park(self, now: int, tokens: int) -> None:
+        """So many more tokens of cache are held for another replica, or on their way here."""
+        self.line.change_levels(now, 0, 0, tokens)
+        self.parked_tokens += tokens
+        self.books.parked_tokens_max = max(self.books.parked_tokens_max, self.parked_tokens)
 
     def abort(self, sequence: Sequence, now: int) -> None:
         if sequence.request.request_id not in self.batch:
@@ -106,7 +113,9 @@ class BatchMembers(Replica):
             if self._is_fetched(sequence):
                 self.fleet.not_fetched(sequence, now)
         elif self._on_its_way(sequence) and sequence not in self.joining:
-            return  # its cache is being fetched; it goes when that has come
+            if not self.fleet.called_off(sequence, now):
+                return  # its cache is being fetched; it goes when that has come
+            self.aborted.append(sequence)
         else:
             self.aborted.append(sequence)
         self.wake(now)
@@ -180,8 +189,9 @@ class BatchMembers(Replica):
         self.batch[sequence.request.request_id] = sequence
         sequence.cached_tokens = tokens
         if self._is_fetched(sequence):
+            sequence.decode_wait_ps = now - sequence.first_token_ps
             sequence.prompt_left = 0
-            self.line.change_levels(now, 0, 0, tokens)
+            self.park(now, tokens)
             self.fleet.admitted(sequence, now)
             return
         if sequence.admitted_ps < 0:
@@ -224,8 +234,9 @@ class BatchMembers(Replica):
         """Another replica decodes; the cache stays until it was fetched."""
         self._take_out(sequence, now)
         self.held[sequence.request.request_id] = sequence
-        self.line.change_levels(now, 0, 0, sequence.cached_tokens)
+        self.park(now, sequence.cached_tokens)
         self.leave(sequence.request)
+        self.books.end_ps = now
         self.fleet.prefilled(sequence, now)
 
     def _take_out(self, sequence: Sequence, now: int) -> None:
@@ -266,7 +277,7 @@ class BatchMembers(Replica):
 
     def _fetched_for_nothing(self, sequence: Sequence, now: int) -> None:
         """A cache that was counted as on its way is the batch's own, to be given back."""
-        self.line.change_levels(now, 0, 0, -sequence.cached_tokens)
+        self.park(now, -sequence.cached_tokens)
         self.kv_tokens += sequence.cached_tokens
 
     def _preempt_youngest(self, now: int) -> None:

@@ -107,7 +107,7 @@ class BatchServer(BatchMembers):
         run = self.run
         if run is None or decision.subject != self.run_number:
             return
-        now = int(self.env.now)
+        now = self.worked_until_ps = int(self.env.now)
         self.run = None
         blocks, tokens, finished = self.advance(run.iterations) if run.decoding else (0, 0, [])
         self.account.close(run, self.kv_tokens, tokens, now, self.draft_ps, self.late)
@@ -140,7 +140,7 @@ class BatchServer(BatchMembers):
         if self.aborted:
             self._drop_aborted(now)
         for sequence in self.joining:
-            self.line.change_levels(now, 0, 0, -sequence.cached_tokens)
+            self.park(now, -sequence.cached_tokens)
             self.kv_tokens += sequence.cached_tokens
             self._decode(sequence)
         self.late, self.joining = self.joining, []

@@ -68,7 +68,8 @@ def check_hashes(request: Request, block_tokens: int) -> None:
     """Raises InputError where a request's hashes are missing or do not cover its prompt."""
     expected = -(-request.input_tokens // block_tokens)
     if len(request.block_hashes) != expected:
-        what = f"{len(request.block_hashes)} block hashes" if request.block_hashes else "none"
+        count = len(request.block_hashes)
+        what = f"{count} block hash{'es' if count > 1 else ''}" if count else "none"
         raise InputError(
             f"prefix caching needs a hash for every block of {block_tokens} tokens: request "
             f"{request.request_id} of {request.input_tokens} tokens has {what}, not {expected} "

@@ -4,6 +4,7 @@ Whatever the policy: requests come in, are refused or wait, may give up when the
 and end. The policy decides what happens in between.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,6 +17,9 @@ from rack_sim.engine.policies.prefix_cache import PrefixCache, PrefixCaching, ch
 from rack_sim.engine.policies.queue import QUEUES, QueueOrder
 from rack_sim.engine.timeline import ARRIVED, FINISHED, REJECTED, TIMED_OUT, Timeline
 from rack_sim.workload.request import Request
+
+# So many who have ended may stand among those who have a deadline.
+_ENDED_KEPT = 1024
 
 
 class Fleet(Protocol):
@@ -32,6 +36,9 @@ class Fleet(Protocol):
 
     def not_fetched(self, sequence: Sequence, now: int) -> None:
         """The cache of a sequence is wanted by nobody any more."""
+
+    def called_off(self, sequence: Sequence, now: int) -> bool:
+        """A cache that was asked for is wanted no more; whether its transfer had not begun."""
 
     def holder(self, sequence: Sequence) -> "Replica":
         """The replica that a sequence is at."""
@@ -77,6 +84,7 @@ class ReplicaBooks:
     running_max: int = 0
     waiting_max: int = 0
     kv_tokens_max: int = 0
+    parked_tokens_max: int = 0
     kv_tokens: int = 0
     end_ps: int = 0
 
@@ -112,6 +120,9 @@ class Replica:
         # Requests that have not ended, and their prompt and output tokens: what routers look at.
         self.unfinished_count = 0
         self.unfinished_tokens = 0
+        self.worked_until_ps = 0
+        # Who has a deadline, in the order of deadlines; those who ended since are among them.
+        self._deadlines: deque[Sequence] = deque()
 
     def submit(self, request: Request) -> None:
         """A request arrives now."""
@@ -138,8 +149,7 @@ class Replica:
             return
         self.enter(request)
         if self.timeout_ps is not None:
-            at_ps = request.arrival_ps + self.timeout_ps
-            Decision(self.env, at_ps, Priority.TIMEOUT, self._time_is_up, sequence)
+            self._set_deadline(sequence)
         self.enqueue(sequence, now)
 
     def hit_tokens(self, sequence: Sequence) -> int:
@@ -231,10 +241,34 @@ class Replica:
         self.unfinished_count -= 1
         self.unfinished_tokens -= request.input_tokens + request.output_tokens
 
+    def _set_deadline(self, sequence: Sequence) -> None:
+        """Deadlines come in the order of arrivals, so one decision, for the first, is enough."""
+        deadlines = self._deadlines
+        deadlines.append(sequence)
+        if len(deadlines) == 1:
+            self._wait_for_deadline()
+        elif len(deadlines) > 2 * self.unfinished_count + _ENDED_KEPT:
+            self._deadlines = deque(
+                [deadlines[0], *(waiting for waiting in deadlines if not waiting.ended)]
+                if deadlines[0].ended
+                else [waiting for waiting in deadlines if not waiting.ended]
+            )
+
+    def _wait_for_deadline(self) -> None:
+        at_ps = self._deadlines[0].request.arrival_ps + (self.timeout_ps or 0)
+        Decision(self.env, at_ps, Priority.TIMEOUT, self._time_is_up)
+
     def _time_is_up(self, decision: Decision) -> None:
-        sequence: Sequence = decision.subject
-        if not sequence.ended:
-            self.fleet.holder(sequence).give_up(sequence)
+        """The first deadline is now; later ones of this picosecond come at once."""
+        deadlines, now = self._deadlines, int(self.env.now)
+        while deadlines:
+            sequence = deadlines[0]
+            if not sequence.ended and sequence.request.arrival_ps + (self.timeout_ps or 0) > now:
+                self._wait_for_deadline()
+                return
+            deadlines.popleft()
+            if not sequence.ended:
+                self.fleet.holder(sequence).give_up(sequence)
 
     def give_up(self, sequence: Sequence) -> None:
         """The request has waited too long and goes, whatever it is doing."""

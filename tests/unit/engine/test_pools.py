@@ -8,10 +8,12 @@ from collections import Counter
 
 import pytest
 from replays import Iterations, Replayed, replayed
+from simpy import Environment
 
 from rack_sim.compiler.batches import BatchTiming
+from rack_sim.engine.decision import Decision, Priority
 from rack_sim.engine.fleet import Disaggregation, FleetPlan
-from rack_sim.engine.observer import Outcome
+from rack_sim.engine.observer import Outcome, Sequence
 from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
 from rack_sim.engine.policies.replica import Admission
 from rack_sim.engine.transfers import TransferPath, Transfers
@@ -94,11 +96,45 @@ def test_two_caches_that_share_a_link_follow_each_other(second, transfers, finis
 
 def test_a_link_is_held_until_the_last_byte_and_not_for_the_latency():
     """Of three transfers the third waits for both links; each arrives a latency later."""
-    transfers = Transfers({(0, 2): path(0), (1, 2): path(1), (0, 3): path(0, 1)})
-    assert transfers.send(0, 2, 500, 1000) == 1500 + 70
-    assert transfers.send(1, 2, 800, 1100) == 1900 + 70
-    assert transfers.send(0, 3, 100, 1200) == 2000 + 70
-    assert transfers.send(0, 2, 1, 2500) == 2501 + 70
+    asked = [((0, 2), 500, 1000), ((1, 2), 800, 1100), ((0, 3), 100, 1200), ((0, 2), 1, 2500)]
+    there, taken = sent(asked)
+    assert there == {0: 1500 + 70, 1: 1900 + 70, 2: 2000 + 70, 3: 2501 + 70}
+    assert taken == {0: 570, 1: 870, 2: 870, 3: 71}, "from being asked for"
+
+
+def test_a_transfer_is_called_off_as_long_as_it_has_not_begun():
+    """The second waits for the first; without it the third begins when the first is through."""
+    asked = [((0, 2), 500, 1000), ((0, 2), 800, 1100), ((0, 2), 100, 1200)]
+    there, _ = sent(asked, called_off={1: 1300, 0: 1300})
+    assert there == {0: 1500 + 70, 2: 1600 + 70}, "what has begun goes on"
+
+
+def sent(asked, called_off=None):
+    """When caches are there, and how long each took, by number; some are called off at a time."""
+    env, there = Environment(), {}
+    paths = {(0, 2): path(0), (1, 2): path(1), (0, 3): path(0, 1)}
+    sequences = [Sequence(Request(number, 0, 1, 1)) for number in range(len(asked))]
+    transfers = Transfers(
+        env, paths, lambda sequence, now: there.setdefault(sequence.request.request_id, now)
+    )
+    for number, (pair, size, at_ps) in enumerate(asked):
+        Decision(
+            env,
+            at_ps,
+            Priority.ARRIVAL,
+            lambda decision: transfers.send(*decision.subject, int(env.now)),
+            (sequences[number], pair, size),
+        )
+    for number, at_ps in (called_off or {}).items():
+        Decision(
+            env,
+            at_ps,
+            Priority.TIMEOUT,
+            lambda decision: transfers.call_off(decision.subject, int(env.now)),
+            sequences[number],
+        )
+    env.run()
+    return there, {number: sequences[number].transfer_ps for number in there}
 
 
 def test_the_decode_replica_with_the_fewest_tokens_goes_on():

@@ -79,8 +79,8 @@ def test_a_collector_keeps_outcomes_gaps_and_bins() -> None:
         "finish_ps": 44,
     }  # fmt: skip
     rest = {
-        "slot": 2, "replica": 5, "prefill_replica": 4, "transfer_ps": 6, "preemptions": 7,
-        "hit_tokens": 8, "accepted_draft_tokens": 9,
+        "slot": 2, "replica": 5, "prefill_replica": 4, "decode_wait_ps": 3, "transfer_ps": 6,
+        "preemptions": 7, "hit_tokens": 8, "accepted_draft_tokens": 9,
     }  # fmt: skip
     collector.finished(Sequence(Request(0, 10, 3, 4), **times, **rest))
     late = Sequence(Request(2, 70, 3, 1), admitted_ps=71, prefill_start_ps=72)
