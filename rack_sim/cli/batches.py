@@ -20,6 +20,7 @@ from rack_sim.cli.topology import survey_table
 from rack_sim.compiler.batches import BatchMachine
 from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
 from rack_sim.foundation.units import PS_PER_S, format_bytes, format_time
+from rack_sim.hardware.chip import Chip
 from rack_sim.hardware.survey import survey
 from rack_sim.pipeline import Explanation
 
@@ -131,10 +132,21 @@ def _deployment(found: Explanation, machine: BatchMachine) -> Table:
             "batches",
             f"at most {policy.token_budget:,} rows and {policy.max_sequences:,} sequences an "
             f"iteration; {machine.timer.launch_count(1):,} kernels and collectives are launched, "
-            f"{format_time(plan.system.chip.operator_fixed_latency_ps)} each",
+            f"{_launch_text(plan.system.chip)}",
         ),
     ]
     return table(f"{found.scenario.name}", [("", "left"), ("", "left")], rows)
+
+
+def _launch_text(chip: Chip) -> str:
+    text = f"{format_time(chip.operator_fixed_latency_ps)} each"
+    if chip.collective_fixed_ps != chip.operator_fixed_latency_ps:
+        text += f", of a collective {format_time(chip.collective_fixed_ps)}"
+    if chip.iteration_host_ps or chip.sequence_host_ps:
+        text += f"; the host takes {format_time(chip.iteration_host_ps)} between iterations"
+    if chip.sequence_host_ps:
+        text += f" and {format_time(chip.sequence_host_ps)} for every sampled row"
+    return text
 
 
 def _stages(machine: BatchMachine) -> Table:

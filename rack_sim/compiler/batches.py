@@ -4,7 +4,7 @@ What is left of a chip's memory beside weights, program text and activations is 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Protocol
 
@@ -193,7 +193,8 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
     if room.draft_model is not None:
         drafting = blocks_of(room.draft_model)
         model = IterationTimer(
-            plan.system.chip,
+            # The host waits for the whole proposal, not for each token of it.
+            replace(plan.system.chip, iteration_host_ps=0, sequence_host_ps=0),
             plan.router,
             [plan.stages[0].chips],
             [drafting],

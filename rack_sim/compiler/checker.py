@@ -173,7 +173,7 @@ def _needed_ps(program: Program, block: Block, group_size: int) -> dict[str, int
         if operator.followed_by == "reduce_scatter":
             flop = (group_size - 1) * -(-rows * residual // group_size)
             least[f"{operator.name} sum"] = work_to_ps(flop, chip.vector_flop_per_s)
-    rate = chip.matrix.feed_bytes_per_s or chip.fast_memory.bandwidth_bytes_per_s
+    rate = chip.matrix.feed_bytes_per_s or chip.reached_bytes_per_s(chip.fast_memory)
     for item in exchanges_of(program, block, tuple(range(group_size))):
         if item.operation == "all_gather":
             least[f"{item.traffic} layout"] = work_to_ps(item.shard_bytes, rate)

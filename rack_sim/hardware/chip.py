@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 PRECISION_BITS: dict[str, int] = {
@@ -17,7 +18,7 @@ PRECISION_BITS: dict[str, int] = {
 
 @dataclass(frozen=True, slots=True)
 class MemoryTier:
-    """One level of a chip's memory. `bandwidth_bytes_per_s` is what operators can read from it."""
+    """One level of a chip's memory. `bandwidth_bytes_per_s` is the published bandwidth."""
 
     name: str
     capacity_bytes: int
@@ -47,6 +48,15 @@ class Chip:
     at run time. `operator_fixed_latency_ps` is what one dependent operator costs before any byte
     or FLOP is counted. `memory` is ordered fastest first. `operator_jitter_ps` is the mean extra
     time of an operator of a reactive chip; it is 0 for a static one.
+
+    The rates of `memory` and `matrix` are the published ones, which limits are made of. Operators
+    are timed with what they reach of them: `memory_efficiency` of the bandwidth of every tier,
+    `matrix_efficiency` of the dense peak, in matmuls as in attention.
+
+    Between two iterations the host of a reactive chip takes `iteration_host_ps`, and
+    `sequence_host_ps` for every sampled row. Launching a collective (or a transfer between stages)
+    and meeting its peers takes `collective_latency_ps`, in place of the fixed latency that every
+    other kernel has; None where the two are alike.
     """
 
     name: str
@@ -61,8 +71,35 @@ class Chip:
     peak_watts: float
     price_usd: float
     operator_jitter_ps: int = 0
+    memory_efficiency: Fraction = Fraction(1)
+    matrix_efficiency: Fraction = Fraction(1)
+    iteration_host_ps: int = 0
+    sequence_host_ps: int = 0
+    collective_latency_ps: int | None = None
+
+    def reached_bytes_per_s(self, tier: MemoryTier) -> int:
+        """The bandwidth that operators reach of a tier, rounded up to whole bytes a second."""
+        return _share_of(tier.bandwidth_bytes_per_s, self.memory_efficiency)
+
+    def reached_flop_per_s(self, precision: str) -> int:
+        """What matmuls and attention reach of the dense peak, rounded up.
+
+        Raises KeyError where there is no peak for `precision`.
+        """
+        return _share_of(self.matrix.peak_flop_per_s[precision], self.matrix_efficiency)
+
+    @property
+    def collective_fixed_ps(self) -> int:
+        """What a collective costs before any message is on its way."""
+        if self.collective_latency_ps is None:
+            return self.operator_fixed_latency_ps
+        return self.collective_latency_ps
 
     @property
     def fast_memory(self) -> MemoryTier:
         """The fastest tier: on an LPU the only one."""
         return self.memory[0]
+
+
+def _share_of(rate: int, share: Fraction) -> int:
+    return -(-rate * share.numerator // share.denominator)

@@ -166,6 +166,12 @@ class SourcedNumber(Sourced):
     value: Annotated[float, Field(ge=0, le=1e12)]
 
 
+class SourcedShare(Sourced):
+    """A share above 0 and of at most 1 with its source."""
+
+    value: Annotated[float, Field(gt=0, le=1)]
+
+
 def _auto_count(value: Any) -> int | str:
     if value == "auto" or (
         isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10**9

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware import builders
@@ -10,7 +11,7 @@ from rack_sim.hardware.failures import with_failed_links
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.system import System
 from rack_sim.hardware.topology import Topology
-from rack_sim.scenario.fields import SourcedCount, SourcedWhole
+from rack_sim.scenario.fields import SourcedAmount, SourcedCount, SourcedShare, SourcedWhole
 from rack_sim.scenario.hardware_schema import ChipSchema, LinkSchema, SystemSchema
 from rack_sim.scenario.topology_schema import (
     DragonflySchema,
@@ -28,6 +29,7 @@ def build_system(schema: SystemSchema) -> System:
     """The system that `schema` describes. Raises InputError with places below the system."""
     _refuse_zero_rates(schema)
     _refuse_static_jitter(schema.chip)
+    _refuse_static_host(schema.chip)
     local = _link("local", schema.links["local"]) if "local" in schema.links else None
     if local is None:
         raise InputError(Problem("key 'local' is missing", field="links"))
@@ -131,8 +133,13 @@ def _dragonfly(
     )
 
 
-def _given(count: SourcedCount | SourcedWhole | None) -> int | None:
+def _given(count: SourcedCount | SourcedWhole | SourcedAmount | None) -> int | None:
     return None if count is None else count.value
+
+
+def _share(share: SourcedShare | None) -> Fraction:
+    """The decimal that the file gives, exactly; all of it where it gives none."""
+    return Fraction(1) if share is None else Fraction(str(share.value))
 
 
 def _values(counts: Sequence[SourcedCount]) -> tuple[int, ...]:
@@ -158,7 +165,12 @@ def _chip(schema: ChipSchema) -> Chip:
         ),
         vector_flop_per_s=schema.vector_flop_per_s.value,
         operator_fixed_latency_ps=schema.operator_fixed_latency_ps.value,
-        operator_jitter_ps=schema.operator_jitter_ps.value if schema.operator_jitter_ps else 0,
+        operator_jitter_ps=_given(schema.operator_jitter_ps) or 0,
+        memory_efficiency=_share(schema.memory_efficiency),
+        matrix_efficiency=_share(schema.matrix_efficiency),
+        iteration_host_ps=_given(schema.iteration_host_ps) or 0,
+        sequence_host_ps=_given(schema.sequence_host_ps) or 0,
+        collective_latency_ps=_given(schema.collective_latency_ps),
         program_text_bytes=schema.program_text_bytes.value,
         port_count=schema.port_count.value,
         idle_watts=schema.idle_watts.value,
@@ -195,6 +207,26 @@ def _refuse_static_jitter(chip: ChipSchema) -> None:
                 field="chip.operator_jitter_ps",
                 suggestion="execution: reactive, or 0; `rack-sim sweep jitter` shows what it costs",
             )
+        )
+
+
+def _refuse_static_host(chip: ChipSchema) -> None:
+    """A compiled program waits for no host and launches nothing."""
+    if chip.execution != "static":
+        return
+    given = [
+        name
+        for name in ("iteration_host_ps", "sequence_host_ps", "collective_latency_ps")
+        if getattr(chip, name) is not None
+    ]
+    if given:
+        raise InputError(
+            Problem(
+                f"only a reactive chip has it; {chip.name} is static",
+                field=f"chip.{name}",
+                suggestion="execution: reactive, or without it",
+            )
+            for name in given
         )
 
 

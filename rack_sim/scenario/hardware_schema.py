@@ -10,6 +10,7 @@ from rack_sim.scenario.fields import (
     SourcedAmount,
     SourcedCount,
     SourcedNumber,
+    SourcedShare,
 )
 from rack_sim.scenario.topology_schema import TopologySchema
 
@@ -22,7 +23,7 @@ class MemoryTierSchema(Model):
     capacity_bytes: SourcedAmount
     """Bytes it holds."""
     bandwidth_bytes_per_s: SourcedAmount
-    """What operators can read from it."""
+    """Published bandwidth; see ``memory_efficiency`` for what operators reach of it."""
 
 
 class MatrixSchema(Model):
@@ -55,6 +56,17 @@ class ChipSchema(Model):
     operator_jitter_ps: SourcedAmount | None = None
     """Mean extra time of an operator that is scheduled at run time; a static chip has none. What
     `rack-sim timeline` shows of a reactive chip; the jitter study brings its own."""
+    memory_efficiency: SourcedShare | None = None
+    """Share of the bandwidth of every memory tier that operators reach; left out, all of it."""
+    matrix_efficiency: SourcedShare | None = None
+    """Share of the dense peak that matmuls and attention reach; left out, all of it."""
+    iteration_host_ps: SourcedAmount | None = None
+    """Host time between two iterations (scheduling, sampling, detokenising); reactive only."""
+    sequence_host_ps: SourcedAmount | None = None
+    """Host time between two iterations for every sampled row, beside that; reactive only."""
+    collective_latency_ps: SourcedAmount | None = None
+    """Launch and synchronisation of a collective, in place of the fixed latency of an operator;
+    reactive only. Left out, that latency."""
     program_text_bytes: SourcedAmount
     """Instructions of the compiled programs on each chip."""
     port_count: SourcedCount

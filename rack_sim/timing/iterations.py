@@ -2,8 +2,9 @@
 
 An iteration carries `rows` rows, each one token of some sequence; `sampled` of them go through the
 head. Kernels (`kernels`) run one after the other and nothing overlaps: each takes its fixed latency
-and the largest of its roofs, each collective a fixed latency (its launch) and its messages. Two
-parts:
+and the largest of its roofs, each collective the latency of one (its launch, and meeting its peers)
+and its messages. Before the first the host takes its time, for the iteration and for every sampled
+row: it counts as fixed latency. Two parts:
 
 - base: everything that depends on the rows alone, the fixed latency of attention included
 - attention: affine in what it reads, ``max over roofs of pair x Q + token x K + row x R``, with Q
@@ -178,7 +179,10 @@ class IterationTimer:
     def _terms_of(self, rows: int) -> Terms:
         """What depends on the rows alone."""
         return (
-            Terms(fixed_latency_ps=self._attention_count * self._chip.operator_fixed_latency_ps)
+            Terms(
+                fixed_latency_ps=self._chip.iteration_host_ps
+                + self._attention_count * self._chip.operator_fixed_latency_ps
+            )
             + self._kernels(self._of_rows, rows, 0)
             + self._on_links(rows, of_sampled=False)
         )
@@ -187,8 +191,10 @@ class IterationTimer:
         """What depends on the sampled rows alone."""
         if not sampled:
             return Terms()
-        return self._kernels(self._of_sampled, 0, sampled) + self._on_links(
-            sampled, of_sampled=True
+        return (
+            Terms(fixed_latency_ps=self._chip.sequence_host_ps * sampled)
+            + self._kernels(self._of_sampled, 0, sampled)
+            + self._on_links(sampled, of_sampled=True)
         )
 
     def launch_count(self, sampled: int) -> int:
@@ -294,8 +300,8 @@ class IterationTimer:
                 if operator.unit == "matrix":
                     feed.token += read_bytes
         roofs = [
-            matrix.roof("compute", chip.matrix.peak_flop_per_s[precision.compute]),
-            memory.roof("memory", chip.fast_memory.bandwidth_bytes_per_s),
+            matrix.roof("compute", chip.reached_flop_per_s(precision.compute)),
+            memory.roof("memory", chip.reached_bytes_per_s(chip.fast_memory)),
             vector.roof("compute", chip.vector_flop_per_s),
         ]
         if chip.matrix.feed_bytes_per_s:
@@ -314,7 +320,7 @@ class IterationTimer:
                 duration_ps += count * one_ps
                 latency_ps += count * one_latency_ps
         return Terms(
-            fixed_latency_ps=launched * self._chip.operator_fixed_latency_ps,
+            fixed_latency_ps=launched * self._chip.collective_fixed_ps,
             link_latency_ps=latency_ps,
             link_serialisation_ps=duration_ps - latency_ps,
         )

@@ -73,9 +73,9 @@ class KernelRoofs:
         operators = kernel.operators + kernel.sampled_operators
         on_matrix = operators[0].unit == "matrix"
         self._peak = (
-            chip.matrix.peak_flop_per_s[precision.compute] if on_matrix else chip.vector_flop_per_s
+            chip.reached_flop_per_s(precision.compute) if on_matrix else chip.vector_flop_per_s
         )
-        self._bandwidth = chip.fast_memory.bandwidth_bytes_per_s
+        self._bandwidth = chip.reached_bytes_per_s(chip.fast_memory)
         self._feed = chip.matrix.feed_bytes_per_s if on_matrix else None
         of_rows = [_Line.of(operator, parts, precision) for operator in kernel.operators]
         of_sampled = [_Line.of(operator, parts, precision) for operator in kernel.sampled_operators]

@@ -7,7 +7,8 @@
 Stationary bytes are what the matrix unit holds still while rows pass: the weights of a projection,
 the cached keys or values of attention. They cross the on-chip streams, so the feed rate bounds
 them; the memory bandwidth bounds everything that is read or written. As much of them as the unit's
-buffer holds is loaded while the chip is still busy with the operators before.
+buffer holds is loaded while the chip is still busy with the operators before. Peak and memory
+bandwidth are what the chip reaches of the published ones.
 """
 
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def time_operator(
     memory_bytes = weight_bytes + activation_bytes + kv_read_bytes + kv_write_bytes
 
     if operator.unit == "matrix":
-        peak = chip.matrix.peak_flop_per_s[precision.compute]
+        peak = chip.reached_flop_per_s(precision.compute)
         stationary_bytes = weight_bytes + kv_read_bytes
     else:
         peak = chip.vector_flop_per_s
@@ -92,7 +93,7 @@ def time_operator(
     roofs = {
         "compute": work_to_ps(flop, peak),
         "weight_feed": feed_ps,
-        "memory": work_to_ps(memory_bytes, chip.fast_memory.bandwidth_bytes_per_s),
+        "memory": work_to_ps(memory_bytes, chip.reached_bytes_per_s(chip.fast_memory)),
     }
     roof = max(ROOFS, key=lambda name: roofs[name])
     fixed = chip.operator_fixed_latency_ps

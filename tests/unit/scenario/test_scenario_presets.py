@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,44 @@ def test_chips_load(tmp_path: Path, name: str) -> None:
     chip = load_system(str(path)).chip
     assert chip.name == name
     assert set(chip.matrix.peak_flop_per_s) <= set(PRECISION_BITS)
+
+
+def _pair(tmp_path: Path, chip: str, more: str) -> str:
+    path = tmp_path / "pair.yaml"
+    path.write_text(
+        f"name: pair\nchip: {{preset: {chip}, {more}}}\n"
+        "topology: {kind: fully_connected, chips: 2}\n"
+        "links: {local: {rate_gbytes_per_s: 1, latency_ns: 1, payload_bytes: 1, wire_bytes: 1}}\n"
+        "host_watts_per_node: 0\n"
+    )
+    return str(path)
+
+
+def test_what_a_chip_reaches_of_its_rates_is_read_as_written(tmp_path: Path) -> None:
+    more = (
+        "memory_efficiency: 0.8, matrix_efficiency: {value: 0.7, assumed: a test}, "
+        "iteration_host_ms: 1, sequence_host_us: 2, collective_latency_us: 6"
+    )
+    chip = load_system(_pair(tmp_path, "nvidia-h100", more)).chip
+    assert (chip.memory_efficiency, chip.matrix_efficiency) == (Fraction(4, 5), Fraction(7, 10))
+    assert chip.reached_bytes_per_s(chip.fast_memory) * 5 == 3_350 * 10**9 * 4
+    assert chip.fast_memory.bandwidth_bytes_per_s == 3_350 * 10**9
+    assert (chip.iteration_host_ps, chip.sequence_host_ps) == (10**9, 2 * 10**6)
+    assert chip.collective_fixed_ps == 6 * 10**6
+
+
+def test_a_static_chip_has_no_host_and_launches_nothing(tmp_path: Path) -> None:
+    more = "iteration_host_ms: 1, sequence_host_us: 2, collective_latency_us: 6"
+    with pytest.raises(InputError) as caught:
+        load_system(_pair(tmp_path, "groq-lpu-v1", more))
+    fields = {"chip.iteration_host_ms", "chip.sequence_host_us", "chip.collective_latency_us"}
+    assert {problem.field for problem in caught.value.problems} == fields
+
+
+@pytest.mark.parametrize("share", [0, 1.01, -0.5])
+def test_a_share_that_cannot_be_is_refused(tmp_path: Path, share: float) -> None:
+    with pytest.raises(InputError, match="memory_efficiency"):
+        load_system(_pair(tmp_path, "nvidia-h100", f"memory_efficiency: {share}"))
 
 
 @pytest.mark.parametrize("name", sorted(presets("model")))

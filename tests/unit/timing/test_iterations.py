@@ -28,6 +28,7 @@ from rack_sim.scenario.library import presets
 from rack_sim.timing.collectives import time_collective
 from rack_sim.timing.iterations import IterationTimer
 from rack_sim.timing.precision import Precision
+from rack_sim.timing.terms import Terms
 
 LATENCY, VECTOR = 533_000, 26_240
 LINK = LinkType("c2c", 12_500_000_000, LATENCY, 320, 328)
@@ -292,6 +293,34 @@ def test_every_kind_of_work_of_an_attention_kernel_counts_once() -> None:
     assert memory.per_row_ps == 2 * (2 * QUERY + 5)
     assert memory.per_token_ps == 2 * (2 * KV + 11)
     assert feed.per_token_ps == ceil(Fraction(2 * 2 * KV * 10, 3))  # 0.3 bytes a picosecond
+
+
+@pytest.mark.parametrize(("rows", "sampled"), [(1, 1), (7, 0), (64, 5)])
+def test_the_host_and_the_launch_of_collectives_are_fixed_latency(rows: int, sampled: int) -> None:
+    slow = replace(CHIP, iteration_host_ps=7, sequence_host_ps=3, collective_latency_ps=FIXED + 11)
+    changed = timer(chip=slow)
+    # Two all-reduces a layer and the gather of embeddings; candidates where rows are sampled.
+    collectives = 2 * LAYERS + 1 + bool(sampled)
+    more_ps = 7 + 3 * sampled + 11 * collectives
+    assert changed.base_ps(rows, sampled) == FOUR.base_ps(rows, sampled) + more_ps
+    terms, before = changed.base_terms(rows, sampled), FOUR.base_terms(rows, sampled)
+    assert terms == before + Terms(fixed_latency_ps=more_ps)
+    counted = changed.terms_of_all({rows: 2}, {sampled: 2}, 2 * changed.base_ps(rows, sampled))
+    assert counted.fixed_latency_ps == 2 * terms.fixed_latency_ps
+
+
+@pytest.mark.parametrize(("rows", "sampled"), [(1, 1), (64, 5), (500, 500)])
+def test_a_share_of_the_rates_is_a_chip_with_lower_rates(rows: int, sampled: int) -> None:
+    shares = replace(CHIP, memory_efficiency=Fraction(4, 5), matrix_efficiency=Fraction(1, 2))
+    lower = replace(
+        CHIP,
+        memory=(MemoryTier("hbm", 10**12, 8 * 10**11),),
+        matrix=MatrixUnit({"fp16": 5 * 10**13}, None),
+    )
+    left, right = timer(chip=shares), timer(chip=lower)
+    assert left.base_ps(rows, sampled) == right.base_ps(rows, sampled)
+    assert left.roofs == right.roofs
+    assert shares.fast_memory.bandwidth_bytes_per_s == 10**12
 
 
 def test_a_buffer_for_weights_makes_no_difference() -> None:
