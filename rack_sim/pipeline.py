@@ -128,8 +128,11 @@ def simulate(
     every_step: bool = False,
     jobs: int = 1,
     on_progress: Progress | None = None,
+    explanation: Explanation | None = None,
 ) -> Result:
     """Replays a scenario's workload and summarises what came out.
+
+    `explanation` is what is known of the scenario already; left out, `explain` finds it.
 
     `every_step` visits every step instead of skipping between decisions: slow, with equal results.
     Replicas that know nothing of each other (see `engine.parts`) are replayed in `jobs`
@@ -137,7 +140,7 @@ def simulate(
     the simulated picoseconds, where there is one process. Raises InfeasibleError where the model
     does not fit.
     """
-    explanation = explain(scenario)
+    explanation = explanation or explain(scenario)
     if jobs > 1 and not why_together(explanation.fleet, scenario.workload):
         totals, collector = _replayed_apart(explanation, jobs, every_step=every_step)
     else:

@@ -51,7 +51,8 @@ class IterationTimer:
     `residual_elements` is the width of the residual stream (the hidden size). `roofs` bound the
     attention of all layers together: the largest counts. Roofs that never are the largest are left
     out. Where layers differ so much that different roofs bind in them, this is less than the sum of
-    what each takes; layers that are alike make no difference. `kv_bytes_per_token` is what a cached
+    what each takes; layers that are alike make no difference. `messages_of` is a timer of the same
+    model on the same links, whose messages need not be placed again. `kv_bytes_per_token` is what a cached
     token takes on a chip of the fullest stage.
 
     Raises KeyError where the chip has no peak for the compute precision, ValueError where blocks
@@ -67,6 +68,7 @@ class IterationTimer:
         precision: Precision,
         *,
         residual_elements: int,
+        messages_of: "IterationTimer | None" = None,
     ) -> None:
         if len(set(map(len, groups))) != 1:
             raise ValueError(f"stages of {[len(group) for group in groups]} chips")
@@ -101,11 +103,15 @@ class IterationTimer:
                 place = self._of_sampled
             place.append((KernelRoofs(kernel, parts, self._chip, precision), count))
         # What goes over links: how often, and whether the rows or the sampled ones count.
-        self._messages: list[tuple[Grid, int, bool]] = [
-            (Grid(partial(self._collective, kernel, group)), count, kernel.sampled)
-            for (kernel, group), count in collectives.items()
-        ]
-        self._messages += self._transfers(groups)
+        self._messages: list[tuple[Grid, int, bool]] = (
+            messages_of._messages
+            if messages_of
+            else [
+                (Grid(partial(self._collective, kernel, group)), count, kernel.sampled)
+                for (kernel, group), count in collectives.items()
+            ]
+            + self._transfers(groups)
+        )
         self._base_ps: dict[tuple[int, int], int] = {}
         self._rows_ps: dict[int, int] = {}
         self._sampled_ps: dict[int, int] = {}
