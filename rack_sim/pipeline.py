@@ -106,7 +106,7 @@ def explain(scenario: Scenario) -> Explanation:
     batch = batch_machine(answer, room)
     if isinstance(batch, Infeasible):
         raise InfeasibleError(batch)
-    return Explanation(scenario, answer, None, batch, batch_limits(answer, room.rows))
+    return Explanation(scenario, batch.plan, None, batch, batch_limits(batch.plan, room.rows))
 
 
 def _partitioned(scenario: Scenario) -> Plan:

@@ -20,7 +20,7 @@ from rack_sim.cli.topology import survey_table
 from rack_sim.compiler.batches import BatchMachine
 from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
 from rack_sim.foundation.units import PS_PER_S, format_bytes, format_time
-from rack_sim.hardware.chip import Chip
+from rack_sim.hardware.chip import KINDS, Chip
 from rack_sim.hardware.survey import survey
 from rack_sim.pipeline import Explanation
 
@@ -62,7 +62,8 @@ def batch_dict(found: Explanation, machine: BatchMachine) -> dict[str, Any]:
         "stage_count": plan.stage_count,
         "tensor_parallel": plan.tensor_parallel,
         "sram_used_bytes_max": machine.used_bytes,
-        "sram_capacity_bytes": plan.system.chip.fast_memory.capacity_bytes,
+        "sram_capacity_bytes": plan.system.chip.capacity_bytes,
+        "memory_tiers": {kind: plan.system.chip.tier_of(kind).name for kind in KINDS},
         "chip_bytes": {name: machine.chip_bytes[name] for name in _KINDS},
         "concurrent_sequences_max": sequences_max(machine),
         "block_tokens": timing.block_tokens,
@@ -170,13 +171,40 @@ def _stages(machine: BatchMachine) -> Table:
 
 
 def _memory(machine: BatchMachine) -> Table:
-    tier = machine.plan.system.chip.fast_memory
+    chip = machine.plan.system.chip
+    if len(chip.memory) > 1:
+        return _memory_tiers(machine)
+    tier = chip.fast_memory
     sizes = [(_KINDS[name], machine.chip_bytes[name]) for name in _KINDS]
     sizes.append(("free", tier.capacity_bytes - sum(size for _, size in sizes)))
     return table(
         f"memory map of a chip: {format_bytes(tier.capacity_bytes)}",
         [("", "left"), ("", "right"), ("", "right")],
         [(words, format_bytes(size), f"{size / tier.capacity_bytes:.1%}") for words, size in sizes],
+    )
+
+
+def _memory_tiers(machine: BatchMachine) -> Table:
+    """The memory map of a chip with several tiers: each kind in its own."""
+    chip, rows = machine.plan.system.chip, []
+    tiers = chip.tiers
+    at = {"weights": tiers.weights, "program_text": tiers.program, "activations": tiers.activations}
+    for number, tier in enumerate(chip.memory):
+        sizes = [
+            (words, machine.chip_bytes[name])
+            for name, words in _KINDS.items()
+            if at.get(name, tiers.kv) == number
+        ]
+        sizes.append(("free", tier.capacity_bytes - sum(size for _, size in sizes)))
+        rows += [
+            (tier.name, words, format_bytes(size), f"{size / tier.capacity_bytes:.1%}")
+            for words, size in sizes
+        ]
+    capacities = ", ".join(f"{t.name} {format_bytes(t.capacity_bytes)}" for t in chip.memory)
+    return table(
+        f"memory map of a chip: {capacities}",
+        [("tier", "left"), ("", "left"), ("", "right"), ("of the tier", "right")],
+        rows,
     )
 
 

@@ -125,7 +125,7 @@ def _deployment(found: Explanation) -> Table:
 
 def _sram(found: Explanation) -> Table:
     """Chips grouped by equal SRAM maps."""
-    capacity = found.plan.system.chip.fast_memory.capacity_bytes
+    capacity = found.plan.system.chip.capacity_bytes
     alike: dict[tuple[int, ...], list[int]] = {}
     for stage in found.plan.stages:
         for memory in stage.memory:
@@ -296,7 +296,7 @@ def _as_dict(found: Explanation) -> dict[str, Any]:
         "stage_count": plan.stage_count,
         "tensor_parallel": plan.tensor_parallel,
         "sram_used_bytes_max": plan.used_bytes_max,
-        "sram_capacity_bytes": plan.system.chip.fast_memory.capacity_bytes,
+        "sram_capacity_bytes": plan.system.chip.capacity_bytes,
         "concurrent_sequences_max": plan.concurrent_sequences_max,
         "slot_count": step.slot_count,
         "slot_rows": step.rows,

@@ -1,6 +1,7 @@
 """Batches: a replica of reactive chips, as the serving engine sees it, made from a plan.
 
-What is left of a chip's memory beside weights, program text and activations is cache, in blocks.
+What is left of a chip's memory beside weights, program text and activations is cache, in blocks:
+of a chip with several memory tiers, what is left of the tier in which the cache lies.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,13 +9,16 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Protocol
 
+from rack_sim.hardware.chip import Chip, MemoryTier, Tiers
 from rack_sim.hardware.routing import Hop
 from rack_sim.model.architecture import Architecture
-from rack_sim.model.operators import Block, blocks_of
+from rack_sim.model.operators import blocks_of
 from rack_sim.partition.infeasible import Infeasible
+from rack_sim.partition.memory import ChipMemory
 from rack_sim.partition.plan import Plan
+from rack_sim.partition.tiers import placements, used_by_tier
 from rack_sim.timing.attention_roofs import AttentionRoof
-from rack_sim.timing.iterations import IterationTimer
+from rack_sim.timing.iterations import IterationTimer, kv_bytes_per_token
 
 
 class Iterations(Protocol):
@@ -136,9 +140,9 @@ class BatchTotals:
 class CacheRoom:
     """How much of a chip the cache may take, and how it is given out.
 
-    `memory_share` of the chip's memory is for weights, program text, activations of `rows` rows
-    and the cache together; `kv_capacity_bytes` is the cache of each chip, None for all that is
-    left. `draft_model` lies beside the model, on the same chips.
+    `memory_share` of the tier in which the cache lies is for weights, program text, activations of
+    `rows` rows and the cache together; `kv_capacity_bytes` is the cache of each chip,
+    None for all that is left. `draft_model` lies beside the model, on the same chips.
     """
 
     rows: int
@@ -150,7 +154,10 @@ class CacheRoom:
 
 @dataclass(frozen=True)
 class BatchMachine:
-    """A plan on reactive chips: its iterations, and where the bytes of the fullest chip go."""
+    """A plan on reactive chips: its iterations, and where the bytes of the fullest chip go.
+
+    The chip of the plan says in which memory tier each kind lies for these batches.
+    """
 
     plan: Plan
     timer: IterationTimer
@@ -175,60 +182,109 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
 
     It must hold the longest sequence that is served.
     """
+    precision, group_size = plan.demand.shape.precision, plan.tensor_parallel
+    by_stage = [stage.blocks for stage in plan.stages]
+    drafting = blocks_of(room.draft_model) if room.draft_model else ()
+    token_bytes, kv_bytes = 0, 0
+    for held in ([*by_stage], [drafting]):
+        token_bytes += kv_bytes_per_token(held, group_size, precision)
+        elements = sum(block.kv_elements_per_token for blocks in held for block in blocks)
+        kv_bytes += precision.kv_bytes(elements)
+    fullest = max((m for stage in plan.stages for m in stage.memory), key=lambda m: m.weight_bytes)
+    draft_bytes = -(-sum(precision.weight_bytes(b.parameters) for b in drafting) // group_size)
+    fullest = replace(
+        fullest,
+        weight_bytes=fullest.weight_bytes + draft_bytes,
+        activation_bytes=_activation_bytes(plan, room.rows),
+        kv_bytes=0,
+    )
+    context = plan.demand.shape.context_tokens
+    wanted = -(-context // room.block_tokens)
+    plan = plan.with_tiers(_tiers(plan, room, fullest, wanted * room.block_tokens * token_bytes))
+    chip = plan.system.chip
+    free = _free_bytes(chip, chip.tiers, room, fullest)
+    chip_bytes = {
+        "weights": fullest.weight_bytes,
+        "program_text": fullest.program_bytes,
+        "activations": fullest.activation_bytes,
+        "left_free": _left_free(chip.tier_of("kv"), room),
+    }
+    block_count = max(free, 0) // (token_bytes * room.block_tokens)
+    if not _rest_fits(chip, chip.tiers, fullest):
+        return _rest_too_large(plan, fullest)
+    if block_count < wanted:
+        return _too_small(plan, room, chip_bytes, token_bytes, free)
+    chip_bytes["kv_cache"] = block_count * room.block_tokens * token_bytes
     timer = IterationTimer(
-        plan.system.chip,
+        chip,
         plan.router,
         [stage.chips for stage in plan.stages],
-        [stage.blocks for stage in plan.stages],
-        plan.demand.shape.precision,
+        by_stage,
+        precision,
         residual_elements=plan.demand.residual_elements,
     )
     timer.base_ps(room.rows, room.rows)  # finds what messages of all sizes take, here and now
-    precision, group_size = plan.demand.shape.precision, plan.tensor_parallel
-    memory = max((m for stage in plan.stages for m in stage.memory), key=lambda m: m.weight_bytes)
-    blocks = [block for stage in plan.stages for block in stage.blocks]
-    kv_bytes = precision.kv_bytes(sum(block.kv_elements_per_token for block in blocks))
-    token_bytes = timer.kv_bytes_per_token
-    draft, draft_bytes = Draft(), 0
-    if room.draft_model is not None:
-        drafting = blocks_of(room.draft_model)
-        model = IterationTimer(
+    timing = BatchTiming(
+        timer, room.block_tokens, block_count, context, kv_bytes, _draft(plan, room)
+    )
+    return BatchMachine(plan, timer, timing, chip_bytes)
+
+
+def _draft(plan: Plan, room: CacheRoom) -> Draft:
+    if room.draft_model is None:
+        return Draft()
+    return Draft(
+        IterationTimer(
             # The host waits for the whole proposal, not for each token of it.
             replace(plan.system.chip, iteration_host_ps=0, sequence_host_ps=0),
             plan.router,
             [plan.stages[0].chips],
-            [drafting],
-            precision,
+            [blocks_of(room.draft_model)],
+            plan.demand.shape.precision,
             residual_elements=room.draft_model.hidden_size,
         )
-        draft = Draft(model)
-        draft_bytes = -(-sum(precision.weight_bytes(b.parameters) for b in drafting) // group_size)
-        token_bytes += model.kv_bytes_per_token
-        kv_bytes += precision.kv_bytes(sum(b.kv_elements_per_token for b in drafting))
-    capacity = plan.system.chip.fast_memory.capacity_bytes
-    chip_bytes = {
-        "weights": memory.weight_bytes + draft_bytes,
-        "program_text": memory.program_bytes,
-        "activations": _activation_bytes(plan, blocks, room.rows),
-        "left_free": capacity - int(Fraction(str(room.memory_share)) * capacity),
-    }
-    free = capacity - sum(chip_bytes.values())
-    if room.kv_capacity_bytes is not None:
-        free = min(free, room.kv_capacity_bytes)
-    context = plan.demand.shape.context_tokens
-    block_count = max(free, 0) // (token_bytes * room.block_tokens)
-    if block_count < -(-context // room.block_tokens):
-        return _too_small(plan, room, chip_bytes, token_bytes, free)
-    chip_bytes["kv_cache"] = block_count * room.block_tokens * token_bytes
-    timing = BatchTiming(timer, room.block_tokens, block_count, context, kv_bytes, draft)
-    return BatchMachine(plan, timer, timing, chip_bytes)
+    )
 
 
-def _activation_bytes(plan: Plan, blocks: Sequence[Block], rows: int) -> int:
+def _tiers(plan: Plan, room: CacheRoom, fullest: ChipMemory, wanted_bytes: int) -> Tiers:
+    """The first placement with room for the longest sequence, else the one with most room."""
+    chip = plan.system.chip
+    best: tuple[tuple[bool, int], Tiers] | None = None
+    for tiers in placements(chip):
+        rest_fits = _rest_fits(chip, tiers, fullest)
+        free = _free_bytes(chip, tiers, room, fullest)
+        if rest_fits and free >= wanted_bytes:
+            return tiers
+        if best is None or (rest_fits, free) > best[0]:
+            best = (rest_fits, free), tiers
+    return best[1] if best else chip.tiers
+
+
+def _rest_fits(chip: Chip, tiers: Tiers, fullest: ChipMemory) -> bool:
+    """Whether all but the cache fits; what lies in the tier of the cache is counted there."""
+    return all(
+        number == tiers.kv or used <= chip.memory[number].capacity_bytes
+        for number, used in used_by_tier(tiers, fullest).items()
+    )
+
+
+def _free_bytes(chip: Chip, tiers: Tiers, room: CacheRoom, fullest: ChipMemory) -> int:
+    """What is left for the cache in its tier; less than nothing where others do not fit."""
+    tier = chip.memory[tiers.kv]
+    free = tier.capacity_bytes - _left_free(tier, room) - used_by_tier(tiers, fullest)[tiers.kv]
+    return free if room.kv_capacity_bytes is None else min(free, room.kv_capacity_bytes)
+
+
+def _left_free(tier: MemoryTier, room: CacheRoom) -> int:
+    return tier.capacity_bytes - int(Fraction(str(room.memory_share)) * tier.capacity_bytes)
+
+
+def _activation_bytes(plan: Plan, rows: int) -> int:
     """Live activations of `rows` rows on a chip: the residual, and two buffers of an operator.
 
     Scores and probabilities stay inside the attention kernel.
     """
+    blocks = (block for stage in plan.stages for block in stage.blocks)
     widest = max(op.activations_per_row for block in blocks for op in block.operators)
     elements = rows * (plan.demand.residual_elements + 2 * -(-widest // plan.tensor_parallel))
     return plan.demand.shape.precision.activation_bytes(elements)
@@ -241,7 +297,14 @@ def _too_small(
     # Whole blocks: what the longest sequence takes.
     wanted = -(-context // room.block_tokens) * room.block_tokens * token_bytes
     fits = max(free_bytes, 0) // (token_bytes * room.block_tokens) * room.block_tokens
-    capacity = plan.system.chip.fast_memory.capacity_bytes
+    chip = plan.system.chip
+    capacity, tiers = chip.tier_of("kv").capacity_bytes, chip.tiers
+    beside = {
+        "weights": tiers.weights,
+        "program_text": tiers.program,
+        "activations": tiers.activations,
+    }
+    terms = {kind: size for kind, size in terms.items() if beside.get(kind, tiers.kv) == tiers.kv}
     levers = [f"serving.max_context_tokens: {fits}"] if fits else []
     if room.kv_capacity_bytes is not None and room.kv_capacity_bytes < wanted:
         levers.append(f"serving.policy.kv_capacity_bytes: {wanted}, or without it")
@@ -250,14 +313,41 @@ def _too_small(
     levers.append("partition.tensor_parallel: more chips, each with less of the weights")
     given = {} if room.kv_capacity_bytes is None else {"cache not allowed": capacity - free_bytes}
     used = given or dict(terms)
+    where = f", in the {chip.tier_of('kv').name} of each"
     return Infeasible(
         question=(
             f"cache for one sequence of {context} tokens of {plan.model.name} on "
             f"{plan.tensor_parallel} chips of {plan.system.name}"
+            f"{where if len(chip.memory) > 1 else ''}"
         ),
         scope="chip",
         demand_bytes=wanted + sum(used.values()),
         bound_bytes=capacity,
         terms={**used, "kv_cache": wanted},
         levers=tuple(levers),
+    )
+
+
+def _rest_too_large(plan: Plan, fullest: ChipMemory) -> Infeasible:
+    """Why weights, program text and activations do not fit the tiers that may hold them."""
+    chip = plan.system.chip
+    used = used_by_tier(chip.tiers, fullest)
+    number = max(used, key=lambda tier: used[tier] - chip.memory[tier].capacity_bytes)
+    return Infeasible(
+        question=(
+            f"weights and activations of {plan.model.name} on {plan.tensor_parallel} chips of "
+            f"{plan.system.name}, in the {chip.memory[number].name} of each"
+        ),
+        scope="chip",
+        demand_bytes=used[number],
+        bound_bytes=chip.memory[number].capacity_bytes,
+        terms={
+            "weights": fullest.weight_bytes * (chip.tiers.weights == number),
+            "program_text": fullest.program_bytes * (chip.tiers.program == number),
+            "activations": fullest.activation_bytes * (chip.tiers.activations == number),
+        },
+        levers=(
+            "serving.policy.token_budget: fewer rows have fewer activations",
+            "partition.tensor_parallel: more chips, each with less of the weights",
+        ),
     )

@@ -173,7 +173,7 @@ def _needed_ps(program: Program, block: Block, group_size: int) -> dict[str, int
         if operator.followed_by == "reduce_scatter":
             flop = (group_size - 1) * -(-rows * residual // group_size)
             least[f"{operator.name} sum"] = work_to_ps(flop, chip.vector_flop_per_s)
-    rate = chip.matrix.feed_bytes_per_s or chip.reached_bytes_per_s(chip.fast_memory)
+    rate = chip.matrix.feed_bytes_per_s or chip.reached_bytes_per_s(chip.tier_of("activations"))
     for item in exchanges_of(program, block, tuple(range(group_size))):
         if item.operation == "all_gather":
             least[f"{item.traffic} layout"] = work_to_ps(item.shard_bytes, rate)
@@ -219,7 +219,7 @@ def dependencies(program: Program) -> Iterator[str]:
 def bound(program: Program) -> Iterator[str]:
     """A step faster than reading its weights once and crossing each link once on the way."""
     plan = program.plan
-    tier = plan.system.chip.fast_memory
+    tier = plan.system.chip.tier_of("weights")
     weights_ps = 0
     for stage in plan.stages:
         read = sum(

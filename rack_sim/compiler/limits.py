@@ -5,15 +5,17 @@ from dataclasses import dataclass, replace
 from rack_sim.compiler.step import StepTiming
 from rack_sim.foundation.units import PS_PER_S, work_to_ps
 from rack_sim.partition.plan import Plan, Stage
+from rack_sim.partition.tiers import placements
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of a deployment.
 
-    - `chips_min`: chips whose memory holds the weights alone
-    - `token_limit_ps`: one token with every stage reading the weights it uses once at full memory
-      bandwidth, no fixed latency, no links, no compute: a bound on TPOT for this partition
+    - `chips_min`: chips whose memory (the largest tier that may) holds the weights alone
+    - `token_limit_ps`: one token with every stage reading the weights it uses once at the full
+      bandwidth of the memory they lie in, no fixed latency, no links, no compute: a bound on TPOT
+      for this partition
     - `token_feed_limit_ps`: the same for the weights of matrix operators at the feed rate
     - `system_rows_per_s`: rows per second if slots followed each other without a gap and each
       stage took no longer than reading those weights once at full memory bandwidth, or than its
@@ -43,7 +45,9 @@ def batch_limits(plan: Plan, rows: int) -> Limits:
 
 
 def _limits(plan: Plan, rows: int, compiled_rows_per_s: int | None) -> Limits:
-    tier = plan.system.chip.fast_memory
+    chip = plan.system.chip
+    tier = chip.tier_of("weights")
+    largest = max(chip.memory[tiers.weights].capacity_bytes for tiers in placements(chip))
     feed = plan.system.chip.matrix.feed_bytes_per_s or tier.bandwidth_bytes_per_s
     read = [_read_bytes(plan, stage, matrix_only=False) for stage in plan.stages]
     fed = [_read_bytes(plan, stage, matrix_only=True) for stage in plan.stages]
@@ -53,7 +57,7 @@ def _limits(plan: Plan, rows: int, compiled_rows_per_s: int | None) -> Limits:
         for size, stage in zip(read, plan.stages, strict=True)
     )
     return Limits(
-        chips_min=-(-plan.weight_bytes // tier.capacity_bytes),
+        chips_min=-(-plan.weight_bytes // largest),
         token_limit_ps=sum(work_to_ps(size, tier.bandwidth_bytes_per_s) for size in read),
         token_feed_limit_ps=sum(work_to_ps(size, feed) for size in fed),
         system_rows_per_s=rows * PS_PER_S // max(slowest_ps, 1),

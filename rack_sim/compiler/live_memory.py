@@ -35,31 +35,40 @@ def live_bytes_max(program: Program, interval_ps: int) -> dict[int, int]:
 def check_memory(program: Program, interval_ps: int) -> None:
     """Raises InfeasibleError where some chip's memory would hold more than it can."""
     plan = program.plan
-    capacity = plan.system.chip.fast_memory.capacity_bytes
+    chip_kind = plan.system.chip
+    tiers = chip_kind.tiers
+    places = {
+        "weights": tiers.weights,
+        "kv_cache": tiers.kv,
+        "program_text": tiers.program,
+        "activations": tiers.activations,
+    }
     live = live_bytes_max(program, interval_ps)
-    worst: tuple[int, int, dict[str, int]] | None = None
+    worst: tuple[int, int, dict[str, int], int] | None = None
     for stage in plan.stages:
         shard_bytes = program.shape.shard_bytes(plan.demand.residual_elements, len(stage.chips))
         for chip, memory in zip(stage.chips, stage.memory, strict=True):
-            terms = {
+            sizes = {
                 "weights": memory.weight_bytes,
                 "kv_cache": memory.kv_bytes,
                 "program_text": memory.program_bytes,
                 "activations": live.get(chip, 0) + shard_bytes,
             }
-            total = sum(terms.values())
-            if total > capacity and (worst is None or total > worst[0]):
-                worst = (total, chip, terms)
+            for number in tiers.in_use:
+                terms = {kind: size for kind, size in sizes.items() if places[kind] == number}
+                total, capacity = sum(terms.values()), chip_kind.memory[number].capacity_bytes
+                if total > capacity and (worst is None or total > worst[0]):
+                    worst = (total, chip, terms, capacity)
     if worst:
         raise InfeasibleError(
             Infeasible(
                 question=(
                     f"{program.title}: what lives on chip {worst[1]} at one time in its memory of "
-                    f"{format_bytes(capacity)}"
+                    f"{format_bytes(worst[3])}"
                 ),
                 scope="chip",
                 demand_bytes=worst[0],
-                bound_bytes=capacity,
+                bound_bytes=worst[3],
                 terms=worst[2],
                 levers=(
                     "fewer rows (serving.slot_rows, or --rows of a timeline)",

@@ -1,8 +1,9 @@
 """Chip: what one accelerator is made of, in base units."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import lcm
 from typing import Literal
 
 PRECISION_BITS: dict[str, int] = {
@@ -16,13 +17,64 @@ PRECISION_BITS: dict[str, int] = {
 }
 
 
+Kind = Literal["weights", "activations", "kv"]
+KINDS: tuple[Kind, ...] = ("weights", "activations", "kv")
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryTier:
-    """One level of a chip's memory. `bandwidth_bytes_per_s` is the published bandwidth."""
+    """One level of a chip's memory, and the kinds of bytes that it may hold.
+
+    `bandwidth_bytes_per_s` is the published bandwidth.
+    """
 
     name: str
     capacity_bytes: int
     bandwidth_bytes_per_s: int
+    holds: tuple[Kind, ...] = KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class Tiers:
+    """In which tier each kind of bytes lies, whole; the fastest is 0.
+
+    Program text lies in the slowest of them.
+    """
+
+    weights: int = 0
+    activations: int = 0
+    kv: int = 0
+
+    def of(self, kind: Kind) -> int:
+        """The tier of a kind of bytes."""
+        return {"weights": self.weights, "activations": self.activations, "kv": self.kv}[kind]
+
+    @property
+    def in_use(self) -> tuple[int, ...]:
+        """The tiers that hold something, fastest first."""
+        return tuple(sorted({self.weights, self.activations, self.kv}))
+
+    @property
+    def program(self) -> int:
+        """The tier of program text."""
+        return self.in_use[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryWork:
+    """Bytes of all kinds as work at one rate: so much for a byte of each kind, `per_s` in a second.
+
+    Where all kinds lie in one tier, work is bytes and `per_s` its bandwidth.
+    """
+
+    per_s: int
+    weights: int
+    activations: int
+    kv: int
+
+    def of(self, *, weights: int = 0, activations: int = 0, kv: int = 0) -> int:
+        """The work of so many bytes of each kind."""
+        return weights * self.weights + activations * self.activations + kv * self.kv
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +109,8 @@ class Chip:
     `sequence_host_ps` for every sampled row. Launching a collective (or a transfer between stages)
     and meeting its peers takes `collective_latency_ps`, in place of the fixed latency that every
     other kernel has; None where the two are alike.
+
+    `tiers` say where each kind of bytes lies: the partitioner decides that.
     """
 
     name: str
@@ -76,6 +130,32 @@ class Chip:
     iteration_host_ps: int = 0
     sequence_host_ps: int = 0
     collective_latency_ps: int | None = None
+    tiers: Tiers = Tiers()
+
+    def placed(self, tiers: Tiers) -> "Chip":
+        """This chip with its kinds of bytes in these tiers."""
+        return self if tiers == self.tiers else replace(self, tiers=tiers)
+
+    def tier_of(self, kind: Kind) -> MemoryTier:
+        """The tier in which a kind of bytes lies."""
+        return self.memory[self.tiers.of(kind)]
+
+    @property
+    def memory_work(self) -> MemoryWork:
+        """What a byte of each kind costs at the bandwidths that operators reach."""
+        rates = [self.reached_bytes_per_s(self.tier_of(kind)) for kind in KINDS]
+        per_s = lcm(*rates)
+        return MemoryWork(per_s, *(per_s // rate for rate in rates))
+
+    @property
+    def capacity_bytes(self) -> int:
+        """What the tiers in use hold together."""
+        return sum(self.memory[number].capacity_bytes for number in self.tiers.in_use)
+
+    @property
+    def capacity_name(self) -> str:
+        """The names of the tiers in use: ``sram + hbm``."""
+        return " + ".join(self.memory[number].name for number in self.tiers.in_use)
 
     def reached_bytes_per_s(self, tier: MemoryTier) -> int:
         """The bandwidth that operators reach of a tier, rounded up to whole bytes a second."""

@@ -62,7 +62,7 @@ SUMMARY: tuple[Column, ...] = (
     Column("slot_rows", "rows", "rows of a slot"),
     Column("weight_bytes", "bytes", "weights over all chips"),
     Column("sram_used_bytes_max", "bytes", "bytes on the fullest chip"),
-    Column("sram_capacity_bytes", "bytes", "bytes a chip can hold"),
+    Column("sram_capacity_bytes", "bytes", "bytes that the memory tiers in use of a chip can hold"),
     Column("request_count", "requests", "requests that arrived"),
     Column("finished_count", "requests", "requests that got every token"),
     Column("rejected_count", "requests", "requests turned away; requests.csv says why"),
@@ -167,7 +167,10 @@ MEMORY: tuple[Column, ...] = (
     Column("activation_bytes", "bytes", "live activations"),
     Column("program_bytes", "bytes", "program text"),
     Column("free_bytes", "bytes", "what is left"),
-    Column("capacity_bytes", "bytes", "bytes the chip can hold"),
+    Column("capacity_bytes", "bytes", "bytes that the memory tiers in use can hold together"),
+    Column("weight_tier", "", "memory tier in which weights lie"),
+    Column("kv_tier", "", "memory tier in which the cache lies"),
+    Column("activation_tier", "", "memory tier in which activations lie"),
 )
 
 STAGES: tuple[Column, ...] = (

@@ -105,7 +105,7 @@ def summarise_run(facts: RunFacts) -> dict[str, Value]:
         "sram_used_bytes_max": (
             plan.used_bytes_max if isinstance(machine, StepTiming) else machine.used_bytes
         ),
-        "sram_capacity_bytes": plan.system.chip.fast_memory.capacity_bytes,
+        "sram_capacity_bytes": plan.system.chip.capacity_bytes,
         "request_count": facts.totals.request_count,
         "finished_count": counts["finished"],
         "rejected_count": counts["rejected"],

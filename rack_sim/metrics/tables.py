@@ -141,7 +141,7 @@ def chip_rows(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> Itera
     """One row per chip of the first system, unused ones included."""
     plan = machine.plan
     topology = plan.system.topology
-    capacity = plan.system.chip.fast_memory.capacity_bytes
+    capacity = plan.system.chip.capacity_bytes
     placed = {
         chip: (stage, memory)
         for stage in plan.stages
@@ -182,12 +182,13 @@ def chip_rows(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> Itera
 def memory_rows(machine: StepTiming | BatchMachine) -> Iterator[Row]:
     """One row per chip that holds a part of the model: its memory map."""
     plan = machine.plan
-    capacity = plan.system.chip.fast_memory.capacity_bytes
+    tiers = [plan.system.chip.tier_of(kind).name for kind in ("weights", "kv", "activations")]
+    capacity = plan.system.chip.capacity_bytes
     for stage in plan.stages:
         for chip, memory in zip(stage.chips, stage.memory, strict=True):
             kinds = memory_kinds(machine, stage, memory)
             rest = capacity - sum(kinds)
-            yield tuple(map(str, (chip, stage.number, *kinds, rest, capacity)))
+            yield (*map(str, (chip, stage.number, *kinds, rest, capacity)), *tiers)
 
 
 def memory_kinds(

@@ -2,8 +2,10 @@
 
 - `memory`: bytes on each chip by kind
 - `stages`: the exact cut of the line of blocks into stages
+- `tiers`: in which memory tier of a chip each kind of bytes lies
 - `placement`: stages to nodes
 - `plan`: the answer
 - `infeasible`: the other answer: demand, bound, gap, terms, levers
+- `candidates`: what the search compares before it cuts
 - `partitioner`: the search
 """

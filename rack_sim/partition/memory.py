@@ -1,4 +1,4 @@
-"""Memory fit: what sits in the SRAM of each chip.
+"""Memory fit: what sits in the memory of each chip.
 
 Four kinds of bytes: weights, key-value cache for every concurrent sequence at full context,
 activations that are live at one time, and program text. Shares are exact: the weight bytes of the
@@ -79,9 +79,11 @@ def activation_bytes(block: Block, demand: MemoryDemand, group_size: int) -> int
     return shape.precision.activation_bytes(elements)
 
 
-def largest_chip_bytes(block: Block, demand: MemoryDemand, *, group_size: int) -> tuple[int, int]:
-    """Resident bytes (weights + cache) and live activations of one block on its fullest chip."""
+def largest_chip_bytes(
+    block: Block, demand: MemoryDemand, *, group_size: int
+) -> tuple[int, int, int]:
+    """Weights, live activations and cache of one block on its fullest chip."""
     precision = demand.shape.precision
     weight = -(-block_weight_bytes(block, demand) // group_size)
     kv = precision.kv_bytes(-(-block.kv_elements_per_token * demand.kv_tokens // group_size))
-    return weight + kv, activation_bytes(block, demand, group_size)
+    return weight, activation_bytes(block, demand, group_size), kv

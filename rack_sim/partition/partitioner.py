@@ -8,22 +8,22 @@ whose levers were tried.
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.hardware.chip import Chip, Tiers
 from rack_sim.hardware.routing import Router
 from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.operators import blocks_of
+from rack_sim.partition.candidates import Candidate, Objective
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.memory import MemoryDemand, chip_memory, largest_chip_bytes
 from rack_sim.partition.placement import groups
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.partition.stages import Cut, StageCutter
+from rack_sim.partition.tiers import least_overfull, packed, placements, used_by_tier
 from rack_sim.timing.pipeline import PipelineTimer, PipelineTiming
 from rack_sim.timing.shape import StepShape
-
-Objective = Literal["fewest_chips", "lowest_latency", "most_tokens_per_chip"]
 
 
 @dataclass(frozen=True)
@@ -48,54 +48,16 @@ class Deployment:
         )
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """A tensor-parallel degree and a number of stages that fit, with what is known before cutting.
-
-    `latency_ps` is exact; `interval_ps` is that of the slowest stage, which links may lengthen.
-    """
-
-    group_size: int
-    stage_count: int
-    interval_ps: int
-    latency_ps: int
-
-    @property
-    def chips(self) -> int:
-        """Chips it takes."""
-        return self.group_size * self.stage_count
-
-    def bound(self, objective: Objective) -> tuple[int, ...]:
-        """No cut of this candidate ranks before this."""
-        return self._rank(objective, self.interval_ps, self.latency_ps)
-
-    def rank(self, objective: Objective, timed: PipelineTiming) -> tuple[int, ...]:
-        """The rank of its best cut, timed; smaller is better."""
-        return self._rank(objective, timed.interval_ps, timed.revolution_ps)
-
-    def _rank(self, objective: Objective, interval_ps: int, token_ps: int) -> tuple[int, ...]:
-        ranks = {
-            "fewest_chips": (self.chips, token_ps),
-            "lowest_latency": (token_ps, self.chips),
-            # Rows per second and chip are rows / (interval x chips), the rows being the same.
-            "most_tokens_per_chip": (interval_ps * self.chips, token_ps),
-        }
-        return (*ranks[objective], self.group_size)
-
-
 class Partitioner:
     """Answers one deployment with a Plan or an Infeasible."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
         self.blocks = blocks_of(deployment.model)
-        self.timer = PipelineTimer(
-            deployment.system.chip,
-            Router(deployment.system.topology),
-            deployment.shape,
-            residual_elements=deployment.model.hidden_size,
-        )
-        self._cutters: dict[int, StageCutter] = {}
+        self.router = Router(deployment.system.topology)
+        self._placements = placements(deployment.system.chip)
+        self._timers: dict[Tiers, PipelineTimer] = {}
+        self._cutters: dict[tuple[int, Tiers], StageCutter] = {}
         check_deployment(deployment)
 
     def solve(self) -> Plan | Infeasible:
@@ -105,83 +67,98 @@ class Partitioner:
         better than the best found: what is left out cannot win.
         """
         objective = self.deployment.objective
-        best: tuple[tuple[int, ...], _Candidate, Cut] | None = None
+        best: tuple[tuple[int, ...], Candidate, Cut] | None = None
         for candidate in sorted(self._candidates(), key=lambda c: c.bound(objective)):
             if best and candidate.bound(objective) >= best[0]:
                 break
-            cut = self._cutter(candidate.group_size).best_cut(candidate.stage_count)
+            cutter = self._cutter(candidate.group_size, candidate.tiers)
+            cut = cutter.best_cut(candidate.stage_count)
             if cut is None:
                 raise AssertionError("a candidate has a cut")
             found = (candidate.rank(objective, self._timed(candidate, cut)), candidate, cut)
             best = min(best, found, key=lambda item: item[0]) if best else found
-        return self._plan(best[1].group_size, best[2]) if best else self._infeasible()
+        return self._plan(best[1], best[2]) if best else self._infeasible()
 
-    def _timed(self, candidate: _Candidate, cut: Cut) -> PipelineTiming:
+    def _timed(self, candidate: Candidate, cut: Cut) -> PipelineTiming:
         placed = self._groups(candidate.group_size)[: candidate.stage_count]
-        return self.timer.time(placed, [self.blocks[start:end] for start, end in cut])
+        timer = self._timer(candidate.tiers)
+        return timer.time(placed, [self.blocks[start:end] for start, end in cut])
+
+    def _timer(self, tiers: Tiers) -> PipelineTimer:
+        if tiers not in self._timers:
+            self._timers[tiers] = PipelineTimer(
+                self.deployment.system.chip.placed(tiers),
+                self.router,
+                self.deployment.shape,
+                residual_elements=self.deployment.model.hidden_size,
+            )
+        return self._timers[tiers]
 
     def _degrees(self, *, given: bool = True) -> list[int]:
         if given and self.deployment.tensor_parallel is not None:
             return [self.deployment.tensor_parallel]
         return possible_degrees(self.deployment)
 
-    def _cutter(self, group_size: int) -> StageCutter:
+    def _cutter(self, group_size: int, tiers: Tiers) -> StageCutter:
         """The line of blocks with durations and bytes."""
-        if group_size not in self._cutters:
+        key, timer = (group_size, tiers), self._timer(tiers)
+        if key not in self._cutters:
             placed = self._groups(group_size)
             # Groups inside nodes are alike, and the first stands for all; those that span nodes
             # are not, and no cut is faster than each block's fastest.
             inside = group_size <= len(self.deployment.system.topology.nodes[0])
             by_stage = [
-                [self.timer.block(block, group).duration_ps for block in self.blocks]
+                [timer.block(block, group).duration_ps for block in self.blocks]
                 for group in (placed[:1] if inside else placed)
             ]
-            self._cutters[group_size] = replace(
-                self._packer(group_size),
+            self._cutters[key] = replace(
+                self._packer(group_size, tiers),
                 durations_ps=[min(times) for times in zip(*by_stage, strict=True)],
                 durations_by_stage_ps=() if inside else by_stage,
             )
-        return self._cutters[group_size]
+        return self._cutters[key]
 
-    def _packer(self, group_size: int) -> StageCutter:
+    def _packer(self, group_size: int, tiers: Tiers) -> StageCutter:
         """The line of blocks with bytes only: enough to say what fits."""
-        deployment = self.deployment
-        sizes = [
-            largest_chip_bytes(block, deployment.demand, group_size=group_size)
-            for block in self.blocks
-        ]
-        return StageCutter(
-            durations_ps=[0] * len(self.blocks),
-            resident_bytes=[resident for resident, _ in sizes],
-            live_bytes=[live for _, live in sizes],
-            overhead_bytes=deployment.system.chip.program_text_bytes,
-            capacity_bytes=deployment.system.chip.fast_memory.capacity_bytes,
-        )
+        demand = self.deployment.demand
+        sizes = [largest_chip_bytes(block, demand, group_size=group_size) for block in self.blocks]
+        return packed(self.deployment.system.chip, sizes, tiers)
 
-    def _candidates(self) -> Iterator[_Candidate]:
+    def fewest_stages(self, group_size: int) -> int | None:
+        """The smallest number of stages that fits, whatever lies in which tier; None for none."""
+        counts = [self._packer(group_size, tiers).fewest_stages() for tiers in self._placements]
+        return min((count for count in counts if count is not None), default=None)
+
+    def _candidates(self) -> Iterator[Candidate]:
         wanted = self.deployment.stage_count
         for degree in self._degrees():
             placed = self._groups(degree)
             if not placed:
                 continue
-            if self._packer(degree).fewest_stages() is None:
-                continue
-            cutter = self._cutter(degree)
-            service_ps = sum(cutter.durations_ps)
-            for index, interval in enumerate(cutter.bottlenecks_ps(len(placed))):
-                count = index + 1
-                if interval is None or wanted not in (None, count):
+            # Every number of stages takes the first placement that fits it.
+            open_counts = {wanted} if wanted else set(range(1, len(placed) + 1))
+            for tiers in self._placements:
+                fewest = self._packer(degree, tiers).fewest_stages()
+                if fewest is None or fewest > max(open_counts, default=0):
                     continue
-                transfers = self.timer.transfers(placed[:count])
-                transfer_ps = sum(transfer.message.duration_ps for transfer in transfers)
-                yield _Candidate(degree, count, interval, service_ps + transfer_ps)
+                cutter = self._cutter(degree, tiers)
+                service_ps = sum(cutter.durations_ps)
+                for index, interval in enumerate(cutter.bottlenecks_ps(len(placed))):
+                    count = index + 1
+                    if interval is None or count not in open_counts:
+                        continue
+                    open_counts.remove(count)
+                    transfers = self._timer(tiers).transfers(placed[:count])
+                    transfer_ps = sum(transfer.message.duration_ps for transfer in transfers)
+                    yield Candidate(degree, count, tiers, interval, service_ps + transfer_ps)
 
     def _groups(self, group_size: int) -> tuple[tuple[int, ...], ...]:
         return groups(self.deployment.system.topology, group_size)
 
-    def _plan(self, group_size: int, cut: Cut) -> Plan:
-        deployment = self.deployment
+    def _plan(self, candidate: Candidate, cut: Cut) -> Plan:
+        deployment, group_size = self.deployment, candidate.group_size
         placed = self._groups(group_size)
+        chip = deployment.system.chip.placed(candidate.tiers)
         stages = tuple(
             Stage(
                 number=number,
@@ -191,7 +168,7 @@ class Partitioner:
                     chip_memory(
                         self.blocks[start:end],
                         deployment.demand,
-                        chip=deployment.system.chip,
+                        chip=chip,
                         group_size=group_size,
                         index=index,
                     )
@@ -201,16 +178,16 @@ class Partitioner:
             for number, (start, end) in enumerate(cut)
         )
         return Plan(
-            system=deployment.system,
+            system=replace(deployment.system, chip=chip),
             model=deployment.model,
             demand=deployment.demand,
             tensor_parallel=group_size,
             stages=stages,
-            timer=self.timer,
-            concurrent_sequences_max=self._room_for_sequences(stages, group_size),
+            timer=self._timer(candidate.tiers),
+            concurrent_sequences_max=self._room_for_sequences(chip, stages, group_size),
         )
 
-    def _room_for_sequences(self, stages: tuple[Stage, ...], group_size: int) -> int:
+    def _room_for_sequences(self, chip: Chip, stages: tuple[Stage, ...], group_size: int) -> int:
         """Sequences at full context that this very cut has room for."""
         deployment = self.deployment
         context = deployment.shape.context_tokens
@@ -220,8 +197,9 @@ class Partitioner:
             if not elements:
                 continue
             each = deployment.shape.precision.kv_bytes(-(-elements // group_size))
-            free = deployment.system.chip.fast_memory.capacity_bytes - max(
-                memory.used_bytes - memory.kv_bytes for memory in stage.memory
+            free = chip.tier_of("kv").capacity_bytes - max(
+                used_by_tier(chip.tiers, memory)[chip.tiers.kv] - memory.kv_bytes
+                for memory in stage.memory
             )
             room.append(free // each)
         return min(room)
@@ -230,8 +208,10 @@ class Partitioner:
         deployment = self.deployment
         chip = deployment.system.chip
         degree = self._explained_degree()
-        cutter = self._packer(degree)
-        available = deployment.stage_count or min(len(self._groups(degree)), cutter.block_count)
+        available = deployment.stage_count or min(len(self._groups(degree)), len(self.blocks))
+        lines = {tiers: self._packer(degree, tiers) for tiers in self._placements}
+        cutter, tiers, number = least_overfull(lines, available)
+        tier = f", in {chip.memory[number].name} of a chip" if len(chip.memory) > 1 else ""
         chips = available * degree
         precision = deployment.shape.precision
         terms = {
@@ -243,17 +223,22 @@ class Partitioner:
             "activations": chips * max(cutter.live_bytes),
             "program_text": chips * chip.program_text_bytes,
         }
-        capacity = chip.fast_memory.capacity_bytes
+        capacity = cutter.capacity_bytes
         demand, bound, scope = sum(terms.values()), chips * capacity, "system"
-        if demand <= bound:
+        if len(chip.memory) > 1 or demand <= bound:
             demand, bound, scope = cutter.emptiest_cut_bytes(available), capacity, "chip"
-            terms = {f"{name} (system)": count for name, count in terms.items()}
+            inside = (tiers.weights, tiers.kv, tiers.activations, tiers.program)
+            terms = {
+                f"{name} (system)": count
+                for (name, count), at in zip(terms.items(), inside, strict=True)
+                if at == number
+            }
         return Infeasible(
             question=(
                 f"{deployment.model.name} with {precision.weights} weights, {precision.kv} cache, "
                 f"{deployment.concurrent_sequences} sequences of "
                 f"{deployment.shape.context_tokens} tokens on {chips} chips of "
-                f"{deployment.system.name} (tensor parallel {degree})"
+                f"{deployment.system.name} (tensor parallel {degree}){tier}"
             ),
             scope=scope,
             demand_bytes=demand,
@@ -311,7 +296,7 @@ class Partitioner:
         """(chips, tensor parallel, stages) of the fewest stages per degree, fewest chips first."""
         packings = []
         for degree in self._degrees(given=False):
-            stages = self._packer(degree).fewest_stages()
+            stages = self.fewest_stages(degree)
             if stages is not None:
                 packings.append((stages * degree, degree, stages))
         return sorted(packings)
@@ -380,7 +365,7 @@ def _divides(model: Architecture, degree: int) -> bool:
 
 
 def _fits(deployment: Deployment, degree: int, stage_count: int) -> bool:
-    fewest = Partitioner(deployment)._packer(degree).fewest_stages()
+    fewest = Partitioner(deployment).fewest_stages(degree)
     return fewest is not None and fewest <= stage_count
 
 

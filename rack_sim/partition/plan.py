@@ -1,7 +1,8 @@
 """Plan: which chip holds what. The partitioner's answer, and all the compiler needs to know."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from rack_sim.hardware.chip import Tiers
 from rack_sim.hardware.routing import Router
 from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
@@ -33,7 +34,8 @@ class Stage:
 class Plan:
     """A model placed on a system: tensor-parallel stages in pipeline order.
 
-    `timer` holds the routes and timings that the search has found; the compiler goes on with it.
+    The chip of `system` says in which of its memory tiers each kind of bytes lies. `timer` holds
+    the routes and timings that the search has found; the compiler goes on with it.
     """
 
     system: System
@@ -43,6 +45,19 @@ class Plan:
     stages: tuple[Stage, ...]
     timer: PipelineTimer
     concurrent_sequences_max: int
+
+    def with_tiers(self, tiers: Tiers) -> "Plan":
+        """The same chips with their kinds of bytes in other memory tiers."""
+        if tiers == self.system.chip.tiers:
+            return self
+        system = replace(self.system, chip=self.system.chip.placed(tiers))
+        timer = PipelineTimer(
+            system.chip,
+            self.router,
+            self.demand.shape,
+            residual_elements=self.demand.residual_elements,
+        )
+        return replace(self, system=system, timer=timer)
 
     @property
     def router(self) -> Router:

@@ -25,7 +25,8 @@ class StageCutter:
     `live_bytes` of activations there (a stage needs the largest of its blocks). `overhead_bytes`
     sit on every chip whatever it holds; `capacity_bytes` is the room on a chip. Where groups are
     not alike, `durations_by_stage_ps` holds the durations on the group of each stage; else every
-    stage takes `durations_ps`.
+    stage takes `durations_ps`. Where a chip has several memory tiers, `beside` is the same line as
+    its other tiers see it: a stage fits if it fits all of them.
     """
 
     durations_ps: Sequence[int]
@@ -34,6 +35,7 @@ class StageCutter:
     overhead_bytes: int
     capacity_bytes: int
     durations_by_stage_ps: Sequence[Sequence[int]] = ()
+    beside: tuple["StageCutter", ...] = ()
 
     @property
     def block_count(self) -> int:
@@ -45,7 +47,7 @@ class StageCutter:
 
         Stages that do not fit their chips take for ever.
         """
-        fits = self.stage_bytes() <= self.capacity_bytes
+        fits = self.fits()
         by_durations: dict[tuple[int, ...], NDArray[np.int64]] = {}
         costs = []
         for stage in range(stage_count):
@@ -57,6 +59,13 @@ class StageCutter:
                 )
             costs.append(by_durations[durations])
         return costs
+
+    def fits(self) -> NDArray[np.bool_]:
+        """Whether the stage that holds blocks i..j-1 fits its chips, at [i, j]."""
+        fits: NDArray[np.bool_] = self.stage_bytes() <= self.capacity_bytes
+        for tier in self.beside:
+            fits = fits & tier.fits()
+        return fits
 
     def stage_bytes(self) -> NDArray[np.int64]:
         """Bytes on the fullest chip of the stage that holds blocks i..j-1, at [i, j]."""
@@ -94,7 +103,7 @@ class StageCutter:
 
     def fewest_stages(self) -> int | None:
         """The smallest number of stages that fits; None where a single block is too large."""
-        fits = self.stage_bytes() <= self.capacity_bytes
+        fits = self.fits()
         start, stages = 0, 0
         while start < self.block_count:
             ends = np.flatnonzero(fits[start])

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware import builders
-from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
+from rack_sim.hardware.chip import KINDS, Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.failures import with_failed_links
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.system import System
@@ -30,6 +30,7 @@ def build_system(schema: SystemSchema) -> System:
     _refuse_zero_rates(schema)
     _refuse_static_jitter(schema.chip)
     _refuse_static_host(schema.chip)
+    _refuse_homeless_kinds(schema.chip)
     local = _link("local", schema.links["local"]) if "local" in schema.links else None
     if local is None:
         raise InputError(Problem("key 'local' is missing", field="links"))
@@ -151,7 +152,12 @@ def _chip(schema: ChipSchema) -> Chip:
         name=schema.name,
         execution=schema.execution,
         memory=tuple(
-            MemoryTier(tier.name, tier.capacity_bytes.value, tier.bandwidth_bytes_per_s.value)
+            MemoryTier(
+                tier.name,
+                tier.capacity_bytes.value,
+                tier.bandwidth_bytes_per_s.value,
+                KINDS if tier.holds is None else tuple(tier.holds),
+            )
             for tier in schema.memory
         ),
         matrix=MatrixUnit(
@@ -227,6 +233,21 @@ def _refuse_static_host(chip: ChipSchema) -> None:
                 suggestion="execution: reactive, or without it",
             )
             for name in given
+        )
+
+
+def _refuse_homeless_kinds(chip: ChipSchema) -> None:
+    """Each kind of bytes needs a tier that may hold it; of a static chip, the first."""
+    reachable = chip.memory[:1] if chip.execution == "static" else chip.memory
+    held = {kind for tier in reachable for kind in (KINDS if tier.holds is None else tier.holds)}
+    missing = [kind for kind in KINDS if kind not in held]
+    if missing:
+        raise InputError(
+            Problem(
+                f"no memory tier of {chip.name} may hold {' or '.join(missing)}",
+                field="chip.memory",
+                suggestion=f"holds: [{', '.join(KINDS)}] on one of them",
+            )
         )
 
 

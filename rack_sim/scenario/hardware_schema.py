@@ -24,6 +24,11 @@ class MemoryTierSchema(Model):
     """Bytes it holds."""
     bandwidth_bytes_per_s: SourcedAmount
     """Published bandwidth; see ``memory_efficiency`` for what operators reach of it."""
+    holds: Annotated[list[Literal["weights", "activations", "kv"]], Field(min_length=1)] | None = (
+        None
+    )
+    """Kinds of bytes that may lie here; left out, all. Each kind lies, whole, in the fastest tier
+    where it fits; reactive chips only, a static one uses its first tier."""
 
 
 class MatrixSchema(Model):

@@ -271,7 +271,7 @@ class _Placing:
     def _gather(self, traffic: str, shard_bytes: int) -> None:
         """Every chip's shard to all; the switch unit lays it out for the links first."""
         rate = self.chip.matrix.feed_bytes_per_s or self.chip.reached_bytes_per_s(
-            self.chip.fast_memory
+            self.chip.tier_of("activations")
         )
         layout = Terms(memory_ps=work_to_ps(shard_bytes, rate))
         if len(self.group) > 1:

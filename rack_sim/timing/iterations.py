@@ -116,12 +116,7 @@ class IterationTimer:
         self._rows_ps: dict[int, int] = {}
         self._sampled_ps: dict[int, int] = {}
         self.roofs = without_dominated(self._attention_roofs(attention))
-        self.kv_bytes_per_token = max(
-            precision.kv_bytes(
-                -(-sum(block.kv_elements_per_token for block in blocks) // len(group))
-            )
-            for group, blocks in zip(groups, blocks_by_stage, strict=True)
-        )
+        self.kv_bytes_per_token = kv_bytes_per_token(blocks_by_stage, len(groups[0]), precision)
 
     def base_ps(self, rows: int, sampled: int) -> int:
         """Everything but the context-dependent part of attention; never less for more rows.
@@ -293,6 +288,7 @@ class IterationTimer:
         """
         chip, precision = self._chip, self._precision
         kv_bits, row_bits = PRECISION_BITS[precision.kv], PRECISION_BITS[precision.activations]
+        of_byte = chip.memory_work
         matrix, vector, memory, feed = AffineWork(), AffineWork(), AffineWork(), AffineWork()
         for kernel, share in attention:
             for operator in kernel.operators:
@@ -300,14 +296,15 @@ class IterationTimer:
                 unit.pair += share * operator.flop_per_row_token
                 unit.row += share * operator.flop_per_row
                 read_bytes = share * operator.kv_read_per_row_token * kv_bits / 8
-                memory.token += read_bytes
-                memory.row += share * operator.activations_per_row * row_bits / 8
-                memory.row += share * operator.kv_write_per_row * kv_bits / 8
+                written = share * operator.kv_write_per_row * kv_bits / 8
+                moved = share * operator.activations_per_row * row_bits / 8
+                memory.token += read_bytes * of_byte.kv
+                memory.row += moved * of_byte.activations + written * of_byte.kv
                 if operator.unit == "matrix":
                     feed.token += read_bytes
         roofs = [
             matrix.roof("compute", chip.reached_flop_per_s(precision.compute)),
-            memory.roof("memory", chip.reached_bytes_per_s(chip.fast_memory)),
+            memory.roof("memory", of_byte.per_s),
             vector.roof("compute", chip.vector_flop_per_s),
         ]
         if chip.matrix.feed_bytes_per_s:
@@ -373,6 +370,16 @@ class IterationTimer:
             size_bytes = rows * row_bytes
         flows = [Flow(a, b, size_bytes) for a, b in zip(source, target, strict=True)]
         return [time_flows(self._router, flows, "transfer")]
+
+
+def kv_bytes_per_token(
+    blocks_by_stage: Sequence[Sequence[Block]], group_size: int, precision: Precision
+) -> int:
+    """What a cached token takes on a chip of the fullest stage."""
+    return max(
+        precision.kv_bytes(-(-sum(block.kv_elements_per_token for block in blocks) // group_size))
+        for blocks in blocks_by_stage
+    )
 
 
 def _times(terms: Terms, count: int) -> Terms:

@@ -9,7 +9,7 @@ row: then only these integers are kept, and no operator is timed again. All othe
 from dataclasses import dataclass
 
 from rack_sim.foundation.units import PS_PER_S, work_to_ps
-from rack_sim.hardware.chip import PRECISION_BITS, Chip
+from rack_sim.hardware.chip import PRECISION_BITS, Chip, MemoryWork
 from rack_sim.model.operators import Operator
 from rack_sim.timing.kernels import Kernel
 from rack_sim.timing.operators import OperatorTiming, time_operator
@@ -21,14 +21,20 @@ Roof = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """Work of one operator on its largest shard: FLOP and memory bytes, affine in rows."""
+    """Work of one operator on its largest shard: FLOP and memory work, affine in rows.
+
+    `constant_bytes` of weights are `constant_work` of the memory.
+    """
 
     flop_per_row: int
-    bytes_per_row: int
+    work_per_row: int
     constant_bytes: int
+    constant_work: int
 
     @staticmethod
-    def of(operator: Operator, parts: int, precision: Precision) -> "_Line | None":
+    def of(
+        operator: Operator, parts: int, precision: Precision, memory: MemoryWork
+    ) -> "_Line | None":
         """The line of an operator; None where shards are rounded, or by fields not known here."""
         plain = Operator(
             operator.name,
@@ -41,20 +47,25 @@ class _Line:
             followed_by=operator.followed_by,
         )
         per_row = (
-            (operator.lookup_per_row, PRECISION_BITS[precision.weights]),
-            (operator.activations_per_row, PRECISION_BITS[precision.activations]),
-            (operator.kv_write_per_row, PRECISION_BITS[precision.kv]),
+            (operator.lookup_per_row, PRECISION_BITS[precision.weights], memory.weights),
+            (
+                operator.activations_per_row,
+                PRECISION_BITS[precision.activations],
+                memory.activations,
+            ),
+            (operator.kv_write_per_row, PRECISION_BITS[precision.kv], memory.kv),
         )
         rounded = operator.flop_per_row % parts or any(
-            elements % parts or elements // parts * bits % 8 for elements, bits in per_row
+            elements % parts or elements // parts * bits % 8 for elements, bits, _ in per_row
         )
         if operator != plain or rounded:
             return None
         constant = 0 if operator.lookup_per_row else -(-operator.parameters // parts)
         return _Line(
             operator.flop_per_row // parts,
-            sum(elements // parts * bits // 8 for elements, bits in per_row),
+            sum(elements // parts * bits // 8 * work for elements, bits, work in per_row),
             precision.weight_bytes(constant),
+            memory.of(weights=precision.weight_bytes(constant)),
         )
 
 
@@ -75,10 +86,13 @@ class KernelRoofs:
         self._peak = (
             chip.reached_flop_per_s(precision.compute) if on_matrix else chip.vector_flop_per_s
         )
-        self._bandwidth = chip.reached_bytes_per_s(chip.fast_memory)
+        memory = chip.memory_work
+        self._memory_per_s = memory.per_s
         self._feed = chip.matrix.feed_bytes_per_s if on_matrix else None
-        of_rows = [_Line.of(operator, parts, precision) for operator in kernel.operators]
-        of_sampled = [_Line.of(operator, parts, precision) for operator in kernel.sampled_operators]
+        of_rows = [_Line.of(operator, parts, precision, memory) for operator in kernel.operators]
+        of_sampled = [
+            _Line.of(operator, parts, precision, memory) for operator in kernel.sampled_operators
+        ]
         known = [line for line in of_rows + of_sampled if line]
         # A looked-up table is no line for the feed.
         fed_lookup = self._feed and any(operator.lookup_per_row for operator in operators)
@@ -91,16 +105,16 @@ class KernelRoofs:
         """The largest roof; of equal ones the first of compute, weight feed, memory."""
         if not self.is_line:
             return self._timed(rows, sampled)
-        flop, row_bytes, constant_bytes = self._of_rows
-        flop *= rows
-        memory_bytes = constant_bytes + row_bytes * rows
+        line, constant_bytes = self._of_rows, self._of_rows.constant_bytes
+        flop = line.flop_per_row * rows
+        memory_work = line.constant_work + line.work_per_row * rows
         if sampled:
-            of_sampled = self._of_sampled
-            flop += of_sampled[0] * sampled
-            memory_bytes += of_sampled[2] + of_sampled[1] * sampled
-            constant_bytes += of_sampled[2]
+            line = self._of_sampled
+            flop += line.flop_per_row * sampled
+            memory_work += line.constant_work + line.work_per_row * sampled
+            constant_bytes += line.constant_bytes
         compute_ps = -(-flop * PS_PER_S // self._peak)
-        memory_ps = -(-memory_bytes * PS_PER_S // self._bandwidth)
+        memory_ps = -(-memory_work * PS_PER_S // self._memory_per_s)
         if self._feed:
             feed_ps = work_to_ps(constant_bytes, self._feed)
             if feed_ps > compute_ps and feed_ps >= memory_ps:
@@ -121,7 +135,7 @@ class KernelRoofs:
             return "memory", terms.memory_ps
         # Only operators of the vector unit are fused: they know no feed.
         compute_ps = work_to_ps(sum(timing.flop for timing in timings), self._peak)
-        memory_ps = work_to_ps(sum(timing.memory_bytes for timing in timings), self._bandwidth)
+        memory_ps = work_to_ps(sum(timing.memory_work for timing in timings), self._memory_per_s)
         return ("compute", compute_ps) if compute_ps >= memory_ps else ("memory", memory_ps)
 
     def _operator(self, operator: Operator, rows: int) -> OperatorTiming:
@@ -135,10 +149,11 @@ class KernelRoofs:
         )
 
 
-def _sum(lines: list[_Line]) -> tuple[int, int, int]:
-    """FLOP a row, bytes a row, constant bytes."""
-    return (
+def _sum(lines: list[_Line]) -> _Line:
+    """All of them together."""
+    return _Line(
         sum(line.flop_per_row for line in lines),
-        sum(line.bytes_per_row for line in lines),
+        sum(line.work_per_row for line in lines),
         sum(line.constant_bytes for line in lines),
+        sum(line.constant_work for line in lines),
     )

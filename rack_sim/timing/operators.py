@@ -2,7 +2,7 @@
 
     t = fixed latency + max( FLOP / peak,
                              (stationary bytes - what waits in the unit) / feed,
-                             (weights + activations + cache) / memory bandwidth )
+                             sum of (weights, activations, cache) / bandwidth of their tier )
 
 Stationary bytes are what the matrix unit holds still while rows pass: the weights of a projection,
 the cached keys or values of attention. They cross the on-chip streams, so the feed rate bounds
@@ -27,7 +27,8 @@ class OperatorTiming:
     """One operator on the most loaded chip of its group: duration, and what bound it.
 
     `preload_ps` is what the memory unit streams ahead of it, `stream_ps` what it streams while the
-    operator runs. `live_bytes` of activations are read and written.
+    operator runs. `live_bytes` of activations are read and written. `memory_work` is
+    `memory_bytes` as work of the chip's memory.
     """
 
     name: str
@@ -38,6 +39,7 @@ class OperatorTiming:
     preload_ps: int = 0
     stream_ps: int = 0
     live_bytes: int = 0
+    memory_work: int = 0
 
     @property
     def duration_ps(self) -> int:
@@ -79,7 +81,9 @@ def time_operator(
         _share(sequences * operator.kv_read_per_row_token * context_tokens, group_size)
     )
     kv_write_bytes = precision.kv_bytes(_share(rows * operator.kv_write_per_row, group_size))
-    memory_bytes = weight_bytes + activation_bytes + kv_read_bytes + kv_write_bytes
+    kv_bytes = kv_read_bytes + kv_write_bytes
+    memory = chip.memory_work
+    memory_work = memory.of(weights=weight_bytes, activations=activation_bytes, kv=kv_bytes)
 
     if operator.unit == "matrix":
         peak = chip.reached_flop_per_s(precision.compute)
@@ -93,7 +97,7 @@ def time_operator(
     roofs = {
         "compute": work_to_ps(flop, peak),
         "weight_feed": feed_ps,
-        "memory": work_to_ps(memory_bytes, chip.reached_bytes_per_s(chip.fast_memory)),
+        "memory": work_to_ps(memory_work, memory.per_s),
     }
     roof = max(ROOFS, key=lambda name: roofs[name])
     fixed = chip.operator_fixed_latency_ps
@@ -103,11 +107,12 @@ def time_operator(
         operator.name,
         terms,
         flop,
-        memory_bytes,
+        weight_bytes + activation_bytes + kv_bytes,
         binding,
         preload_ps=work_to_ps(preloaded_bytes, feed) if feed else 0,
         stream_ps=feed_ps,
         live_bytes=activation_bytes,
+        memory_work=memory_work,
     )
 
 

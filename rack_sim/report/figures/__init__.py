@@ -53,7 +53,7 @@ def _has_several_replicas(result: Result) -> bool:
 
 
 def _is_in_sram(result: Result) -> bool:
-    return result.explanation.plan.system.chip.fast_memory.name == "sram"
+    return result.explanation.plan.system.chip.capacity_name == "sram"
 
 
 def _is_not_in_sram(result: Result) -> bool:

@@ -214,7 +214,7 @@ def _title(result: Result) -> str:
 
 
 def _subtitle(result: Result) -> str:
-    tier = result.explanation.plan.system.chip.fast_memory
+    tier = result.explanation.plan.system.chip.tier_of("weights")
     replicas = result.explanation.fleet.replica_count
     whose = f" (mean of {replicas:,} replicas)" if replicas > 1 else ""
     return (

@@ -71,7 +71,7 @@ def draw_memory_map(result: Result) -> "Figure":
     axes = figure.subplots()
     unit, unit_bytes = _unit_of(plan)
     _draw_stack(axes, columns, unit_bytes)
-    capacity = plan.system.chip.fast_memory.capacity_bytes / unit_bytes
+    capacity = plan.system.chip.capacity_bytes / unit_bytes
     axes.axhline(
         capacity,
         color=INK,
@@ -80,7 +80,7 @@ def draw_memory_map(result: Result) -> "Figure":
         label=f"capacity of a chip,\n{capacity:.1f} {unit}",
     )
     axes.set_ylim(0, capacity * 1.04)
-    axes.set_ylabel(f"{plan.system.chip.fast_memory.name.upper()} of the chip ({unit})")
+    axes.set_ylabel(f"{plan.system.chip.capacity_name.upper()} of the chip ({unit})")
     axes.grid(visible=False, axis="x")
     _mark_stages(axes, plan, columns)
     _explain_kinds(axes, machine)
@@ -113,11 +113,11 @@ def _bytes_of(
     """Bytes on one chip, in the order of the kinds."""
     left_free = machine.chip_bytes["left_free"] if isinstance(machine, BatchMachine) else 0
     taken = (*memory_kinds(machine, stage, memory), left_free)
-    return (*taken, machine.plan.system.chip.fast_memory.capacity_bytes - sum(taken))
+    return (*taken, machine.plan.system.chip.capacity_bytes - sum(taken))
 
 
 def _unit_of(plan: Plan) -> tuple[str, int]:
-    large = plan.system.chip.fast_memory.capacity_bytes >= 4 * _GB
+    large = plan.system.chip.capacity_bytes >= 4 * _GB
     return ("GB", _GB) if large else ("MB", _MB)
 
 
@@ -174,7 +174,7 @@ def _explain_kinds(axes: "Axes", machine: StepTiming | BatchMachine) -> None:
 
     plan = machine.plan
     chip_count = plan.chip_count
-    capacity_bytes = plan.system.chip.fast_memory.capacity_bytes * chip_count
+    capacity_bytes = plan.system.chip.capacity_bytes * chip_count
     columns = memory_columns(machine, column_count_max=chip_count)
     total_bytes = {kind: int(values.sum()) for kind, values in columns.bytes_by_kind.items()}
     entries = [
@@ -202,7 +202,7 @@ def _explain_kinds(axes: "Axes", machine: StepTiming | BatchMachine) -> None:
 def _title(machine: StepTiming | BatchMachine) -> str:
     plan = machine.plan
     unit, unit_bytes = _unit_of(plan)
-    capacity_bytes = plan.system.chip.fast_memory.capacity_bytes
+    capacity_bytes = plan.system.chip.capacity_bytes
     weights = (
         f"{format_bytes(plan.weight_bytes)} of weights on {count_text(plan.chip_count, 'chip')}"
     )

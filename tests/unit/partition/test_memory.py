@@ -85,7 +85,7 @@ def test_what_the_cutter_sees_is_never_less_than_what_a_chip_holds(
     """Else a plan could overfill a chip; and it is at most a few bytes a block more."""
     wanted = demand(rows=rows, context=context, sequences=sequences)
     sizes = [largest_chip_bytes(block, wanted, group_size=group) for block in BLOCKS]
-    seen = sum(resident for resident, _ in sizes) + max(live for _, live in sizes) + 4096
+    seen = sum(weight + kv for weight, _, kv in sizes) + max(live for _, live, _ in sizes) + 4096
     fullest = max(
         chip_memory(BLOCKS, wanted, chip=CHIP, group_size=group, index=index).used_bytes
         for index in range(group)
