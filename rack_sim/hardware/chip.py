@@ -6,10 +6,12 @@ from fractions import Fraction
 from math import lcm
 from typing import Literal
 
-PRECISION_BITS: dict[str, int] = {
+# Bits of one number. Block floating point (bfp8): 8 bits, and an exponent of 8 bits for every 16.
+PRECISION_BITS: dict[str, int | Fraction] = {
     "fp32": 32,
     "fp16": 16,
     "bf16": 16,
+    "bfp8": Fraction(17, 2),
     "fp8": 8,
     "int8": 8,
     "fp4": 4,

@@ -266,7 +266,7 @@ class Partitioner:
         if packings and packings[0][0] > chips:
             needed, other, stages = packings[0]
             yield f"more chips: {needed} ({stages} stages of {other}) would hold it"
-        for narrower in ("fp8", "int8", "fp4", "int4"):
+        for narrower in ("bfp8", "fp8", "int8", "fp4", "int4"):
             if narrower == deployment.shape.precision.weights:
                 continue
             precision = replace(deployment.shape.precision, weights=narrower)

@@ -35,7 +35,7 @@ class MatrixSchema(Model):
     """The matrix unit."""
 
     peak_flop_per_s: dict[str, SourcedAmount]
-    """Dense peak by precision (fp16, bf16, fp8, int8, fp4, int4)."""
+    """Dense peak by precision (fp16, bf16, bfp8, fp8, int8, fp4, int4)."""
     feed_bytes_per_s: SourcedAmount | None = None
     """Rate at which stationary operands reach the unit; left out where memory is the ceiling."""
     buffer_bytes: SourcedAmount | None = None

@@ -15,7 +15,7 @@ from rack_sim.scenario.hardware_schema import SystemSchema
 from rack_sim.scenario.serving_schema import ServingSchema
 from rack_sim.scenario.workload_schema import WorkloadSchema
 
-Format = Literal["fp32", "fp16", "bf16", "fp8", "int8", "fp4", "int4"]
+Format = Literal["fp32", "fp16", "bf16", "bfp8", "fp8", "int8", "fp4", "int4"]
 
 
 class PrecisionSchema(Model):

@@ -11,7 +11,7 @@ import yaml
 import rack_sim
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.sourced import GRADES
-from rack_sim.hardware.chip import PRECISION_BITS
+from rack_sim.hardware.chip import KINDS, PRECISION_BITS
 from rack_sim.scenario import Scenario, load_scenario, load_system
 from rack_sim.scenario.fields import UNSOURCED
 from rack_sim.scenario.library import describe, find, presets
@@ -19,6 +19,7 @@ from rack_sim.scenario.library import describe, find, presets
 Load = Callable[..., Scenario]
 
 NEEDS_TRACE = "llama70b-azure"
+GPUS = ("a100-80", "h100", "h200", "b200")
 
 
 @pytest.mark.parametrize("name", sorted(presets("scenario")))
@@ -69,6 +70,51 @@ def test_chips_load(tmp_path: Path, name: str) -> None:
     chip = load_system(str(path)).chip
     assert chip.name == name
     assert set(chip.matrix.peak_flop_per_s) <= set(PRECISION_BITS)
+
+
+WANTED = {
+    **{f"nvidia-{chip}-x{n}": n for chip in GPUS for n in (1, 2, 4, 8)},
+    **{f"amd-mi300x-x{n}": n for n in (1, 4, 8)},
+    **{f"cerebras-wse-3-x{n}": n for n in (1, 4)},
+    **{f"sambanova-sn40l-x{n}": n for n in (8, 16)},
+    **{f"tenstorrent-p150-x{n}": n for n in (1, 4)},
+    "tenstorrent-n150-x1": 1,
+    "tenstorrent-galaxy-32": 32,
+    "groq-node-8": 8,
+    "groq-rack-72": 64,
+    "groq-576": 576,
+    "groq-640": 640,
+    "lpx-rack-256": 256,
+}
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_systems_have_as_many_active_chips_as_they_say(name: str) -> None:
+    assert load_system(name).active_chip_count == WANTED[name]
+
+
+@pytest.mark.parametrize("name", sorted(presets("chip")))
+def test_memory_tiers_are_fastest_first_and_every_kind_has_one(tmp_path: Path, name: str) -> None:
+    tiers = load_system(_pair(tmp_path, name, "description: as it is")).chip.memory
+    rates = [tier.bandwidth_bytes_per_s for tier in tiers]
+    assert rates == sorted(rates, reverse=True)
+    sizes = [tier.capacity_bytes for tier in tiers]
+    assert sizes == sorted(sizes)
+    assert {kind for tier in tiers for kind in tier.holds} == set(KINDS)
+
+
+@pytest.mark.parametrize("name", sorted(presets("chip")))
+def test_what_is_known_from_memory_alone_is_assumed(name: str) -> None:
+    """Of rivals; the buffer of the LPU v1 has a source for its size."""
+    text = presets("chip")[name].read_text(encoding="utf-8")
+    if name != "groq-lpu-v1":
+        assert "grade: M" not in text
+
+
+def test_kinds_that_no_tier_may_hold_are_refused(tmp_path: Path) -> None:
+    more = "memory: [{name: hbm, capacity_gb: 1, bandwidth_gbytes_per_s: 1, holds: [weights]}]"
+    with pytest.raises(InputError, match="may hold activations or kv"):
+        load_system(_pair(tmp_path, "nvidia-h100", more))
 
 
 def _pair(tmp_path: Path, chip: str, more: str) -> str:

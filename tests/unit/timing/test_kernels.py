@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
+from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier, Tiers
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.operators import Block, Operator, blocks_of
 from rack_sim.timing.grid import Grid, around, point_below
@@ -207,23 +207,26 @@ def chip(peak: int, feed: int | None, bandwidth: int, vector: int) -> Chip:
         lookup_per_row=st.sampled_from([0, 0, 512, 513]),
         kv_write_per_row=st.integers(0, 10**3).map(lambda n: 8 * n),
     ),
-    rates=st.tuples(*[st.integers(10**6, 10**15)] * 4),
+    rates=st.tuples(*[st.integers(10**6, 10**15)] * 5),
     has_feed=st.booleans(),
-    weights=st.sampled_from(["fp16", "fp8", "int4"]),
+    weights=st.sampled_from(["fp16", "fp8", "bfp8", "int4"]),
+    tiers=st.builds(Tiers, *[st.integers(0, 1)] * 3),
     parts=st.sampled_from([1, 2, 3, 4, 8]),
     rows=st.integers(1, 20_000),
 )
 def test_a_kernel_of_one_operator_takes_what_the_operator_takes(
     operator: Operator,
-    rates: tuple[int, int, int, int],
+    rates: tuple[int, int, int, int, int],
     has_feed: bool,
     weights: str,
+    tiers: Tiers,
     parts: int,
     rows: int,
 ) -> None:
     """Whether its shards come out whole or not: name of the roof and picosecond are the same."""
-    peak, feed, bandwidth, vector = rates
+    peak, feed, bandwidth, vector, deep = rates
     on = chip(peak, feed if has_feed else None, bandwidth, vector)
+    on = replace(on, memory=(*on.memory, MemoryTier("ddr", 10**12, deep)), tiers=tiers)
     precision = Precision(weights=weights, kv="fp8", activations="fp16", compute="fp8")
     terms = time_operator(
         operator, chip=on, precision=precision, rows=rows, context_tokens=0, group_size=parts

@@ -33,6 +33,12 @@ def test_half_bytes_are_rounded_up(elements: int) -> None:
     assert bytes_of(elements, "int4") == bytes_of(elements, "fp4") == ceil(Fraction(elements, 2))
 
 
+@given(st.integers(0, 10**12))
+def test_block_floating_point_has_one_more_byte_for_sixteen_numbers(elements: int) -> None:
+    assert bytes_of(16 * elements, "bfp8") == 17 * elements
+    assert bytes_of(elements, "bfp8") == ceil(Fraction(17 * elements, 16))
+
+
 def test_each_kind_of_data_has_its_own_precision() -> None:
     mixed = Precision(weights="int4", kv="fp8", activations="fp16", compute="fp32")
     assert (mixed.weight_bytes(8), mixed.kv_bytes(8), mixed.activation_bytes(8)) == (4, 8, 16)
