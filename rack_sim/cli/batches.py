@@ -56,6 +56,7 @@ def batch_dict(found: Explanation, machine: BatchMachine) -> dict[str, Any]:
         "model": plan.model.name,
         "system": plan.system.name,
         "parameter_count": plan.model.parameter_count,
+        "active_parameter_count": plan.model.active_parameter_count,
         "weight_bytes": plan.weight_bytes,
         "chip_count": plan.chip_count,
         "replica_count": found.fleet.replica_count,
@@ -112,7 +113,7 @@ def _deployment(found: Explanation, machine: BatchMachine) -> Table:
         f", {fleet.prefill_count} of them only for prefill" if fleet.prefill_count else ", alike"
     )
     rows = [
-        ("model", f"{plan.model.name}: {plan.model.parameter_count:,} parameters"),
+        ("model", plan.model.title),
         ("weights", f"{plan.weight_bytes:,} bytes ({plan.demand.shape.precision.weights})"),
         (
             "system",

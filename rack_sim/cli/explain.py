@@ -89,7 +89,7 @@ def _deployment(found: Explanation) -> Table:
         name for stage in step.stages for block in stage.blocks for name in block.algorithms
     )
     rows = [
-        ("model", f"{plan.model.name}: {plan.model.parameter_count:,} parameters"),
+        ("model", plan.model.title),
         ("weights", f"{plan.weight_bytes:,} bytes ({plan.demand.shape.precision.weights})"),
         (
             "system",
@@ -291,6 +291,7 @@ def _as_dict(found: Explanation) -> dict[str, Any]:
         "model": plan.model.name,
         "system": plan.system.name,
         "parameter_count": plan.model.parameter_count,
+        "active_parameter_count": plan.model.active_parameter_count,
         "weight_bytes": plan.weight_bytes,
         "chip_count": plan.chip_count,
         "stage_count": plan.stage_count,

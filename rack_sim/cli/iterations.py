@@ -11,7 +11,6 @@ from rack_sim.cli.console import table
 from rack_sim.compiler.batches import BatchMachine
 from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_time
-from rack_sim.timing.blocks import CANDIDATE_BYTES
 from rack_sim.timing.collectives import time_collective
 from rack_sim.timing.kernels import CollectiveKernel, launches_of
 from rack_sim.timing.terms import Terms
@@ -122,17 +121,13 @@ def collectives(machine: BatchMachine, policy: ContinuousBatchingPolicy) -> Iter
                 groups.setdefault(launch, stage.chips)
     for kernel, count in counts.items():
         group = groups[kernel]
-        row_bytes = plan.demand.shape.precision.activation_bytes(kernel.elements_per_row)
-        if kernel.traffic == "candidates":
-            row_bytes = CANDIDATE_BYTES * len(group)
         most_rows = policy.token_budget
         if kernel.sampled:
             most_rows = min(most_rows, policy.max_sequences)
+        sizes = [machine.timer.size_bytes(kernel, len(group), rows) for rows in (1, most_rows)]
         timed = [
-            time_collective(
-                plan.router, group, operation=kernel.operation, size_bytes=rows * row_bytes
-            )
-            for rows in (1, most_rows)
+            time_collective(plan.router, group, operation=kernel.operation, size_bytes=size)
+            for size in sizes
             if not kernel.sharing
         ]
         pairs = [(one.algorithm or "none", one.duration_ps) for one in timed]
@@ -142,7 +137,7 @@ def collectives(machine: BatchMachine, policy: ContinuousBatchingPolicy) -> Iter
             kernel.sharing or len(group),
             kernel.sampled,
             count,
-            row_bytes,
+            sizes[0],
             (pairs[0], pairs[1]) if pairs else None,
         )
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from rack_sim.hardware.chip import Chip, MemoryTier, Tiers
 from rack_sim.hardware.routing import Hop
 from rack_sim.model.architecture import Architecture
-from rack_sim.model.operators import blocks_of
+from rack_sim.model.blocks import blocks_of
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.memory import ChipMemory
 from rack_sim.partition.plan import Plan

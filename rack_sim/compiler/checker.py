@@ -30,6 +30,7 @@ from rack_sim.foundation.errors import ScheduleError
 from rack_sim.foundation.units import work_to_ps
 from rack_sim.hardware.routing import Hop
 from rack_sim.model.operators import Block
+from rack_sim.timing.exchanges import dispatched_elements
 from rack_sim.timing.operators import time_operator
 from rack_sim.timing.tasks import Resource
 
@@ -173,6 +174,18 @@ def _needed_ps(program: Program, block: Block, group_size: int) -> dict[str, int
         if operator.followed_by == "reduce_scatter":
             flop = (group_size - 1) * -(-rows * residual // group_size)
             least[f"{operator.name} sum"] = work_to_ps(flop, chip.vector_flop_per_s)
+        elif operator.followed_by in ("logits", "collect") and block.choice:
+            each = rows * block.choice.expert_count
+            if operator.followed_by == "collect":
+                each = dispatched_elements(
+                    block.choice,
+                    rows,
+                    group_size=group_size,
+                    residual_elements=residual,
+                    execution=chip.execution,
+                )
+            flop = (group_size - 1) * each
+            least[f"{operator.name} sum"] = work_to_ps(flop, chip.vector_flop_per_s)
     rate = chip.matrix.feed_bytes_per_s or chip.reached_bytes_per_s(chip.tier_of("activations"))
     for item in exchanges_of(program, block, tuple(range(group_size))):
         if item.operation == "all_gather":
@@ -223,7 +236,7 @@ def bound(program: Program) -> Iterator[str]:
     weights_ps = 0
     for stage in plan.stages:
         read = sum(
-            program.shape.precision.weight_bytes(operator.parameters)
+            program.shape.precision.weight_bytes(operator.parameters_met)
             for block in stage.blocks
             for operator in block.operators
             if not operator.lookup_per_row

@@ -13,12 +13,16 @@ import numpy as np
 from rack_sim.compiler.program import Part, Program
 from rack_sim.model.operators import Block
 from rack_sim.timing.algorithms import ALGORITHMS, Operation, misfit, pattern
-from rack_sim.timing.blocks import CANDIDATE_BYTES, SUM_BYTES
+from rack_sim.timing.blocks import CANDIDATE_BYTES
+from rack_sim.timing.exchanges import SUM_BYTES, dispatched_elements, logit_bytes
 from rack_sim.timing.pipeline import TOKEN_BYTES
 
 
 class Wanted(NamedTuple):
-    """An exchange that a block needs: every chip of `group` has, or ends with, `shard_bytes`."""
+    """An exchange that a block needs: every chip of `group` has, or ends with, `shard_bytes`.
+
+    Of an all-to-all they are what each chip has for each other.
+    """
 
     traffic: str
     operation: Operation
@@ -40,6 +44,18 @@ def exchanges_of(program: Program, block: Block, group: tuple[int, ...]) -> list
     for operator in block.operators:
         if operator.followed_by == "reduce_scatter":
             wanted.append(Wanted("reduce", "reduce_scatter", group, shard_bytes))
+        elif operator.followed_by == "logits" and block.choice:
+            wanted.append(Wanted("logits", "all_gather", group, logit_bytes(block.choice, rows)))
+        elif operator.followed_by in ("dispatch", "collect") and block.choice:
+            elements = dispatched_elements(
+                block.choice,
+                rows,
+                group_size=size,
+                residual_elements=residual,
+                execution=program.plan.system.chip.execution,
+            )
+            piece_bytes = shape.precision.activation_bytes(elements)
+            wanted.append(Wanted(operator.followed_by, "all_to_all", group, piece_bytes))
         elif operator.followed_by == "candidates":
             wanted.append(Wanted("candidates", "all_gather", group, rows * CANDIDATE_BYTES))
         elif operator.followed_by == "combine" and size > block.kv_head_count > 0:

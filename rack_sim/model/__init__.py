@@ -1,6 +1,8 @@
 """Model: a transformer's shape, its exact parameter counts, and its operators.
 
-- `architecture`: the shape of a dense decoder and its parameter counts
-- `huggingface`: the shape from a Hugging Face config.json as it is
-- `operators`: blocks and operators, with rows as a variable
+- `layers`, `architecture`: shapes of attention and feed-forward, and the decoder made of them
+- `huggingface`, `families`, `config_keys`: the shape from a Hugging Face config.json as it is
+- `operators`: what a block and an operator are, with rows as a variable
+- `blocks`, `attention_blocks`, `expert_blocks`, `textbook`: the blocks of an architecture
+- `choice`: which experts rows touch
 """

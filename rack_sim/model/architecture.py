@@ -1,52 +1,81 @@
 """Architecture: the shape of a decoder-only transformer, and its exact parameter counts."""
 
 from dataclasses import dataclass
+from typing import Self
+
+from rack_sim.model.layers import DenseFeedForward, Experts, GroupedAttention, Layer
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A dense decoder with grouped-query attention.
+    """A decoder: an embedding, `layers` in order, a head.
 
-    `feed_forward_size` is the inner width of the gated feed-forward (three matrices). Counts are
-    exact integers and equal the published ones.
+    Counts are exact integers and equal the published ones.
     """
 
     name: str
-    layer_count: int
+    layers: tuple[Layer, ...]
     hidden_size: int
-    head_count: int
-    kv_head_count: int
-    head_size: int
-    feed_forward_size: int
     vocabulary_size: int
     tied_embeddings: bool
     max_context_tokens: int
 
-    @property
-    def query_size(self) -> int:
-        """Width of all query heads together."""
-        return self.head_count * self.head_size
+    @classmethod
+    def dense(
+        cls,
+        name: str,
+        layer_count: int,
+        hidden_size: int,
+        head_count: int,
+        kv_head_count: int,
+        head_size: int,
+        feed_forward_size: int,
+        vocabulary_size: int,
+        tied_embeddings: bool,
+        max_context_tokens: int,
+    ) -> Self:
+        """Of equal layers of grouped-query attention and a gated feed-forward, as a Llama."""
+        layer = Layer(
+            GroupedAttention(head_count, kv_head_count, head_size),
+            DenseFeedForward(feed_forward_size),
+        )
+        return cls(
+            name,
+            (layer,) * layer_count,
+            hidden_size,
+            vocabulary_size,
+            tied_embeddings,
+            max_context_tokens,
+        )
 
     @property
-    def kv_size(self) -> int:
-        """Width of all key heads (or all value heads) together."""
-        return self.kv_head_count * self.head_size
+    def title(self) -> str:
+        """Its name and its parameters, those that a token meets where that is not all."""
+        count, active = self.parameter_count, self.active_parameter_count
+        some = f" ({active:,} active)" if active < count else ""
+        return f"{self.name}: {count:,} parameters{some}"
+
+    @property
+    def layer_count(self) -> int:
+        """Layers, each an attention block and a feed-forward block."""
+        return len(self.layers)
+
+    @property
+    def head_counts(self) -> frozenset[tuple[int, int]]:
+        """Query heads and key-value heads of its attention, each pair once."""
+        shapes = (layer.attention for layer in self.layers)
+        return frozenset((shape.head_count, shape.kv_head_count) for shape in shapes)
+
+    @property
+    def expert_counts(self) -> frozenset[int]:
+        """Experts of the layers that have some."""
+        blocks = (layer.feed_forward for layer in self.layers)
+        return frozenset(block.expert_count for block in blocks if isinstance(block, Experts))
 
     @property
     def embedding_parameters(self) -> int:
         """The token embedding table."""
         return self.vocabulary_size * self.hidden_size
-
-    @property
-    def attention_parameters(self) -> int:
-        """One attention block: its norm, query, key, value and output projections."""
-        projections = self.hidden_size * (2 * self.query_size + 2 * self.kv_size)
-        return projections + self.hidden_size
-
-    @property
-    def feed_forward_parameters(self) -> int:
-        """One feed-forward block: its norm, gate, up and down projections."""
-        return 3 * self.hidden_size * self.feed_forward_size + self.hidden_size
 
     @property
     def head_parameters(self) -> int:
@@ -57,13 +86,28 @@ class Architecture:
     @property
     def parameter_count(self) -> int:
         """Every parameter once."""
-        return (
-            self.embedding_parameters
-            + self.layer_count * (self.attention_parameters + self.feed_forward_parameters)
-            + self.head_parameters
-        )
+        h = self.hidden_size
+        layers = sum(layer.feed_forward.parameter_count(h) for layer in self.layers)
+        return layers + self._parameters_besides_feed_forward
+
+    @property
+    def active_parameter_count(self) -> int:
+        """Those of `parameter_count` that one token meets, the whole embedding table included."""
+        h = self.hidden_size
+        layers = sum(layer.feed_forward.active_parameter_count(h) for layer in self.layers)
+        return layers + self._parameters_besides_feed_forward
+
+    @property
+    def _parameters_besides_feed_forward(self) -> int:
+        h = self.hidden_size
+        attention = sum(layer.attention.parameter_count(h) for layer in self.layers)
+        norms = 2 * self.layer_count * h
+        return self.embedding_parameters + attention + norms + self.head_parameters
 
     @property
     def kv_elements_per_token(self) -> int:
-        """Elements that one token adds to the key-value cache, over all layers."""
-        return self.layer_count * 2 * self.kv_size
+        """Elements that one token adds to the key-value cache, over all layers.
+
+        Layers with a window keep the last tokens only, so a whole sequence takes less.
+        """
+        return sum(layer.attention.kv_elements_per_token for layer in self.layers)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rack_sim.hardware.chip import Chip
-from rack_sim.model.operators import Block
+from rack_sim.model.choice import GRAINS
+from rack_sim.model.operators import Block, Operator
 from rack_sim.timing.precision import shard
 from rack_sim.timing.shape import StepShape
 
@@ -46,8 +47,14 @@ class MemoryDemand:
 
 
 def block_weight_bytes(block: Block, demand: MemoryDemand) -> int:
-    """Weight bytes of one block, unsharded."""
-    return demand.shape.precision.weight_bytes(block.parameters)
+    """Weight bytes of one block that are split over its group."""
+    split = block.parameters - block.replicated_parameters
+    return demand.shape.precision.weight_bytes(split)
+
+
+def replicated_bytes(block: Block, demand: MemoryDemand) -> int:
+    """Weight bytes of one block that lie on every chip of its group."""
+    return demand.shape.precision.weight_bytes(block.replicated_parameters)
 
 
 def chip_memory(
@@ -58,7 +65,9 @@ def chip_memory(
     kv_elements = sum(block.kv_elements_per_token for block in blocks) * demand.kv_tokens
     return ChipMemory(
         weight_bytes=sum(
-            shard(block_weight_bytes(block, demand), group_size, index) for block in blocks
+            shard(block_weight_bytes(block, demand), group_size, index)
+            + replicated_bytes(block, demand)
+            for block in blocks
         ),
         kv_bytes=precision.kv_bytes(-(-kv_elements // group_size)),
         activation_bytes=max(
@@ -71,12 +80,20 @@ def chip_memory(
 def activation_bytes(block: Block, demand: MemoryDemand, group_size: int) -> int:
     """Live activations of one block on one chip: the gathered residual and two operator buffers."""
     shape = demand.shape
-    widest = max(
-        operator.activations_per_row + operator.activations_per_row_token * shape.context_tokens
-        for operator in block.operators
-    )
-    elements = shape.rows * (demand.residual_elements + _LIVE_BUFFERS * -(-widest // group_size))
+    widest = max(_elements(operator, shape, group_size) for operator in block.operators)
+    elements = shape.rows * demand.residual_elements + _LIVE_BUFFERS * widest
     return shape.precision.activation_bytes(elements)
+
+
+def _elements(operator: Operator, shape: StepShape, group_size: int) -> int:
+    """Activations of an operator on one chip: of experts for the most rows that can come."""
+    if operator.choice is not None:
+        grains = operator.choice.most(shape.rows, group_size).row_grains
+        parts = GRAINS * operator.choice.chosen_count
+        return -(-operator.activations_per_row * grains // parts)
+    context = min(shape.context_tokens, operator.window_tokens or shape.context_tokens)
+    per_row = operator.activations_per_row + operator.activations_per_row_token * context
+    return shape.rows * -(-per_row // (1 if operator.replicated else group_size))
 
 
 def largest_chip_bytes(
@@ -84,6 +101,6 @@ def largest_chip_bytes(
 ) -> tuple[int, int, int]:
     """Weights, live activations and cache of one block on its fullest chip."""
     precision = demand.shape.precision
-    weight = -(-block_weight_bytes(block, demand) // group_size)
+    weight = -(-block_weight_bytes(block, demand) // group_size) + replicated_bytes(block, demand)
     kv = precision.kv_bytes(-(-block.kv_elements_per_token * demand.kv_tokens // group_size))
     return weight, activation_bytes(block, demand, group_size), kv

@@ -14,8 +14,11 @@ from rack_sim.hardware.chip import Chip, Tiers
 from rack_sim.hardware.routing import Router
 from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
-from rack_sim.model.operators import blocks_of
+from rack_sim.model.blocks import blocks_of
+from rack_sim.model.expert_blocks import ExpertPlacement
+from rack_sim.model.operators import Block
 from rack_sim.partition.candidates import Candidate, Objective
+from rack_sim.partition.expert_parallel import expert_problems
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.memory import MemoryDemand, chip_memory, largest_chip_bytes
 from rack_sim.partition.placement import groups
@@ -37,6 +40,21 @@ class Deployment:
     tensor_parallel: int | None
     stage_count: int | None
     objective: Objective
+    expert_parallel: int = 1
+    expert_skew: float = 0.0
+    expert_capacity_factor: float | None = None
+
+    @property
+    def placement(self) -> ExpertPlacement:
+        """How experts lie, and how rows choose among them."""
+        return ExpertPlacement(
+            self.expert_parallel > 1, self.expert_skew, self.expert_capacity_factor
+        )
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks of the model."""
+        return blocks_of(self.model, self.placement)
 
     @property
     def demand(self) -> MemoryDemand:
@@ -53,7 +71,7 @@ class Partitioner:
 
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
-        self.blocks = blocks_of(deployment.model)
+        self.blocks = deployment.blocks
         self.router = Router(deployment.system.topology)
         self._placements = placements(deployment.system.chip)
         self._timers: dict[Tiers, PipelineTimer] = {}
@@ -125,7 +143,7 @@ class Partitioner:
         return packed(self.deployment.system.chip, sizes, tiers)
 
     def fewest_stages(self, group_size: int) -> int | None:
-        """The smallest number of stages that fits, whatever lies in which tier; None for none."""
+        """The fewest stages that fit, whatever lies in which tier; None for none."""
         counts = [self._packer(group_size, tiers).fewest_stages() for tiers in self._placements]
         return min((count for count in counts if count is not None), default=None)
 
@@ -308,18 +326,21 @@ def possible_degrees(deployment: Deployment) -> list[int]:
     active = deployment.system.active_chip_count
     inside = [n for n in range(1, node + 1) if node % n == 0]
     across = [node * k for k in range(2, active // node + 1)]
-    return [n for n in (*inside, *across) if _divides(deployment.model, n)]
+    apart = deployment.expert_parallel
+    return [n for n in (*inside, *across) if _divides(deployment.model, n) and apart in (1, n)]
 
 
 def check_deployment(deployment: Deployment) -> None:
     """Refuses what has no meaning whatever the memory: raises InputError with every problem."""
     degree, stages = deployment.tensor_parallel, deployment.stage_count
-    blocks = len(blocks_of(deployment.model))
-    problems = []
+    blocks = len(deployment.blocks)
+    problems = expert_problems(
+        deployment.model, deployment.expert_parallel, degree, deployment.placement
+    )
     if degree is not None and not _divides(deployment.model, degree):
         problems.append(
             Problem(
-                f"{deployment.model.head_count} attention heads cannot be split over "
+                f"{_heads(deployment.model)} attention heads cannot be split over "
                 f"{degree} chips evenly",
                 field="partition.tensor_parallel",
                 suggestion=f"allowed: {', '.join(map(str, possible_degrees(deployment)))}",
@@ -358,10 +379,16 @@ def partition(deployment: Deployment) -> Plan | Infeasible:
     return Partitioner(deployment).solve()
 
 
+def _heads(model: Architecture) -> str:
+    return ", ".join(str(count) for count in sorted({heads for heads, _ in model.head_counts}))
+
+
 def _divides(model: Architecture, degree: int) -> bool:
     """Whether heads split evenly: whole query heads, and key-value heads shared or split evenly."""
-    kv = model.kv_head_count
-    return model.head_count % degree == 0 and (kv % degree == 0 or degree % kv == 0)
+    return all(
+        heads % degree == 0 and (kv % degree == 0 or degree % kv == 0)
+        for heads, kv in model.head_counts
+    )
 
 
 def _fits(deployment: Deployment, degree: int, stage_count: int) -> bool:

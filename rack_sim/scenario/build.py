@@ -189,6 +189,11 @@ def _deployment(schema: ScenarioSchema, system: System, model: Architecture) -> 
         tensor_parallel=_given(parts.tensor_parallel),
         stage_count=_given(parts.stages),
         objective=parts.objective,
+        expert_parallel=parts.expert_parallel or 1,
+        expert_skew=parts.expert_skew.value if parts.expert_skew else 0.0,
+        expert_capacity_factor=(
+            parts.expert_capacity_factor.value if parts.expert_capacity_factor else None
+        ),
     )
 
 

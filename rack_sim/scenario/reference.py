@@ -9,7 +9,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from rack_sim.foundation.units import BASE_SUFFIX, split_unit, suffixes_of
-from rack_sim.model.huggingface import KNOWN_MODEL_TYPES, OPTIONAL_KEYS, REQUIRED_KEYS
+from rack_sim.model.config_keys import OPTIONAL_KEYS, REQUIRED_KEYS
+from rack_sim.model.huggingface import KNOWN_MODEL_TYPES
 from rack_sim.scenario.fields import Model, Sourced
 from rack_sim.scenario.schema import ScenarioSchema
 from rack_sim.scenario.study_schema import STUDIES
@@ -36,8 +37,11 @@ from memory, der arithmetic from other values, fitted (see validation.md).
 
 Those of a Hugging Face `config.json`, which can be given as it is; other keys are ignored unless
 they change the shape in a way that is not modelled (then they are refused). Required:
-{_words(REQUIRED_KEYS)}. Optional: {_words((*OPTIONAL_KEYS, "tie_word_embeddings"))}. `model_type`
-is one of {_words(KNOWN_MODEL_TYPES)}. `name`, `description`, `source` and `grade` may be added.
+{_words(REQUIRED_KEYS)}. Optional: {_words(OPTIONAL_KEYS)}. `model_type`
+is one of {_words(KNOWN_MODEL_TYPES)}; each has the keys of its family besides (experts, windows,
+latent attention). Of a model that also sees, `text_config` is read; `quantization_config` is not,
+as formats are the scenario's (`precision`). `name`, `description`, `source` and `grade` may be
+added.
 
 # Studies
 

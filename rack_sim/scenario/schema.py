@@ -38,6 +38,14 @@ class PartitionSchema(Model):
     """Chips that share each block, or auto."""
     stages: AutoCount = "auto"
     """Pipeline stages, or auto."""
+    expert_parallel: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Chips of a stage that share out whole experts: all of them; left out, each has a slice of
+    every expert."""
+    expert_skew: SourcedNumber | None = None
+    """Zipf exponent of the experts' popularities; left out, all are equal."""
+    expert_capacity_factor: SourcedNumber | None = None
+    """Rows that a static program computes for an expert, as a multiple of an equal share; left out,
+    any row may go anywhere."""
     objective: Literal["fewest_chips", "lowest_latency", "most_tokens_per_chip"] = "lowest_latency"
     """What auto looks for."""
 

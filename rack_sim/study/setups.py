@@ -46,6 +46,8 @@ _ORCA_MEDIAN_SHARE = 0.75
 _DRAFT_TOKENS, _ACCEPTANCE = 4, 0.6
 # What runs an assumed number of chips where none is published.
 _USUAL_CHIPS = {"groq-lpu-v1": 576, "groq-lp30": 256, "cerebras-wse-3": 4, "sambanova-sn40l": 16}
+# Boards that are named in tables, and the chip on them.
+_ALIASES = {"tenstorrent-blackhole-p150": "tenstorrent-blackhole"}
 _RESIZABLE = ("switched", "full_mesh", "fully_connected")
 
 # Weights -> keys and values, what the matrix unit works in.
@@ -213,7 +215,7 @@ class _Setting:
                     "topology": {"chips": chips},
                 }
             elif chips == 1:
-                reference = _alone(name, self.row.chip)
+                reference = _alone(name, name)
             else:
                 counts = ", ".join(map(str, sorted(known))) or "none"
                 raise InputError(
@@ -226,6 +228,9 @@ class _Setting:
 
     def _precision(self, *, static: bool) -> dict[str, str]:
         weights = self.row.weights
+        if weights == "fp16" and not {"fp16"} & {*self._formats()} and "bf16" in self._formats():
+            self.assumed.append("bf16 in place of fp16: the chip has no rate for that")
+            weights = "bf16"
         kv, compute = _FORMATS[weights]
         activations = "bf16" if weights == "bf16" else "fp16"
         if weights == "bfp8":
@@ -394,6 +399,7 @@ def _alone(name: str, reference: str) -> dict[str, Any]:
 
 def _chip_keys(reference: str, folder: Path) -> dict[str, Any]:
     """The keys of a chip. Raises InputError where there is none of that name."""
+    reference = _ALIASES.get(reference, reference)
     if is_path(reference):
         path = folder / reference
         if not path.is_file():

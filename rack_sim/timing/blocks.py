@@ -13,16 +13,23 @@ block is a chain: an operator needs the result of the one before it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from rack_sim.foundation.units import format_time, work_to_ps
 from rack_sim.hardware.chip import Chip
 from rack_sim.hardware.routing import Hop, Router
+from rack_sim.model.choice import Choice
 from rack_sim.model.operators import Block, Operator
 from rack_sim.timing.algorithms import Algorithm, Operation
 from rack_sim.timing.collectives import RoutedCollective
-from rack_sim.timing.exchanges import Collective, Exchanges
+from rack_sim.timing.exchanges import (
+    SUM_BYTES,
+    Collective,
+    Exchanges,
+    dispatched_elements,
+    logit_bytes,
+)
 from rack_sim.timing.operators import OperatorTiming, time_operator
 from rack_sim.timing.schedule import Schedule, schedule
 from rack_sim.timing.shape import StepShape
@@ -31,8 +38,6 @@ from rack_sim.timing.terms import Terms
 
 # A sampled candidate: a 4-byte logit and a 4-byte token number from every chip of the group.
 CANDIDATE_BYTES = 8
-# A sum of squares in fp32.
-SUM_BYTES = 4
 
 # Reduce-scatters that send each shard as it appears.
 _BY_SHARD: tuple[Algorithm, ...] = ("direct", "direct_balanced")
@@ -95,15 +100,7 @@ class BlockTiming:
 
     def on(self, group: tuple[int, ...]) -> "BlockTiming":
         """The same block on another group whose links are alike."""
-        return BlockTiming(
-            self.name,
-            self.operators,
-            self.collectives,
-            self.placed,
-            self.placed_on,
-            group,
-            self.exits,
-        )
+        return replace(self, group=group)
 
 
 def time_block(
@@ -181,6 +178,7 @@ class _Placing:
         # What was gathered and the first matmul is still to read.
         self.gathered: list[tuple[Need, ...]] = [() for _ in group]
         self.collectives: list[Collective] = []
+        self.residual_elements = residual_elements
         self.shard_elements = -(-self.rows * residual_elements // len(group))
         self.shard_bytes = self.precision.activation_bytes(self.shard_elements)
         self.operators = tuple(
@@ -212,6 +210,8 @@ class _Placing:
                 self._combine()
             elif operator.followed_by == "candidates":
                 self._gather("candidates", self.rows * CANDIDATE_BYTES)
+            elif operator.followed_by != "none" and self.block.choice:
+                self._to_experts(operator, self.block.choice)
         placed = schedule(self.graph.tasks)
         return BlockTiming(
             self.block.name,
@@ -250,7 +250,7 @@ class _Placing:
             self.gathered[member] = ()
         tasks = []
         for piece in range(pieces):
-            terms = _piece_of(timing.terms, piece, pieces)
+            terms = timing.terms.piece(piece, pieces)
             name = f"{timing.name} {piece + 1}/{pieces}" if pieces > 1 else timing.name
             live_bytes = -(-timing.live_bytes // pieces)
             tasks.append(graph.work(name, unit, chip, terms, needs, leaves_bytes=live_bytes))
@@ -319,6 +319,27 @@ class _Placing:
                 self._exchange("combine", routed, [self.latest[m] for m in members], first=first)
                 self._add_up("attention.combine", (sharing - 1) * elements, members)
 
+    def _to_experts(self, operator: Operator, choice: Choice) -> None:
+        """Logits to everybody, rows to the chips of their experts, or what those found back."""
+        count = len(self.group)
+        if operator.followed_by == "logits":
+            self._gather("logits", logit_bytes(choice, self.rows))
+            self._add_up(operator.name, (count - 1) * self.rows * choice.expert_count, range(count))
+            return
+        elements = dispatched_elements(
+            choice,
+            self.rows,
+            group_size=count,
+            residual_elements=self.residual_elements,
+            execution=self.chip.execution,
+        )
+        piece_bytes = self.precision.activation_bytes(elements)
+        routed = self._chosen(operator.followed_by, "all_to_all", self.group, piece_bytes)
+        if routed:
+            self._exchange(operator.followed_by, routed, self.latest)
+        if operator.followed_by == "collect":
+            self._add_up(operator.name, (count - 1) * elements, range(count))
+
     def _add_up(self, name: str, flop: int, members: Sequence[int]) -> None:
         """The additions of a reduction, as the partial sums stream through the vector unit."""
         terms = Terms(compute_ps=work_to_ps(flop, self.chip.vector_flop_per_s))
@@ -373,15 +394,3 @@ class _Placing:
         arrivals = routed.add_to(self.graph, self.router, traffic, given)
         for number, transfer in enumerate(routed.transfers):
             self.latest[first + transfer.target] += arrivals[number]
-
-
-def _piece_of(terms: Terms, piece: int, pieces: int) -> Terms:
-    """A piece's share of an operator: the fixed latency is the first one's, the roof is shared."""
-    if pieces == 1:
-        return terms
-    shares = {
-        f"{name}_ps": spent * (piece + 1) // pieces - spent * piece // pieces
-        for name, spent in terms.by_name().items()
-    }
-    shares["fixed_latency_ps"] = 0 if piece else terms.fixed_latency_ps
-    return Terms(**shares)

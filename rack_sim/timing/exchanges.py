@@ -4,8 +4,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rack_sim.hardware.routing import Router
+from rack_sim.model.choice import GRAINS, Choice
 from rack_sim.timing.algorithms import Algorithm, Operation
 from rack_sim.timing.collectives import CollectiveTiming, time_collective
+
+# A partial logit, or a partial sum of squares, in fp32.
+SUM_BYTES = 4
+
+
+def logit_bytes(choice: Choice, rows: int) -> int:
+    """What the logits of a router take, and each row's sum of squares with them."""
+    return rows * (choice.expert_count + 1) * SUM_BYTES
+
+
+def dispatched_elements(
+    choice: Choice, rows: int, *, group_size: int, residual_elements: int, execution: str
+) -> int:
+    """What a chip sends to each other chip of its group when rows go to their experts, or return.
+
+    Its shard of as many rows as the fullest chip gets; a row goes to a chip once, however many of
+    its experts are there. All-to-alls are even: every chip gets what the fullest does.
+    """
+    load = (choice.most if execution == "static" else choice.average)(rows, group_size)
+    row_grains = min(load.row_grains, rows * GRAINS)
+    return -(-row_grains * residual_elements // (GRAINS * group_size))
 
 
 class Exchanges:

@@ -28,6 +28,7 @@ from rack_sim.model.operators import Block
 from rack_sim.timing.attention_roofs import AffineWork, AttentionRoof, without_dominated
 from rack_sim.timing.blocks import CANDIDATE_BYTES
 from rack_sim.timing.collectives import time_collective
+from rack_sim.timing.exchanges import dispatched_elements, logit_bytes
 from rack_sim.timing.grid import Grid
 from rack_sim.timing.kernel_roofs import KernelRoofs
 from rack_sim.timing.kernels import CollectiveKernel, Kernel, launches_of
@@ -330,15 +331,12 @@ class IterationTimer:
 
     def _collective(self, kernel: CollectiveKernel, group: Group, rows: int) -> list[OnLinks]:
         """A collective of so many rows; several at one time where parts of a group share heads."""
-        elements = rows * kernel.elements_per_row
-        if kernel.traffic == "candidates":
-            size_bytes = rows * CANDIDATE_BYTES * len(group)
-        else:
-            size_bytes = self._precision.activation_bytes(elements)
+        size_bytes = self.size_bytes(kernel, len(group), rows)
         members = [group]
         if kernel.sharing:
             # As `blocks` has it: every chip keeps its share of the whole, a part that of its chips.
-            kept_bytes = self._precision.activation_bytes(-(-elements // len(group)))
+            elements = -(-rows * kernel.elements_per_row // len(group))
+            kept_bytes = self._precision.activation_bytes(elements)
             size_bytes = kept_bytes * kernel.sharing
             members = [
                 group[first : first + kernel.sharing]
@@ -348,6 +346,23 @@ class IterationTimer:
             time_collective(self._router, part, operation=kernel.operation, size_bytes=size_bytes)
             for part in members
         ]
+
+    def size_bytes(self, kernel: CollectiveKernel, group_size: int, rows: int) -> int:
+        """The buffer of a collective of the whole group for so many rows."""
+        if kernel.traffic == "candidates":
+            return rows * CANDIDATE_BYTES * group_size
+        if kernel.choice is None:
+            return self._precision.activation_bytes(rows * kernel.elements_per_row)
+        if kernel.traffic == "logits":
+            return logit_bytes(kernel.choice, rows)
+        elements = dispatched_elements(
+            kernel.choice,
+            rows,
+            group_size=group_size,
+            residual_elements=self._residual_elements,
+            execution=self._chip.execution,
+        )
+        return self._precision.activation_bytes(elements) * group_size
 
     def _transfers(self, groups: Sequence[Group]) -> list[tuple[Grid, int, bool]]:
         """Shards of the residual stream from stage to stage, and the sampled tokens' way back."""

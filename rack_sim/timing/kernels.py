@@ -16,8 +16,10 @@ the sums, adds its part of the residual, and sends it on.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import get_args
 
-from rack_sim.model.operators import Block, Operator
+from rack_sim.model.choice import Choice
+from rack_sim.model.operators import Block, Exchange, Operator
 from rack_sim.timing.algorithms import Operation
 
 
@@ -50,7 +52,8 @@ class CollectiveKernel:
 
     The buffer has `elements_per_row` activations for every row (or every sampled one);
     `candidates` have a constant size instead. Where chips share key-value heads, `combine` runs at
-    one time in groups of `sharing` chips, each on its part of the buffer.
+    one time in groups of `sharing` chips, each on its part of the buffer. Of logits there are
+    one for each expert; how many rows go to experts, or come back, `choice` says.
     """
 
     traffic: str
@@ -58,6 +61,7 @@ class CollectiveKernel:
     elements_per_row: int = 0
     sampled: bool = False
     sharing: int = 0
+    choice: Choice | None = None
 
 
 Launch = Kernel | CollectiveKernel
@@ -128,6 +132,7 @@ class _Launching:
         if self._reduces:
             self._residual("reduce", "all_reduce")
         else:
+            self.settle()
             self._residual("gather", "all_gather", sampled=sampled)
         self._whole, self._reduces = True, False
 
@@ -154,7 +159,7 @@ class _Launching:
             self._launch(before, operator, sampled=sampled, whole=self._whole)
         else:
             self.settle()
-            self._launch((), operator, sampled=sampled, whole=False)
+            self._launch((), operator, sampled=sampled, whole=operator.replicated)
 
     def _launch(
         self, before: tuple[Operator, ...], operator: Operator, *, sampled: bool, whole: bool
@@ -173,12 +178,18 @@ class _Launching:
 
     def _exchange(self, operator: Operator, block: Block) -> None:
         """What follows an operator; a sum waits for the gather that may come."""
-        if operator.followed_by not in ("none", "reduce_scatter", "combine", "candidates"):
+        if operator.followed_by not in get_args(Exchange):
             raise ValueError(f"{operator.name}: no kernel for {operator.followed_by!r}")
         if self._group_size == 1:
             return
         if operator.followed_by == "reduce_scatter":
             self._reduces = True
+        elif operator.followed_by == "logits":
+            self.launches.append(CollectiveKernel("logits", "all_reduce", choice=block.choice))
+        elif operator.followed_by in ("dispatch", "collect"):
+            self.launches.append(
+                CollectiveKernel(operator.followed_by, "all_to_all", choice=block.choice)
+            )
         elif operator.followed_by == "candidates":
             self.launches.append(CollectiveKernel("candidates", "all_gather", sampled=True))
         elif operator.followed_by == "combine" and block.kv_head_count:

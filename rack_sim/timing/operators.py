@@ -11,10 +11,11 @@ buffer holds is loaded while the chip is still busy with the operators before. P
 bandwidth are what the chip reaches of the published ones.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rack_sim.foundation.units import work_to_ps
 from rack_sim.hardware.chip import Chip
+from rack_sim.model.choice import GRAINS, Choice
 from rack_sim.model.operators import Operator
 from rack_sim.timing.precision import Precision
 from rack_sim.timing.terms import Terms
@@ -60,10 +61,18 @@ def time_operator(
     """Time of `operator` for `rows` rows at `context_tokens`, split over `group_size` chips.
 
     The rows are of `sequence_count` sequences (left out: one each), each of which has a cache to be
-    read. The largest shard counts. Raises KeyError where the chip has no peak for the compute
+    read. The largest shard counts; where rows choose among experts, `choice` says how many rows and
+    experts that are. Raises KeyError where the chip has no peak for the compute
     precision; the scenario is checked for that before anything is timed.
     """
     sequences = rows if sequence_count is None else sequence_count
+    if operator.window_tokens is not None:
+        context_tokens = min(context_tokens, operator.window_tokens)
+    if operator.replicated:
+        group_size = 1
+    if operator.choice is not None:
+        operator, rows = _chosen(operator, operator.choice, rows, group_size, chip.execution)
+        group_size = 1
     flop = _share(
         rows * (operator.flop_per_row + operator.flop_per_row_token * context_tokens), group_size
     )
@@ -114,6 +123,28 @@ def time_operator(
         live_bytes=activation_bytes,
         memory_work=memory_work,
     )
+
+
+def _chosen(
+    operator: Operator, choice: Choice, rows: int, group_size: int, execution: str
+) -> tuple[Operator, int]:
+    """What the fullest chip does of an operator on experts, as one row of a chip alone.
+
+    On average, or the most that can come where a program must fit any choice.
+    """
+    load = (choice.most if execution == "static" else choice.average)(rows, group_size)
+    parts = GRAINS * choice.chosen_count
+    slices = 1 if choice.apart else group_size
+    own = replace(
+        operator,
+        parameters=_share(
+            operator.parameters * load.expert_grains, GRAINS * choice.expert_count * slices
+        ),
+        flop_per_row=_share(operator.flop_per_row * load.row_grains, parts),
+        activations_per_row=_share(operator.activations_per_row * load.row_grains, parts),
+        choice=None,
+    )
+    return own, 1
 
 
 def _share(amount: int, parts: int) -> int:

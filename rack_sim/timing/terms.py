@@ -40,6 +40,17 @@ class Terms:
         """Picoseconds by term, without the unit suffix: ``{"fixed_latency": …}``."""
         return {f.name.removesuffix("_ps"): getattr(self, f.name) for f in fields(self)}
 
+    def piece(self, number: int, count: int) -> "Terms":
+        """A piece's share of an operator: the fixed latency is the first one's, the rest shared."""
+        if count == 1:
+            return self
+        shares = {
+            f"{name}_ps": spent * (number + 1) // count - spent * number // count
+            for name, spent in self.by_name().items()
+        }
+        shares["fixed_latency_ps"] = 0 if number else self.fixed_latency_ps
+        return Terms(**shares)
+
     @property
     def largest(self) -> str:
         """The name of the largest term."""

@@ -41,7 +41,7 @@ def step(request: pytest.FixtureRequest) -> StepTiming:
     system = System("small", chip, topology, 0.0)
     plan = partition(
         Deployment(
-            model=Architecture("small", 3, 256, 8, 4, 32, 512, 1000, False, 512),
+            model=Architecture.dense("small", 3, 256, 8, 4, 32, 512, 1000, False, 512),
             system=system,
             shape=StepShape(2, BOUNDS[-1], Precision("int8", "fp16", "fp16", "fp16")),
             concurrent_sequences=2,

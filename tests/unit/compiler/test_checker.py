@@ -74,7 +74,7 @@ TOPOLOGIES = {
 def planned(topology: Topology, degree: int, stages: int, *, rows: int = 1) -> Plan:
     plan = partition(
         Deployment(
-            model=Architecture("small", 3, 256, 8, 4, 32, 512, 1000, False, 512),
+            model=Architecture.dense("small", 3, 256, 8, 4, 32, 512, 1000, False, 512),
             system=System("small", CHIP, topology, 0.0),
             shape=StepShape(rows, 64, PRECISION),
             concurrent_sequences=2,

@@ -197,7 +197,7 @@ def planned(degree: int, stages: int) -> Plan:
     topology = fully_connected(name="node", chips=8, local=link, port_count=8)
     plan = partition(
         Deployment(
-            model=Architecture("small", 2, 256, 8, 4, 32, 512, 1000, False, 512),
+            model=Architecture.dense("small", 2, 256, 8, 4, 32, 512, 1000, False, 512),
             system=System("small", chip, topology, 0.0),
             shape=StepShape(1, 64, Precision("int8", "fp16", "fp16", "fp16")),
             concurrent_sequences=2,

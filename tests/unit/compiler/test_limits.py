@@ -41,7 +41,7 @@ def compiled(
     topology = fully_connected(name="node", chips=8, local=link, port_count=99)
     plan = partition(
         Deployment(
-            model=Architecture("small", layers, 256, 8, 4, 32, 512, vocabulary, False, 512),
+            model=Architecture.dense("small", layers, 256, 8, 4, 32, 512, vocabulary, False, 512),
             system=System("small", chip, topology, 0.0),
             shape=StepShape(rows, 1, Precision("int8", "fp16", "fp16", "fp16")),
             concurrent_sequences=1,

@@ -22,7 +22,7 @@ from rack_sim.timing.precision import Precision
 from rack_sim.timing.shape import StepShape
 from rack_sim.timing.terms import total
 
-MODEL = Architecture("small", 3, 256, 8, 4, 32, 512, 1000, False, 512)
+MODEL = Architecture.dense("small", 3, 256, 8, 4, 32, 512, 1000, False, 512)
 PRECISION = Precision("int8", "fp16", "fp16", "fp16")
 
 

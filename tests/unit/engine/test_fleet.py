@@ -49,7 +49,7 @@ CHIP = Chip(
     price_usd=1.0,
 )
 LAYERS, KV_HEADS, HEAD_DIM = 3, 4, 32
-MODEL = Architecture("small", LAYERS, 256, 8, KV_HEADS, HEAD_DIM, 512, 1000, False, 512)
+MODEL = Architecture.dense("small", LAYERS, 256, 8, KV_HEADS, HEAD_DIM, 512, 1000, False, 512)
 # Keys and values in fp16.
 TOKEN_BYTES = LAYERS * 2 * KV_HEADS * HEAD_DIM * 2
 TIMING = BatchTiming(Iterations(100), 16, 100, 400)

@@ -85,7 +85,7 @@ def step_of(machine: tuple[str, int, int]) -> StepTiming:
     name, degree, stages = machine
     plan = partition(
         Deployment(
-            model=Architecture("small", 3, 256, 8, 4, 32, 512, 1000, False, 512),
+            model=Architecture.dense("small", 3, 256, 8, 4, 32, 512, 1000, False, 512),
             system=System("small", CHIP, TOPOLOGIES[name], 0.0),
             shape=StepShape(1, 64, Precision("int8", "fp16", "fp16", "fp16")),
             concurrent_sequences=2,

@@ -46,7 +46,7 @@ def compiled(cables: int) -> StepTiming:
     )
     plan = partition(
         Deployment(
-            model=Architecture("small", 2, 256, 8, 4, 32, 512, 1000, False, 512),
+            model=Architecture.dense("small", 2, 256, 8, 4, 32, 512, 1000, False, 512),
             system=System("small", chip, topology, host_watts_per_node=900.0),
             shape=StepShape(5, 64, Precision("int8", "fp16", "fp16", "fp16")),
             concurrent_sequences=2,

@@ -8,26 +8,73 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rack_sim.model.architecture import Architecture
+from rack_sim.model.blocks import blocks_of
+from rack_sim.model.expert_blocks import ExpertPlacement
 from rack_sim.model.huggingface import architecture_from_config
-from rack_sim.model.operators import blocks_of
+from rack_sim.model.layers import DenseFeedForward, GroupedAttention
 from rack_sim.scenario.library import presets
 from rack_sim.timing.precision import bytes_of
 
 # Published totals, worked out from the config.json of each (facts, section D).
 PARAMETERS = {
+    "deepseek-v3": 671_026_419_200,
+    "gemma-7b": 8_537_680_896,
+    "gpt-oss-120b": 116_829_156_672,
+    "gpt-oss-20b": 20_914_757_184,
     "llama-2-7b": 6_738_415_616,
     "llama-2-70b": 68_976_648_192,
+    "llama-3-8b": 8_030_261_248,
+    "llama-3-70b": 70_553_706_496,
     "llama-3.1-8b": 8_030_261_248,
     "llama-3.1-70b": 70_553_706_496,
     "llama-3.1-405b": 405_853_388_800,
+    "llama-3.3-70b": 70_553_706_496,
+    # Of Maverick "about 400 B" is published; by hand: 24 layers of 128 + 1 experts of
+    # 3 x 5120 x 8192 and a router of 5120 x 128, 24 of 3 x 5120 x 16384, 48 of attention
+    # 5120 x (2 x 5120 + 2 x 1024), 97 norms, two embeddings of 202048 x 5120.
+    "llama-4-maverick": 24 * (129 * 125_829_120 + 655_360 + 251_658_240)
+    + 48 * 62_914_560
+    + 97 * 5120
+    + 2 * 1_034_485_760,
+    # Published: 107.77 B; by hand as Maverick, with 16 + 1 experts in each of 48 layers.
+    "llama-4-scout": 48 * (17 * 125_829_120 + 81_920 + 62_914_560) + 97 * 5120 + 2 * 1_034_485_760,
+    "mixtral-8x7b": 46_702_792_704,
+    "qwen3-8b": 8_190_735_360,
+    "qwen3-32b": 32_762_123_264,
+    "qwen3-30b-a3b": 30_532_122_624,
+    "qwen3-235b-a22b": 235_093_634_560,
+}
+# Billions that a token meets, both embeddings included, as published (section D).
+ACTIVE_BILLIONS = {
+    "deepseek-v3": 37.6,
+    "gpt-oss-120b": 5.7,
+    "gpt-oss-20b": 4.2,
+    "llama-4-scout": 17.17,
+    "mixtral-8x7b": 12.88,
+    "qwen3-30b-a3b": 3.35,
+    "qwen3-235b-a22b": 22.19,
 }
 # Llama-2 7B has a key and a value per head: 32 layers x 2 x 4096 x 2 bytes.
 KV_FP16_BYTES = {
+    "deepseek-v3": 70_272,
+    "gemma-7b": 458_752,
+    "gpt-oss-120b": 73_728,
+    "gpt-oss-20b": 49_152,
     "llama-2-7b": 524_288,
     "llama-2-70b": 327_680,
+    "llama-3-8b": 131_072,
+    "llama-3-70b": 327_680,
     "llama-3.1-8b": 131_072,
     "llama-3.1-70b": 327_680,
     "llama-3.1-405b": 516_096,
+    "llama-3.3-70b": 327_680,
+    "llama-4-maverick": 196_608,
+    "llama-4-scout": 196_608,
+    "mixtral-8x7b": 131_072,
+    "qwen3-8b": 147_456,
+    "qwen3-32b": 262_144,
+    "qwen3-30b-a3b": 98_304,
+    "qwen3-235b-a22b": 192_512,
 }
 
 
@@ -39,6 +86,32 @@ def preset(name: str) -> Architecture:
 @pytest.mark.parametrize("name", sorted(PARAMETERS))
 def test_parameters_are_the_published_ones(name: str) -> None:
     assert preset(name).parameter_count == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", sorted(PARAMETERS))
+def test_active_parameters_are_the_published_ones(name: str) -> None:
+    """To the digits that are published; a dense model's tokens meet all of it."""
+    model = preset(name)
+    if name not in ACTIVE_BILLIONS:
+        moe = name == "llama-4-maverick"
+        assert (model.active_parameter_count < model.parameter_count) == moe
+        return
+    published = ACTIVE_BILLIONS[name]
+    digits = len(str(published).partition(".")[2])
+    assert round(model.active_parameter_count / 10**9, digits) == published
+
+
+@pytest.mark.parametrize("name", sorted(PARAMETERS))
+def test_equal_layers_are_one_object(name: str) -> None:
+    layers = preset(name).layers
+    assert len({id(layer) for layer in layers}) == len(set(layers)) <= 4
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_experts_apart_or_sliced_are_the_same_parameters(apart: bool) -> None:
+    for name in ("mixtral-8x7b", "deepseek-v3", "gpt-oss-20b"):
+        blocks = blocks_of(preset(name), ExpertPlacement(apart=apart))
+        assert sum(block.parameters for block in blocks) == PARAMETERS[name]
 
 
 @pytest.mark.parametrize("name", sorted(KV_FP16_BYTES))
@@ -54,13 +127,15 @@ def test_every_shipped_model_has_a_published_count_here() -> None:
 def test_blocks_hold_every_parameter_and_cache_element_once(name: str) -> None:
     model = preset(name)
     blocks = blocks_of(model)
-    assert sum(block.parameters for block in blocks) == PARAMETERS[name]
+    # A tied head multiplies by a table that the embedding holds already, on other chips.
+    again = model.embedding_parameters if model.tied_embeddings else 0
+    assert sum(block.parameters for block in blocks) == PARAMETERS[name] + again
     cached = sum(block.kv_elements_per_token for block in blocks)
     assert bytes_of(cached, "fp16") == KV_FP16_BYTES[name]
 
 
 architectures = st.builds(
-    Architecture,
+    Architecture.dense,
     name=st.just("any"),
     layer_count=st.integers(1, 5),
     hidden_size=st.integers(1, 50),
@@ -77,17 +152,21 @@ architectures = st.builds(
 @given(architectures)
 def test_parameters_are_the_sum_of_the_matrices(model: Architecture) -> None:
     """Every weight of a Llama by its shape, as a state dict lists them."""
-    h, d = model.hidden_size, model.head_size
+    h, layer0 = model.hidden_size, model.layers[0]
+    attention, feed_forward = layer0.attention, layer0.feed_forward
+    assert isinstance(attention, GroupedAttention)
+    assert isinstance(feed_forward, DenseFeedForward)
+    d, inner = attention.head_size, feed_forward.inner_size
     layer = [
         (h,),  # input_layernorm
-        (model.head_count * d, h),  # q_proj
-        (model.kv_head_count * d, h),  # k_proj
-        (model.kv_head_count * d, h),  # v_proj
-        (h, model.head_count * d),  # o_proj
+        (attention.head_count * d, h),  # q_proj
+        (attention.kv_head_count * d, h),  # k_proj
+        (attention.kv_head_count * d, h),  # v_proj
+        (h, attention.head_count * d),  # o_proj
         (h,),  # post_attention_layernorm
-        (model.feed_forward_size, h),  # gate_proj
-        (model.feed_forward_size, h),  # up_proj
-        (h, model.feed_forward_size),  # down_proj
+        (inner, h),  # gate_proj
+        (inner, h),  # up_proj
+        (h, inner),  # down_proj
     ]
     shapes = [(model.vocabulary_size, h), *layer * model.layer_count, (h,)]
     if not model.tied_embeddings:

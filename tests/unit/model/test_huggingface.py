@@ -7,6 +7,7 @@ import pytest
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.huggingface import architecture_from_config
+from rack_sim.model.layers import Experts, GroupedAttention, LatentAttention
 
 # The config.json of Llama-3.1 8B, keys that do not change the shape included.
 LLAMA: dict[str, Any] = {
@@ -47,8 +48,14 @@ def problems_of(config: dict[str, Any]) -> tuple[Problem, ...]:
     return caught.value.problems
 
 
+def grouped(model: Architecture) -> GroupedAttention:
+    attention = model.layers[0].attention
+    assert isinstance(attention, GroupedAttention)
+    return attention
+
+
 def test_a_real_config_is_read_and_other_keys_are_ignored() -> None:
-    assert architecture_from_config("llama", LLAMA) == Architecture(
+    assert architecture_from_config("llama", LLAMA) == Architecture.dense(
         name="llama",
         layer_count=32,
         hidden_size=4096,
@@ -65,13 +72,15 @@ def test_a_real_config_is_read_and_other_keys_are_ignored() -> None:
 def test_defaults_are_those_of_the_format() -> None:
     bare = without("num_key_value_heads", "tie_word_embeddings", "model_type")
     model = architecture_from_config("any", bare)
-    assert (model.kv_head_count, model.tied_embeddings, model.head_size) == (32, False, 128)
+    attention = grouped(model)
+    assert (attention.kv_head_count, attention.head_size) == (32, 128)
+    assert not model.tied_embeddings
     nulls = without(num_key_value_heads=None, head_dim=None)
-    assert architecture_from_config("any", nulls).kv_head_count == 32
+    assert grouped(architecture_from_config("any", nulls)).kv_head_count == 32
 
 
 def test_head_dim_need_not_be_hidden_over_heads() -> None:
-    model = architecture_from_config("any", without(head_dim=256, num_attention_heads=24))
+    model = grouped(architecture_from_config("any", without(head_dim=256, num_attention_heads=24)))
     assert (model.head_size, model.query_size, model.kv_size) == (256, 24 * 256, 8 * 256)
 
 
@@ -131,6 +140,7 @@ def test_an_unknown_model_type_is_refused_with_what_could_be_read() -> None:
     assert problem.field == "model_type"
     assert "'lama'" in problem.message
     assert "num_key_value_heads" in problem.message
+    assert "unknown keys: attention_bias, bos_token_id" in problem.message
     assert problem.suggestion == "did you mean 'llama'?"
 
 
@@ -145,7 +155,6 @@ def test_an_unknown_model_type_is_refused_with_what_could_be_read() -> None:
         ("sliding_window", 4096),
         ("attention_bias", True),
         ("mlp_bias", True),
-        ("quantization_config", {"quant_method": "fp8"}),
     ],
 )
 def test_what_is_not_modelled_is_refused(key: str, value: Any) -> None:
@@ -170,13 +179,13 @@ def test_heads_that_do_not_divide_are_refused() -> None:
 
 def test_every_problem_is_reported_at_once() -> None:
     found = problems_of(
-        without("vocab_size", model_type="mixtral", num_local_experts=8, intermediate_size="big")
+        without("vocab_size", model_type="mamba", num_local_experts=8, intermediate_size="big")
     )
     assert [problem.field for problem in found] == [
         "model_type",
+        "",
         "num_local_experts",
         "intermediate_size",
-        "",
     ]
 
 
@@ -184,3 +193,184 @@ def test_heads_are_checked_even_where_another_key_is_wrong() -> None:
     """The docstring: "every problem", heads that do not divide among them."""
     found = problems_of(without("vocab_size", num_key_value_heads=5))
     assert {problem.field for problem in found} == {"", "num_key_value_heads"}
+
+
+def test_how_weights_are_stored_is_no_part_of_the_shape() -> None:
+    stored = without(quantization_config={"quant_method": "fp8"})
+    assert architecture_from_config("llama", stored) == architecture_from_config("llama", LLAMA)
+
+
+def windows(model: Architecture) -> list[int | None]:
+    return [layer.attention.window_tokens for layer in model.layers]
+
+
+def test_a_mistral_has_its_window_in_every_layer() -> None:
+    model = architecture_from_config("any", without(model_type="mistral", sliding_window=4096))
+    assert windows(model) == [4096] * 32
+    model = architecture_from_config("any", without(model_type="mistral", sliding_window=None))
+    assert windows(model) == [None] * 32
+
+
+GPT_OSS = {
+    "model_type": "gpt_oss",
+    "hidden_size": 2880,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 8,
+    "head_dim": 64,
+    "intermediate_size": 2880,
+    "vocab_size": 201088,
+    "max_position_embeddings": 131072,
+    "num_local_experts": 32,
+    "experts_per_token": 4,
+    "sliding_window": 128,
+    "attention_bias": True,
+    "quantization_config": {"quant_method": "mxfp4"},
+}
+
+
+def test_layer_types_say_which_layers_have_a_window() -> None:
+    assert windows(architecture_from_config("any", GPT_OSS)) == [128, None, 128, None]
+    kinds = ["full_attention"] * 3 + ["sliding_attention"]
+    model = architecture_from_config("any", GPT_OSS | {"layer_types": kinds})
+    assert windows(model) == [None, None, None, 128]
+
+
+@pytest.mark.parametrize("kinds", [["full_attention"], ["linear_attention"] * 4, "full", [1] * 4])
+def test_layer_types_that_are_none_are_refused(kinds: Any) -> None:
+    (problem,) = problems_of(GPT_OSS | {"layer_types": kinds})
+    assert problem.field == "layer_types"
+
+
+LLAMA4 = {
+    "model_type": "llama4",
+    "text_config": {
+        "model_type": "llama4_text",
+        "hidden_size": 5120,
+        "num_hidden_layers": 8,
+        "num_attention_heads": 40,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "intermediate_size": 8192,
+        "intermediate_size_mlp": 16384,
+        "vocab_size": 202048,
+        "max_position_embeddings": 1048576,
+        "num_local_experts": 128,
+        "num_experts_per_tok": 1,
+        "interleave_moe_layer_step": 2,
+        "attention_chunk_size": 8192,
+    },
+    "vision_config": {"hidden_size": 1408},
+}
+
+
+def test_of_a_model_that_sees_the_text_is_read() -> None:
+    model = architecture_from_config("any", LLAMA4)
+    assert windows(model) == [8192, 8192, 8192, None] * 2
+    assert [isinstance(layer.feed_forward, Experts) for layer in model.layers] == [False, True] * 4
+    assert model.layers[1].feed_forward == Experts(128, 1, 8192, shared_size=8192)
+    whole = LLAMA4["text_config"] | {"no_rope_layers": [0, 1] * 4, "moe_layers": [0]}
+    model = architecture_from_config("any", LLAMA4 | {"text_config": whole})
+    assert windows(model) == [None, 8192] * 4
+    assert [isinstance(layer.feed_forward, Experts) for layer in model.layers] == [True] + [
+        False
+    ] * 7
+
+
+def test_problems_of_the_text_say_where_they_stand() -> None:
+    wrong = {k: v for k, v in LLAMA4["text_config"].items() if k != "vocab_size"} | {"head_dim": 0}
+    missing, head = problems_of(LLAMA4 | {"text_config": wrong})
+    assert missing.message == "key 'vocab_size' is missing in text_config"
+    assert head.field == "text_config.head_dim"
+
+
+DEEPSEEK = {
+    "model_type": "deepseek_v3",
+    "hidden_size": 7168,
+    "num_hidden_layers": 5,
+    "num_attention_heads": 128,
+    "num_key_value_heads": 128,
+    "q_lora_rank": 1536,
+    "kv_lora_rank": 512,
+    "qk_nope_head_dim": 128,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 128,
+    "intermediate_size": 18432,
+    "moe_intermediate_size": 2048,
+    "n_routed_experts": 256,
+    "n_shared_experts": 1,
+    "num_experts_per_tok": 8,
+    "first_k_dense_replace": 3,
+    "moe_layer_freq": 1,
+    "topk_method": "noaux_tc",
+    "vocab_size": 129280,
+    "max_position_embeddings": 163840,
+    "num_nextn_predict_layers": 1,
+    "quantization_config": {"quant_method": "fp8"},
+}
+
+
+def test_latent_attention_and_the_first_dense_layers() -> None:
+    model = architecture_from_config("any", DEEPSEEK)
+    assert {layer.attention for layer in model.layers} == {
+        LatentAttention(128, 1536, 512, 128, 64, 128)
+    }
+    kinds = [isinstance(layer.feed_forward, Experts) for layer in model.layers]
+    assert kinds == [False, False, False, True, True]
+    assert model.kv_elements_per_token == 5 * 576
+
+
+QWEN3_MOE = {
+    "model_type": "qwen3_moe",
+    "hidden_size": 2048,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 4,
+    "head_dim": 128,
+    "intermediate_size": 6144,
+    "moe_intermediate_size": 768,
+    "num_experts": 128,
+    "num_experts_per_tok": 8,
+    "decoder_sparse_step": 2,
+    "mlp_only_layers": [3],
+    "vocab_size": 151936,
+    "max_position_embeddings": 40960,
+}
+
+
+def test_experts_stand_in_every_so_many_layers() -> None:
+    model = architecture_from_config("any", QWEN3_MOE)
+    kinds = [isinstance(layer.feed_forward, Experts) for layer in model.layers]
+    assert kinds == [False, True, False, False, False, True]
+    assert grouped(model).head_norms
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "value"),
+    [
+        (QWEN3_MOE, "num_experts_per_tok", 129),
+        (QWEN3_MOE, "mlp_only_layers", [6]),
+        (QWEN3_MOE, "use_sliding_window", True),
+        (GPT_OSS, "sliding_window", 0),
+        (DEEPSEEK, "kv_lora_rank", "wide"),
+        (DEEPSEEK, "attention_bias", True),
+    ],
+)
+def test_families_refuse_what_they_do_not_model(
+    config: dict[str, Any], key: str, value: Any
+) -> None:
+    (problem,) = problems_of(config | {key: value})
+    assert problem.field == key
+
+
+def test_gemma_is_tied_unless_it_says_otherwise() -> None:
+    gemma = without("tie_word_embeddings", model_type="gemma")
+    assert architecture_from_config("any", gemma).tied_embeddings
+    assert not architecture_from_config("any", without(model_type="gemma")).tied_embeddings
+
+
+def test_qwen2_has_biases_at_queries_keys_and_values() -> None:
+    plain = architecture_from_config("any", LLAMA)
+    biased = architecture_from_config("any", without(model_type="qwen2"))
+    added = 32 * (32 + 2 * 8) * 128
+    assert biased.parameter_count - plain.parameter_count == added

@@ -5,10 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rack_sim.model.architecture import Architecture
-from rack_sim.model.operators import Block, blocks_of
+from rack_sim.model.blocks import blocks_of
+from rack_sim.model.operators import Block
 
-LLAMA_2_70B = Architecture("llama-2-70b", 80, 8192, 64, 8, 128, 28672, 32000, False, 4096)
-SMALL = Architecture("small", 3, 48, 6, 2, 10, 100, 77, True, 64)
+LLAMA_2_70B = Architecture.dense("llama-2-70b", 80, 8192, 64, 8, 128, 28672, 32000, False, 4096)
+SMALL = Architecture.dense("small", 3, 48, 6, 2, 10, 100, 77, True, 64)
+
+
+# Of one kind of layer each: the numbers of the formulas below.
+HEADS = {"llama-2-70b": (64, 8, 128, 28672), "small": (6, 2, 10, 100)}
 
 
 def flop(blocks: tuple[Block, ...], unit: str, context: int) -> int:
@@ -36,7 +41,8 @@ def test_a_token_costs_two_flop_per_parameter_and_its_attention(
     model: Architecture, context: int
 ) -> None:
     """2 x matmul parameters, and per layer and cached token 2 FLOP per query element, twice."""
-    attention = model.layer_count * context * 4 * model.head_count * model.head_size
+    heads, _, head_size, _ = HEADS[model.name]
+    attention = model.layer_count * context * 4 * heads * head_size
     assert flop(blocks_of(model), "matrix", context) == 2 * matmul_parameters(model) + attention
 
 
@@ -53,11 +59,12 @@ def test_vector_work_is_elements_times_the_textbook_form(model: Architecture) ->
     """Norm 4, rotary 3, softmax 5, gated activation 5, residual add 1 FLOP an element."""
     context = 100
     h = model.hidden_size
+    heads, kv_heads, head_size, inner = HEADS[model.name]
     layer = (
         2 * (4 * h + h)  # two norms, two residual adds
-        + 3 * (model.head_count + model.kv_head_count) * model.head_size
-        + 5 * model.head_count * context
-        + 5 * model.feed_forward_size
+        + 3 * (heads + kv_heads) * head_size
+        + 5 * heads * context
+        + 5 * inner
     )
     expected = model.layer_count * layer + 4 * h + 5 * model.vocabulary_size
     assert flop(blocks_of(model), "vector", context) == expected

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.model.architecture import Architecture
-from rack_sim.model.operators import blocks_of
+from rack_sim.model.blocks import blocks_of
 from rack_sim.partition.memory import (
     MemoryDemand,
     activation_bytes,
@@ -23,7 +23,7 @@ CHIP = Chip(
     "small", "static", (MemoryTier("sram", 10**9, 10**12),), MatrixUnit({"fp16": 10**12}, None),
     10**12, 0, 4096, 8, 1.0, 2.0, 1.0,
 )  # fmt: skip
-MODEL = Architecture("small", 2, 96, 6, 2, 16, 200, 777, False, 4096)
+MODEL = Architecture.dense("small", 2, 96, 6, 2, 16, 200, 777, False, 4096)
 BLOCKS = blocks_of(MODEL)
 
 

@@ -18,7 +18,7 @@ from rack_sim.partition.plan import Plan
 from rack_sim.timing.precision import Precision
 from rack_sim.timing.shape import StepShape
 
-MODEL = Architecture("small", 3, 256, 8, 4, 32, 512, 1000, False, 512)
+MODEL = Architecture.dense("small", 3, 256, 8, 4, 32, 512, 1000, False, 512)
 WEIGHTS = 2 * MODEL.parameter_count  # fp16
 
 
@@ -176,7 +176,7 @@ def test_what_has_no_meaning_is_refused(asked: dict[str, int], field: str, text:
 def test_more_stages_than_any_degree_has_groups_for_are_refused() -> None:
     """17 stages on 16 chips: what is short is chips, not bytes."""
     with pytest.raises(InputError) as caught:
-        partition(deploy(model=replace(MODEL, layer_count=10), stage_count=17))
+        partition(deploy(model=replace(MODEL, layers=MODEL.layers[:1] * 10), stage_count=17))
     assert caught.value.problems[0].field == "partition.stages"
 
 

@@ -31,7 +31,7 @@ from rack_sim.timing.precision import Precision
 from rack_sim.timing.shape import StepShape
 
 FP16 = Precision("fp16", "fp16", "fp16", "fp16")
-MODEL = Architecture("small", 3, 256, 8, 4, 32, 512, 1000, False, 4096)
+MODEL = Architecture.dense("small", 3, 256, 8, 4, 32, 512, 1000, False, 4096)
 WEIGHTS = 2 * MODEL.parameter_count
 CONTEXT = 512
 # Keys and values of 4 heads of 32 in 3 layers, two bytes each.

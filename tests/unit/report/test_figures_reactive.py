@@ -186,7 +186,8 @@ def test_a_replica_of_a_larger_fleet_says_so(fleet):
 def test_the_memory_of_a_draft_is_in_the_table_and_in_the_map(one):
     """All chips together hold the parameters of both models, two bytes each."""
     scenario = rack_sim.load("llama70b-a100", SHORT)
-    draft = replace(one.explanation.plan.model, name="draft", layer_count=2)
+    model = one.explanation.plan.model
+    draft = replace(model, name="draft", layers=model.layers[:2])
     room = replace(scenario.cache_room, draft_model=draft)
     machine = rack_sim.explain(replace(scenario, cache_room=room)).batch
     rows = named(MEMORY, memory_rows(machine))

@@ -19,7 +19,8 @@ from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.routing import Router
 from rack_sim.model.architecture import Architecture
-from rack_sim.model.operators import Block, Operator, blocks_of
+from rack_sim.model.blocks import blocks_of
+from rack_sim.model.operators import Block, Operator
 from rack_sim.timing.blocks import BlockTiming, _Placing, time_block
 from rack_sim.timing.collectives import time_collective
 from rack_sim.timing.exchanges import Exchanges
@@ -42,7 +43,7 @@ CHIP = Chip(
     peak_watts=2.0,
     price_usd=1.0,
 )
-MODEL = Architecture("small", 1, 1024, 8, 4, 128, 4096, 8000, False, 4096)
+MODEL = Architecture.dense("small", 1, 1024, 8, 4, 128, 4096, 8000, False, 4096)
 EMBEDDING, ATTENTION, FEED_FORWARD, HEAD = blocks_of(MODEL)
 PRECISION = Precision(weights="int8", kv="fp16", activations="fp16", compute="fp16")
 

@@ -21,8 +21,9 @@ from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.routing import Router
 from rack_sim.model.architecture import Architecture
+from rack_sim.model.blocks import blocks_of
 from rack_sim.model.huggingface import architecture_from_config
-from rack_sim.model.operators import Block, blocks_of
+from rack_sim.model.operators import Block
 from rack_sim.scenario import load_system
 from rack_sim.scenario.library import presets
 from rack_sim.timing.collectives import time_collective
@@ -47,7 +48,7 @@ CHIP = Chip(
     price_usd=1.0,
 )
 HIDDEN, QUERY, KV, INNER, VOCABULARY, LAYERS = 1024, 1024, 512, 4096, 8000, 3
-MODEL = Architecture("small", LAYERS, HIDDEN, 8, 4, 128, INNER, VOCABULARY, False, 4096)
+MODEL = Architecture.dense("small", LAYERS, HIDDEN, 8, 4, 128, INNER, VOCABULARY, False, 4096)
 BLOCKS = blocks_of(MODEL)
 PRECISION = Precision(weights="int8", kv="fp16", activations="fp16", compute="fp16")
 BOX = Router(fully_connected(name="node", chips=8, local=LINK, port_count=8))
@@ -184,7 +185,9 @@ def test_without_a_sample_the_head_costs_nothing() -> None:
 @pytest.mark.parametrize("rows", [1, 3, 64])
 def test_chips_that_share_a_head_combine(rows: int) -> None:
     """8 chips, 4 heads: in pairs, each chip keeps an eighth of 8 x 130 elements."""
-    one_head_each = replace(MODEL, kv_head_count=8)
+    one_head_each = Architecture.dense(
+        "small", LAYERS, HIDDEN, 8, 8, 128, INNER, VOCABULARY, False, 4096
+    )
     plain = timer(8, stages=(blocks_of(one_head_each),), model=one_head_each)
     combine = all_gather_ps(2 * ceil(rows * 8 * 130 / 8))
     by_links = [

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier, Tiers
 from rack_sim.model.architecture import Architecture
-from rack_sim.model.operators import Block, Operator, blocks_of
+from rack_sim.model.blocks import blocks_of
+from rack_sim.model.operators import Block, Operator
 from rack_sim.timing.grid import Grid, around, point_below
 from rack_sim.timing.kernel_roofs import KernelRoofs
 from rack_sim.timing.kernels import CollectiveKernel, Kernel, Launch, launches_of
@@ -18,7 +19,7 @@ from rack_sim.timing.precision import Precision
 from rack_sim.timing.schedule import OnLinks, Schedule
 from rack_sim.timing.tasks import Task
 
-MODEL = Architecture("small", 2, 1024, 8, 4, 128, 4096, 8000, False, 4096)
+MODEL = Architecture.dense("small", 2, 1024, 8, 4, 128, 4096, 8000, False, 4096)
 BLOCKS = blocks_of(MODEL)
 
 

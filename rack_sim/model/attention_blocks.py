@@ -1,0 +1,144 @@
+"""Attention blocks: the operators of grouped-query and of latent attention."""
+
+from rack_sim.model.layers import AttentionShape, GroupedAttention, LatentAttention
+from rack_sim.model.operators import Block, Operator
+from rack_sim.model.textbook import NORM_FLOP, ROTARY_FLOP, SOFTMAX_FLOP, matmul, norm, residual_add
+
+
+def attention_block(hidden: int, shape: AttentionShape) -> Block:
+    """The attention block of a shape, without a layer's name."""
+    if isinstance(shape, GroupedAttention):
+        operators, combined = _grouped(hidden, shape), shape.query_size
+    else:
+        operators, combined = _latent(hidden, shape), shape.head_count * shape.latent_size
+    return Block(
+        "attention",
+        "attention",
+        operators,
+        gathers=True,
+        kv_elements_per_token=shape.kv_elements_per_token,
+        kv_head_count=shape.kv_head_count,
+        # Partial values of every query head, and the maximum and the sum of its softmax.
+        combined_per_row=combined + 2 * shape.head_count,
+    )
+
+
+def _grouped(hidden: int, shape: GroupedAttention) -> tuple[Operator, ...]:
+    query, kv, heads = shape.query_size, shape.kv_size, shape.head_count
+    inputs = query + 2 * kv
+    head_norm = Operator(
+        name="attention.head_norm",
+        unit="vector",
+        parameters=2 * shape.head_size,
+        flop_per_row=NORM_FLOP * (query + kv),
+        activations_per_row=2 * (query + kv),
+    )
+    return (
+        norm("attention.norm", hidden),
+        matmul("attention.qkv_projection", hidden, inputs, biases=inputs if shape.qkv_bias else 0),
+        *([head_norm] if shape.head_norms else []),
+        Operator(
+            name="attention.rotary",
+            unit="vector",
+            # Sinks are logits of their own, which are looked at with a row's first key.
+            parameters=heads if shape.sinks else 0,
+            flop_per_row=ROTARY_FLOP * (query + kv),
+            activations_per_row=2 * (query + kv),
+            kv_write_per_row=2 * kv,
+        ),
+        *_over_cache(shape, shape.head_size, shape.head_size, kv, kv),
+        matmul(
+            "attention.output_projection",
+            query,
+            hidden,
+            "reduce_scatter",
+            biases=hidden if shape.output_bias else 0,
+        ),
+        residual_add("attention.residual_add", hidden),
+    )
+
+
+def _latent(hidden: int, shape: LatentAttention) -> tuple[Operator, ...]:
+    """Absorbed: queries are brought to the latent, and values back from it, a head at a time.
+
+    Then every head reads the cached latent as it is, in decode and (more FLOP than a prompt needs)
+    in prefill. What leads down to the narrow widths lies on every chip; heads are split.
+    """
+    heads, latent, rotary = shape.head_count, shape.latent_size, shape.rotary_size
+    narrow = latent + (shape.query_rank or 0)
+    key = latent + rotary
+    down = matmul(
+        "attention.down_projection", hidden, key + (shape.query_rank or 0), replicated=True
+    )
+    latent_norm = Operator(
+        name="attention.latent_norm",
+        unit="vector",
+        parameters=narrow,
+        flop_per_row=NORM_FLOP * narrow,
+        activations_per_row=2 * narrow,
+        replicated=True,
+    )
+    return (
+        norm("attention.norm", hidden),
+        down,
+        latent_norm,
+        matmul("attention.query_projection", shape.query_rank or hidden, shape.query_size),
+        _by_head("attention.key_absorption", heads, shape.plain_size, latent),
+        Operator(
+            name="attention.rotary",
+            unit="vector",
+            flop_per_row=ROTARY_FLOP * (heads + 1) * rotary,
+            activations_per_row=2 * (heads + 1) * rotary,
+            kv_write_per_row=key,
+        ),
+        *_over_cache(shape, key, latent, key, 0),
+        _by_head("attention.value_absorption", heads, latent, shape.value_size),
+        matmul("attention.output_projection", heads * shape.value_size, hidden, "reduce_scatter"),
+        residual_add("attention.residual_add", hidden),
+    )
+
+
+def _by_head(name: str, heads: int, inputs: int, outputs: int) -> Operator:
+    """A small matrix for every head."""
+    return Operator(
+        name=name,
+        unit="matrix",
+        parameters=heads * inputs * outputs,
+        flop_per_row=2 * heads * inputs * outputs,
+        activations_per_row=heads * (inputs + outputs),
+    )
+
+
+def _over_cache(
+    shape: AttentionShape, key_size: int, value_size: int, keys_read: int, values_read: int
+) -> tuple[Operator, ...]:
+    """Scores, softmax and values: `key_size` and `value_size` elements of every head."""
+    heads, window = shape.head_count, shape.window_tokens
+    return (
+        Operator(
+            name="attention.scores",
+            unit="matrix",
+            flop_per_row_token=2 * heads * key_size,
+            activations_per_row=heads * key_size,
+            activations_per_row_token=heads,
+            kv_read_per_row_token=keys_read,
+            window_tokens=window,
+        ),
+        Operator(
+            name="attention.softmax",
+            unit="vector",
+            flop_per_row_token=SOFTMAX_FLOP * heads,
+            activations_per_row_token=2 * heads,
+            window_tokens=window,
+        ),
+        Operator(
+            name="attention.values",
+            unit="matrix",
+            flop_per_row_token=2 * heads * value_size,
+            activations_per_row=heads * value_size,
+            activations_per_row_token=heads,
+            kv_read_per_row_token=values_read,
+            followed_by="combine",
+            window_tokens=window,
+        ),
+    )

@@ -1,0 +1,115 @@
+"""Config keys: reads the values of one config.json and notes everything that is wrong with them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rack_sim.foundation.errors import Problem, suggest
+
+# Keys of the common shape, which an unknown model type may have too.
+REQUIRED_KEYS = (
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "vocab_size",
+    "max_position_embeddings",
+)
+OPTIONAL_KEYS = ("num_key_value_heads", "head_dim", "tie_word_embeddings")
+COMMON_KEYS = (*REQUIRED_KEYS, *OPTIONAL_KEYS)
+
+
+class ConfigKeys:
+    """The keys of a config, each asked for by name.
+
+    A value that is missing or no good is noted in `problems`, and 1 (or the default) stands for it,
+    so that everything wrong is found at once. `inside` is the name of the part that is read.
+    """
+
+    def __init__(self, config: Mapping[str, Any], inside: str = "") -> None:
+        self.config = config
+        self.problems: list[Problem] = []
+        self._inside = inside
+
+    def count(self, key: str, default: int | None = None, *, least: int = 1) -> int:
+        """A whole number of at least `least`; without a default it must be there."""
+        value = self._take(key)
+        if value is None:
+            if default is None:
+                self.missing(key)
+                return 1
+            return default
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            self.refuse(key, f"{value!r} is not a whole number of at least {least}")
+            return 1 if default is None else default
+        return value
+
+    def optional_count(self, key: str) -> int | None:
+        """A whole number of at least 1, or None where there is none."""
+        return self.count(key) if self._take(key) is not None else None
+
+    def are_counts(self, *names: str) -> bool:
+        """Whether all of these are whole numbers of at least 1, so that they can be compared."""
+        values = [self._take(name) for name in names]
+        return all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in values)
+
+    def flag(self, key: str, *, default: bool = False) -> bool:
+        """True or false."""
+        value = self._take(key)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            self.refuse(key, f"{value!r} is not true or false")
+            return default
+        return value
+
+    def list_of(self, key: str, allowed: Sequence[Any], length: int) -> Sequence[Any] | None:
+        """A list of `length` items, each one of `allowed`; None where it is missing or empty."""
+        value = self._take(key)
+        if value is None or value == []:
+            return None
+        if not isinstance(value, list) or len(value) != length:
+            self.refuse(key, f"is not a list of {length} items, one for each layer")
+            return None
+        for item in value:
+            if isinstance(item, bool) or item not in allowed:
+                self.refuse(key, f"{item!r} is none of {', '.join(map(repr, allowed))}")
+                return None
+        return value
+
+    def layer_numbers(self, key: str, layer_count: int) -> frozenset[int] | None:
+        """A list of numbers of layers; None where it is missing."""
+        value = self._take(key)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(
+            isinstance(item, int) and not isinstance(item, bool) and 0 <= item < layer_count
+            for item in value
+        ):
+            self.refuse(key, f"is not a list of numbers of layers, 0 to {layer_count - 1}")
+            return frozenset()
+        return frozenset(value)
+
+    def only(self, key: str, *allowed: object) -> None:
+        """Refuses a value that changes the shape in a way that is not modelled."""
+        value = self._take(key)
+        if value is not None and value not in allowed:
+            shown = "a mapping" if isinstance(value, Mapping) else repr(value)
+            wanted = allowed[0] if allowed else None
+            self.refuse(key, f"{shown} is not modelled; only {wanted!r} is")
+
+    def missing(self, key: str) -> None:
+        """Notes that a key is not there, and which one may be meant for it."""
+        others = [str(other) for other in self.config if other not in COMMON_KEYS]
+        hint = suggest(key, others)
+        found = hint.removeprefix("did you mean ")
+        nearest = f"is {found.rstrip('?')} meant for it?" if found != hint else ""
+        where = f" in {self._inside}" if self._inside else ""
+        self.problems.append(Problem(f"key {key!r} is missing{where}", suggestion=nearest))
+
+    def refuse(self, key: str, message: str, suggestion: str = "") -> None:
+        """Notes what is wrong with the value of a key."""
+        field = f"{self._inside}.{key}" if self._inside else key
+        self.problems.append(Problem(message, field=field, suggestion=suggestion))
+
+    def _take(self, key: str) -> Any:  # noqa: ANN401 - a config may hold anything
+        return self.config.get(key)

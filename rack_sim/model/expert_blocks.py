@@ -1,0 +1,114 @@
+"""Expert blocks: the operators of a mixture of experts, and how experts lie on a group of chips.
+
+- sliced (as a rule): every chip of a group has a slice of each expert. The block is that of a dense
+  feed-forward with a router in front: gather, router, choice, experts, reduce-scatter
+- apart, without shared experts: whole experts lie on chips. Each chip multiplies its shard of the
+  stream by its rows of the router, and the logits are summed up for everybody; each chip sends its
+  shard of a row to the chips of the row's experts (dispatch), which send each chip its shard of
+  what they found (collect). Both are all-to-alls; nothing is gathered
+- apart, with shared experts: these are sliced and need whole rows on every chip. Then every row is
+  everywhere, and what experts find is summed up with what the shared ones find: no all-to-all
+"""
+
+from dataclasses import dataclass, replace
+
+from rack_sim.model.choice import Choice
+from rack_sim.model.layers import Experts
+from rack_sim.model.operators import Block, Operator
+from rack_sim.model.textbook import SOFTMAX_FLOP, gated_activation, matmul, norm, residual_add
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertPlacement:
+    """How experts lie on a group of chips, and how rows choose: see `Choice`."""
+
+    apart: bool = False
+    skew: float = 0.0
+    capacity_factor: float | None = None
+
+
+def expert_block(hidden: int, shape: Experts, placement: ExpertPlacement) -> Block:
+    """The feed-forward block of a mixture of experts, without a layer's name."""
+    choice = Choice(
+        shape.expert_count,
+        shape.chosen_count,
+        placement.skew,
+        placement.apart,
+        placement.capacity_factor,
+    )
+    dispatched = placement.apart and not shape.shared_size
+    router = replace(
+        matmul("feed_forward.router", hidden, shape.expert_count),
+        parameters=shape.router_parameters(hidden),
+        followed_by="logits" if dispatched else "none",
+        replicated=not dispatched,
+    )
+    choose = Operator(
+        name="feed_forward.choose",
+        unit="vector",
+        # A softmax over all experts, then the largest again and again.
+        flop_per_row=(SOFTMAX_FLOP + shape.chosen_count) * shape.expert_count,
+        activations_per_row=shape.expert_count + 2 * shape.chosen_count,
+        followed_by="dispatch" if dispatched else "none",
+        replicated=True,
+    )
+    experts = _experts(hidden, shape, choice, dispatched=dispatched)
+    operators = (
+        norm("feed_forward.norm", hidden),
+        router,
+        choose,
+        *_shared(hidden, shape.shared_size),
+        *experts,
+        residual_add("feed_forward.residual_add", hidden),
+    )
+    return Block(
+        "feed_forward",
+        "feed_forward",
+        operators,
+        gathers=not dispatched,
+        choice=choice if dispatched else None,
+    )
+
+
+def _shared(hidden: int, inner: int) -> tuple[Operator, ...]:
+    """The shared experts; what they find is summed up with what the others find."""
+    if not inner:
+        return ()
+    return (
+        matmul("feed_forward.shared_gate_up_projection", hidden, 2 * inner),
+        gated_activation("feed_forward.shared_gated_activation", inner),
+        matmul("feed_forward.shared_down_projection", inner, hidden),
+    )
+
+
+def _experts(
+    hidden: int, shape: Experts, choice: Choice, *, dispatched: bool
+) -> tuple[Operator, ...]:
+    """All experts; FLOP and activations are those of a row's chosen ones."""
+    inner, count, chosen = shape.expert_size, shape.expert_count, shape.chosen_count
+    one = (
+        matmul(
+            "feed_forward.experts_gate_up_projection",
+            hidden,
+            2 * inner,
+            biases=2 * inner * shape.biases,
+        ),
+        gated_activation("feed_forward.experts_gated_activation", inner),
+        matmul(
+            "feed_forward.experts_down_projection",
+            inner,
+            hidden,
+            "collect" if dispatched else "reduce_scatter",
+            biases=hidden * shape.biases,
+        ),
+    )
+    return tuple(
+        replace(
+            operator,
+            parameters=count * operator.parameters,
+            flop_per_row=chosen * operator.flop_per_row,
+            activations_per_row=chosen * operator.activations_per_row,
+            choice=choice,
+        )
+        for operator in one
+    )

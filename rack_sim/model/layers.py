@@ -1,0 +1,163 @@
+"""Layers: the shapes of attention and feed-forward blocks, with their exact parameter counts."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class GroupedAttention:
+    """Grouped-query attention.
+
+    `window_tokens` is how far a row looks back; None: over the whole context. `qkv_bias` and
+    `output_bias` say which projections have one, `head_norms` that queries and keys are normalised
+    head by head, `sinks` that every head has a learnt logit beside those of the cache.
+    """
+
+    head_count: int
+    kv_head_count: int
+    head_size: int
+    window_tokens: int | None = None
+    qkv_bias: bool = False
+    output_bias: bool = False
+    head_norms: bool = False
+    sinks: bool = False
+
+    @property
+    def query_size(self) -> int:
+        """Width of all query heads together."""
+        return self.head_count * self.head_size
+
+    @property
+    def kv_size(self) -> int:
+        """Width of all key heads (or all value heads) together."""
+        return self.kv_head_count * self.head_size
+
+    @property
+    def kv_elements_per_token(self) -> int:
+        """Elements that one token adds to the cache: a key and a value of every head."""
+        return 2 * self.kv_size
+
+    def parameter_count(self, hidden_size: int) -> int:
+        """Projections, biases, head norms and sinks; the block's own norm is not in here."""
+        query, kv = self.query_size, self.kv_size
+        count = hidden_size * (2 * query + 2 * kv)
+        count += (query + 2 * kv) * self.qkv_bias + hidden_size * self.output_bias
+        return count + 2 * self.head_size * self.head_norms + self.head_count * self.sinks
+
+
+@dataclass(frozen=True, slots=True)
+class LatentAttention:
+    """Multi-head latent attention: one latent for all heads is cached, and one rotary key.
+
+    `query_rank` is the width through which queries go (None: straight from the hidden state),
+    `latent_size` that of the cached latent; a head has `plain_size` elements that meet the latent,
+    `rotary_size` that meet the rotary key, and `value_size` of a value.
+    """
+
+    head_count: int
+    query_rank: int | None
+    latent_size: int
+    plain_size: int
+    rotary_size: int
+    value_size: int
+    window_tokens: None = None
+
+    @property
+    def kv_head_count(self) -> int:
+        """All heads share the one latent."""
+        return 1
+
+    @property
+    def query_size(self) -> int:
+        """Width of all query heads together."""
+        return self.head_count * (self.plain_size + self.rotary_size)
+
+    @property
+    def kv_elements_per_token(self) -> int:
+        """Elements that one token adds to the cache: the latent and the rotary key."""
+        return self.latent_size + self.rotary_size
+
+    @property
+    def down_parameters(self) -> int:
+        """The norms of the narrow widths: of the latent, and of the query where it has one."""
+        return self.latent_size + (self.query_rank or 0)
+
+    def parameter_count(self, hidden_size: int) -> int:
+        """Projections and inner norms; the block's own norm is not in here."""
+        queries = hidden_size * self.query_size
+        if self.query_rank is not None:
+            queries = self.query_rank * (hidden_size + self.query_size)
+        return (
+            queries
+            + hidden_size * self.kv_elements_per_token
+            + self.latent_size * self.head_count * (self.plain_size + self.value_size)
+            + self.head_count * self.value_size * hidden_size
+            + self.down_parameters
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DenseFeedForward:
+    """A gated feed-forward (three matrices), `inner_size` wide."""
+
+    inner_size: int
+
+    def parameter_count(self, hidden_size: int) -> int:
+        """The three matrices; the block's own norm is not in here."""
+        return 3 * hidden_size * self.inner_size
+
+    def active_parameter_count(self, hidden_size: int) -> int:
+        """Those that one row meets: all."""
+        return self.parameter_count(hidden_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Experts:
+    """A mixture of experts: a router sends each row to `chosen_count` of `expert_count`.
+
+    Every expert is a gated feed-forward, `expert_size` wide. Shared experts together are
+    `shared_size` wide and see every row. `biases` says that router and experts have them,
+    `router_correction` that the router has a learnt offset for each expert.
+    """
+
+    expert_count: int
+    chosen_count: int
+    expert_size: int
+    shared_size: int = 0
+    biases: bool = False
+    router_correction: bool = False
+
+    def router_parameters(self, hidden_size: int) -> int:
+        """A column for each expert, its bias and its offset."""
+        return self.expert_count * (hidden_size + self.biases + self.router_correction)
+
+    def expert_parameters(self, hidden_size: int) -> int:
+        """One expert."""
+        biases = (2 * self.expert_size + hidden_size) * self.biases
+        return 3 * hidden_size * self.expert_size + biases
+
+    def parameter_count(self, hidden_size: int) -> int:
+        """Router, all experts and the shared ones; the block's own norm is not in here."""
+        return self._count(hidden_size, self.expert_count)
+
+    def active_parameter_count(self, hidden_size: int) -> int:
+        """Those that one row meets: router, chosen experts, shared ones."""
+        return self._count(hidden_size, self.chosen_count)
+
+    def _count(self, hidden_size: int, expert_count: int) -> int:
+        return (
+            self.router_parameters(hidden_size)
+            + expert_count * self.expert_parameters(hidden_size)
+            + 3 * hidden_size * self.shared_size
+        )
+
+
+AttentionShape = GroupedAttention | LatentAttention
+FeedForwardShape = DenseFeedForward | Experts
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer: norm, attention, norm, feed-forward. Equal layers are one object."""
+
+    attention: AttentionShape
+    feed_forward: FeedForwardShape

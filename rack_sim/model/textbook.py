@@ -1,0 +1,61 @@
+"""Textbook: the operators that all blocks are made of, and the arithmetic of their elements."""
+
+from rack_sim.model.operators import Exchange, Operator
+
+# Arithmetic per element of the textbook forms.
+NORM_FLOP = 4  # square, accumulate, scale by the root, multiply by the weight
+ROTARY_FLOP = 3  # a 2x2 rotation is four multiplies and two adds for two elements
+SOFTMAX_FLOP = 5  # maximum, subtract, exponential, sum, divide
+GATED_FLOP = 5  # exponential, add, divide, two multiplies
+
+
+def norm(name: str, size: int) -> Operator:
+    """A norm of rows that are `size` wide."""
+    return Operator(
+        name=name,
+        unit="vector",
+        parameters=size,
+        flop_per_row=NORM_FLOP * size,
+        activations_per_row=2 * size,
+    )
+
+
+def matmul(
+    name: str,
+    inputs: int,
+    outputs: int,
+    followed_by: Exchange = "none",
+    *,
+    biases: int = 0,
+    replicated: bool = False,
+) -> Operator:
+    """A projection, of whose outputs `biases` have one."""
+    return Operator(
+        name=name,
+        unit="matrix",
+        parameters=inputs * outputs + biases,
+        flop_per_row=2 * inputs * outputs + biases,
+        activations_per_row=inputs + outputs,
+        followed_by=followed_by,
+        replicated=replicated,
+    )
+
+
+def gated_activation(name: str, inner: int) -> Operator:
+    """The gate of a feed-forward, on both halves of what comes in."""
+    return Operator(
+        name=name,
+        unit="vector",
+        flop_per_row=GATED_FLOP * inner,
+        activations_per_row=3 * inner,
+    )
+
+
+def residual_add(name: str, size: int) -> Operator:
+    """What a block found, added to the residual stream."""
+    return Operator(
+        name=name,
+        unit="vector",
+        flop_per_row=size,
+        activations_per_row=3 * size,
+    )
