@@ -7,7 +7,7 @@ would be predicted as had it not been fitted on (leave-one-out) takes one Gauss-
 other rows from the common solution, and a replay of that row with what came out.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +27,7 @@ CONSTANTS_MAX = 3
 _LOSS_SCALE = 0.1
 _STEP = 0.03
 _CONFIDENCE = 0.95
+_FELT = 1e-6
 
 Vector = NDArray[np.float64]
 Progress = Callable[[str], None]
@@ -104,11 +105,14 @@ class FittedConstant:
 
 @dataclass(frozen=True)
 class FittedRow:
-    """A row of the fit: errors (predicted over measured, less one) fitted and left out."""
+    """A row of the fit: errors (predicted over measured, less one) fitted and left out.
+
+    `left_out_error` is None where no other row is left to fit on.
+    """
 
     measurement: Measurement
     error: float
-    left_out_error: float
+    left_out_error: float | None
 
 
 @dataclass(frozen=True)
@@ -120,10 +124,16 @@ class Fit:
     rows: tuple[FittedRow, ...]
     not_fitted: tuple[tuple[Measurement, str], ...]
 
-    def median(self, *, left_out: bool) -> float:
-        """Median absolute error."""
-        errors = [row.left_out_error if left_out else row.error for row in self.rows]
-        return float(np.median(np.abs(errors)))
+    @property
+    def median(self) -> float:
+        """Median absolute error of the rows."""
+        return float(np.median([abs(row.error) for row in self.rows]))
+
+    @property
+    def median_left_out(self) -> float | None:
+        """The same of rows that were not fitted on; None where there was one row."""
+        errors = [abs(row.left_out_error) for row in self.rows if row.left_out_error is not None]
+        return float(np.median(errors)) if errors else None
 
 
 def fit_chip(
@@ -132,20 +142,21 @@ def fit_chip(
     folder: Path,
     *,
     names: Sequence[str] = (),
-    fixed: Mapping[str, float] | None = None,
+    exact: bool = False,
     place: str = "",
     on_progress: Progress | None = None,
 ) -> Fit:
     """Fits constants of a chip on its rows.
 
-    `names` of `CONSTANTS`; left out, three (of a static chip one). `fixed` sets others before.
+    `names` of `CONSTANTS`; left out, three (of a static chip one). `exact` allows as many constants as rows,
+    which then says nothing about how good the fit is.
     Rows of grade D, of speculative decoding (whose acceptance is not published) and of server load
     (a consequence of the rest) are not fitted on. Raises InputError where that cannot be done.
     """
     setups, not_fitted = _setups(measurements, chip, folder, place)
     first = setups[0].chip
     chosen = _constants(names or _default(first), place)
-    if len(setups) < len(chosen) + 1:
+    if len(setups) < len(chosen) + (0 if exact else 1):
         reduced = ",".join(item.key for item in chosen[: max(len(setups) - 1, 1)])
         hint = f"--constants {reduced}" if len(setups) > 1 else "more rows"
         raise InputError(
@@ -156,8 +167,6 @@ def fit_chip(
                 suggestion=hint,
             )
         )
-    for key, value in (fixed or {}).items():
-        first = CONSTANTS[key].put(first, value)
     fitter = _Fitter(setups, first, chosen, on_progress)
     return fitter.fit(tuple(not_fitted))
 
@@ -241,6 +250,7 @@ class _Fitter:
     ) -> None:
         self._setups, self._chip, self._constants = setups, chip, constants
         self._on_progress = on_progress
+        self._known: dict[bytes, Vector] = {}
         self._low = np.log([item.low for item in constants])
         self._high = np.log([item.high for item in constants])
 
@@ -250,9 +260,9 @@ class _Fitter:
 
         found = least_squares(
             self._residuals,
-            np.log([item.start for item in self._constants]),
+            np.log([item.start for item in self._constants]).clip(self._low, self._high),
+            jac=lambda x: self._jacobian(x, self._residuals(x)),
             bounds=(self._low, self._high),
-            diff_step=_STEP,
             loss="soft_l1",
             f_scale=_LOSS_SCALE,
             xtol=1e-4,
@@ -262,9 +272,13 @@ class _Fitter:
         residuals = self._residuals(x)
         jacobian = self._jacobian(x, residuals)
         freedom = len(residuals) - len(x)
-        variance = float(residuals @ residuals) / freedom
-        covariance = variance * np.linalg.pinv(jacobian.T @ jacobian)
-        reach = student.ppf((1 + _CONFIDENCE) / 2, freedom) * np.sqrt(np.diag(covariance))
+        reach = np.full(len(x), np.inf)
+        if freedom:
+            covariance = np.linalg.pinv(jacobian.T @ jacobian) * float(residuals @ residuals)
+            width = np.sqrt(np.diag(covariance) / freedom)
+            reach = student.ppf((1 + _CONFIDENCE) / 2, freedom) * width
+            # A constant that no row feels may be anything.
+            reach[~np.any(np.abs(jacobian) > _FELT, axis=0)] = np.inf
         constants = []
         for number, item in enumerate(self._constants):
             low, high = np.clip(
@@ -286,7 +300,7 @@ class _Fitter:
             FittedRow(
                 setup.measurement,
                 float(np.expm1(residuals[number])),
-                float(np.expm1(self._left_out(number, x, residuals, jacobian))),
+                self._left_out_error(number, x, residuals, jacobian),
             )
             for number, setup in enumerate(self._setups)
         )
@@ -303,7 +317,10 @@ class _Fitter:
         if self._on_progress:
             values = (f"{item.key} {np.exp(v):.3g}" for item, v in zip(self._constants, x, strict=True))
             self._on_progress(", ".join(values))
-        return np.array([self._residual(setup, chip) for setup in self._setups])
+        key = x.tobytes()
+        if key not in self._known:
+            self._known[key] = np.array([self._residual(setup, chip) for setup in self._setups])
+        return self._known[key]
 
     @staticmethod
     def _residual(setup: Setup, chip: Chip) -> float:
@@ -319,11 +336,15 @@ class _Fitter:
             columns.append((self._residuals(moved) - residuals) / step)
         return np.array(columns).T
 
-    def _left_out(self, number: int, x: Vector, residuals: Vector, jacobian: Vector) -> float:
-        """The residual of a row with the constants that the others give."""
+    def _left_out_error(
+        self, number: int, x: Vector, residuals: Vector, jacobian: Vector
+    ) -> float | None:
+        """The error of a row with the constants that the others give."""
         others = np.arange(len(residuals)) != number
+        if not others.any():
+            return None
         weights = 1 / np.sqrt(1 + (residuals[others] / _LOSS_SCALE) ** 2)
         weighted = jacobian[others] * weights[:, None]
         step = np.linalg.pinv(weighted.T @ jacobian[others]) @ (weighted.T @ residuals[others])
         moved = np.clip(x - np.clip(step, -1, 1), self._low, self._high)
-        return self._residual(self._setups[number], self._on(moved))
+        return float(np.expm1(self._residual(self._setups[number], self._on(moved))))

@@ -58,7 +58,7 @@ _FORMATS: dict[str, tuple[str, str]] = {
     "int8": ("fp16", "int8"),
     "fp4": ("fp8", "fp4"),
     "int4": ("fp16", "fp16"),
-    "bfp8": ("fp8", "fp8"),
+    "bfp8": ("bfp8", "bfp8"),
 }
 
 
@@ -89,9 +89,10 @@ class Setup:
         before = self.explanation
         if before.batch is None:
             return replace(self, scenario=scenario, explanation=explain(scenario))
-        plan = replace(before.plan, system=system)
+        placed = chip.placed(before.plan.system.chip.tiers)
+        plan = replace(before.plan, system=replace(system, chip=placed))
         timer = IterationTimer(
-            chip,
+            placed,
             plan.router,
             [stage.chips for stage in plan.stages],
             [stage.blocks for stage in plan.stages],
@@ -233,9 +234,9 @@ class _Setting:
             weights = "bf16"
         kv, compute = _FORMATS[weights]
         activations = "bf16" if weights == "bf16" else "fp16"
-        if weights == "bfp8":
+        if weights == "bfp8" and "bfp8" not in self._formats():
             self.assumed.append("bfp8 as fp8: a block's shared exponent is not counted")
-            weights = "fp8"
+            weights, kv, compute = "fp8", "fp8", "fp8"
         if static:
             compute = activations = "fp8" if "fp8" in self._formats() else "fp16"
             kv = activations
