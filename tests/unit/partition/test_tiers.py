@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rack_sim
 from rack_sim.compiler.batches import BatchMachine, CacheRoom, batch_machine
 from rack_sim.compiler.limits import batch_limits
 from rack_sim.compiler.step import compile_step
@@ -249,3 +250,17 @@ def test_activations_that_fit_no_tier_are_refused() -> None:
     refused = batch_machine(planned(chip_of(*memory)), CacheRoom(4096, 16))
     assert isinstance(refused, Infeasible)
     assert refused.bound_bytes == 10**5 < refused.demand_bytes == refused.terms["activations"]
+
+
+def test_eight_sn40l_hold_a_70b_in_hbm_and_its_activations_in_sram() -> None:
+    """And read the weights at 8 x 1.6 TB/s: the limit, which no iteration beats."""
+    changes = ["system=sambanova-sn40l-x8", "partition.tensor_parallel=8"]
+    found = rack_sim.explain(rack_sim.load("llama70b-a100", changes))
+    chip = found.plan.system.chip
+    assert [chip.tier_of(kind).name for kind in KINDS] == ["hbm", "sram", "hbm"]
+    assert found.batch is not None
+    read = 2 * (
+        70_553_706_496 - (128_256 - 2_048) * 8_192
+    )  # as many rows looked up as there can be
+    assert found.limits.token_limit_ps == ceil(Fraction(read * PS_PER_S, 8 * 1_600 * 10**9))
+    assert found.batch.timer.base_ps(2_048, 1) > found.limits.token_limit_ps

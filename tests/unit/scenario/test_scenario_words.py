@@ -42,7 +42,7 @@ PRESET = "system: groq-rack-72"
         (
             ("weights: int8", "weights: 8"),
             "p.yaml:4:13: precision.weights: 8 is not known "
-            "(allowed: bf16, fp16, fp32, fp4, fp8, int4, int8)",
+            "(allowed: bf16, bfp8, fp16, fp32, fp4, fp8, int4, int8)",
         ),
         (
             "partition: {objective: lowest_latncy}\n",
@@ -60,7 +60,7 @@ PRESET = "system: groq-rack-72"
         ),
         (
             (PRESET, "system: {preset: nope}"),
-            "p.yaml:2:1: no system is called 'nope' (allowed: amd-mi300x-x4, amd",
+            "p.yaml:2:1: no system is called 'nope' (allowed: amd-mi300x-x1, amd",
         ),
         ((PRESET, "system: {preset: 5}"), "p.yaml:2:10: 5 is not the name of a system"),
         (

@@ -300,30 +300,15 @@ def test_every_kind_of_work_of_an_attention_kernel_counts_once() -> None:
 
 @pytest.mark.parametrize(("rows", "sampled"), [(1, 1), (7, 0), (64, 5)])
 def test_the_host_and_the_launch_of_collectives_are_fixed_latency(rows: int, sampled: int) -> None:
-    slow = replace(CHIP, iteration_host_ps=7, sequence_host_ps=3, collective_latency_ps=FIXED + 11)
-    changed = timer(chip=slow)
+    host = {"iteration_host_ps": 7, "sequence_host_ps": 3}
+    changed = timer(chip=replace(CHIP, **host, collective_latency_ps=FIXED + 11))
     # Two all-reduces a layer and the gather of embeddings; candidates where rows are sampled.
-    collectives = 2 * LAYERS + 1 + bool(sampled)
-    more_ps = 7 + 3 * sampled + 11 * collectives
+    more_ps = 7 + 3 * sampled + 11 * (2 * LAYERS + 1 + bool(sampled))
     assert changed.base_ps(rows, sampled) == FOUR.base_ps(rows, sampled) + more_ps
-    terms, before = changed.base_terms(rows, sampled), FOUR.base_terms(rows, sampled)
-    assert terms == before + Terms(fixed_latency_ps=more_ps)
-    counted = changed.terms_of_all({rows: 2}, {sampled: 2}, 2 * changed.base_ps(rows, sampled))
-    assert counted.fixed_latency_ps == 2 * terms.fixed_latency_ps
-
-
-@pytest.mark.parametrize(("rows", "sampled"), [(1, 1), (64, 5), (500, 500)])
-def test_a_share_of_the_rates_is_a_chip_with_lower_rates(rows: int, sampled: int) -> None:
-    shares = replace(CHIP, memory_efficiency=Fraction(4, 5), matrix_efficiency=Fraction(1, 2))
-    lower = replace(
-        CHIP,
-        memory=(MemoryTier("hbm", 10**12, 8 * 10**11),),
-        matrix=MatrixUnit({"fp16": 5 * 10**13}, None),
-    )
-    left, right = timer(chip=shares), timer(chip=lower)
-    assert left.base_ps(rows, sampled) == right.base_ps(rows, sampled)
-    assert left.roofs == right.roofs
-    assert shares.fast_memory.bandwidth_bytes_per_s == 10**12
+    terms = changed.base_terms(rows, sampled)
+    assert terms == FOUR.base_terms(rows, sampled) + Terms(fixed_latency_ps=more_ps)
+    twice = changed.terms_of_all({rows: 2}, {sampled: 2}, 2 * terms.total_ps)
+    assert twice.fixed_latency_ps == 2 * terms.fixed_latency_ps
 
 
 def test_a_buffer_for_weights_makes_no_difference() -> None:
