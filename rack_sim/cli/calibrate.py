@@ -121,8 +121,7 @@ def fit_json(fit: Fit, chip: str, place: str) -> dict[str, object]:
             for row in fit.rows
         ],
         "not_fitted": [
-            {"id": measurement.number, "reason": reason}
-            for measurement, reason in fit.not_fitted
+            {"id": measurement.number, "reason": reason} for measurement, reason in fit.not_fitted
         ],
     }
 

@@ -15,7 +15,6 @@ from rack_sim.report.figures.canvas import (
     PURPLE,
     SKY,
     VERMILION,
-    YELLOW,
     drawing_style,
     new_sheet,
     write_figure,
@@ -25,8 +24,9 @@ from rack_sim.study.validation import error_of, fitted_rows
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, YELLOW, INK, GREY)
-_MARKERS = "os^Dvp<>h"
+_BROWN = "#8B5A2B"
+_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, _BROWN, INK, GREY)
+_MARKERS = "os^Dvp<>hX"
 _BAND = 1.2
 
 
@@ -86,12 +86,13 @@ def validation_figure(record: Mapping[str, Any]) -> "Figure":
                 f"{row['id']} {error_of(row):+.0%}",
                 (row["measured"][row["metric"]], row["predicted"][row["metric"]]),
                 textcoords="offset points",
-                xytext=(7, -3),
+                xytext=(-7, 5) if (error_of(row) or 0) > 0 else (7, -10),
+                ha="right" if (error_of(row) or 0) > 0 else "left",
                 fontsize=8,
                 color=FAINT_INK,
             )
-    axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
+    axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
     axes.set_xlabel("measured, tokens/s")
     axes.set_ylabel("predicted, tokens/s")
-    figure.legend(handles=handles, loc="outside right upper", fontsize=9)
+    axes.legend(handles=handles, loc="lower right", fontsize=9)
     return figure

@@ -1,10 +1,13 @@
 """Study: questions that take more than one run.
 
-- `calibration`: the one fitted constant of a chip
+- `calibration`: the one fitted constant of the LPU
 - `collective_sweep`: one operation on one group of chips, over some sizes
 - `jitter`: what a machine loses when operators do not take the time that was compiled
 - `kinds`: which function runs a study of which kind
 - `load`, `load_row`, `knee`: where a machine saturates at a rising rate
 - `topologies`: the networks of all system presets side by side
-- `validation`: predictions beside published measurements
+- `measurements`: a table of what was measured; `machines`, `setups`: how a row of it is run
+- `predictions`: every row replayed; `fitting`, `fits`: constants of chips fitted on rows
+- `validation`: predictions beside published measurements; `lpu_validation`: the LPU's own page
+- `reference_tables`: an article's figures beside ours
 """

@@ -148,8 +148,8 @@ def fit_chip(
 ) -> Fit:
     """Fits constants of a chip on its rows.
 
-    `names` of `CONSTANTS`; left out, three (of a static chip one). `exact` allows as many constants as rows,
-    which then says nothing about how good the fit is.
+    `names` of `CONSTANTS`; left out, three (of a static chip one). `exact` allows as many
+    constants as rows, which then says nothing about how good the fit is.
     Rows of grade D, of speculative decoding (whose acceptance is not published) and of server load
     (a consequence of the rest) are not fitted on. Raises InputError where that cannot be done.
     """
@@ -188,9 +188,7 @@ def _setups(
     own = [item for item in measurements if item.chip == chip]
     if not own:
         known = sorted({item.chip for item in measurements})
-        raise InputError(
-            Problem(f"has no row of {chip!r}", place, suggestion=suggest(chip, known))
-        )
+        raise InputError(Problem(f"has no row of {chip!r}", place, suggestion=suggest(chip, known)))
     setups: list[Setup] = []
     left: list[tuple[Measurement, str]] = []
     problems = []
@@ -223,7 +221,9 @@ def _default(chip: Chip) -> tuple[str, ...]:
 
 def _constants(names: Sequence[str], place: str) -> tuple[Constant, ...]:
     problems = [
-        Problem(f"no constant is called {name!r}", "--constants", suggestion=suggest(name, CONSTANTS))
+        Problem(
+            f"no constant is called {name!r}", "--constants", suggestion=suggest(name, CONSTANTS)
+        )
         for name in names
         if name not in CONSTANTS
     ]
@@ -315,7 +315,9 @@ class _Fitter:
     def _residuals(self, x: Vector) -> Vector:
         chip = self._on(x)
         if self._on_progress:
-            values = (f"{item.key} {np.exp(v):.3g}" for item, v in zip(self._constants, x, strict=True))
+            values = (
+                f"{item.key} {np.exp(v):.3g}" for item, v in zip(self._constants, x, strict=True)
+            )
             self._on_progress(", ".join(values))
         key = x.tobytes()
         if key not in self._known:

@@ -157,9 +157,7 @@ class _Row:
         load = self._word("load", LOADS)
         concurrency = self._number("concurrency", _whole)
         measured = {
-            name: value
-            for name in METRICS
-            if (value := self._number(name, _positive)) is not None
+            name: value for name in METRICS if (value := self._number(name, _positive)) is not None
         }
         if load == "closed" and concurrency is None and "concurrency" not in self._cells:
             self._complain("concurrency", "is empty", "closed needs the requests in flight")

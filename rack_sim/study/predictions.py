@@ -24,7 +24,6 @@ from rack_sim.workload.synthetic import SyntheticWorkload
 _TURNS, _TURNS_MLPERF = 2, 3
 # Batches that an offline run is tried with, as shares of the largest.
 _BATCHES = (1.0, 0.75)
-_SERVER_REQUESTS = 2_500
 # MLPerf's limits for Llama-2 70B, server.
 _TTFT_MS, _TPOT_MS = 2_000.0, 200.0
 # The rate is found to a part in so many.
@@ -146,9 +145,7 @@ def _offline(setup: Setup) -> dict[str, float]:
     # Where lengths differ, more than the cache holds may be let in, and thrown out again.
     for share in _BATCHES if setup.benchmark == "mlperf" else (1.0,):
         batch = max(int(policy.max_sequences * share), 1)
-        serving = replace(
-            setup.scenario.serving, policy=replace(policy, max_sequences=batch)
-        )
+        serving = replace(setup.scenario.serving, policy=replace(policy, max_sequences=batch))
         scenario = replace(setup.scenario, serving=serving)
         rates.append(_queued_tok_s(replace(setup, scenario=scenario), batch))
     return {"output_throughput_tok_s": max(rates)}
@@ -163,8 +160,13 @@ def _queued_tok_s(setup: Setup, batch: int) -> float:
     seconds = _seconds(result) - _seconds(shorter)
     samples = SAMPLES_MLPERF / setup.replicas
     more = max(samples - (_number(result, "finished_count") or 0), 0)
-    return _output_tokens(result) * samples / (
-        (_number(result, "finished_count") or 1) * (_seconds(result) + more * seconds / requests)
+    return (
+        _output_tokens(result)
+        * samples
+        / (
+            (_number(result, "finished_count") or 1)
+            * (_seconds(result) + more * seconds / requests)
+        )
     )
 
 
@@ -176,23 +178,21 @@ def _queue(setup: Setup, count: int) -> Result:
 
 
 def _server(setup: Setup) -> dict[str, float]:
-    """The highest Poisson rate that meets both limits, between a third of offline and all of it."""
+    """The highest Poisson rate at which a run of MLPerf's length meets both limits."""
     workload = setup.scenario.workload
     assert isinstance(workload, SyntheticWorkload)
+    count = SAMPLES_MLPERF // setup.replicas
 
     def at(rate_rps: float) -> tuple[bool, Result]:
-        offered = replace(
-            workload, arrivals=Poisson(rate_rps), request_count=_SERVER_REQUESTS
-        )
+        offered = replace(workload, arrivals=Poisson(rate_rps), request_count=count)
         scenario = replace(setup.scenario, workload=offered)
         result = simulate(scenario, explanation=replace(setup.explanation, scenario=scenario))
-        good = (
-            (_number(result, "ttft_ms_p99") or 0) <= _TTFT_MS
-            and (_number(result, "tpot_ms_p99") or 0) <= _TPOT_MS
-        )
+        good = (_number(result, "ttft_ms_p99") or 0) <= _TTFT_MS and (
+            _number(result, "tpot_ms_p99") or 0
+        ) <= _TPOT_MS
         return good, result
 
-    offline = _queue(setup, _SERVER_REQUESTS)
+    offline = _queue(setup, count)
     most = (_number(offline, "finished_count") or 1) / _seconds(offline)
     low, high = most / 3, most * 1.2
     best: Result | None = None

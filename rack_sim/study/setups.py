@@ -17,18 +17,17 @@ throughput that of the steady state.
 
 import re
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 from rack_sim.compiler.batches import BatchMachine
 from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
-from rack_sim.foundation.errors import InputError, Problem, suggest
+from rack_sim.foundation.errors import InputError
 from rack_sim.hardware.chip import Chip
 from rack_sim.pipeline import Explanation, explain
 from rack_sim.scenario import Scenario, scenario_of_keys
 from rack_sim.scenario.document import Marks, read_document
-from rack_sim.scenario.library import find, is_path, presets
+from rack_sim.scenario.library import find
+from rack_sim.study.machines import Keys, chip_keys, system_of
 from rack_sim.study.measurements import Measurement
 from rack_sim.timing.iterations import IterationTimer
 
@@ -46,9 +45,6 @@ _ORCA_MEDIAN_SHARE = 0.75
 _DRAFT_TOKENS, _ACCEPTANCE = 4, 0.6
 # What runs an assumed number of chips where none is published.
 _USUAL_CHIPS = {"groq-lpu-v1": 576, "groq-lp30": 256, "cerebras-wse-3": 4, "sambanova-sn40l": 16}
-# Boards that are named in tables, and the chip on them.
-_ALIASES = {"tenstorrent-blackhole-p150": "tenstorrent-blackhole"}
-_RESIZABLE = ("switched", "full_mesh", "fully_connected")
 
 # Weights -> keys and values, what the matrix unit works in.
 _FORMATS: dict[str, tuple[str, str]] = {
@@ -128,7 +124,7 @@ class _Setting:
         self.folder = folder
         self.benchmark = benchmark_of(measurement)
         self.assumed: list[str] = []
-        self.chip = _chip_keys(measurement.chip, folder)
+        self.chip = chip_keys(measurement.chip, folder)
 
     def setup(self) -> Setup:
         row = self.row
@@ -199,33 +195,8 @@ class _Setting:
         rates = next(iter(value for key, value in peaks.items() if key.startswith("peak")))
         return str(next(iter(rates)))
 
-    def _system(self, chips: int) -> Any:
-        name = str(self.chip.get("name", self.row.chip))
-        known = _systems().get(name, {})
-        reference: Any
-        if chips in known:
-            reference = known[chips]
-        else:
-            larger = sorted(
-                count for count, system in known.items() if count > chips and _resizable(system)
-            )
-            if larger:
-                reference = {
-                    "preset": known[larger[0]],
-                    "name": f"{name}-x{chips}",
-                    "topology": {"chips": chips},
-                }
-            elif chips == 1:
-                reference = _alone(name, name)
-            else:
-                counts = ", ".join(map(str, sorted(known))) or "none"
-                raise InputError(
-                    f"no system of {chips} {name} is known (known sizes: {counts})"
-                )
-        if is_path(self.row.chip):
-            over = {"preset": reference} if isinstance(reference, str) else dict(reference)
-            return {**over, "chip": str((self.folder / self.row.chip).resolve())}
-        return reference
+    def _system(self, chips: int) -> str | Keys:
+        return system_of(self.chip, self.row.chip, self.folder, chips)
 
     def _precision(self, *, static: bool) -> dict[str, str]:
         weights = self.row.weights
@@ -250,7 +221,7 @@ class _Setting:
             for name in rates
         ]
 
-    def _lengths(self) -> tuple[dict[str, Any], dict[str, Any], int]:
+    def _lengths(self) -> tuple[Keys, Keys, int]:
         """Prompts, answers, and the longest context."""
         row = self.row
         if self.benchmark == "mlperf":
@@ -280,11 +251,11 @@ class _Setting:
             given.append(round(value or otherwise))
         return _fixed(given[0]), _fixed(given[1]), sum(given)
 
-    def _serving(self, *, static: bool) -> dict[str, Any]:
+    def _serving(self, *, static: bool) -> Keys:
         row = self.row
         inputs, outputs, context = self._lengths()
         users = 1 if row.load == "single" else row.concurrency or 1
-        serving: dict[str, Any] = {"max_context_tokens": context}
+        serving: Keys = {"max_context_tokens": context}
         if static:
             serving |= {"concurrent_sequences": max(users, 1)}
         else:
@@ -312,7 +283,7 @@ class _Setting:
             return {"serving": serving, "workload": _queued(1, inputs, outputs)}
         return {"serving": serving, "workload": _closed(users, count, inputs, outputs)}
 
-    def _fit_stages(self, keys: dict[str, Any]) -> None:
+    def _fit_stages(self, keys: Keys) -> None:
         """A pipeline has at most two stages a layer: more chips than that hold nothing."""
         model = read_document(find("model", self.row.model, self.folder), Marks())
         layers = int(model.get("num_hidden_layers", 80))
@@ -344,7 +315,7 @@ class _Setting:
         return scenario, replace(explanation, scenario=scenario, batch=batch)
 
 
-def _parameters(config: Any) -> float:
+def _parameters(config: Keys) -> float:
     """Roughly, from the keys of a dense model; enough to choose replicas."""
     get = config.get
     hidden, layers = get("hidden_size", 8192), get("num_hidden_layers", 80)
@@ -355,11 +326,11 @@ def _parameters(config: Any) -> float:
     return float(layers * layer + 2 * hidden * get("vocab_size", 32000))
 
 
-def _fixed(tokens: int) -> dict[str, Any]:
+def _fixed(tokens: int) -> Keys:
     return {"kind": "fixed", "tokens": tokens}
 
 
-def _closed(users: int, count: int, inputs: Any, outputs: Any) -> dict[str, Any]:
+def _closed(users: int, count: int, inputs: Keys, outputs: Keys) -> Keys:
     return {
         "kind": "closed_loop",
         "users": users,
@@ -369,7 +340,7 @@ def _closed(users: int, count: int, inputs: Any, outputs: Any) -> dict[str, Any]
     }
 
 
-def _queued(count: int, inputs: Any, outputs: Any) -> dict[str, Any]:
+def _queued(count: int, inputs: Keys, outputs: Keys) -> Keys:
     return {
         "kind": "synthetic",
         "arrivals": {"kind": "constant", "gap_ps": 0},
@@ -377,75 +348,3 @@ def _queued(count: int, inputs: Any, outputs: Any) -> dict[str, Any]:
         "input_tokens": inputs,
         "output_tokens": outputs,
     }
-
-
-def _alone(name: str, reference: str) -> dict[str, Any]:
-    """A chip by itself: its links carry nothing."""
-    why = "one chip alone: nothing is on a link"
-    return {
-        "name": f"{name}-x1",
-        "chip": reference,
-        "topology": {"kind": "fully_connected", "chips": {"value": 1, "assumed": why}},
-        "links": {
-            "local": {
-                "rate_gbytes_per_s": {"value": 1, "assumed": why},
-                "latency_ns": {"value": 1000, "assumed": why},
-                "payload_bytes": {"value": 1, "assumed": why},
-                "wire_bytes": {"value": 1, "assumed": why},
-            }
-        },
-        "host_watts_per_node": {"value": 0, "assumed": why},
-    }
-
-
-def _chip_keys(reference: str, folder: Path) -> dict[str, Any]:
-    """The keys of a chip. Raises InputError where there is none of that name."""
-    reference = _ALIASES.get(reference, reference)
-    if is_path(reference):
-        path = folder / reference
-        if not path.is_file():
-            raise InputError(Problem(f"no such file: {path}", field="chip"))
-    else:
-        known = presets("chip")
-        if reference not in known:
-            raise InputError(
-                Problem(f"no chip is called {reference!r}", suggestion=suggest(reference, known))
-            )
-        path = known[reference]
-    keys = read_document(path, Marks())
-    if not isinstance(keys, dict):
-        raise InputError(Problem("must be a mapping of keys to values", str(path), 1, 1))
-    return keys
-
-
-@cache
-def _systems() -> dict[str, dict[int, str]]:
-    """System presets by chip and number of active chips."""
-    found: dict[str, dict[int, str]] = {}
-    for name, path in presets("system").items():
-        keys = read_document(path, Marks())
-        chip, count = keys.get("chip"), _chip_count(keys.get("topology", {}))
-        if isinstance(chip, str) and count:
-            found.setdefault(chip, {}).setdefault(count, name)
-    return found
-
-
-def _resizable(system: str) -> bool:
-    keys = read_document(presets("system")[system], Marks())
-    return keys["topology"].get("kind") in _RESIZABLE
-
-
-def _chip_count(topology: dict[str, Any]) -> int:
-    def number(key: str, default: int = 1) -> int:
-        value = topology.get(key, default)
-        return int(value["value"] if isinstance(value, dict) else value)
-
-    if "chips" in topology:
-        return number("chips")
-    if "sides" in topology:
-        product = 1
-        for side in topology["sides"]:
-            product *= int(side["value"] if isinstance(side, dict) else side)
-        return product
-    nodes = number("nodes_per_rack") - number("spare_nodes_per_rack", 0)
-    return number("racks") * nodes * number("chips_per_node")

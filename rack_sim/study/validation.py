@@ -1,8 +1,9 @@
 """Validation: every published measurement beside its prediction, nothing left out.
 
-`rack-sim validate-model --write-docs` makes a record of predictions and fits, `docs/validation.json`,
-and writes `docs/validation.md` and its figure from it. A test holds the page against the record and
-the record's stamp against what it was made from, without predicting everything anew.
+`rack-sim validate-model --write-docs` makes a record of predictions and fits,
+`docs/validation.json`, and writes `docs/validation.md` and its figure from it. A test holds the
+page against the record and the record's stamp against what it was made from, without predicting
+everything anew.
 """
 
 import json
@@ -62,11 +63,7 @@ def validate(on_progress: Progress | None = None) -> Record:
             on_progress(f"row {number + 1} of {count}: {name}")
 
     found = predict_all(rows, path.parent, show)
-    fits = {}
-    for chip in PLANS:
-        fits[chip] = _fit_record(
-            fit_shipped(chip, rows, on_progress and (lambda text, c=chip: on_progress(f"{c}: {text}")))
-        )
+    fits = {chip: _fit_record(fit_shipped(chip, rows, on_progress)) for chip in PLANS}
     return {
         "stamp": input_stamp(),
         "predictions": [prediction_record(item) for item in found],
@@ -166,7 +163,9 @@ def validation_markdown(record: Record) -> str:
     )
     why = "\n".join(f"- {chip}: {plan.why}." for chip, plan in PLANS.items())
     assumptions = "\n".join(
-        f"- `{row['id']}`: " + "; ".join([*([row["reason"]] if row["reason"] else []), *row["assumptions"]]) + "."
+        f"- `{row['id']}`: "
+        + "; ".join([*([row["reason"]] if row["reason"] else []), *row["assumptions"]])
+        + "."
         for row in rows
         if row["assumptions"] or row["reason"]
     )
@@ -288,8 +287,14 @@ def _chip_line(chip: str, rows: list[Record], record: Record) -> str:
     own = [row for row in rows if row["chip"] == chip]
     errors = sorted(abs(error) for row in own if (error := error_of(row)) is not None)
     fit = record["fits"].get(chip)
-    spread = (f"{quantile(errors, 0.5):.1%}", f"{quantile(errors, 0.9):.1%}") if errors else ("", "")
-    of_fit = (f"{fit['median']:.1%}", _percent(fit["median_left_out"], signed=False)) if fit else ("", "")
+    spread = (
+        (f"{quantile(errors, 0.5):.1%}", f"{quantile(errors, 0.9):.1%}") if errors else ("", "")
+    )
+    of_fit = (
+        (f"{fit['median']:.1%}", _percent(fit["median_left_out"], signed=False))
+        if fit
+        else ("", "")
+    )
     count = len(fit["rows"]) if fit else sum(row["id"] == FITTED for row in own)
     cells = (chip, str(len(own)), str(len(errors)), str(count), *spread, *of_fit)
     return "| " + " | ".join(cells) + " |"

@@ -53,8 +53,8 @@ class IterationTimer:
     attention of all layers together: the largest counts. Roofs that never are the largest are left
     out. Where layers differ so much that different roofs bind in them, this is less than the sum of
     what each takes; layers that are alike make no difference. `messages_of` is a timer of the same
-    model on the same links, whose messages need not be placed again. `kv_bytes_per_token` is what a cached
-    token takes on a chip of the fullest stage.
+    model on the same links, whose messages need not be placed again. `kv_bytes_per_token` is what a
+    cached token takes on a chip of the fullest stage.
 
     Raises KeyError where the chip has no peak for the compute precision, ValueError where blocks
     have what no kernel is known for or groups are not of one size.
@@ -104,15 +104,12 @@ class IterationTimer:
                 place = self._of_sampled
             place.append((KernelRoofs(kernel, parts, self._chip, precision), count))
         # What goes over links: how often, and whether the rows or the sampled ones count.
-        self._messages: list[tuple[Grid, int, bool]] = (
-            messages_of._messages
-            if messages_of
-            else [
-                (Grid(partial(self._collective, kernel, group)), count, kernel.sampled)
-                for (kernel, group), count in collectives.items()
-            ]
-            + self._transfers(groups)
-        )
+        self._messages: list[tuple[Grid, int, bool]] = [
+            (Grid(partial(self._collective, kernel, group)), count, kernel.sampled)
+            for (kernel, group), count in collectives.items()
+        ]
+        self._messages += self._transfers(groups)
+        self._messages = messages_of._messages if messages_of else self._messages
         self._base_ps: dict[tuple[int, int], int] = {}
         self._rows_ps: dict[int, int] = {}
         self._sampled_ps: dict[int, int] = {}
