@@ -19,7 +19,7 @@ from rack_sim.compiler.step import StepTiming, compile_step
 from rack_sim.engine.fleet import FleetPlan, fleet_plan
 from rack_sim.engine.parts import dealt, why_together
 from rack_sim.engine.serving import ReplayTotals, replay, totals_of_parts
-from rack_sim.foundation.errors import InfeasibleError
+from rack_sim.foundation.errors import InfeasibleError, InputError
 from rack_sim.metrics.columns import REQUESTS
 from rack_sim.metrics.log import Collector
 from rack_sim.metrics.parts import collect, replay_part
@@ -67,7 +67,10 @@ class Explanation:
     @cached_property
     def fleet(self) -> FleetPlan:
         """What serves. Raises InputError where a cache has no room, or no way."""
-        return fleet_plan(self.scenario.serving, self.machine)
+        try:
+            return fleet_plan(self.scenario.serving, self.machine)
+        except InputError as error:
+            raise self.scenario.placed(error) from None
 
 
 @dataclass(frozen=True)
@@ -129,19 +132,22 @@ def simulate(
     jobs: int = 1,
     on_progress: Progress | None = None,
     explanation: Explanation | None = None,
+    on_note: Callable[[str], None] = lambda _text: None,
 ) -> Result:
     """Replays a scenario's workload and summarises what came out.
 
-    `explanation` is what is known of the scenario already; left out, `explain` finds it.
-
     `every_step` visits every step instead of skipping between decisions: slow, with equal results.
     Replicas that know nothing of each other (see `engine.parts`) are replayed in `jobs`
-    processes, with equal results. `on_progress` is called now and then with the requests ended and
-    the simulated picoseconds, where there is one process. Raises InfeasibleError where the model
-    does not fit.
+    processes, with equal results; `on_note` is told why it is one process after all. `on_progress`
+    is called now and then with the requests ended and the simulated picoseconds, where there is one
+    process. An `explanation` of the scenario that is there already is taken. Raises
+    InfeasibleError where the model does not fit.
     """
     explanation = explanation or explain(scenario)
-    if jobs > 1 and not why_together(explanation.fleet, scenario.workload):
+    together = why_together(explanation.fleet, scenario.workload) if jobs > 1 else ""
+    if together:
+        on_note(f"replayed in one process: {together}")
+    if jobs > 1 and not together:
         totals, collector = _replayed_apart(explanation, jobs, every_step=every_step)
     else:
         collector = Collector(on_progress)

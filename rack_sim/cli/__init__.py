@@ -3,6 +3,8 @@
 - `run`: replays a scenario and writes its files
 - `explain`: which chip holds what, and how fast; nothing is replayed
 - `sweep`: a study: many replays compared; `jitter_view`, `load_view`: what it says of which kind
+- `compare`: scenarios and finished runs side by side
+- `sensitivity`: what each input of cost and machine, changed alone, does
 - `timeline`: a program and a replay as a trace to look at
 - `collective`: what an all-reduce and its like take on some chips
 - `topology`: the facts of a system's network
@@ -25,10 +27,12 @@ import typer
 
 from rack_sim.cli.calibrate import calibrate
 from rack_sim.cli.collective import collective
+from rack_sim.cli.compare import compare
 from rack_sim.cli.console import complain
 from rack_sim.cli.explain import explain
 from rack_sim.cli.list import list_presets
 from rack_sim.cli.run import run
+from rack_sim.cli.sensitivity import sensitivity
 from rack_sim.cli.sweep import sweep
 from rack_sim.cli.timeline import timeline
 from rack_sim.cli.topology import topology
@@ -79,6 +83,8 @@ def _rack_sim(
 
 app.command()(run)
 app.command()(sweep)
+app.command()(compare)
+app.command()(sensitivity)
 app.command()(explain)
 app.command()(timeline)
 app.command()(topology)

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     MODELS = "models"
     SCENARIOS = "scenarios"
     STUDIES = "studies"
+    PRICES = "prices"
     POLICIES = "policies"
     ROUTERS = "routers"
 
@@ -28,7 +29,7 @@ def list_presets(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     as_json: JsonOption = False,
 ) -> None:
-    """List the chips, systems, models, scenarios, studies, policies or routers that can be named.
+    """List the chips, systems, models, scenarios, studies, prices, policies or routers there are.
 
     Example:
 

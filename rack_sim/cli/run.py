@@ -87,8 +87,14 @@ def run(
                     detail=f"{ended_count:,} requests, {now_ps / PS_PER_S:,.0f} s simulated",
                 )
 
+            def note(text: str) -> None:
+                if not quiet:
+                    err.print(text, soft_wrap=True)
+
             try:
-                result = simulate(loaded, every_step=every_step, jobs=jobs, on_progress=show)
+                result = simulate(
+                    loaded, every_step=every_step, jobs=jobs, on_progress=show, on_note=note
+                )
                 write_run(
                     result,
                     folder,

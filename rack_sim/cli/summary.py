@@ -160,10 +160,33 @@ def _limits(row: Mapping[str, Value]) -> list[tuple[str, str]]:
         (
             "energy and cost",
             f"{_number(row['joules_per_output_token'], 2)} J per output token, "
-            f"{_number(row['usd_per_million_output_tokens'], 2)} USD per million of them "
+            f"{_number(row['usd_per_million_output_tokens'], 2)} USD per million of them, "
+            f"{_number(row['electricity_usd_per_million_output_tokens'], 2)} of it electricity "
             "(some inputs are assumed: manifest.json)",
         ),
+        *_against_price(row),
     ]
+
+
+def _against_price(row: Mapping[str, Value]) -> list[tuple[str, str]]:
+    """What the tokens are sold for, and when that pays for the machine."""
+    if row["api_price"] is None:
+        return []
+    years, share = row["payback_years"], row["break_even_utilisation"]
+    text = (
+        f"sold for {_number(row['api_usd_per_million_output_tokens'], 2)} USD per million output "
+        f"tokens (prompts included), a margin of "
+        f"{_number(row['margin_usd_per_million_output_tokens'], 2)}; "
+    )
+    if not isinstance(share, float):
+        text += "revenue does not pay the electricity"
+    elif share > 1:
+        text += f"it never breaks even: it would have to serve so {_number(share, 1)} times over"
+    else:
+        text += f"it breaks even when it serves so for {share:.1%} of the year"
+    if years is not None:
+        text += f"; revenue less electricity pays the capital in {_number(years, 2)} years"
+    return [(f"at {row['api_price']}", text)]
 
 
 def _number(value: Value, digits: int) -> str:

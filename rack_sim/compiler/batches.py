@@ -306,19 +306,23 @@ def _too_small(
     }
     terms = {kind: size for kind, size in terms.items() if beside.get(kind, tiers.kv) == tiers.kv}
     levers = [f"serving.max_context_tokens: {fits}"] if fits else []
+    # What would do alone, or where neither would, both together.
+    bounds = []
     if room.kv_capacity_bytes is not None and room.kv_capacity_bytes < wanted:
-        levers.append(f"serving.policy.kv_capacity_bytes: {wanted}, or without it")
-    if terms["left_free"] and wanted + sum(terms.values()) - terms["left_free"] <= capacity:
-        levers.append("serving.policy.memory_share: 1.0")
-    levers.append("partition.tensor_parallel: more chips, each with less of the weights")
+        bounds.append(f"serving.policy.kv_capacity_bytes: {wanted}, or without it")
+    if wanted + sum(terms.values()) > capacity:
+        bounds.append("serving.policy.memory_share: 1.0")
+    if wanted + sum(terms.values()) - terms["left_free"] <= capacity:
+        levers.append(" and ".join(bounds))
+    levers.append("partition.tensor_parallel: more chips, each with less of weights and cache")
     given = {} if room.kv_capacity_bytes is None else {"cache not allowed": capacity - free_bytes}
     used = given or dict(terms)
-    where = f", in the {chip.tier_of('kv').name} of each"
+    chips = "chip" if plan.tensor_parallel == 1 else "chips"
+    where = f", in the {chip.tier_of('kv').name} of each" if len(chip.memory) > 1 else ""
     return Infeasible(
         question=(
             f"cache for one sequence of {context} tokens of {plan.model.name} on "
-            f"{plan.tensor_parallel} chips of {plan.system.name}"
-            f"{where if len(chip.memory) > 1 else ''}"
+            f"{plan.tensor_parallel} {chips} of {plan.system.name}{where}"
         ),
         scope="chip",
         demand_bytes=wanted + sum(used.values()),

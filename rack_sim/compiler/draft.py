@@ -28,6 +28,7 @@ def draft_slots(
         slots,
         slot_count=-(-(step.latency_ps + draft_latency_ps) // slots.interval_ps),
         rows_per_sequence=seat,
+        draft_ps=draft_latency_ps,
         buckets=tuple(
             replace(bucket, latency_ps=bucket.latency_ps + draft_latency_ps)
             for bucket in slots.buckets

@@ -22,7 +22,8 @@ class SlotTiming:
     Slots enter the first stage `interval_ps` apart, `slot_count` of them revolve, each has `rows`
     rows; a row that enters has its token sampled `token_ps` later. The program serves contexts of
     up to `context_tokens`; the cache holds `kv_tokens` in all. A decoding sequence owns
-    `rows_per_sequence` rows, more than one where a draft proposes tokens.
+    `rows_per_sequence` rows, more than one where a draft proposes tokens, for which a revolution
+    leaves `draft_ps`.
 
     Several programs for contexts of different length are `buckets`, shortest first, and all the
     above is about the last of them. ``separation_ps[i][j]`` is how soon a slot with the program of
@@ -36,6 +37,7 @@ class SlotTiming:
     context_tokens: int
     kv_tokens: int
     rows_per_sequence: int = 1
+    draft_ps: int = 0
     buckets: tuple[BucketTiming, ...] = ()
     separation_ps: tuple[tuple[int, ...], ...] = ()
 

@@ -147,6 +147,7 @@ def fleet_plan(serving: Serving, machine: StepTiming | BatchMachine) -> FleetPla
                     f"{store.capacity_bytes} bytes hold no block of {store.block_tokens} tokens, "
                     f"which takes {store.block_tokens * token_bytes}",
                     field="serving.prefix_cache.capacity_bytes",
+                    suggestion=f"at least {store.block_tokens * token_bytes} bytes",
                 )
             )
         caching = PrefixCaching(store.block_tokens, count)
@@ -206,9 +207,10 @@ def _paths(
         return
     room = replicas_per_system(plan)
     if replica_count > room:
+        chips = "chip" if plan.chip_count == 1 else "chips"
         raise InputError(
             Problem(
-                f"{replica_count} replicas of {plan.chip_count} chips do not stand in one system "
+                f"{replica_count} replicas of {plan.chip_count} {chips} do not stand in one system "
                 f"{plan.system.name!r}, which holds {room}: there are no links between prefill "
                 "and decode",
                 field="serving.disaggregation",

@@ -74,7 +74,7 @@ class SessionAffinity:
             raise InputError(
                 f"session_affinity needs the session of every request; request "
                 f"{request.request_id} has none (a trace with sessions, a closed loop, or "
-                "another serving.router.kind)"
+                "another serving.router)"
             )
         return replicas[_mixed(request.session ^ self._salt) % len(replicas)]
 

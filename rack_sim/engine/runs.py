@@ -42,9 +42,10 @@ def stretches(base_ps: int, roofs: Sequence[tuple[int, int]], count: int) -> lis
 
     Equal roofs go to the one that grows faster, then to the first. Growth is not negative.
     """
-    if len(roofs) == 1:
-        start, growth = roofs[0]
-        return [Stretch(count, base_ps + start, growth, 0)]
+    # Mostly one roof is the highest and grows fastest: then it binds throughout.
+    start, growth = max(roofs)
+    if count == 1 or all(other <= growth for _, other in roofs):
+        return [Stretch(count, base_ps + start, growth, roofs.index((start, growth)))]
     found = []
     at = 0
     while at < count:
@@ -66,6 +67,8 @@ def stretches(base_ps: int, roofs: Sequence[tuple[int, int]], count: int) -> lis
 
 def total_ps(run: Sequence[Stretch]) -> int:
     """Time of a whole run."""
+    if len(run) == 1:
+        return run[0].elapsed_ps(run[0].iterations)
     return sum(stretch.elapsed_ps(stretch.iterations) for stretch in run)
 
 

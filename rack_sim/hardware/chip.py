@@ -1,7 +1,7 @@
 """Chip: what one accelerator is made of, in base units."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import lcm
 from typing import Literal
@@ -17,6 +17,10 @@ PRECISION_BITS: dict[str, int | Fraction] = {
     "fp4": 4,
     "int4": 4,
 }
+
+# What a busy chip can be busy with: the matrix or vector unit at its roof, memory at its roof, a
+# link that carries bytes, or nothing but the fixed latency of an operator or of a link.
+WORK_CLASSES = ("compute", "memory", "link", "waiting")
 
 
 Kind = Literal["weights", "activations", "kv"]
@@ -113,6 +117,9 @@ class Chip:
     other kernel has; None where the two are alike.
 
     `tiers` say where each kind of bytes lies: the partitioner decides that.
+
+    `power_by_class` says how much of the power between idle and peak the chip draws while it is
+    busy with a class of work (a key of `WORK_CLASSES`); what is left out draws all of it.
     """
 
     name: str
@@ -133,6 +140,7 @@ class Chip:
     sequence_host_ps: int = 0
     collective_latency_ps: int | None = None
     tiers: Tiers = Tiers()
+    power_by_class: Mapping[str, float] = field(default_factory=dict)
 
     def placed(self, tiers: Tiers) -> "Chip":
         """This chip with its kinds of bytes in these tiers."""

@@ -10,13 +10,16 @@ from rack_sim.hardware.topology import Topology
 class System:
     """Everything that is bought: chips, links, racks.
 
-    `host_watts_per_node` is what a node draws besides its chips.
+    `host_watts_per_node` is what a node draws besides its chips, `network_watts_per_node` its share
+    of the switches. `price_usd` is the price of everything together where a source gives one.
     """
 
     name: str
     chip: Chip
     topology: Topology
     host_watts_per_node: float
+    network_watts_per_node: float = 0.0
+    price_usd: float | None = None
 
     @property
     def active_chip_count(self) -> int:

@@ -63,6 +63,7 @@ class ColumnLog:
         """Takes its rows from a file that another log was saved in; there must be none yet."""
         self._file.close()
         self._file = path.open("rb")
+        finalize(self, self._file.close)
         self.row_count = path.stat().st_size // (8 * len(self.columns))
 
     def _store(self) -> None:

@@ -2,6 +2,8 @@
 
 from rack_sim.compiler.traffic import TRAFFICS
 from rack_sim.metrics.column import Column
+from rack_sim.metrics.compare_columns import CHANGES, COMPARE, SENSITIVITY
+from rack_sim.metrics.cost_row import COST_COLUMNS
 from rack_sim.metrics.latency import LATENCY_METRICS
 from rack_sim.metrics.load_columns import KNEE, LOAD
 
@@ -115,9 +117,7 @@ SUMMARY: tuple[Column, ...] = (
     Column("tok_latency_limit_ms", "ms", "bound on TPOT: weights read once at full memory speed"),
     Column("tpot_to_limit_ratio", "ratio", "median tpot over that bound"),
     Column("bottleneck", "", "what bounds the interval between slots: stage or link, and term"),
-    Column("mean_watts", "W", "mean power, spares, hosts and building included"),
-    Column("joules_per_output_token", "J", "energy of the run over its output tokens"),
-    Column("usd_per_million_output_tokens", "USD", "capital and electricity of the run, likewise"),
+    *COST_COLUMNS,
     Column("scenario_hash", "", "digest of everything that went in"),
     Column("version", "", "version of rack-sim"),
     Column("seed", "", "seed of every random stream"),
@@ -151,7 +151,11 @@ CHIPS: tuple[Column, ...] = (
     Column("chip", "", "number of the chip"),
     Column("node", "", "number of its node"),
     Column("rack", "", "number of its rack"),
-    Column("role", "", "stage: holds a part of the model; spare: of a spare node; idle: unused"),
+    Column(
+        "role",
+        "",
+        "stage: of the first replica; replica: of another; spare: of a spare node; idle: unused",
+    ),
     Column("stage", "", "number of its stage"),
     Column("used_bytes", "bytes", "bytes in use"),
     Column("capacity_bytes", "bytes", "bytes it can hold"),
@@ -311,6 +315,13 @@ STUDY_FILES: dict[str, dict[str, tuple[Column, ...]]] = {
     "load": {"load.csv": LOAD, "knee.csv": KNEE},
 }
 
+# Files of the other commands that compare.
+COMMAND_FILES: dict[str, tuple[Column, ...]] = {
+    "compare.csv (`rack-sim compare`)": COMPARE,
+    "changes.csv (`rack-sim compare`, of two)": CHANGES,
+    "sensitivity.csv (`rack-sim sensitivity`)": SENSITIVITY,
+}
+
 FILES: dict[str, tuple[Column, ...]] = {
     "summary.csv": SUMMARY,
     "requests.csv": REQUESTS,
@@ -332,7 +343,7 @@ def columns_markdown() -> str:
         "",
         "Written by `scripts/refresh` from the column table; do not edit.",
         "",
-        "Files of a run (at the end, of a study) and their columns. CSV is UTF-8 with a header",
+        "Files of a run (at the end, of studies) and their columns. CSV is UTF-8 with a header",
         "row, commas, `\\n` at line ends and quotes only where needed; an empty cell means that",
         "there is no such value; text",
         "that a spreadsheet could read as a formula gets an apostrophe in front. Times in `_ms`",
@@ -346,7 +357,7 @@ def columns_markdown() -> str:
         for kind, files in STUDY_FILES.items()
         for file, columns in files.items()
     }
-    for file, columns in (FILES | studies).items():
+    for file, columns in (FILES | studies | COMMAND_FILES).items():
         parts += [f"## {file}", "", "| column | unit | definition |", "|---|---|---|"]
         parts += [f"| `{c.name}` | {c.unit} | {c.definition} |" for c in columns]
         parts.append("")

@@ -1,38 +1,82 @@
 """Cost: watts, joules and dollars of a run, from what was busy and for how long."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
-from rack_sim.compiler.batches import BatchMachine
-from rack_sim.compiler.step import StepTiming
-from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import PS_PER_S
+from rack_sim.metrics.work import busy_chip_ps
 from rack_sim.partition.placement import groups
 from rack_sim.partition.plan import Plan
 
-_SECONDS_PER_YEAR = 365.25 * 86_400
+__all__ = [
+    "ApiPrice",
+    "CostInputs",
+    "Energy",
+    "Footprint",
+    "RunCost",
+    "busy_chip_ps",
+    "cost_of",
+    "footprint_of",
+]
+
+SECONDS_PER_YEAR = 365.25 * 86_400
 _JOULES_PER_KWH = 3.6e6
+
+
+@dataclass(frozen=True, slots=True)
+class ApiPrice:
+    """What somebody asks for the same tokens: US dollars per million of them."""
+
+    name: str
+    input_usd_per_million_tokens: float
+    output_usd_per_million_tokens: float
 
 
 @dataclass(frozen=True, slots=True)
 class CostInputs:
     """What money and electricity cost.
 
-    `system_price_factor` is the price of the whole system over that of its chips.
+    `system_price_factor` is the price of the whole system over that of its chips; it does not count
+    where the system has a price of its own. `utilisation` is the share of the year in which the
+    machine serves as in the run; the rest of the year it stands idle, powered and paid for.
     """
 
     amortisation_years: float
     system_price_factor: float
     electricity_usd_per_kwh: float
     power_usage_effectiveness: float
+    utilisation: float = 1.0
+    api_price: ApiPrice | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """Joules of a run by who drew them; their sum is the meter of the building."""
+
+    chips_idle_joules: float
+    chips_dynamic_joules: float
+    hosts_joules: float
+    network_joules: float
+    building_joules: float
 
 
 @dataclass(frozen=True, slots=True)
 class RunCost:
-    """Energy and money of a run. Building losses count; spare and idle chips are paid for."""
+    """Energy and money of a run. Building losses count; spare and idle chips are paid for.
+
+    `capital_usd` is the price of all that was bought; `run_capital_usd` the run's share of it and
+    `run_electricity_usd` what it pays for power, that of the idle rest of the year included: their
+    sum is `usd`. `standby_watts` is what the building draws when nothing is served.
+    """
 
     joules: float
     mean_watts: float
     usd: float
+    energy: Energy
+    capital_usd: float
+    run_capital_usd: float
+    run_electricity_usd: float
+    standby_watts: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,34 +120,53 @@ def footprint_of(plan: Plan, replica_count: int = 1) -> Footprint:
 
 
 def cost_of(
-    plan: Plan, where: Footprint, inputs: CostInputs, *, duration_ps: int, busy_chip_ps: int
+    plan: Plan,
+    where: Footprint,
+    inputs: CostInputs,
+    *,
+    duration_ps: int,
+    busy_chip_ps: int | Fraction,
 ) -> RunCost:
     """Energy and money of a run of `duration_ps` in which chips were busy for `busy_chip_ps`.
 
-    A chip draws its idle power always and the difference to its peak while it is busy; hosts draw
+    A chip draws its idle power always and the difference to its peak while it is busy (weight the
+    time, see `work.powered_chip_ps`, where it draws less in some of it); hosts and switches draw
     theirs always.
     """
-    chip = plan.system.chip
+    system, chip = plan.system, plan.system.chip
     seconds = duration_ps / PS_PER_S
     chip_count = where.chip_count + where.spare_chip_count + where.idle_chip_count
-    busy_chip_s = busy_chip_ps / PS_PER_S
-    joules = inputs.power_usage_effectiveness * (
-        chip.idle_watts * chip_count * seconds
-        + (chip.peak_watts - chip.idle_watts) * busy_chip_s
-        + plan.system.host_watts_per_node * where.node_count * seconds
+    busy_chip_s = float(Fraction(busy_chip_ps) / PS_PER_S)
+    idle = chip.idle_watts * chip_count * seconds
+    dynamic = (chip.peak_watts - chip.idle_watts) * busy_chip_s
+    hosts = system.host_watts_per_node * where.node_count * seconds
+    network = system.network_watts_per_node * where.node_count * seconds
+    machine = idle + dynamic + hosts + network
+    joules = inputs.power_usage_effectiveness * machine
+    standby_watts = inputs.power_usage_effectiveness * (
+        chip.idle_watts * chip_count
+        + (system.host_watts_per_node + system.network_watts_per_node) * where.node_count
     )
-    capital_usd = chip.price_usd * inputs.system_price_factor * chip_count
-    usd = (
-        capital_usd * seconds / (inputs.amortisation_years * _SECONDS_PER_YEAR)
-        + joules / _JOULES_PER_KWH * inputs.electricity_usd_per_kwh
+    if system.price_usd is None:
+        capital_usd = chip.price_usd * inputs.system_price_factor * chip_count
+    else:
+        capital_usd = system.price_usd * chip_count / system.topology.chip_count
+    share = inputs.utilisation
+    run_capital_usd = capital_usd * seconds / (inputs.amortisation_years * SECONDS_PER_YEAR * share)
+    standby_joules = standby_watts * seconds * (1 - share) / share
+    electricity_usd = electricity_usd_of(joules + standby_joules, inputs)
+    return RunCost(
+        joules=joules,
+        mean_watts=joules / seconds if seconds else 0.0,
+        usd=run_capital_usd + electricity_usd,
+        energy=Energy(idle, dynamic, hosts, network, joules - machine),
+        capital_usd=capital_usd,
+        run_capital_usd=run_capital_usd,
+        run_electricity_usd=electricity_usd,
+        standby_watts=standby_watts,
     )
-    return RunCost(joules, joules / seconds if seconds else 0.0, usd)
 
 
-def busy_chip_ps(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> int:
-    """How long chips worked in all: stages on busy steps, or whole replicas on iterations."""
-    plan = machine.plan
-    if isinstance(machine, StepTiming):
-        service_ps = sum(stage.service_ps for stage in machine.stages)
-        return totals.busy_step_count * service_ps * plan.tensor_parallel
-    return sum(books.busy_ps for books in totals.replicas) * plan.chip_count
+def electricity_usd_of(joules: float, inputs: CostInputs) -> float:
+    """What so many joules cost."""
+    return joules / _JOULES_PER_KWH * inputs.electricity_usd_per_kwh

@@ -14,7 +14,8 @@ from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S
-from rack_sim.metrics.cost import CostInputs, busy_chip_ps, cost_of, footprint_of
+from rack_sim.metrics.cost import CostInputs, footprint_of
+from rack_sim.metrics.cost_row import cost_row
 from rack_sim.metrics.gaps import mean_and_percentiles
 from rack_sim.metrics.latency import LATENCY_METRICS, finished_rows, latencies_ps, metric_chunks
 from rack_sim.metrics.log import Collector
@@ -147,6 +148,7 @@ def _count(facts: RunFacts, window: Window) -> Counter[str]:
         counts["rejected"] += len(chunk["request_id"]) - finished - timed_out
         counts["input_tokens"] += exact_sum(rows["input_tokens"])
         counts["output_tokens"] += exact_sum(rows["output_tokens"])
+        counts["accepted"] += exact_sum(rows["accepted_draft_tokens"])
         counts["admission_ps"] += exact_sum(rows["admitted_ps"] - rows["arrival_ps"])
         counts["row_wait_ps"] += exact_sum(rows["prefill_start_ps"] - rows["admitted_ps"])
         counts["prefill_ps"] += exact_sum(rows["prefill_end_ps"] - rows["prefill_start_ps"])
@@ -218,9 +220,11 @@ def _split_columns(
     row["ttft_bound_by"] = max(parts, key=lambda name: parts[name]) if parts else None
     split = token_split_ps(
         facts.machine,
+        facts.fleet,
         facts.totals,
         gaps[0] if gaps else Fraction(0),
-        facts.collector.gap_runs.gap_count,
+        gap_count=facts.collector.gap_runs.gap_count,
+        accepted_count=counts["accepted"],
     )
     for name in TOKEN_TERMS:
         row[f"tpot_{name}_ms"] = _milliseconds(split[name]) if split else None
@@ -269,7 +273,7 @@ def _slo_columns(facts: RunFacts, window: Window, counts: Counter[str]) -> dict[
     if not facts.slo.bounds_ps:
         return {"slo_attainment": None, "request_goodput_rps": None}
     return {
-        "slo_attainment": round(counts["met"] / facts.totals.request_count, 9),
+        "slo_attainment": _ratio(counts["met"], facts.totals.request_count),
         "request_goodput_rps": _rate(counts["met_in_window"], window.duration_ps),
     }
 
@@ -278,20 +282,13 @@ def _machine_columns(
     facts: RunFacts, counts: Counter[str], tokens: Counter[str], row: Mapping[str, Value]
 ) -> dict[str, Value]:
     machine, limits, totals = facts.machine, facts.limits, facts.totals
-    fleet, plan = facts.fleet, facts.machine.plan
+    fleet = facts.fleet
     offered_ps = totals.end_ps * fleet.replica_count
-    cost = cost_of(
-        plan,
-        footprint_of(plan, fleet.replica_count),
-        facts.cost,
-        duration_ps=totals.end_ps,
-        busy_chip_ps=busy_chip_ps(machine, totals),
-    )
     books = totals.replicas
     step = machine if isinstance(machine, StepTiming) else None
     batches = totals.batches
     drafted = sum(book.draft_tokens for book in books)
-    outputs = counts["output_tokens"]
+    served = (counts["input_tokens"], counts["output_tokens"])
     tpot_ms = row["tpot_ms_p50"]
     limit_ms = limits.token_limit_ps / PS_PER_MS
     return {
@@ -326,9 +323,7 @@ def _machine_columns(
         "bottleneck": (
             step.bottleneck if step else f"iteration: {row['tpot_bound_by'] or 'nothing'}"
         ),
-        "mean_watts": round(cost.mean_watts, 3),
-        "joules_per_output_token": round(cost.joules / outputs, 6) if outputs else None,
-        "usd_per_million_output_tokens": round(cost.usd / outputs * 1e6, 6) if outputs else None,
+        **cost_row(machine, fleet.replica_count, totals, facts.cost, served),
     }
 
 

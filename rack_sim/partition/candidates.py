@@ -1,4 +1,4 @@
-"""Candidates: what may be cut, by the rank that no cut of it can beat."""
+"""Candidates: what the partitioner compares before it cuts."""
 
 from dataclasses import dataclass
 from typing import Literal

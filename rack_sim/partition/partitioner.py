@@ -143,9 +143,9 @@ class Partitioner:
         return packed(self.deployment.system.chip, sizes, tiers)
 
     def fewest_stages(self, group_size: int) -> int | None:
-        """The fewest stages that fit, whatever lies in which tier; None for none."""
-        counts = (self._packer(group_size, tiers).fewest_stages() for tiers in self._placements)
-        return min(filter(None, counts), default=None)
+        """The smallest number of stages that fits, whatever lies in which tier; None for none."""
+        counts = [self._packer(group_size, tiers).fewest_stages() for tiers in self._placements]
+        return min((count for count in counts if count is not None), default=None)
 
     def _candidates(self) -> Iterator[Candidate]:
         wanted = self.deployment.stage_count
@@ -157,7 +157,7 @@ class Partitioner:
             open_counts = {wanted} if wanted else set(range(1, len(placed) + 1))
             for tiers in self._placements:
                 fewest = self._packer(degree, tiers).fewest_stages()
-                if not fewest or fewest > max(open_counts, default=0):
+                if fewest is None or fewest > max(open_counts, default=0):
                     continue
                 cutter = self._cutter(degree, tiers)
                 service_ps = sum(cutter.durations_ps)
@@ -312,9 +312,12 @@ class Partitioner:
 
     def _packings(self) -> list[tuple[int, int, int]]:
         """(chips, tensor parallel, stages) of the fewest stages per degree, fewest chips first."""
-        degrees = self._degrees(given=False)
-        found = ((degree, self.fewest_stages(degree)) for degree in degrees)
-        return sorted((stages * degree, degree, stages) for degree, stages in found if stages)
+        packings = []
+        for degree in self._degrees(given=False):
+            stages = self.fewest_stages(degree)
+            if stages is not None:
+                packings.append((stages * degree, degree, stages))
+        return sorted(packings)
 
 
 def possible_degrees(deployment: Deployment) -> list[int]:
@@ -370,8 +373,7 @@ def check_deployment(deployment: Deployment) -> None:
 def partition(deployment: Deployment) -> Plan | Infeasible:
     """The best plan for a deployment, or why there is none.
 
-    Raises InputError where the deployment asks for something that has no meaning (more stages
-    than blocks, heads that do not divide, more chips than there are).
+    Raises InputError where it asks for what has no meaning: more stages than blocks, say.
     """
     return Partitioner(deployment).solve()
 

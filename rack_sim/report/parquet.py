@@ -10,10 +10,13 @@ from rack_sim.metrics.column import Column
 
 # Columns without a unit that hold words; the others hold whole numbers.
 _WORDS = {
+    "activation_tier",
+    "api_price",
     "block",
     "bottleneck",
     "first_block",
     "kind",
+    "kv_tier",
     "last_block",
     "machine",
     "model",
@@ -29,6 +32,7 @@ _WORDS = {
     "ttft_bound_by",
     "unit",
     "version",
+    "weight_tier",
     "window_kind",
 }
 # Units of what is counted; a mean of it is no whole number.

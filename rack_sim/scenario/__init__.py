@@ -43,6 +43,7 @@ __all__ = [
     "load_scenario",
     "load_study",
     "load_system",
+    "read_resolved",
     "resolved_yaml",
     "scenario_of_keys",
 ]
@@ -60,7 +61,7 @@ def load_scenario(
 
     `trace` replays that file instead of the scenario's workload (options of a trace workload are
     kept); `skip_bad_rows` counts and lists malformed rows of it instead of refusing them. What is
-    not `served` may have chips that its policy is not for. Raises InputError with every problem
+    not `served` may have reactive chips where slots are meant. Raises InputError with every problem
     found.
     """
     path = Path(reference)
@@ -120,6 +121,21 @@ def kind_of_file(reference: str) -> Literal["scenario", "system", "study"]:
         if {"points", "scenario"} & content.keys() and "model" not in content:
             return "study"
     return "scenario"
+
+
+def read_resolved(path: Path) -> dict[str, Any]:
+    """The keys of a resolved.yaml as they stand there, nothing checked but that a model is in it.
+
+    Raises InputError where it cannot be read.
+    """
+    problems: list[Problem] = []
+    content = read_document(path, Marks(), problems)
+    if problems:
+        raise InputError(problems)
+    parts = ("model", "workload", "system")
+    if not isinstance(content, dict) or not all(isinstance(content.get(p), dict) for p in parts):
+        raise InputError(Problem("is no resolved scenario", str(path)))
+    return content
 
 
 class _Dumper(yaml.SafeDumper):

@@ -12,7 +12,7 @@ from rack_sim.foundation.errors import InputError, suggest
 from rack_sim.foundation.sourced import Provenance
 from rack_sim.hardware.chip import PRECISION_BITS
 from rack_sim.hardware.system import System
-from rack_sim.metrics.cost import CostInputs
+from rack_sim.metrics.cost import ApiPrice, CostInputs
 from rack_sim.metrics.slo import Slo
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.huggingface import architecture_from_config
@@ -22,11 +22,13 @@ from rack_sim.scenario.hardware import build_system
 from rack_sim.scenario.hardware_schema import SystemSchema
 from rack_sim.scenario.problems import ProblemPlaces, from_validation, in_order
 from rack_sim.scenario.scenario import Scenario
-from rack_sim.scenario.schema import ScenarioSchema
+from rack_sim.scenario.schema import CostSchema, ScenarioSchema
 from rack_sim.scenario.serving import (
-    POLICY_FITS,
+    JUDGED_LATER,
     build_cache_room,
     build_serving,
+    check_labels,
+    execution_meant,
     policy_schema,
     rows_per_sequence,
 )
@@ -41,8 +43,8 @@ def build_scenario(
 ) -> Scenario:
     """The scenario that `tree` describes.
 
-    `folder` is where relative paths start. What is not to be `served` may have chips that its
-    policy is not for. Raises InputError with every problem found.
+    `folder` is where relative paths start. What is not to be `served` may have reactive chips where
+    slots are meant. Raises InputError with every problem found.
     """
     try:
         schema = ScenarioSchema.model_validate(tree, context=reading)
@@ -63,7 +65,9 @@ def build_scenario(
             f"{schema.serving.max_context_tokens} is longer than {model.name} can read",
             f"at most {model.max_context_tokens}",
         )
-    execution = schema.system.chip.execution
+    execution: str = schema.system.chip.execution
+    if not served:
+        execution = execution_meant(schema.serving, execution)
     chosen = policy_schema(schema.serving, execution)
     schema = schema.model_copy(
         update={"serving": schema.serving.model_copy(update={"policy": chosen})}
@@ -72,7 +76,7 @@ def build_scenario(
         ("serving",),
         lambda: build_serving(
             schema.serving,
-            execution=execution if served else POLICY_FITS[chosen.kind],
+            execution=execution,
             chip=schema.system.chip.name,
             seed=schema.seed,
         ),
@@ -90,6 +94,8 @@ def build_scenario(
     if isinstance(workload, TraceWorkload) and check:
         _refuse_other_content(schema, check.sha256, builder)
         resolved["workload"] |= {"path": str(workload.path.resolve()), "sha256": check.sha256}
+    if builder.attempt(("serving",), lambda: check_labels(serving, workload)) is None:
+        raise InputError(builder.problems)
     return Scenario(
         name=schema.name,
         description=schema.description,
@@ -99,12 +105,7 @@ def build_scenario(
         cache_room=room,
         workload=workload,
         slo=Slo(schema.slo.ttft_ps, schema.slo.tpot_ps, schema.slo.e2el_ps),
-        cost=CostInputs(
-            amortisation_years=schema.cost.amortisation_years.value,
-            system_price_factor=schema.cost.system_price_factor.value,
-            electricity_usd_per_kwh=schema.cost.electricity_usd_per_kwh.value,
-            power_usage_effectiveness=schema.cost.power_usage_effectiveness.value,
-        ),
+        cost=_cost(schema.cost),
         bin_ps=schema.metrics.timeline_bin_ps,
         warmup_share=schema.metrics.warmup_share,
         seed=schema.seed,
@@ -112,6 +113,7 @@ def build_scenario(
         resolved=resolved,
         scenario_hash=_digest(resolved),
         trace_check=check,
+        places={path: builder.at(tuple(path.split("."))) for path in JUDGED_LATER},
     )
 
 
@@ -193,6 +195,26 @@ def _deployment(schema: ScenarioSchema, system: System, model: Architecture) -> 
         expert_skew=parts.expert_skew.value if parts.expert_skew else 0.0,
         expert_capacity_factor=(
             parts.expert_capacity_factor.value if parts.expert_capacity_factor else None
+        ),
+    )
+
+
+def _cost(schema: CostSchema) -> CostInputs:
+    price = schema.api_price
+    return CostInputs(
+        amortisation_years=schema.amortisation_years.value,
+        system_price_factor=schema.system_price_factor.value,
+        electricity_usd_per_kwh=schema.electricity_usd_per_kwh.value,
+        power_usage_effectiveness=schema.power_usage_effectiveness.value,
+        utilisation=schema.utilisation.value,
+        api_price=(
+            ApiPrice(
+                price.name,
+                price.input_usd_per_million_tokens.value,
+                price.output_usd_per_million_tokens.value,
+            )
+            if price
+            else None
         ),
     )
 

@@ -41,6 +41,10 @@ def build_system(schema: SystemSchema) -> System:
         chip=_chip(schema.chip),
         topology=_placed_topology(schema, local, global_),
         host_watts_per_node=schema.host_watts_per_node.value,
+        network_watts_per_node=(
+            schema.network_watts_per_node.value if schema.network_watts_per_node else 0.0
+        ),
+        price_usd=schema.system_price_usd.value if schema.system_price_usd else None,
     )
 
 
@@ -182,6 +186,11 @@ def _chip(schema: ChipSchema) -> Chip:
         idle_watts=schema.idle_watts.value,
         peak_watts=schema.peak_watts.value,
         price_usd=schema.price_usd.value,
+        power_by_class=(
+            {name: share.value for name, share in sorted(schema.power.by_class.items())}
+            if schema.power
+            else {}
+        ),
     )
 
 

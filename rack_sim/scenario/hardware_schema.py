@@ -12,6 +12,7 @@ from rack_sim.scenario.fields import (
     SourcedNumber,
     SourcedShare,
 )
+from rack_sim.scenario.power_schema import PowerSchema
 from rack_sim.scenario.topology_schema import TopologySchema
 
 
@@ -80,6 +81,8 @@ class ChipSchema(Model):
     """Power when nothing runs."""
     peak_watts: SourcedNumber
     """Power when every step is busy."""
+    power: PowerSchema | None = None
+    """Power by class of work; left out, a busy chip draws its peak whatever it does."""
     price_usd: SourcedNumber
     """Price of one chip on its card."""
 
@@ -111,3 +114,8 @@ class SystemSchema(Model):
     """What links can do: local (inside a node) and global (between nodes; left out, as local)."""
     host_watts_per_node: SourcedNumber
     """Power of a node besides its chips."""
+    network_watts_per_node: SourcedNumber | None = None
+    """Power of switches and optics, per node; left out, none beside what hosts and chips draw."""
+    system_price_usd: SourcedNumber | None = None
+    """Price of the whole system, spares, hosts and network included; left out, that of its chips
+    times cost.system_price_factor. Racks that are used pay their share by chips."""

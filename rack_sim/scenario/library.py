@@ -13,6 +13,7 @@ FOLDERS: dict[str, str] = {
     "model": "scenarios/models",
     "scenario": "scenarios",
     "study": "scenarios/studies",
+    "price": "topologies/prices",
 }
 _ENDINGS = (".yaml", ".yml", ".json")
 

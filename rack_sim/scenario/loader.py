@@ -17,12 +17,14 @@ from rack_sim.scenario.library import find
 # Keys on the way, the value, and where it was given.
 _Change = tuple[tuple[str, ...], Any, Mark]
 
+_PRICE = ("cost", "api_price")
 # Where a word names a preset: path in the scenario -> kind of preset.
 _REFERENCES = {
     ("system",): "system",
     ("system", "chip"): "chip",
     ("model",): "model",
     ("serving", "speculation", "draft_model"): "model",
+    _PRICE: "price",
 }
 
 
@@ -58,19 +60,22 @@ def complete_tree(
     early: list[_Change] = []
     late: list[_Change] = []
     for change in changes:
-        names_preset = change[0] in _REFERENCES and _names_preset(change[1])
-        (early if names_preset and len(change[0]) == 1 else late).append(change)
+        keys, value, _ = change
+        names_preset = len(keys) == 1 and keys in _REFERENCES and _names_preset(value)
+        (early if names_preset or _holds_reference(keys) else late).append(change)
     for keys, value, mark in early:
         _lay(tree, keys, value, mark, reading)
     problems: list[Problem] = []
     for keys, kind in _REFERENCES.items():
-        holder = _holder(tree, keys)
-        if holder is None:
-            continue
+        if keys[:-1] in _REFERENCES and _holder(tree, keys[:-1]) is None:
+            continue  # what it is a part of could not be read
         chosen = [change for change in late if change[0] == keys and _names_preset(change[1])]
         for change in chosen:
             late.remove(change)
             _lay(tree, keys, change[1], change[2], reading)
+        holder = _holder(tree, keys)
+        if holder is None:
+            continue
         try:
             holder[keys[-1]] = _expanded(holder, keys[-1], kind, folder, reading)
         except InputError as error:
@@ -190,6 +195,13 @@ def _read_preset(
     if kind == "system" and isinstance(content.get("chip"), str) and "/" in content["chip"]:
         content["chip"] = str(path.parent / content["chip"])
     return content
+
+
+def _holds_reference(keys: tuple[str, ...]) -> bool:
+    """Whether a value laid there may name presets further in (and is no preset itself)."""
+    return keys not in _REFERENCES and any(
+        len(keys) < len(other) and other[: len(keys)] == keys for other in _REFERENCES
+    )
 
 
 def _names_preset(value: Any) -> bool:

@@ -1,6 +1,7 @@
 """Problems: what validation says, in words that name the place, the value and what is allowed."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -157,6 +158,10 @@ class ProblemPlaces:
 
     def complain(self, keys: tuple[str, ...], message: str, suggestion: str = "") -> None:
         """Notes a problem at the deepest of `keys` that the file has."""
+        self.problems.append(replace(self.at(keys), message=message, suggestion=suggestion))
+
+    def at(self, keys: tuple[str, ...]) -> Problem:
+        """A problem without words at the deepest of `keys` that the file has."""
         container: Any = None
         key: str | int | None = None
         value: Any = self.tree
@@ -174,10 +179,7 @@ class ProblemPlaces:
             container, key, value = value, name, inner
             path.append(str(name))
         mark = self.reading.marks.get(container, key) or self.reading.marks.get(self.tree)
-        problem = Problem(message, field=".".join(path), suggestion=suggestion)
-        if mark:
-            problem = mark.problem(message, field=".".join(path), suggestion=suggestion)
-        self.problems.append(problem)
+        return (mark or Mark("", None, None)).problem("", field=".".join(path))
 
 
 def in_order(problems: list[Problem]) -> list[Problem]:

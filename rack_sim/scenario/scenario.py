@@ -1,11 +1,12 @@
 """Scenario: everything a run needs, checked, as domain objects."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rack_sim.compiler.batches import CacheRoom
 from rack_sim.engine.fleet import Serving
+from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.sourced import Provenance
 from rack_sim.metrics.cost import CostInputs
 from rack_sim.metrics.slo import Slo
@@ -21,7 +22,8 @@ class Scenario:
     `provenance` lists every sourced or assumed number; `resolved` is the scenario with every
     preset and default written out, in base units: loading it again gives the same scenario.
     `scenario_hash` is a digest of that and of the trace's content. `trace_check` is what the
-    reading of a trace found.
+    reading of a trace found. `places` says where in the file stands what only a plan can judge: a
+    problem without words for each dotted path.
     """
 
     name: str
@@ -40,3 +42,15 @@ class Scenario:
     resolved: Mapping[str, Any]
     scenario_hash: str
     trace_check: TraceCheck | None
+    places: Mapping[str, Problem] = field(default_factory=dict, compare=False, repr=False)
+
+    def placed(self, error: InputError) -> InputError:
+        """The same error, its problems where the file has what they are about."""
+        problems = []
+        for found in error.problems:
+            place = self.places.get(found.field)
+            if place is None:
+                problems.append(found)
+            else:
+                problems.append(replace(place, message=found.message, suggestion=found.suggestion))
+        return InputError(problems)

@@ -12,6 +12,7 @@ from rack_sim.scenario.fields import (
     SourcedNumber,
 )
 from rack_sim.scenario.hardware_schema import SystemSchema
+from rack_sim.scenario.power_schema import ApiPriceSchema, SourcedPositiveShare
 from rack_sim.scenario.serving_schema import ServingSchema
 from rack_sim.scenario.workload_schema import WorkloadSchema
 
@@ -89,6 +90,12 @@ class CostSchema(Model):
         value=1.3, assumed="order of an air-cooled machine room"
     )
     """Power of the building over power of the machines."""
+    utilisation: SourcedPositiveShare = SourcedPositiveShare(
+        value=1.0, assumed="serves as in the run all year: the least that a token can cost"
+    )
+    """Share of the year in which it serves as in the run; else it is idle, powered and paid for."""
+    api_price: ApiPriceSchema | None = None
+    """What tokens are sold for: a price preset by name, a file, or written out; left out, none."""
 
 
 class ScenarioSchema(Model):

@@ -16,9 +16,12 @@ from rack_sim.scenario.serving_schema import (
     SpeculationSchema,
     StaticSlotsSchema,
 )
+from rack_sim.workload.request import Workload
 
 POLICY_FITS = {"static_slots": "static", "continuous_batching": "reactive"}
 """The execution of the chips that each policy is for."""
+JUDGED_LATER = ("serving.prefix_cache.capacity_bytes", "serving.disaggregation")
+"""What only a plan can judge."""
 
 
 def policy_schema(
@@ -30,6 +33,16 @@ def policy_schema(
     if execution == "static":
         return StaticSlotsSchema(kind="static_slots")
     return ContinuousBatchingSchema(kind="continuous_batching")
+
+
+def execution_meant(schema: ServingSchema, execution: str) -> str:
+    """The execution of the chips that a scenario is written for, where nothing is to be served.
+
+    Reactive chips may then stand where slots were meant: one step of them is looked at.
+    """
+    of_slots = schema.policy is None and schema.concurrent_sequences is not None
+    is_static = isinstance(schema.policy, StaticSlotsSchema) or of_slots
+    return "static" if is_static else execution
 
 
 def build_serving(schema: ServingSchema, *, execution: str, chip: str, seed: int) -> Serving:
@@ -58,6 +71,51 @@ def build_serving(schema: ServingSchema, *, execution: str, chip: str, seed: int
         else None,
         seed=seed,
     )
+
+
+def check_labels(serving: Serving, workload: Workload) -> bool:
+    """True where the first request says of itself what serving needs: its prefix, its session.
+
+    Raises InputError with places below ``serving``. One that says it stands for all; a later one
+    that does not is refused when it arrives.
+    """
+    store, by_session = serving.prefix_store, serving.router == "session_affinity"
+    first = next(iter(workload.open().arrivals()), None) if store or by_session else None
+    if first is None:
+        return True
+    problems = []
+    if by_session and first.session < 0:
+        problems.append(
+            Problem(
+                "session_affinity needs the session of every request, and the workload has none",
+                field="router",
+                suggestion="workload.sessions, a closed loop, or a trace with sessions",
+            )
+        )
+    if store and not first.block_hashes:
+        problems.append(
+            Problem(
+                "needs block hashes of the prompts, and the workload has none",
+                field="prefix_cache",
+                suggestion="workload.shared_prefix, or a trace with hashes",
+            )
+        )
+    elif store:
+        expected = -(-first.input_tokens // store.block_tokens)
+        if len(first.block_hashes) != expected:
+            problems.append(
+                Problem(
+                    f"a prompt of {first.input_tokens} tokens has {expected} blocks of "
+                    f"{store.block_tokens}, but request {first.request_id} has "
+                    f"{len(first.block_hashes)} hashes",
+                    field="prefix_cache.block_tokens",
+                    suggestion="that of workload.shared_prefix; 512 in Mooncake traces, 16 in "
+                    "Qwen's",
+                )
+            )
+    if problems:
+        raise InputError(problems)
+    return True
 
 
 def rows_per_sequence(schema: ServingSchema) -> int:
@@ -169,7 +227,9 @@ def _refuse_what_clashes(
                 "one for each, or a single number",
             )
         if spoken.draft_model and spoken.draft_latency_ps is not None:
-            refuse("speculation.draft_latency_ps", "the draft's model has its own time")
+            refuse(
+                "speculation.draft_latency_ps", "the draft's model has its own time", "leave it out"
+            )
         if spoken.draft_model and isinstance(policy, StaticSlotsSchema):
             refuse(
                 "speculation.draft_model",
@@ -184,7 +244,11 @@ def _refuse_what_clashes(
             f"serving.replicas: {apart.prefill_replicas + 1} or more",
         )
     if apart and isinstance(policy, StaticSlotsSchema):
-        refuse("disaggregation", "static_slots keeps prefill and decode together")
+        refuse(
+            "disaggregation",
+            "static_slots keeps prefill and decode together",
+            "leave it out, or reactive chips",
+        )
     if schema.router == "prefix_affinity" and not schema.prefix_cache:
         refuse("router", "prefix_affinity needs a prefix cache", "serving.prefix_cache")
     if problems:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from rack_sim.scenario.fields import (
     Amount,
@@ -58,12 +58,19 @@ class PrefixCacheSchema(Model):
     """Tokens that one hash of the trace stands for: 512 in Mooncake's, 16 in Qwen's."""
 
 
+def _shape_of_acceptance(value: Any) -> str:
+    return "each" if isinstance(value, list) else "one"
+
+
 class SpeculationSchema(Model):
     """A draft proposes tokens, the model keeps those that it would have made itself."""
 
     draft_tokens: Annotated[int, Field(ge=1, le=64)]
     """Tokens proposed in a step."""
-    acceptance: Share | list[Share]
+    acceptance: Annotated[
+        Annotated[Share, Tag("one")] | Annotated[list[Share], Tag("each")],
+        Discriminator(_shape_of_acceptance),
+    ]
     """Chance that a token is kept, given that those before it were; or one for every position."""
     draft_model: dict[str, Any] | None = None
     """The model that drafts, on the same chips (reactive chips only): a preset, a config.json or

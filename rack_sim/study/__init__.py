@@ -2,9 +2,11 @@
 
 - `calibration`: the one fitted constant of the LPU
 - `collective_sweep`: one operation on one group of chips, over some sizes
+- `compare`, `finished_run`, `difference`: scenarios and finished runs side by side
 - `jitter`: what a machine loses when operators do not take the time that was compiled
 - `kinds`: which function runs a study of which kind
 - `load`, `load_row`, `knee`: where a machine saturates at a rising rate
+- `sensitivity`, `inputs`: what each input of cost and machine does to cost and speed
 - `topologies`: the networks of all system presets side by side
 - `measurements`: a table of what was measured; `machines`, `setups`: how a row of it is run
 - `predictions`: every row replayed; `fitting`, `fits`: constants of chips fitted on rows

@@ -16,8 +16,8 @@ Test = Callable[[LoadRow], bool]
 
 # With auto, rates begin at this share of what the machine could do, and are doubled.
 _FIRST_SHARE = 1 / 16
-# What is missed at a thousandth of the capacity is missed by a request alone.
-_HALVINGS_MAX = 6
+# What is missed at such a share of the rate that saturates is missed by a request alone.
+_LOWEST_SHARE = 1 / 1000
 # Neighbours between the knees are no further apart than this.
 _NEIGHBOUR_RATIO = 1.15
 # Digits of a rate that is chosen here: a person may type it again.
@@ -58,16 +58,28 @@ def knee_rates(
     """The rates that lead to the knees of `tests`, the first of which is the last to fail.
 
     The caller replays each rate and adds its row to `rows`, in order of rates, before it asks for
-    the next one. First the workload's own rate; then from a low one upwards, each twice the one
-    before, until the first test fails; then halfway between what passed and what failed; then some
-    between the knees, where a curve of few points would mislead.
+    the next one. First the workload's own rate; then a low one, halved until it passes the first
+    test, and from there upwards, each twice the one before, until that fails; then downwards, until
+    all tests pass or too little is offered for load to matter; then halfway between what passed and
+    what failed; then some between the knees, where a curve of few points would mislead.
+
+    A workload's own rate may be far beyond the machine: without a capacity nobody knows, so that
+    only the first test's knee says what is little.
     """
     first_rps = _rounded(own_rps)
     yield first_rps
     capacity_rps = rows[0].capacity_rps
     low_rps = _rounded(_FIRST_SHARE * (capacity_rps or own_rps), 2)
-    yield from _until(rows, low_rps, 0.5, lambda row: all(test(row) for test in tests))
+    yield from _until(rows, low_rps, 0.5, tests[0])
     yield from _until(rows, low_rps, 2.0, lambda row: not tests[0](row))
+    kept = bracket(rows, tests[0]).met
+    lowest_rps = _LOWEST_SHARE * kept.rate_rps if kept else inf
+    yield from _until(
+        rows,
+        low_rps,
+        0.5,
+        lambda row: row.rate_rps < lowest_rps or all(test(row) for test in tests),
+    )
     for test in tests:
         while bracket(rows, test).width > precision:
             between = _between(bracket(rows, test))
@@ -96,9 +108,7 @@ def _until(
     rows: Sequence[LoadRow], rate_rps: float, factor: float, reached: Test
 ) -> Iterator[float]:
     """`rate_rps` and what follows by `factor`, until a row at one of them has what is wanted."""
-    for _ in range(_HALVINGS_MAX if factor < 1 else 64):
-        if not MIN_RATE_RPS <= rate_rps <= MAX_RATE_RPS:
-            return
+    while MIN_RATE_RPS <= rate_rps <= MAX_RATE_RPS:
         found = next((row for row in rows if row.rate_rps == rate_rps), None)
         if found is None:
             yield rate_rps

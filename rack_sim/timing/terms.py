@@ -51,6 +51,10 @@ class Terms:
         shares["fixed_latency_ps"] = 0 if number else self.fixed_latency_ps
         return Terms(**shares)
 
+    def times(self, count: int) -> "Terms":
+        """The split of `count` such durations."""
+        return Terms(**{f"{name}_ps": count * ps for name, ps in self.by_name().items()})
+
     @property
     def largest(self) -> str:
         """The name of the largest term."""

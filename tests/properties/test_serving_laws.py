@@ -274,10 +274,15 @@ def test_rows_and_tokens_are_conserved(fleet, requests):
     found = replayed(fleet, requests)
     batches, sums, served = found.totals.batches, found.sums, finished(found)
     width = 1 + (fleet.speculation.draft_tokens if fleet.speculation else 0)
-    decoded = sum(batches.tokens_by_rows.values())
-    rows = sum(rows * count for (rows, _), count in batches.iterations_by_rows.items())
+    decoded = batches.token_count
+    rows = sum(rows * count.iterations for rows, count in batches.by_rows.items())
     assert rows == sums["prompt_tokens"] + sums["recomputed_tokens"] + width * decoded
-    sampled = sum(sampled * count for (_, sampled), count in batches.iterations_by_rows.items())
+    sampled = sum(count.sampled_rows for count in batches.by_rows.values())
+    by_sampled = batches.by_sampled.items()
+    assert sampled == sum(number * count.iterations for number, count in by_sampled)
+    assert decoded == sum(count.tokens for _, count in by_sampled)
+    busy_ps = sum(count.duration_ps for count in batches.by_rows.values())
+    assert busy_ps == sum(books.busy_ps for books in found.totals.replicas)
     prompts_done = sampled - width * decoded
     accepted = sum(row.accepted_draft_tokens for row in served)
     assert sums["output_tokens"] == sum(row.output_tokens for row in served)

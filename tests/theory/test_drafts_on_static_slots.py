@@ -111,7 +111,7 @@ def test_given_up_between_turns():
     assert output == {350: 1, 750: 3, 1150: 3}
     assert row["accepted_draft_tokens"] == 4
     books = totals.replicas[0]
-    assert (books.output_tokens, books.draft_tokens) == (7, 4)
+    assert (books.output_tokens, books.draft_tokens) == (0, 4), "of requests that finished"
     assert totals.row_step_count == 1 + 2 * 3
 
 

@@ -126,7 +126,6 @@ class SlotServer(Replica):
             used = request.input_tokens - sequence.hit_tokens - sequence.prompt_left
             if sequence.prompt_left:
                 self.books.prompt_tokens += used
-            self.books.output_tokens += sequence.emitted
             self._count_rows(sequence, used, turns)
             self.change_levels(now, 0, -1, -sequence.reserved_tokens)
         self._admit(now)

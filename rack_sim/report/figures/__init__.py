@@ -7,6 +7,7 @@
 - `latency_split`: where the time of a token, and of a first token, goes
 - `critical_path`: what the way of one token is made of, stage by stage and task by task (static
   chips: others have no schedule)
+- `energy_and_cost`: who draws the joules of a token, and what its dollars pay for
 - `sram_map` (or, of chips with another memory, `memory_map`): what fills the memory of every chip
 - `rack`: the machine drawn, chips and links coloured by how busy they were
 
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 from rack_sim.pipeline import Result
 from rack_sim.report.figures.canvas import drawing_style, write_figure
 from rack_sim.report.figures.critical_path import draw_critical_path
+from rack_sim.report.figures.energy_and_cost import draw_energy_and_cost
 from rack_sim.report.figures.latency import draw_latency
 from rack_sim.report.figures.latency_split import draw_latency_split
 from rack_sim.report.figures.memory_map import draw_memory_map
@@ -71,6 +73,9 @@ FIGURES: Mapping[str, Drawing] = {
     "latency_split": Drawing("Where does the time go?", draw_latency_split),
     "critical_path": Drawing(
         "What is the way of one token made of?", draw_critical_path, _has_schedule
+    ),
+    "energy_and_cost": Drawing(
+        "Who draws the power, and what does a token cost?", draw_energy_and_cost
     ),
     "sram_map": Drawing("What sits in each chip's SRAM?", draw_memory_map, _is_in_sram),
     "memory_map": Drawing("What sits in each chip's memory?", draw_memory_map, _is_not_in_sram),

@@ -87,7 +87,7 @@ def draw_latency_split(result: Result) -> "Figure":
     left.set_title(f"From one output token to the next{mean}")
     spent = token_split(result)
     if spent is None:
-        say_instead(left, "No request had a second token.")
+        say_instead(left, _why_no_split(result))
     else:
         _draw_parts(left, _token_parts(result, spent))
     right.set_title("From arrival to the first token, mean")
@@ -202,7 +202,7 @@ def _draw_parts(axes: "Axes", parts: Sequence[Part]) -> None:
 def _title(result: Result) -> str:
     spent = token_split(result)
     if spent is None:
-        return "No request had a second token: nothing to split"
+        return f"{_why_no_split(result)[:-1]}: nothing to split"
     total_ps = sum(spent.values())
     largest = max(spent, key=lambda name: spent[name])
     ratio = total_ps / max(result.explanation.limits.token_limit_ps, 1)
@@ -211,6 +211,12 @@ def _title(result: Result) -> str:
         f"{number_text(total_ps / PS_PER_MS, 4)} ms is {_TERMS[largest][1]}; "
         f"the physical limit is {number_text(ratio)}× lower"
     )
+
+
+def _why_no_split(result: Result) -> str:
+    if result.summary["itl_ms_mean"] is None:
+        return "No request had a second token."
+    return "Programs for several contexts ran, and nobody counted each."
 
 
 def _subtitle(result: Result) -> str:

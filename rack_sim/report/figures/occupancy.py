@@ -52,7 +52,7 @@ def draw_occupancy(result: Result) -> "Figure":
         )
     )
     figure = new_sheet(
-        _title(series, capacity),
+        _title(result, series, capacity),
         _subtitle(result, series, capacity),
         width_inches=10,
         height_inches=0.6 + 1.75 * len(panels),
@@ -77,12 +77,18 @@ def _running(fleet: FleetPlan) -> Panel:
     return Panel("requests running", lines, most, f"at most {most:,} sequences")
 
 
-def _title(series: Series, capacity: int) -> str:
+def fullest_share(result: Result) -> float:
+    """How full the cache of a replica was at its fullest moment: a step of the figure is a mean."""
+    return max(books.kv_tokens_max / books.kv_tokens for books in result.totals.replicas)
+
+
+def _title(result: Result, series: Series, capacity: int) -> str:
     running, waiting = (_mean_text(series.mean(name)) for name in ("running_ps", "waiting_ps"))
-    used, peak = series.mean("kv_token_ps") / capacity, series.highest("kv_token_ps") / capacity
+    used, peak = series.mean("kv_token_ps") / capacity, fullest_share(result)
+    where = " at a replica" if len(result.totals.replicas) > 1 else ""
     return (
         f"{running} requests run and {waiting} wait on average; the cache is {percent_text(used)} "
-        f"full, at most {percent_text(peak)}"
+        f"full, at most {percent_text(peak)}{where}"
     )
 
 

@@ -56,7 +56,11 @@ def test_a_chunk_fills_what_decoding_leaves_of_the_budget():
     assert (first.first_token_ps, first.finish_ps) == (141, 141 + 141 + 132)
     assert (second.prefill_start_ps, second.first_token_ps, second.finish_ps) == (0, 414, 525)
     assert found.gaps == Counter({141: 1, 132: 1, 111: 1})
-    assert found.totals.batches.iterations_by_rows == {(1, 1): 1, (3, 2): 1, (4, 1): 2}
+    batches = found.totals.batches
+    by_rows = {
+        rows: (count.iterations, count.sampled_rows) for rows, count in batches.by_rows.items()
+    }
+    assert by_rows == {1: (1, 1), 3: (1, 2), 4: (2, 2)}
 
 
 def test_a_prompt_gets_no_more_than_its_chunk():
@@ -223,8 +227,8 @@ def test_a_roof_takes_over_in_the_middle_of_a_run():
     assert found.rows[0].finish_ps == 10 + 20 * 1000 + sum(gaps)
     assert found.gaps == Counter(gaps)
     by_cache = sum(30 * (20 + i) for i in range(14, 40))
-    assert found.totals.batches.attention_ps == (20_000 + 13 * 1000, by_cache)
-    assert found.totals.batches.attention_token_ps == (13 * 1000, by_cache)
+    assert found.totals.batches.attention_ps == [20_000 + 13 * 1000, by_cache]
+    assert found.totals.batches.attention_token_ps == [13 * 1000, by_cache]
 
 
 def test_pairs_are_those_of_a_causal_mask():

@@ -7,8 +7,8 @@ counterpart, all at one time.
 import pytest
 from replays import Iterations
 
-from rack_sim.compiler.batches import BatchTiming
-from rack_sim.compiler.slots import SlotTiming
+from rack_sim.compiler.batches import BatchMachine, BatchTiming
+from rack_sim.compiler.step import compile_step
 from rack_sim.engine.fleet import (
     PoolSplit,
     PrefixStore,
@@ -57,6 +57,11 @@ RING = ring(name="ring", chips=8, local=LINK, global_=LINK, port_count=2)
 BOX = fully_connected(name="box", chips=8, local=LINK, port_count=8)
 
 
+def machine(plan: Plan) -> BatchMachine:
+    """A plan with iterations of known time."""
+    return BatchMachine(plan, None, TIMING, {})
+
+
 def switches(count: int, links_per_chip: int) -> Topology:
     return switched(
         name="switches",
@@ -88,7 +93,7 @@ def paths_on(plan: Plan, prefill: int, count: int, port: LinkType | None = None)
     serving = Serving(
         ContinuousBatchingPolicy(), replica_count=count, pools=PoolSplit(prefill, port)
     )
-    apart = fleet_plan(serving, plan, TIMING).disaggregation
+    apart = fleet_plan(serving, machine(plan)).disaggregation
     assert apart is not None and apart.prefill_count == prefill
     return apart.paths
 
@@ -208,7 +213,7 @@ def test_more_replicas_than_a_system_holds_have_no_links():
 def test_without_pools_any_number_of_replicas_is_served():
     """Replicas that do not talk to each other may stand in as many systems as they like."""
     fleet = fleet_plan(
-        Serving(ContinuousBatchingPolicy(), replica_count=9), plan_on(BOX, 4), TIMING
+        Serving(ContinuousBatchingPolicy(), replica_count=9), machine(plan_on(BOX, 4))
     )
     assert (fleet.replica_count, fleet.disaggregation, fleet.prefill_count) == (9, None, 0)
 
@@ -248,22 +253,22 @@ def test_a_prefix_store_holds_whole_blocks(spare_bytes, blocks):
     capacity = 16 * TOKEN_BYTES + spare_bytes
     serving = Serving(ContinuousBatchingPolicy(), prefix_store=PrefixStore(capacity, 16))
     if blocks:
-        fleet = fleet_plan(serving, plan_on(BOX, 4), TIMING)
+        fleet = fleet_plan(serving, machine(plan_on(BOX, 4)))
         assert fleet.admission.prefix_caching == PrefixCaching(16, blocks)
         return
     with pytest.raises(InputError) as caught:
-        fleet_plan(serving, plan_on(BOX, 4), TIMING)
+        fleet_plan(serving, machine(plan_on(BOX, 4)))
     said = str(caught.value)
     assert f"{capacity} bytes hold no block of 16 tokens, which takes {16 * TOKEN_BYTES}" in said
     assert "serving.prefix_cache.capacity_bytes" in said
 
 
 def test_a_draft_of_known_latency_is_the_batches_own():
-    """It is put into the timing of iterations; a static program has no drafts to put it in."""
+    """It is put into the timing of iterations; slots have one where something is proposed."""
     plan = plan_on(BOX, 4)
-    fleet = fleet_plan(Serving(ContinuousBatchingPolicy(), draft_latency_ps=77), plan, TIMING)
+    fleet = fleet_plan(Serving(ContinuousBatchingPolicy(), draft_latency_ps=77), machine(plan))
     assert isinstance(fleet.timing, BatchTiming)
     assert (fleet.timing.draft.latency_ps, fleet.timing.draft.model) == (77, None)
-    slots = SlotTiming(1, 4, 10, 35, 100, 100)
-    fleet = fleet_plan(Serving(StaticSlotsPolicy(), draft_latency_ps=77), plan, slots)
-    assert fleet.timing is slots
+    step = compile_step(plan)
+    fleet = fleet_plan(Serving(StaticSlotsPolicy(), draft_latency_ps=77), step)
+    assert fleet.timing == step.slots

@@ -5,17 +5,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rack_sim.compiler.buckets import bucket_slots
 from rack_sim.compiler.limits import limits_of
 from rack_sim.compiler.step import StepTiming
+from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
 from rack_sim.engine.observer import Outcome, Sequence
+from rack_sim.engine.policies.replica import ReplicaBooks
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.engine.timeline import COLUMNS as TIMELINE_COLUMNS
 from rack_sim.metrics.columns import SUMMARY
-from rack_sim.metrics.cost import CostInputs, cost_of
-from rack_sim.metrics.gaps import GapLog
+from rack_sim.metrics.cost import CostInputs, busy_chip_ps, cost_of, footprint_of
+from rack_sim.metrics.gaps import GapLog, mean_and_percentiles
 from rack_sim.metrics.log import Collector
 from rack_sim.metrics.slo import Slo
-from rack_sim.metrics.summary import RunFacts, Window, _gap_columns, summarise_run, window_of
+from rack_sim.metrics.summary import (
+    PERCENTS,
+    RunFacts,
+    Window,
+    _gap_columns,
+    summarise_run,
+    window_of,
+)
 from rack_sim.workload.request import Request
 
 MS = 10**9
@@ -32,13 +42,19 @@ def facts(
     slo: Slo | None = None,
     warmup: float = 0.1,
     bin_ps: int = S,
+    replicas: int = 1,
 ) -> RunFacts:
+    """A run in which every replica had 1000 busy steps and 3000 rows with a token."""
+    busy_ps = 1000 * step.interval_ps if step else 0
+    books = tuple(ReplicaBooks(number, busy_ps=busy_ps) for number in range(replicas))
     return RunFacts(
         head={"scenario": "s", "system": "h", "model": "m", "policy": "p"},
         tail={"scenario_hash": "x", "version": "0", "seed": 7},
-        step=step,
-        limits=limits_of(step) if step else None,
-        totals=ReplayTotals(end_ps, requests, busy_step_count=1000, row_step_count=3000),
+        machine=step,
+        fleet=step
+        and FleetPlan(bucket_slots(step, ()), StaticSlotsPolicy(), replica_count=replicas),
+        limits=step and limits_of(step),
+        totals=ReplayTotals(end_ps, requests, 1000 * replicas, 3000 * replicas, books),
         collector=collector,
         slo=slo or Slo(),
         cost=COST,
@@ -132,6 +148,7 @@ def test_every_column_is_there_in_order(row: dict[str, object]) -> None:
 def test_counts(row: dict[str, object]) -> None:
     assert row["request_count"] == 6
     assert (row["finished_count"], row["rejected_count"], row["unserved_count"]) == (4, 1, 1)
+    assert row["timed_out_count"] == 0
     assert (row["input_token_count"], row["output_token_count"]) == (40, 20)
     assert row["simulated_s"] == 2.5
     assert (row["window_kind"], row["window_s"]) == ("whole_run", 2.5)
@@ -176,12 +193,19 @@ def test_objectives_are_met_at_the_bound_and_not_by_the_rejected(row: dict[str, 
 
 def test_machine(row: dict[str, object], step: StepTiming) -> None:
     end = 5 * S // 2
-    cost = cost_of(step, COST, duration_ps=end, busy_step_count=1000)
+    cost = cost_of(
+        step.plan,
+        footprint_of(step.plan),
+        COST,
+        duration_ps=end,
+        busy_chip_ps=busy_chip_ps(step, ReplayTotals(end, 6, 1000, 3000)),
+    )
     limit = limits_of(step).token_limit_ps / MS
     assert row["slot_row_utilisation"] == pytest.approx(
         3000 * step.interval_ps / (end * step.rows), abs=1e-9
     )
     assert row["step_utilisation"] == pytest.approx(1000 * step.interval_ps / end, abs=1e-9)
+    assert row["replica_utilisation"] == row["step_utilisation"]
     assert row["kv_reserved_share_mean"] == pytest.approx(32 / (2 * 64 * 2.5), abs=1e-9)
     assert row["tok_latency_limit_ms"] == pytest.approx(limit, abs=1e-6)
     # Rounded to six decimals.
@@ -190,6 +214,34 @@ def test_machine(row: dict[str, object], step: StepTiming) -> None:
     assert row["usd_per_million_output_tokens"] == pytest.approx(cost.usd / 20 * 1e6, abs=1e-6)
     assert (row["chip_count"], row["spare_chip_count"], row["rack_count"]) == (4, 2, 1)
     assert (row["slot_count"], row["slot_rows"]) == (step.slot_count, 5)
+
+
+def test_of_a_fleet_what_is_offered_grows_and_shares_do_not(
+    row: dict[str, object], step: StepTiming
+) -> None:
+    """Three replicas that did as much each: three times the limits, the same utilisations."""
+    collector = arriving(S)
+    one, three = (
+        summarise_run(facts(step, collector, end_ps=5 * S // 2, requests=2, replicas=count))
+        for count in (1, 3)
+    )
+    assert three["compiled_limit_tok_s"] == 3 * one["compiled_limit_tok_s"]
+    assert three["physical_limit_tok_s"] == 3 * one["physical_limit_tok_s"]
+    assert (three["replica_count"], three["chip_count"]) == (3, 12)
+    for name in ("slot_row_utilisation", "step_utilisation", "replica_utilisation"):
+        assert three[name] == one[name] == row[name]
+    # Three racks draw three times as much (rounded to milliwatts), over the same time.
+    assert three["mean_watts"] == pytest.approx(3 * one["mean_watts"], abs=0.002)
+
+
+def test_nobody_came(step: StepTiming) -> None:
+    """No request at all: no rates, no latencies, and no objective was missed or met."""
+    row = summarise_run(facts(step, Collector(), end_ps=0, requests=0, slo=Slo(ttft_ps=1)))
+    assert list(row) == [column.name for column in SUMMARY]
+    assert (row["request_count"], row["unserved_count"]) == (0, 0)
+    assert row["slo_attainment"] is None
+    assert row["request_throughput_rps"] is None
+    assert row["mean_watts"] == 0
 
 
 def test_nothing_finished_leaves_latencies_empty(step: StepTiming) -> None:
@@ -227,7 +279,7 @@ def test_pooled_gaps_are_percentiles_of_all_of_them(gaps: dict[int, int]) -> Non
     log = GapLog()
     for gap, times in gaps.items():
         log.add(gap * 1000, 0, times, 1)
-    row = _gap_columns(log)
+    row = _gap_columns(mean_and_percentiles(log, PERCENTS))
     pooled = [gap / 10**6 for gap, times in gaps.items() for _ in range(times)]
     # Columns are rounded to six decimals.
     assert row["itl_ms_mean"] == pytest.approx(np.mean(pooled), abs=1e-6)

@@ -9,9 +9,10 @@ import pytest
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.compiler.step import StepTiming
 from rack_sim.compiler.traffic import TRAFFICS
+from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
 from rack_sim.engine.observer import Outcome
-from rack_sim.engine.policies.replica import Admission
-from rack_sim.engine.serving import FleetPlan, ReplayTotals, StaticSlotsPolicy
+from rack_sim.engine.policies.replica import Admission, ReplicaBooks
+from rack_sim.engine.serving import ReplayTotals
 from rack_sim.engine.timeline import COLUMNS as TIMELINE_COLUMNS
 from rack_sim.metrics.columns import (
     CHIPS,
@@ -35,7 +36,15 @@ from rack_sim.metrics.tables import (
     timeline_rows,
 )
 
-TOTALS = ReplayTotals(end_ps=10**12, request_count=3, busy_step_count=1000, row_step_count=2000)
+STEPS = 1000
+
+
+def totals_of(step: StepTiming, others: int = 0) -> ReplayTotals:
+    """A second in which the first replica had `STEPS` busy steps, and others twice as many."""
+    books = [ReplicaBooks(0, busy_ps=STEPS * step.interval_ps)]
+    books += [ReplicaBooks(1 + n, busy_ps=2 * STEPS * step.interval_ps) for n in range(others)]
+    steps = STEPS * (1 + 2 * others)
+    return ReplayTotals(10**12, 3, busy_step_count=steps, row_step_count=steps, replicas=books)
 
 
 def named(columns: tuple, rows: object) -> list[dict[str, str]]:
@@ -86,7 +95,7 @@ def test_requests(request_row: Callable[..., tuple[int, ...]]) -> None:
     assert first["ntpot_ms"] == "1.000000000"
     assert (first["slot"], first["reason"]) == ("6", "")
     assert second["status"] == "rejected"
-    assert "compiled context of 64" in second["reason"]
+    assert "longest context of 64" in second["reason"]
     assert (second["ttft_ms"], second["slot"], second["input_tokens"]) == ("", "", "500")
     assert (third["tpot_ms"], third["ttft_ms"]) == ("", "0.000000005")
 
@@ -106,7 +115,7 @@ def test_the_timeline_gives_means_over_bins(step: StepTiming) -> None:
 
 
 def test_stages_split_their_service_exactly(step: StepTiming) -> None:
-    rows = named(STAGES, stage_rows(step, TOTALS))
+    rows = named(STAGES, stage_rows(step, totals_of(step, others=1)))
     assert [row["stage"] for row in rows] == ["0", "1"]
     for row, timing in zip(rows, step.stages, strict=True):
         parts = (
@@ -122,7 +131,7 @@ def test_stages_split_their_service_exactly(step: StepTiming) -> None:
 
 
 def test_chips_have_their_roles(step: StepTiming) -> None:
-    rows = named(CHIPS, chip_rows(step, TOTALS))
+    rows = named(CHIPS, chip_rows(step, totals_of(step)))
     assert [row["role"] for row in rows] == ["stage"] * 4 + ["spare"] * 2
     assert [row["node"] for row in rows] == list("001122")
     assert rows[4]["used_bytes"] == "0"
@@ -143,7 +152,7 @@ def test_parallel_cables_share_all_vectors_and_no_more(
 ) -> None:
     """What the links of a pair of chips carry together is what the step sends between them."""
     compiled: StepTiming = request.getfixturevalue(machine)
-    rows = named(LINKS, link_rows(compiled, TOTALS))
+    rows = named(LINKS, link_rows(compiled, totals_of(compiled, others=1)))
     assert len(rows) == len(compiled.plan.system.topology.links)
     carried: Counter[tuple[int, int]] = Counter()
     for row in rows:
@@ -172,7 +181,7 @@ def test_links_by_traffic_add_up_to_their_totals(
 ) -> None:
     """For every cable: vectors to the vector, busy time to the picosecond."""
     compiled: StepTiming = request.getfixturevalue(machine)
-    rows = named(LINKS, link_rows(compiled, TOTALS))
+    rows = named(LINKS, link_rows(compiled, totals_of(compiled, others=1)))
     carried: Counter[str] = Counter()
     for row in rows:
         vectors = {kind: int(row[f"{kind}_step_vectors"]) for kind in TRAFFICS}
@@ -180,7 +189,7 @@ def test_links_by_traffic_add_up_to_their_totals(
         assert min(vectors.values()) >= 0
         busy_ps = [int(row[f"{kind}_step_busy_ms"].replace(".", "")) for kind in TRAFFICS]
         assert min(busy_ps) >= 0
-        assert sum(busy_ps) * TOTALS.busy_step_count == int(row["busy_ms"].replace(".", ""))
+        assert sum(busy_ps) * STEPS == int(row["busy_ms"].replace(".", ""))
         carried.update(vectors)
     sent: Counter[str] = Counter()
     for part in compiled.program.parts:

@@ -12,7 +12,7 @@ from rack_sim.report.figures import FIGURES, draw_figures
 from rack_sim.report.figures.canvas import drawing_style
 from rack_sim.report.figures.latency_split import first_token_split, token_split
 from rack_sim.report.figures.memory_map import memory_columns
-from rack_sim.report.figures.occupancy import cache_tokens
+from rack_sim.report.figures.occupancy import cache_tokens, fullest_share
 from rack_sim.report.figures.over_time import series_of
 from rack_sim.report.figures.rack_load import load_of
 from rack_sim.report.figures.replicas import busy_shares, requests_of
@@ -87,7 +87,14 @@ def static_fleet():
     return simulated(STATIC_FLEET, "llama70b")
 
 
-ALL = {"latency", "throughput_over_time", "occupancy_over_time", "latency_split", "rack"}
+ALL = {
+    "latency",
+    "throughput_over_time",
+    "occupancy_over_time",
+    "latency_split",
+    "energy_and_cost",
+    "rack",
+}
 
 
 @pytest.mark.parametrize(
@@ -228,6 +235,11 @@ def test_the_occupancy_is_that_of_the_summary(scarce):
     assert series.mean("running_ps") + series.mean("waiting_ps") == pytest.approx(in_system)
     assert 0.9 < series.highest("kv_token_ps") / cache_tokens(fleet_plan) <= 1
     assert "full" in words_of(scarce, "occupancy_over_time")
+    # A step is a mean over its time; the fullest moment is in the books.
+    assert series.highest("kv_token_ps") / cache_tokens(fleet_plan) <= fullest_share(scarce) <= 1
+    (row,) = named(REPLICAS, replica_rows(scarce.totals))
+    share = int(row["kv_tokens_max"]) / int(row["kv_capacity_tokens"])
+    assert fullest_share(scarce) == share
 
 
 def test_tokens_are_drawn_by_kind_where_they_occur(one, scarce):

@@ -18,7 +18,7 @@ def test_missing_file_and_unknown_preset() -> None:
         ("nowhere.yaml", "nowhere.yaml: no such file"),
         ("a/b", "a/b: no such file"),
         ("llama70bb", "no scenario is called 'llama70bb' (did you mean 'llama70b'?)"),
-        ("zzz", "no scenario is called 'zzz' (allowed: llama70b, llama70b-azure"),
+        ("zzz", "no scenario is called 'zzz' (allowed: llama70b, llama70b-a100, llama70b-azure"),
     ]:
         with pytest.raises(InputError) as caught:
             load_scenario(name)

@@ -53,10 +53,48 @@ def test_systems_load(load: Load, name: str) -> None:
     _check_provenance(scenario)
 
 
-@pytest.mark.parametrize("name", sorted(set(presets("system")) - set(_static_systems())))
+REACTIVE = sorted(set(presets("system")) - set(_static_systems()))
+FOR_SLOTS = "  concurrent_sequences: 4\n"
+
+
+@pytest.mark.parametrize("name", REACTIVE)
+def test_reactive_systems_load_and_hold_a_model(load: Load, name: str) -> None:
+    """Llama-2 7B in 16 bits (one n150 holds it in 8.5), and at least the longest context served."""
+    peaks = load_system(name).chip.matrix.peak_flop_per_s
+    half = "fp16" if "fp16" in peaks else "bf16"
+    weights = "bfp8" if name == "tenstorrent-n150-x1" else half
+    precision = f"precision={{weights: {weights}, kv: {half}, activations: {half}}}"
+    scenario = load((FOR_SLOTS, ""), f"system={name}", precision)
+    assert scenario.policy_kind == "continuous_batching"
+    _check_provenance(scenario)
+    explanation = rack_sim.explain(scenario)
+    batch = explanation.batch
+    assert batch is not None
+    assert explanation.fleet.timing.kv_tokens >= 1024, "the longest context"
+    assert batch.used_bytes <= batch.plan.system.chip.capacity_bytes
+
+
+@pytest.mark.parametrize("name", REACTIVE)
 def test_reactive_systems_are_refused_by_a_static_policy(load: Load, name: str) -> None:
-    with pytest.raises(InputError, match="needs a statically scheduled chip"):
-        load("", f"system={name}", "precision.compute=fp16")
+    chip = load_system(name).chip
+    with pytest.raises(InputError) as caught:
+        load("", f"system={name}", "serving.policy={kind: static_slots}", "precision.compute=fp16")
+    assert (
+        "--set serving.policy={kind: static_slots}: serving.policy: static_slots needs a static "
+        f"chip; {chip.name} is reactive (kind: continuous_batching)"
+    ) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", _static_systems())
+def test_static_systems_are_refused_by_a_reactive_policy(load: Load, name: str) -> None:
+    chip = load_system(name).chip
+    policy = ("serving:", "serving:\n  policy: {kind: continuous_batching}")
+    with pytest.raises(InputError) as caught:
+        load(policy, f"system={name}")
+    assert (
+        "p.yaml:6:3: serving.policy: continuous_batching needs a reactive chip; "
+        f"{chip.name} is static (kind: static_slots)"
+    ) in str(caught.value)
 
 
 @pytest.mark.parametrize("name", sorted(presets("chip")))

@@ -51,7 +51,7 @@ PRESET = "system: groq-rack-72"
         ),
         (
             ("serving:", "serving:\n  policy: {kind: static_slot}"),
-            "p.yaml:6:12: serving.policy.kind: 'static_slot' is not known "
+            "p.yaml:6:3: serving.policy: kind 'static_slot' is not known "
             "(did you mean 'static_slots'?)",
         ),
         (

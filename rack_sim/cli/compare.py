@@ -1,0 +1,196 @@
+"""Compare: scenarios and finished runs side by side, in one table and one set of figures."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Table
+
+from rack_sim.cli.console import counted, err, out, say_json, table
+from rack_sim.cli.options import JsonOption, SetOption
+from rack_sim.foundation.errors import InputError
+from rack_sim.metrics.summary import Value
+from rack_sim.report.compare_files import compare_rows, write_comparison
+from rack_sim.report.run_directory import free_directory, run_directory
+from rack_sim.study.compare import Comparison, comparison_hash, contenders, run_comparison
+from rack_sim.study.difference import Change, changes, headlines
+
+# Rows of the terminal's table: words, column, digits; a column per contender.
+_ROWS = (
+    ("tokens/s per user, median", "output_tok_s_per_user_p50", 1),
+    ("TTFT p50, ms", "ttft_ms_p50", 1),
+    ("TTFT p99, ms", "ttft_ms_p99", 1),
+    ("tokens/s in all", "total_throughput_tok_s", 0),
+    ("output tokens/s in all", "output_throughput_tok_s", 0),
+    ("chips", "chip_count", 0),
+    ("racks", "rack_count", 0),
+    ("kilowatts", "mean_kilowatts", 2),
+    ("J per output token", "joules_per_output_token", 2),
+    ("USD per million output tokens", "usd_per_million_output_tokens", 2),
+    ("requests within SLO", "slo_attainment", 4),
+    ("output tokens/s per chip", "output_tok_s_per_chip", 2),
+    ("output tokens/s per kilowatt", "output_tok_s_per_kilowatt", 2),
+    ("output tokens per USD", "output_tokens_per_usd", 0),
+    ("TPOT bound by", "tpot_bound_by", 0),
+    ("TTFT bound by", "ttft_bound_by", 0),
+    ("bottleneck", "bottleneck", 0),
+)
+# Up to so many stand side by side, with every row; more stand below each other.
+_SIDE_BY_SIDE_MAX = 3
+_SHORT = (
+    ("tok/s/user", "output_tok_s_per_user_p50", 1),
+    ("TTFT p50", "ttft_ms_p50", 1),
+    ("p99, ms", "ttft_ms_p99", 1),
+    ("tok/s", "total_throughput_tok_s", 0),
+    ("chips", "chip_count", 0),
+    ("racks", "rack_count", 0),
+    ("kW", "mean_kilowatts", 2),
+    ("J/tok", "joules_per_output_token", 2),
+    ("USD/M out", "usd_per_million_output_tokens", 2),
+    ("in SLO", "slo_attainment", 3),
+    ("TPOT bound by", "tpot_bound_by", 0),
+    ("TTFT by", "ttft_bound_by", 0),
+)
+_INPUTS_SHOWN = 25
+
+
+def compare(
+    references: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="Scenario files or presets (simulated now) and directories of finished runs; "
+            "NAME=RUN gives one a name.",
+        ),
+    ],
+    overrides: SetOption = None,
+    out_dir: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where files go [reports/compare-HASH]."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    as_json: JsonOption = False,
+    figures: Annotated[bool, typer.Option(help="Draw figures.")] = True,
+) -> None:
+    """Compare scenarios and finished runs: speed, latency, power, cost, and what binds each.
+
+    What cannot run is listed with its reason; exit code 3 only where none can. Of two, it says what
+    changed between them, inputs and outputs.
+
+    Examples:
+
+        rack-sim compare llama70b llama70b-a100
+
+        rack-sim compare before=reports/llama70b-1a2b3c4d5e6f after=my-scenario.yaml
+    """
+    started = time.perf_counter()
+    found = contenders(references, overrides or [])
+    if len(found) < 2:
+        raise InputError("one run is no comparison: name another scenario or directory")
+    target = out_dir or free_directory(Path("reports"), f"compare-{comparison_hash(found)}")
+    with run_directory(target, force=force) as folder:
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+        hidden = quiet or not err.is_terminal
+        with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
+            task = bar.add_task("reading", total=1.0)
+            try:
+                result = run_comparison(
+                    found,
+                    on_progress=lambda name, share: bar.update(
+                        task, description=f"simulating {name}", completed=share
+                    ),
+                )
+                changed = changes(result)
+                write_comparison(
+                    result,
+                    changed,
+                    folder,
+                    wall_s=time.perf_counter() - started,
+                    figures=figures,
+                    on_step=lambda text: bar.update(task, description=text, total=None),
+                )
+            except KeyboardInterrupt:
+                bar.stop()
+                err.print(f"nothing was written to {target}", soft_wrap=True)
+                raise
+    if as_json:
+        say_json(_content(result, changed, target))
+    elif not quiet:
+        for shown in _tables(result, changed):
+            out.print(shown)
+        for row in result.rows:
+            if row.reason:
+                out.print(f"{row.name} cannot run: {row.reason}", soft_wrap=True, markup=False)
+        if result.unlike:
+            out.print(f"not alike in all: {', '.join(result.unlike)}", soft_wrap=True)
+        out.print(f"files: {target}", soft_wrap=True)
+
+
+def _content(result: Comparison, changed: tuple[Change, ...], target: Path) -> dict[str, object]:
+    return {
+        "path": str(target),
+        "runs": compare_rows(result),
+        "not_alike": result.unlike,
+        "changes": [
+            {
+                "kind": change.kind,
+                "key": change.key,
+                "before": change.before,
+                "after": change.after,
+                "change_share": change.share,
+            }
+            for change in changed
+        ],
+        "in_words": headlines(changed),
+    }
+
+
+def _tables(result: Comparison, changed: tuple[Change, ...]) -> Iterator[Table]:
+    rows = compare_rows(result)
+    ran = [row for row in rows if row["status"] == "ran"]
+    if len(ran) > _SIDE_BY_SIDE_MAX:
+        yield table(
+            f"{counted(len(ran), 'run')} compared",
+            [("", "left"), *((words, "right") for words, _, _ in _SHORT)],
+            [
+                (str(row["name"]), *(_cell(row[column], digits) for _, column, digits in _SHORT))
+                for row in ran
+            ],
+        )
+        return
+    yield table(
+        f"{counted(len(ran), 'run')} compared",
+        [("", "left"), *((str(row["name"]), "right") for row in ran)],
+        [(words, *(_cell(row[column], digits) for row in ran)) for words, column, digits in _ROWS],
+    )
+    inputs = [change for change in changed if change.kind == "input"]
+    if len(rows) != 2:
+        return
+    first, second = (str(row["name"]) for row in rows)
+    shown = [
+        (change.key, _brief(change.before), _brief(change.after))
+        for change in inputs[:_INPUTS_SHOWN]
+    ]
+    if len(inputs) > _INPUTS_SHOWN:
+        shown.append((f"… and {len(inputs) - _INPUTS_SHOWN} more (changes.csv)", "", ""))
+    title = f"inputs that changed: {len(inputs)}" if inputs else "no input changed"
+    if inputs:
+        yield table(title, [("key", "left"), (first, "left"), (second, "left")], shown)
+    said = headlines(changed)
+    if said:
+        yield table(f"outputs, from {first} to {second}", [("", "left")], [(s,) for s in said])
+
+
+def _cell(value: Value, digits: int) -> str:
+    if isinstance(value, int | float):
+        return f"{value:,.{digits}f}"
+    return value or "-"
+
+
+def _brief(value: object) -> str:
+    text = "-" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"

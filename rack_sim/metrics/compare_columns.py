@@ -1,0 +1,78 @@
+"""Compare columns: compare.csv and changes.csv of a comparison, sensitivity.csv of a tornado."""
+
+from rack_sim.metrics.column import Column
+
+# Taken from a run's summary as they are: column -> what it is, in words for a person.
+COMPARED: dict[str, str] = {
+    "output_tok_s_per_user_p50": "tokens/s per user, median",
+    "ttft_ms_p50": "TTFT p50, ms",
+    "ttft_ms_p99": "TTFT p99, ms",
+    "total_throughput_tok_s": "tokens/s in all, prompts included",
+    "output_throughput_tok_s": "output tokens/s in all",
+    "chip_count": "chips",
+    "rack_count": "racks",
+    "mean_watts": "watts",
+    "joules_per_output_token": "J per output token",
+    "usd_per_million_output_tokens": "USD per million output tokens",
+    "slo_attainment": "SLO attainment",
+}
+LIMITS = ("tpot_bound_by", "ttft_bound_by", "bottleneck")
+# What throughput is held against: column -> words.
+DENSITIES: dict[str, str] = {
+    "output_tok_s_per_chip": "output tokens/s per chip",
+    "output_tok_s_per_kilowatt": "output tokens/s per kilowatt",
+    "output_tokens_per_usd": "output tokens per US dollar",
+}
+
+COMPARE: tuple[Column, ...] = (
+    Column("name", "", "name of the scenario, or the one given on the command line"),
+    Column("source", "", "simulated: now, for this comparison; finished: read from its directory"),
+    Column("status", "", "ran; or infeasible: the model does not fit, or nothing can be served"),
+    Column("reason", "", "why it could not run"),
+    Column("model", "", "name of the model"),
+    Column("system", "", "name of the system"),
+    Column("output_tok_s_per_user_p50", "token/s", "1000 / median tpot"),
+    Column("ttft_ms_p50", "ms", "time to first token, median"),
+    Column("ttft_ms_p99", "ms", "time to first token, percentile 99"),
+    Column("total_throughput_tok_s", "token/s", "prompt and output tokens, in the run's window"),
+    Column("output_throughput_tok_s", "token/s", "output tokens, in the run's window"),
+    Column("chip_count", "chips", "chips that hold a part of the model"),
+    Column("rack_count", "racks", "racks that hold a part of the model"),
+    Column("mean_kilowatts", "kW", "mean power, spares, hosts, network and building included"),
+    Column("joules_per_output_token", "J", "energy of the run over its output tokens"),
+    Column("usd_per_million_output_tokens", "USD", "capital and electricity, likewise"),
+    Column("slo_attainment", "share", "requests with every objective met; each has its own SLO"),
+    *(Column(name, "", f"{name} of its summary.csv: what binds it") for name in LIMITS),
+    Column("output_tok_s_per_chip", "token/s", "output tokens per second and chip in use"),
+    Column("output_tok_s_per_kilowatt", "token/s", "output_throughput_tok_s over mean_kilowatts"),
+    Column("output_tokens_per_usd", "tokens", "1e6 over usd_per_million_output_tokens"),
+    *(
+        Column(f"{name}_frontier", "", "yes: none is as fast per user and better in this, or v.v.")
+        for name in DENSITIES
+    ),
+    Column("scenario_hash", "", "digest of everything that went in"),
+    Column("version", "", "version of rack-sim"),
+)
+
+CHANGES: tuple[Column, ...] = (
+    Column("kind", "", "input (a key of resolved.yaml) or output (a column of summary.csv)"),
+    Column("key", "", "which"),
+    Column("before", "", "its value in the first run; empty where it has none"),
+    Column("after", "", "its value in the second"),
+    Column("change_share", "share", "after / before - 1, of numbers"),
+)
+
+SENSITIVITY: tuple[Column, ...] = (
+    Column("input", "", "what was changed, alone"),
+    Column("how", "", "recomputed from the same replay, or replayed"),
+    Column("change_share", "share", "how much it was changed by"),
+    Column("before", "", "its value in the scenario, in the unit beside it"),
+    Column("after", "", "its value now"),
+    Column("unit", "", "unit of the two"),
+    Column("usd_per_million_output_tokens", "USD", "cost now"),
+    Column("usd_change_share", "share", "that over the cost of the scenario, less 1"),
+    Column("output_tok_s_per_user_p50", "token/s", "speed of the median user now"),
+    Column("speed_change_share", "share", "that over the speed in the scenario, less 1"),
+    Column("output_throughput_tok_s", "token/s", "output tokens per second now"),
+    Column("note", "", "where less was changed than asked for, or why it could not be"),
+)

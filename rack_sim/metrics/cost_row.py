@@ -1,0 +1,162 @@
+"""Cost row: energy, money and break-even of a run as columns of its summary, with definitions."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from rack_sim.compiler.batches import BatchMachine
+from rack_sim.compiler.step import StepTiming
+from rack_sim.engine.serving import ReplayTotals
+from rack_sim.foundation.units import PS_PER_S
+from rack_sim.hardware.chip import WORK_CLASSES
+from rack_sim.metrics.column import Column
+from rack_sim.metrics.cost import (
+    SECONDS_PER_YEAR,
+    CostInputs,
+    RunCost,
+    cost_of,
+    electricity_usd_of,
+    footprint_of,
+)
+from rack_sim.metrics.work import OTHER, powered_chip_ps, work_chip_ps
+
+CostValue = str | float | None
+
+_CLASS_WORDS = {
+    "compute": "bound by compute",
+    "memory": "bound by memory or by the feed of weights",
+    "link": "bytes on a link",
+    "waiting": "fixed latency of operators and links",
+    OTHER: "proposals of a draft",
+}
+
+COST_COLUMNS: tuple[Column, ...] = (
+    Column("mean_watts", "W", "mean power, spares, hosts, network and building included"),
+    Column("joules_per_output_token", "J", "energy of the run over its output tokens"),
+    Column("joules_per_total_token", "J", "the same over prompt and output tokens"),
+    Column("energy_chips_idle_joules", "J", "of the run: what all chips draw when idle, always"),
+    Column("energy_chips_dynamic_joules", "J", "of the run: what busy chips draw above that"),
+    Column("energy_hosts_joules", "J", "of the run: hosts"),
+    Column("energy_network_joules", "J", "of the run: switches and optics, where given"),
+    Column("energy_building_joules", "J", "of the run: cooling and losses (PUE - 1)"),
+    *(
+        Column(f"busy_{name}_share", "share", f"of the time chips were busy: {text}")
+        for name, text in _CLASS_WORDS.items()
+    ),
+    Column("capital_usd", "USD", "price of the racks in use and what stands in them"),
+    Column("usd_per_million_output_tokens", "USD", "capital and electricity of the run, likewise"),
+    Column("usd_per_million_total_tokens", "USD", "the same over prompt and output tokens"),
+    Column("capital_usd_per_million_output_tokens", "USD", "of the first: capital written off"),
+    Column(
+        "electricity_usd_per_million_output_tokens",
+        "USD",
+        "of the first: electricity, that of the idle rest of the year included",
+    ),
+    Column("api_price", "", "whose prices the next columns take"),
+    Column("api_usd_per_million_output_tokens", "USD", "revenue at these, prompts included"),
+    Column("margin_usd_per_million_output_tokens", "USD", "revenue less cost"),
+    Column("margin_usd_per_million_total_tokens", "USD", "over prompt and output tokens"),
+    Column(
+        "break_even_utilisation",
+        "ratio",
+        "share of the year in which it must serve so for revenue to pay cost; above 1: it cannot",
+    ),
+    Column("payback_years", "years", "capital over revenue less electricity; empty where never"),
+)
+
+
+def cost_row(
+    machine: StepTiming | BatchMachine,
+    replica_count: int,
+    totals: ReplayTotals,
+    inputs: CostInputs,
+    tokens: tuple[int, int],
+) -> dict[str, CostValue]:
+    """The columns of `COST_COLUMNS`; `tokens` are those of finished requests, in and out."""
+    work = work_chip_ps(machine, totals)
+    cost = cost_of(
+        machine.plan,
+        footprint_of(machine.plan, replica_count),
+        inputs,
+        duration_ps=totals.end_ps,
+        busy_chip_ps=powered_chip_ps(machine.plan.system.chip, work),
+    )
+    busy = sum(work.values())
+    outputs, total = tokens[1], sum(tokens)
+    return {
+        "mean_watts": round(cost.mean_watts, 3),
+        "joules_per_output_token": _per(cost.joules, outputs),
+        "joules_per_total_token": _per(cost.joules, total),
+        **{f"energy_{name}": round(joules, 3) for name, joules in asdict(cost.energy).items()},
+        **{
+            f"busy_{name}_share": round(work[name] / busy, 9) if busy else None
+            for name in (*WORK_CLASSES, OTHER)
+        },
+        "capital_usd": round(cost.capital_usd, 2),
+        "usd_per_million_output_tokens": _per(cost.usd * 1e6, outputs),
+        "usd_per_million_total_tokens": _per(cost.usd * 1e6, total),
+        "capital_usd_per_million_output_tokens": _per(cost.run_capital_usd * 1e6, outputs),
+        "electricity_usd_per_million_output_tokens": _per(cost.run_electricity_usd * 1e6, outputs),
+        **_against_price(cost, inputs, tokens, totals.end_ps / PS_PER_S),
+    }
+
+
+def break_even_utilisation(cost: RunCost, inputs: CostInputs, revenue_usd_per_s: float) -> float:
+    """Share of the year in which the machine must serve so that revenue pays for everything.
+
+    A second of the year costs its capital, and standby power; a second of serving earns revenue and
+    costs its power instead of standby's. Infinite where serving does not even pay its own power.
+    """
+    capital, standby, served = _usd_per_s(cost, inputs)
+    gain = revenue_usd_per_s - served + standby
+    return (capital + standby) / gain if gain > 0 else float("inf")
+
+
+def payback_years(cost: RunCost, inputs: CostInputs, revenue_usd_per_s: float) -> float:
+    """Years until revenue less electricity has paid the capital, at the stated utilisation."""
+    _, standby, served = _usd_per_s(cost, inputs)
+    share = inputs.utilisation
+    earned = share * (revenue_usd_per_s - served) - (1 - share) * standby
+    return cost.capital_usd / (earned * SECONDS_PER_YEAR) if earned > 0 else float("inf")
+
+
+def _usd_per_s(cost: RunCost, inputs: CostInputs) -> tuple[float, float, float]:
+    """What a second costs in capital, in electricity standing by, and in electricity serving."""
+    return (
+        cost.capital_usd / (inputs.amortisation_years * SECONDS_PER_YEAR),
+        electricity_usd_of(cost.standby_watts, inputs),
+        electricity_usd_of(cost.mean_watts, inputs),
+    )
+
+
+def _against_price(
+    cost: RunCost, inputs: CostInputs, tokens: tuple[int, int], seconds: float
+) -> Mapping[str, CostValue]:
+    names = [column.name for column in COST_COLUMNS]
+    row: dict[str, CostValue] = dict.fromkeys(names[names.index("api_price") :])
+    price = inputs.api_price
+    if price is None:
+        return row
+    row["api_price"] = price.name
+    revenue = (
+        tokens[0] * price.input_usd_per_million_tokens
+        + tokens[1] * price.output_usd_per_million_tokens
+    ) / 1e6
+    if not tokens[1] or not seconds:
+        return row
+    margin = revenue - cost.usd
+    row |= {
+        "api_usd_per_million_output_tokens": _per(revenue * 1e6, tokens[1]),
+        "margin_usd_per_million_output_tokens": _per(margin * 1e6, tokens[1]),
+        "margin_usd_per_million_total_tokens": _per(margin * 1e6, sum(tokens)),
+        "break_even_utilisation": _finite(break_even_utilisation(cost, inputs, revenue / seconds)),
+        "payback_years": _finite(payback_years(cost, inputs, revenue / seconds)),
+    }
+    return row
+
+
+def _per(amount: float, count: int) -> float | None:
+    return round(amount / count, 6) if count else None
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 6) if value < float("inf") else None

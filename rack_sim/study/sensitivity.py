@@ -1,0 +1,181 @@
+"""Sensitivity: what each input of cost and machine, changed alone, does to cost and speed.
+
+What only money and watts are made of is recomputed from one replay; what changes the machine or the
+traffic is replayed, on the same plan, with the same requests.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from rack_sim.foundation.errors import InputError
+from rack_sim.metrics.cost_row import cost_row
+from rack_sim.metrics.summary import Value
+from rack_sim.pipeline import Result, simulate
+from rack_sim.scenario import Scenario
+from rack_sim.study.inputs import INPUTS, Input
+from rack_sim.study.load import with_plan
+from rack_sim.workload.offered import bounded
+
+Progress = Callable[[str, float], None]
+
+USD = "usd_per_million_output_tokens"
+SPEED = "output_tok_s_per_user_p50"
+RATE = "output_throughput_tok_s"
+# A run this many times as long as nearly all requests take is mostly steady: filling and draining
+# are about a tenth of it, in the scenario as it is and changed.
+_STEADY_RATIO = 10
+
+
+@dataclass(frozen=True)
+class Side:
+    """An input changed by `change` (0.25: a quarter more), and what came of it.
+
+    `note` says why the change is not the one asked for; without numbers, why there are none.
+    """
+
+    change: float
+    value: float | None = None
+    usd: float | None = None
+    speed: float | None = None
+    rate: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One input: its value in the scenario, and what less and more of it do."""
+
+    input: Input
+    value: float | None
+    less: Side
+    more: Side
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What came of all inputs. `change` is the share that was asked for.
+
+    `request_count` requests were replayed, of the `all_request_count` that the scenario has (None:
+    it says how long, not how many).
+    """
+
+    scenario: Scenario
+    change: float
+    base: Mapping[str, Value]
+    effects: tuple[Effect, ...]
+    request_count: int
+    all_request_count: int | None
+
+    def share(self, column: str, value: float | None) -> float | None:
+        """By which part a number is above the scenario's own."""
+        before = number(self.base, column)
+        return value / before - 1 if before and value is not None else None
+
+    def swing(self, effect: Effect, column: str) -> float:
+        """The larger of an input's two effects on a number, as a share."""
+        sides = (effect.less, effect.more)
+        found = [self.share(column, side.usd if column == USD else side.speed) for side in sides]
+        return max((abs(share) for share in found if share is not None), default=0.0)
+
+    @property
+    def ranked(self) -> tuple[Effect, ...]:
+        """Largest effect on cost first, then on speed."""
+        return tuple(
+            sorted(self.effects, key=lambda e: (-self.swing(e, USD), -self.swing(e, SPEED)))
+        )
+
+
+def run_sensitivity(
+    scenario: Scenario,
+    *,
+    change: float = 0.25,
+    request_count: int | None = None,
+    on_progress: Progress = lambda _name, _share: None,
+) -> Sensitivity:
+    """Changes every input by `change`, less and more, one at a time.
+
+    At most `request_count` requests are replayed where that makes a run at least ten times as long
+    as nearly all requests take; else all. Raises InfeasibleError where the model does not fit,
+    InputError where nothing is served.
+    """
+    steps = 1 + 2 * sum(one.is_replayed for one in INPUTS)
+    done = 0
+
+    def replayed(changed: Scenario, words: str) -> Result:
+        nonlocal done
+        on_progress(words, min(done / steps, 1.0))
+        done += 1
+        return simulate(changed)
+
+    whole = scenario.workload.request_count
+    planned = with_plan(scenario)
+    short = planned
+    if request_count is not None and whole is not None and request_count < whole:
+        short = replace(planned, workload=bounded(planned.workload, request_count, None))
+    base = replayed(short, "the scenario as it is")
+    if short is not planned and not _is_steady(base.summary):
+        steps += 1
+        short = planned
+        base = replayed(short, "the scenario as it is, all requests")
+    if number(base.summary, USD) is None:
+        raise InputError("nothing is served: there is no cost of a token to change")
+    effects = []
+    for one in INPUTS:
+        missing = one.missing(short)
+        if missing:
+            nothing = Side(0.0, note=missing)
+            effects.append(Effect(one, None, nothing, nothing))
+            continue
+        sides = [_side(one, short, base, 1 + sign * change, replayed) for sign in (-1, 1)]
+        effects.append(Effect(one, one.value(short), *sides))
+    return Sensitivity(
+        scenario=short,
+        change=change,
+        base=base.summary,
+        effects=tuple(effects),
+        request_count=base.totals.request_count,
+        all_request_count=whole,
+    )
+
+
+def _side(
+    one: Input,
+    scenario: Scenario,
+    base: Result,
+    wanted: float,
+    replayed: Callable[[Scenario, str], Result],
+) -> Side:
+    factor = one.factor(scenario, wanted)
+    value = one.value(scenario) * factor
+    note = ""
+    if abs(factor - wanted) > 1e-9:
+        note = f"it cannot be {'above' if factor < wanted else 'below'} {value:g}"
+    changed = one.scaled(scenario, factor)
+    if one.is_replayed:
+        row = replayed(changed, f"{one.name}: {value:,.4g} {one.unit}").summary
+    else:
+        row = {**base.summary, **_recosted(base, changed)}
+    return Side(factor - 1, value, number(row, USD), number(row, SPEED), number(row, RATE), note)
+
+
+def _recosted(base: Result, changed: Scenario) -> Mapping[str, Value]:
+    """The columns of cost with other prices and watts, of the same replay."""
+    explanation = base.explanation
+    plan = replace(explanation.plan, system=changed.deployment.system)
+    tokens = (
+        int(number(base.summary, "input_token_count") or 0),
+        int(number(base.summary, "output_token_count") or 0),
+    )
+    machine = replace(explanation.machine, plan=plan)
+    return cost_row(machine, explanation.fleet.replica_count, base.totals, changed.cost, tokens)
+
+
+def _is_steady(row: Mapping[str, Value]) -> bool:
+    span_s, longest_ms = number(row, "simulated_s"), number(row, "e2el_ms_p99")
+    return bool(span_s and longest_ms and span_s * 1000 >= _STEADY_RATIO * longest_ms)
+
+
+def number(row: Mapping[str, Value], name: str) -> float | None:
+    """A number of a summary; None where there is none."""
+    value = row.get(name)
+    return float(value) if isinstance(value, int | float) else None
