@@ -9,6 +9,8 @@
 - `collective`: what an all-reduce and its like take on some chips
 - `topology`: the facts of a system's network
 - `validate`: checks scenarios
+- `validate_model`: predictions beside measurements
+- `calibrate`: a chip fitted on measurements
 - `list`: the presets
 - `trace`: looks at a trace
 - `compiled`: what the compiler made of a plan, as tables
@@ -23,6 +25,7 @@ from typing import Annotated
 
 import typer
 
+from rack_sim.cli.calibrate import calibrate
 from rack_sim.cli.collective import collective
 from rack_sim.cli.compare import compare
 from rack_sim.cli.console import complain
@@ -35,6 +38,7 @@ from rack_sim.cli.timeline import timeline
 from rack_sim.cli.topology import topology
 from rack_sim.cli.trace import trace
 from rack_sim.cli.validate import validate
+from rack_sim.cli.validate_model import validate_model
 from rack_sim.foundation.errors import InputError, RackSimError
 from rack_sim.pipeline import VERSION
 
@@ -86,6 +90,8 @@ app.command()(timeline)
 app.command()(topology)
 app.command()(collective)
 app.command()(validate)
+app.command(name="validate-model")(validate_model)
+app.command()(calibrate)
 app.command(name="list")(list_presets)
 app.add_typer(trace, name="trace")
 

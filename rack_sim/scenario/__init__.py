@@ -28,7 +28,7 @@ from rack_sim.scenario.document import IMPLICIT_RESOLVERS, Marks, read_document
 from rack_sim.scenario.fields import Reading
 from rack_sim.scenario.inline import inline_system, is_inline
 from rack_sim.scenario.library import find
-from rack_sim.scenario.loader import load_system_tree, load_tree
+from rack_sim.scenario.loader import complete_tree, load_system_tree, load_tree
 from rack_sim.scenario.scenario import Scenario
 from rack_sim.scenario.studies import JitterStudy, LoadStudy, Study, StudyPoint
 from rack_sim.scenario.study import load_study
@@ -45,6 +45,7 @@ __all__ = [
     "load_system",
     "read_resolved",
     "resolved_yaml",
+    "scenario_of_keys",
 ]
 
 
@@ -72,6 +73,19 @@ def load_scenario(
     except InputError as error:
         raise InputError([*reading.problems, *error.problems]) from None
     return build_scenario(tree, path.parent, reading, served=served)
+
+
+def scenario_of_keys(keys: dict[str, Any], folder: Path = Path()) -> Scenario:
+    """The scenario that keys written in a program describe, as a file of them would.
+
+    `folder` is where relative paths start. Raises InputError with every problem found.
+    """
+    reading = Reading()
+    try:
+        tree = complete_tree(keys, folder, (), reading)
+    except InputError as error:
+        raise InputError([*reading.problems, *error.problems]) from None
+    return build_scenario(tree, folder, reading)
 
 
 def load_system(reference: str) -> System:

@@ -43,6 +43,9 @@ def find(kind: str, reference: str, folder: Path) -> Path:
     """
     if is_path(reference):
         path = Path(reference)
+        inside = data_root() / FOLDERS[kind] / f"{reference}.yaml"
+        if not reference.endswith(_ENDINGS) and inside.is_file() and not (folder / path).exists():
+            return inside  # a preset in a folder of its own: article/lpu-llama-2-70b
         return path if path.is_absolute() else folder / path
     known = presets(kind)
     if reference in known:

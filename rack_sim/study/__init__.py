@@ -1,6 +1,6 @@
 """Study: questions that take more than one run.
 
-- `calibration`: the one fitted constant of a chip
+- `calibration`: the one fitted constant of the LPU
 - `collective_sweep`: one operation on one group of chips, over some sizes
 - `compare`, `finished_run`, `difference`: scenarios and finished runs side by side
 - `jitter`: what a machine loses when operators do not take the time that was compiled
@@ -8,5 +8,8 @@
 - `load`, `load_row`, `knee`: where a machine saturates at a rising rate
 - `sensitivity`, `inputs`: what each input of cost and machine does to cost and speed
 - `topologies`: the networks of all system presets side by side
-- `validation`: predictions beside published measurements
+- `measurements`: a table of what was measured; `machines`, `setups`: how a row of it is run
+- `predictions`: every row replayed; `fitting`, `fits`: constants of chips fitted on rows
+- `validation`: predictions beside published measurements; `lpu_validation`: the LPU's own page
+- `reference_tables`: an article's figures beside ours
 """

@@ -1,245 +1,308 @@
-"""Validation: what the simulator says, held against what was published, nothing left out.
+"""Validation: every published measurement beside its prediction, nothing left out.
 
-`docs/validation.md` is written from here; a test says when it is stale.
+`rack-sim validate-model --write-docs` makes a record of predictions and fits,
+`docs/validation.json`, and writes `docs/validation.md` and its figure from it. A test holds the
+page against the record and the record's stamp against what it was made from, without predicting
+everything anew.
 """
 
-import csv
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-from rack_sim.compiler.step import StepTiming
-from rack_sim.foundation.units import PS_PER_MS
-from rack_sim.hardware.system import System
-from rack_sim.partition.partitioner import Deployment
-from rack_sim.scenario import load_scenario
+from rack_sim.foundation.errors import InputError
 from rack_sim.scenario.library import data_root
-from rack_sim.study.calibration import (
-    compiled,
-    fit_fixed_latency,
-    tokens_per_s,
-    with_fixed_latency,
-)
+from rack_sim.study.fits import PLANS, fit_shipped
+from rack_sim.study.fitting import Fit, fittable
+from rack_sim.study.lpu_validation import FITTED
+from rack_sim.study.measurements import COLUMNS, LOADS, read_measurements, shipped_table
+from rack_sim.study.predictions import Prediction, predict_all
 
-FITTED = "groq-03"
+Progress = Callable[[str], None]
+Record = dict[str, Any]
 
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One published measurement; `chips` is None where it was not published."""
-
-    number: str
-    chips: int | None
-    model: str
-    tok_s_per_user: float
-    grade: str
-    source: str
-    note: str
+_INPUTS = ("topologies/*.csv", "topologies/chips/*.yaml", "topologies/systems/*.yaml")
+_MODELS = "scenarios/models/*.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A deployment to predict, and the measurement it answers (empty: a prediction only)."""
-
-    title: str
-    overrides: tuple[str, ...]
-    measurement: str
-    role: str
+def docs_folder() -> Path:
+    """The documentation of the checkout. Raises InputError where there is none."""
+    folder = data_root() / "docs"
+    if not folder.is_dir():
+        raise InputError("--write-docs needs a checkout of the source, which has docs/")
+    return folder
 
 
-CASES: tuple[Case, ...] = (
-    Case("Llama-2 70B, 576 chips", (), "groq-03", "fitted"),
-    Case(
-        "Llama-2 70B, 640 chips, 80 stages",
-        ("system=groq-640", "partition.stages=80"),
-        "groq-ee",
-        "held out",
-    ),
-    Case("Llama-2 70B, chips not published, 576 taken", (), "groq-02", "held out"),
-    Case("Llama-2 70B, chips not published, 576 taken", (), "groq-ref-1", "held out"),
-    Case("Llama-3.1 70B, 576 chips", ("model=llama-3.1-70b",), "", "prediction"),
-    Case(
-        "Llama-3.1 8B, one GroqRack (64 active chips), 8 stages",
-        (
-            "model=llama-3.1-8b",
-            "system=groq-rack-72",
-            "partition.stages=8",
-            "serving.concurrent_sequences=8",
-        ),
-        "",
-        "prediction",
-    ),
-)
+def fitted_rows() -> frozenset[str]:
+    """Rows of our table that a constant was fitted on."""
+    return frozenset(
+        item.number
+        for item in read_measurements(shipped_table())
+        if (item.chip in PLANS and not fittable(item)) or item.number == FITTED
+    )
 
 
-def measurements() -> dict[str, Measurement]:
-    """The published measurements of the LPU v1 by their number."""
-    path = data_root() / "topologies" / "measurements" / "groq-lpu-v1.csv"
-    with path.open(encoding="utf-8", newline="") as file:
-        return {
-            row["id"]: Measurement(
-                number=row["id"],
-                chips=int(row["chips"]) if row["chips"] else None,
-                model=row["model"],
-                tok_s_per_user=float(row["output_tok_s_per_user"]),
-                grade=row["grade"],
-                source=row["source"],
-                note=row["note"],
-            )
-            for row in csv.DictReader(file)
-        }
+def input_stamp() -> str:
+    """A digest of the tables and presets that predictions are made from."""
+    digest = sha256()
+    for pattern in (*_INPUTS, _MODELS):
+        for path in sorted(data_root().glob(pattern)):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
-def case_step(case: Case) -> StepTiming:
-    """The compiled step of a case."""
-    return compiled(load_scenario("llama70b", case.overrides).deployment)
+def validate(on_progress: Progress | None = None) -> Record:
+    """Predicts every row and fits every chip anew; minutes."""
+    path = shipped_table()
+    rows = read_measurements(path)
+
+    def show(number: int, count: int, name: str) -> None:
+        if on_progress:
+            on_progress(f"row {number + 1} of {count}: {name}")
+
+    found = predict_all(rows, path.parent, show)
+    fits = {chip: _fit_record(fit_shipped(chip, rows, on_progress)) for chip in PLANS}
+    return {
+        "stamp": input_stamp(),
+        "predictions": [prediction_record(item) for item in found],
+        "fits": fits,
+    }
 
 
-def validation_markdown() -> str:
+def prediction_record(item: Prediction) -> Record:
+    """A prediction as JSON has it: five significant digits."""
+    row = item.measurement
+    return {
+        "id": row.number,
+        "chip": row.chip,
+        "chips": row.chips,
+        "model": row.model,
+        "weights": row.weights,
+        "load": row.load,
+        "concurrency": row.concurrency,
+        "grade": row.grade,
+        "metric": item.metric,
+        "measured": dict(row.measured),
+        "predicted": {name: float(f"{value:.5g}") for name, value in item.predicted.items()},
+        "reason": item.reason,
+        "assumptions": list(item.assumptions),
+        "source": row.source,
+        "note": row.note,
+    }
+
+
+def _fit_record(fit: Fit) -> Record:
+    return {
+        "constants": [
+            {
+                "name": item.constant.key,
+                "value": float(f"{item.value:.4g}"),
+                "low": float(f"{item.low:.3g}"),
+                "high": float(f"{item.high:.3g}"),
+                "at_bound": item.at_bound,
+            }
+            for item in fit.constants
+        ],
+        "rows": {
+            row.measurement.number: {
+                "error": round(row.error, 4),
+                "left_out": _rounded(row.left_out_error),
+            }
+            for row in fit.rows
+        },
+        "median": round(fit.median, 4),
+        "median_left_out": _rounded(fit.median_left_out),
+    }
+
+
+def _rounded(error: float | None) -> float | None:
+    return None if error is None else round(error, 4)
+
+
+def _percent(error: float | None, *, signed: bool = True) -> str:
+    if error is None:
+        return ""
+    return f"{error:+.1%}" if signed else f"{error:.1%}"
+
+
+def read_record(folder: Path) -> Record:
+    """The record in a documentation folder."""
+    record: Record = json.loads((folder / "validation.json").read_text(encoding="utf-8"))
+    return record
+
+
+def write_validation(record: Record, folder: Path) -> list[Path]:
+    """Writes validation.json and validation.md."""
+    paths = [folder / "validation.json", folder / "validation.md"]
+    paths[0].write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    paths[1].write_text(validation_markdown(record), encoding="utf-8")
+    return paths
+
+
+def error_of(row: Mapping[str, Any]) -> float | None:
+    """Predicted over measured, less one, of the row's metric."""
+    value = row["predicted"].get(row["metric"])
+    return value / row["measured"][row["metric"]] - 1 if value else None
+
+
+def validation_markdown(record: Record) -> str:
     """The text of docs/validation.md."""
-    published = measurements()
-    base = load_scenario("llama70b")
-    fit = fit_fixed_latency(base.deployment, published[FITTED].tok_s_per_user)
-    stored_ps = base.deployment.system.chip.operator_fixed_latency_ps
-    steps = [(case, case_step(case)) for case in CASES]
-    rows = "\n".join(_row(case, step, published) for case, step in steps)
-    terms = "\n".join(_terms_row(case, step) for case, step in steps if case.role != "held out")
-    notes = "\n".join(
-        f"- `{item.number}` (grade {item.grade}): {item.source}. {item.note}."
-        for item in published.values()
+    rows = record["predictions"]
+    fitted = fitted_rows()
+    columns = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in COLUMNS.items())
+    loads = "; ".join(f"`{name}` {meaning}" for name, meaning in LOADS.items())
+    points = "\n".join(_point(row, fitted) for row in rows)
+    chips = "\n".join(_chip_line(chip, rows, record) for chip in sorted({r["chip"] for r in rows}))
+    constants = "\n".join(
+        f"| {chip} | `{item['name']}` | {item['value']:g}{' (at its bound)' * item['at_bound']} | "
+        f"{item['low']:g} to {item['high']:g} |"
+        for chip, fit in record["fits"].items()
+        for item in fit["constants"]
+    )
+    why = "\n".join(f"- {chip}: {plan.why}." for chip, plan in PLANS.items())
+    assumptions = "\n".join(
+        f"- `{row['id']}`: "
+        + "; ".join([*([row["reason"]] if row["reason"] else []), *row["assumptions"]])
+        + "."
+        for row in rows
+        if row["assumptions"] or row["reason"]
+    )
+    left_out = "\n".join(
+        f"| `{number}` | {chip} | {row['error']:+.1%} | {_percent(row['left_out'])} |"
+        for chip, fit in record["fits"].items()
+        for number, row in fit["rows"].items()
+    )
+    sources = "\n".join(
+        f"- `{row['id']}` (grade {row['grade']}): {row['source']}. {row['note'] or 'No note'}."
+        for row in rows
     )
     return f"""# Validation
 
-Written by `scripts/refresh`; do not edit. Every published decode speed of the LPU v1 that we have
-stands here, fitted or held out, with its signed error. None is dropped.
+Written by `rack-sim validate-model --write-docs`; do not edit. Every published measurement that we
+have stands here beside what the simulator says, fitted or held out, with its signed error. None is
+dropped; a row that cannot be run says why. The LPU v1 has [a page of its own](validation-lpu.md).
 
-## What was fitted
+![Predicted against measured](validation.png)
 
-One constant of the chip `groq-lpu-v1`: the fixed latency of a dependent operator, on one point,
-`{FITTED}` ({published[FITTED].tok_s_per_user:g} tokens/s per user at {published[FITTED].chips}
-chips). Around the fit a compiled token's latency is a straight line in that constant:
-{fit.operator_count} dependent operators lie on its critical path, and
-{fit.fixed_latency_ps // 1000} ns each makes it 1/{published[FITTED].tok_s_per_user:g} s.
-The chip's file says {stored_ps // 1000} ns. Waiting for a whole number of slots makes the
-prediction {fit.predicted_tok_s:.1f} tokens/s ({fit.error:+.1%}).
+## By chip
 
-One point fits one constant exactly: that row says nothing about how good the model is. What the
-constant stands for is not known in detail: latency of functional units, exposed switching between
-operators, slack of the compiled schedule. It is given to every operator alike, matrix or vector.
+Error is predicted over measured, less one: of the speed of one user where one request is in flight,
+else of all output tokens. `left out` is the median absolute error of rows predicted as had they not
+been fitted on.
+
+| chip | rows | run | fitted on | median | p90 | in-sample median | left out |
+|---|---:|---:|---:|---:|---:|---:|---:|
+{chips}
+
+## The constants
+
+At most three a chip, the same for every model, batch, length and number of chips; least squares of
+ln(predicted / measured), residuals beyond a tenth counted linearly, 95 % confidence from the
+linearised fit. Left-out errors take one Gauss-Newton step without the row and a replay of it.
+
+| chip | constant | value | 95 % |
+|---|---|---:|---:|
+{constants}
+
+Why those:
+
+{why}
+
+Rows of grade D, of speculative decoding (its acceptance is not published) and of `server` load are
+never fitted on. An interval as wide as its bounds says that the rows do not tell the constant.
 
 ## Every point
 
-| case | measurement | grade | role | published, tokens/s per user | predicted | error |
-|---|---|---|---|---:|---:|---:|
-{rows}
+| row | chip | model | load | grade | metric | measured | predicted | error | used |
+|---|---|---|---|---|---|---:|---:|---:|---|
+{points}
 
-Nothing was tuned to the rows below the first. Read them with care: {_speed("groq-ee", published)}
-and {_speed("groq-02", published)} tokens/s came earlier in 2023 than the fitted
-{_speed(FITTED, published)}, on the same chip; the vendor's software tripled its speed in
-those months, so a constant fitted on the last of them must over-predict the first. More stages do
-not make a token faster here: it passes the same blocks either way, and crosses more stage borders
-(the partitioner finds 54 stages, 432 chips, as fast as 72). One point with known chips and software
-is not a validation: against the others, predictions are off by a quarter to a factor of three.
+## Fitted rows, left out
 
-A token waits for a whole number of slots: R = ceil(L / II) x II. That costs {_slack(steps, 0):.1%}
-on the fitted system and {_slack(steps, -1):.1%} on the few long stages of the last row.
+| row | chip | error | left out |
+|---|---|---:|---:|
+{left_out}
 
-## What the unknowns would change
+## What stays bad, and why
 
-Facts on hop latency and on where narrow weights are widened leave room. For each, the constant was
-fitted again on the same point, and the prediction without a measurement made again.
+- MI300X under vLLM: 64 requests take more than twice the time of 16, which neither weights, compute
+  nor links explain; MLPerf's stack on the same chip has no such slope at hundreds of requests. One
+  set of constants cannot be both, and no constant per stack is fitted.
+- SN40L, 457 tokens/s on Llama-3.1 70B: 16 sockets read 141 GB of weights in 5.5 ms, which is 182
+  tokens/s at most. The figure needs something that is not in its source (a draft, more bandwidth).
+- H100, 128 in, 4096 out: predicted too slow, while the static batches of 64 are predicted too fast:
+  two software stacks of different years, one set of constants.
+- Rows of one or two public points: a constant goes through them; nothing says how good that is.
 
-| if | fitted constant, ns | Llama-3.1 8B, tokens/s per user |
-|---|---:|---:|
-{_sensitivity(base.deployment, published[FITTED].tok_s_per_user)}
+## How a row is run
 
-## Where a token's time goes, by this fit
+One replica, tensor parallel over the chips of the row, on the real serving engine, with as many
+requests as a steady state needs. {loads}.
 
-| case | fixed latency, ms | weight feed, ms | compute, ms | links, ms | slack, ms | in all, ms |
-|---|---:|---:|---:|---:|---:|---:|
-{terms}
+- `trt-` (trtllm-bench): a request is let in when its whole length fits the cache, which has 0.9 of
+  the memory that weights leave free; 8,192 rows an iteration.
+- `lib-` (LLM-Inference-Bench): a static batch; output tokens over the time of all of it.
+- `mlperf-`: as many replicas as fit, or as the note says; lengths of OpenOrca.
+- `tt-` (tt-metal): the speed of a batch after its prompts.
 
-## What is not validated
+fp8 and fp4 weights go with a cache in fp8; everything else has one in 16 bits.
 
-Time to first token and system throughput of the LPU v1: no measurement with its conditions is
-public. Power and cost: one product-sheet figure and one list price.
+### Assumed, and not run
+
+{assumptions}
+
+## A table of your own
+
+`rack-sim validate-model mine.csv` predicts the rows of any table with these columns (`id`, `source`
+and `note` may be left out), `rack-sim calibrate mine.csv --chip X --out my-x.yaml` fits a chip on
+them: five measurements give a model of a machine (`rack-sim calibrate --help` has an example).
+
+| column | what |
+|---|---|
+{columns}
 
 ## Sources
 
-{notes}
+{sources}
 """
 
 
-def _slack(steps: list[tuple[Case, StepTiming]], number: int) -> float:
-    """Share of a token's time that is waiting for its slot."""
-    step = steps[number][1]
-    return step.terms.slack_ps / step.revolution_ps
-
-
-def _sensitivity(fitted_on: Deployment, measured_tok_s: float) -> str:
-    """Rows: an unknown of the chip or its links set otherwise, fitted again, predicted again."""
-    predicted = load_scenario("llama70b", CASES[-1].overrides).deployment
-    changes: list[tuple[str, Callable[[System], System]]] = [
-        ("nothing else", lambda system: system),
-        ("a hop takes 240 ns (measured link latency)", lambda s: _with_hop(s, 240_000)),
-        ("a hop takes 600 ns (vendor's bound)", lambda s: _with_hop(s, 600_000)),
-        ("weights are widened before the streams (half the feed)", _with_half_feed),
-    ]
-    rows = []
-    for text, change in changes:
-        fit = fit_fixed_latency(replace(fitted_on, system=change(fitted_on.system)), measured_tok_s)
-        target = replace(predicted, system=change(predicted.system))
-        step = compiled(with_fixed_latency(target, fit.fixed_latency_ps))
-        rows.append(f"| {text} | {fit.fixed_latency_ps // 1000} | {tokens_per_s(step):.1f} |")
-    return "\n".join(rows)
-
-
-def _with_hop(system: System, latency_ps: int) -> System:
-    topology = system.topology
-    types = {
-        name: replace(kind, latency_ps=latency_ps) for name, kind in topology.link_types.items()
-    }
-    return replace(system, topology=replace(topology, link_types=types))
-
-
-def _with_half_feed(system: System) -> System:
-    matrix = system.chip.matrix
-    feed = matrix.feed_bytes_per_s
-    halved = replace(matrix, feed_bytes_per_s=feed // 2 if feed else None)
-    return replace(system, chip=replace(system.chip, matrix=halved))
-
-
-def _speed(number: str, published: dict[str, Measurement]) -> str:
-    return f"{published[number].tok_s_per_user:g}"
-
-
-def _row(case: Case, step: StepTiming, published: dict[str, Measurement]) -> str:
-    predicted = tokens_per_s(step)
-    if not case.measurement:
-        return f"| {case.title} | none | | {case.role} | | {predicted:.1f} | |"
-    point = published[case.measurement]
-    error = predicted / point.tok_s_per_user - 1
+def _point(row: Mapping[str, Any], fitted: frozenset[str]) -> str:
+    metric = row["metric"]
+    predicted, error = row["predicted"].get(metric), error_of(row)
+    count = f"{row['chips']} x " if row["chips"] else ""
+    load = row["load"] + (f" {row['concurrency']}" if row["concurrency"] else "")
     return (
-        f"| {case.title} | `{point.number}` | {point.grade} | {case.role} | "
-        f"{point.tok_s_per_user:g} | {predicted:.1f} | {error:+.1%} |"
+        f"| `{row['id']}` | {count}{row['chip']} | {row['model']} {row['weights']} | {load} | "
+        f"{row['grade']} | `{metric}` | {row['measured'][metric]:g} | "
+        f"{'not run' if predicted is None else f'{predicted:.4g}'} | "
+        f"{'' if error is None else f'{error:+.1%}'} | "
+        f"{'fitted' if row['id'] in fitted else 'held out'} |"
     )
 
 
-def _terms_row(case: Case, step: StepTiming) -> str:
-    terms = step.terms
-    cells = (
-        terms.fixed_latency_ps,
-        terms.weight_feed_ps,
-        terms.compute_ps + terms.memory_ps,
-        terms.link_latency_ps + terms.link_serialisation_ps,
-        terms.slack_ps,
-        step.revolution_ps,
+def _chip_line(chip: str, rows: list[Record], record: Record) -> str:
+    own = [row for row in rows if row["chip"] == chip]
+    errors = sorted(abs(error) for row in own if (error := error_of(row)) is not None)
+    fit = record["fits"].get(chip)
+    spread = (
+        (f"{quantile(errors, 0.5):.1%}", f"{quantile(errors, 0.9):.1%}") if errors else ("", "")
     )
-    return f"| {case.title} | " + " | ".join(f"{cell / PS_PER_MS:.3f}" for cell in cells) + " |"
+    of_fit = (
+        (f"{fit['median']:.1%}", _percent(fit["median_left_out"], signed=False))
+        if fit
+        else ("", "")
+    )
+    count = len(fit["rows"]) if fit else sum(row["id"] == FITTED for row in own)
+    cells = (chip, str(len(own)), str(len(errors)), str(count), *spread, *of_fit)
+    return "| " + " | ".join(cells) + " |"
 
 
-def write_validation(folder: Path) -> Path:
-    """Writes validation.md into `folder`."""
-    path = folder / "validation.md"
-    path.write_text(validation_markdown(), encoding="utf-8")
-    return path
+def quantile(ordered: list[float], share: float) -> float:
+    """Of numbers in order, linear in between."""
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)

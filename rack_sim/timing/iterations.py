@@ -52,8 +52,9 @@ class IterationTimer:
     `residual_elements` is the width of the residual stream (the hidden size). `roofs` bound the
     attention of all layers together: the largest counts. Roofs that never are the largest are left
     out. Where layers differ so much that different roofs bind in them, this is less than the sum of
-    what each takes; layers that are alike make no difference. `kv_bytes_per_token` is what a cached
-    token takes on a chip of the fullest stage.
+    what each takes; layers that are alike make no difference. `messages_of` is a timer of the same
+    model on the same links, whose messages need not be placed again. `kv_bytes_per_token` is what a
+    cached token takes on a chip of the fullest stage.
 
     Raises KeyError where the chip has no peak for the compute precision, ValueError where blocks
     have what no kernel is known for or groups are not of one size.
@@ -68,6 +69,7 @@ class IterationTimer:
         precision: Precision,
         *,
         residual_elements: int,
+        messages_of: "IterationTimer | None" = None,
     ) -> None:
         if len(set(map(len, groups))) != 1:
             raise ValueError(f"stages of {[len(group) for group in groups]} chips")
@@ -107,6 +109,7 @@ class IterationTimer:
             for (kernel, group), count in collectives.items()
         ]
         self._messages += self._transfers(groups)
+        self._messages = messages_of._messages if messages_of else self._messages
         self._base_ps: dict[tuple[int, int], int] = {}
         self._rows_ps: dict[int, int] = {}
         self._sampled_ps: dict[int, int] = {}

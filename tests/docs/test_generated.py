@@ -8,8 +8,17 @@ import pytest
 from rack_sim.metrics.columns import columns_markdown
 from rack_sim.report.example import example_texts
 from rack_sim.scenario.reference import reference_markdown
+from rack_sim.study.lpu_validation import lpu_validation_markdown
+from rack_sim.study.measurements import read_measurements, shipped_table
+from rack_sim.study.predictions import predict
+from rack_sim.study.reference_tables import reference_tables_markdown
 from rack_sim.study.topologies import topologies_markdown
-from rack_sim.study.validation import validation_markdown
+from rack_sim.study.validation import (
+    input_stamp,
+    prediction_record,
+    read_record,
+    validation_markdown,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 MEND = "stale: run scripts/refresh and commit"
@@ -21,12 +30,34 @@ MEND = "stale: run scripts/refresh and commit"
         ("metrics.md", columns_markdown),
         ("scenario-reference.md", reference_markdown),
         pytest.param("topologies.md", topologies_markdown, marks=pytest.mark.slow),
-        pytest.param("validation.md", validation_markdown, marks=pytest.mark.slow),
+        ("validation.md", lambda: validation_markdown(read_record(ROOT / "docs"))),
+        pytest.param("validation-lpu.md", lpu_validation_markdown, marks=pytest.mark.slow),
+        pytest.param("reference-tables.md", reference_tables_markdown, marks=pytest.mark.slow),
     ],
 )
 def test_documentation_is_fresh(name, write):
     """The committed page equals the generated one."""
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == write(), f"docs/{name} {MEND}"
+
+
+REMAKE = "stale: run `rack-sim validate-model --write-docs` and commit"
+# One of each kind of load, chip family and number of chips, each within a second.
+SAMPLE = ("groq-03", "cer-02", "trt-03", "trt-17", "trt-23", "lib-07", "lib-29", "lib-48", "lib-68")
+
+
+def test_the_record_of_predictions_is_of_these_tables_and_presets():
+    """Table of measurements, chips, systems and models are those that were predicted from."""
+    assert read_record(ROOT / "docs")["stamp"] == input_stamp(), f"docs/validation.json {REMAKE}"
+
+
+def test_rows_predicted_now_are_those_of_the_record():
+    """The code says what it said: a sample of the rows, to the last digit kept."""
+    record = {row["id"]: row for row in read_record(ROOT / "docs")["predictions"]}
+    rows = {row.number: row for row in read_measurements(shipped_table())}
+    assert set(record) == set(rows)
+    for number in SAMPLE:
+        found = prediction_record(predict(rows[number], shipped_table().parent))
+        assert found == record[number], f"{number}: docs/validation.json {REMAKE}"
 
 
 def test_the_example_is_fresh():

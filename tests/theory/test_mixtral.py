@@ -168,3 +168,11 @@ def test_what_is_asked_of_experts_that_cannot_be_is_refused() -> None:
     ):
         with pytest.raises(InputError, match=message):
             rack_sim.load("llama70b", options)
+
+
+def test_memory_holds_all_experts_and_the_router_on_every_chip() -> None:
+    """Chips of a stage hold its blocks once, but for a router of 4096 x 8 a layer on each."""
+    plan = static().plan
+    assert plan.weight_bytes == 46_702_792_704 + 7 * 32 * 4096 * 8
+    apart = static("partition.expert_parallel=8").plan
+    assert apart.weight_bytes == 46_702_792_704

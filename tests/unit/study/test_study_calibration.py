@@ -13,7 +13,7 @@ from rack_sim.study.calibration import (
     tokens_per_s,
     with_fixed_latency,
 )
-from rack_sim.study.validation import CASES, FITTED, case_step, measurements
+from rack_sim.study.lpu_validation import CASES, FITTED, SPEED, case_step, measurements
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +23,14 @@ def deployment():
 
 def test_the_chip_file_holds_what_the_fit_gives(deployment):
     """`operator_fixed_latency` in the preset is the fit on the one published point."""
-    fit = fit_fixed_latency(deployment, measurements()[FITTED].tok_s_per_user)
+    fit = fit_fixed_latency(deployment, measurements()[FITTED].measured[SPEED])
     assert deployment.system.chip.operator_fixed_latency_ps == fit.fixed_latency_ps
 
 
 def test_decode_is_within_three_percent_of_the_fitted_point(deployment):
     """The tolerance is the project's own; rounding to whole slots costs less than one interval."""
     step = compiled(deployment)
-    published = measurements()[FITTED].tok_s_per_user
+    published = measurements()[FITTED].measured[SPEED]
     assert abs(tokens_per_s(step) / published - 1) <= 0.03
     assert 0 <= step.revolution_ps - 10**12 / published <= step.interval_ps + PS_PER_NS * 1100
 

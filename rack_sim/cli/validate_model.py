@@ -1,0 +1,194 @@
+"""Validate-model: every row of a table of measurements, predicted and held against it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, TextColumn
+
+from rack_sim.cli.console import err, out, say_json, table
+from rack_sim.cli.options import JsonOption
+from rack_sim.foundation.errors import InputError
+from rack_sim.report.figures.canvas import number_text
+from rack_sim.report.validation_figure import write_validation_figure
+from rack_sim.study.measurements import read_measurements, shipped_table
+from rack_sim.study.predictions import Prediction, Spread, predict_all
+from rack_sim.study.validation import docs_folder, fitted_rows, validate, write_validation
+
+_UNITS = {
+    "output_tok_s_per_user": "tok/s per user",
+    "output_throughput_tok_s": "tok/s",
+    "ttft_ms": "ms TTFT",
+}
+
+
+def validate_model(
+    measurements: Annotated[
+        Path | None,
+        typer.Argument(metavar="[MEASUREMENTS.csv]", help="A table of measurements [ours]."),
+    ] = None,
+    as_json: JsonOption = False,
+    write_docs: Annotated[
+        bool,
+        typer.Option("--write-docs", help="Fit every chip anew and rewrite docs/validation.md."),
+    ] = False,
+) -> None:
+    """Predict every row of a table of measurements and state the error of each.
+
+    Error is predicted over measured, less one, of the speed of one user where one request is in
+    flight, else of all output tokens; --json has every metric. A row that cannot be run is listed
+    with the reason. Columns are those of the table that comes with rack-sim (docs/validation.md).
+
+    Examples:
+
+        rack-sim validate-model
+
+        rack-sim validate-model my-measurements.csv --json
+    """
+    if write_docs:
+        if measurements is not None:
+            raise InputError("--write-docs is of the table that comes with rack-sim")
+        _write_docs()
+        return
+    path = measurements or shipped_table()
+    rows = read_measurements(path)
+    with _progress() as bar:
+        task = bar.add_task("", total=None)
+        found = predict_all(
+            rows,
+            path.parent,
+            lambda number, count, name: bar.update(
+                task, description=f"row {number + 1} of {count}: {name}"
+            ),
+        )
+    if as_json:
+        say_json(
+            {
+                "table": str(path),
+                "rows": [row_json(item) for item in found],
+                "chips": {chip: spread_json(items) for chip, items in by_chip(found).items()},
+            }
+        )
+        return
+    fitted = fitted_rows()
+    out.print(
+        table(
+            f"{len(found)} measurements of {path.name}",
+            [
+                ("row", "left"),
+                ("chip", "left"),
+                ("model", "left"),
+                ("load", "left"),
+                ("measured", "right"),
+                ("predicted", "right"),
+                ("unit", "left"),
+                ("error", "right"),
+                ("ln ratio", "right"),
+                ("used", "left"),
+            ],
+            [_cells(item, fitted) for item in found],
+        )
+    )
+    out.print(
+        table(
+            "absolute error by chip",
+            [
+                ("chip", "left"),
+                ("rows", "right"),
+                ("not run", "right"),
+                ("median", "right"),
+                ("p90", "right"),
+            ],
+            [
+                (
+                    chip,
+                    str(len(items)),
+                    str(sum(item.error is None for item in items)),
+                    *_spread_cells(items),
+                )
+                for chip, items in by_chip(found).items()
+            ],
+        )
+    )
+    for item in found:
+        for text in (item.reason and f"not run: {item.reason}", *item.assumptions):
+            if text:
+                out.print(f"{item.measurement.number}: {text}", soft_wrap=True)
+
+
+def by_chip(found: list[Prediction]) -> dict[str, list[Prediction]]:
+    """Predictions by chip, in order of names."""
+    chips = sorted({item.measurement.chip for item in found})
+    return {chip: [item for item in found if item.measurement.chip == chip] for chip in chips}
+
+
+def row_json(item: Prediction) -> dict[str, object]:
+    """A row as JSON."""
+    return {
+        "id": item.measurement.number,
+        "chip": item.measurement.chip,
+        "chips": item.measurement.chips,
+        "model": item.measurement.model,
+        "load": item.measurement.load,
+        "grade": item.measurement.grade,
+        "metric": item.metric,
+        "measured": item.measured,
+        "predicted": item.predicted.get(item.metric),
+        "error": item.error,
+        "log_ratio": item.log_ratio,
+        "all_measured": dict(item.measurement.measured),
+        "all_predicted": dict(item.predicted),
+        "not_run": item.reason or None,
+        "assumptions": list(item.assumptions),
+    }
+
+
+def spread_json(items: list[Prediction]) -> dict[str, object]:
+    """Absolute errors of some rows as JSON."""
+    spread = Spread.of(items)
+    return {
+        "rows": len(items),
+        "run": spread.count if spread else 0,
+        "median_abs_error": spread.p50 if spread else None,
+        "p90_abs_error": spread.p90 if spread else None,
+    }
+
+
+def _cells(item: Prediction, fitted: frozenset[str]) -> tuple[str, ...]:
+    row = item.measurement
+    predicted = item.predicted.get(item.metric)
+    return (
+        row.number,
+        row.chip if row.chips is None else f"{row.chips} x {row.chip}",
+        f"{row.model} {row.weights}",
+        row.load if row.concurrency is None else f"{row.load} {row.concurrency}",
+        number_text(item.measured, 4),
+        number_text(predicted, 4) if predicted else "not run",
+        _UNITS[item.metric],
+        "" if item.error is None else f"{item.error:+.1%}",
+        "" if item.log_ratio is None else f"{item.log_ratio:+.3f}",
+        "fitted" if row.number in fitted else "held out",
+    )
+
+
+def _spread_cells(items: list[Prediction]) -> tuple[str, str]:
+    spread = Spread.of(items)
+    return (f"{spread.p50:.1%}", f"{spread.p90:.1%}") if spread else ("", "")
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+    )
+
+
+def _write_docs() -> None:
+    folder = docs_folder()
+    with _progress() as bar:
+        task = bar.add_task("", total=None)
+        record = validate(on_progress=lambda text: bar.update(task, description=text))
+    for path in (*write_validation(record, folder), *write_validation_figure(record, folder)):
+        out.print(str(path), soft_wrap=True)
