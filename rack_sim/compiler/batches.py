@@ -17,8 +17,8 @@ from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.memory import ChipMemory
 from rack_sim.partition.plan import Plan
 from rack_sim.partition.tiers import placements, used_by_tier
-from rack_sim.timing.attention_roofs import AttentionRoof
-from rack_sim.timing.iterations import IterationTimer, kv_bytes_per_token
+from rack_sim.timing.attention_roofs import AttentionRoof, kv_bytes_per_token
+from rack_sim.timing.iterations import IterationTimer
 
 
 class Iterations(Protocol):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from rack_sim.foundation.units import PS_PER_S
+from rack_sim.model.operators import Block
+from rack_sim.timing.precision import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,4 +58,14 @@ def _dominates(above: AttentionRoof, below: AttentionRoof) -> bool:
         above.per_pair_ps >= below.per_pair_ps
         and above.per_token_ps >= below.per_token_ps
         and above.per_row_ps >= below.per_row_ps
+    )
+
+
+def kv_bytes_per_token(
+    blocks_by_stage: Sequence[Sequence[Block]], group_size: int, precision: Precision
+) -> int:
+    """What a cached token takes on a chip of the fullest stage."""
+    return max(
+        precision.kv_bytes(-(-sum(block.kv_elements_per_token for block in blocks) // group_size))
+        for blocks in blocks_by_stage
     )

@@ -25,7 +25,12 @@ from itertools import pairwise
 from rack_sim.hardware.chip import PRECISION_BITS, Chip
 from rack_sim.hardware.routing import Flow, Hop, Router
 from rack_sim.model.operators import Block
-from rack_sim.timing.attention_roofs import AffineWork, AttentionRoof, without_dominated
+from rack_sim.timing.attention_roofs import (
+    AffineWork,
+    AttentionRoof,
+    kv_bytes_per_token,
+    without_dominated,
+)
 from rack_sim.timing.blocks import CANDIDATE_BYTES
 from rack_sim.timing.collectives import time_collective
 from rack_sim.timing.exchanges import dispatched_elements, logit_bytes
@@ -394,13 +399,3 @@ class IterationTimer:
             size_bytes = rows * row_bytes
         flows = [Flow(a, b, size_bytes) for a, b in zip(source, target, strict=True)]
         return [time_flows(self._router, flows, "transfer")]
-
-
-def kv_bytes_per_token(
-    blocks_by_stage: Sequence[Sequence[Block]], group_size: int, precision: Precision
-) -> int:
-    """What a cached token takes on a chip of the fullest stage."""
-    return max(
-        precision.kv_bytes(-(-sum(block.kv_elements_per_token for block in blocks) // group_size))
-        for blocks in blocks_by_stage
-    )
