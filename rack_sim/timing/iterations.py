@@ -392,10 +392,9 @@ class IterationTimer:
     def _transfer(
         self, source: Group, target: Group, row_bytes: int | None, rows: int
     ) -> list[OnLinks]:
+        size_bytes = rows * (row_bytes or 0)
         if row_bytes is None:
             shard_elements = -(-rows * self._residual_elements // len(source))
             size_bytes = self._precision.activation_bytes(shard_elements)
-        else:
-            size_bytes = rows * row_bytes
         flows = [Flow(a, b, size_bytes) for a, b in zip(source, target, strict=True)]
         return [time_flows(self._router, flows, "transfer")]
