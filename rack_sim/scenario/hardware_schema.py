@@ -50,7 +50,7 @@ class ChipSchema(Model):
     description: str = ""
     """What the chip is."""
     execution: Literal["static", "reactive"]
-    """static: every start time is compiled; reactive: scheduled at run time (not served yet)."""
+    """static: every start time is compiled; reactive: scheduled at run time."""
     memory: Annotated[list[MemoryTierSchema], Field(min_length=1)]
     """Memory tiers, fastest first."""
     matrix: MatrixSchema
