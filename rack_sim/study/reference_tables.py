@@ -98,7 +98,8 @@ def _ours(name: str) -> tuple[str, str, str]:
     except InfeasibleError as error:
         return f"does not fit: {str(error).splitlines()[0]}", "", ""
     tpot_ms, ttft_ms = summary["tpot_ms_mean"], summary["ttft_ms_mean"]
-    assert isinstance(tpot_ms, float | int) and isinstance(ttft_ms, float | int)
+    assert isinstance(tpot_ms, float | int)
+    assert isinstance(ttft_ms, float | int)
     return f"{1000 / tpot_ms:.0f}", f"{ttft_ms / 1000:.3f}", str(summary["chip_count"])
 
 

@@ -43,8 +43,7 @@ from rack_sim.timing.precision import Precision
 from rack_sim.timing.schedule import OnLinks
 from rack_sim.timing.terms import Terms
 
-# Bases kept by (rows, sampled rows).
-_KEPT_MAX = 2**16
+_KEPT_MAX = 2**16  # bases kept by (rows, sampled rows)
 
 Group = tuple[int, ...]
 Counted = list[tuple[KernelRoofs, int]]
@@ -188,20 +187,15 @@ class IterationTimer:
                 result = result + terms_of(number).times(count)
         launched = sum(by_rows.values()) * sum(count for _, count in self._of_both)
         fixed_ps = launched * self._chip.operator_fixed_latency_ps
-        return result + Terms(
-            fixed_latency_ps=fixed_ps, memory_ps=base_ps - result.total_ps - fixed_ps
-        )
+        memory_ps = base_ps - result.total_ps - fixed_ps
+        return result + Terms(fixed_latency_ps=fixed_ps, memory_ps=memory_ps)
 
     def _terms_of(self, rows: int) -> Terms:
         """What depends on the rows alone."""
-        return (
-            Terms(
-                fixed_latency_ps=self._chip.iteration_host_ps
-                + self._attention_count * self._chip.operator_fixed_latency_ps
-            )
-            + self._kernels(self._of_rows, rows, 0)
-            + self._on_links(rows, of_sampled=False)
-        )
+        fixed_ps = self._attention_count * self._chip.operator_fixed_latency_ps
+        before = Terms(fixed_latency_ps=self._chip.iteration_host_ps + fixed_ps)
+        kernels = self._kernels(self._of_rows, rows, 0)
+        return before + kernels + self._on_links(rows, of_sampled=False)
 
     def _terms_of_sampled(self, sampled: int) -> Terms:
         """What depends on the sampled rows alone."""

@@ -168,7 +168,7 @@ def _pair(tmp_path: Path, chip: str, more: str) -> str:
 
 def test_what_a_chip_reaches_of_its_rates_is_read_as_written(tmp_path: Path) -> None:
     more = (
-        "memory_efficiency: 0.8, matrix_efficiency: {value: 0.7, assumed: a test}, "
+        "memory_efficiency: 0.8, matrix_efficiency: 0.7, "
         "iteration_host_ms: 1, sequence_host_us: 2, collective_latency_us: 6"
     )
     chip = load_system(_pair(tmp_path, "nvidia-h100", more)).chip
