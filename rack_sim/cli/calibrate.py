@@ -38,7 +38,7 @@ def calibrate(
 ) -> None:
     """Fit at most three constants of a chip on measurements, with confidence and left-out errors.
 
-    Five measurements of a machine of your own make a model of it:
+    Five measurements of a machine of your own make a model of it (figures stand for yours):
 
         id,chip,chips,model,weights,input_tokens,output_tokens,load,concurrency,speculative,output_tok_s_per_user,output_throughput_tok_s,ttft_ms,grade
         a,nvidia-h100,1,llama-3.1-8b,fp16,512,256,closed,1,no,118,,,A

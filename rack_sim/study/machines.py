@@ -1,7 +1,8 @@
 """Machines: the system of so many chips of a kind, from presets, or made from one.
 
 A preset with that number of active chips is taken; else a larger one of GPUs that all reach each
-other, cut to size; else one chip alone. More chips than any preset has are refused.
+other, cut to size; else one chip alone; else neighbours in a larger one. More chips than any preset
+has are refused.
 """
 
 from functools import cache
@@ -26,20 +27,21 @@ def system_of(chip: Keys, reference: str, folder: Path, chips: int) -> str | Key
     """
     name = str(chip.get("name", reference))
     known = _systems().get(name, {})
-    larger = sorted(
-        count for count, preset in known.items() if count > chips and _resizable(preset)
-    )
+    larger = sorted(count for count in known if count > chips)
+    resizable = [count for count in larger if _resizable(known[count])]
     found: str | Keys
     if chips in known:
         found = known[chips]
-    elif larger:
+    elif resizable:
         found = {
-            "preset": known[larger[0]],
+            "preset": known[resizable[0]],
             "name": f"{name}-x{chips}",
             "topology": {"chips": chips},
         }
     elif chips == 1:
         found = _alone(name)
+    elif larger:
+        found = known[larger[0]]
     else:
         counts = ", ".join(map(str, sorted(known))) or "none"
         raise InputError(f"no system of {chips} {name} is known (known sizes: {counts})")
