@@ -54,7 +54,7 @@ def load_warnings(result: LoadResult) -> Iterator[str]:
             yield (
                 f"{point.name}: {failed.request_count:,} requests at {_offered(failed)}/s arrive "
                 f"within {failed.arrival_span_s:.3g} s, too short a time for the backlog to become "
-                "steady: it may keep up with more (raise request_count)"
+                "steady: how much it keeps up with is not certain (raise request_count)"
             )
 
 

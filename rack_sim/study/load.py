@@ -45,13 +45,19 @@ class LoadPoint:
 
     @property
     def is_short(self) -> bool:
-        """Whether the run that was not kept up with was over before requests could come and go.
+        """Whether a run was over before its backlog could become steady.
 
-        Its requests arrived within less than twice what nearly all take where nothing is busy: the
-        backlog had no time to become steady, and the machine may well keep up with more.
+        The run that was not kept up with: its requests arrived within less than twice what nearly
+        all take where nothing is busy. The highest that was: within less than four times what they
+        take there (assumed: a few lifetimes of a request), so that what was in the system at the
+        end had not yet shown what it does to the others.
         """
         failed, alone_ms = self.saturation.failed, self.rows[0].latencies_ms["e2el_ms_p99"]
-        return bool(failed and alone_ms and failed.arrival_span_s * 1000 < 2 * alone_ms)
+        if failed and alone_ms and failed.arrival_span_s * 1000 < 2 * alone_ms:
+            return True
+        met = self.saturation.met
+        taken_ms = met.latencies_ms["e2el_ms_p99"] if met else None
+        return bool(met and failed and taken_ms and met.arrival_span_s * 1000 < 4 * taken_ms)
 
     @property
     def capacity_rps(self) -> float | None:
