@@ -73,7 +73,14 @@ class Router:
                 self._between_nodes.add(hop)
         self._found: dict[Hop, tuple[Route, ...]] = {}
         self.node_of_chip = topology.node_of_chip()
+        # What one message may take side by side: the cables of a hop, or, where messages are
+        # striped over planes of switches, all cables of a chip.
         self.lane_count_max = max(self._lanes.values(), default=1)
+        if topology.switch_count:
+            by_chip: Counter[int] = Counter()
+            for (source, _), lanes in self._lanes.items():
+                by_chip[source] += lanes
+            self.lane_count_max = max(by_chip[chip] for chip in range(topology.chip_count))
 
     def has_link(self, hop: Hop) -> bool:
         """Whether a link in service leads straight from one end of `hop` to the other."""

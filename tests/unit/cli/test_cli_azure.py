@@ -54,7 +54,7 @@ def test_azure_conversation(
     assert len(finished) + len(rejected) == len(requests)
     assert (len(finished), len(rejected)) == (summary["finished_count"], summary["rejected_count"])
     assert summary["unserved_count"] == 0
-    assert rejected["reason"].str.contains("exceed the compiled context of 4096").all()
+    assert rejected["reason"].str.contains("exceed the longest context of 4096").all()
     assert (rejected["input_tokens"] + rejected["output_tokens"] > 4096).all()
     assert (finished["input_tokens"] + finished["output_tokens"] <= 4096).all()
     assert summary["output_token_count"] == finished["output_tokens"].sum()

@@ -346,7 +346,7 @@ def test_a_trace_that_loses_its_hashes_on_the_way_is_refused_where_it_does(cli: 
         *("run", "slots.yaml", "--trace", "t.jsonl", "--set", override, "--no-figures")
     )
     assert (code, out) == (2, "")
-    assert "request 1 of 600 tokens has 1 block hashes, not 2" in err
+    assert "request 1 of 600 tokens has 1 block hash, not 2" in err
     assert not Path("reports").exists()
 
 

@@ -42,7 +42,17 @@ def other_values(value: Any) -> list[Any]:
         return [not value]
     if isinstance(value, int | float):
         return [value + 1, value - 1, value * 2, value // 2, value / 2]
-    return ["request", "prefill", "fewest_chips", "fp8", "int8", 8, f"{value}x"]
+    return [
+        "request",
+        "prefill",
+        "fewest_chips",
+        "random",
+        "priority",
+        "fp8",
+        "int8",
+        8,
+        f"{value}x",
+    ]
 
 
 @pytest.mark.slow
