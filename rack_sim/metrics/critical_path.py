@@ -87,11 +87,12 @@ def shares(program: Program) -> list[Share]:
 
 def critical_path_rows(program: Program) -> Iterator[tuple[str, ...]]:
     """One row per task of the path, first to last."""
+    known: dict[Terms, tuple[str, ...]] = {}  # blocks that are alike spend alike
     for number, step in enumerate(program.critical_path()):
         first, second = step.resource
         chips = ("", second) if isinstance(first, str) else (second, first)
-        terms = step.terms.by_name()
-        terms.pop("slack")
+        if step.terms not in known:
+            known[step.terms] = _time_cells(step.terms)
         yield (
             str(number),
             step.name,
@@ -101,6 +102,12 @@ def critical_path_rows(program: Program) -> Iterator[tuple[str, ...]]:
             str(step.part.stage),
             step.part.name,
             format_ms(step.start_ps),
-            format_ms(step.terms.total_ps),
-            *map(format_ms, terms.values()),
+            *known[step.terms],
         )
+
+
+def _time_cells(terms: Terms) -> tuple[str, ...]:
+    """The whole time, and what it went to."""
+    spent = terms.by_name()
+    spent.pop("slack")
+    return tuple(map(format_ms, (terms.total_ps, *spent.values())))

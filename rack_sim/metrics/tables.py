@@ -3,17 +3,15 @@
 Times are exact decimals; empty cells mean that there is no such value.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from rack_sim.compiler.batches import BatchMachine, BatchTotals
+from rack_sim.compiler.batches import BatchMachine
 from rack_sim.compiler.step import StepTiming
-from rack_sim.compiler.traffic import TRAFFICS, Load
-from rack_sim.engine.fleet import FleetPlan, transfers_on_links
+from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_ms
-from rack_sim.hardware.routing import Hop
+from rack_sim.metrics.cells import decimal, share
 from rack_sim.metrics.column_log import ColumnLog
 from rack_sim.metrics.latency import LATENCY_METRICS, Column, finished_rows, latencies_ps
 from rack_sim.metrics.log import RequestLog
@@ -23,6 +21,7 @@ from rack_sim.partition.plan import Stage
 
 Row = tuple[str, ...]
 
+_LEVELS = ("waiting_ps", "running_ps", "kv_token_ps")
 _TIMES = ("admitted_ps", "prefill_start_ps", "prefill_end_ps", "first_token_ps", "finish_ps")
 
 
@@ -118,18 +117,22 @@ def outcome_reasons(fleet: FleetPlan) -> dict[int, str]:
     }
 
 
-def timeline_rows(bins: ColumnLog, bin_ps: int) -> Iterator[Row]:
-    """One row per bin, from the start of the workload."""
+def timeline_lines(bins: ColumnLog, bin_ps: int) -> Iterator[str]:
+    """One line of text per bin, from the start of the workload: the cells, with commas between."""
+    line = "%s" + ",%d" * (len(bins.columns) - len(_LEVELS)) + ",%s" * len(_LEVELS)
     number = 0
     for chunk in bins.chunks():
-        for cells in zip(*(chunk[name].tolist() for name in bins.columns), strict=True):
-            *counts, waiting, running, kv_tokens = cells
-            yield (
-                _decimal(number * bin_ps, PS_PER_S),
-                *map(str, counts),
-                *(_share(level, bin_ps) for level in (waiting, running, kv_tokens)),
-            )
-            number += 1
+        cells: list[Iterable[object]] = [
+            [share(level, bin_ps) for level in chunk[name].tolist()]
+            if name in _LEVELS
+            else chunk[name].tolist()
+            for name in bins.columns
+        ]
+        starts = range(number * bin_ps, (number + len(cells[0])) * bin_ps, bin_ps)
+        number += len(starts)
+        yield from (
+            line % row for row in zip((decimal(at, PS_PER_S) for at in starts), *cells, strict=True)
+        )
 
 
 def stage_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
@@ -147,7 +150,7 @@ def stage_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
             str(stage.chips[0]),
             format_ms(timing.service_ps),
             *map(format_ms, terms.values()),
-            _share(timing.service_ps * busy_steps, totals.end_ps),
+            share(timing.service_ps * busy_steps, totals.end_ps),
             format_ms(transfer.message.duration_ps),
         )
 
@@ -174,7 +177,7 @@ def chip_rows(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> Itera
         head = (str(chip), str(node), str(rack_of[node]))
         if chip not in placed:
             role = "spare" if node in spare else "replica" if chip in of_others else "idle"
-            yield (*head, role, "", "0", str(capacity), format_ms(0), _share(0, 1))
+            yield (*head, role, "", "0", str(capacity), format_ms(0), share(0, 1))
             continue
         stage, memory = placed[chip]
         if isinstance(machine, StepTiming):
@@ -190,7 +193,7 @@ def chip_rows(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> Itera
             str(used),
             str(capacity),
             step_ms,
-            _share(busy, totals.end_ps),
+            share(busy, totals.end_ps),
         )
 
 
@@ -249,7 +252,7 @@ def replica_rows(totals: ReplayTotals) -> Iterator[Row]:
                 ),
             ),
             format_ms(books.busy_ps),
-            _share(books.busy_ps, totals.end_ps),
+            share(books.busy_ps, totals.end_ps),
             str(books.running_max),
             str(books.waiting_max),
             str(books.kv_tokens_max),
@@ -265,104 +268,10 @@ def iteration_rows(totals: ReplayTotals) -> Iterator[Row]:
         yield (
             str(rows),
             str(count.iterations),
-            _share(count.tokens, count.iterations),
-            _share(count.sampled_rows, count.iterations),
+            share(count.tokens, count.iterations),
+            share(count.sampled_rows, count.iterations),
             format_ms(_rounded(count.duration_ps, count.iterations)),
         )
-
-
-def link_rows(
-    machine: StepTiming | BatchMachine, totals: ReplayTotals, fleet: FleetPlan | None = None
-) -> Iterator[Row]:
-    """One row per link of the first system, idle ones included, as its first replica uses them.
-
-    Parallel cables share their vectors. Caches that went between replicas over the system's links
-    are counted on all of them.
-    """
-    if isinstance(machine, StepTiming):
-        yield from _step_link_rows(machine, totals)
-    else:
-        yield from _batch_link_rows(machine, totals, fleet)
-
-
-def _batch_link_rows(
-    machine: BatchMachine, totals: ReplayTotals, fleet: FleetPlan | None
-) -> Iterator[Row]:
-    plan = machine.plan
-    counts = totals.first_batches or BatchTotals.nothing(0)
-    vectors, held = machine.on_links(counts)
-    moved, moved_ps = transfers_on_links(fleet, totals.transfers) if fleet else ({}, {})
-    for link in sorted(plan.system.topology.links):
-        hop = (link.source, link.target)
-        lanes = plan.router.lane_count(hop)
-        payload = plan.router.link_type(hop).payload_bytes
-        yield (
-            *(str(link.source), str(link.target), str(link.lane), link.kind, ""),
-            str(vectors.get(hop, 0) * payload // lanes + moved.get(hop, 0) // lanes),
-            format_ms(held.get(hop, 0) + moved_ps.get(hop, 0)),
-            _share(held.get(hop, 0) + moved_ps.get(hop, 0), totals.end_ps),
-            *("",) * (2 * len(TRAFFICS)),
-        )
-
-
-def _step_link_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
-    plan = step.plan
-    busy = step.link_busy_ps
-    busy_steps = totals.replicas[0].busy_ps // step.interval_ps if totals.replicas else 0
-    numbered: Counter[Hop] = Counter()  # cables of one pair of chips seen so far
-    for link in sorted(plan.system.topology.links):
-        hop = (link.source, link.target)
-        lanes = plan.router.lane_count(hop)
-        vectors = step.vectors_by_hop.get(hop, 0)
-        place = numbered[hop]
-        own = _dealt(vectors, lanes, place)
-        numbered[hop] += 1
-        payload = plan.router.link_type(hop).payload_bytes
-        busy_ps = busy.get(hop, 0) * busy_steps
-        yield (
-            str(link.source),
-            str(link.target),
-            str(link.lane),
-            link.kind,
-            str(own),
-            str(own * payload * busy_steps),
-            format_ms(busy_ps),
-            _share(busy_ps, totals.end_ps),
-            *_by_traffic(lanes, place, step.link_loads.get(hop, {})),
-        )
-
-
-def _by_traffic(lanes: int, place: int, kinds: Mapping[str, Load]) -> Iterator[str]:
-    """Vectors and busy time of one cable for each kind of traffic, in their order.
-
-    Vectors are dealt over parallel cables kind after kind, so that they add up to the cable's own;
-    a message holds all of them.
-    """
-    before = 0
-    for traffic in TRAFFICS:
-        load = kinds.get(traffic, Load(0, 0))
-        until = before + load.vectors
-        yield str(_dealt(until, lanes, place) - _dealt(before, lanes, place))
-        yield format_ms(load.held_ps)
-        before = until
-
-
-def _dealt(vectors: int, lanes: int, place: int) -> int:
-    """How many of `vectors`, dealt one by one over parallel cables, cable `place` gets."""
-    return vectors // lanes + (1 if place < vectors % lanes else 0)
-
-
-def _decimal(amount: int, unit: int) -> str:
-    whole, part = divmod(amount, unit)
-    return f"{whole}.{part * 10**6 // unit:06d}"
-
-
-def _share(part: int, whole: int) -> str:
-    """A quotient with nine decimals, rounded half up, exact on every machine."""
-    if not whole:
-        return ""
-    scaled = (2 * part * 10**9 + whole) // (2 * whole)
-    return f"{scaled // 10**9}.{scaled % 10**9:09d}"
 
 
 def _rounded(amount: int, parts: int) -> int:

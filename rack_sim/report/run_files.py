@@ -20,16 +20,16 @@ from rack_sim.metrics.columns import (
     TIMELINE,
 )
 from rack_sim.metrics.critical_path import critical_path_rows
+from rack_sim.metrics.link_table import link_lines
 from rack_sim.metrics.tables import (
     chip_rows,
     iteration_rows,
-    link_rows,
     memory_rows,
     outcome_reasons,
     replica_rows,
     request_lines,
     stage_rows,
-    timeline_rows,
+    timeline_lines,
 )
 from rack_sim.pipeline import Result
 from rack_sim.report.csv import summary_cells, write_lines, write_table
@@ -52,19 +52,18 @@ def write_run(
     machine, totals = result.explanation.machine, result.totals
     on_step("writing tables")
     write_table(folder / "summary.csv", SUMMARY, [summary_cells(result.summary)])
-    reasons = outcome_reasons(result.explanation.fleet)
+    fleet = result.explanation.fleet
+    requests = request_lines(result.collector.requests, outcome_reasons(fleet))
+    write_lines(folder / "requests.csv", REQUESTS, requests)
     write_lines(
-        folder / "requests.csv", REQUESTS, request_lines(result.collector.requests, reasons)
-    )
-    write_table(
         folder / "timeline.csv",
         TIMELINE,
-        timeline_rows(result.collector.bins, result.explanation.scenario.bin_ps),
+        timeline_lines(result.collector.bins, result.explanation.scenario.bin_ps),
     )
     write_table(folder / "replicas.csv", REPLICAS, replica_rows(totals))
     write_table(folder / "chips.csv", CHIPS, chip_rows(machine, totals))
     write_table(folder / "memory.csv", MEMORY, memory_rows(machine))
-    write_table(folder / "links.csv", LINKS, link_rows(machine, totals, result.explanation.fleet))
+    write_lines(folder / "links.csv", LINKS, link_lines(machine, totals, fleet))
     if isinstance(machine, BatchMachine):
         write_table(folder / "iterations.csv", ITERATIONS, iteration_rows(totals))
     else:

@@ -1,7 +1,7 @@
 """Terms: where a latency went. Every duration in rack-sim is the sum of these seven."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,19 @@ class Terms:
     @property
     def total_ps(self) -> int:
         """The whole duration."""
-        return sum(self.by_name().values())
+        return (
+            self.fixed_latency_ps
+            + self.compute_ps
+            + self.weight_feed_ps
+            + self.memory_ps
+            + self.link_latency_ps
+            + self.link_serialisation_ps
+            + self.slack_ps
+        )
 
     def by_name(self) -> dict[str, int]:
         """Picoseconds by term, without the unit suffix: ``{"fixed_latency": …}``."""
-        return {f.name.removesuffix("_ps"): getattr(self, f.name) for f in fields(self)}
+        return {name.removesuffix("_ps"): getattr(self, name) for name in self.__slots__}
 
     def piece(self, number: int, count: int) -> "Terms":
         """A piece's share of an operator: the fixed latency is the first one's, the rest shared."""

@@ -25,15 +25,15 @@ from rack_sim.metrics.columns import (
     TIMELINE,
 )
 from rack_sim.metrics.critical_path import critical_path_rows, shares, stretches
+from rack_sim.metrics.link_table import link_lines
 from rack_sim.metrics.log import ColumnLog, RequestLog
 from rack_sim.metrics.tables import (
     chip_rows,
-    link_rows,
     memory_rows,
     outcome_reasons,
     request_lines,
     stage_rows,
-    timeline_rows,
+    timeline_lines,
 )
 
 STEPS = 1000
@@ -104,7 +104,7 @@ def test_the_timeline_gives_means_over_bins(step: StepTiming) -> None:
     bins = ColumnLog(TIMELINE_COLUMNS)
     bins.append((1, 0, 3, 2, 30, 4, 5, 40, 500, 1500, 250_000))
     bins.append((0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0))
-    first, second = named(TIMELINE, timeline_rows(bins, 1000))
+    first, second = named(TIMELINE, csv.reader(timeline_lines(bins, 1000)))
     counts = [first[name] for name in TIMELINE_COLUMNS[:8]]
     assert counts == ["1", "0", "3", "2", "30", "4", "5", "40"]
     assert (first["start_s"], second["start_s"]) == ("0.000000", "0.000000")
@@ -152,7 +152,7 @@ def test_parallel_cables_share_all_vectors_and_no_more(
 ) -> None:
     """What the links of a pair of chips carry together is what the step sends between them."""
     compiled: StepTiming = request.getfixturevalue(machine)
-    rows = named(LINKS, link_rows(compiled, totals_of(compiled, others=1)))
+    rows = named(LINKS, csv.reader(link_lines(compiled, totals_of(compiled, others=1))))
     assert len(rows) == len(compiled.plan.system.topology.links)
     carried: Counter[tuple[int, int]] = Counter()
     for row in rows:
@@ -181,7 +181,7 @@ def test_links_by_traffic_add_up_to_their_totals(
 ) -> None:
     """For every cable: vectors to the vector, busy time to the picosecond."""
     compiled: StepTiming = request.getfixturevalue(machine)
-    rows = named(LINKS, link_rows(compiled, totals_of(compiled, others=1)))
+    rows = named(LINKS, csv.reader(link_lines(compiled, totals_of(compiled, others=1))))
     carried: Counter[str] = Counter()
     for row in rows:
         vectors = {kind: int(row[f"{kind}_step_vectors"]) for kind in TRAFFICS}

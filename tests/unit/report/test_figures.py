@@ -1,5 +1,6 @@
 """Figures say what the tables say, in files that are equal from run to run."""
 
+import csv
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -11,7 +12,8 @@ import pytest
 import rack_sim
 from rack_sim.metrics.columns import CHIPS, LINKS
 from rack_sim.metrics.latency import metric_chunks
-from rack_sim.metrics.tables import chip_rows, link_rows
+from rack_sim.metrics.link_table import link_lines
+from rack_sim.metrics.tables import chip_rows
 from rack_sim.report.figures import FIGURES, draw_figures, latency
 from rack_sim.report.figures.canvas import drawing_style, write_figure
 from rack_sim.report.figures.critical_path import draw_critical_path, stage_paths, zoomed
@@ -237,7 +239,7 @@ def test_the_split_of_the_first_token_is_its_mean(node):
 def test_the_drawn_rack_shows_what_the_tables_say(rack):
     load, step = load_of(rack), rack.explanation.step
     chips = named(CHIPS, chip_rows(step, rack.totals))
-    links = named(LINKS, link_rows(step, rack.totals))
+    links = named(LINKS, csv.reader(link_lines(step, rack.totals)))
     for row in chips:
         if row["role"] == "stage":
             chip = int(row["chip"])
@@ -253,7 +255,7 @@ def test_the_drawn_rack_shows_what_the_tables_say(rack):
 
 def test_the_drawn_rack_splits_its_vectors_by_traffic(rack):
     load, step = load_of(rack), rack.explanation.step
-    rows = named(LINKS, link_rows(step, rack.totals))
+    rows = named(LINKS, csv.reader(link_lines(step, rack.totals)))
     total = sum(int(row["step_vectors"]) for row in rows)
     assert sum(load.share_by_traffic.values()) == pytest.approx(1)
     for kind, share in load.share_by_traffic.items():

@@ -1,5 +1,6 @@
 """Figures of reactive chips, of fleets and of pools say what the tables say."""
 
+import csv
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 
 import rack_sim
 from rack_sim.metrics.columns import CHIPS, LINKS, MEMORY, REPLICAS
-from rack_sim.metrics.tables import chip_rows, link_rows, memory_rows, replica_rows
+from rack_sim.metrics.link_table import link_lines
+from rack_sim.metrics.tables import chip_rows, memory_rows, replica_rows
 from rack_sim.report.figures import FIGURES, draw_figures
 from rack_sim.report.figures.canvas import drawing_style
 from rack_sim.report.figures.latency_split import first_token_split, token_split
@@ -156,7 +158,7 @@ def test_the_drawn_rack_shows_what_the_tables_say(run, request):
             assert (load.stage_by_chip[chip], load.replica_by_chip[chip]) == (int(row["stage"]), 0)
         else:
             assert (chip in load.share_by_chip) == (row["role"] == "replica")
-    links = named(LINKS, link_rows(machine, result.totals))
+    links = named(LINKS, csv.reader(link_lines(machine, result.totals)))
     assert load.busy_link_count == sum(int(row["payload_bytes"]) > 0 for row in links)
     busiest = max(float(row["utilisation"]) for row in links)
     assert max(load.share_by_pair.values()) == pytest.approx(busiest, abs=1e-9)

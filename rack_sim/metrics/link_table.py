@@ -1,0 +1,102 @@
+"""Link table: the lines of links.csv, one per cable and direction.
+
+A large system has thousands of links and few kinds of load on them, so what follows the ends of a
+link is written once for all cables that carry the same.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from rack_sim.compiler.batches import BatchMachine, BatchTotals
+from rack_sim.compiler.step import StepTiming
+from rack_sim.compiler.traffic import TRAFFICS, Load
+from rack_sim.engine.fleet import FleetPlan, transfers_on_links
+from rack_sim.engine.serving import ReplayTotals
+from rack_sim.foundation.units import format_ms
+from rack_sim.hardware.routing import Hop
+from rack_sim.metrics.cells import share
+
+
+def link_lines(
+    machine: StepTiming | BatchMachine, totals: ReplayTotals, fleet: FleetPlan | None = None
+) -> Iterator[str]:
+    """One line of text per link of the first system, idle ones included, as its first replica uses
+    them: the cells, with commas between.
+
+    Parallel cables share their vectors. Caches that went between replicas over the system's links
+    are counted on all of them.
+    """
+    if isinstance(machine, StepTiming):
+        yield from _step_link_lines(machine, totals)
+    else:
+        yield from _batch_link_lines(machine, totals, fleet)
+
+
+def _batch_link_lines(
+    machine: BatchMachine, totals: ReplayTotals, fleet: FleetPlan | None
+) -> Iterator[str]:
+    plan = machine.plan
+    counts = totals.first_batches or BatchTotals.nothing(0)
+    vectors, held = machine.on_links(counts)
+    moved, moved_ps = transfers_on_links(fleet, totals.transfers) if fleet else ({}, {})
+    by_traffic = "," * (2 * len(TRAFFICS))
+    for link in sorted(plan.system.topology.links):
+        hop = (link.source, link.target)
+        lanes = plan.router.lane_count(hop)
+        payload = plan.router.link_type(hop).payload_bytes
+        carried_bytes = vectors.get(hop, 0) * payload // lanes + moved.get(hop, 0) // lanes
+        busy_ps = held.get(hop, 0) + moved_ps.get(hop, 0)
+        yield (
+            f"{link.source},{link.target},{link.lane},{link.kind},,{carried_bytes},"
+            f"{format_ms(busy_ps)},{share(busy_ps, totals.end_ps)}{by_traffic}"
+        )
+
+
+def _step_link_lines(step: StepTiming, totals: ReplayTotals) -> Iterator[str]:
+    router, loads = step.plan.router, step.link_loads
+    busy_steps = totals.replicas[0].busy_ps // step.interval_ps if totals.replicas else 0
+    numbered: Counter[Hop] = Counter()  # cables of one pair of chips seen so far
+    known: dict[tuple[object, ...], str] = {}
+    for link in sorted(step.plan.system.topology.links):
+        hop = (link.source, link.target)
+        kinds = loads.get(hop, {})
+        lanes, place = router.lane_count(hop), numbered[hop]
+        numbered[hop] += 1
+        payload_bytes = router.link_type(hop).payload_bytes
+        alike = (lanes, place, payload_bytes, *kinds.items())
+        if alike not in known:
+            known[alike] = ",".join(
+                _step_cells(lanes, place, payload_bytes, kinds, busy_steps, totals.end_ps)
+            )
+        yield f"{link.source},{link.target},{link.lane},{link.kind},{known[alike]}"
+
+
+def _step_cells(
+    lanes: int,
+    place: int,
+    payload_bytes: int,
+    kinds: Mapping[str, Load],
+    busy_steps: int,
+    end_ps: int,
+) -> Iterator[str]:
+    """What cable `place` of `lanes` carries in all steps, and in one of each kind of traffic.
+
+    Vectors are dealt over parallel cables kind after kind, so that they add up to the cable's own;
+    a message holds all of them.
+    """
+    own = _dealt(sum(load.vectors for load in kinds.values()), lanes, place)
+    busy_ps = sum(load.held_ps for load in kinds.values()) * busy_steps
+    yield from (str(own), str(own * payload_bytes * busy_steps))
+    yield from (format_ms(busy_ps), share(busy_ps, end_ps))
+    before = 0
+    for traffic in TRAFFICS:
+        load = kinds.get(traffic, Load(0, 0))
+        until = before + load.vectors
+        yield str(_dealt(until, lanes, place) - _dealt(before, lanes, place))
+        yield format_ms(load.held_ps)
+        before = until
+
+
+def _dealt(vectors: int, lanes: int, place: int) -> int:
+    """How many of `vectors`, dealt one by one over parallel cables, cable `place` gets."""
+    return vectors // lanes + (1 if place < vectors % lanes else 0)
