@@ -16,7 +16,7 @@ the program only when and where they are. One function for each rule:
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
@@ -28,6 +28,7 @@ from rack_sim.compiler.live_memory import check_memory
 from rack_sim.compiler.program import Program, Whole
 from rack_sim.foundation.errors import ScheduleError
 from rack_sim.foundation.units import work_to_ps
+from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.routing import Hop
 from rack_sim.model.operators import Block
 from rack_sim.timing.exchanges import dispatched_elements
@@ -71,22 +72,17 @@ def overlaps(program: Program) -> Iterator[str]:
 
 def crossings(program: Program) -> Iterator[str]:
     """Messages over links that are not there, not in a row, or not as long as they take."""
-    router = program.plan.router
     tasks = np.flatnonzero(program.message >= 0)
-    there = np.array(
-        [not isinstance(a, str) and router.has_link((a, b)) for a, b in program.resources]
-    )
+    wires = _Wires(program)
+    there = wires.number >= 0
     for task in tasks[~there[program.resource[tasks]]].tolist():
         yield f"{describe(program, task)}: there is no such link"
     tasks = tasks[there[program.resource[tasks]]]
     if not len(tasks):
         return
-    cases, place = np.unique(
-        np.column_stack((program.resource[tasks], program.payload_bytes[tasks])),
-        axis=0,
-        return_inverse=True,
-    )
-    takes = np.array([_takes(program, *case) for case in cases.tolist()], dtype=np.int64)[place]
+    sizes, size = np.unique(program.payload_bytes[tasks], return_inverse=True)
+    table = [[_takes(*wire, size_bytes) for size_bytes in sizes.tolist()] for wire in wires.kinds]
+    takes = np.array(table, dtype=np.int64)[wires.number[program.resource[tasks]], size]
     vectors, duration_ps, latency_ps = takes.T
     for at in np.flatnonzero(program.vectors[tasks] != vectors).tolist():
         carried = int(program.vectors[tasks[at]])
@@ -97,8 +93,7 @@ def crossings(program: Program) -> Iterator[str]:
     for at in np.flatnonzero(program.done_ps[tasks] != duration_ps + latency_ps).tolist():
         yield f"{describe(program, int(tasks[at]))} arrives before its latency has passed"
     # A message is a run of rows: from its source, on from where it is, to its goal.
-    ends = np.array(program.resources, dtype=object)[program.resource[tasks]]
-    leaves, arrives = ends[:, 0].astype(np.int64), ends[:, 1].astype(np.int64)
+    leaves, arrives = program.ends[program.resource[tasks]].T
     message = program.message[tasks]
     first = np.concatenate(([True], message[1:] != message[:-1]))
     last = np.concatenate((message[1:] != message[:-1], [True]))
@@ -110,13 +105,29 @@ def crossings(program: Program) -> Iterator[str]:
         yield f"{describe(program, int(tasks[at]))} {way}"
 
 
-def _takes(program: Program, resource: int, payload_bytes: int) -> tuple[int, int, int]:
-    """Vectors, serialisation and latency of a message on a link."""
-    hop = _hop(program.resources[resource])
-    router = program.plan.router
-    kind = router.link_type(hop)
+class _Wires:
+    """What links are made of: the different ones, and the number of each resource's (-1: none)."""
+
+    def __init__(self, program: Program) -> None:
+        router = program.plan.router
+        known: dict[tuple[int, int], int] = {}  # kinds live as long as the router
+        self.kinds: list[tuple[LinkType, int]] = []
+        self.number = np.full(len(program.resources), -1, dtype=np.int64)
+        for at in np.flatnonzero(program.is_link).tolist():
+            hop = _hop(program.resources[at])
+            if not router.has_link(hop):
+                continue
+            kind, lanes = router.link_type(hop), router.lane_count(hop)
+            place = known.setdefault((id(kind), lanes), len(known))
+            if place == len(self.kinds):
+                self.kinds.append((kind, lanes))
+            self.number[at] = place
+
+
+def _takes(kind: LinkType, lanes: int, payload_bytes: int) -> tuple[int, int, int]:
+    """Vectors, serialisation and latency of a message on a link of so many cables."""
     vectors = kind.vectors(payload_bytes)
-    longest = -(-vectors // router.lane_count(hop))
+    longest = -(-vectors // lanes)
     return vectors, work_to_ps(longest * kind.wire_bytes, kind.bytes_per_s), kind.latency_ps
 
 
@@ -129,10 +140,9 @@ def operators(program: Program) -> Iterator[str]:
     chips = program.result_chip
     size = int(chips.max()) + 1
     keys, place = np.unique((program.part * size + chips) * len(known) + stem, return_inverse=True)
-    spent = np.zeros(len(keys), dtype=np.int64)
+    spent = np.zeros(len(keys) + 1, dtype=np.int64)  # the last one for what is not there
     np.add.at(spent, place, program.duration_ps)
-    spent_ps = dict(zip(keys.tolist(), spent.tolist(), strict=True))
-    needed: dict[tuple[Block, int], dict[str, int]] = {}
+    needed: dict[tuple[Block, int], tuple[list[str], Whole, Whole]] = {}
     for number, part in enumerate(program.parts):
         if part.block < 0:
             continue
@@ -140,16 +150,19 @@ def operators(program: Program) -> Iterator[str]:
         block = replace(stage.blocks[part.block], name="")  # alike, whichever layer it is
         case = (block, len(stage.chips))
         if case not in needed:
-            needed[case] = _needed_ps(program, block, len(stage.chips))
-        for name, needed_ps in needed[case].items():
-            for chip in stage.chips:
-                key = (number * size + chip) * len(known) + known.get(name, -1)
-                took_ps = spent_ps.get(key, 0) if name in known else 0
-                if took_ps < needed_ps:
-                    yield (
-                        f"{name} ({part.name}) takes {took_ps} ps on chip {chip}, which needs "
-                        f"{needed_ps}"
-                    )
+            least = _needed_ps(program, block, len(stage.chips))
+            stems_of = [known.get(name, -1) for name in least]
+            needed[case] = list(least), _whole(stems_of), _whole(least.values())
+        names, wanted, needed_ps = needed[case]
+        key = (number * size + _whole(stage.chips)) * len(known) + wanted[:, None]
+        found = np.minimum(np.searchsorted(keys, key), len(keys) - 1)
+        there = (keys[found] == key) & (wanted >= 0)[:, None]
+        took_ps = spent[np.where(there, found, len(keys))]
+        for at, member in np.argwhere(took_ps < needed_ps[:, None]).tolist():
+            yield (
+                f"{names[at]} ({part.name}) takes {took_ps[at, member]} ps on chip "
+                f"{stage.chips[member]}, which needs {needed_ps[at]}"
+            )
 
 
 def _needed_ps(program: Program, block: Block, group_size: int) -> dict[str, int]:
@@ -279,11 +292,12 @@ def _least_lags(program: Program, of: Whole, need: Whole) -> Whole:
     is_memory = np.array([first == "memory" for first, _ in program.resources])[program.resource]
     least = program.done_ps[need].copy()
     # Vectors are forwarded as they arrive: the first must be there, and the last in time.
-    router = program.plan.router
-    wires = np.zeros((len(program.resources), 2), dtype=np.int64)
-    for number in np.flatnonzero(program.is_link).tolist():
-        kind = router.link_type(_hop(program.resources[number]))
-        wires[number] = work_to_ps(kind.wire_bytes, kind.bytes_per_s), kind.latency_ps
+    made_of = _Wires(program)
+    kinds = [
+        (work_to_ps(kind.wire_bytes, kind.bytes_per_s), kind.latency_ps)
+        for kind, _ in made_of.kinds
+    ]
+    wires = np.array([*kinds, (0, 0)], dtype=np.int64)[made_of.number]
     before, then = need[same_message], of[same_message]
     vector_ps, latency_ps = wires[program.resource[before]].T
     last_ps = (
@@ -304,6 +318,10 @@ def _least_lags(program: Program, of: Whole, need: Whole) -> Whole:
     return least
 
 
+def _whole(numbers: Iterable[int]) -> Whole:
+    return np.array(list(numbers), dtype=np.int64)
+
+
 def _hop(resource: Resource) -> Hop:
     first, second = resource
     if isinstance(first, str):
@@ -313,7 +331,5 @@ def _hop(resource: Resource) -> Hop:
 
 def _working_chips(program: Program) -> Whole:
     """The chip that does each task: a message's is at the start of its link."""
-    return np.array(
-        [second if isinstance(first, str) else first for first, second in program.resources],
-        dtype=np.int64,
-    )[program.resource]
+    first, second = program.ends.T
+    return np.where(program.is_link, first, second)[program.resource]

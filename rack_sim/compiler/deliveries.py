@@ -86,7 +86,8 @@ def deliveries(program: Program) -> Iterator[str]:
             continue
         for item in part.collectives:
             node_of = program.plan.router.node_of_chip
-            nodes = tuple(node_of[chip] for chip in item.group)
+            places: dict[int, int] = {}  # which members share a node, not which node it is
+            nodes = tuple(places.setdefault(node_of[chip], len(places)) for chip in item.group)
             key = (item.operation, item.algorithm, nodes, item.shard_bytes)
             if key not in known:
                 known[key] = received(*key)
@@ -104,15 +105,18 @@ def _delivered(program: Program) -> Counter[tuple[int, str, int]]:
     last = np.flatnonzero(
         (program.message >= 0) & (np.append(program.message[1:], -1) != program.message)
     )
+    size, kinds = int(program.target.max(initial=0)) + 1, len(program.traffics)
+    keys, place = np.unique(
+        (program.part[last] * kinds + program.traffic[last]) * size + program.target[last],
+        return_inverse=True,
+    )
+    arrived = np.zeros(len(keys), dtype=np.int64)
+    np.add.at(arrived, place, program.payload_bytes[last])
     got: Counter[tuple[int, str, int]] = Counter()
-    for part, traffic, chip, size_bytes in zip(
-        program.part[last].tolist(),
-        program.traffic[last].tolist(),
-        program.target[last].tolist(),
-        program.payload_bytes[last].tolist(),
-        strict=True,
-    ):
-        got[part, program.traffics[traffic], chip] += size_bytes
+    for key, size_bytes in zip(keys.tolist(), arrived.tolist(), strict=True):
+        of_kind, chip = divmod(key, size)
+        part, kind = divmod(of_kind, kinds)
+        got[part, program.traffics[kind], chip] = size_bytes
     return got
 
 

@@ -116,41 +116,67 @@ def _forbidden(a: Program, b: Program, *, beyond_ps: int) -> Whole:
     merged: Whole = np.empty((0, 2), dtype=np.int64)
     found: list[Whole] = []
     waiting = 0
-    held_a = _held(a)
-    held_b = held_a if a is b else _held(b)
-    for resource, (starts_a, ends_a) in held_a.items():
-        if resource not in held_b:
-            continue
-        starts_b, ends_b = held_b[resource]
-        low = np.subtract.outer(starts_a, ends_b).ravel()
-        high = np.subtract.outer(ends_a, starts_b).ravel()
-        found.append(np.column_stack((low, high))[high > beyond_ps])
-        waiting += len(found[-1])
-        if waiting > _RANGES_AT_ONCE:
-            merged = _merged(np.concatenate([merged, *found]))
-            found, waiting = [], 0
+    held_a = _Held(a)
+    held_b = held_a if a is b else _Held(b)
+    links_a, links_b = _shared(a, held_a, b, held_b)
+    # Links with as many holds as each other are looked at together.
+    counts = np.column_stack((held_a.counts[links_a], held_b.counts[links_b]))
+    for count_a, count_b in sorted(set(map(tuple, counts.tolist()))):
+        alike = np.flatnonzero((counts == (count_a, count_b)).all(axis=1))
+        at_once = max(_RANGES_AT_ONCE // (count_a * count_b), 1)
+        for start in range(0, len(alike), at_once):
+            part = alike[start : start + at_once]
+            starts_a, ends_a = held_a.of(links_a[part], count_a)
+            starts_b, ends_b = held_b.of(links_b[part], count_b)
+            low = starts_a[:, :, None] - ends_b[:, None, :]
+            high = ends_a[:, :, None] - starts_b[:, None, :]
+            found.append(np.column_stack((low[high > beyond_ps], high[high > beyond_ps])))
+            waiting += len(found[-1])
+            if waiting > _RANGES_AT_ONCE:
+                merged = _merged(np.concatenate([merged, *found]))
+                found, waiting = [], 0
     return _merged(np.concatenate([merged, *found]))
 
 
-def _held(program: Program) -> dict[object, tuple[Whole, Whole]]:
-    """When each link is held: starts and ends; what follows without a gap is one hold."""
-    order = program.order
-    order = order[program.is_link[program.resource[order]] & (program.duration_ps[order] > 0)]
-    resource = program.resource[order]
-    starts = program.start_ps[order]
-    ends = starts + program.duration_ps[order]
-    goes_on = (resource[1:] == resource[:-1]) & (starts[1:] == ends[:-1])
-    first = np.flatnonzero(np.concatenate(([True], ~goes_on))) if len(order) else order
-    last = np.concatenate((first[1:], [len(order)])) - 1 if len(order) else order
-    resource, starts, ends = resource[first], starts[first], ends[last]
-    cuts = np.flatnonzero(np.diff(resource)) + 1
-    return {
-        program.resources[int(numbers[0])]: (begin, end)
-        for numbers, begin, end in zip(
-            np.split(resource, cuts), np.split(starts, cuts), np.split(ends, cuts), strict=True
+class _Held:
+    """When links are held: starts and ends; what follows without a gap is one hold.
+
+    `links` are the resources of those that are, and `counts` how many holds each has.
+    """
+
+    def __init__(self, program: Program) -> None:
+        order = program.order
+        order = order[program.is_link[program.resource[order]] & (program.duration_ps[order] > 0)]
+        resource = program.resource[order]
+        starts = program.start_ps[order]
+        ends = starts + program.duration_ps[order]
+        goes_on = (resource[1:] == resource[:-1]) & (starts[1:] == ends[:-1])
+        first = np.flatnonzero(np.concatenate(([True], ~goes_on))) if len(order) else order
+        last = np.concatenate((first[1:], [len(order)])) - 1 if len(order) else order
+        self._starts, self._ends = starts[first], ends[last]
+        self.links, self._first, self.counts = np.unique(
+            resource[first], return_index=True, return_counts=True
         )
-        if len(numbers)
-    }
+
+    def of(self, links: Whole, count: int) -> tuple[Whole, Whole]:
+        """Starts and ends of the holds of some links (by place), `count` of each."""
+        rows = self._first[links][:, None] + np.arange(count)
+        return self._starts[rows], self._ends[rows]
+
+
+def _shared(a: Program, held_a: _Held, b: Program, held_b: _Held) -> tuple[Whole, Whole]:
+    """The links that both hold, by their places in the one and in the other."""
+    if a is b:
+        everywhere = np.arange(len(held_a.links))
+        return everywhere, everywhere
+    place = {b.resources[number]: at for at, number in enumerate(held_b.links.tolist())}
+    pairs = [
+        (at, place[a.resources[number]])
+        for at, number in enumerate(held_a.links.tolist())
+        if a.resources[number] in place
+    ]
+    both = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    return both[:, 0], both[:, 1]
 
 
 def _merged(ranges: Whole) -> Whole:

@@ -18,18 +18,14 @@ def live_bytes_max(program: Program, interval_ps: int) -> dict[int, int]:
     ends = program.start_ps + program.done_ps
     held = program.start_ps + program.duration_ps
     np.maximum.at(ends, program.need_task, held[program.need_of])
-    chips = program.result_chip
-    peaks: dict[int, int] = {}
-    order = np.argsort(chips, kind="stable")
-    cuts = np.flatnonzero(np.diff(chips[order])) + 1
-    for on_chip in np.split(order, cuts):
-        tasks = on_chip[program.leaves_bytes[on_chip] > 0]
-        if not len(tasks):
-            continue
-        starts, lasts = program.start_ps[tasks], ends[tasks]
-        sizes = program.leaves_bytes[tasks]
-        peaks[int(chips[tasks[0]])] = _peak(starts, lasts, sizes, interval_ps)
-    return peaks
+    lives = np.flatnonzero(program.leaves_bytes > 0)
+    if not len(lives):
+        return {}
+    chips, owner = np.unique(program.result_chip[lives], return_inverse=True)
+    peaks = _peaks(
+        owner, program.start_ps[lives], ends[lives], program.leaves_bytes[lives], interval_ps
+    )
+    return dict(zip(chips.tolist(), peaks.tolist(), strict=True))
 
 
 def check_memory(program: Program, interval_ps: int) -> None:
@@ -78,16 +74,21 @@ def check_memory(program: Program, interval_ps: int) -> None:
         )
 
 
-def _peak(starts: Whole, ends: Whole, sizes: Whole, interval_ps: int) -> int:
-    """The largest sum of sizes alive at one time when everything repeats each interval."""
+def _peaks(owner: Whole, starts: Whole, ends: Whole, sizes: Whole, interval_ps: int) -> Whole:
+    """For each owner, the largest sum of sizes alive at one time when all repeats each interval."""
     whole, rest = np.divmod(ends - starts, interval_ps)
-    level = int((whole * sizes).sum())  # alive at any time, so many times over
+    level = np.zeros(int(owner.max()) + 1, dtype=np.int64)
+    np.add.at(level, owner, whole * sizes)  # alive at any time, so many times over
     begin = starts % interval_ps
     end = begin + rest
     wrapped = end > interval_ps
-    times = np.concatenate(
-        (begin, end, np.zeros(int(wrapped.sum()), dtype=np.int64), end[wrapped] - interval_ps)
-    )
+    again = np.zeros(int(wrapped.sum()), dtype=np.int64)
+    times = np.concatenate((begin, end, again, end[wrapped] - interval_ps))
     steps = np.concatenate((sizes, -sizes, sizes[wrapped], -sizes[wrapped]))
-    order = np.lexsort((steps, times))  # what ends makes room before what begins
-    return level + max(int(np.cumsum(steps[order]).max()), 0)
+    owners = np.concatenate((owner, owner, owner[wrapped], owner[wrapped]))
+    # By owner and time; what ends makes room before what begins.
+    order = np.argsort((owners * (2 * interval_ps + 1) + times) * 2 + (steps > 0))
+    # The steps of an owner add up to nothing, so each begins at nothing again.
+    alive = np.cumsum(steps[order])
+    first = np.searchsorted(owners[order], np.arange(len(level)))
+    return level + np.maximum(np.maximum.reduceat(alive, first), 0)

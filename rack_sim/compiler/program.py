@@ -102,14 +102,21 @@ class Program:
         return int((self.start_ps + self.done_ps).max())
 
     @cached_property
+    def ends(self) -> Whole:
+        """For every resource the two chips that it joins, of a unit -1 and its chip."""
+        return np.array(
+            [(-1 if isinstance(a, str) else a, b) for a, b in self.resources], dtype=np.int64
+        )
+
+    @cached_property
     def is_link(self) -> NDArray[np.bool_]:
         """For every resource, whether it is a link."""
-        return np.array([not isinstance(first, str) for first, _ in self.resources])
+        return self.ends[:, 0] >= 0
 
     @cached_property
     def result_chip(self) -> Whole:
         """The chip where each task's result is: a message's is at the end of its link."""
-        return _whole(second for _, second in self.resources)[self.resource]
+        return self.ends[self.resource, 1]
 
     @cached_property
     def order(self) -> NDArray[np.int64]:
@@ -168,7 +175,8 @@ class _Columns:
         self.vectors = _whole(task.vectors for task in tasks)
         self.payload_bytes = _whole(task.payload_bytes for task in tasks)
         self.leaves_bytes = _whole(task.leaves_bytes for task in tasks)
-        self.ends = np.array([task.ends for task in tasks], dtype=np.int64).reshape(-1, 2)
+        ends = np.array([task.ends for task in tasks], dtype=np.int64).reshape(-1, 2)
+        self.chips, self._ends = np.unique(ends, return_inverse=True)
         self.first = _whole(task.first for task in tasks)
         needs = [
             (number, need, lag_ps)
@@ -183,6 +191,11 @@ class _Columns:
                 first, second = task.resource
                 chip = second if isinstance(first, str) else first
                 self.roots.setdefault(chip, []).append(number)
+
+    def ends(self, moved_to: dict[int, int]) -> Whole:
+        """Where messages begin and end, with other chips for those of the schedule."""
+        chips = _whole(moved_to.get(chip, chip) for chip in self.chips.tolist())
+        return chips[self._ends.reshape(-1, 2)]
 
 
 class _Writer:
@@ -290,7 +303,7 @@ class _Writer:
         resources = [
             moved(resource, moved_to) if moved_to else resource for resource in found.resources
         ]
-        chips = _moved_chips(found.ends, moved_to)
+        ends = found.ends(moved_to)
         self._append(
             resource=_numbers(self.resources, resources)[found.resource],
             name=_numbers(self.names, found.names)[found.name],
@@ -301,8 +314,8 @@ class _Writer:
             vectors=found.vectors,
             payload_bytes=found.payload_bytes,
             leaves_bytes=found.leaves_bytes,
-            source=chips[:, 0],
-            target=chips[:, 1],
+            source=ends[:, 0],
+            target=ends[:, 1],
             message=np.where(found.first < 0, -1, found.first + self.count),
             part=np.full(len(placed.tasks), len(self.parts) - 1, dtype=np.int64),
         )
@@ -328,11 +341,3 @@ def _whole(numbers: Iterable[int]) -> Whole:
 def _numbers(known: dict[Key, int], wanted: Sequence[Key]) -> Whole:
     """The number of each of `wanted`; new ones get the next."""
     return _whole(known.setdefault(item, len(known)) for item in wanted)
-
-
-def _moved_chips(ends: Whole, moved_to: dict[int, int]) -> Whole:
-    if not moved_to:
-        return ends
-    return np.array(
-        [(moved_to.get(a, a), moved_to.get(b, b)) for a, b in ends.tolist()], dtype=np.int64
-    ).reshape(-1, 2)
