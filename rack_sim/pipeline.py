@@ -20,6 +20,7 @@ from rack_sim.engine.fleet import FleetPlan, fleet_plan
 from rack_sim.engine.parts import dealt, why_together
 from rack_sim.engine.serving import ReplayTotals, replay, totals_of_parts
 from rack_sim.foundation.errors import InfeasibleError, InputError
+from rack_sim.foundation.garbage import collected_later
 from rack_sim.metrics.columns import REQUESTS
 from rack_sim.metrics.log import Collector
 from rack_sim.metrics.parts import collect, replay_part
@@ -101,6 +102,11 @@ def explain(scenario: Scenario) -> Explanation:
 
     Raises InfeasibleError where the model does not fit the system.
     """
+    with collected_later():
+        return _explained(scenario)
+
+
+def _explained(scenario: Scenario) -> Explanation:
     answer = _partitioned(scenario)
     room = scenario.cache_room
     if room is None:

@@ -4,4 +4,5 @@
 - `errors`: the error tree and its exit codes
 - `sourced`: where a number comes from, or that it is assumed
 - `streams`: named random streams
+- `garbage`: when Python looks for objects that only refer to each other
 """

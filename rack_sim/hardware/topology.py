@@ -10,6 +10,7 @@ from __future__ import annotations  # networkx graphs take no parameters at run 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import networkx as nx
 
@@ -85,6 +86,16 @@ class Topology:
             for chip in chips:
                 owner[chip] = number
         return tuple(owner)
+
+    @cached_property
+    def linked_nodes(self) -> frozenset[tuple[int, int]]:
+        """Pairs of nodes that a link joins, switches left out."""
+        owner, count = self.node_of_chip(), self.chip_count
+        return frozenset(
+            (owner[source], owner[target])
+            for source, target, _, _ in self.links
+            if source < count and target < count
+        )
 
     def rack_of_node(self) -> tuple[int, ...]:
         """The rack of every node, indexed by node."""

@@ -57,23 +57,24 @@ def replicated_bytes(block: Block, demand: MemoryDemand) -> int:
     return demand.shape.precision.weight_bytes(block.replicated_parameters)
 
 
-def chip_memory(
-    blocks: Sequence[Block], demand: MemoryDemand, *, chip: Chip, group_size: int, index: int
-) -> ChipMemory:
-    """What chip `index` of a group of `group_size` holds when the group holds `blocks`."""
+def group_memory(
+    blocks: Sequence[Block], demand: MemoryDemand, *, chip: Chip, group_size: int
+) -> tuple[ChipMemory, ...]:
+    """What each chip of a group of `group_size` holds when the group holds `blocks`."""
     precision = demand.shape.precision
     kv_elements = sum(block.kv_elements_per_token for block in blocks) * demand.kv_tokens
-    return ChipMemory(
-        weight_bytes=sum(
-            shard(block_weight_bytes(block, demand), group_size, index)
-            + replicated_bytes(block, demand)
-            for block in blocks
-        ),
-        kv_bytes=precision.kv_bytes(-(-kv_elements // group_size)),
-        activation_bytes=max(
-            (activation_bytes(block, demand, group_size) for block in blocks), default=0
-        ),
-        program_bytes=chip.program_text_bytes,
+    kv_bytes = precision.kv_bytes(-(-kv_elements // group_size))
+    live_bytes = max((activation_bytes(block, demand, group_size) for block in blocks), default=0)
+    split = [block_weight_bytes(block, demand) for block in blocks]
+    replicated = sum(replicated_bytes(block, demand) for block in blocks)
+    return tuple(
+        ChipMemory(
+            weight_bytes=replicated + sum(shard(size, group_size, index) for size in split),
+            kv_bytes=kv_bytes,
+            activation_bytes=live_bytes,
+            program_bytes=chip.program_text_bytes,
+        )
+        for index in range(group_size)
     )
 
 

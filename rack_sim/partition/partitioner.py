@@ -20,7 +20,7 @@ from rack_sim.model.operators import Block
 from rack_sim.partition.candidates import Candidate, Objective
 from rack_sim.partition.expert_parallel import expert_problems
 from rack_sim.partition.infeasible import Infeasible
-from rack_sim.partition.memory import MemoryDemand, chip_memory, largest_chip_bytes
+from rack_sim.partition.memory import MemoryDemand, group_memory, largest_chip_bytes
 from rack_sim.partition.placement import groups
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.partition.stages import Cut, StageCutter
@@ -182,15 +182,8 @@ class Partitioner:
                 number=number,
                 blocks=self.blocks[start:end],
                 chips=placed[number],
-                memory=tuple(
-                    chip_memory(
-                        self.blocks[start:end],
-                        deployment.demand,
-                        chip=chip,
-                        group_size=group_size,
-                        index=index,
-                    )
-                    for index in range(group_size)
+                memory=group_memory(
+                    self.blocks[start:end], deployment.demand, chip=chip, group_size=group_size
                 ),
             )
             for number, (start, end) in enumerate(cut)

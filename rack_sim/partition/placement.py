@@ -9,13 +9,7 @@ def node_order(topology: Topology) -> tuple[int, ...]:
     Inside a rack nodes come in number order, except that the way in comes first and the way out
     last. Where no direct link leads to the next rack the order is by number.
     """
-    node_of = topology.node_of_chip()
-    chips = range(topology.chip_count)
-    linked = {
-        (node_of[link.source], node_of[link.target])
-        for link in topology.links
-        if link.source in chips and link.target in chips  # a switch is in no node
-    }
+    linked = topology.linked_nodes
     spare = set(topology.spare_nodes)
     racks = [[node for node in rack if node not in spare] for rack in topology.racks]
     order: list[int] = []

@@ -93,7 +93,9 @@ class StageCutter:
         if bottleneck >= _NEVER:
             return None
         sizes = self.stage_bytes()
-        _, choices = _cut_table([np.where(time <= bottleneck, sizes, _NEVER) for time in times])
+        # Stages that are alike share their table of times.
+        tables = {id(time): np.where(time <= bottleneck, sizes, _NEVER) for time in times}
+        _, choices = _cut_table([tables[id(time)] for time in times])
         return _read_cut(choices, self.block_count)
 
     def emptiest_cut_bytes(self, stage_count: int) -> int:

@@ -73,6 +73,8 @@ class PipelineTimer:
         self._likeness: dict[Group, Likeness] = {}
         self._blocks: dict[tuple[tuple[Operator, ...], Group], BlockTiming] = {}
         self._messages: dict[tuple[Group, Group, int, str], MessageTiming] = {}
+        # The pipeline timed last: the search ends with the one that is compiled.
+        self._last: tuple[list[Group], list[tuple[Block, ...]], PipelineTiming] | None = None
 
     def block(self, block: Block, group: Group) -> BlockTiming:
         """The timing of a block on a group; it has the name of the first block that is alike."""
@@ -126,6 +128,14 @@ class PipelineTimer:
         self, groups: Sequence[Group], blocks_by_stage: Sequence[Sequence[Block]]
     ) -> PipelineTiming:
         """The pipeline whose stage n holds ``blocks_by_stage[n]`` on the chips ``groups[n]``."""
+        asked = (list(groups), [tuple(blocks) for blocks in blocks_by_stage])
+        if self._last is None or self._last[:2] != asked:
+            self._last = (*asked, self._timed(*asked))
+        return self._last[2]
+
+    def _timed(
+        self, groups: Sequence[Group], blocks_by_stage: Sequence[Sequence[Block]]
+    ) -> PipelineTiming:
         timed = tuple(
             tuple(self.block(block, group) for block in blocks)
             for group, blocks in zip(groups, blocks_by_stage, strict=True)
@@ -139,11 +149,13 @@ class PipelineTimer:
         services = [sum(block.duration_ps for block in blocks) for blocks in timed]
         latency = sum(services) + sum(transfer.message.duration_ps for transfer in transfers)
         busiest_link_ps = max(held.values(), default=0)
+        # Stages that are alike have the same schedules, moved to other chips.
+        alike = {tuple(id(block.placed) for block in blocks): blocks for blocks in timed}
         return PipelineTiming(
             blocks_by_stage=timed,
             transfers=tuple(transfers),
             latency_ps=latency,
-            interval_ps=max(*map(unit_span_ps, timed), busiest_link_ps),
+            interval_ps=max(*map(unit_span_ps, alike.values()), busiest_link_ps),
         )
 
     def _message(

@@ -13,7 +13,7 @@ from rack_sim.partition.memory import (
     MemoryDemand,
     activation_bytes,
     block_weight_bytes,
-    chip_memory,
+    group_memory,
     largest_chip_bytes,
 )
 from rack_sim.timing.precision import Precision
@@ -41,8 +41,7 @@ def test_the_weights_of_a_group_are_those_of_its_blocks(
 ) -> None:
     blocks, wanted = BLOCKS[start : start + length], demand(weights=weights)
     chips = [
-        chip_memory(blocks, wanted, chip=CHIP, group_size=group, index=index)
-        for index in range(group)
+        group_memory(blocks, wanted, chip=CHIP, group_size=group)[index] for index in range(group)
     ]
     bits = {"int8": 8, "fp16": 16, "int4": 4}[weights]
     assert sum(memory.weight_bytes for memory in chips) == sum(
@@ -53,10 +52,10 @@ def test_the_weights_of_a_group_are_those_of_its_blocks(
 @pytest.mark.parametrize(("group", "sequences"), [(1, 1), (2, 3), (4, 7), (3, 5)])
 def test_the_cache_holds_every_sequence_at_full_context(group: int, sequences: int) -> None:
     layer = BLOCKS[1:3]
-    memory = chip_memory(layer, demand(sequences=sequences), chip=CHIP, group_size=group, index=0)
+    memory = group_memory(layer, demand(sequences=sequences), chip=CHIP, group_size=group)[0]
     elements = sequences * 128 * 2 * 2 * 16  # tokens, keys and values, heads, head size
     assert memory.kv_bytes == 2 * ceil(elements / group)
-    assert chip_memory(BLOCKS[2:3], demand(), chip=CHIP, group_size=group, index=0).kv_bytes == 0
+    assert group_memory(BLOCKS[2:3], demand(), chip=CHIP, group_size=group)[0].kv_bytes == 0
 
 
 def test_activations_are_the_residual_and_two_buffers_of_the_widest_operator() -> None:
@@ -68,7 +67,7 @@ def test_activations_are_the_residual_and_two_buffers_of_the_widest_operator() -
 
 
 def test_a_chip_holds_four_kinds_and_the_fullest_block_of_activations() -> None:
-    memory = chip_memory(BLOCKS[1:4], demand(), chip=CHIP, group_size=2, index=1)
+    memory = group_memory(BLOCKS[1:4], demand(), chip=CHIP, group_size=2)[1]
     assert memory.program_bytes == 4096
     assert memory.activation_bytes == max(
         activation_bytes(block, demand(), 2) for block in BLOCKS[1:4]
@@ -87,7 +86,7 @@ def test_what_the_cutter_sees_is_never_less_than_what_a_chip_holds(
     sizes = [largest_chip_bytes(block, wanted, group_size=group) for block in BLOCKS]
     seen = sum(weight + kv for weight, _, kv in sizes) + max(live for _, live, _ in sizes) + 4096
     fullest = max(
-        chip_memory(BLOCKS, wanted, chip=CHIP, group_size=group, index=index).used_bytes
+        group_memory(BLOCKS, wanted, chip=CHIP, group_size=group)[index].used_bytes
         for index in range(group)
     )
     # Rounding: a byte of weights and two of cache for each block.
