@@ -40,9 +40,7 @@ def test_the_weights_of_a_group_are_those_of_its_blocks(
     start: int, length: int, group: int, weights: str
 ) -> None:
     blocks, wanted = BLOCKS[start : start + length], demand(weights=weights)
-    chips = [
-        group_memory(blocks, wanted, chip=CHIP, group_size=group)[index] for index in range(group)
-    ]
+    chips = group_memory(blocks, wanted, chip=CHIP, group_size=group)
     bits = {"int8": 8, "fp16": 16, "int4": 4}[weights]
     assert sum(memory.weight_bytes for memory in chips) == sum(
         ceil(block.parameters * bits / 8) for block in blocks
@@ -85,10 +83,8 @@ def test_what_the_cutter_sees_is_never_less_than_what_a_chip_holds(
     wanted = demand(rows=rows, context=context, sequences=sequences)
     sizes = [largest_chip_bytes(block, wanted, group_size=group) for block in BLOCKS]
     seen = sum(weight + kv for weight, _, kv in sizes) + max(live for _, live, _ in sizes) + 4096
-    fullest = max(
-        group_memory(BLOCKS, wanted, chip=CHIP, group_size=group)[index].used_bytes
-        for index in range(group)
-    )
+    chips = group_memory(BLOCKS, wanted, chip=CHIP, group_size=group)
+    fullest = max(memory.used_bytes for memory in chips)
     # Rounding: a byte of weights and two of cache for each block.
     assert fullest <= seen <= fullest + 3 * len(BLOCKS)
 
