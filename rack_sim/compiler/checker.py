@@ -332,4 +332,5 @@ def _hop(resource: Resource) -> Hop:
 def _working_chips(program: Program) -> Whole:
     """The chip that does each task: a message's is at the start of its link."""
     first, second = program.ends.T
-    return np.where(program.is_link, first, second)[program.resource]
+    chips: Whole = np.where(program.is_link, first, second)[program.resource]
+    return chips

@@ -116,7 +116,8 @@ class Program:
     @cached_property
     def result_chip(self) -> Whole:
         """The chip where each task's result is: a message's is at the end of its link."""
-        return self.ends[self.resource, 1]
+        chips: Whole = self.ends[self.resource, 1]
+        return chips
 
     @cached_property
     def order(self) -> NDArray[np.int64]:

@@ -72,6 +72,8 @@ class Router:
             if link.kind == "global":
                 self._between_nodes.add(hop)
         self._found: dict[Hop, tuple[Route, ...]] = {}
+        self._lanes_between: dict[Hop, list[int]] = {}
+        self._has_gaps = any(not self._lanes[hop] for hop in self._kinds)
         self.node_of_chip = topology.node_of_chip()
         # What one message may take side by side: the cables of a hop, or, where messages are
         # striped over planes of switches, all cables of a chip.
@@ -123,51 +125,69 @@ class Router:
 
         There is one part, or several where a flow is striped over planes of switches.
         """
-        load: Counter[Hop] = Counter()
+        load: dict[Hop, int] = {}
         routed: list[tuple[RoutedFlow, ...]] = []
         refused: dict[Problem, None] = {}  # in order, each once
         for flow in flows:
             parts = tuple(self._parts(flow, load))
             routed.append(parts)
-            for part in parts:
-                for hop in part.hops:
+            for part in parts if balanced or self._has_gaps else ():
+                for hop in hops(part.route):
                     if balanced:
-                        load[hop] += self._kinds[hop].vectors(part.flow.message_bytes)
+                        vectors = self._kinds[hop].vectors(part.flow.message_bytes)
+                        load[hop] = load.get(hop, 0) + vectors
                     if not self._lanes[hop]:
                         refused[_crosses(part.flow, hop)] = None
         if refused:
             raise InputError(refused)
         return routed
 
-    def _parts(self, flow: Flow, load: Counter[Hop]) -> list[RoutedFlow]:
+    def _parts(self, flow: Flow, load: Mapping[Hop, int]) -> list[RoutedFlow]:
         routes = self.minimal_routes(flow.source, flow.target)
         if len(routes) == 1:
             return [RoutedFlow(flow, routes[0])]
         if self.topology.switch_count and flow.message_bytes:
             return self._striped(flow, routes, load)
-        best = min(routes, key=lambda route: (max(load[h] for h in hops(route)), route))
+        best = min(routes, key=lambda route: (max(load.get(h, 0) for h in hops(route)), route))
         return [RoutedFlow(flow, best)]
 
-    def _striped(self, flow: Flow, routes: Sequence[Route], load: Counter[Hop]) -> list[RoutedFlow]:
+    def _striped(
+        self, flow: Flow, routes: Sequence[Route], load: Mapping[Hop, int]
+    ) -> list[RoutedFlow]:
         """The vectors of a flow dealt over `routes` by their lanes, the rest to the emptiest."""
+        lanes = self._lanes_of(routes)
+        lane_count = sum(lanes)
         payload = self._kinds[hops(routes[0])[0]].payload_bytes
         vectors = -(-flow.message_bytes // payload)
-        lanes = {route: min(self._routed_lanes[hop] for hop in hops(route)) for route in routes}
-        shares = {route: vectors * lanes[route] // sum(lanes.values()) for route in routes}
-        emptiest = sorted(
-            routes,
-            key=lambda route: (max(load[h] / self._routed_lanes[h] for h in hops(route)), route),
-        )
-        for route in emptiest[: vectors - sum(shares.values())]:
-            shares[route] += 1
+        shares = [vectors * width // lane_count for width in lanes]
+        rest = vectors - sum(shares)
+        if rest and load:
+            fill = [
+                max(load.get(hop, 0) / self._routed_lanes[hop] for hop in hops(route))
+                for route in routes
+            ]
+            for place in sorted(range(len(routes)), key=fill.__getitem__)[:rest]:
+                shares[place] += 1
+        else:  # nothing is on its way yet: the first of equal ones, in order of chip numbers
+            for place in range(rest):
+                shares[place] += 1
         parts = []
         left = flow.message_bytes
-        for route, share in shares.items():
+        for route, share in zip(routes, shares, strict=True):
             if share:
                 size = min(left, share * payload)
                 left -= size
-                parts.append(RoutedFlow(flow._replace(message_bytes=size), route))
+                parts.append(RoutedFlow(Flow(flow.source, flow.target, size), route))
         return parts
+
+    def _lanes_of(self, routes: Sequence[Route]) -> list[int]:
+        """The cables of each route, which are those of its narrowest link."""
+        key = (routes[0][0], routes[0][-1])
+        if key not in self._lanes_between:
+            self._lanes_between[key] = [
+                min(self._routed_lanes[hop] for hop in hops(route)) for route in routes
+            ]
+        return self._lanes_between[key]
 
     def _find(self, source: int, target: int) -> tuple[Route, ...]:
         if (source, target) in self._kinds:

@@ -122,7 +122,7 @@ def timeline_lines(bins: ColumnLog, bin_ps: int) -> Iterator[str]:
     line = "%s" + ",%d" * (len(bins.columns) - len(_LEVELS)) + ",%s" * len(_LEVELS)
     number = 0
     for chunk in bins.chunks():
-        cells: list[Iterable[object]] = [
+        cells: list[list[object]] = [
             [share(level, bin_ps) for level in chunk[name].tolist()]
             if name in _LEVELS
             else chunk[name].tolist()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.hardware.chip import Chip, Tiers
+from rack_sim.hardware.chip import Tiers
 from rack_sim.hardware.routing import Router
 from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
@@ -24,7 +24,7 @@ from rack_sim.partition.memory import MemoryDemand, group_memory, largest_chip_b
 from rack_sim.partition.placement import groups
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.partition.stages import Cut, StageCutter
-from rack_sim.partition.tiers import least_overfull, packed, placements, used_by_tier
+from rack_sim.partition.tiers import least_overfull, packed, placements, room_for_sequences
 from rack_sim.timing.pipeline import PipelineTimer, PipelineTiming
 from rack_sim.timing.shape import StepShape
 
@@ -84,6 +84,9 @@ class Partitioner:
         Candidates are cut and timed in the order of their bounds, until the next bound is no
         better than the best found: what is left out cannot win.
         """
+        only = self._only()
+        if only:
+            return self._plan(*only)
         objective = self.deployment.objective
         best: tuple[tuple[int, ...], Candidate, Cut] | None = None
         for candidate in sorted(self._candidates(), key=lambda c: c.bound(objective)):
@@ -95,7 +98,18 @@ class Partitioner:
                 raise AssertionError("a candidate has a cut")
             found = (candidate.rank(objective, self._timed(candidate, cut)), candidate, cut)
             best = min(best, found, key=lambda item: item[0]) if best else found
-        return self._plan(best[1], best[2]) if best else self._infeasible()
+        if best is None:
+            return self._infeasible()
+        return self._plan(best[1].group_size, best[1].tiers, best[2])
+
+    def _only(self) -> tuple[int, Tiers, Cut] | None:
+        """What is left where everything is on one stage of a given degree: nothing to time."""
+        degrees = self._degrees()
+        if self.deployment.stage_count == 1 and len(degrees) == 1 and self._groups(degrees[0]):
+            for tiers in self._placements:
+                if self._packer(degrees[0], tiers).fewest_stages() == 1:
+                    return degrees[0], tiers, ((0, len(self.blocks)),)
+        return None
 
     def _timed(self, candidate: Candidate, cut: Cut) -> PipelineTiming:
         placed = self._groups(candidate.group_size)[: candidate.stage_count]
@@ -173,10 +187,10 @@ class Partitioner:
     def _groups(self, group_size: int) -> tuple[tuple[int, ...], ...]:
         return groups(self.deployment.system.topology, group_size)
 
-    def _plan(self, candidate: Candidate, cut: Cut) -> Plan:
-        deployment, group_size = self.deployment, candidate.group_size
+    def _plan(self, group_size: int, tiers: Tiers, cut: Cut) -> Plan:
+        deployment = self.deployment
         placed = self._groups(group_size)
-        chip = deployment.system.chip.placed(candidate.tiers)
+        chip = deployment.system.chip.placed(tiers)
         stages = tuple(
             Stage(
                 number=number,
@@ -194,26 +208,9 @@ class Partitioner:
             demand=deployment.demand,
             tensor_parallel=group_size,
             stages=stages,
-            timer=self._timer(candidate.tiers),
-            concurrent_sequences_max=self._room_for_sequences(chip, stages, group_size),
+            timer=self._timer(tiers),
+            concurrent_sequences_max=room_for_sequences(chip, stages, deployment.demand),
         )
-
-    def _room_for_sequences(self, chip: Chip, stages: tuple[Stage, ...], group_size: int) -> int:
-        """Sequences at full context that this very cut has room for."""
-        deployment = self.deployment
-        context = deployment.shape.context_tokens
-        room = []
-        for stage in stages:
-            elements = sum(block.kv_elements_per_token for block in stage.blocks) * context
-            if not elements:
-                continue
-            each = deployment.shape.precision.kv_bytes(-(-elements // group_size))
-            free = chip.tier_of("kv").capacity_bytes - max(
-                used_by_tier(chip.tiers, memory)[chip.tiers.kv] - memory.kv_bytes
-                for memory in stage.memory
-            )
-            room.append(free // each)
-        return min(room)
 
     def _infeasible(self) -> Infeasible:
         deployment = self.deployment

@@ -9,7 +9,8 @@ from dataclasses import replace
 from itertools import product
 
 from rack_sim.hardware.chip import KINDS, Chip, Tiers
-from rack_sim.partition.memory import ChipMemory
+from rack_sim.partition.memory import ChipMemory, MemoryDemand
+from rack_sim.partition.plan import Stage
 from rack_sim.partition.stages import StageCutter
 
 
@@ -31,6 +32,23 @@ def used_by_tier(tiers: Tiers, memory: ChipMemory) -> dict[int, int]:
     used[tiers.kv] += memory.kv_bytes
     used[tiers.program] += memory.program_bytes
     return used
+
+
+def room_for_sequences(chip: Chip, stages: Sequence[Stage], demand: MemoryDemand) -> int:
+    """Sequences at full context that this very cut has room for."""
+    context, precision = demand.shape.context_tokens, demand.shape.precision
+    room = []
+    for stage in stages:
+        elements = sum(block.kv_elements_per_token for block in stage.blocks) * context
+        if not elements:
+            continue
+        each = precision.kv_bytes(-(-elements // len(stage.chips)))
+        free = chip.tier_of("kv").capacity_bytes - max(
+            used_by_tier(chip.tiers, memory)[chip.tiers.kv] - memory.kv_bytes
+            for memory in stage.memory
+        )
+        room.append(free // each)
+    return min(room)
 
 
 def packed(chip: Chip, sizes: Sequence[tuple[int, int, int]], tiers: Tiers) -> StageCutter:

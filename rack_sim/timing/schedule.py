@@ -228,11 +228,17 @@ def longest_chain_ps(tasks: Sequence[Task]) -> int:
     """The duration if every resource could hold any number of tasks: no schedule is shorter."""
     start_ps: list[int] = []
     known: dict[int, int] = {}  # by the identity of a tuple of needs, which many tasks may share
+    longest_ps = 0
     for task in tasks:
-        if id(task.needs) not in known:
-            known[id(task.needs)] = max((start_ps[n] + lag for n, lag in task.needs), default=0)
-        start_ps.append(known[id(task.needs)])
-    return max((at + task.done_ps for at, task in zip(start_ps, tasks, strict=True)), default=0)
+        at_ps = known.get(id(task.needs))
+        if at_ps is None:
+            at_ps = 0
+            for need, lag_ps in task.needs:
+                at_ps = max(at_ps, start_ps[need] + lag_ps)
+            known[id(task.needs)] = at_ps
+        start_ps.append(at_ps)
+        longest_ps = max(longest_ps, at_ps + task.done_ps)
+    return longest_ps
 
 
 def busiest_ps(tasks: Sequence[Task]) -> int:
@@ -240,7 +246,8 @@ def busiest_ps(tasks: Sequence[Task]) -> int:
     held: dict[Resource, int] = {}
     tail: dict[Resource, int] = {}
     for task in tasks:
-        held[task.resource] = held.get(task.resource, 0) + task.duration_ps
-        after = task.done_ps - task.duration_ps
-        tail[task.resource] = min(tail.get(task.resource, after), after)
-    return max((held[resource] + tail[resource] for resource in held), default=0)
+        resource, after = task.resource, task.done_ps - task.duration_ps
+        held[resource] = held.get(resource, 0) + task.duration_ps
+        if after < tail.get(resource, after + 1):
+            tail[resource] = after
+    return max((spent + tail[resource] for resource, spent in held.items()), default=0)

@@ -76,6 +76,7 @@ class TaskGraph:
     def __init__(self) -> None:
         self.tasks: list[Task] = []
         self._crossings: dict[tuple[int, int, int], Crossing] = {}
+        self._lags_ps: dict[tuple[int, int], int] = {}
 
     def work(
         self,
@@ -115,34 +116,45 @@ class TaskGraph:
         flow, way = part.flow, part.hops
         if not way:
             raise ValueError(f"chip {flow.source} needs no link to itself")
-        first = len(self.tasks)
+        first = number = len(self.tasks)
+        message_bytes, ends = flow.message_bytes, (flow.source, flow.target)
         before: Crossing | None = None
+        waits = tuple(needs)
         for hop in way:
             kind, lanes = router.link_type(hop), router.lane_count(hop)
-            alike = (id(kind), lanes, flow.message_bytes)  # kinds live as long as the router
+            alike = (id(kind), lanes, message_bytes)  # kinds live as long as the router
             crossing = self._crossings.get(alike)
             if crossing is None:
-                crossing = self._crossings[alike] = Crossing.of(kind, lanes, flow.message_bytes)
+                crossing = self._crossings[alike] = Crossing.of(kind, lanes, message_bytes)
             if before is not None:
-                needs = ((len(self.tasks) - 1, before.lag_to(crossing)),)
+                waits = ((number - 1, self._lag_ps(before, crossing)),)
             self.tasks.append(
                 Task(
                     traffic,
                     hop,
                     crossing.duration_ps,
                     crossing.duration_ps + kind.latency_ps,
-                    tuple(needs),
-                    latency_ps=kind.latency_ps,
-                    traffic=traffic,
-                    vectors=crossing.vectors,
-                    payload_bytes=flow.message_bytes,
-                    leaves_bytes=flow.message_bytes,
-                    ends=(flow.source, flow.target),
-                    first=first,
+                    waits,
+                    NO_TERMS,
+                    kind.latency_ps,
+                    traffic,
+                    crossing.vectors,
+                    message_bytes,
+                    message_bytes,
+                    ends,
+                    first,
                 )
             )
             before = crossing
-        return len(self.tasks) - 1
+            number += 1
+        return number - 1
+
+    def _lag_ps(self, before: "Crossing", then: "Crossing") -> int:
+        """`Crossing.lag_to` of two crossings of this graph, found once."""
+        key = (id(before), id(then))
+        if key not in self._lags_ps:
+            self._lags_ps[key] = before.lag_to(then)
+        return self._lags_ps[key]
 
     def ended(self, task: int) -> Need:
         """The need of whoever waits for the result of `task`."""
