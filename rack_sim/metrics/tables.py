@@ -3,18 +3,20 @@
 Times are exact decimals; empty cells mean that there is no such value.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from rack_sim.compiler.batches import BatchMachine
 from rack_sim.compiler.step import StepTiming
 from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import ReplayTotals
-from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_ms
+from rack_sim.foundation.units import PS_PER_S, format_ms
+from rack_sim.metrics import text_columns
 from rack_sim.metrics.cells import decimal, share
 from rack_sim.metrics.column_log import ColumnLog
 from rack_sim.metrics.latency import LATENCY_METRICS, Column, finished_rows, latencies_ps
 from rack_sim.metrics.log import RequestLog
+from rack_sim.metrics.text_columns import milliseconds, numbers, words
 from rack_sim.partition.memory import ChipMemory
 from rack_sim.partition.placement import groups
 from rack_sim.partition.plan import Stage
@@ -29,11 +31,10 @@ def request_lines(log: RequestLog, reasons: Mapping[int, str]) -> Iterator[str]:
     """One line of text per request, by request number: the cells, with commas between.
 
     `reasons` says what each outcome but the good one means (see `outcome_reasons`). A million
-    requests are a million lines, so the times of a chunk are split into whole and fractional
-    milliseconds at once, and each line is one formatting.
+    requests are a million lines, so a chunk is written column by column.
     """
     for chunk in log.chunks():
-        finished = _finished_lines(finished_rows(chunk))
+        finished = iter(_finished_lines(finished_rows(chunk)))
         for number, outcome in enumerate(chunk["outcome"].tolist()):
             if outcome == Outcome.FINISHED:
                 yield next(finished)
@@ -62,45 +63,25 @@ def _other_cells(row: Mapping[str, int], reason: str) -> Iterator[str]:
     yield from ("" for _ in LATENCY_METRICS)
 
 
-def _finished_lines(rows: Mapping[str, Column]) -> Iterator[str]:
-    """The lines of finished requests. Cells that may be missing are made apart."""
-    metrics = latencies_ps(rows)
-    line = "%d,finished,,%d.%09d,%d,%d" + ",%d.%09d" * len(_TIMES) + ",%s,%d,%s"
-    line += ",%d.%09d" * 4 + ",%d" * 3
-    cells: list[Iterable[object]] = [
-        rows["request_id"].tolist(),
-        *_split(rows["arrival_ps"]),
-        rows["input_tokens"].tolist(),
-        rows["output_tokens"].tolist(),
-        *(part for name in _TIMES for part in _split(rows[name])),
-        _numbers(rows["slot"]),
-        rows["replica"].tolist(),
-        _numbers(rows["prefill_replica"]),
-        *_split(rows["admitted_ps"] - rows["arrival_ps"]),
-        *_split(rows["prefill_end_ps"] - rows["prefill_start_ps"]),
-        *_split(rows["decode_wait_ps"]),
-        *_split(rows["transfer_ps"]),
-        *(rows[name].tolist() for name in ("preemptions", "hit_tokens", "accepted_draft_tokens")),
-    ]
-    for name, values in metrics.items():
-        if name == "tpot":
-            line += ",%s"
-            cells.append(format_ms(ps) if ps >= 0 else "" for ps in values.tolist())
-        else:
-            line += ",%d.%09d"
-            cells += _split(values)
-    return (line % row for row in zip(*cells, strict=True))
-
-
-def _numbers(values: Column) -> Iterable[int | str]:
-    """Numbers, and nothing where one is negative."""
-    numbers: list[int] = values.tolist()
-    return ("" if number < 0 else number for number in numbers)
-
-
-def _split(times_ps: Column) -> tuple[list[int], list[int]]:
-    """Whole milliseconds and the nine digits behind the point."""
-    return (times_ps // PS_PER_MS).tolist(), (times_ps % PS_PER_MS).tolist()
+def _finished_lines(rows: Mapping[str, Column]) -> list[str]:
+    """The lines of finished requests."""
+    count = len(rows["request_id"])
+    return text_columns.lines(
+        [
+            numbers(rows["request_id"]),
+            words("finished,", count),
+            milliseconds(rows["arrival_ps"]),
+            numbers(rows["input_tokens"]),
+            numbers(rows["output_tokens"]),
+            *(milliseconds(rows[name]) for name in _TIMES),
+            *(numbers(rows[name]) for name in ("slot", "replica", "prefill_replica")),
+            milliseconds(rows["admitted_ps"] - rows["arrival_ps"]),
+            milliseconds(rows["prefill_end_ps"] - rows["prefill_start_ps"]),
+            *(milliseconds(rows[name]) for name in ("decode_wait_ps", "transfer_ps")),
+            *(numbers(rows[n]) for n in ("preemptions", "hit_tokens", "accepted_draft_tokens")),
+            *(milliseconds(times_ps) for times_ps in latencies_ps(rows).values()),
+        ]
+    )
 
 
 def outcome_reasons(fleet: FleetPlan) -> dict[int, str]:

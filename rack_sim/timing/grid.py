@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import lcm
 
 from rack_sim.hardware.routing import Hop
 from rack_sim.timing.schedule import OnLinks
@@ -56,13 +57,18 @@ class Grid:
 
     def weights(self, counts: Mapping[int, int]) -> Iterator[tuple[GridPoint, Fraction]]:
         """Grid points, and how much each counts where `counts` says how often which rows came."""
-        found: dict[int, Fraction] = {}
+        # Between two points: how often, and how far from the lower one all of them are together.
+        between: dict[tuple[int, int], tuple[int, int]] = {}
         for rows, times in counts.items():
             low, high = around(rows)
-            share = Fraction(rows - low, high - low) if high > low else Fraction(0)
-            found[low] = found.get(low, Fraction(0)) + times * (1 - share)
+            total, beyond = between.get((low, high), (0, 0))
+            between[low, high] = total + times, beyond + times * (rows - low)
+        found: dict[int, Fraction] = {}
+        for (low, high), (total, beyond) in between.items():
+            share = Fraction(beyond, high - low) if high > low else Fraction(0)
+            found[low] = found.get(low, Fraction(0)) + total - share
             if share:
-                found[high] = found.get(high, Fraction(0)) + times * share
+                found[high] = found.get(high, Fraction(0)) + share
         for rows, weight in sorted(found.items()):
             yield self._point(rows), weight
 
@@ -80,6 +86,33 @@ class Grid:
                 max(longest.duration_ps, least_ps), longest.link_latency_ps, vectors, held
             )
         return self._points[rows]
+
+
+def on_links(
+    carried: Sequence[tuple[Grid, Mapping[int, int]]],
+) -> tuple[dict[Hop, int], dict[Hop, int]]:
+    """Vectors and holding times on every link of messages that came as often as is said for rows.
+
+    On the straight lines between grid points, rounded up once at the end.
+    """
+    weighted = [
+        found
+        for grid, counts in carried
+        for found in grid.weights({rows: times for rows, times in counts.items() if rows})
+    ]
+    # Everything in parts of one, which are whole numbers.
+    parts = lcm(*(weight.denominator for _, weight in weighted))
+    vectors: Counter[Hop] = Counter()
+    held: Counter[Hop] = Counter()
+    for point, weight in weighted:
+        times = int(weight * parts)
+        for kept, amounts in ((vectors, point.vectors_by_hop), (held, point.held_by_hop)):
+            for hop, amount in amounts.items():
+                kept[hop] += times * amount
+    return (
+        {hop: -(-amount // parts) for hop, amount in sorted(vectors.items())},
+        {hop: -(-amount // parts) for hop, amount in sorted(held.items())},
+    )
 
 
 def around(rows: int) -> tuple[int, int]:

@@ -34,7 +34,7 @@ from rack_sim.timing.attention_roofs import (
 from rack_sim.timing.blocks import CANDIDATE_BYTES
 from rack_sim.timing.collectives import time_collective
 from rack_sim.timing.exchanges import dispatched_elements, logit_bytes
-from rack_sim.timing.grid import Grid
+from rack_sim.timing.grid import Grid, on_links
 from rack_sim.timing.kernel_roofs import KernelRoofs
 from rack_sim.timing.kernels import CollectiveKernel, Kernel, launches_of
 from rack_sim.timing.messages import time_flows
@@ -247,19 +247,11 @@ class IterationTimer:
         `by_rows` and `by_sampled` say how many iterations had so many rows, and sampled rows. On
         the straight lines between grid points, rounded up once at the end.
         """
-        vectors: dict[Hop, Fraction] = {}
-        held: dict[Hop, Fraction] = {}
+        carried = []
         for grid, count, of_sampled in self._messages:
             counts = by_sampled if of_sampled else by_rows
-            weights = {number: times * count for number, times in counts.items() if number}
-            for point, weight in grid.weights(weights):
-                for kept, amounts in ((vectors, point.vectors_by_hop), (held, point.held_by_hop)):
-                    for hop, amount in amounts.items():
-                        kept[hop] = kept.get(hop, Fraction(0)) + weight * amount
-        return (
-            {hop: -int(-amount // 1) for hop, amount in sorted(vectors.items())},
-            {hop: -int(-amount // 1) for hop, amount in sorted(held.items())},
-        )
+            carried.append((grid, {number: times * count for number, times in counts.items()}))
+        return on_links(carried)
 
     def _by_hop(self, rows: int, sampled: int, *, held: bool) -> dict[Hop, int]:
         counted: Counter[Hop] = Counter()

@@ -22,6 +22,8 @@ from rack_sim.workload.trace_file import sha256_of
 from rack_sim.workload.trace_rows import Row, TraceRows
 
 SORT_WINDOW_PS = 10 * PS_PER_S
+# Requests kept from the check for the replays (some 4 MB); of a longer trace, none.
+_KEPT_MAX = 2**14
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +103,15 @@ class TraceWorkload:
 
     Rows stream from the file at each replay; it may be larger than the memory. `open` validates
     the whole file first unless that was done, so that a bad row near the end is told before
-    anything is simulated.
+    anything is simulated. The requests of a short trace are `kept`, and not read
+    again.
     """
 
     def __init__(self, path: str | Path, options: TraceOptions | None = None) -> None:
         self.path = Path(path)
         self.options = TraceOptions() if options is None else options
         self._check: TraceCheck | None = None
+        self.kept: list[Request] | None = None
 
     @property
     def request_count(self) -> int | None:
@@ -145,15 +149,21 @@ class TraceWorkload:
         """
         source = TraceSource(self)
         rows = source.ordered_rows()
+        kept: list[Request] | None = []
         request_count = duration_ps = 0
         for request in source.replay(rows):
             request_count += 1
             duration_ps = request.arrival_ps
+            if kept is None or len(kept) == _KEPT_MAX or request.block_hashes:
+                kept = None
+            else:
+                kept.append(request)
         for _ in rows:  # what lies behind the window or the first n
             pass
         if not request_count:
             message = "no request arrives within the window"
             raise InputError(Problem(message, place=str(self.path), field="window_start_ps"))
+        self.kept = kept
         self._check = TraceCheck(
             format_name=source.format_name,
             request_count=request_count,
@@ -176,6 +186,7 @@ class TraceSource:
 
     def __init__(self, workload: TraceWorkload) -> None:
         self._path = workload.path
+        self._kept = workload.kept
         self._options = workload.options
         self._rows = TraceRows(workload.path, workload.options.skip_bad_rows)
 
@@ -196,7 +207,7 @@ class TraceSource:
 
     def arrivals(self) -> Iterator[Request]:
         """The requests in non-decreasing `arrival_ps`, the first at 0."""
-        return self.replay(self.ordered_rows())
+        return self.replay(self.ordered_rows()) if self._kept is None else iter(self._kept)
 
     def follow_up(self, request: Request, finish_ps: int) -> Request | None:
         """None: a trace does not wait for answers."""
