@@ -9,6 +9,7 @@
 Every compile writes the whole program out and checks it (`program`, `checker`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -94,7 +95,7 @@ class StepTiming:
         return f"stage {bound.stage.number}: {bound.terms.largest}{links}"
 
     @cached_property
-    def link_loads(self) -> dict[Hop, dict[str, Load]]:
+    def link_loads(self) -> dict[Hop, Mapping[str, Load]]:
         """What every link in use carries in one step, by kind of traffic."""
         return loads(self.program)
 

@@ -33,7 +33,7 @@ class Load(NamedTuple):
     held_ps: int
 
 
-def loads(program: Program) -> dict[Hop, dict[str, Load]]:
+def loads(program: Program) -> dict[Hop, Mapping[str, Load]]:
     """Loads of one step on every link in use, by kind of traffic in the order of `TRAFFICS`."""
     order = {name: number for number, name in enumerate(TRAFFICS)}
     width = len(order)
@@ -45,10 +45,13 @@ def loads(program: Program) -> dict[Hop, dict[str, Load]]:
     place = program.resource[carried] * width + kind[carried]
     np.add.at(table, place, np.column_stack((program.vectors, program.duration_ps))[carried])
     by_link = table.reshape(-1, width, 2)
-    found: dict[Hop, dict[str, Load]] = {}
-    for number in np.flatnonzero(by_link.any(axis=(1, 2))).tolist():
-        first, second = program.resources[number]
-        if not isinstance(first, str):
+    known: dict[bytes, dict[str, Load]] = {}  # many links carry the same
+    found: dict[Hop, Mapping[str, Load]] = {}
+    for number in np.flatnonzero(by_link.any(axis=(1, 2)) & program.is_link).tolist():
+        alike = by_link[number].tobytes()
+        if alike not in known:
             by_kind = zip(TRAFFICS, by_link[number].tolist(), strict=True)
-            found[first, second] = {name: Load(*load) for name, load in by_kind if load[0]}
+            known[alike] = {name: Load(*load) for name, load in by_kind if load[0]}
+        first, second = program.ends[number].tolist()
+        found[first, second] = known[alike]
     return dict(sorted(found.items()))

@@ -1,12 +1,6 @@
 """Cells: numbers as text, exact on every machine."""
 
 
-def decimal(amount: int, unit: int) -> str:
-    """`amount` in a unit of so many, six decimals, cut off."""
-    whole, part = divmod(amount, unit)
-    return f"{whole}.{part * 10**6 // unit:06d}"
-
-
 def share(part: int, whole: int) -> str:
     """A quotient with nine decimals, rounded half up; empty where `whole` is nothing.
 

@@ -84,6 +84,7 @@ class Collector:
         self.requests = RequestLog(expected)
         self.bins = ColumnLog(TIMELINE_COLUMNS)
         self.gap_runs = GapLog()
+        self.gaps = self.gap_runs.add  # there is one for every run of iterations
         self._on_progress = on_progress
 
     def finished(self, sequence: Sequence) -> None:
@@ -93,10 +94,6 @@ class Collector:
     def turned_away(self, sequence: Sequence, outcome: Outcome) -> None:
         """Stores a request that was rejected or given up; the times it never had are -1."""
         self._store(sequence, outcome)
-
-    def gaps(self, first_ps: int, step_ps: int, count: int, weight: int) -> None:
-        """Stores gaps between tokens (see `Observer.gaps`)."""
-        self.gap_runs.add(first_ps, step_ps, count, weight)
 
     def _store(self, sequence: Sequence, outcome: Outcome) -> None:
         request = sequence.request

@@ -5,14 +5,16 @@ Times are exact decimals; empty cells mean that there is no such value.
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 from rack_sim.compiler.batches import BatchMachine
 from rack_sim.compiler.step import StepTiming
 from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import ReplayTotals
-from rack_sim.foundation.units import PS_PER_S, format_ms
+from rack_sim.foundation.units import PS_PER_US, format_ms
 from rack_sim.metrics import text_columns
-from rack_sim.metrics.cells import decimal, share
+from rack_sim.metrics.cells import share
 from rack_sim.metrics.column_log import ColumnLog
 from rack_sim.metrics.latency import LATENCY_METRICS, Column, finished_rows, latencies_ps
 from rack_sim.metrics.log import RequestLog
@@ -100,19 +102,19 @@ def outcome_reasons(fleet: FleetPlan) -> dict[int, str]:
 
 def timeline_lines(bins: ColumnLog, bin_ps: int) -> Iterator[str]:
     """One line of text per bin, from the start of the workload: the cells, with commas between."""
-    line = "%s" + ",%d" * (len(bins.columns) - len(_LEVELS)) + ",%s" * len(_LEVELS)
     number = 0
     for chunk in bins.chunks():
-        cells: list[list[object]] = [
-            [share(level, bin_ps) for level in chunk[name].tolist()]
-            if name in _LEVELS
-            else chunk[name].tolist()
-            for name in bins.columns
-        ]
-        starts = range(number * bin_ps, (number + len(cells[0])) * bin_ps, bin_ps)
-        number += len(starts)
-        yield from (
-            line % row for row in zip((decimal(at, PS_PER_S) for at in starts), *cells, strict=True)
+        count = len(chunk["arrived"])
+        micros = [at * bin_ps // PS_PER_US for at in range(number, number + count)]
+        number += count
+        yield from text_columns.lines(
+            [
+                text_columns.decimals(*np.divmod(np.array(micros), 10**6), places=6),
+                *(
+                    text_columns.shares(values, bin_ps) if name in _LEVELS else numbers(values)
+                    for name, values in chunk.items()
+                ),
+            ]
         )
 
 

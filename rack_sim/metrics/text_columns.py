@@ -6,6 +6,7 @@ are no characters, and leave when rows are put together.
 """
 
 from collections.abc import Sequence
+from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +33,26 @@ def numbers(values: Column) -> Text:
 
 def milliseconds(times_ps: Column) -> Text:
     """Picoseconds as exact decimal milliseconds; a negative time is an empty cell."""
-    whole, part = np.divmod(times_ps, PS_PER_MS)
-    point = np.full((len(times_ps), 1), ord("."), dtype=np.uint8)
-    text = np.hstack((numbers(whole), point, _digits(part, 9)))
+    text = decimals(*np.divmod(times_ps, PS_PER_MS), places=9)
     text[times_ps < 0] = 0
     return text
+
+
+def decimals(whole: Column, part: Column, *, places: int) -> Text:
+    """Whole numbers, and the digits behind their point."""
+    point = words(".", len(whole))
+    return np.hstack((numbers(whole), point, _digits(part, places)))
+
+
+def shares(parts: Column, whole: int) -> Text:
+    """Quotients with nine decimals, rounded half up, exact; `whole` is positive."""
+    units, rest = np.divmod(parts, whole)
+    common = gcd(10**9, whole)
+    times, by = 10**9 // common, whole // common
+    if 2 * whole * times >= 2**62:  # whole numbers of any size, one by one
+        rest = rest.astype(object)
+    rounded = ((2 * times * rest + by) // (2 * by)).astype(np.int64)
+    return decimals(units + rounded // 10**9, rounded % 10**9, places=9)
 
 
 def words(text: str, count: int) -> Text:

@@ -5,7 +5,7 @@ times are scaled; the first kept request moves to 0; the first `first_n` are kep
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
@@ -17,7 +17,7 @@ from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.streams import stream
 from rack_sim.foundation.units import PS_PER_S, format_time
 from rack_sim.workload.arguments import ArgumentCheck
-from rack_sim.workload.request import Request
+from rack_sim.workload.request import Request, Source
 from rack_sim.workload.trace_file import sha256_of
 from rack_sim.workload.trace_rows import Row, TraceRows
 
@@ -103,15 +103,14 @@ class TraceWorkload:
 
     Rows stream from the file at each replay; it may be larger than the memory. `open` validates
     the whole file first unless that was done, so that a bad row near the end is told before
-    anything is simulated. The requests of a short trace are `kept`, and not read
-    again.
+    anything is simulated. The requests of a short trace without bad rows are kept, not read again.
     """
 
     def __init__(self, path: str | Path, options: TraceOptions | None = None) -> None:
         self.path = Path(path)
         self.options = TraceOptions() if options is None else options
         self._check: TraceCheck | None = None
-        self.kept: list[Request] | None = None
+        self._kept: list[Request] | None = None
 
     @property
     def request_count(self) -> int | None:
@@ -163,7 +162,7 @@ class TraceWorkload:
         if not request_count:
             message = "no request arrives within the window"
             raise InputError(Problem(message, place=str(self.path), field="window_start_ps"))
-        self.kept = kept
+        self._kept = None if source.skipped_count else kept
         self._check = TraceCheck(
             format_name=source.format_name,
             request_count=request_count,
@@ -174,11 +173,26 @@ class TraceWorkload:
         )
         return self._check
 
-    def open(self) -> "TraceSource":
+    def open(self) -> Source:
         """A fresh replay from the start. Raises `InputError` as `validate` does."""
         if self._check is None:
             self.validate()
-        return TraceSource(self)
+        return TraceSource(self) if self._kept is None else KeptSource(self._kept)
+
+
+class KeptSource:
+    """One replay of requests that were read before."""
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        self._requests = requests
+
+    def arrivals(self) -> Iterator[Request]:
+        """The requests in non-decreasing `arrival_ps`, the first at 0."""
+        return iter(self._requests)
+
+    def follow_up(self, request: Request, finish_ps: int) -> Request | None:
+        """None: a trace does not wait for answers."""
+        return None
 
 
 class TraceSource:
@@ -186,7 +200,6 @@ class TraceSource:
 
     def __init__(self, workload: TraceWorkload) -> None:
         self._path = workload.path
-        self._kept = workload.kept
         self._options = workload.options
         self._rows = TraceRows(workload.path, workload.options.skip_bad_rows)
 
@@ -207,7 +220,7 @@ class TraceSource:
 
     def arrivals(self) -> Iterator[Request]:
         """The requests in non-decreasing `arrival_ps`, the first at 0."""
-        return self.replay(self.ordered_rows()) if self._kept is None else iter(self._kept)
+        return self.replay(self.ordered_rows())
 
     def follow_up(self, request: Request, finish_ps: int) -> Request | None:
         """None: a trace does not wait for answers."""
