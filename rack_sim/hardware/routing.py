@@ -192,6 +192,27 @@ class Router:
     def _find(self, source: int, target: int) -> tuple[Route, ...]:
         if (source, target) in self._kinds:
             return ((source, target),)
+        routes = self._short(source, target) or self._far(source, target)
+        fewest = min(map(self._global_hops, routes))
+        return tuple(route for route in routes if self._global_hops(route) == fewest)
+
+    def _short(self, source: int, target: int) -> list[Route]:
+        """The routes of two links or, where there is none, of three; in order of chip numbers."""
+        if source == target:
+            return []
+        last = set(self._near[target])
+        near = sorted(self._near[source])
+        routes: list[Route] = [(source, chip, target) for chip in near if chip in last]
+        if not routes:
+            routes = [
+                (source, chip, then, target)
+                for chip in near
+                for then in sorted(last.intersection(self._near[chip]))
+            ]
+        return routes[:_ROUTES_COMPARED]
+
+    def _far(self, source: int, target: int) -> list[Route]:
+        """The routes of however many links, in order of chip numbers."""
         to_target = self._to_target(source, target)
         length = to_target[source]
         routes: list[Route] = []
@@ -204,8 +225,7 @@ class Router:
                 continue
             steps = (chip for chip in self._near[route[-1]] if to_target.get(chip) == left - 1)
             stack += [(*route, step) for step in sorted(steps, reverse=True)]
-        fewest = min(map(self._global_hops, routes))
-        return tuple(route for route in routes if self._global_hops(route) == fewest)
+        return routes
 
     def _global_hops(self, route: Route) -> int:
         """Links between nodes on a route: the scarce ones, so a detour over a third node loses."""
