@@ -20,6 +20,16 @@ LATENCY_METRICS: Mapping[str, str] = {
 }
 
 
+_NEEDED = (
+    "outcome",
+    "output_tokens",
+    "arrival_ps",
+    "prefill_start_ps",
+    "first_token_ps",
+    "finish_ps",
+)
+
+
 def finished_rows(chunk: Mapping[str, Column]) -> dict[str, Column]:
     """The rows of a chunk whose request finished."""
     keep = chunk["outcome"] == Outcome.FINISHED
@@ -31,22 +41,27 @@ def latencies_ps(rows: Mapping[str, Column]) -> dict[str, Column]:
 
     Quotients are rounded to the nearest picosecond, halves up.
     """
-    arrival, first, finish = rows["arrival_ps"], rows["first_token_ps"], rows["finish_ps"]
+    return {metric: _latency_ps(rows, metric) for metric in LATENCY_METRICS}
+
+
+def _latency_ps(rows: Mapping[str, Column], metric: str) -> Column:
     outputs = rows["output_tokens"]
-    gaps = np.maximum(outputs - 1, 1)
-    return {
-        "ttft": first - arrival,
-        "tpot": np.where(outputs > 1, _divided(finish - first, gaps), -1),
-        "e2el": finish - arrival,
-        "scheduling_delay": rows["prefill_start_ps"] - arrival,
-        "ntpot": _divided(finish - arrival, outputs),
-    }
+    if metric == "ttft":
+        return rows["first_token_ps"] - rows["arrival_ps"]
+    if metric == "tpot":
+        spent_ps = rows["finish_ps"] - rows["first_token_ps"]
+        return np.where(outputs > 1, _divided(spent_ps, np.maximum(outputs - 1, 1)), -1)
+    if metric == "scheduling_delay":
+        return rows["prefill_start_ps"] - rows["arrival_ps"]
+    whole_ps = rows["finish_ps"] - rows["arrival_ps"]
+    return whole_ps if metric == "e2el" else _divided(whole_ps, outputs)
 
 
 def metric_chunks(log: RequestLog, metric: str) -> Iterator[Column]:
     """One latency metric of every finished request that has it, in chunks."""
     for chunk in log.chunks():
-        values = latencies_ps(finished_rows(chunk))[metric]
+        wanted = {name: chunk[name] for name in _NEEDED}
+        values = _latency_ps(finished_rows(wanted), metric)
         yield values[values >= 0]
 
 

@@ -16,7 +16,7 @@ pipeline meanwhile.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -41,7 +41,7 @@ from rack_sim.timing.messages import time_flows
 from rack_sim.timing.pipeline import TOKEN_BYTES
 from rack_sim.timing.precision import Precision
 from rack_sim.timing.schedule import OnLinks
-from rack_sim.timing.terms import Terms
+from rack_sim.timing.terms import Terms, weighted_total
 
 _KEPT_MAX = 2**16  # bases kept by (rows, sampled rows)
 
@@ -117,6 +117,7 @@ class IterationTimer:
         self._base_ps: dict[tuple[int, int], int] = {}
         self._rows_ps: dict[int, int] = {}
         self._sampled_ps: dict[int, int] = {}
+        self._terms: dict[tuple[int, bool], Terms] = {}
         self.roofs = without_dominated(self._attention_roofs(attention))
         self.kv_bytes_per_token = kv_bytes_per_token(blocks_by_stage, len(groups[0]), precision)
 
@@ -181,14 +182,25 @@ class IterationTimer:
         kernels that know both (the last norm) move bytes and little else: beside their launches
         they count as memory.
         """
-        result = Terms()
-        for counts, terms_of in ((by_rows, self._terms_of), (by_sampled, self._terms_of_sampled)):
-            for number, count in counts.items():
-                result = result + terms_of(number).times(count)
+        result = weighted_total(
+            (self._kept_terms(number, terms_of), count)
+            for counts, terms_of in (
+                (by_rows, self._terms_of),
+                (by_sampled, self._terms_of_sampled),
+            )
+            for number, count in counts.items()
+        )
         launched = sum(by_rows.values()) * sum(count for _, count in self._of_both)
         fixed_ps = launched * self._chip.operator_fixed_latency_ps
         memory_ps = base_ps - result.total_ps - fixed_ps
         return result + Terms(fixed_latency_ps=fixed_ps, memory_ps=memory_ps)
+
+    def _kept_terms(self, number: int, terms_of: Callable[[int], Terms]) -> Terms:
+        """`terms_of` a number, found once: a report asks for each several times."""
+        key = (number, terms_of == self._terms_of)
+        if key not in self._terms:
+            self._terms[key] = terms_of(number)
+        return self._terms[key]
 
     def _terms_of(self, rows: int) -> Terms:
         """What depends on the rows alone."""

@@ -76,3 +76,13 @@ def total(parts: Iterable[Terms]) -> Terms:
     for part in parts:
         result = result + part
     return result
+
+
+def weighted_total(parts: Iterable[tuple[Terms, int]]) -> Terms:
+    """The sum of splits of which each counts so many times."""
+    weighted = list(parts)
+
+    def summed(name: str) -> int:
+        return sum(getattr(terms, name) * count for terms, count in weighted)
+
+    return Terms(*map(summed, Terms.__slots__))
