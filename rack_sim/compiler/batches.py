@@ -223,7 +223,8 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
         precision,
         residual_elements=plan.demand.residual_elements,
     )
-    timer.base_ps(room.rows, room.rows)  # finds what messages of all sizes take, here and now
+    # Finds here and now what the messages of all rows take; few of these are sampled.
+    timer.base_ps(room.rows, 1)
     timing = BatchTiming(
         timer, room.block_tokens, block_count, context, kv_bytes, _draft(plan, room)
     )

@@ -8,7 +8,10 @@ series: `iterations` that take first, first + step, … picoseconds.
 
 from collections.abc import Sequence
 from math import isqrt
+from operator import itemgetter
 from typing import NamedTuple
+
+_GROWTH = itemgetter(1)
 
 
 class Stretch(NamedTuple):
@@ -44,7 +47,7 @@ def stretches(base_ps: int, roofs: Sequence[tuple[int, int]], count: int) -> lis
     """
     # Mostly one roof is the highest and grows fastest: then it binds throughout.
     start, growth = max(roofs)
-    if count == 1 or all(other <= growth for _, other in roofs):
+    if count == 1 or max(roofs, key=_GROWTH)[1] <= growth:
         return [Stretch(count, base_ps + start, growth, roofs.index((start, growth)))]
     found = []
     at = 0

@@ -14,7 +14,9 @@ Gropp 2005 give the others); tests/theory has one for every algorithm.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import isqrt
+from typing import NamedTuple
 
 from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.foundation.units import format_time
@@ -177,7 +179,7 @@ def route_collective(
     transfers of a step over routes of equal length.
     """
     members = tuple(group)
-    found = pattern(operation, algorithm, _nodes(router, members))
+    found = _steps(operation, algorithm, _nodes(router, members))
     return _routed(router, members, operation, size_bytes, algorithm, found)
 
 
@@ -187,24 +189,21 @@ def _routed(
     operation: Operation,
     size_bytes: int,
     algorithm: Algorithm,
-    found: Pattern,
+    found: "_Steps",
 ) -> RoutedCollective:
-    piece_bytes = -(-size_bytes // found.pieces_per_buffer)
+    piece_bytes = -(-size_bytes // found.pattern.pieces_per_buffer)
+    transfers = found.pattern.transfers
     flows = [
-        Flow(members[t.source], members[t.target], len(t.pieces) * piece_bytes)
-        for t in found.transfers
+        Flow(members[t.source], members[t.target], len(t.pieces) * piece_bytes) for t in transfers
     ]
     parts: list[tuple[RoutedFlow, ...]] = [()] * len(flows)
-    steps: dict[int, list[int]] = {}
-    for number, step in enumerate(step_counts(found.transfers)):
-        steps.setdefault(step, []).append(number)
-    for numbers in steps.values():
+    for numbers in found.numbers:
         batch = [flows[number] for number in numbers]
         routes = router.parts_of(batch, balanced=algorithm != "direct")
         for number, routed in zip(numbers, routes, strict=True):
             parts[number] = routed
     return RoutedCollective(
-        operation, algorithm, members, size_bytes, piece_bytes, tuple(found.transfers), tuple(parts)
+        operation, algorithm, members, size_bytes, piece_bytes, tuple(transfers), tuple(parts)
     )
 
 
@@ -222,13 +221,13 @@ def _fastest(
     """
     not_taken: dict[str, str] = {}
     refused: list[Problem] = []
-    candidates: list[tuple[int, int, Algorithm, Pattern]] = []
+    candidates: list[tuple[int, int, Algorithm, _Steps]] = []
     for order, algorithm in enumerate(ALGORITHMS):
         reason = misfit(operation, algorithm, nodes) or _too_many(operation, algorithm, nodes)
         if reason:
             not_taken[algorithm] = reason
             continue
-        found = pattern(operation, algorithm, nodes)
+        found = _steps(operation, algorithm, nodes)
         # What cannot be fast enough by its steps alone is not even routed.
         candidates.append((_least_ps(router, found, size_bytes), order, algorithm, found))
     best: tuple[int, int, RoutedCollective, Schedule] | None = None
@@ -277,13 +276,43 @@ def _fastest(
     )
 
 
-def _least_ps(router: Router, found: Pattern, size_bytes: int) -> int:
+class _Steps(NamedTuple):
+    """A pattern, step by step: the numbers of its transfers, and the pieces of the smallest."""
+
+    pattern: Pattern
+    numbers: tuple[tuple[int, ...], ...]
+    smallest: tuple[int, ...]
+
+    @staticmethod
+    def of(operation: Operation, algorithm: Algorithm, nodes: tuple[int, ...]) -> "_Steps":
+        """Those of an algorithm that fits; `nodes` has the node of every member."""
+        found = pattern(operation, algorithm, nodes)
+        steps: dict[int, list[int]] = {}
+        for number, step in enumerate(step_counts(found.transfers)):
+            steps.setdefault(step, []).append(number)
+        return _Steps(
+            found,
+            tuple(map(tuple, steps.values())),
+            tuple(
+                min(len(found.transfers[number].pieces) for number in numbers)
+                for numbers in steps.values()
+            ),
+        )
+
+
+# The patterns of small groups are asked for again and again, for messages of many sizes.
+_small_steps = lru_cache(maxsize=128)(_Steps.of)
+_SMALL_GROUP = 16
+
+
+def _steps(operation: Operation, algorithm: Algorithm, nodes: Sequence[int]) -> _Steps:
+    of = _small_steps if len(nodes) <= _SMALL_GROUP else _Steps.of
+    return of(operation, algorithm, tuple(nodes))
+
+
+def _least_ps(router: Router, found: _Steps, size_bytes: int) -> int:
     """What the steps of a pattern take at least: in each the smallest transfer, over one hop."""
-    piece_bytes = -(-size_bytes // found.pieces_per_buffer)
-    smallest: dict[int, int] = {}
-    for transfer, step in zip(found.transfers, step_counts(found.transfers), strict=True):
-        pieces = len(transfer.pieces)
-        smallest[step] = min(smallest.get(step, pieces), pieces)
+    piece_bytes = -(-size_bytes // found.pattern.pieces_per_buffer)
     lanes = router.lane_count_max
     kinds = router.topology.link_types.values()
     return sum(
@@ -291,7 +320,7 @@ def _least_ps(router: Router, found: Pattern, size_bytes: int) -> int:
             kind.latency_ps + Crossing.of(kind, lanes, pieces * piece_bytes).duration_ps
             for kind in kinds
         )
-        for pieces in smallest.values()
+        for pieces in found.smallest
     )
 
 

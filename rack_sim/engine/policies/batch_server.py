@@ -191,7 +191,7 @@ class BatchServer(BatchMembers):
         if self.speculation is not None:
             limit = 1
         count = self.iterations_alike(limit) if decoding else limit
-        sampled = rows - sum(chunk.rows for chunk in chunks) + completing
+        sampled = decoding * self.width + completing
         base_ps = self.base_ps(rows, sampled)
         if self.speculation is not None:
             self.draft_ps = self.account.draft_ps(decoding, self.context_tokens(), chunks)

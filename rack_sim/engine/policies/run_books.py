@@ -111,12 +111,17 @@ class RunBooks:
         totals.base_ps += count * base_ps
         totals.base_token_ps += count * n * base_ps
         for stretch in run.stretches:
-            attention_ps = stretch.elapsed_ps(stretch.iterations) - run.base_ps * stretch.iterations
+            # Mostly there is one, which is the whole run.
+            whole = stretch.iterations == count
+            stretch_ps = spent_ps if whole else stretch.elapsed_ps(stretch.iterations)
+            attention_ps = stretch_ps - run.base_ps * stretch.iterations
             totals.attention_ps[stretch.roof] += attention_ps
             totals.attention_token_ps[stretch.roof] += attention_ps * n
-            if n:
-                self._gaps(stretch, n, run.start_ps, late)
+            if late and n:
+                self._late_gaps(stretch, n, run.start_ps, late)
                 late = ()
+            elif n:
+                self.observer.gaps(stretch.first_ps, stretch.step_ps, stretch.iterations, n)
         if emitted > n * count:
             self.observer.gaps(0, 0, 1, emitted - n * count)
         again = fresh = 0
@@ -129,17 +134,15 @@ class RunBooks:
         self.books.recomputed_tokens += again * count
         self._to_timeline(run, kv_tokens, emitted // count, fresh, again, end_ps)
 
-    def _gaps(self, stretch: Stretch, n: int, start_ps: int, late: Sequence[Served]) -> None:
+    def _late_gaps(self, stretch: Stretch, n: int, start_ps: int, late: Sequence[Served]) -> None:
         """Gaps of `n` sequences; that of a late one began with its last token."""
         first_ps, step_ps, count = stretch.first_ps, stretch.step_ps, stretch.iterations
-        if late:
-            if n > len(late):
-                self.observer.gaps(first_ps, 0, 1, n - len(late))
-            for sequence in late:
-                self.observer.gaps(start_ps + first_ps - sequence.last_token_ps, 0, 1, 1)
-            first_ps, count = first_ps + step_ps, count - 1
-        if count:
-            self.observer.gaps(first_ps, step_ps, count, n)
+        if n > len(late):
+            self.observer.gaps(first_ps, 0, 1, n - len(late))
+        for sequence in late:
+            self.observer.gaps(start_ps + first_ps - sequence.last_token_ps, 0, 1, 1)
+        if count > 1:
+            self.observer.gaps(first_ps + step_ps, step_ps, count - 1, n)
 
     def _to_timeline(
         self, run: "Run", kv_tokens: int, emitted: int, fresh: int, again: int, end_ps: int
@@ -155,7 +158,6 @@ class RunBooks:
                 area += product_sum(stretch, level, growth)
                 level += growth * stretch.iterations
             line.add(number, KV, area)
-            ended, area = 0, 0
         else:
             while number < last:
                 border_ps = (number + 1) * bin_ps - start_ps
