@@ -11,10 +11,10 @@ is 16 replicas of the LPUs behind a router under drawn requests, in one process 
 
 Prints requests per CPU second with Python's start and imports left out: of the replay alone, of
 replay and summary, and of everything: reading and checking the trace, partitioning, compiling,
-replaying, summarising, writing every CSV, one after the other in a fresh process; the replay alone is
-done once more behind it, on a machine compiled anew. Peak memory is that of the whole process, up to
-there. Figures are not drawn. Each figure is one run; run it several times and quote the median, with the machine that it
-prints. `--profile` prints where the replay's time goes instead.
+replaying, summarising, writing every CSV, one after the other in a fresh process. The replay alone
+is done once more behind it, on a machine compiled anew. Peak memory is that of the whole process up
+to there. Figures are not drawn. Each figure is one run; run it several times and quote the median,
+with the machine that it prints. `--profile` prints where the replay's time goes instead.
 """
 
 import argparse

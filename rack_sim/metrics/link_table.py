@@ -4,8 +4,9 @@ A large system has thousands of links and few kinds of load on them, so what fol
 link is written once for all cables that carry the same.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 
 from rack_sim.compiler.batches import BatchMachine, BatchTotals
 from rack_sim.compiler.step import StepTiming
@@ -13,8 +14,9 @@ from rack_sim.compiler.traffic import TRAFFICS, Load
 from rack_sim.engine.fleet import FleetPlan, transfers_on_links
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import format_ms
-from rack_sim.hardware.routing import Hop
 from rack_sim.metrics.cells import share
+
+_HOP = itemgetter(0, 1)
 
 
 def link_lines(
@@ -55,20 +57,20 @@ def _batch_link_lines(
 def _step_link_lines(step: StepTiming, totals: ReplayTotals) -> Iterator[str]:
     router, loads = step.plan.router, step.link_loads
     busy_steps = totals.replicas[0].busy_ps // step.interval_ps if totals.replicas else 0
-    numbered: Counter[Hop] = Counter()  # cables of one pair of chips seen so far
-    known: dict[tuple[object, ...], str] = {}
-    for link in sorted(step.plan.system.topology.links):
-        hop = (link.source, link.target)
-        kinds = loads.get(hop, {})
-        lanes, place = router.lane_count(hop), numbered[hop]
-        numbered[hop] += 1
+    idle: Mapping[str, Load] = {}
+    # Links that carry the same share their loads.
+    known: dict[tuple[int, int, int, int], str] = {}
+    # Parallel cables of a pair of chips stand behind one another.
+    for hop, cables in groupby(sorted(step.plan.system.topology.links), key=_HOP):
+        kinds, lanes = loads.get(hop, idle), router.lane_count(hop)
         payload_bytes = router.link_type(hop).payload_bytes
-        alike = (lanes, place, payload_bytes, *kinds.items())
-        if alike not in known:
-            known[alike] = ",".join(
-                _step_cells(lanes, place, payload_bytes, kinds, busy_steps, totals.end_ps)
-            )
-        yield f"{link.source},{link.target},{link.lane},{link.kind},{known[alike]}"
+        for place, (source, target, lane, kind) in enumerate(cables):
+            alike = (lanes, place, payload_bytes, id(kinds))
+            if alike not in known:
+                known[alike] = ",".join(
+                    _step_cells(lanes, place, payload_bytes, kinds, busy_steps, totals.end_ps)
+                )
+            yield f"{source},{target},{lane},{kind},{known[alike]}"
 
 
 def _step_cells(

@@ -138,10 +138,11 @@ class IterationTimer:
             raise ValueError(f"{sampled} sampled of {rows} rows")
         rows_ps = self._rows_ps.get(rows)
         if rows_ps is None:
-            rows_ps = self._rows_ps[rows] = self._total_ps(rows)
+            rows_ps = self._rows_ps[rows] = self._kept_terms(rows, self._terms_of).total_ps
         sampled_ps = self._sampled_ps.get(sampled)
         if sampled_ps is None:
-            sampled_ps = self._sampled_ps[sampled] = self._terms_of_sampled(sampled).total_ps
+            terms = self._kept_terms(sampled, self._terms_of_sampled)
+            sampled_ps = self._sampled_ps[sampled] = terms.total_ps
         fixed_ps = self._chip.operator_fixed_latency_ps
         return (
             rows_ps
@@ -151,18 +152,6 @@ class IterationTimer:
                 for kernel, count in self._of_both
             )
         )
-
-    def _total_ps(self, rows: int) -> int:
-        """The sum of `_terms_of`, in a tenth of the time: a replay needs it for every row count."""
-        chip = self._chip
-        fixed_ps, collective_ps = chip.operator_fixed_latency_ps, chip.collective_fixed_ps
-        spent_ps = chip.iteration_host_ps + self._attention_count * fixed_ps
-        for kernel, count in self._of_rows:
-            spent_ps += count * (fixed_ps + kernel.binding(rows, 0)[1])
-        for grid, count, of_sampled in self._messages:
-            if not of_sampled:
-                spent_ps += count * (collective_ps + grid.durations_ps(rows)[0])
-        return spent_ps
 
     def base_terms(self, rows: int, sampled: int) -> Terms:
         """`base_ps` split by cause."""
@@ -196,7 +185,7 @@ class IterationTimer:
         return result + Terms(fixed_latency_ps=fixed_ps, memory_ps=memory_ps)
 
     def _kept_terms(self, number: int, terms_of: Callable[[int], Terms]) -> Terms:
-        """`terms_of` a number, found once: a report asks for each several times."""
+        """`terms_of` a number, found once: a replay asks for its sum, and a report for each."""
         key = (number, terms_of == self._terms_of)
         if key not in self._terms:
             self._terms[key] = terms_of(number)
