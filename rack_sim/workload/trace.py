@@ -5,6 +5,7 @@ times are scaled; the first kept request moves to 0; the first `first_n` are kep
 """
 
 import heapq
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -229,26 +230,29 @@ class TraceSource:
     def ordered_rows(self) -> Iterator[Row]:
         """The rows of the file in order of time, then of line.
 
-        A heap holds the rows of the last `sort_window_ps`: whatever may still come is younger
-        than what leaves it. Raises `InputError` where a row comes later than that.
+        The rows of the last `sort_window_ps` are held: whatever may still come is younger than
+        what leaves them. Those that came in order wait in a row, the others in a heap. Raises
+        `InputError` where a row comes later than that.
         """
         window_ps = self._options.sort_window_ps
-        heap: list[Row] = []
+        held: deque[Row] = deque()
+        late: list[Row] = []
         newest_ps, newest_line = -1, 0
         for row in self._rows:
             time_ps = row[0]
             if time_ps >= newest_ps:
                 newest_ps, newest_line = time_ps, row[1]
+                held.append(row)
             elif time_ps < newest_ps - window_ps:
                 raise self._too_late(row, newest_ps, newest_line)
-            heapq.heappush(heap, row)
+            else:
+                heapq.heappush(late, row)
             settled_ps = newest_ps - window_ps
-            while heap[0][0] <= settled_ps:
-                yield heapq.heappop(heap)
-                if not heap:
-                    break
-        while heap:
-            yield heapq.heappop(heap)
+            while late and late[0][0] <= settled_ps:
+                yield held.popleft() if held and held[0] < late[0] else heapq.heappop(late)
+            while held and held[0][0] <= settled_ps:
+                yield held.popleft()
+        yield from heapq.merge(held, sorted(late))
 
     def replay(self, rows: Iterator[Row]) -> Iterator[Request]:
         """The requests made of ordered `rows`, after window, spread, scale and count."""

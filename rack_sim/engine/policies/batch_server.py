@@ -112,7 +112,8 @@ class BatchServer(BatchMembers):
         blocks, tokens, finished = self.advance(run.iterations) if run.decoding else (0, 0, [])
         self.account.close(run, self.kv_tokens, tokens, now, self.draft_ps, self.late)
         self.kv_tokens += tokens
-        self.books.kv_tokens_max = max(self.books.kv_tokens_max, self.kv_tokens)
+        if self.kv_tokens > self.books.kv_tokens_max:
+            self.books.kv_tokens_max = self.kv_tokens
         if run.decoding:
             self.free_blocks -= blocks
             for sequence in finished:

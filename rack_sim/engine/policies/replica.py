@@ -203,10 +203,10 @@ class Replica:
         """So many more requests wait and run from now on; the books keep the highest numbers."""
         self.line.change_levels(now, waiting, running, kv_tokens)
         books = self.books
-        if waiting > 0:
-            books.waiting_max = max(books.waiting_max, self.waiting_count)
-        if running > 0:
-            books.running_max = max(books.running_max, self.running)
+        if waiting > 0 and self.waiting_count > books.waiting_max:
+            books.waiting_max = self.waiting_count
+        if running > 0 and self.running > books.running_max:
+            books.running_max = self.running
 
     def finish(self, sequence: Sequence, now: int) -> None:
         """The sequence has its last token; the policy has taken back what it held."""
