@@ -150,20 +150,41 @@ def simulate(
     InfeasibleError where the model does not fit.
     """
     explanation = explanation or explain(scenario)
+    with collected_later():
+        totals, collector = _replayed(
+            explanation, every_step=every_step, jobs=jobs, on_progress=on_progress, on_note=on_note
+        )
+    return _summarised(explanation, totals, collector)
+
+
+def _replayed(
+    explanation: Explanation,
+    *,
+    every_step: bool,
+    jobs: int,
+    on_progress: Progress | None,
+    on_note: Callable[[str], None],
+) -> tuple[ReplayTotals, Collector]:
+    """Replays a scenario's workload, in as many processes as asked where that can be."""
+    scenario = explanation.scenario
     together = why_together(explanation.fleet, scenario.workload) if jobs > 1 else ""
     if together:
         on_note(f"replayed in one process: {together}")
     if jobs > 1 and not together:
-        totals, collector = _replayed_apart(explanation, jobs, every_step=every_step)
-    else:
-        collector = Collector(on_progress)
-        totals = replay(
-            explanation.fleet,
-            scenario.workload,
-            collector,
-            bin_ps=scenario.bin_ps,
-            every_step=every_step,
-        )
+        return _replayed_apart(explanation, jobs, every_step=every_step)
+    collector = Collector(on_progress)
+    totals = replay(
+        explanation.fleet,
+        scenario.workload,
+        collector,
+        bin_ps=scenario.bin_ps,
+        every_step=every_step,
+    )
+    return totals, collector
+
+
+def _summarised(explanation: Explanation, totals: ReplayTotals, collector: Collector) -> Result:
+    scenario = explanation.scenario
     facts = RunFacts(
         head={
             "scenario": scenario.name,

@@ -41,10 +41,11 @@ def loads(program: Program) -> dict[Hop, Mapping[str, Load]]:
     kinds = np.array([order[name] if name else -1 for name in program.traffics], dtype=np.int64)
     kind = kinds[program.traffic]
     carried = kind >= 0
-    table = np.zeros((len(program.resources) * width, 2), dtype=np.int64)
     place = program.resource[carried] * width + kind[carried]
-    np.add.at(table, place, np.column_stack((program.vectors, program.duration_ps))[carried])
-    by_link = table.reshape(-1, width, 2)
+    table = np.zeros((2, len(program.resources) * width), dtype=np.int64)
+    for row, amounts in zip(table, (program.vectors, program.duration_ps), strict=True):
+        np.add.at(row, place, amounts[carried])
+    by_link = table.T.reshape(-1, width, 2)
     known: dict[bytes, dict[str, Load]] = {}  # many links carry the same
     found: dict[Hop, Mapping[str, Load]] = {}
     for number in np.flatnonzero(by_link.any(axis=(1, 2)) & program.is_link).tolist():

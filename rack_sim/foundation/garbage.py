@@ -9,9 +9,9 @@ from contextlib import contextmanager
 def collected_later() -> Iterator[None]:
     """A while without searches for reference cycles.
 
-    For work that builds large tables and leaves few cycles: each of the many searches that new
-    objects set off would walk all that there is, to find nothing. What loses its last reference is
-    freed as ever.
+    For work that makes many objects and no cycles: each of the many searches that new objects set
+    off would walk all that there is, to find nothing. What loses its last reference is freed as
+    ever.
     """
     was_enabled = gc.isenabled()
     gc.disable()

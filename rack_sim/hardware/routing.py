@@ -13,6 +13,7 @@ of the healthy machine: a program that was compiled before the failure.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from operator import itemgetter
 from typing import NamedTuple
 
 from rack_sim.foundation.errors import InputError, Problem
@@ -21,6 +22,8 @@ from rack_sim.hardware.topology import Topology
 
 Route = tuple[int, ...]
 Hop = tuple[int, int]
+
+_HOP = itemgetter(0, 1)  # of a link
 
 # The choice among equal routes spreads load; beyond this many it spreads no better.
 _ROUTES_COMPARED = 64
@@ -61,15 +64,15 @@ class Router:
         # Cables that routes are chosen by; more than there are where nothing is rerouted.
         self._routed_lanes: Counter[Hop] = Counter()
         self._near: dict[int, list[int]] = {vertex: [] for vertex in topology.graph}
-        self._lanes.update((link.source, link.target) for link in topology.links)
+        self._lanes.update(map(_HOP, topology.links))
         routed = topology.links if topology.reroute else topology.links + topology.failed_links
-        for link in routed:
-            hop = (link.source, link.target)
+        self._routed_lanes.update(map(_HOP, routed))
+        for source, target, _, kind in routed:
+            hop = (source, target)
             if hop not in self._kinds:
-                self._near[link.source].append(link.target)
-            self._kinds[hop] = topology.link_types[link.kind]
-            self._routed_lanes[hop] += 1
-            if link.kind == "global":
+                self._near[source].append(target)
+            self._kinds[hop] = topology.link_types[kind]
+            if kind == "global":
                 self._between_nodes.add(hop)
         self._found: dict[Hop, tuple[Route, ...]] = {}
         self._lanes_between: dict[Hop, list[int]] = {}

@@ -68,8 +68,8 @@ def write_run(
         write_table(folder / "iterations.csv", ITERATIONS, iteration_rows(totals))
     else:
         write_table(folder / "stages.csv", STAGES, stage_rows(machine, totals))
-        path = critical_path_rows(machine.program)
-        write_table(folder / "critical_path.csv", CRITICAL_PATH, path)
+        path = map(",".join, critical_path_rows(machine.program))
+        write_lines(folder / "critical_path.csv", CRITICAL_PATH, path)
     if parquet:
         from rack_sim.report.parquet import write_parquet  # imports slowly, and few ask
 

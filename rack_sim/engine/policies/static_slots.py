@@ -11,9 +11,6 @@ periodic sequence of integers, so the entry at which a prompt is done is a divis
 inside one revolution, not a walk along the slots. `stepped_slots` walks, and must agree.
 """
 
-from bisect import bisect_left
-from itertools import accumulate
-
 from rack_sim.engine.decision import Decision, Priority
 from rack_sim.engine.observer import Sequence
 from rack_sim.engine.policies.slot_server import IndexedTokens, SlotServer
@@ -114,15 +111,17 @@ class StaticSlots(SlotServer):
         needed = -(-sequence.prompt_left // self.seat_rows) + self._spent
         turns, rest = divmod(needed - 1, self._free_total)
         first = self._cursor % self.slot_count
-        sums = list(accumulate(self._free[first:] + self._free[:first]))
-        offset = bisect_left(sums, rest + 1)
+        turn = self._free[first:] + self._free[:first]
+        offset, before = self._place_of(rest, turn)
         self._done_entry = self._cursor + turns * self.slot_count + offset
-        self._done_rows = rest + 1 - (sums[offset - 1] if offset else 0)
+        self._done_rows = rest + 1 - before
         if sequence.prompt_left == sequence.request.input_tokens - sequence.hit_tokens:
             # Not begun: a row that was freed since may be an earlier one.
-            skipped = bisect_left(sums, self._spent + 1)
-            start = self._cursor + (skipped if skipped < len(sums) else self._first_free())
-            sequence.prefill_start_ps = start * self.interval_ps
+            skipped = 0
+            if turn[0] <= self._spent:
+                left = self._spent < self._free_total
+                skipped = self._place_of(self._spent, turn)[0] if left else self._first_free(turn)
+            sequence.prefill_start_ps = (self._cursor + skipped) * self.interval_ps
         Decision(
             self.env,
             self._done_entry * self.interval_ps,
@@ -131,10 +130,22 @@ class StaticSlots(SlotServer):
             self._aim_number,
         )
 
-    def _first_free(self) -> int:
+    def _place_of(self, number: int, turn: list[int]) -> tuple[int, int]:
+        """The slot of a turn that has free row `number` (from 0), and the rows before that slot.
+
+        No slot has more rows than `seats`, so so many slots can be passed at once.
+        """
+        at = before = 0
+        while passed := (number - before) // self.seats:
+            before += sum(turn[at : at + passed])
+            at += passed
+        while before + turn[at] <= number:
+            before += turn[at]
+            at += 1
+        return at, before
+
+    def _first_free(self, turn: list[int]) -> int:
         """Entries from the cursor to the next turn's first free row: this turn has none left."""
-        first = self._cursor % self.slot_count
-        turn = self._free[first:] + self._free[:first]
         return self.slot_count + next(i for i, free in enumerate(turn) if free)
 
     def _prompt_done(self, decision: Decision) -> None:
