@@ -15,7 +15,8 @@ def test_requests_leave_no_cycles(name: str) -> None:
         gc.collect()
         gc.disable()
         try:
-            rack_sim.simulate(scenario, explanation=explanation)
+            result = rack_sim.simulate(scenario, explanation=explanation)
+            assert result.totals.request_count == count
             return gc.collect()
         finally:
             gc.enable()
