@@ -15,6 +15,8 @@ FOLDERS: dict[str, str] = {
     "study": "scenarios/studies",
     "price": "topologies/prices",
 }
+SCHEMA_MARK = "# yaml-language-server: $schema="
+"""How the first line of a YAML file begins that tells editors where its schema is."""
 _ENDINGS = (".yaml", ".yml", ".json")
 
 

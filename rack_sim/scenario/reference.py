@@ -18,8 +18,8 @@ from rack_sim.scenario.study_schema import STUDIES
 
 def reference_markdown() -> str:
     """The text of docs/scenario-reference.md."""
-    sections = "\n".join(_section(model) for model in _models(ScenarioSchema))
-    studies = "\n".join(_section(model) for kind in STUDIES.values() for model in _models(kind))
+    sections = "\n".join(_section(model) for model in models_of(ScenarioSchema))
+    studies = "\n".join(_section(model) for kind in STUDIES.values() for model in models_of(kind))
     return f"""# Scenario reference
 
 Written by `scripts/refresh` from the schema; do not edit.
@@ -56,7 +56,7 @@ def _words(words: Sequence[str]) -> str:
 
 
 def _section(model: type[Model]) -> str:
-    lines = [f"## {_title(model)}", "", cleandoc(model.__doc__ or ""), ""]
+    lines = [f"## {title_of(model)}", "", cleandoc(model.__doc__ or ""), ""]
     lines += ["| key | takes | default | what it is |", "|---|---|---|---|"]
     own = model.__annotations__
     for name, field in sorted(model.model_fields.items(), key=lambda item: item[0] not in own):
@@ -72,23 +72,24 @@ def _section(model: type[Model]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _models(model: type[Model], seen: list[type[Model]] | None = None) -> list[type[Model]]:
+def models_of(model: type[Model], seen: list[type[Model]] | None = None) -> list[type[Model]]:
     """The models that a model is made of, itself first, in order of first use."""
     found = [] if seen is None else seen
     if model not in found:
         found.append(model)
         for field in model.model_fields.values():
-            for inner in _inner_models(field.annotation):
+            for inner in inner_models(field.annotation):
                 if not issubclass(inner, Sourced):
-                    _models(inner, found)
+                    models_of(inner, found)
     return found
 
 
-def _inner_models(annotation: Any) -> Iterator[type[Model]]:
+def inner_models(annotation: Any) -> Iterator[type[Model]]:
+    """The models that a field's annotation names, at any depth of it."""
     if isinstance(annotation, type) and issubclass(annotation, Model):
         yield annotation
     for part in get_args(annotation):
-        yield from _inner_models(part)
+        yield from inner_models(part)
 
 
 def _takes(annotation: Any, field: FieldInfo | None = None) -> str:
@@ -114,7 +115,7 @@ def _takes(annotation: Any, field: FieldInfo | None = None) -> str:
     if isinstance(annotation, type) and issubclass(annotation, Sourced):
         return "sourced number"
     if isinstance(annotation, type) and issubclass(annotation, Model):
-        title = _title(annotation)
+        title = title_of(annotation)
         return f"[{title}](#{_anchor(title)})"
     names = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
     limits = _limits(field.metadata) if field else ""
@@ -158,7 +159,8 @@ def _dimension(name: str) -> str:
     return ""
 
 
-def _title(model: type[Model]) -> str:
+def title_of(model: type[Model]) -> str:
+    """What a model is called in documentation: ``closed loop (kind: closed_loop)``."""
     kind = model.model_fields.get("kind")
     words = model.__name__.removesuffix("Schema")
     spaced = "".join(f" {c.lower()}" if c.isupper() else c for c in words).strip()
