@@ -30,23 +30,13 @@ from rack_sim.scenario.json_rules import (
     shorter,
     with_names,
 )
-from rack_sim.scenario.library import SCHEMA_MARK, presets
+from rack_sim.scenario.library import SCHEMA_FILES, SCHEMA_MARK, presets
 from rack_sim.scenario.power_schema import ApiPriceSchema
-from rack_sim.scenario.reference import inner_models, models_of, title_of
+from rack_sim.scenario.reference import inner_models, models_of, reference_kind, title_of
 from rack_sim.scenario.schema import ScenarioSchema
-from rack_sim.scenario.study_schema import STUDIES, StudySchema
+from rack_sim.scenario.study_schema import STUDIES
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
-
-SCHEMA_FILES: dict[str, str] = {
-    "scenario": "scenarios/schema/scenario.schema.json",
-    "study": "scenarios/schema/study.schema.json",
-    "model": "scenarios/schema/model.schema.json",
-    "chip": "topologies/schema/chip.schema.json",
-    "system": "topologies/schema/system.schema.json",
-    "price": "topologies/schema/price.schema.json",
-}
-"""Kind of file -> its schema, below the data root."""
 
 _TITLES = {
     "scenario": "Scenario of rack-sim",
@@ -63,20 +53,12 @@ _KINDS: dict[str, type[Model]] = {
     "chip": ChipSchema,
     "price": ApiPriceSchema,
 }
-# Where a word names a preset: field of a model -> kind of preset. Of studies it is `scenario`.
-_REFERENCES = {
-    ("ScenarioSchema", "system"): "system",
-    ("ScenarioSchema", "model"): "model",
-    ("SystemSchema", "chip"): "chip",
-    ("SpeculationSchema", "draft_model"): "model",
-    ("CostSchema", "api_price"): "price",
-}
 _PATH = r"/|\.(yaml|yml|json)$"
 _OVERRIDE = r"(\.[^.=\s]+)*$"
 
 
 def json_schema(kind: str) -> Json:
-    """The schema of a kind of file, a key of `SCHEMA_FILES`."""
+    """The schema of a kind of file, a key of `library.SCHEMA_FILES`."""
     return _Builder().whole(kind)
 
 
@@ -163,10 +145,7 @@ class _Builder:
     def _property(
         self, model: type[Model], key: str, raw: Json, unit: Unit | None, *, changes: bool
     ) -> Json:
-        kind = _REFERENCES.get((model.__name__, key))
-        if issubclass(model, StudySchema) or model.__name__ == "StudyPointSchema":
-            kind = "scenario" if key == "scenario" else kind
-        if kind:
+        if kind := reference_kind(model, key):
             found = self._reference(kind, changes=changes)
             if {"type": "null"} in raw.get("anyOf", ()):
                 found = {"anyOf": [*found["anyOf"], {"type": "null"}]}

@@ -7,7 +7,8 @@ import pytest
 
 from rack_sim.metrics.columns import columns_markdown
 from rack_sim.report.example import example_texts
-from rack_sim.scenario.json_schema import SCHEMA_FILES, schemas
+from rack_sim.scenario.json_schema import schemas
+from rack_sim.scenario.library import SCHEMA_FILES
 from rack_sim.scenario.reference import reference_markdown
 from rack_sim.study.lpu_validation import lpu_validation_markdown
 from rack_sim.study.measurements import read_measurements, shipped_table

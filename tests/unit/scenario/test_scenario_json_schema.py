@@ -16,10 +16,12 @@ from rack_sim.hardware.chip import PRECISION_BITS
 from rack_sim.scenario import load_scenario, load_study
 from rack_sim.scenario.document import Marks, parse_document, read_document
 from rack_sim.scenario.fields import Reading
-from rack_sim.scenario.json_schema import SCHEMA_FILES, json_schema, schema_line
-from rack_sim.scenario.library import FOLDERS, SCHEMA_MARK, data_root, presets
+from rack_sim.scenario.json_schema import json_schema, schema_line
+from rack_sim.scenario.library import FOLDERS, SCHEMA_FILES, SCHEMA_MARK, data_root, presets
 from rack_sim.scenario.loader import complete_tree
+from rack_sim.scenario.reference import models_of, reference_markdown, title_of
 from rack_sim.scenario.schema import ScenarioSchema
+from rack_sim.scenario.study_schema import STUDIES
 
 VALIDATORS = {kind: Draft7Validator(json_schema(kind)) for kind in SCHEMA_FILES}
 SHIPPED = [
@@ -248,6 +250,18 @@ def test_schemas_are_no_presets():
         load_scenario("schema/scenario.schema")
     with pytest.raises(InputError):
         load_study("scenario.schema")
+
+
+def test_the_reference_has_every_key_with_words():
+    """Also those of parts that only studies have; none stands there without saying what it is."""
+    text = reference_markdown()
+    for root in (ScenarioSchema, *STUDIES.values()):
+        for model in models_of(root):
+            section = text.split(f"\n## {title_of(model)}\n")[1].split("\n## ")[0]
+            for name in model.model_fields:
+                (row,) = [line for line in section.splitlines() if line.startswith(f"| `{name}` |")]
+                _, takes, default, what = row.strip("| ").split(" | ")
+                assert takes and default and what.endswith((".", ")")), row
 
 
 def test_schemas_stand_alone():
