@@ -12,6 +12,7 @@
 - `study`, `study_schema`, `study_points`: files that compare many scenarios
 - `studies`: what they become, one class per kind
 - `reference`: the generated documentation of every key
+- `json_schema`, `json_rules`: the generated schemas that editors check files with
 """
 
 from collections.abc import Sequence
@@ -75,14 +76,17 @@ def load_scenario(
     return build_scenario(tree, path.parent, reading, served=served)
 
 
-def scenario_of_keys(keys: dict[str, Any], folder: Path = Path()) -> Scenario:
+def scenario_of_keys(
+    keys: dict[str, Any], folder: Path = Path(), overrides: Sequence[str] = ()
+) -> Scenario:
     """The scenario that keys written in a program describe, as a file of them would.
 
-    `folder` is where relative paths start. Raises InputError with every problem found.
+    `folder` is where relative paths start; `overrides` are laid on top. Raises InputError with
+    every problem found.
     """
     reading = Reading()
     try:
-        tree = complete_tree(keys, folder, (), reading)
+        tree = complete_tree(keys, folder, overrides, reading)
     except InputError as error:
         raise InputError([*reading.problems, *error.problems]) from None
     return build_scenario(tree, folder, reading)
