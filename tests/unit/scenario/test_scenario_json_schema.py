@@ -14,6 +14,7 @@ from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.units import split_unit, suffixes_of
 from rack_sim.hardware.chip import PRECISION_BITS
 from rack_sim.scenario import load_scenario, load_study
+from rack_sim.scenario.chip_file import chip_text
 from rack_sim.scenario.document import Marks, parse_document, read_document
 from rack_sim.scenario.fields import Reading
 from rack_sim.scenario.json_schema import json_schema, schema_line
@@ -262,6 +263,13 @@ def test_the_reference_has_every_key_with_words():
                 (row,) = [line for line in section.splitlines() if line.startswith(f"| `{name}` |")]
                 _, takes, default, what = row.strip("| ").split(" | ")
                 assert takes and default and what.endswith((".", ")")), row
+
+
+def test_a_chip_written_elsewhere_does_not_name_a_schema_that_is_not_there():
+    """A fitted chip is a copy of a preset, in a folder of the user's."""
+    text = chip_text("nvidia-h100", Path(), {})
+    assert SCHEMA_MARK not in text
+    assert text.startswith("name: nvidia-h100\n")
 
 
 def test_schemas_stand_alone():
