@@ -51,3 +51,12 @@ def safe_text(text: str) -> str:
     formula = text.startswith(_FORMULA_STARTS) or text.lstrip().startswith(_FORMULA_STARTS)
     text = text.replace("\r", " ")
     return f"'{text}" if formula else text
+
+
+def plain_text(cell: str) -> str:
+    """The text that `safe_text` made safe, for places where nothing is read as a formula.
+
+    A text that had an apostrophe before such a sign from the start loses it, too.
+    """
+    inner = cell.removeprefix("'")
+    return inner if safe_text(inner) == cell else cell

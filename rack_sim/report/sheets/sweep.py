@@ -1,0 +1,189 @@
+"""Sweep: the tables of a study, whatever its kind, with a chart of what it was made for."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.metrics.column import Column
+from rack_sim.metrics.columns import STUDY_FILES, SUMMARY
+from rack_sim.report.csv import plain_text
+from rack_sim.report.sheets.charts import Series, new_chart
+from rack_sim.report.sheets.sheet import SHEET_ROWS, Book
+from rack_sim.report.sheets.table import FIRST_ROW, write_table_sheet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Columns that hold text, however much like a number it looks.
+_TEXT = {
+    "study",
+    "point",
+    "machine",
+    "status",
+    "reason",
+    "scenario",
+    "system",
+    "model",
+    "policy",
+    "api_price",
+    "scenario_hash",
+    "version",
+    "bottleneck",
+}
+# kind of study -> charts of its first table: title, x, what is shown
+_CHARTS: Mapping[str, Sequence[tuple[str, str, tuple[str, ...]]]] = {
+    "load": (
+        ("Time to first token as load rises", "offered_rps", ("ttft_ms_p50", "ttft_ms_p99")),
+        (
+            "What is served as load rises",
+            "offered_rps",
+            ("request_throughput_rps", "request_goodput_rps"),
+        ),
+    ),
+    "jitter": (
+        ("Tokens per second of a user as jitter rises", "operator_jitter_ns", ("tok_s_per_user",)),
+    ),
+}
+# Of a grid: what is shown where the study does not say what it collects, the first that is there.
+_SHOWN = (
+    "output_tok_s_per_user_p50",
+    "tpot_ms_p50",
+    "ttft_ms_p99",
+    "usd_per_million_output_tokens",
+)
+_SERIES_MAX = 8  # more lines than the palette has colours are not told apart
+
+
+def study_tables(folder: Path, kind: str) -> dict[str, "pd.DataFrame"]:
+    """The tables of a study by file name: those its kind has, then any other CSV of the folder.
+
+    Raises InputError where one cannot be read.
+    """
+    import pandas as pd
+
+    known = [name for name in STUDY_FILES.get(kind, {}) if (folder / name).is_file()]
+    others = sorted(path.name for path in folder.glob("*.csv") if path.name not in known)
+    found = {}
+    for name in (*known, *others):
+        try:
+            frame = pd.read_csv(
+                folder / name,
+                keep_default_na=False,
+                na_values=[""],
+                dtype=dict.fromkeys(_TEXT, str),
+                float_precision="round_trip",
+            )
+        except (OSError, ValueError) as error:
+            raise InputError(Problem(f"cannot be read: {error}", str(folder / name))) from None
+        found[name] = frame
+    return found
+
+
+def columns_of(kind: str, file: str, names: Sequence[str]) -> list[Column]:
+    """The columns of a table with units and definitions, where any table of ours knows them."""
+    known = {column.name: column for column in SUMMARY}
+    known |= {column.name: column for column in STUDY_FILES.get(kind, {}).get(file, ())}
+    return [known.get(name, Column(name, "", "an axis of the study")) for name in names]
+
+
+def write_sweep(
+    book: Book,
+    kind: str,
+    tables: Mapping[str, "pd.DataFrame"],
+    collected: Sequence[str],
+    row_limit: int = SHEET_ROWS,
+) -> list[tuple[str, list[Column]]]:
+    """A sheet for each table, the first with charts; their names and columns are given back."""
+    written = []
+    for number, (file, frame) in enumerate(tables.items()):
+        columns = columns_of(kind, file, list(frame.columns))
+        stem = Path(file).stem
+        name = "Sweep" if not number else stem[:31].title()
+        sheet = write_table_sheet(
+            book,
+            name,
+            f"Sweep: {file}" if not number else file,
+            "Every row of the study's table"
+            + (". Charts stand to the right." if not number else "."),
+            columns,
+            frame,
+            file=file,
+            row_limit=row_limit,
+        )
+        written.append((name, columns))
+        if number or frame.empty:
+            continue
+        shown = frame.head(row_limit - FIRST_ROW)
+        for place, drawn in enumerate(_charts(book, kind, shown, collected)):
+            chart, alt_text = drawn
+            sheet.place(3 + 18 * place, len(columns) + 1, chart, alt_text)
+    return written
+
+
+def _charts(
+    book: Book, kind: str, frame: "pd.DataFrame", collected: Sequence[str]
+) -> Iterator[tuple[Any, str]]:
+    names = list(frame.columns)
+    for title, x, wanted in _CHARTS.get(kind, ()):
+        series = [
+            one for name in wanted for one in _lines(frame, names, x, name, many=len(wanted) > 1)
+        ]
+        units = {column.name: column.unit for column in columns_of(kind, "", names)}
+        y = units.get(wanted[0]) or wanted[0].rsplit("_", 2)[-1]
+        chart = new_chart(
+            book,
+            "scatter",
+            series[:_SERIES_MAX],
+            subtype="straight_with_markers",
+            title=title,
+            x=x,
+            y={"rps": "requests/s"}.get(y, y),
+            size=(820, 340),
+        )
+        lines = ", ".join(one.name for one in series[:_SERIES_MAX])
+        yield chart, f"Lines over {x}: {lines}. The same numbers stand in the table beside it."
+    if kind in _CHARTS or "point" not in names:
+        return
+    numbers = [name for name in names if frame[name].dtype.kind in "if"]
+    for name in [name for name in collected if name in numbers][:3] or [
+        next((name for name in _SHOWN if name in numbers), "")
+    ]:
+        if not name:
+            continue
+        last, at, points = FIRST_ROW + len(frame) - 1, names.index(name), names.index("point")
+        bars = Series(
+            name, ("Sweep", FIRST_ROW, at, last, at), ("Sweep", FIRST_ROW, points, last, points)
+        )
+        chart = new_chart(book, "column", [bars], title=name, x="point", y=name, size=(820, 340))
+        yield chart, f"Bars: {name} of every point. The same numbers stand in the table beside it."
+
+
+def _lines(
+    frame: "pd.DataFrame", names: list[str], x: str, y: str, *, many: bool
+) -> Iterator[Series]:
+    """A line for each machine; the rows of one stand together."""
+    if not {x, y, "machine"} <= set(names):
+        return
+    machines = frame["machine"].tolist()
+    first = 0
+    for end in range(1, len(machines) + 1):
+        if end < len(machines) and machines[end] == machines[first]:
+            continue
+        rows = (FIRST_ROW + first, FIRST_ROW + end - 1)
+        machine = plain_text(str(machines[first]))
+        yield Series(
+            f"{y}, {machine}" if many else machine,
+            ("Sweep", rows[0], names.index(y), rows[1], names.index(y)),
+            ("Sweep", rows[0], names.index(x), rows[1], names.index(x)),
+        )
+        first = end
+
+
+def collected_of(manifest: Mapping[str, Any], resolved: Mapping[str, Any]) -> list[str]:
+    """The columns that the study says it is about."""
+    named = resolved.get("collect") or manifest.get("collect") or []
+    if isinstance(named, str):
+        named = [named]
+    return [name if isinstance(name, str) else json.dumps(name) for name in named]
