@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.columns import FILES, ITERATIONS, REPLICAS, STAGES
-from rack_sim.report.csv import plain_text
 from rack_sim.report.run_directory import whole_file
 from rack_sim.report.run_tables import RunTables, read_run_tables
 from rack_sim.report.sheets.capacity import write_capacity, write_no_capacity
@@ -32,7 +31,13 @@ from rack_sim.report.sheets.overview import (
     write_overview,
 )
 from rack_sim.report.sheets.sheet import SHEET_ROWS, Book
-from rack_sim.report.sheets.sweep import collected_of, study_tables, write_sweep
+from rack_sim.report.sheets.sweep import (
+    collected_of,
+    plain_rows,
+    study_answers,
+    study_tables,
+    write_sweep,
+)
 from rack_sim.report.sheets.table import write_table_sheet
 from rack_sim.report.sheets.traffic import write_over_time, write_requests
 from rack_sim.scenario import read_resolved_study
@@ -138,10 +143,7 @@ def _write_study(folder: Path, manifest: Mapping[str, Any], file: BinaryIO, row_
         collected = collected_of(manifest, resolved)
         written = write_sweep(book, kind, tables, collected, row_limit)
         if "knee.csv" in tables and "load.csv" in tables:
-            knees, loads = (
-                [_plain_row(row) for row in tables[file].to_dict("records")]
-                for file in ("knee.csv", "load.csv")
-            )
+            knees, loads = (plain_rows(tables[file]) for file in ("knee.csv", "load.csv"))
             facts = study_facts(manifest, resolved, knees, loads)
             for number, one in enumerate(facts, start=1):
                 write_capacity(book, one, number=number)
@@ -149,22 +151,11 @@ def _write_study(folder: Path, manifest: Mapping[str, Any], file: BinaryIO, row_
                 write_no_capacity(book, "No machine of this study served anything.")
         write_inputs(book, manifest, chosen_of(resolved))
         write_definitions(book, written)
-        lines = [("Kind", kind), ("Tables", ", ".join(tables) or "none")]
+        lines = [*study_answers(tables), ("Kind", kind), ("Tables", ", ".join(tables) or "none")]
         lines += [("Version", str(manifest.get("version", "")))]
         row = write_answer(overview, 3, lines)
         write_contents(overview, row)
         book.finish()
-
-
-def _plain_row(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A row with None for what is not there, and text as it was before it was made safe for CSV."""
-    found: dict[str, Any] = {}
-    for name, value in row.items():
-        if isinstance(value, str):
-            found[str(name)] = plain_text(value)
-        else:
-            found[str(name)] = None if value != value else value
-    return found
 
 
 def _workbook(file: BinaryIO, title: str, row_count: int) -> "Workbook":
@@ -178,6 +169,7 @@ def _workbook(file: BinaryIO, title: str, row_count: int) -> "Workbook":
             "strings_to_urls": False,
             "strings_to_numbers": False,
             "constant_memory": row_count > _ROWS_IN_MEMORY,
+            "in_memory": row_count <= _ROWS_IN_MEMORY,  # no temporary files: a tenth faster
         },
     )
     made.set_properties({"title": title, "author": "rack-sim", "comments": "", "created": _CREATED})

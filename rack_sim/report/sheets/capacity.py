@@ -28,15 +28,15 @@ from rack_sim.report.sheets.sheet import (
     HEADER,
     INPUT,
     LABEL,
-    NOTE,
     SECTION,
     STRONG,
+    UNIT,
     WRAPPED,
     Book,
     Cell,
     Formula,
     Sheet,
-    number_format,
+    number_style,
 )
 from rack_sim.report.sheets.table import unit_words
 
@@ -61,10 +61,10 @@ class _Names(NamedTuple):
         from xlsxwriter.utility import xl_range_abs
 
         cells = xl_range_abs(row, column, row if last is None else last, column)
-        self.define_range(name, cells)
+        self.define_range(name, cells, self.sheet.name)
 
-    def define_range(self, name: str, cells: str) -> None:
-        self.sheet.book.file.define_name(f"{name}{self.suffix}", f"='{self.sheet.name}'!{cells}")
+    def define_range(self, name: str, cells: str, sheet: str) -> None:
+        self.sheet.book.file.define_name(f"{name}{self.suffix}", f"='{sheet}'!{cells}")
 
     def formula(self, text: str) -> str:
         """`text`, in which names stand in braces."""
@@ -184,9 +184,9 @@ def write_capacity(book: Book, facts: CapacityFacts, *, number: int = 1) -> None
     row = _write_results(sheet, names, facts, results, plan, row + 1)
     if facts.own:
         row = _write_own(sheet, names, facts, plan, row + 1)
-    row = _write_facts(sheet, names, facts, choices, row + 1)
-    _write_racks(sheet, names, facts, row + 1)
+    _write_facts(sheet, names, facts, choices, row + 1)
     sheet.page.freeze_panes(3, 1)
+    _write_racks(book, names, facts, name.replace("Capacity", "Racks"))
 
 
 def _write_first(
@@ -199,9 +199,9 @@ def _write_first(
         if line.name in _SHOWN_FIRST:
             row += 1
             sheet.put(row, 0, line.label, STRONG)
-            style = {"num_format": number_format(line.unit), "bold": True}
+            style = number_style(line.unit, bold=True)
             sheet.put(row, 1, Formula(names.formula(f"{{{line.name}}}"), plan[line.name]), style)
-            sheet.put(row, 2, unit_words(line.unit), LABEL)
+            sheet.put(row, 2, unit_words(line.unit), UNIT)
     return row + 1
 
 
@@ -215,10 +215,8 @@ def _write_inputs(
         row += 1
         value = choices[line.name]
         sheet.put(row, 0, line.label, LABEL)
-        sheet.put(
-            row, 1, value, {**INPUT, "num_format": number_format(line.unit), "align": "right"}
-        )
-        sheet.put(row, 2, unit_words(line.unit), LABEL)
+        sheet.put(row, 1, value, {**INPUT, **number_style(line.unit, align="right")})
+        sheet.put(row, 2, unit_words(line.unit), UNIT)
         sheet.put(row, 3, line.note, WRAPPED)
         names.define(line.name, row)
         allowed = dict(line.allowed)
@@ -238,15 +236,15 @@ def _write_bases(sheet: Sheet, names: _Names, facts: CapacityFacts, row: int) ->
         own = basis.name == OWN_BASIS
         value: Any = Formula(names.formula("{own_capacity_rps}"), basis.rps) if own else basis.rps
         sheet.put(row, 0, basis.name, LABEL)
-        sheet.put(row, 1, value, {"num_format": number_format("1/s")})
-        sheet.put(row, 2, "1/s", LABEL)
+        sheet.put(row, 1, value, number_style("1/s"))
+        sheet.put(row, 2, "1/s", UNIT)
         sheet.put(row, 3, basis.meaning, WRAPPED)
     names.define("basis_names", first, 0, row)
     names.define("basis_rps", first, 1, row)
     row += 1
     sheet.put(row, 0, "Objectives met", LABEL)
-    sheet.put(row, 1, facts.attainment, {"num_format": "0.00%"})
-    sheet.put(row, 2, "share", LABEL)
+    sheet.put(row, 1, facts.attainment, number_style("share"))
+    sheet.put(row, 2, "share, shown in %", UNIT)
     sheet.put(
         row, 3, f"share of requests that met every objective, {facts.attainment_words}", WRAPPED
     )
@@ -286,9 +284,9 @@ def _write_results(
     for line in results:
         row += 1
         sheet.put(row, 0, line.label, LABEL)
-        style = {"num_format": number_format(line.unit)}
+        style = number_style(line.unit)
         sheet.put(row, 1, Formula(names.formula(line.formula), plan[line.name]), style)
-        sheet.put(row, 2, unit_words(line.unit), LABEL)
+        sheet.put(row, 2, unit_words(line.unit), UNIT)
         sheet.put(row, 3, line.note, WRAPPED)
         names.define(line.name, row)
     return row + 1
@@ -315,7 +313,7 @@ def _write_own(
         if isinstance(value, int | float) and found is not None:
             difference = round(found, digits) - value
         line = labels[name]
-        style = {"num_format": number_format(line.unit)}
+        style = number_style(line.unit)
         sheet.put(row, 0, f"{line.label} [{line.unit}]", LABEL)
         sheet.put(row, 1, value, style)
         text = names.formula(f'IFERROR(ROUND({{{name}}},{digits})-B{row + 1},"")')
@@ -325,7 +323,7 @@ def _write_own(
 
 def _write_facts(
     sheet: Sheet, names: _Names, facts: CapacityFacts, choices: dict[str, Cell], row: int
-) -> int:
+) -> None:
     heading = "What the formulas start from (change it only if you know better)"
     sheet.put_row(row, 0, (heading, "", "", ""), SECTION)
     row += 1
@@ -340,24 +338,26 @@ def _write_facts(
                 "assumed: every chip draws its peak at the highest rate that is kept up with, the "
                 "most it can be; a run counts it"
             )
-        style = {"num_format": number_format(line.unit)}
+        style = number_style(line.unit)
         sheet.put_row(row, 0, (line.label, choices[line.name]), [LABEL, style])
-        sheet.put_row(row, 2, (unit_words(line.unit), note), [LABEL, WRAPPED])
+        sheet.put_row(row, 2, (unit_words(line.unit), note), [UNIT, WRAPPED])
         names.define(line.name, row)
-    return row + 1
 
 
-def _write_racks(sheet: Sheet, names: _Names, facts: CapacityFacts, row: int) -> None:
+def _write_racks(book: Book, names: _Names, facts: CapacityFacts, name: str) -> None:
     """How the racks of a system fill; the formulas look it up."""
-    sheet.put_row(row, 0, ("How the racks of one system fill", "", "", ""), SECTION)
-    text = (
-        "From so many replicas on, up to the next row, the plan needs these racks. A system is "
-        "filled before another is bought."
+    sheet = book.sheet(
+        name,
+        f"{name}: {facts.title}",
+        "How the racks of one system fill: from so many replicas on, up to the next row, the plan "
+        "needs these racks. A system is filled before another is bought.",
     )
-    sheet.put(row + 1, 0, text, NOTE)
-    row += 2
-    sheet.put_row(row, 0, RACKS, HEADER)
-    for number, step in enumerate(facts.racks, start=row + 1):
+    sheet.link(2, 0, "Capacity", "to the capacity")
+    sheet.widths(*[18] * len(RACKS))
+    sheet.put_row(3, 0, RACKS, HEADER)
+    for row, step in enumerate(facts.racks, start=4):
         cells = (step.replicas, step.racks, step.nodes, step.chips, step.spares)
-        sheet.put_row(number, 0, cells, {"num_format": "#,##0", "align": "left"})
-    names.define_range("rack_table", f"$A${row + 2}:$E${row + 1 + len(facts.racks)}")
+        sheet.put_row(row, 0, cells, {"num_format": "#,##0"})
+    sheet.page.freeze_panes(4, 1)
+    sheet.page.repeat_rows(3)
+    names.define_range("rack_table", f"$A$5:$E${4 + len(facts.racks)}", name)

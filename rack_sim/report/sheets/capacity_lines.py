@@ -260,14 +260,14 @@ RESULTS = (
         "nodes",
         "Nodes",
         "nodes",
-        "in the racks in use (table below), or what chips and spares need",
+        "in the racks in use (sheet Racks), or what chips and spares need",
         _by_racks(3, "ROUNDUP(ROUND({chips_of_model}*(1+{spare_share})/{chips_per_node},9),0)"),
     ),
     Line(
         "racks",
         "Racks",
         "racks",
-        "in use (table below), or what the nodes need",
+        "in use (sheet Racks), or what the nodes need",
         _by_racks(2, "ROUNDUP(ROUND({nodes}/{nodes_per_rack},9),0)"),
     ),
     Line(

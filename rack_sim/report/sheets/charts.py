@@ -84,16 +84,19 @@ def new_chart(
         "major_gridlines": {"visible": True, "line": {"color": "#D9D9D9", "width": 0.5}},
     }
     if log:
-        y_axis["log_base"] = 10
-        y_axis["crossing"] = "min"
+        y_axis |= {"log_base": 10, "crossing": "min"}
+    else:
+        y_axis["min"] = 0
     if number_format:
         y_axis["num_format"] = number_format
     x_axis: dict[str, Any] = {"name": x, "name_font": font, "num_font": font}
-    if kind == "bar":
-        x_axis["reverse"] = True  # the first row of the table on top
-        y_axis["label_position"] = "low"
-    chart.set_x_axis(x_axis)
-    chart.set_y_axis(y_axis)
+    if kind == "bar":  # lies on its side: categories go up, the first row of the table on top
+        x_axis |= {"reverse": True}
+        chart.set_x_axis(y_axis)
+        chart.set_y_axis(x_axis)
+    else:
+        chart.set_x_axis(x_axis)
+        chart.set_y_axis(y_axis)
     chart.set_legend({"none": True} if len(series) == 1 else {"position": "bottom", "font": font})
     chart.set_size({"width": size[0], "height": size[1]})
     chart.show_blanks_as("gap")

@@ -49,7 +49,6 @@ def write_cost(book: Book, run: RunTables) -> None:
     seconds = _number(row["simulated_s"])
     sheet.put_row(3, 0, ("Energy of the run", "", "", ""), SECTION)
     sheet.put_row(4, 0, ("who draws it", "energy\n[J]", "mean power\n[W]", "share\n[%]"), HEADER)
-    sheet.height(4, 32)
     joules = [_number(row[f"energy_{name}_joules"]) for name in _ENERGY]
     total = sum(joules)
     for number, (text, amount) in enumerate(zip(_ENERGY.values(), joules, strict=True), start=5):
@@ -66,7 +65,6 @@ def write_cost(book: Book, run: RunTables) -> None:
 
     sheet.put_row(14, 0, ("A million output tokens", "", "", ""), SECTION)
     sheet.put_row(15, 0, ("what is paid for", "cost\n[USD]", "", "share\n[%]"), HEADER)
-    sheet.height(15, 32)
     costs = [row[name] for name in _TOKEN_COST]
     whole = sum(map(_number, costs))
     for number, (text, usd) in enumerate(zip(_TOKEN_COST.values(), costs, strict=True), start=16):
@@ -84,7 +82,6 @@ def write_cost(book: Book, run: RunTables) -> None:
 
     sheet.put_row(22, 0, ("What chips are busy with", "", "", ""), SECTION)
     sheet.put_row(23, 0, ("what it is", "", "", "share of busy time\n[%]"), HEADER)
-    sheet.height(23, 32)
     for number, column in enumerate(_BUSY, start=24):
         sheet.put(number, 0, column.definition.rpartition(": ")[2], LABEL)
         sheet.put(number, 3, row[column.name], {"num_format": "0.0%"})

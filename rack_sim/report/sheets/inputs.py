@@ -16,6 +16,7 @@ from rack_sim.report.sheets.sheet import (
 )
 
 _HEADER_ROW = 3
+_VALUE = {"valign": "top", "num_format": "#,##0.######"}
 _HEADINGS = ("kind", "input", "value", "source, or why it is assumed", "grade", "what it means")
 # Keys whose values say where something comes from, or how to call it, and set nothing.
 _WORDS = {"source", "grade", "note", "assumed", "description"}
@@ -40,10 +41,11 @@ def write_inputs(
     row = _HEADER_ROW
     for row, (kind, cells) in enumerate(_rows(manifest, chosen), start=_HEADER_ROW + 1):
         tint = ASSUMED if kind.startswith("assumed") else {}
+        text = isinstance(cells[1], str)
         styles = [
             {"valign": "top", "bold": bool(tint), **tint},
             {"valign": "top", **tint},
-            {"valign": "top", "align": "right", "num_format": "#,##0.######", **tint},
+            {**_VALUE, "align": "left" if text else "right", **tint},
             {**WRAPPED, **tint},
             {"valign": "top", "align": "center", **tint},
             {**WRAPPED, **tint},

@@ -3,13 +3,22 @@
 from typing import TYPE_CHECKING
 
 from rack_sim.compiler.traffic import TRAFFICS
+from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import CHIPS, LINKS, MEMORY
 from rack_sim.report.csv import plain_text
 from rack_sim.report.figures.canvas import BLUE, GREEN, ORANGE, PALE, PURPLE
 from rack_sim.report.run_tables import RunTables
 from rack_sim.report.sheets.charts import Series, new_chart
-from rack_sim.report.sheets.sheet import HEADER, LABEL, SECTION, Book, Sheet, number_format
-from rack_sim.report.sheets.table import FIRST_ROW, heading, write_table_sheet
+from rack_sim.report.sheets.sheet import (
+    ASIDE,
+    HEADER,
+    LABEL,
+    SECTION,
+    Book,
+    Sheet,
+    number_style,
+)
+from rack_sim.report.sheets.table import FIRST_ROW, cells_of, heading, write_table_sheet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,26 +67,21 @@ def write_sram_map(book: Book, run: RunTables) -> None:
         "hold exact bytes, shown in MB (10^6).",
     )
     sheet.link(2, 0, "Summary", "to the summary")
-    columns = [column for column in MEMORY if column.name in shown.columns]
-    sheet.put_row(3, 0, [*map(heading, columns), "used\n[share, shown in %]"], HEADER)
-    sheet.height(3, 48)
+    used = Column("used", "share", "bytes in use over capacity")
+    shown = shown.assign(used=1 - shown["free_bytes"] / shown["capacity_bytes"])
+    columns = [*MEMORY[:2], used, *MEMORY[2:]]
+    sheet.put_row(3, 0, map(heading, columns), HEADER)
     for number, column in enumerate(columns):
-        width = 16 if column.unit else 15 if "tier" in column.name else 9
-        sheet.page.set_column(number, number, width)
-    sheet.page.set_column(len(columns), len(columns), 12)
+        sheet.width(number, 15 if column.unit else 16 if "tier" in column.name else 8)
+    sheet.pages_wide(2)  # the chart stands to the right of the table
     names = [column.name for column in columns]
-    used = (shown["capacity_bytes"] - shown["free_bytes"]) / shown["capacity_bytes"]
     last = 3 + len(shown)
-    for row, (cells, share) in enumerate(
-        zip(shown[names].itertuples(index=False), used, strict=True), start=4
-    ):
-        for place, (column, value) in enumerate(zip(columns, cells, strict=True)):
-            text = plain_text(value) if isinstance(value, str) else value
-            number = None if text != text else text if isinstance(text, str) else int(text)
-            sheet.put(row, place, number, {"num_format": number_format(column.unit)})
-        sheet.put(row, len(columns), share, {"num_format": "0.0%"})
+    cells = [cells_of(shown[name]) for name in names]
+    styles = [number_style(column.unit) for column in columns]
+    for row, values in enumerate(zip(*cells, strict=True), start=4):
+        sheet.put_row(row, 0, values, styles)
     sheet.page.freeze_panes(4, 2)
-    sheet.page.autofilter(3, 0, max(last, 4), len(columns))
+    sheet.page.autofilter(3, 0, max(last, 4), len(columns) - 1)
     sheet.page.repeat_rows(3)
     if not len(shown):
         return
@@ -87,7 +91,7 @@ def write_sram_map(book: Book, run: RunTables) -> None:
         place = names.index(f"{kind}_bytes")
         bar = _data_bar("#B8B8B8" if kind == "free" else colour, longest=capacity)
         sheet.page.conditional_format(4, place, last, place, bar)
-    sheet.page.conditional_format(4, len(columns), last, len(columns), _data_bar(BLUE, longest=1.0))
+    sheet.page.conditional_format(4, 2, last, 2, _data_bar(BLUE, longest=1.0))
     series = [
         Series(
             {"kv": "cached keys and values"}.get(kind, kind),
@@ -108,13 +112,13 @@ def write_sram_map(book: Book, run: RunTables) -> None:
         size=(980, 420),
         number_format="#,##0,,",
     )
-    fullest = shown.loc[used.idxmax()]
+    fullest = shown[by].iloc[int(shown["used"].to_numpy().argmax())]
     sheet.place(
         3,
-        len(columns) + 2,
+        len(columns) + 1,
         chart,
         f"Stacked bars, one for each {by}: weights, cached keys and values, activations, program "
-        f"and free bytes of {what}. The fullest is {by} {fullest[by]}, {used.max():.1%} full. "
+        f"and free bytes of {what}. The fullest is {by} {fullest}, {shown['used'].max():.1%} full. "
         "The same numbers stand in the table beside it.",
     )
 
@@ -155,9 +159,9 @@ def write_links(book: Book, run: RunTables, row_limit: int) -> None:
         f"are first on the sheet {_LINK_ROWS}.",
     )
     sheet.link(2, 0, "Summary", "to the summary")
-    sheet.widths(26, 13, 13, 17, 17, 22, 17)
+    sheet.widths(26, 13, 13, 17, 17, 24, 19)
     row = _write_link_kinds(sheet, frame, 4)
-    _write_traffic(sheet, frame, row + 2)
+    row = _write_traffic(sheet, frame, row + 2)
     moving = [name for name in TRAFFICS if frame[f"{name}_step_vectors"].fillna(0).any()]
     kept = [
         column
@@ -190,10 +194,11 @@ def write_links(book: Book, run: RunTables, row_limit: int) -> None:
         x="links in order",
         y="share of the simulated time",
         number_format="0.0%",
+        size=(760, 260),
     )
     top = float(busy["utilisation"].iloc[0])
     sheet.place(
-        row + 15,
+        row + 2,
         0,
         chart,
         f"A falling line: the utilisation of each of the {shown:,} busiest links, from {top:.2%} "
@@ -214,9 +219,8 @@ def _write_link_kinds(sheet: Sheet, frame: "pd.DataFrame", row: int) -> int:
         "busy, sum\n[ms]",
     )
     sheet.put_row(row, 0, heads, HEADER)
-    sheet.height(row, 32)
     styles = [LABEL, *({"num_format": f} for f in ("#,##0", "#,##0", "0.000%", "0.000%"))]
-    styles += [{"num_format": number_format("bytes")}, {"num_format": number_format("ms")}]
+    styles += [number_style("bytes"), number_style("ms")]
     for kind, links in frame.groupby("kind", sort=True):
         row += 1
         use = links["utilisation"]
@@ -233,8 +237,11 @@ def _write_link_kinds(sheet: Sheet, frame: "pd.DataFrame", row: int) -> int:
     return row
 
 
-def _write_traffic(sheet: Sheet, frame: "pd.DataFrame", row: int) -> None:
-    """A row for each kind of traffic: what one step sends, over all links of the first replica."""
+def _write_traffic(sheet: Sheet, frame: "pd.DataFrame", row: int) -> int:
+    """A row for each kind of traffic: what one step sends, over all links of the first replica.
+
+    The last row in use is given back, a chart's included.
+    """
     sheet.put_row(row, 0, ("By kind of traffic, one step", *[""] * 6), SECTION)
     total = float(frame["step_vectors"].fillna(0).sum())
     if not total:
@@ -244,12 +251,11 @@ def _write_traffic(sheet: Sheet, frame: "pd.DataFrame", row: int) -> None:
             else "Nothing is sent: one chip holds the model, or nothing was served."
         )
         sheet.put(row + 1, 0, text, LABEL)
-        return
+        return row + 1
     heads = ("kind of traffic", "links", "vectors", "share of vectors\n[%]", "held, sum\n[ms]")
     sheet.put_row(row + 1, 0, (*heads, "what it is", ""), HEADER)
-    sheet.height(row + 1, 32)
     styles = [LABEL, {"num_format": "#,##0"}, {"num_format": "#,##0"}, {"num_format": "0.00%"}]
-    styles += [{"num_format": number_format("ms")}, LABEL]
+    styles += [number_style("ms"), ASIDE]
     number = row + 1
     for name, text in TRAFFICS.items():
         vectors = frame[f"{name}_step_vectors"].fillna(0)
@@ -267,22 +273,23 @@ def _write_traffic(sheet: Sheet, frame: "pd.DataFrame", row: int) -> None:
         title="Vectors of one step by kind of traffic",
         x="",
         y="vectors",
-        size=(620, 300),
+        size=(760, 240),
     )
     sheet.place(
-        3,
-        8,
+        number + 2,
+        0,
         chart,
         "Bars: how many vectors each kind of traffic sends in one step. The same numbers stand in "
         "the table By kind of traffic.",
     )
+    return number + 14
 
 
 def _data_bar(colour: str, *, longest: float) -> dict[str, object]:
     """Bars behind numbers, all on one scale from 0."""
     return {
         "type": "data_bar",
-        "bar_color": colour,
+        "bar_color": _tint(colour),
         "bar_solid": True,
         "min_type": "num",
         "min_value": 0,
@@ -290,3 +297,9 @@ def _data_bar(colour: str, *, longest: float) -> dict[str, object]:
         "max_value": longest,
         "data_bar_2010": True,
     }
+
+
+def _tint(colour: str) -> str:
+    """A colour mixed with white, so that numbers are read on it."""
+    parts = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return "#" + "".join(f"{(part + 2 * 255) // 3:02X}" for part in parts)

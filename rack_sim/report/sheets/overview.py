@@ -11,6 +11,7 @@ from rack_sim.report.sheets.sheet import (
     LABEL,
     SECTION,
     STRONG,
+    UNIT,
     WRAPPED,
     Book,
     Sheet,
@@ -50,7 +51,7 @@ def grouped_columns() -> list[tuple[str, list[Column]]]:
 def start_overview(book: Book, title: str, purpose: str) -> Sheet:
     """The first sheet, still empty below its title."""
     sheet = book.sheet("Summary", title, purpose)
-    sheet.widths(40, 24, 16, 100)
+    sheet.widths(40, 24, 19, 100)
     return sheet
 
 
@@ -89,7 +90,7 @@ def write_overview(sheet: Sheet, run: RunTables) -> None:
             sheet.put(row, 0, column.name, LABEL)
             style = {"num_format": number_format(column.unit), "align": "right", "valign": "top"}
             sheet.put(row, 1, run.summary[column.name], style)
-            sheet.put(row, 2, unit_words(column.unit), LABEL)
+            sheet.put(row, 2, unit_words(column.unit), UNIT)
             sheet.put(row, 3, column.definition, WRAPPED)
     sheet.page.freeze_panes(1, 1)
 

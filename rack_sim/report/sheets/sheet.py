@@ -7,7 +7,7 @@ keeps nothing in memory wants them.
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from math import isfinite
+from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rack_sim.report.figures.canvas import FAINT_INK, INK
@@ -38,12 +38,16 @@ HEADER: Style = {
     "border_color": "#FFFFFF",
 }
 LABEL: Style = {"valign": "top"}
+ASIDE: Style = {"valign": "top", "indent": 1}
+UNIT: Style = {"valign": "top", "indent": 1, "font_color": FAINT_INK}
 STRONG: Style = {"bold": True, "valign": "top"}
-WRAPPED: Style = {"text_wrap": True, "valign": "top"}
+WRAPPED: Style = {"text_wrap": True, "valign": "top", "indent": 1}
 # Blue on yellow is how planners mark cells that may be changed; the word "input" stands beside it.
 INPUT: Style = {"font_color": "#0000C0", "bg_color": "#FFF2CC", "border": 1, "locked": False}
 # Marked by its word first, by the tint second.
 ASSUMED: Style = {"bg_color": "#FCE4D6"}
+
+_LINE_POINTS = 15
 
 _CUT = " … (cut: the cell would be longer than a spreadsheet allows)"
 
@@ -72,6 +76,11 @@ def number_format(unit: str) -> str:
     return _NUMBER_FORMATS.get(unit, _COUNTS)
 
 
+def number_style(unit: str, **more: object) -> Style:
+    """The style of a number of a unit."""
+    return {"num_format": number_format(unit), "valign": "top", **more}
+
+
 class Formula(NamedTuple):
     """A formula, and what it gives, for programs that show a workbook without calculating."""
 
@@ -87,6 +96,7 @@ class Sheet:
         self.page = book.file.add_worksheet(name)
         self._cells: dict[int, dict[int, tuple[Cell | Formula, Style | None]]] = {}
         self._links: dict[tuple[int, int], tuple[str, str]] = {}
+        self._widths: dict[int, float] = {}
         self.put(0, 0, title, TITLE)
         self.put(1, 0, purpose, NOTE)
         self.page.hide_gridlines(2)
@@ -120,12 +130,16 @@ class Sheet:
     def widths(self, *characters: float) -> None:
         """Widths of the columns from the first."""
         for column, width in enumerate(characters):
-            self.page.set_column(column, column, width)
+            self.width(column, width)
 
-    def height(self, row: int, points: float) -> None:
-        """The height of a row; to be told before the sheet is finished."""
-        self._cells.setdefault(row, {})
-        self.page.set_row(row, points)
+    def width(self, column: int, characters: float, style: Style | None = None) -> None:
+        """The width of a column, and the style of cells in it that have none."""
+        self._widths[column] = characters
+        self.page.set_column(column, column, characters, self.book.style(style))
+
+    def pages_wide(self, count: int) -> None:
+        """How many printed pages stand side by side."""
+        self.page.fit_to_pages(count, 0)
 
     def place(self, row: int, column: int, chart: "Chart", alt_text: str) -> None:
         """Lays a chart over the cells from this one on."""
@@ -134,6 +148,9 @@ class Sheet:
     def finish(self) -> None:
         """Writes what has been put, row by row; cells put later go below."""
         for row in sorted(self._cells):
+            lines = max(map(self._lines, self._cells[row].items()), default=1)
+            if lines > 1:
+                self.page.set_row(row, lines * _LINE_POINTS)
             for column in sorted(self._cells[row]):
                 value, style = self._cells[row][column]
                 self._write(row, column, value, self.book.style(style))
@@ -151,12 +168,20 @@ class Sheet:
         for row, cells in enumerate(zip(*columns, strict=True), start=first_row):
             for column, value in enumerate(cells):
                 kind = type(value)
-                if kind is int or (kind is float and isfinite(value)):  # type: ignore[arg-type]
+                if kind is int or (kind is float and isfinite(value)):
                     number(row, column, value)
                 elif kind is str:
-                    string(row, column, shortened(value))  # type: ignore[arg-type]
+                    string(row, column, shortened(value))
                 elif kind is bool:
                     string(row, column, "true" if value else "false")
+
+    def _lines(self, cell: tuple[int, tuple[Cell | Formula, Style | None]]) -> int:
+        """Lines that a wrapped text takes; programs do not agree on whether to find out."""
+        column, (value, style) = cell
+        if not isinstance(value, str) or not (style or {}).get("text_wrap"):
+            return 1
+        room = max(1.0, self._widths.get(column, 8) * (0.85 if (style or {}).get("bold") else 1))
+        return sum(max(1, ceil(len(part) / room)) for part in shortened(value).split("\n"))
 
     def _write(self, row: int, column: int, value: Cell | Formula, style: "Format | None") -> None:
         if isinstance(value, Formula):
@@ -166,9 +191,9 @@ class Sheet:
             self.page.write_formula(row, column, f"={value.text}", style, result)
         elif isinstance(value, bool):
             self.page.write_string(row, column, "true" if value else "false", style)
-        elif isinstance(value, str):
+        elif isinstance(value, str) and value:
             self.page.write_string(row, column, shortened(value), style)
-        elif value is None or not isfinite(value):
+        elif value is None or isinstance(value, str) or not isfinite(value):
             self.page.write_blank(row, column, None, style)
         else:
             self.page.write_number(row, column, value, style)

@@ -32,18 +32,24 @@ _TEXT = {
     "version",
     "bottleneck",
 }
-# kind of study -> charts of its first table: title, x, what is shown
-_CHARTS: Mapping[str, Sequence[tuple[str, str, tuple[str, ...]]]] = {
+# kind of study -> charts of its first table: title, x, what is shown, whether by powers of ten
+_CHARTS: Mapping[str, Sequence[tuple[str, str, tuple[str, ...], bool]]] = {
     "load": (
-        ("Time to first token as load rises", "offered_rps", ("ttft_ms_p50", "ttft_ms_p99")),
+        ("Time to first token as load rises", "offered_rps", ("ttft_ms_p50", "ttft_ms_p99"), True),
         (
             "What is served as load rises",
             "offered_rps",
             ("request_throughput_rps", "request_goodput_rps"),
+            False,
         ),
     ),
     "jitter": (
-        ("Tokens per second of a user as jitter rises", "operator_jitter_ns", ("tok_s_per_user",)),
+        (
+            "Tokens per second of a user as jitter rises",
+            "operator_jitter_ns",
+            ("tok_s_per_user",),
+            False,
+        ),
     ),
 }
 # Of a grid: what is shown where the study does not say what it collects, the first that is there.
@@ -126,7 +132,7 @@ def _charts(
     book: Book, kind: str, frame: "pd.DataFrame", collected: Sequence[str]
 ) -> Iterator[tuple[Any, str]]:
     names = list(frame.columns)
-    for title, x, wanted in _CHARTS.get(kind, ()):
+    for title, x, wanted, log in _CHARTS.get(kind, ()):
         series = [
             one for name in wanted for one in _lines(frame, names, x, name, many=len(wanted) > 1)
         ]
@@ -141,6 +147,7 @@ def _charts(
             x=x,
             y={"rps": "requests/s"}.get(y, y),
             size=(820, 340),
+            log=log,
         )
         lines = ", ".join(one.name for one in series[:_SERIES_MAX])
         yield chart, f"Lines over {x}: {lines}. The same numbers stand in the table beside it."
@@ -187,3 +194,36 @@ def collected_of(manifest: Mapping[str, Any], resolved: Mapping[str, Any]) -> li
     if isinstance(named, str):
         named = [named]
     return [name if isinstance(name, str) else json.dumps(name) for name in named]
+
+
+def study_answers(tables: Mapping[str, "pd.DataFrame"]) -> list[tuple[str, str]]:
+    """What a study found, in a line for each machine, or how its points ended."""
+    lines = []
+    for row in plain_rows(tables["knee.csv"]) if "knee.csv" in tables else ():
+        met, kept, limit = (
+            "unknown" if row[name] is None else f"{row[name]:,.2f} requests/s"
+            for name in ("slo_met_rps", "kept_up_rps", "capacity_limit_rps")
+        )
+        text = (
+            f"meets its objectives up to {met} offered, keeps up with {kept}; every row would be "
+            f"in use at {limit}"
+        )
+        lines.append((str(row["machine"]), text))
+    for file, frame in tables.items():
+        if "status" in frame.columns:
+            counts = frame["status"].value_counts().sort_index()
+            said = ", ".join(f"{count:,} {plain_text(str(name))}" for name, count in counts.items())
+            lines.append((f"Points of {file}", said))
+    return lines
+
+
+def plain_rows(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Rows with None for what is not there, and text as it was before it was safe for CSV."""
+    rows: list[dict[str, Any]] = []
+    for row in frame.to_dict("records"):
+        cells: dict[str, Any] = {}
+        for name, value in row.items():
+            text = plain_text(value) if isinstance(value, str) else value
+            cells[str(name)] = None if text != text else text
+        rows.append(cells)
+    return rows

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 HEADER_ROW = 3
 FIRST_ROW = HEADER_ROW + 1
 _WIDTH_MIN, _WIDTH_MAX = 9, 46
+_PAGE_CHARACTERS = 190  # across a page of A4, still read with ease
 _SAMPLE_ROWS = 200  # widths are taken from so many rows; wider cells below them are rare
 
 
@@ -47,13 +48,16 @@ def write_table_sheet(
         )
     sheet = book.sheet(name, title, purpose)
     sheet.link(2, 0, "Summary", "to the summary")
+    total = 0.0
     cells = [cells_of(frame[column.name].head(room)) for column in columns]
     for number, (column, values) in enumerate(zip(columns, cells, strict=True)):
         sheet.put(HEADER_ROW, number, heading(column), HEADER)
-        sheet.page.set_column(
-            number, number, _width(column, values), book.style(_column_style(column))
-        )
-    sheet.height(HEADER_ROW, 48)
+        width = _width(column, values)
+        total += width
+        sheet.width(number, width, _column_style(column))
+    sheet.pages_wide(max(1, round(total / _PAGE_CHARACTERS)))
+    if total > _PAGE_CHARACTERS:
+        sheet.page.repeat_columns(0, 0)
     sheet.page.freeze_panes(FIRST_ROW, 1)
     last = FIRST_ROW + max(1, min(len(frame), room)) - 1
     sheet.page.autofilter(HEADER_ROW, 0, last, max(0, len(columns) - 1))

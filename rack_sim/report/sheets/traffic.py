@@ -10,6 +10,7 @@ from rack_sim.report.csv import plain_text
 from rack_sim.report.run_tables import RunTables
 from rack_sim.report.sheets.charts import Series, new_chart
 from rack_sim.report.sheets.sheet import (
+    ASIDE,
     HEADER,
     LABEL,
     NOTE,
@@ -62,14 +63,13 @@ def _write_outcomes(sheet: Sheet, frame: "pd.DataFrame", row: int) -> int:
     """A row for each way that requests ended; the last row is given back."""
     sheet.put_row(row, 0, ("How they ended", *[""] * 7), SECTION)
     sheet.put_row(row + 1, 0, ("status", "requests", "share\n[%]", "why"), HEADER)
-    sheet.height(row + 1, 32)
     pairs = zip(frame["status"].tolist(), frame["reason"].fillna("").tolist(), strict=True)
     row += 1
     for (status, reason), count in sorted(Counter(pairs).items()):
         row += 1
         cells = (status, count, count / len(frame), plain_text(str(reason)))
         sheet.put_row(
-            row, 0, cells, [LABEL, {"num_format": "#,##0"}, {"num_format": "0.00%"}, None]
+            row, 0, cells, [LABEL, {"num_format": "#,##0"}, {"num_format": "0.00%"}, ASIDE]
         )
     return row
 
@@ -85,7 +85,7 @@ def _write_summary_percentiles(sheet: Sheet, run: RunTables, row: int) -> int:
         cells: list[Cell] = [run.summary[f"{metric}_ms_{part}"] for part in _PARTS]
         sheet.put(row, 0, f"{metric} [ms]", LABEL)
         sheet.put_row(row, 1, cells, _MS)
-        sheet.put(row, 1 + len(_PARTS), text, LABEL)
+        sheet.put(row, 1 + len(_PARTS), text, ASIDE)
     return row
 
 
