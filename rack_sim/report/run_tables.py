@@ -50,7 +50,7 @@ class RunTables:
 
         path = self.folder / name
         try:
-            frame = pd.read_csv(path, float_precision="round_trip")
+            frame = pd.read_csv(path)
         except (OSError, ValueError) as error:
             raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
         wanted = [column.name for column in FILES[name]]

@@ -79,7 +79,6 @@ def study_tables(folder: Path, kind: str) -> dict[str, "pd.DataFrame"]:
                 keep_default_na=False,
                 na_values=[""],
                 dtype=dict.fromkeys(_TEXT, str),
-                float_precision="round_trip",
             )
         except (OSError, ValueError) as error:
             raise InputError(Problem(f"cannot be read: {error}", str(folder / name))) from None
