@@ -63,11 +63,13 @@ def _write_outcomes(sheet: Sheet, frame: "pd.DataFrame", row: int) -> int:
     """A row for each way that requests ended; the last row is given back."""
     sheet.put_row(row, 0, ("How they ended", *[""] * 7), SECTION)
     sheet.put_row(row + 1, 0, ("status", "requests", "share\n[%]", "why"), HEADER)
-    pairs = zip(frame["status"].tolist(), frame["reason"].fillna("").tolist(), strict=True)
+    # A reason that is not there is read as no number.
+    reasons = [text if isinstance(text, str) else "" for text in frame["reason"].tolist()]
+    pairs = zip(frame["status"].tolist(), reasons, strict=True)
     row += 1
     for (status, reason), count in sorted(Counter(pairs).items()):
         row += 1
-        cells = (status, count, count / len(frame), plain_text(str(reason)))
+        cells = (plain_text(status), count, count / len(frame), plain_text(reason))
         sheet.put_row(
             row, 0, cells, [LABEL, {"num_format": "#,##0"}, {"num_format": "0.00%"}, ASIDE]
         )

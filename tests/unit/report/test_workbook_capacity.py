@@ -91,22 +91,24 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def office(
-    run: tuple[Any, Path], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Any]:
+def office(run: tuple[Any, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The workbook as LibreOffice calculates it, for each of the changes."""
     folder = tmp_path_factory.mktemp("office")
+    book = opened(run[1] / "report.xlsx")
+    for page in book.sheetnames:  # the formulas need no other sheet, and so it takes half the time
+        if page not in ("Capacity", "Racks"):
+            del book[page]
     files = []
     for number, changes in enumerate(CHANGES.values()):
-        book = opened(run[1] / "report.xlsx")
+        kept = {name: named(book, name).value for name in changes}
         for name, value in changes.items():
             named(book, name).value = value
         files.append(folder / f"{number}.xlsx")
         book.save(files[-1])
+        for name, value in kept.items():
+            named(book, name).value = value
     found = recalculated(files, folder)
-    return {
-        name: opened(path, values=True) for name, path in zip(CHANGES, found, strict=True)
-    }
+    return {name: opened(path, values=True) for name, path in zip(CHANGES, found, strict=True)}
 
 
 @needs_office
@@ -133,7 +135,9 @@ def test_unchanged_formulas_give_the_run(office: dict[str, Any], run: tuple[Any,
 
 @needs_office
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in CHANGES if name not in ("single nodes", "nothing")])
+@pytest.mark.parametrize(
+    "name", [name for name in CHANGES if name not in ("single nodes", "nothing")]
+)
 def test_changed_formulas_are_the_cost_model(
     name: str, office: dict[str, Any], run: tuple[Any, Path]
 ) -> None:
@@ -191,9 +195,7 @@ def test_changed_formulas_are_the_cost_model(
     assert named(book, "idle_chips").value == where.idle_chip_count
     assert named(book, "nodes").value == where.node_count
     assert named(book, "racks").value == where.rack_count
-    assert named(book, "capital_usd").value == pytest.approx(
-        cost.capital_usd, rel=FIFTEEN_DIGITS
-    )
+    assert named(book, "capital_usd").value == pytest.approx(cost.capital_usd, rel=FIFTEEN_DIGITS)
     assert named(book, "standby_watts").value == pytest.approx(
         cost.standby_watts, rel=10 * FIFTEEN_DIGITS
     )
