@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.columns import FILES, ITERATIONS, REPLICAS, STAGES
+from rack_sim.pipeline import VERSION
 from rack_sim.report.run_directory import whole_file
 from rack_sim.report.run_tables import RunTables, read_run_tables
 from rack_sim.report.sheets.capacity import write_capacity, write_no_capacity
@@ -61,7 +62,9 @@ def write_workbook(folder: Path, target: Path, *, row_limit: int = SHEET_ROWS) -
     where the folder holds neither, or something of another version.
     """
     manifest = _manifest(folder)
-    if "kind" in manifest and not (folder / "summary.csv").is_file():
+    tables = any(folder.glob("*.csv"))
+    if manifest and tables and not (folder / "summary.csv").is_file():
+        _refuse_other_version(folder, manifest)
         with whole_file(target, force=True) as file:
             _write_study(folder, manifest, file, row_limit)
         return
@@ -131,14 +134,14 @@ def _defined(run: RunTables) -> list[tuple[str, Any]]:
 
 
 def _write_study(folder: Path, manifest: Mapping[str, Any], file: BinaryIO, row_limit: int) -> None:
-    kind, name = str(manifest["kind"]), str(manifest.get("study", folder.name))
+    kind, name = str(manifest.get("kind", "")), str(manifest.get("study", folder.name))
     path = folder / "resolved.yaml"
     resolved = read_resolved_study(path) if path.is_file() else {}
     tables = study_tables(folder, kind)
     rows = min(row_limit, max((len(frame) for frame in tables.values()), default=0))
     with _workbook(file, name, rows) as made:
         book = Book(made)
-        purpose = str(resolved.get("description") or f"a study of kind {kind}")
+        purpose = str(resolved.get("description") or "")
         overview = start_overview(book, f"Study {name}", purpose)
         collected = collected_of(manifest, resolved)
         written = write_sweep(book, kind, tables, collected, row_limit)
@@ -151,7 +154,11 @@ def _write_study(folder: Path, manifest: Mapping[str, Any], file: BinaryIO, row_
                 write_no_capacity(book, "No machine of this study served anything.")
         write_inputs(book, manifest, chosen_of(resolved))
         write_definitions(book, written)
-        lines = [*study_answers(tables), ("Kind", kind), ("Tables", ", ".join(tables) or "none")]
+        lines = [
+            *study_answers(tables),
+            ("Kind", kind or "no study"),
+            ("Tables", ", ".join(tables) or "none"),
+        ]
         lines += [("Version", str(manifest.get("version", "")))]
         row = write_answer(overview, 3, lines)
         write_contents(overview, row)
@@ -176,6 +183,18 @@ def _workbook(file: BinaryIO, title: str, row_count: int) -> "Workbook":
     # Programs recalculate on opening, so that formulas never show what they were written with only.
     made.set_calc_mode("auto")
     return made
+
+
+def _refuse_other_version(folder: Path, manifest: Mapping[str, Any]) -> None:
+    version = manifest.get("version")
+    if version != VERSION:
+        raise InputError(
+            Problem(
+                f"was written by rack-sim {version}; this is rack-sim {VERSION}",
+                str(folder / "manifest.json"),
+                suggestion="run it again",
+            )
+        )
 
 
 def _manifest(folder: Path) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Columns that hold text, however much like a number it looks.
 _TEXT = {
     "study",
-    "point",
+    "point_name",
     "machine",
     "status",
     "reason",
@@ -59,6 +59,8 @@ _SHOWN = (
     "ttft_ms_p99",
     "usd_per_million_output_tokens",
 )
+_AXIS = "a key of the grid: its value"
+_CHARTS_MAX = 4  # of a study that collects more, the table has them
 _SERIES_MAX = 8  # more lines than the palette has colours are not told apart
 
 
@@ -90,7 +92,10 @@ def columns_of(kind: str, file: str, names: Sequence[str]) -> list[Column]:
     """The columns of a table with units and definitions, where any table of ours knows them."""
     known = {column.name: column for column in SUMMARY}
     known |= {column.name: column for column in STUDY_FILES.get(kind, {}).get(file, ())}
-    return [known.get(name, Column(name, "", "an axis of the study")) for name in names]
+    return [
+        known.get(name, Column(name, "", _AXIS if name.startswith("grid.") else ""))
+        for name in names
+    ]
 
 
 def write_sweep(
@@ -150,20 +155,66 @@ def _charts(
         )
         lines = ", ".join(one.name for one in series[:_SERIES_MAX])
         yield chart, f"Lines over {x}: {lines}. The same numbers stand in the table beside it."
-    if kind in _CHARTS or "point" not in names:
-        return
-    numbers = [name for name in names if frame[name].dtype.kind in "if"]
-    for name in [name for name in collected if name in numbers][:3] or [
-        next((name for name in _SHOWN if name in numbers), "")
-    ]:
-        if not name:
-            continue
-        last, at, points = FIRST_ROW + len(frame) - 1, names.index(name), names.index("point")
-        bars = Series(
-            name, ("Sweep", FIRST_ROW, at, last, at), ("Sweep", FIRST_ROW, points, last, points)
+    if kind not in _CHARTS:
+        numbers = [name for name in names if frame[name].dtype.kind in "if"]
+        shown = [name for name in collected if name in numbers][:_CHARTS_MAX]
+        for name in shown or [name for name in _SHOWN if name in numbers][:1]:
+            yield _chart_of_points(book, frame, names, name)
+
+
+def _chart_of_points(
+    book: Book, frame: "pd.DataFrame", names: list[str], name: str
+) -> tuple[Any, str]:
+    """A number of every point: as lines over the key that changes fastest, else as bars."""
+    axes = [column for column in names if column.startswith("grid.")]
+    x = axes[-1] if axes else ""
+    at, beside = names.index(name), "The same numbers stand in the table beside it."
+    if x and frame[x].dtype.kind in "if" and len(set(frame[x])) > 1:
+        others = [column for column in ("machine", *axes[:-1]) if column in names]
+        cells = (names.index(x), at)
+        series = [
+            Series(words or name, _column(first, last, cells[1]), _column(first, last, cells[0]))
+            for first, last, words in _stretches(frame, others)
+        ][:_SERIES_MAX]
+        chart = new_chart(
+            book,
+            "scatter",
+            series,
+            subtype="straight_with_markers",
+            title=name,
+            x=x.removeprefix("grid."),
+            y=name,
+            size=(820, 340),
         )
-        chart = new_chart(book, "column", [bars], title=name, x="point", y=name, size=(820, 340))
-        yield chart, f"Bars: {name} of every point. The same numbers stand in the table beside it."
+        lines = "; ".join(one.name for one in series)
+        return chart, f"Lines of {name} over {x.removeprefix('grid.')}: {lines}. {beside}"
+    last = FIRST_ROW + len(frame) - 1
+    label = next((column for column in ("point_name", "point", *names) if column in names), name)
+    bars = Series(name, _column(FIRST_ROW, last, at), _column(FIRST_ROW, last, names.index(label)))
+    chart = new_chart(book, "column", [bars], title=name, x=label, y=name, size=(820, 340))
+    return chart, f"Bars: {name} of every point. {beside}"
+
+
+def _column(first: int, last: int, column: int) -> tuple[str, int, int, int, int]:
+    return "Sweep", first, column, last, column
+
+
+def _stretches(frame: "pd.DataFrame", by: list[str]) -> Iterator[tuple[int, int, str]]:
+    """First and last row of the sheet of every run of rows that are alike in `by`, and in what."""
+    keys = [tuple(row) for row in frame[by].to_numpy(dtype=object).tolist()]
+    varied = [number for number, name in enumerate(by) if len(set(frame[name])) > 1]
+    first = 0
+    for end in range(1, len(keys) + 1):
+        if end < len(keys) and keys[end] == keys[first]:
+            continue
+        words = ", ".join(
+            plain_text(str(keys[first][number]))
+            if by[number] == "machine"
+            else f"{by[number].removeprefix('grid.')} {plain_text(str(keys[first][number]))}"
+            for number in varied
+        )
+        yield FIRST_ROW + first, FIRST_ROW + end - 1, words
+        first = end
 
 
 def _lines(
@@ -172,19 +223,13 @@ def _lines(
     """A line for each machine; the rows of one stand together."""
     if not {x, y, "machine"} <= set(names):
         return
-    machines = frame["machine"].tolist()
-    first = 0
-    for end in range(1, len(machines) + 1):
-        if end < len(machines) and machines[end] == machines[first]:
-            continue
-        rows = (FIRST_ROW + first, FIRST_ROW + end - 1)
-        machine = plain_text(str(machines[first]))
+    for first, last, _ in _stretches(frame, ["machine"]):
+        machine = plain_text(str(frame["machine"].iloc[first - FIRST_ROW]))
         yield Series(
             f"{y}, {machine}" if many else machine,
-            ("Sweep", rows[0], names.index(y), rows[1], names.index(y)),
-            ("Sweep", rows[0], names.index(x), rows[1], names.index(x)),
+            _column(first, last, names.index(y)),
+            _column(first, last, names.index(x)),
         )
-        first = end
 
 
 def collected_of(manifest: Mapping[str, Any], resolved: Mapping[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ from spreadsheets import SOFFICE, named, opened, recalculated
 import rack_sim
 from rack_sim.foundation.errors import InputError
 from rack_sim.metrics.columns import FILES, SUMMARY
+from rack_sim.pipeline import VERSION
 from rack_sim.report import workbook
 from rack_sim.report.run_files import write_run
 from rack_sim.report.sheets.overview import grouped_columns
@@ -323,7 +324,8 @@ def test_prefill_and_decode_are_bought_together(tmp_path: Path) -> None:
     changes = [
         "workload.request_count=40",
         "serving.replicas=3",
-        "serving.disaggregation={prefill_replicas: 1, kv_link: {rate_gbytes_per_s: 25, latency_us: 5}}",
+        "serving.disaggregation.prefill_replicas=1",
+        "serving.disaggregation.kv_link={rate_gbytes_per_s: 25, latency_us: 5}",
     ]
     folder = made(tmp_path, "llama70b-a100", changes)
     book = opened(folder / "report.xlsx", values=True)
@@ -402,9 +404,10 @@ def test_both_machines_are_calculated_on_their_own(study: Path, tmp_path: Path) 
 
 def test_any_table_of_a_study_is_shown(tmp_path: Path) -> None:
     """Of a kind whose columns are axes of its own, too; points that failed are counted."""
-    (tmp_path / "manifest.json").write_text('{"kind": "grid", "study": "=x", "version": "1"}')
+    manifest = {"kind": "grid", "study": "=x", "version": VERSION}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     (tmp_path / "results.csv").write_text(
-        "study,point,sram_mib,topology,status,reason,ttft_ms_p99,chip_count\n"
+        "study,point_name,grid.sram_mib,grid.kind,status,reason,ttft_ms_p99,chip_count\n"
         "'=x,1e5,220,'=ring,ok,,1.25,8\n"
         "'=x,NA,500,torus,infeasible,'-no room,,\n"
     )
@@ -419,3 +422,24 @@ def test_any_table_of_a_study_is_shown(tmp_path: Path) -> None:
     assert "1 infeasible, 1 ok" in texts(book)["Summary"]
     with ZipFile(tmp_path / "report.xlsx") as file:
         assert b"ttft_ms_p99" in file.read("xl/charts/chart1.xml")
+
+
+def test_a_grid_is_drawn_over_the_key_that_changes_fastest(tmp_path: Path) -> None:
+    manifest = {"kind": "grid", "study": "x", "version": VERSION}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    rows = [f"m,{a},{b},ok,,{a + b}" for a in (1, 2, 4) for b in (10, 20, 30)]
+    head = "machine,grid.links,grid.hop_ns,status,reason,tpot_ms_p50"
+    (tmp_path / "results.csv").write_text("\n".join([head, *rows]) + "\n")
+    write_workbook(tmp_path, tmp_path / "report.xlsx")
+    with ZipFile(tmp_path / "report.xlsx") as file:
+        chart = file.read("xl/charts/chart1.xml").decode()
+    assert chart.count("<c:ser>") == 3
+    assert [f"Sweep!$F${row}:$F${row + 2}" in chart for row in (5, 8, 11)] == [True] * 3
+    assert "links 4" in chart
+
+
+def test_a_study_of_another_version_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"kind": "grid", "version": "0.0.1"}')
+    (tmp_path / "results.csv").write_text("point,status\n0,ok\n")
+    with pytest.raises(InputError, match=r"written by rack-sim 0\.0\.1"):
+        write_workbook(tmp_path, tmp_path / "report.xlsx")
