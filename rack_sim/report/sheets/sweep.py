@@ -45,9 +45,9 @@ _CHARTS: Mapping[str, Sequence[tuple[str, str, tuple[str, ...], bool]]] = {
     ),
     "jitter": (
         (
-            "Tokens per second of a user as jitter rises",
+            "Speed kept as jitter rises",
             "operator_jitter_ns",
-            ("tok_s_per_user",),
+            ("kept_share",),
             False,
         ),
     ),

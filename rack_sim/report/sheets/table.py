@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 from rack_sim.metrics.column import Column
 from rack_sim.report.csv import plain_text
-from rack_sim.report.sheets.sheet import HEADER, SHEET_ROWS, Book, Cell, Sheet, number_format
+from rack_sim.report.sheets.sheet import (
+    ASIDE,
+    HEADER,
+    SHEET_ROWS,
+    Book,
+    Cell,
+    Sheet,
+    number_style,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +62,8 @@ def write_table_sheet(
         sheet.put(HEADER_ROW, number, heading(column), HEADER)
         width = _width(column, values)
         total += width
-        sheet.width(number, width, _column_style(column))
+        words = any(isinstance(value, str) for value in values[:_SAMPLE_ROWS])
+        sheet.width(number, width, ASIDE if words else number_style(column.unit))
     sheet.pages_wide(max(1, round(total / _PAGE_CHARACTERS)))
     if total > _PAGE_CHARACTERS:
         sheet.page.repeat_columns(0, 0)
@@ -72,10 +81,6 @@ def cells_of(values: "pd.Series[Any]") -> list[Cell]:
     if values.dtype.kind in "iufb":
         return found
     return [plain_text(value) if isinstance(value, str) else value for value in found]
-
-
-def _column_style(column: Column) -> dict[str, Any]:
-    return {"num_format": number_format(column.unit), "valign": "top"}
 
 
 def _width(column: Column, values: Iterable[Cell]) -> float:
