@@ -48,7 +48,13 @@ _STUDY_PURPOSE = (
     "Change the yellow cells: everything else is a formula and follows. What is bought together is "
     "the machine as it was studied."
 )
-_SHOWN_FIRST = ("chips_bought", "racks", "capital_usd", "usd_per_million_output_tokens")
+_SHOWN_FIRST = (
+    "chips_bought",
+    "racks",
+    "capital_usd",
+    "mean_kilowatts",
+    "usd_per_million_output_tokens",
+)
 
 
 class _Names(NamedTuple):
@@ -173,7 +179,7 @@ def write_capacity(book: Book, facts: CapacityFacts, *, number: int = 1) -> None
     purpose = _PURPOSE if facts.own else _STUDY_PURPOSE
     sheet = book.sheet(name, f"Capacity: {facts.title}", purpose)
     sheet.link(2, 0, "Summary", "to the summary")
-    sheet.widths(38, 20, 20, 110)
+    sheet.widths(38, 20, 20, 120)
     names = _Names(sheet, "" if number == 1 else f"_{number}")
     choices = default_choices(facts)
     plan = capacity_plan(facts, choices)

@@ -194,7 +194,7 @@ def write_links(book: Book, run: RunTables, row_limit: int) -> None:
         x="links in order",
         y="share of the simulated time",
         number_format="0.0%",
-        size=(760, 260),
+        size=(760, 220),
     )
     top = float(busy["utilisation"].iloc[0])
     sheet.place(
@@ -273,7 +273,7 @@ def _write_traffic(sheet: Sheet, frame: "pd.DataFrame", row: int) -> int:
         title="Vectors of one step by kind of traffic",
         x="",
         y="vectors",
-        size=(760, 240),
+        size=(760, 200),
     )
     sheet.place(
         number + 2,
@@ -282,7 +282,7 @@ def _write_traffic(sheet: Sheet, frame: "pd.DataFrame", row: int) -> int:
         "Bars: how many vectors each kind of traffic sends in one step. The same numbers stand in "
         "the table By kind of traffic.",
     )
-    return number + 14
+    return number + 12
 
 
 def _data_bar(colour: str, *, longest: float) -> dict[str, object]:

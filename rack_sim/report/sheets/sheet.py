@@ -38,10 +38,10 @@ HEADER: Style = {
     "border_color": "#FFFFFF",
 }
 LABEL: Style = {"valign": "top"}
-ASIDE: Style = {"valign": "top", "indent": 1}
-UNIT: Style = {"valign": "top", "indent": 1, "font_color": FAINT_INK}
+ASIDE: Style = {"valign": "top", "align": "left", "indent": 1}
+UNIT: Style = {"valign": "top", "align": "left", "indent": 1, "font_color": FAINT_INK}
 STRONG: Style = {"bold": True, "valign": "top"}
-WRAPPED: Style = {"text_wrap": True, "valign": "top", "indent": 1}
+WRAPPED: Style = {"text_wrap": True, "valign": "top", "align": "left", "indent": 1}
 # Blue on yellow is how planners mark cells that may be changed; the word "input" stands beside it.
 INPUT: Style = {"font_color": "#0000C0", "bg_color": "#FFF2CC", "border": 1, "locked": False}
 # Marked by its word first, by the tint second.
