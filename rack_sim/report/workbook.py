@@ -4,9 +4,11 @@ Equal files give equal bytes. docs/spreadsheets.md says what each sheet is.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rack_sim.foundation.errors import InputError, Problem
@@ -166,24 +168,37 @@ def _write_study(folder: Path, manifest: Mapping[str, Any], file: BinaryIO, row_
         book.finish()
 
 
-def _workbook(file: BinaryIO, title: str, row_count: int) -> "Workbook":
-    """An empty workbook in which no text is ever taken for a formula, a number or a link."""
+@contextmanager
+def _workbook(file: BinaryIO, title: str, row_count: int) -> Iterator["Workbook"]:
+    """An empty workbook in which no text is ever taken for a formula, a number or a link.
+
+    It is written to `file` when the block ends without an error.
+    """
     from xlsxwriter import Workbook  # imports slowly
 
-    made = Workbook(
-        file,
-        {
-            "strings_to_formulas": False,
-            "strings_to_urls": False,
-            "strings_to_numbers": False,
-            "constant_memory": row_count > _ROWS_IN_MEMORY,
-            "in_memory": row_count <= _ROWS_IN_MEMORY,  # no temporary files: a tenth faster
-        },
-    )
-    made.set_properties({"title": title, "author": "rack-sim", "comments": "", "created": _CREATED})
-    # Programs recalculate on opening, so that formulas never show what they were written with only.
-    made.set_calc_mode("auto")
-    return made
+    with TemporaryDirectory() as rows:  # where they wait that are not kept in memory
+        made = Workbook(
+            file,
+            {
+                "strings_to_formulas": False,
+                "strings_to_urls": False,
+                "strings_to_numbers": False,
+                "constant_memory": row_count > _ROWS_IN_MEMORY,
+                "in_memory": row_count <= _ROWS_IN_MEMORY,  # no temporary files: a tenth faster
+                "tmpdir": rows,
+            },
+        )
+        made.set_properties({"title": title, "author": "rack-sim", "created": _CREATED})
+        made.set_calc_mode("auto")  # formulas are calculated when a program opens it
+        try:
+            yield made
+        except BaseException:
+            # Closing the workbook would write it, for seconds more; its rows' files are closed.
+            for page in made.worksheets():
+                if page.constant_memory:
+                    page.row_data_fh.close()
+            raise
+        made.close()
 
 
 def _refuse_other_version(folder: Path, manifest: Mapping[str, Any]) -> None:

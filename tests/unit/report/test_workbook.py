@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -344,6 +345,24 @@ def test_a_folder_of_something_else_is_refused(copy: Path, tmp_path: Path) -> No
     with pytest.raises(InputError, match="footprint"):
         write_workbook(copy, tmp_path / "x.xlsx")
     assert not (tmp_path / "x.xlsx").exists()
+
+
+@pytest.mark.parametrize("rows_in_memory", [0, 10**6])
+def test_ctrl_c_leaves_nothing(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_in_memory: int
+) -> None:
+    """Neither a workbook nor files on the way to it."""
+
+    def interrupt(*_args: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(workbook, "_ROWS_IN_MEMORY", rows_in_memory)
+    monkeypatch.setattr(workbook, "write_cost", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_workbook(run, tmp_path / "report.xlsx")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture(scope="module")
