@@ -52,6 +52,7 @@ def run(
         typer.Option(min=1, help="Processes for replicas that do not know of each other."),
     ] = 1,
     figures: Annotated[bool, typer.Option(help="Draw figures.")] = True,
+    workbook: Annotated[bool, typer.Option(help="Write report.xlsx.")] = True,
 ) -> None:
     """Replay a scenario's traffic and write tables and figures.
 
@@ -103,6 +104,7 @@ def run(
                     wall_s=time.perf_counter() - started,
                     figures=figures,
                     parquet=parquet,
+                    workbook=workbook,
                     on_step=lambda text: bar.update(task, description=text, total=None, detail=""),
                 )
             except KeyboardInterrupt:

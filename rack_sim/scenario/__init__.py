@@ -45,6 +45,7 @@ __all__ = [
     "load_study",
     "load_system",
     "read_resolved",
+    "read_resolved_study",
     "resolved_yaml",
     "scenario_of_keys",
 ]
@@ -139,6 +140,20 @@ def read_resolved(path: Path) -> dict[str, Any]:
     parts = ("model", "workload", "system")
     if not isinstance(content, dict) or not all(isinstance(content.get(p), dict) for p in parts):
         raise InputError(Problem("is no resolved scenario", str(path)))
+    return content
+
+
+def read_resolved_study(path: Path) -> dict[str, Any]:
+    """The keys of a study's resolved.yaml as they stand there, nothing checked.
+
+    Raises InputError where it cannot be read.
+    """
+    problems: list[Problem] = []
+    content = read_document(path, Marks(), problems)
+    if problems:
+        raise InputError(problems)
+    if not isinstance(content, dict):
+        raise InputError(Problem("is no resolved study", str(path)))
     return content
 
 
