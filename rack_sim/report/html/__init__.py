@@ -2,6 +2,7 @@
 
 - `run`: the page of a run: `answer`, `rack` (`rack_section`, `rack_drawing`), `requests`,
   `latency`, `over_time`, `critical_path`, `limits`, `replicas`, `inputs`, `warnings`
+- `study` (`study_tables`, `study_charts`), `comparison`: the pages of those
 - `page`: what a page is made of, and how it becomes a file
 - `plot`: plotly's traces and layouts as plain data
 - `quantity`: numbers with their units
@@ -13,17 +14,28 @@ of one folder are byte for byte the same.
 
 from pathlib import Path
 
+from rack_sim.report.run_directory import whole_file
 from rack_sim.report.run_tables import read_run_tables
 
 __all__ = ["write_html"]
 
 
 def write_html(folder: Path, target: Path) -> None:
-    """Writes the report of the run in `folder` to the file `target`.
+    """Writes the report of the run or study in `folder` to the file `target`, which it replaces.
 
-    Raises InputError where `folder` is no run, is not whole, or was written by another version.
+    Raises InputError where `folder` holds neither, is not whole, or was written by another version;
+    what was in `target` before then stays.
     """
     from rack_sim.report.html.page import html_of
     from rack_sim.report.html.run import run_page
+    from rack_sim.report.html.study import study_page
+    from rack_sim.report.html.study_tables import read_manifest, read_study_tables
 
-    target.write_text(html_of(run_page(read_run_tables(folder))), encoding="utf-8", newline="\n")
+    manifest = read_manifest(folder)
+    if "kind" in manifest and "study" in manifest:
+        page = study_page(read_study_tables(folder, manifest))
+    else:
+        page = run_page(read_run_tables(folder))
+    text = html_of(page)
+    with whole_file(target, force=True) as file:
+        file.write(text.encode("utf-8"))

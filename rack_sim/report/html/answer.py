@@ -41,7 +41,7 @@ def answer_section(run: RunTables, requests: Requests, memory: str, warnings: in
     )
 
 
-def headline(row: Mapping[str, Value], requests: Requests) -> str:
+def headline(row: Mapping[str, Value]) -> str:
     """The answer in one sentence, for a title or a preview."""
     return (
         f"{row['model']} on {counted(row['chip_count'], 'chip')}: "
@@ -104,11 +104,12 @@ def _fit(run: RunTables, memory: str) -> Answer:
         f"fullest chip uses {size(used)} of {size(capacity)} of its {memory}"
         f"{f' ({share(used / capacity)})' if used and capacity else ''}."
     )
+    idle = (_fact(counted(row["idle_chip_count"], "chip"), "not used, in the same racks"),)
     facts = (
-        Fact(figure(row["chip_count"]), "chips", "hold the model"),
-        Fact(figure(row["rack_count"]), "racks", "they stand in"),
-        Fact(figure(row["spare_chip_count"]), "chips", "spare, in the same racks"),
-        Fact(figure(row["idle_chip_count"]), "chips", "not used, in the same racks"),
+        _fact(counted(row["chip_count"], "chip"), "hold the model"),
+        _fact(counted(row["rack_count"], "rack"), "they stand in"),
+        _fact(counted(row["spare_chip_count"], "chip"), "spare, in the same racks"),
+        *(idle if row["idle_chip_count"] else ()),
         _fact(size(row["weight_bytes"]), "of weights, all chips together"),
     )
     return Answer("Does it fit?", sentence, facts, "good", "It fits")

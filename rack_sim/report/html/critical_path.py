@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 from rack_sim.metrics.critical_path import whole_name
 from rack_sim.report.html.latency import TERMS
 from rack_sim.report.html.page import Chart, Section, Table
-from rack_sim.report.html.plot import BLUE, bars, layout, line
+from rack_sim.report.html.plot import BLUE, bars, broken, layout, line
 from rack_sim.report.html.quantity import figure, milliseconds, share
 from rack_sim.report.run_tables import RunTables
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_TASKS_SHOWN = 15
+_TASKS_SHOWN = 12
 _POINTS_MAX = 400
 
 
@@ -82,7 +82,7 @@ def _static(path: "pd.DataFrame") -> Section:
             bars(
                 "",
                 [
-                    f"{task} ({unit})"
+                    broken(f"{task.replace('.', ': ')} ({unit})")
                     for task, unit in zip(shown["task"], shown["unit"], strict=True)
                 ],
                 shown["sum"].tolist(),
@@ -102,7 +102,7 @@ def _static(path: "pd.DataFrame") -> Section:
                 .tolist()
             ),
         ),
-        height_px=90 + 24 * len(shown),
+        height_px=90 + 36 * len(shown),
     )
     return Section("critical-path", "The critical path", charts=(stage_chart, task_chart))
 

@@ -17,6 +17,7 @@ from rack_sim.report.html.plot import (
     VERMILION,
     YELLOW,
     bars,
+    broken,
     layout,
     limit_line,
     line,
@@ -90,14 +91,14 @@ def _split(
     order = [words for words, (value, _) in values.items() if value][::-1]
     trace = bars(
         "",
-        order,
+        [
+            broken(words, f"{milliseconds(values[words][0])} ({share(values[words][0] / total)})")
+            for words in order
+        ],
         [values[words][0] for words in order],
         BLUE,
         unit="ms",
         sideways=True,
-        text=[f"{milliseconds(values[w][0])} ({share(values[w][0] / total)})" for w in order],
-        textposition="outside",
-        cliponaxis=False,
     )
     trace["marker"]["color"] = [values[words][1] for words in order]
     return Chart(
@@ -109,8 +110,8 @@ def _split(
         layout(
             "ms",
             "",
-            xaxis={"rangemode": "tozero", "range": [0, 1.45 * max(v for v, _ in values.values())]},
-            yaxis={"automargin": True},
+            xaxis={"rangemode": "tozero"},
+            yaxis={"automargin": True, "showgrid": False},
             showlegend=False,
         ),
         Table(
@@ -124,7 +125,7 @@ def _split(
                 ("in all", figure(total, 4), share(1.0)),
             ),
         ),
-        height_px=80 + 40 * len(order),
+        height_px=80 + 46 * len(order),
     )
 
 

@@ -19,7 +19,7 @@ from rack_sim.report.html.quantity import figure, milliseconds, number_of
 from rack_sim.report.run_tables import RunTables
 
 # More points than this would lie on one another, and make the page large.
-_POINTS_MAX = 400
+_POINTS_MAX = 160
 _TABLE_ROWS_MAX = 40
 
 

@@ -5,6 +5,7 @@ at the price of an import: the tests check them instead.
 """
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 Trace = dict[str, Any]
@@ -14,6 +15,7 @@ BLUE, SKY, GREEN, ORANGE = "--blue", "--sky", "--green", "--orange"
 VERMILION, PURPLE, YELLOW, GREY = "--vermilion", "--purple", "--yellow", "--grey"
 INK = "--ink"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW, GREY)
+_LABEL_CHARACTERS = 26
 # Lines that follow each other differ in more than colour.
 DASHES = ("solid", "dash", "dot", "dashdot")
 PATTERNS = ("", "/", ".", "x", "\\", "+", "-", "|")
@@ -83,7 +85,7 @@ def limit_line(value: float, words: str, *, axis: str = "x") -> Layout:
     """A line across the plot with its words, for an objective or a limit."""
     across, along = ("y", "x") if axis == "x" else ("x", "y")
     ends = {f"{along}0": value, f"{along}1": value, f"{across}0": 0, f"{across}1": 1}
-    place = {along: value, across: 1, "xanchor": "left", "yanchor": "bottom"}
+    place = {along: value, across: 1, "xanchor": "right", "yanchor": "top", "bgcolor": "--panel"}
     return {
         "shapes": [
             {
@@ -105,6 +107,11 @@ def limit_line(value: float, words: str, *, axis: str = "x") -> Layout:
             }
         ],
     }
+
+
+def broken(words: str, *more: str) -> str:
+    """Words beside a bar, broken into short lines, so that they leave room for the bar."""
+    return "<br>".join(map(plain_text, (*wrap(words, _LABEL_CHARACTERS), *more)))
 
 
 def plain_text(text: str) -> str:

@@ -21,6 +21,7 @@ LINE_STEP_COUNT = 5
 _WIDTH_PX, _NODE_PX_MAX = 1_000.0, 260.0
 _HEADER_PX = 26.0
 _SWITCH_PX, _SWITCH_ROOM_PX = 92.0, 70.0
+_SWITCH_WORDS_PX_MIN = 62.0
 # A chip this wide has room for its number.
 _CHIP_WORDS_PX_MIN = 30.0
 _NODE_WORDS_PX_MIN = 34.0
@@ -65,6 +66,7 @@ def drawing_of(rack: Rack) -> dict[str, Any]:
     ends = _node_spots(layout, unit, spots) if between_nodes else spots
     height = layout.height * unit + (_SWITCH_ROOM_PX if rack.switches else 0)
     width = layout.width * unit
+    switch_px = min(_SWITCH_PX, 0.88 * width / max(1, len(rack.switches)))
     return {
         "memory": rack.memory_name,
         "by_node": rack.is_by_node,
@@ -86,9 +88,10 @@ def drawing_of(rack: Rack) -> dict[str, Any]:
         "switches": [
             {
                 "number": number,
-                "x": _px(spots[number][0] - _SWITCH_PX / 2),
+                "x": _px(spots[number][0] - switch_px / 2),
                 "y": _px(spots[number][1] - 13),
-                "width": _SWITCH_PX,
+                "width": _px(switch_px),
+                "words": f"switch {number}" if switch_px >= _SWITCH_WORDS_PX_MIN else str(number),
             }
             for number in rack.switches
         ],
@@ -255,6 +258,7 @@ def _nodes(
             if side >= _NODE_WORDS_PX_MIN
             and len(badge) < 6
             and not rack.is_by_node
+            and len(rack.nodes) > 1
             and len(chips) > 1
             else "",
             "chips": [],

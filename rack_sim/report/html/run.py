@@ -36,15 +36,16 @@ def run_page(run: RunTables) -> Page:
         assumptions_section(run.manifest),
         warnings_section(warnings, requests),
     )
+    description = str(run.resolved.get("description") or "")
     facts = (
-        headline(row, requests),
+        *((f"The scenario says: {description}",) if description else ()),
         f"Traffic: {run.manifest.get('workload')}",
         f"{counted(row['request_count'], 'request')}, {figure(row['simulated_s'], 4)} s simulated",
         f"Scenario {row['scenario_hash']}, seed {row['seed']}",
     )
     return Page(
         title=str(row["scenario"]),
-        subtitle=str(run.resolved.get("description") or ""),
+        subtitle=headline(row),
         facts=facts,
         sections=tuple(section for section in sections if section is not None),
         data={"rack": data},

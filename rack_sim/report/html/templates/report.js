@@ -46,9 +46,8 @@
       layout[name] = { ...axis, ...layout[name] };
       if (typeof layout[name].title === "object") layout[name].title.standoff = 8;
     }
-    const words = (layout.annotations || []).length ? 24 : 8;
     Plotly.react(place, coloured(chart.traces, style), {
-      margin: { l: narrow ? 40 : 56, r: narrow ? 12 : 24, t: words, b: 44 },
+      margin: { l: narrow ? 40 : 56, r: narrow ? 12 : 24, t: 8, b: 44 },
       legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, xanchor: "left" },
       ...layout,
       width: printing ? PRINT_PX : place.clientWidth,
@@ -121,7 +120,9 @@
     };
     const count = (value) => value.toLocaleString("en-US");
     const share = (value) => value === null || value === undefined ? "–"
-      : value > 0 && value < 0.001 ? "<0.1 %" : `${(100 * value).toFixed(1)} %`;
+      : value === 0 || value === 1 ? `${100 * value} %`
+      : value > 0 && value < 0.001 ? "<0.1 %"
+      : `${(value > 0.999 && value < 1 ? 99.9 : 100 * value).toFixed(1)} %`;
     const bytes = (value) => {
       for (const [unit, size] of [["TB", 1e12], ["GB", 1e9], ["MB", 1e6], ["kB", 1e3]]) {
         if (value >= size) return `${(value / size).toFixed(2)} ${unit}`;
