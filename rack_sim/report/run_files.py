@@ -43,6 +43,7 @@ def write_run(
     wall_s: float,
     figures: bool = True,
     parquet: bool = False,
+    html: bool = True,
     on_step: Callable[[str], None] = lambda _text: None,
 ) -> None:
     """Writes the files of design section 9 into `folder`, which exists and is empty.
@@ -81,6 +82,11 @@ def write_run(
     scenario = result.explanation.scenario
     (folder / "resolved.yaml").write_text(resolved_yaml(scenario), encoding="utf-8")
     (folder / "manifest.json").write_text(_manifest(result, wall_s), encoding="utf-8")
+    if html:
+        from rack_sim.report.html import write_html  # reads the tables again: not all who run ask
+
+        on_step("writing report.html")
+        write_html(folder, folder / "report.html")
     if figures:
         from rack_sim.report.figures import draw_figures  # draws slowly, imports slowly
 

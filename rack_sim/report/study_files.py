@@ -64,6 +64,7 @@ def write_study(
     *,
     wall_s: float,
     figures: bool = True,
+    html: bool = True,
     on_step: Callable[[str], None] = lambda _text: None,
 ) -> None:
     """Writes the files of a study into `folder`, which exists and is empty.
@@ -78,6 +79,11 @@ def write_study(
     (folder / "resolved.yaml").write_text(resolved_yaml(study), encoding="utf-8")
     manifest = _manifest(study, report.assumed, wall_s)
     (folder / "manifest.json").write_text(manifest, encoding="utf-8")
+    if html:
+        from rack_sim.report.html import write_html  # reads the tables again: not all who run ask
+
+        on_step("writing report.html")
+        write_html(folder, folder / "report.html")
     if figures:
         from rack_sim.report.figures.canvas import drawing_style, write_figure
 

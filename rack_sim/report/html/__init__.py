@@ -21,19 +21,23 @@ __all__ = ["write_html"]
 
 
 def write_html(folder: Path, target: Path) -> None:
-    """Writes the report of the run or study in `folder` to the file `target`, which it replaces.
+    """Writes the report of the run, study or comparison in `folder` to the file `target`.
 
-    Raises InputError where `folder` holds neither, is not whole, or was written by another version;
-    what was in `target` before then stays.
+    Raises InputError where `folder` holds none, is not whole, or was written by another version;
+    what was in `target` before is replaced only by a whole report.
     """
+    from rack_sim.report.html.comparison import comparison_page
+    from rack_sim.report.html.comparison_tables import read_comparison_tables
     from rack_sim.report.html.page import html_of
     from rack_sim.report.html.run import run_page
     from rack_sim.report.html.study import study_page
     from rack_sim.report.html.study_tables import read_manifest, read_study_tables
 
     manifest = read_manifest(folder)
-    if "kind" in manifest and "study" in manifest:
+    if "study" in manifest:
         page = study_page(read_study_tables(folder, manifest))
+    elif "comparison" in manifest:
+        page = comparison_page(read_comparison_tables(folder, manifest))
     else:
         page = run_page(read_run_tables(folder))
     text = html_of(page)

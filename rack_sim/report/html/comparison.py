@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from rack_sim.metrics.compare_columns import COMPARE, COMPARED
 from rack_sim.metrics.summary import Value
+from rack_sim.report.html.comparison_tables import ComparisonTables
 from rack_sim.report.html.page import Chart, Page, Section, Table
 from rack_sim.report.html.plot import (
     BLUE,
@@ -17,25 +18,20 @@ from rack_sim.report.html.plot import (
     plain_text,
 )
 from rack_sim.report.html.quantity import cell, counted, figure, number_of
-from rack_sim.study.difference import Change
+from rack_sim.study.difference import Change, headlines
 
 _PARETO = {
     "output_tok_s_per_chip": "output tokens/s per chip",
     "output_tok_s_per_kilowatt": "output tokens/s per kilowatt",
     "output_tokens_per_usd": "output tokens per US dollar",
 }
+_INPUTS_TOLD = 6
 _NAMES_BESIDE_POINTS_MAX = 12
 
 
-def comparison_page(
-    rows: Sequence[Mapping[str, Value]],
-    changes: Sequence[Change],
-    words: Sequence[str],
-    unlike: Sequence[str],
-    assumed: Sequence[str],
-    version: str,
-) -> Page:
-    """The page of a comparison: `rows` of compare.csv, `changes` of two, `words` on them."""
+def comparison_page(compared: ComparisonTables) -> Page:
+    """The page of a comparison; of two, it says what changed between them."""
+    rows, changes = compared.rows, compared.changes
     ran = [row for row in rows if row["status"] == "ran"]
     names = [str(row["name"]) for row in rows]
     two = len(rows) == 2
@@ -45,8 +41,8 @@ def comparison_page(
         Section(
             "answer",
             "What changed" if two else "Side by side",
-            sentences=tuple(_unlike(unlike)),
-            points=tuple(words),
+            sentences=tuple(_unlike(compared.said("not_alike"))),
+            points=(*_input_words(inputs), *headlines(changes)),
             tables=(_side_by_side(ran),) if ran else (),
         ),
         _failed(rows),
@@ -68,7 +64,7 @@ def comparison_page(
         Section("outputs", "Outputs that changed", tables=(_changes("Outputs", outputs, names),))
         if two and outputs
         else None,
-        Section("assumptions", "Assumptions", points=tuple(assumed)),
+        Section("assumptions", "Assumptions", points=compared.said("assumed_by_the_comparison")),
     ]
     return Page(
         title=" and ".join(names) if two else f"{len(rows)} runs compared",
@@ -78,9 +74,20 @@ def comparison_page(
             for row in rows
         ),
         sections=tuple(section for section in sections if section is not None),
-        origin=f"Written by rack-sim {version} from the summaries of the runs. compare.csv and "
-        "changes.csv have every number.",
+        origin=f"Written by rack-sim {compared.manifest.get('version')} from the summaries of the "
+        "runs. compare.csv and changes.csv have every number.",
     )
+
+
+def _input_words(inputs: Sequence[Change]) -> list[str]:
+    """The inputs that changed in words; many are told by their number."""
+    if len(inputs) > _INPUTS_TOLD:
+        return [f"{counted(len(inputs), 'input')} differ; the table below has them"]
+    return [
+        f"input {change.key}: from {cell(change.before) or 'nothing'} to "
+        f"{cell(change.after) or 'nothing'}"
+        for change in inputs
+    ]
 
 
 def _unlike(unlike: Sequence[str]) -> list[str]:

@@ -34,7 +34,7 @@ def _static(path: "pd.DataFrame") -> Section:
     stages = [int(stage) for stage in by_stage.index]
     sums = {name: float(by_stage[f"{name}_ms"].sum()) for name in names}
     largest = max(sums, key=lambda name: sums[name])
-    slowest = int(by_stage.sum(axis=1).idxmax())
+    slowest = stages[int(by_stage.sum(axis=1).to_numpy().argmax())]
     stage_chart = Chart(
         "path-stages",
         "One token's way, stage by stage",

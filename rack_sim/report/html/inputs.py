@@ -73,11 +73,8 @@ def assumptions_section(manifest: Mapping[str, Any], also: Sequence[str] = ()) -
         "assumptions",
         "Assumptions",
         sentences=(
-            ("No input is assumed." if not rows else "Change these first: they have no source.",)
-            + (
-                "What the simulator leaves out is written in docs/model-assumptions.md of its "
-                "source.",
-            )
+            "Change these first: they have no source." if rows else "No input is assumed.",
+            "What the simulator leaves out is written in docs/model-assumptions.md of its source.",
         ),
         points=tuple(also),
         tables=(Table("Assumed inputs", ("Input", "#Value", "Why"), rows, is_open=True),)

@@ -12,6 +12,7 @@ from importlib.resources import files
 from itertools import chain
 from typing import Any
 
+_COLUMNS_ON_PAPER = 12
 _TEMPLATES = ("rack_sim.report.html", "templates")
 
 
@@ -27,6 +28,11 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     is_open: bool = False
     note: str = ""
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether a sheet of paper is too narrow for its columns, so that rows become lines."""
+        return len(self.headings) > _COLUMNS_ON_PAPER
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 from rack_sim.compiler.traffic import TRAFFICS
 from rack_sim.report.figures.rack_layout import NODE_SIDE, RackLayout, lay_out
 from rack_sim.report.figures.rack_load import number_runs
-from rack_sim.report.html.quantity import counted, milliseconds, share, size
+from rack_sim.report.html.quantity import counted, share, size
 from rack_sim.report.html.rack import FILLS, Chip, Flow, Line, Rack
 
 STEP_COUNT = 10

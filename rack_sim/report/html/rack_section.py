@@ -50,8 +50,9 @@ def _sentences(rack: Rack, run: RunTables) -> list[str]:
     replicas = run.summary["replica_count"]
     if isinstance(replicas, int) and replicas > 1:
         said.append(
-            f"Drawn is one system with its first replica's load; {counted(replicas, 'replica')} run "
-            f"on {counted(run.summary['chip_count'], 'chip')} in all."
+            "Drawn is one system, with the load of its first replica; "
+            f"{counted(replicas, 'replica')} run on "
+            f"{counted(run.summary['chip_count'], 'chip')} in all."
         )
     return said
 

@@ -38,7 +38,7 @@ def study_page(study: StudyTables) -> Page:
     also = manifest.get("assumed_by_the_study")
     answers = tuple(kind.answers(study)) or ("The tables below have every number.",)
     sections = (
-        Section("answer", "The answer", sentences=(kind.question,), points=answers),
+        Section("answer", "The answer", points=answers),
         Section("figures", "Figures", charts=charts) if charts else None,
         Section(
             "tables",
@@ -173,6 +173,7 @@ def _jitter_answers(study: StudyTables) -> Iterator[str]:
 def _grid_answers(study: StudyTables) -> Iterator[str]:
     frame = next(iter(study.tables.values()))
     done = _done(frame)
+    named = "point_name" in frame.columns
     yield f"{counted(len(frame), 'point')}, {len(done):,} of them with numbers."
     for column, words, best in (
         ("output_tok_s_per_user_p50", "fastest for a user, tokens/s", "max"),
@@ -183,12 +184,13 @@ def _grid_answers(study: StudyTables) -> Iterator[str]:
     ):
         if column not in done.columns or not done[column].notna().any():
             continue
-        values = done[column]
-        place = values.idxmax() if best == "max" else values.idxmin()
+        known = done[done[column].notna()]
+        values = known[column].to_numpy(dtype=float)
+        names = known["point_name" if named else "point"].tolist()
+        place = int(values.argmax() if best == "max" else values.argmin())
         alike = int((values == values[place]).sum())
         yield (
-            f"{words.capitalize()}: {figure(float(values[place]), 4)}, at "
-            f"{plain(done.loc[place].get('point_name', place))}"
+            f"{words}: {figure(float(values[place]), 4)}, at {plain(names[place])}"
             + (f" and {counted(alike - 1, 'other')} alike." if alike > 1 else ".")
         )
 

@@ -4,7 +4,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.report.html.page import Chart, Table
-from rack_sim.report.html.plot import COLOURS, DASHES, Trace, bars, broken, layout, line, named
+from rack_sim.report.html.plot import (
+    COLOURS,
+    DASHES,
+    Layout,
+    Trace,
+    bars,
+    broken,
+    layout,
+    limit_line,
+    line,
+    named,
+)
 from rack_sim.report.html.quantity import cell, figure
 from rack_sim.report.html.study_tables import AXIS, StudyTables
 
@@ -38,6 +49,7 @@ def load_charts(study: StudyTables) -> tuple[Chart, ...]:
     """Latency against load, and what is served of what is offered."""
     frame = study.tables["load.csv"]
     near = frame[frame["offered_to_capacity_ratio"].fillna(0) <= _BEYOND_SATURATION]
+    knee = _knee(study)
     charts = [
         _lines(
             f"load-{metric}",
@@ -47,6 +59,7 @@ def load_charts(study: StudyTables) -> tuple[Chart, ...]:
             {f"p{p}": f"{metric}_ms_p{p}" for p in (50, 99)},
             "machine",
             ("requests/s offered", "ms"),
+            knee,
         )
         for metric, words in (("ttft", "TTFT"), ("tpot", "TPOT"), ("e2el", "End-to-end latency"))
     ]
@@ -59,9 +72,19 @@ def load_charts(study: StudyTables) -> tuple[Chart, ...]:
             {"finished": "request_throughput_rps", "within the SLO": "request_goodput_rps"},
             "machine",
             ("requests/s offered", "requests/s"),
+            knee,
         )
     )
     return tuple(chart for chart in charts if chart is not None)
+
+
+def _knee(study: StudyTables) -> Layout:
+    """Of one machine, the highest rate that meets the SLO, as a line across the chart."""
+    table = study.tables["knee.csv"]
+    if len(table) != 1 or table["slo_met_rps"].isna().any():
+        return {}
+    rate = float(table["slo_met_rps"].iloc[0])
+    return limit_line(rate, f"SLO met up to {figure(rate)}/s")
 
 
 def jitter_charts(study: StudyTables) -> tuple[Chart, ...]:
@@ -107,25 +130,30 @@ def grid_charts(study: StudyTables) -> tuple[Chart, ...]:
     if "status" in frame.columns:
         frame = frame[frame["status"] == "ok"]
     axes = [str(c) for c in frame.columns if str(c).startswith(AXIS)]
-    varied = [axis for axis in axes if frame[axis].nunique() > 1]
+    varied = [axis for axis in axes if _values(frame, axis) > 1]
     numeric = [axis for axis in varied if frame[axis].dtype.kind in "if"]
     # Along the numeric key with the most values; the others tell the lines apart.
-    x = max(numeric, key=lambda axis: (frame[axis].nunique(), -axes.index(axis)), default=None)
+    x = max(numeric, key=lambda axis: (_values(frame, axis), -axes.index(axis)), default=None)
     others = [axis for axis in varied if axis != x]
-    if "machine" in frame.columns and frame["machine"].nunique() > 1:
+    if "machine" in frame.columns and _values(frame, "machine") > 1:
         others.append("machine")
     charts = []
     for metric, (words, unit) in _GRID_METRICS.items():
-        if metric not in frame.columns or frame[metric].nunique() < 2:
+        if metric not in frame.columns or _values(frame, metric) < 2:
             continue
         name = f"grid-{metric.replace('_', '-')}"
-        if x is not None and frame[x].nunique() > 1:
+        if x is not None:
             series = frame.assign(series=[_series(row, others) for _, row in frame.iterrows()])
             key = x.removeprefix(AXIS)
             charts.append(_lines(name, words, series, x, {"": metric}, "series", (key, unit)))
         else:
             charts.append(_bars(name, words, frame, metric, unit))
     return tuple(chart for chart in charts if chart is not None)
+
+
+def _values(frame: "pd.DataFrame", column: str) -> int:
+    """How many different values a column has."""
+    return len(frame[column].dropna().unique())
 
 
 def _series(row: Any, axes: Sequence[str]) -> str:  # noqa: ANN401 - a row of a frame
@@ -140,6 +168,7 @@ def _lines(
     ys: dict[str, str],
     series: str,
     titles: tuple[str, str],
+    more: Layout | None = None,
 ) -> Chart | None:
     """A line for each series and column; nothing where there is nothing to draw."""
     frame = frame.sort_values(x, kind="stable")
@@ -178,7 +207,7 @@ def _lines(
         and len(positive) == len(values)
         and (max(positive) / min(positive) > _LOG_RATIO)
     )
-    y_axis = {"type": "log"} if logarithmic else {"rangemode": "tozero"}
+    y_axis = {"type": "log", "dtick": "D2"} if logarithmic else {"rangemode": "tozero"}
     says = f"From {figure(min(values))} to {figure(max(values))} {titles[1]}." + (
         " The scale is logarithmic." if logarithmic else ""
     )
@@ -188,7 +217,14 @@ def _lines(
         title,
         says,
         named(traces),
-        layout(titles[0], titles[1], yaxis=y_axis, showlegend=len(traces) > 1),
+        layout(
+            titles[0],
+            titles[1],
+            yaxis=y_axis,
+            xaxis={"rangemode": "tozero"},
+            showlegend=len(traces) > 1,
+            **(more or {}),
+        ),
         Table(title, ("Series", f"#{titles[0]}", f"#{titles[1]}"), tuple(rows)),
         height_px=380,
         note=f"{left_out} more lines are in the table alone." if left_out else "",

@@ -49,15 +49,15 @@ def _warnings(run: RunTables, requests: Requests) -> Iterator[str]:
     for (status, reason), count in requests.lost.items():
         yield (
             f"{counted(count, 'request')} ({share(count / requests.count)}) "
-            f"{'was' if count == 1 else 'were'} {status.replace('_', ' ')}: {reason}. They are in no "
-            "latency and no throughput."
+            f"{'was' if count == 1 else 'were'} {status.replace('_', ' ')}: {reason}. They are "
+            "in no latency and no throughput."
         )
     if not requests.finished_count:
         yield "No request finished: there are no latencies."
     elif requests.finished_count < _FEW_REQUESTS:
         yield (
-            f"Only {counted(requests.finished_count, 'request')} finished: fewer than ten lie beyond "
-            "p99, which a few more requests could move far."
+            f"Only {counted(requests.finished_count, 'request')} finished: fewer than ten lie "
+            "beyond p99, which a few more requests could move far."
         )
     if row["window_kind"] == "whole_run":
         yield (
