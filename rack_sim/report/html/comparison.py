@@ -1,6 +1,7 @@
 """Comparison page: what is compared, what changed, in words, figures and tables."""
 
 from collections.abc import Mapping, Sequence
+from math import log10
 
 from rack_sim.metrics.compare_columns import COMPARE, COMPARED
 from rack_sim.metrics.summary import Value
@@ -190,6 +191,7 @@ def _pareto(ran: Sequence[Mapping[str, Value]], density: str, words: str) -> Cha
                 "y": [row[density]],
                 "text": [plain_text(str(row["name"]))],
                 "textposition": "top center",
+                "cliponaxis": False,
                 "marker": {"size": 13, "color": colour, "symbol": number % len(PATTERNS)},
                 "hovertemplate": "%{text}: %{x:,.4~g} tokens/s per user, %{y:,.4~g} "
                 f"{words}<extra></extra>",
@@ -204,8 +206,8 @@ def _pareto(ran: Sequence[Mapping[str, Value]], density: str, words: str) -> Cha
         layout(
             "tokens/s per user",
             words,
-            xaxis={"type": "log"},
-            yaxis={"type": "log"},
+            xaxis=_log_axis([number_of(row[speed]) or 1.0 for row in given]),
+            yaxis=_log_axis([number_of(row[density]) or 1.0 for row in given]),
             showlegend=not beside,
         ),
         Table(
@@ -223,6 +225,13 @@ def _pareto(ran: Sequence[Mapping[str, Value]], density: str, words: str) -> Cha
         ),
         height_px=400,
     )
+
+
+def _log_axis(values: Sequence[float]) -> dict[str, object]:
+    """A logarithmic axis around the values, with room for the names beside the points."""
+    low, high = log10(min(values)), log10(max(values))
+    room = max(0.25 * (high - low), 0.15)
+    return {"type": "log", "dtick": "D2", "range": [low - room, high + room]}
 
 
 def _changes(caption: str, changes: Sequence[Change], names: Sequence[str]) -> Table:

@@ -18,7 +18,7 @@ def rack_section(rack: Rack, run: RunTables) -> tuple[Section, Mapping[str, Any]
     """The section, and what the page's script needs for it."""
     return (
         Section(
-            "rack",
+            "racks",
             "The racks",
             sentences=tuple(_sentences(rack, run)),
             drawing=drawing_of(rack),

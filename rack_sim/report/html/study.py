@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _ROWS_SHOWN = 500
 _GOOD_STATUS = "ok"
+_METRICS = {"ttft": "TTFT", "tpot": "TPOT", "e2el": "end-to-end latency"}
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ def _load_answers(study: StudyTables) -> Iterator[str]:
         machine, asked = plain(row["machine"]), number_of(row["attainment_asked"])
         met, failed = number_of(row["slo_met_rps"]), number_of(row["slo_failed_rps"])
         if asked is not None:
+            limited = _METRICS.get(str(row["slo_limited_by"]), str(row["slo_limited_by"]))
             words = f"{machine}: {share(asked)} of the requests that fit meet the SLO "
             if met is None:
                 yield f"{words}at none of the rates that were replayed."
@@ -135,7 +137,7 @@ def _load_answers(study: StudyTables) -> Iterator[str]:
                 yield (
                     f"{words}up to {figure(met, 4)} requests/s"
                     + (f", and no longer at {figure(failed, 4)}" if failed is not None else "")
-                    + (f"; what fails there is {row['slo_limited_by']}" if failed else "")
+                    + (f"; what fails there is {limited}" if failed else "")
                     + "."
                 )
         kept, lost = number_of(row["kept_up_rps"]), number_of(row["not_kept_up_rps"])

@@ -207,7 +207,11 @@ def _lines(
         and len(positive) == len(values)
         and (max(positive) / min(positive) > _LOG_RATIO)
     )
-    y_axis = {"type": "log", "dtick": "D2"} if logarithmic else {"rangemode": "tozero"}
+    y_axis: dict[str, Any] = {"rangemode": "tozero"}
+    if logarithmic:
+        y_axis = {"type": "log", "dtick": "D2"}
+    elif more and max(values) > 0:  # room for the words of the line across
+        y_axis["range"] = [0, 1.2 * max(values)]
     says = f"From {figure(min(values))} to {figure(max(values))} {titles[1]}." + (
         " The scale is logarithmic." if logarithmic else ""
     )
