@@ -6,5 +6,7 @@
 - `study_files`: what a study leaves behind; `jitter_tables`, `jitter_figure`, `load_tables`,
   `load_figures`: of which kind
 - `figures`: PNG and SVG
+- `html`: report.html, a page made of the files of a run, a study or a comparison
+- `run_tables`: the files of a run read back
 - `timeline`, `trace_events`: a trace that ui.perfetto.dev shows
 """

@@ -28,7 +28,7 @@ def answer_section(run: RunTables, requests: Requests, memory: str, warnings: in
     row = run.summary
     more = (
         f"{counted(warnings, 'warning')} {'stands' if warnings == 1 else 'stand'} at the end of "
-        "this page: read them before you use a number."
+        f"this page: read {'it' if warnings == 1 else 'them'} before you use a number."
         if warnings
         else ""
     )

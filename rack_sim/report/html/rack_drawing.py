@@ -19,6 +19,12 @@ from rack_sim.report.html.rack import FILLS, Chip, Flow, Line, Rack
 STEP_COUNT = 10
 LINE_STEP_COUNT = 5
 _WIDTH_PX, _NODE_PX_MAX = 1_000.0, 260.0
+# Roles of chips of which the tables say nothing more -> words.
+_UNTOLD = {
+    "spare": "spare",
+    "idle": "not used",
+    "replica": "holds another replica, which is filled like the first",
+}
 _HEADER_PX = 26.0
 _SWITCH_PX, _SWITCH_ROOM_PX = 92.0, 70.0
 _SWITCH_WORDS_PX_MIN = 62.0
@@ -106,6 +112,11 @@ def drawing_of(rack: Rack) -> dict[str, Any]:
         ],
         "between_nodes": between_nodes,
         "has_lines": bool(lines),
+        "roles": [
+            (role, words)
+            for role, words in _UNTOLD.items()
+            if any(chip.role == role for chip in rack.chips.values())
+        ],
         "by_kind": any(profile.by_kind for profile in rack.profiles),
     }
 
@@ -117,6 +128,7 @@ def data_of(rack: Rack) -> dict[str, Any]:
     scale = _scales(rack)["links"]
     content: dict[str, Any] = {
         "memory": rack.memory_name,
+        "roles": _UNTOLD,
         "fills": list(FILLS.values()),
         "kinds": list(TRAFFICS.items()),
         "betweenNodes": between_nodes,
@@ -190,12 +202,11 @@ def line_words(line: Line, between_nodes: bool) -> str:
 def chip_words(chip: Chip, memory: str) -> str:
     """A chip in words."""
     head = f"Chip {chip.number}, node {chip.node}, rack {chip.rack}"
-    if chip.role in ("spare", "idle"):
-        return f"{head}: {chip.role}"
+    if chip.role in _UNTOLD:
+        return f"{head}: {_UNTOLD[chip.role]}"
     stage = "" if chip.stage is None else f", stage {chip.stage}"
-    other = " of another replica" if chip.role == "replica" else ""
     return (
-        f"{head}{stage}{other}: {size(chip.used_bytes)} of {size(chip.capacity_bytes)} of {memory} "
+        f"{head}{stage}: {size(chip.used_bytes)} of {size(chip.capacity_bytes)} of {memory} "
         f"in use, busy {share(chip.load)} of the time"
     )
 
@@ -278,7 +289,7 @@ def node_words(number: int, members: Sequence[Chip], memory: str) -> str:
     stages = sorted({chip.stage for chip in members if chip.stage is not None})
     head = f"Node {number}, rack {members[0].rack}, {counted(len(members), 'chip')}"
     if not stages:
-        return f"{head}: {members[0].role}"
+        return f"{head}: {_UNTOLD.get(members[0].role, members[0].role)}"
     used = max(chip.used_bytes for chip in members)
     return (
         f"{head}, stage {number_runs(stages)}: fullest chip {size(used)} of "
@@ -305,7 +316,7 @@ def _chip_shape(
 
 
 def _classes(role: str, used: float, load: float, scales: Mapping[str, Scale]) -> dict[str, Any]:
-    if role in ("spare", "idle"):
+    if role in _UNTOLD:
         return {"classes": role}
     steps = (f"m{scales['memory'].step(used)}", f"u{scales['load'].step(load)}")
     return {"classes": " ".join(steps)}

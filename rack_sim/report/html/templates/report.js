@@ -187,8 +187,7 @@
       const chip = chips.get(number);
       const where = `node ${chip.node}, rack ${chip.rack}`;
       const parts = [element("p", `Chip ${number}`, { class: "title" })];
-      const role = chip.role === "stage" ? `stage ${chip.stage}`
-        : chip.role === "replica" ? "of another replica" : chip.role;
+      const role = chip.role === "stage" ? `stage ${chip.stage}` : rack.roles[chip.role] || chip.role;
       parts.push(element("p", `${where}; ${role}`));
       if (chip.fill !== null) {
         parts.push(element("p", `${bytes(chip.used)} of ${bytes(chip.capacity)} in use (${share(chip.used / chip.capacity)})`));
@@ -196,7 +195,7 @@
       } else if (chip.used) {
         parts.push(element("p", `${bytes(chip.used)} of ${bytes(chip.capacity)} in use`));
       }
-      if (chip.load !== null) {
+      if (chip.role === "stage" && chip.load !== null) {
         parts.push(element("p", `Load: busy ${share(chip.load)} of the time`
           + (chip.stepMs ? `, ${micros(chip.stepMs)} of a step` : "")));
       }
@@ -271,7 +270,7 @@
     function showNode(place) {
       const [range, role, stages, fullest, used, capacity, fill, load, stepMs] = rack.nodeRows[place];
       const parts = [element("p", `Node ${rack.nodes[place][0]}`, { class: "title" }),
-        element("p", `rack ${rack.nodes[place][1]}; chips ${range}; ${stages ? `stage ${stages}` : role}`)];
+        element("p", `rack ${rack.nodes[place][1]}; chips ${range}; ${stages ? `stage ${stages}` : rack.roles[role] || role}`)];
       if (used) {
         parts.push(element("p", `Fullest, chip ${fullest}: ${bytes(used)} of ${bytes(capacity)} in use (${share(used / capacity)})`));
         if (fill !== null) parts.push(...fillOf(fill, capacity));
