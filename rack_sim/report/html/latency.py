@@ -181,7 +181,11 @@ def _distribution(metric: str, requests: Requests) -> Chart:
         yaxis="y2",
         hovertemplate="%{y:.4~g} % within %{x:.4~g} ms<extra></extra>",
     )
-    more = limit_line(limit, f"SLO {milliseconds(limit)}") if limit and limit <= end else {}
+    more = (
+        limit_line(limit, f"SLO {milliseconds(limit)}", middle=(start + end) / 2)
+        if limit and limit <= end
+        else {}
+    )
     says = (
         f"Half of the finished requests are within {milliseconds(percentiles[50])}, 99 % within "
         f"{milliseconds(percentiles[99])}, all within {milliseconds(percentiles[100])}."

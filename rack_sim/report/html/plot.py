@@ -81,26 +81,30 @@ def bars(
     }
 
 
-def limit_line(value: float, words: str, *, axis: str = "x") -> Layout:
-    """A line across the plot with its words, for an objective or a limit."""
-    across, along = ("y", "x") if axis == "x" else ("x", "y")
-    ends = {f"{along}0": value, f"{along}1": value, f"{across}0": 0, f"{across}1": 1}
-    place = {along: value, across: 1, "xanchor": "right", "yanchor": "top", "bgcolor": "--panel"}
+def limit_line(value: float, words: str, *, middle: float) -> Layout:
+    """An upright line for an objective or a limit, its words on the side towards the `middle`."""
     return {
         "shapes": [
             {
                 "type": "line",
-                f"{along}ref": along,
-                f"{across}ref": "paper",
-                **ends,
+                "xref": "x",
+                "yref": "paper",
+                "x0": value,
+                "x1": value,
+                "y0": 0,
+                "y1": 1,
                 "line": {"color": VERMILION, "width": 2, "dash": "dash"},
             }
         ],
         "annotations": [
             {
-                f"{along}ref": along,
-                f"{across}ref": "paper",
-                **place,
+                "xref": "x",
+                "yref": "paper",
+                "x": value,
+                "y": 1,
+                "xanchor": "left" if value < middle else "right",
+                "yanchor": "top",
+                "bgcolor": "--panel",
                 "text": words,
                 "showarrow": False,
                 "font": {"color": VERMILION},

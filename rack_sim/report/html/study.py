@@ -71,6 +71,8 @@ def study_page(study: StudyTables) -> Page:
 
 def plain(value: object) -> str:
     """A cell of a table for people: without the apostrophe that keeps it from being a formula."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return cell(value).removeprefix("'")
 
 

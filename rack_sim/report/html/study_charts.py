@@ -84,7 +84,8 @@ def _knee(study: StudyTables) -> Layout:
     if len(table) != 1 or table["slo_met_rps"].isna().any():
         return {}
     rate = float(table["slo_met_rps"].iloc[0])
-    return limit_line(rate, f"SLO met up to {figure(rate)}/s")
+    middle = float(study.tables["load.csv"]["offered_rps"].max()) / 2
+    return limit_line(rate, f"SLO met up to {figure(rate)}/s", middle=middle)
 
 
 def jitter_charts(study: StudyTables) -> tuple[Chart, ...]:

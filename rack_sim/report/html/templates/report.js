@@ -89,7 +89,7 @@
   if (data.rack) explore(data.rack);
 
   function explore(rack) {
-    const svg = document.querySelector("#rack svg");
+    const svg = document.getElementById("machine");
     const detail = document.getElementById("detail");
     const hint = detail.innerHTML;
     const lines = document.getElementById("lines");
