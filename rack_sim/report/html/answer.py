@@ -43,6 +43,8 @@ def answer_section(run: RunTables, requests: Requests, memory: str, warnings: in
 
 def headline(row: Mapping[str, Value]) -> str:
     """The answer in one sentence, for a title or a preview."""
+    if not row["finished_count"]:
+        return f"{row['model']} on {counted(row['chip_count'], 'chip')}: no request finished"
     return (
         f"{row['model']} on {counted(row['chip_count'], 'chip')}: "
         f"{figure(row['output_tok_s_per_user_p50'])} tokens/s per user, TTFT p99 "
@@ -110,7 +112,10 @@ def _fit(run: RunTables, memory: str) -> Answer:
         _fact(counted(row["rack_count"], "rack"), "they stand in"),
         _fact(counted(row["spare_chip_count"], "chip"), "spare, in the same racks"),
         *(idle if row["idle_chip_count"] else ()),
-        _fact(size(row["weight_bytes"]), "of weights, all chips together"),
+        _fact(
+            size(row["weight_bytes"]),
+            "of weights, all chips together" if not replicas else "of weights, in each replica",
+        ),
     )
     return Answer("Does it fit?", sentence, facts, "good", "It fits")
 
@@ -143,6 +148,10 @@ def _cost(row: Mapping[str, Value], run: RunTables) -> Answer:
         f"{usd(row['capital_usd_per_million_output_tokens'])} of capital and "
         f"{usd(row['electricity_usd_per_million_output_tokens'])} of electricity, at this load."
     )
+    if not row["output_token_count"]:
+        sentence = (
+            f"It draws {watts(row['mean_watts'])}. No output token was made, so none has a cost."
+        )
     if assumed:
         sentence += f" {counted(len(assumed), 'cost input').capitalize()} are assumed, not sourced."
     facts = [

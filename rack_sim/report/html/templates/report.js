@@ -92,7 +92,6 @@
     const svg = document.getElementById("machine");
     const detail = document.getElementById("detail");
     const hint = detail.innerHTML;
-    const lines = document.getElementById("lines");
     const extra = document.getElementById("chosen-links");
     const shapes = [...svg.querySelectorAll(".chip")];
     const strokes = [...svg.querySelectorAll("#lines .link")];
@@ -342,8 +341,10 @@
       const place = strokes.indexOf(shape) + (dx + dy);
       return strokes[place] || null;
     });
-    svg.addEventListener("pointerdown", (event) => { if (event.target === svg) { kept = null; clearExtra(); } });
-    document.querySelectorAll('input[name="colour"]').forEach((input) => input.addEventListener("change", () => {}));
-    void lines;
+    svg.addEventListener("pointerdown", (event) => {
+      if (event.target.closest(".chip, .link")) return;
+      kept = null;
+      clearExtra();
+    });
   }
 })();
