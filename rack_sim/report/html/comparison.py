@@ -69,7 +69,7 @@ def comparison_page(compared: ComparisonTables) -> Page:
     ]
     return Page(
         title=" and ".join(names) if two else f"{len(rows)} runs compared",
-        subtitle="Compared" if two else "Side by side",
+        subtitle=f"What changed from {names[0]} to {names[1]}" if two else "",
         facts=tuple(
             f"{row['name']}: {row['model']} on {row['system']}, scenario {row['scenario_hash']}"
             for row in rows
