@@ -35,7 +35,7 @@ def milliseconds(value: object) -> str:
     """Milliseconds in the unit that reads best.
 
     >>> milliseconds(0.0421).replace(_SPACE, " "), milliseconds(1500).replace(_SPACE, " ")
-    ('42.1 µs', '1.5 s')
+    ('42.10 µs', '1.500 s')
     """
     number = number_of(value)
     if number is None:
