@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from rack_sim.cli.console import err, out, say_json
 from rack_sim.cli.options import (
+    HtmlOption,
     JsonOption,
     ScenarioArgument,
     SeedOption,
@@ -53,6 +54,7 @@ def run(
     ] = 1,
     figures: Annotated[bool, typer.Option(help="Draw figures.")] = True,
     workbook: Annotated[bool, typer.Option(help="Write report.xlsx.")] = True,
+    html: HtmlOption = True,
 ) -> None:
     """Replay a scenario's traffic and write tables and figures.
 
@@ -103,6 +105,7 @@ def run(
                     folder,
                     wall_s=time.perf_counter() - started,
                     figures=figures,
+                    html=html,
                     parquet=parquet,
                     workbook=workbook,
                     on_step=lambda text: bar.update(task, description=text, total=None, detail=""),

@@ -8,5 +8,7 @@
 - `run_tables`: a finished run read back; `workbook`, `sheets`: report.xlsx made of it
 - `footprint`: how racks fill, as manifest.json has it
 - `figures`: PNG and SVG
+- `html`: report.html, a page made of the files of a run, a study or a comparison
+- `run_tables`: the files of a run read back
 - `timeline`, `trace_events`: a trace that ui.perfetto.dev shows
 """

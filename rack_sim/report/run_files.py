@@ -45,6 +45,7 @@ def write_run(
     figures: bool = True,
     parquet: bool = False,
     workbook: bool = True,
+    html: bool = True,
     on_step: Callable[[str], None] = lambda _text: None,
 ) -> None:
     """Writes the files of design section 9 into `folder`, which exists and is empty.
@@ -89,6 +90,11 @@ def write_run(
 
         on_step("writing the workbook")
         write_workbook(folder, folder / "report.xlsx", row_limit=ROWS_OF_A_RUN)
+    if html:
+        from rack_sim.report.html import write_html  # reads the tables again: not all who run ask
+
+        on_step("writing report.html")
+        write_html(folder, folder / "report.html")
     if figures:
         from rack_sim.report.figures import draw_figures  # draws slowly, imports slowly
 

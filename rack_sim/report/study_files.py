@@ -66,6 +66,7 @@ def write_study(
     wall_s: float,
     figures: bool = True,
     workbook: bool = True,
+    html: bool = True,
     on_step: Callable[[str], None] = lambda _text: None,
 ) -> None:
     """Writes the files of a study into `folder`, which exists and is empty.
@@ -85,6 +86,11 @@ def write_study(
 
         on_step("writing the workbook")
         write_workbook(folder, folder / "report.xlsx")
+    if html:
+        from rack_sim.report.html import write_html  # reads the tables again: not all who run ask
+
+        on_step("writing report.html")
+        write_html(folder, folder / "report.html")
     if figures:
         from rack_sim.report.figures.canvas import drawing_style, write_figure
 

@@ -50,6 +50,7 @@ def test_it_writes_a_directory(cli: Cli, study: Path) -> None:
         "manifest.json",
         "resolved.yaml",
         "report.xlsx",
+        "report.html",
         "jitter.png",
         "jitter.svg",
     }
