@@ -95,7 +95,7 @@ def _measure(scenario: Scenario, started: float, folder: Path, jobs: int) -> Non
     result = rack_sim.simulate(scenario, jobs=jobs, explanation=explanation)
     simulated = time.process_time()
     folder.mkdir()
-    write_run(result, folder, wall_s=0, figures=False)
+    write_run(result, folder, wall_s=0, figures=False, html=False, workbook=False)
     written = time.process_time()
     wall = time.perf_counter() - wall
     peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

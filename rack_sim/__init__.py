@@ -1,16 +1,17 @@
 """rack-sim: a discrete-event simulator of racks of many chips that serve large language models.
 
-- `load`: a scenario from a file or a preset's name
+- `load`: a scenario from a preset's name, a file or its keys
 - `explain`: which chip holds what, and how fast a token passes; nothing is replayed
 - `simulate`: replays the scenario's traffic
 - `RackSimError` and its kinds: what can go wrong
 
+docs/tutorial.md goes through all of it.
+
 >>> import rack_sim
->>> scenario = rack_sim.load("llama70b", ["workload.request_count=200"])
->>> plan = rack_sim.explain(scenario).plan
->>> plan.chip_count, plan.stage_count, plan.weight_bytes
+>>> found = rack_sim.explain("llama70b")
+>>> found.chip_count, found.stage_count, found.weight_bytes
 (576, 72, 68976648192)
->>> result = rack_sim.simulate(scenario)
+>>> result = rack_sim.simulate("llama70b", {"workload.request_count": 200})
 >>> result.summary["finished_count"] + result.summary["rejected_count"]
 200
 >>> frame = result.requests()
@@ -22,11 +23,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rack_sim.door import explain, load, simulate
     from rack_sim.foundation.errors import InfeasibleError, InputError, RackSimError, ReplayError
     from rack_sim.pipeline import VERSION as __version__
-    from rack_sim.pipeline import Explanation, Result, explain, simulate
+    from rack_sim.pipeline import Explanation, Result
     from rack_sim.scenario import Scenario
-    from rack_sim.scenario import load_scenario as load
+    from rack_sim.scenario.library import schema_file
 
 __all__ = [
     "Explanation",
@@ -39,6 +41,7 @@ __all__ = [
     "__version__",
     "explain",
     "load",
+    "schema_file",
     "simulate",
 ]
 
@@ -53,9 +56,10 @@ _HOMES = {
     "Result": ("rack_sim.pipeline", "Result"),
     "Scenario": ("rack_sim.scenario", "Scenario"),
     "__version__": ("rack_sim.pipeline", "VERSION"),
-    "explain": ("rack_sim.pipeline", "explain"),
-    "load": ("rack_sim.scenario", "load_scenario"),
-    "simulate": ("rack_sim.pipeline", "simulate"),
+    "explain": ("rack_sim.door", "explain"),
+    "load": ("rack_sim.door", "load"),
+    "schema_file": ("rack_sim.scenario.library", "schema_file"),
+    "simulate": ("rack_sim.door", "simulate"),
 }
 
 

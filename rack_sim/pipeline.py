@@ -21,11 +21,34 @@ from rack_sim.engine.parts import dealt, why_together
 from rack_sim.engine.serving import ReplayTotals, replay, totals_of_parts
 from rack_sim.foundation.errors import InfeasibleError, InputError
 from rack_sim.foundation.garbage import collected_later
-from rack_sim.metrics.columns import REQUESTS
+from rack_sim.metrics.columns import (
+    CHIPS,
+    CRITICAL_PATH,
+    ITERATIONS,
+    LINKS,
+    MEMORY,
+    REPLICAS,
+    REQUESTS,
+    STAGES,
+    SUMMARY,
+    TIMELINE,
+)
+from rack_sim.metrics.critical_path import critical_path_rows
+from rack_sim.metrics.frames import frame_of
+from rack_sim.metrics.link_table import link_lines
 from rack_sim.metrics.log import Collector
 from rack_sim.metrics.parts import collect, replay_part
 from rack_sim.metrics.summary import RunFacts, Value, summarise_run
-from rack_sim.metrics.tables import outcome_reasons, request_lines
+from rack_sim.metrics.tables import (
+    chip_rows,
+    iteration_rows,
+    memory_rows,
+    outcome_reasons,
+    replica_rows,
+    request_lines,
+    stage_rows,
+    timeline_lines,
+)
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.partitioner import partition
 from rack_sim.partition.plan import Plan
@@ -61,6 +84,38 @@ class Explanation:
         return self.compiled or compile_step(self.plan)
 
     @property
+    def chip_count(self) -> int:
+        """Chips that hold a part of one copy of the model."""
+        return self.plan.chip_count
+
+    @property
+    def stage_count(self) -> int:
+        """Stages of the pipeline."""
+        return self.plan.stage_count
+
+    @property
+    def tensor_parallel(self) -> int:
+        """Chips that share each block."""
+        return self.plan.tensor_parallel
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of one copy of the weights."""
+        return self.plan.weight_bytes
+
+    def memory(self) -> "pd.DataFrame":
+        """The memory map: one row per chip that holds a part of the model, as in memory.csv."""
+        return frame_of(MEMORY, memory_rows(self.machine))
+
+    def critical_path(self) -> "pd.DataFrame":
+        """What one token waits for, task by task, as in critical_path.csv.
+
+        Of reactive chips no rows: their programs are not known before they run.
+        """
+        rows = critical_path_rows(self.compiled.program) if self.compiled else ()
+        return frame_of(CRITICAL_PATH, rows)
+
+    @property
     def machine(self) -> StepTiming | BatchMachine:
         """Whichever of the two there is."""
         return self.batch or self.step
@@ -76,7 +131,11 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Result:
-    """What a replay gave. `summary` is one flat row; see docs/metrics.md for every name."""
+    """What a replay gave. `summary` is one flat row; see docs/metrics.md for every name.
+
+    Each table of a run is a method that makes a DataFrame of it, with the columns and the values
+    of its CSV file.
+    """
 
     explanation: Explanation
     totals: ReplayTotals
@@ -84,17 +143,67 @@ class Result:
     summary: Mapping[str, Value]
 
     def requests(self) -> "pd.DataFrame":
-        """One row per request, as in requests.csv; numbers as numbers."""
-        import pandas as pd  # takes half a second, and only notebooks ask
-
+        """One row per request, as in requests.csv."""
         lines = request_lines(self.collector.requests, outcome_reasons(self.explanation.fleet))
-        frame = pd.DataFrame(
-            (line.split(",") for line in lines), columns=[column.name for column in REQUESTS]
-        )
-        for column in REQUESTS:
-            if column.name not in ("status", "reason"):
-                frame[column.name] = pd.to_numeric(frame[column.name])
-        return frame
+        return frame_of(REQUESTS, (line.split(",") for line in lines))
+
+    def timeline(self) -> "pd.DataFrame":
+        """One row per second (or other bin of the scenario), as in timeline.csv."""
+        lines = timeline_lines(self.collector.bins, self.explanation.scenario.bin_ps)
+        return frame_of(TIMELINE, (line.split(",") for line in lines))
+
+    def replicas(self) -> "pd.DataFrame":
+        """One row per replica, as in replicas.csv."""
+        return frame_of(REPLICAS, replica_rows(self.totals))
+
+    def chips(self) -> "pd.DataFrame":
+        """One row per chip of the first system, as in chips.csv."""
+        return frame_of(CHIPS, chip_rows(self.explanation.machine, self.totals))
+
+    def memory(self) -> "pd.DataFrame":
+        """The memory map: one row per chip that holds a part of the model, as in memory.csv."""
+        return self.explanation.memory()
+
+    def links(self) -> "pd.DataFrame":
+        """One row per link of the first system, as in links.csv."""
+        found = self.explanation
+        lines = link_lines(found.machine, self.totals, found.fleet)
+        return frame_of(LINKS, (line.split(",") for line in lines))
+
+    def stages(self) -> "pd.DataFrame":
+        """One row per stage, as in stages.csv; of reactive chips no rows."""
+        step = self.explanation.compiled
+        return frame_of(STAGES, stage_rows(step, self.totals) if step else ())
+
+    def critical_path(self) -> "pd.DataFrame":
+        """What one token waits for, task by task, as in critical_path.csv; see `Explanation`."""
+        return self.explanation.critical_path()
+
+    def iterations(self) -> "pd.DataFrame":
+        """One row per number of rows that iterations had; of static chips no rows."""
+        return frame_of(ITERATIONS, iteration_rows(self.totals))
+
+    def summary_frame(self) -> "pd.DataFrame":
+        """The summary as a table of one row, as in summary.csv."""
+        cells = ["" if value is None else str(value) for value in self.summary.values()]
+        return frame_of(SUMMARY, [cells])
+
+    def frames(self) -> dict[str, "pd.DataFrame"]:
+        """Every table of the run that has rows, by the name of its file without ``.csv``."""
+        made = {
+            "summary": self.summary_frame,
+            "requests": self.requests,
+            "timeline": self.timeline,
+            "replicas": self.replicas,
+            "iterations": self.iterations,
+            "stages": self.stages,
+            "chips": self.chips,
+            "memory": self.memory,
+            "links": self.links,
+            "critical_path": self.critical_path,
+        }
+        found = {name: make() for name, make in made.items()}
+        return {name: frame for name, frame in found.items() if len(frame)}
 
 
 def explain(scenario: Scenario) -> Explanation:

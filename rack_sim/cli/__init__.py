@@ -4,6 +4,7 @@
 - `explain`: which chip holds what, and how fast; nothing is replayed
 - `sweep`: a study: many replays compared; `jitter_view`, `load_view`: what it says of which kind
 - `compare`: scenarios and finished runs side by side
+- `report`: report.html and report.xlsx of what is finished, made again
 - `sensitivity`: what each input of cost and machine, changed alone, does
 - `timeline`: a program and a replay as a trace to look at
 - `collective`: what an all-reduce and its like take on some chips
@@ -31,6 +32,7 @@ from rack_sim.cli.compare import compare
 from rack_sim.cli.console import complain
 from rack_sim.cli.explain import explain
 from rack_sim.cli.list import list_presets
+from rack_sim.cli.report import report
 from rack_sim.cli.run import run
 from rack_sim.cli.sensitivity import sensitivity
 from rack_sim.cli.sweep import sweep
@@ -84,6 +86,7 @@ def _rack_sim(
 app.command()(run)
 app.command()(sweep)
 app.command()(compare)
+app.command()(report)
 app.command()(sensitivity)
 app.command()(explain)
 app.command()(timeline)

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from rack_sim.cli.console import counted, err, out, say_json, table
-from rack_sim.cli.options import JsonOption, SetOption
+from rack_sim.cli.options import HtmlOption, JsonOption, SetOption
 from rack_sim.foundation.errors import InputError
 from rack_sim.metrics.summary import Value
 from rack_sim.report.compare_files import compare_rows, write_comparison
@@ -75,6 +75,7 @@ def compare(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
     as_json: JsonOption = False,
     figures: Annotated[bool, typer.Option(help="Draw figures.")] = True,
+    html: HtmlOption = True,
 ) -> None:
     """Compare scenarios and finished runs: speed, latency, power, cost, and what binds each.
 
@@ -111,6 +112,7 @@ def compare(
                     folder,
                     wall_s=time.perf_counter() - started,
                     figures=figures,
+                    html=html,
                     on_step=lambda text: bar.update(task, description=text, total=None),
                 )
             except KeyboardInterrupt:

@@ -28,6 +28,9 @@ SkipBadRowsOption = Annotated[
 SeedOption = Annotated[
     int | None, typer.Option(min=0, help="Seed of every random stream, instead of the scenario's.")
 ]
+HtmlOption = Annotated[
+    bool, typer.Option("--html/--no-html", help="Write report.html, a page that opens offline.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from rack_sim.cli.console import err, out, say_json
 from rack_sim.cli.options import (
+    HtmlOption,
     JsonOption,
     ScenarioArgument,
     SeedOption,
@@ -52,6 +53,8 @@ def run(
         typer.Option(min=1, help="Processes for replicas that do not know of each other."),
     ] = 1,
     figures: Annotated[bool, typer.Option(help="Draw figures.")] = True,
+    workbook: Annotated[bool, typer.Option(help="Write report.xlsx.")] = True,
+    html: HtmlOption = True,
 ) -> None:
     """Replay a scenario's traffic and write tables and figures.
 
@@ -102,7 +105,9 @@ def run(
                     folder,
                     wall_s=time.perf_counter() - started,
                     figures=figures,
+                    html=html,
                     parquet=parquet,
+                    workbook=workbook,
                     on_step=lambda text: bar.update(task, description=text, total=None, detail=""),
                 )
             except KeyboardInterrupt:

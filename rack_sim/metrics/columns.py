@@ -355,6 +355,7 @@ def columns_markdown() -> str:
         "columns are exact to the picosecond; percentiles are linear between neighbours.",
         "Throughputs are counted over the steady window (warm-up share of the arrival span and",
         "drain left out) and, under `run_`, over the whole run.",
+        "[Spreadsheets](spreadsheets.md) describes the dialect in full.",
         "",
     ]
     studies = {

@@ -5,6 +5,10 @@
 - `run_files`: which files there are
 - `study_files`: what a study leaves behind; `jitter_tables`, `jitter_figure`, `load_tables`,
   `load_figures`: of which kind
+- `run_tables`: a finished run read back; `workbook`, `sheets`: report.xlsx made of it
+- `footprint`: how racks fill, as manifest.json has it
 - `figures`: PNG and SVG
+- `html`: report.html, a page made of the files of a run, a study or a comparison
+- `run_tables`: the files of a run read back
 - `timeline`, `trace_events`: a trace that ui.perfetto.dev shows
 """

@@ -27,6 +27,7 @@ def write_comparison(
     *,
     wall_s: float,
     figures: bool = True,
+    html: bool = True,
     on_step: Callable[[str], None] = lambda _text: None,
 ) -> None:
     """Writes the files of a comparison into `folder`, which exists and is empty."""
@@ -36,6 +37,11 @@ def write_comparison(
     if len(result.rows) == 2:
         write_table(folder / "changes.csv", CHANGES, map(_change_cells, changes))
     (folder / "manifest.json").write_text(_manifest(result, wall_s), encoding="utf-8")
+    if html:
+        from rack_sim.report.html import write_html  # reads the tables again: not all who run ask
+
+        on_step("writing report.html")
+        write_html(folder, folder / "report.html")
     if figures:
         from rack_sim.report.compare_figures import draw_compared, draw_pareto
         from rack_sim.report.figures.canvas import drawing_style, write_figure

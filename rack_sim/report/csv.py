@@ -1,25 +1,31 @@
 """CSV: UTF-8, comma, one header row, ``\\n`` at line ends, quotes only where needed.
 
 Text can never be read as a formula by a spreadsheet: a cell that begins like one gets an
-apostrophe in front. Numbers are left alone.
+apostrophe in front. Numbers are left alone. docs/spreadsheets.md describes the dialect.
 """
 
 import csv
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from pathlib import Path
 
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.summary import Value
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# What such a text begins with, spaces in front of it included.
+_SUSPECT = frozenset("=+-@\t\r\n \v\f\u00a0")
 
 
 def write_table(path: Path, columns: Iterable[Column], rows: Iterable[Iterable[str]]) -> None:
-    """Writes rows of text cells under the names of `columns`; rows stream."""
+    """Writes rows of text cells under the names of `columns`; rows stream.
+
+    Text that would be read as a formula is made safe here, too, should a row hold any.
+    """
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([column.name for column in columns])
-        writer.writerows(rows)
+        writer.writerows(map(_safe_row, rows))
 
 
 def write_lines(path: Path, columns: Iterable[Column], lines: Iterable[str]) -> None:
@@ -43,6 +49,20 @@ def cell_of(value: Value) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
+def _safe_row(row: Iterable[str]) -> list[str]:
+    return [
+        cell if cell[:1] not in _SUSPECT or _is_number(cell) else safe_text(cell) for cell in row
+    ]
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell is a number with a sign, which is no formula."""
+    try:
+        return isfinite(float(cell))
+    except ValueError:
+        return False
+
+
 def safe_text(text: str) -> str:
     """Text that no spreadsheet takes for a formula.
 
@@ -51,3 +71,12 @@ def safe_text(text: str) -> str:
     formula = text.startswith(_FORMULA_STARTS) or text.lstrip().startswith(_FORMULA_STARTS)
     text = text.replace("\r", " ")
     return f"'{text}" if formula else text
+
+
+def plain_text(cell: str) -> str:
+    """The text that `safe_text` made safe, for places where nothing is read as a formula.
+
+    A text that had an apostrophe before such a sign from the start loses it, too.
+    """
+    inner = cell.removeprefix("'")
+    return inner if safe_text(inner) == cell else cell

@@ -39,7 +39,7 @@ def _texts(figure_folder: Path | None) -> dict[str, str]:
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         result = simulate(load_scenario(SCENARIO))
-        write_run(result, folder, wall_s=0, figures=figure_folder is not None)
+        write_run(result, folder, wall_s=0, html=False, figures=figure_folder is not None)
         if figure_folder is not None:
             for path in sorted(folder.glob("*.png")):
                 shutil.copy(path, figure_folder / path.name)

@@ -6,51 +6,8 @@ Written from the CSV files in pieces, so that a million requests need no more me
 from collections.abc import Sequence
 from pathlib import Path
 
-from rack_sim.metrics.column import Column
+from rack_sim.metrics.column import Column, kind_of
 
-# Columns without a unit that hold words; the others hold whole numbers.
-_WORDS = {
-    "activation_tier",
-    "api_price",
-    "block",
-    "bottleneck",
-    "first_block",
-    "kind",
-    "kv_tier",
-    "last_block",
-    "machine",
-    "model",
-    "policy",
-    "reason",
-    "role",
-    "scenario",
-    "scenario_hash",
-    "status",
-    "system",
-    "task",
-    "tpot_bound_by",
-    "ttft_bound_by",
-    "unit",
-    "version",
-    "weight_tier",
-    "window_kind",
-}
-# Units of what is counted; a mean of it is no whole number.
-_COUNTED = {
-    "",
-    "blocks",
-    "bytes",
-    "chips",
-    "iterations",
-    "racks",
-    "replicas",
-    "requests",
-    "rows",
-    "sequences",
-    "slots",
-    "tokens",
-    "vectors",
-}
 _BLOCK_BYTES = 2**22
 
 
@@ -64,7 +21,7 @@ def write_parquet(csv_file: Path, columns: Sequence[Column]) -> Path:
     import pyarrow.parquet as pq
 
     types = {"words": pa.string(), "count": pa.int64(), "number": pa.float64()}
-    schema = pa.schema([(column.name, types[_kind(column)]) for column in columns])
+    schema = pa.schema([(column.name, types[kind_of(column)]) for column in columns])
     options = pc.ConvertOptions(column_types=schema, strings_can_be_null=True, null_values=[""])
     target = csv_file.with_suffix(".parquet")
     reading = pc.ReadOptions(block_size=_BLOCK_BYTES)
@@ -79,11 +36,3 @@ def _has_rows(csv_file: Path) -> bool:
     with csv_file.open(encoding="utf-8") as file:
         next(file)
         return next(file, None) is not None
-
-
-def _kind(column: Column) -> str:
-    if column.unit == "" and column.name in _WORDS:
-        return "words"
-    if column.unit in _COUNTED and not column.name.endswith("_mean"):
-        return "count"
-    return "number"

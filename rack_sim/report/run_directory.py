@@ -63,12 +63,10 @@ def run_directory(target: Path, *, force: bool) -> Iterator[Path]:
         _remove_empty(made)
 
 
-@contextmanager
-def whole_file(target: Path, *, force: bool) -> Iterator[BinaryIO]:
-    """A file to write into that becomes `target` when the block ends without an error.
+def refuse_taken(target: Path, *, force: bool) -> None:
+    """Raises InputError where a file cannot become `target`: it is a directory, or exists.
 
-    Raises InputError where `target` exists and `force` is not given, where it is a directory, or
-    where it cannot be made.
+    `force` allows that it exists.
     """
     if target.is_dir():
         raise InputError(Problem("is a directory, not a file", str(target)))
@@ -78,6 +76,16 @@ def whole_file(target: Path, *, force: bool) -> Iterator[BinaryIO]:
                 "exists already, and is kept", str(target), suggestion="another --out, or --force"
             )
         )
+
+
+@contextmanager
+def whole_file(target: Path, *, force: bool) -> Iterator[BinaryIO]:
+    """A file to write into that becomes `target` when the block ends without an error.
+
+    Raises InputError where `target` exists and `force` is not given, where it is a directory, or
+    where it cannot be made.
+    """
+    refuse_taken(target, force=force)
     given, target = target, target.resolve()
     made = [folder for folder in target.parents if not folder.exists()]
     try:

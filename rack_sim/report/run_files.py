@@ -33,6 +33,7 @@ from rack_sim.metrics.tables import (
 )
 from rack_sim.pipeline import Result
 from rack_sim.report.csv import summary_cells, write_lines, write_table
+from rack_sim.report.footprint import footprint_entry
 from rack_sim.scenario import resolved_yaml
 
 
@@ -43,11 +44,14 @@ def write_run(
     wall_s: float,
     figures: bool = True,
     parquet: bool = False,
+    workbook: bool = True,
+    html: bool = True,
     on_step: Callable[[str], None] = lambda _text: None,
 ) -> None:
     """Writes the files of design section 9 into `folder`, which exists and is empty.
 
-    Tables come as Parquet, too, where asked. `on_step` is told what is being written.
+    Tables come as Parquet, too, where asked; the `workbook` is made of them. `on_step` is told
+    what is being written.
     """
     machine, totals = result.explanation.machine, result.totals
     on_step("writing tables")
@@ -80,6 +84,16 @@ def write_run(
     scenario = result.explanation.scenario
     (folder / "resolved.yaml").write_text(resolved_yaml(scenario), encoding="utf-8")
     (folder / "manifest.json").write_text(_manifest(result, wall_s), encoding="utf-8")
+    if workbook:
+        from rack_sim.report.workbook import ROWS_OF_A_RUN, write_workbook  # imports slowly
+
+        on_step("writing the workbook")
+        write_workbook(folder, folder / "report.xlsx", row_limit=ROWS_OF_A_RUN)
+    if html:
+        from rack_sim.report.html import write_html  # reads the tables again: not all who run ask
+
+        on_step("writing report.html")
+        write_html(folder, folder / "report.html")
     if figures:
         from rack_sim.report.figures import draw_figures  # draws slowly, imports slowly
 
@@ -117,6 +131,9 @@ def _manifest(result: Result, wall_s: float) -> str:
             for item in scenario.provenance
             if not item.is_assumed
         ],
+        "footprint": footprint_entry(
+            result.explanation.machine.plan, result.explanation.fleet.replica_count
+        ),
         "model": {key: scenario.resolved["model"].get(key) for key in ("name", "source", "grade")},
         "python": platform.python_version(),
         "wall_s": round(wall_s, 3),

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.metrics.columns import STUDY_FILES
-from rack_sim.pipeline import VERSION
+from rack_sim.pipeline import VERSION, explain
 from rack_sim.report.csv import write_table
+from rack_sim.report.footprint import footprint_entry
 from rack_sim.report.jitter_tables import JITTER_ASSUMED, jitter_table, slip_table
 from rack_sim.report.load_tables import LOAD_ASSUMED, knee_table, load_table
-from rack_sim.scenario import JitterStudy, Study, resolved_yaml
+from rack_sim.scenario import JitterStudy, LoadStudy, Study, StudyPoint, resolved_yaml
 from rack_sim.study.kinds import StudyResult
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def write_study(
     *,
     wall_s: float,
     figures: bool = True,
+    workbook: bool = True,
+    html: bool = True,
     on_step: Callable[[str], None] = lambda _text: None,
 ) -> None:
     """Writes the files of a study into `folder`, which exists and is empty.
@@ -78,6 +81,16 @@ def write_study(
     (folder / "resolved.yaml").write_text(resolved_yaml(study), encoding="utf-8")
     manifest = _manifest(study, report.assumed, wall_s)
     (folder / "manifest.json").write_text(manifest, encoding="utf-8")
+    if workbook:
+        from rack_sim.report.workbook import write_workbook  # imports slowly
+
+        on_step("writing the workbook")
+        write_workbook(folder, folder / "report.xlsx")
+    if html:
+        from rack_sim.report.html import write_html  # reads the tables again: not all who run ask
+
+        on_step("writing report.html")
+        write_html(folder, folder / "report.html")
     if figures:
         from rack_sim.report.figures.canvas import drawing_style, write_figure
 
@@ -85,6 +98,15 @@ def write_study(
         with drawing_style():
             for name, draw in report.figures().items():
                 write_figure(draw(result), folder / name)
+
+
+def _footprint(study: Study, point: StudyPoint) -> dict[str, Any]:
+    """What a machine of a load study takes of racks: its knee is a capacity to plan with."""
+    if not isinstance(study, LoadStudy):
+        return {}
+    explanation = explain(point.scenario)
+    plan, replica_count = explanation.machine.plan, explanation.fleet.replica_count
+    return {"footprint": footprint_entry(plan, replica_count)}
 
 
 def _manifest(study: Study, assumed: Sequence[str], wall_s: float) -> str:
@@ -101,6 +123,7 @@ def _manifest(study: Study, assumed: Sequence[str], wall_s: float) -> str:
                 "name": point.name,
                 "scenario_hash": point.scenario.scenario_hash,
                 "scenario_seed": point.scenario.seed,
+                **_footprint(study, point),
             }
             for point in study.points
         ],

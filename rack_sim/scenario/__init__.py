@@ -12,6 +12,7 @@
 - `study`, `study_schema`, `study_points`: files that compare many scenarios
 - `studies`: what they become, one class per kind
 - `reference`: the generated documentation of every key
+- `json_schema`, `json_rules`: the generated schemas that editors check files with
 """
 
 from collections.abc import Sequence
@@ -44,6 +45,7 @@ __all__ = [
     "load_study",
     "load_system",
     "read_resolved",
+    "read_resolved_study",
     "resolved_yaml",
     "scenario_of_keys",
 ]
@@ -75,14 +77,17 @@ def load_scenario(
     return build_scenario(tree, path.parent, reading, served=served)
 
 
-def scenario_of_keys(keys: dict[str, Any], folder: Path = Path()) -> Scenario:
+def scenario_of_keys(
+    keys: dict[str, Any], folder: Path = Path(), overrides: Sequence[str] = ()
+) -> Scenario:
     """The scenario that keys written in a program describe, as a file of them would.
 
-    `folder` is where relative paths start. Raises InputError with every problem found.
+    `folder` is where relative paths start; `overrides` are laid on top. Raises InputError with
+    every problem found.
     """
     reading = Reading()
     try:
-        tree = complete_tree(keys, folder, (), reading)
+        tree = complete_tree(keys, folder, overrides, reading)
     except InputError as error:
         raise InputError([*reading.problems, *error.problems]) from None
     return build_scenario(tree, folder, reading)
@@ -135,6 +140,20 @@ def read_resolved(path: Path) -> dict[str, Any]:
     parts = ("model", "workload", "system")
     if not isinstance(content, dict) or not all(isinstance(content.get(p), dict) for p in parts):
         raise InputError(Problem("is no resolved scenario", str(path)))
+    return content
+
+
+def read_resolved_study(path: Path) -> dict[str, Any]:
+    """The keys of a study's resolved.yaml as they stand there, nothing checked.
+
+    Raises InputError where it cannot be read.
+    """
+    problems: list[Problem] = []
+    content = read_document(path, Marks(), problems)
+    if problems:
+        raise InputError(problems)
+    if not isinstance(content, dict):
+        raise InputError(Problem("is no resolved study", str(path)))
     return content
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rack_sim.foundation.units import split_unit
-from rack_sim.scenario.library import find
+from rack_sim.scenario.library import SCHEMA_MARK, find
 
 # New keys stand behind this one, which every chip has.
 _BEHIND = "operator_fixed_latency"
@@ -28,10 +28,12 @@ class FittedValue:
 def chip_text(reference: str, folder: Path, values: Mapping[str, FittedValue]) -> str:
     """The file of a chip (a preset's name, or a path below `folder`) with `values` by key.
 
-    A key replaces one of the same quantity in another unit. Raises InputError where there is no
-    such chip.
+    A key replaces one of the same quantity in another unit. The line that leads editors to the
+    schema is left out: its path holds only where the file stood. Raises InputError where there is
+    no such chip.
     """
-    lines = find("chip", reference, folder).read_text(encoding="utf-8").splitlines()
+    text = find("chip", reference, folder).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith(SCHEMA_MARK)]
     for key, value in values.items():
         lines = _with(lines, key, value)
     return "\n".join(lines) + "\n"

@@ -9,7 +9,15 @@ import math
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from rack_sim.foundation.errors import Problem, suggest
@@ -180,7 +188,13 @@ def _auto_count(value: Any) -> int | str:
     raise PydanticCustomError("auto_count", "must be 'auto' or a whole number of at least 1")
 
 
-AutoCount = Annotated[int | str, PlainValidator(_auto_count)]
+AutoCount = Annotated[
+    int | str,
+    PlainValidator(_auto_count),
+    WithJsonSchema(
+        {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": 10**9}]}
+    ),
+]
 
 
 def _converted(value: Any, unit: Unit, marks: Marks) -> Any:
@@ -188,7 +202,10 @@ def _converted(value: Any, unit: Unit, marks: Marks) -> Any:
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        return to_base(value, unit) if math.isfinite(value) else value
+        if not math.isfinite(value):
+            return value
+        # Less than nothing stays that, however little, and is refused where it may not be.
+        return to_base(value, unit) if value >= 0 else -to_base(-value, unit)
     if isinstance(value, dict):
         read: dict[str, Any] = {}
         own = marks.get(value)

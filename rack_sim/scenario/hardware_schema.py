@@ -47,6 +47,7 @@ class ChipSchema(Model):
     """One accelerator chip."""
 
     name: Name
+    """What the chip is called."""
     description: str = ""
     """What the chip is."""
     execution: Literal["static", "reactive"]
@@ -104,6 +105,7 @@ class SystemSchema(Model):
     """A system: chips of one kind, how they are joined, and what surrounds them."""
 
     name: Name
+    """What the system is called."""
     description: str = ""
     """What the system is."""
     chip: ChipSchema

@@ -15,6 +15,17 @@ FOLDERS: dict[str, str] = {
     "study": "scenarios/studies",
     "price": "topologies/prices",
 }
+SCHEMA_FILES: dict[str, str] = {
+    "scenario": "scenarios/schema/scenario.schema.json",
+    "study": "scenarios/schema/study.schema.json",
+    "model": "scenarios/schema/model.schema.json",
+    "chip": "topologies/schema/chip.schema.json",
+    "system": "topologies/schema/system.schema.json",
+    "price": "topologies/schema/price.schema.json",
+}
+"""Kind of file -> its schema, below the data root."""
+SCHEMA_MARK = "# yaml-language-server: $schema="
+"""How the first line of a YAML file begins that tells editors where its schema is."""
 _ENDINGS = (".yaml", ".yml", ".json")
 
 
@@ -22,6 +33,19 @@ def data_root() -> Path:
     """Where topologies/ and scenarios/ are: inside the installed package, else the checkout."""
     packaged = Path(str(files("rack_sim"))) / "data"
     return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2]
+
+
+def schema_file(kind: str) -> Path:
+    """The JSON schema that editors check a kind of file with.
+
+    Kinds are ``scenario``, ``study``, ``model``, ``chip``, ``system`` and ``price``. Raises
+    InputError for any other.
+    """
+    if kind not in SCHEMA_FILES:
+        raise InputError(
+            Problem(f"no kind of file is called {kind!r}", suggestion=suggest(kind, SCHEMA_FILES))
+        )
+    return data_root() / SCHEMA_FILES[kind]
 
 
 def presets(kind: str) -> dict[str, Path]:

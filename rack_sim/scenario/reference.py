@@ -15,22 +15,45 @@ from rack_sim.scenario.fields import Model, Sourced
 from rack_sim.scenario.schema import ScenarioSchema
 from rack_sim.scenario.study_schema import STUDIES
 
+REFERENCES = {
+    ("ScenarioSchema", "system"): "system",
+    ("ScenarioSchema", "model"): "model",
+    ("SystemSchema", "chip"): "chip",
+    ("SpeculationSchema", "draft_model"): "model",
+    ("CostSchema", "api_price"): "price",
+    ("StudySchema", "scenario"): "scenario",
+    ("StudyPointSchema", "scenario"): "scenario",
+}
+"""Where a word names a preset: model and field -> kind of preset."""
+
 
 def reference_markdown() -> str:
     """The text of docs/scenario-reference.md."""
-    sections = "\n".join(_section(model) for model in _models(ScenarioSchema))
-    studies = "\n".join(_section(model) for kind in STUDIES.values() for model in _models(kind))
+    of_scenarios = models_of(ScenarioSchema)
+    of_studies: list[type[Model]] = []
+    for kind in STUDIES.values():
+        models_of(kind, of_studies)
+    sections = "\n".join(_section(model) for model in of_scenarios)
+    studies = "\n".join(_section(model) for model in of_studies if model not in of_scenarios)
     return f"""# Scenario reference
 
 Written by `scripts/refresh` from the schema; do not edit.
 
 A scenario is a YAML file (JSON reads the same). A key that ends in a unit may be given in any unit
-of the same dimension: `latency_ns: 533` and `latency_us: 0.533` are the same. A *sourced* number is
+of the same dimension: `latency_ns: 533` and `latency_us: 0.533` are the same; the range
+below is that of the key's own unit, and only there must a number be whole. A *sourced* number is
 a mapping with `value` and either `source` and `grade` or `assumed` (why it was chosen); a bare
 number counts as assumed. `system`, `system.chip` and `model` take a preset's name, a file, or the
 keys themselves; `{{preset: NAME, …}}` takes a preset and changes some of its keys. Grades: A
 primary log or vendor document, B vendor claim or press, C digest of a primary source, D weak, M
 from memory, der arithmetic from other values, fitted (see validation.md).
+
+Editors that know JSON Schema (VS Code with the YAML extension, for one) complete and check these
+files: the first line of each that comes with rack-sim names its schema. In a file of your own that
+line is `# yaml-language-server: $schema=PATH`, and
+`python -c 'import rack_sim; print(rack_sim.schema_file("scenario"))'` prints the path (other
+kinds: `study`, `model`, `chip`, `system`, `price`). What a schema cannot say (whether values suit
+each other, whether a file is there) `rack-sim validate FILE` does.
 
 {sections}
 ## Keys of a model
@@ -56,69 +79,87 @@ def _words(words: Sequence[str]) -> str:
 
 
 def _section(model: type[Model]) -> str:
-    lines = [f"## {_title(model)}", "", cleandoc(model.__doc__ or ""), ""]
+    lines = [f"## {title_of(model)}", "", cleandoc(model.__doc__ or ""), ""]
     lines += ["| key | takes | default | what it is |", "|---|---|---|---|"]
     own = model.__annotations__
     for name, field in sorted(model.model_fields.items(), key=lambda item: item[0] not in own):
-        takes = _takes(field.annotation, field)
+        takes = _takes(field.annotation, field.metadata)
+        if kind := reference_kind(model, name):
+            takes = _referred(kind)
         default = _default(field)
-        what = " ".join((field.description or "").split())
+        said = field.description or ("Says that it is this." if name == "kind" else "")
+        what = " ".join(said.replace("``", "`").split())
         lines.append(f"| `{name}` | {takes} | {default} | {what} |")
-    units = [name for name in model.model_fields if _dimension(name)]
-    for name in units:
-        stem = (split_unit(name) or ("", None))[0]
-        others = ", ".join(f"`{stem}_{suffix}`" for suffix in suffixes_of(_dimension(name)))
-        lines.append(f"\n`{name}` in other units: {others}.")
+    for name in model.model_fields:
+        found = split_unit(name)
+        if found and _dimension(name):
+            spelt = [f"{found[0]}_{suffix}" for suffix in suffixes_of(_dimension(name))]
+            others = _words([other for other in spelt if other != name])
+            lines.append(f"\n`{name}` in other units: {others}.")
     return "\n".join(lines) + "\n"
 
 
-def _models(model: type[Model], seen: list[type[Model]] | None = None) -> list[type[Model]]:
+def models_of(model: type[Model], seen: list[type[Model]] | None = None) -> list[type[Model]]:
     """The models that a model is made of, itself first, in order of first use."""
     found = [] if seen is None else seen
     if model not in found:
         found.append(model)
         for field in model.model_fields.values():
-            for inner in _inner_models(field.annotation):
+            for inner in inner_models(field.annotation):
                 if not issubclass(inner, Sourced):
-                    _models(inner, found)
+                    models_of(inner, found)
     return found
 
 
-def _inner_models(annotation: Any) -> Iterator[type[Model]]:
+def reference_kind(model: type[Model], field: str) -> str | None:
+    """The kind of preset that a word in this field names; None where it names none."""
+    found = (REFERENCES.get((base.__name__, field)) for base in model.__mro__)
+    return next((kind for kind in found if kind), None)
+
+
+def _referred(kind: str) -> str:
+    if kind == "model":
+        return "a preset, a file or [keys of a model](#keys-of-a-model)"
+    title = {"price": "api price"}.get(kind, kind)
+    return f"a preset, a file or [{title}](#{_anchor(title)})"
+
+
+def inner_models(annotation: Any) -> Iterator[type[Model]]:
+    """The models that a field's annotation names, at any depth of it."""
     if isinstance(annotation, type) and issubclass(annotation, Model):
         yield annotation
     for part in get_args(annotation):
-        yield from _inner_models(part)
+        yield from inner_models(part)
 
 
-def _takes(annotation: Any, field: FieldInfo | None = None) -> str:
+def _takes(annotation: Any, rules: Sequence[object] = ()) -> str:
+    """What a field takes, with its `rules`: its range, its length."""
     origin = get_origin(annotation)
     if origin is Annotated:
         taken, *extras = get_args(annotation)
-        rules = [r for extra in extras for r in getattr(extra, "metadata", [extra])]
-        return _takes(taken) + _limits(rules)
+        return _takes(taken, [r for extra in extras for r in getattr(extra, "metadata", [extra])])
     if origin is Literal:
         return " or ".join(f"`{word}`" for word in get_args(annotation))
     if origin in (Union, UnionType):
-        parts = [_takes(part) for part in get_args(annotation) if part is not NoneType]
-        return (
-            "a whole number or `auto`"
-            if set(get_args(annotation)) == {int, str}
-            else " or ".join(parts)
-        )
+        parts = [part for part in get_args(annotation) if part is not NoneType]
+        if set(parts) == {int, str}:
+            return "a whole number (≥ 1) or `auto`"
+        return " or ".join(_takes(part, rules) for part in parts)
     if origin is list:
-        return f"list of: {_takes(get_args(annotation)[0])}"
+        return f"a list{_length(rules)} of {_takes(get_args(annotation)[0])}"
     if origin is dict:
         key, value = get_args(annotation)
-        return f"mapping of {_takes(key)} to {_takes(value)}"
+        return f"a mapping of {_takes(key)} to {_takes(value)}"
     if isinstance(annotation, type) and issubclass(annotation, Sourced):
-        return "sourced number"
+        value = annotation.model_fields["value"]
+        return f"sourced: {_takes(value.annotation, value.metadata)}"
     if isinstance(annotation, type) and issubclass(annotation, Model):
-        title = _title(annotation)
+        title = title_of(annotation)
         return f"[{title}](#{_anchor(title)})"
-    names = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
-    limits = _limits(field.metadata) if field else ""
-    return names.get(annotation, "anything") + limits
+    if annotation is str:
+        return f"a word{_length(rules)}"
+    names = {int: "a whole number", float: "a number", bool: "true or false"}
+    return names.get(annotation, "anything") + _limits(rules)
 
 
 def _anchor(title: str) -> str:
@@ -130,7 +171,7 @@ def _anchor(title: str) -> str:
 def _limits(rules: Sequence[object]) -> str:
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
     found = [
-        f"{sign} {getattr(rule, name):g}"
+        f"{sign} {_number(getattr(rule, name))}"
         for rule in rules
         for name, sign in signs.items()
         if getattr(rule, name, None) is not None
@@ -138,9 +179,36 @@ def _limits(rules: Sequence[object]) -> str:
     return f" ({', '.join(found)})" if found else ""
 
 
+def _length(rules: Sequence[object]) -> str:
+    ends = {
+        name: getattr(rule, name)
+        for rule in rules
+        for name in ("min_length", "max_length")
+        if getattr(rule, name, None) is not None
+    }
+    low, high = ends.get("min_length"), ends.get("max_length")
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f" (at least {low} long)"
+    return f" ({low} long)" if low == high else f" ({low or 0} to {high} long)"
+
+
+def _number(limit: float) -> str:
+    """A limit as a person would write it, nothing rounded."""
+    if limit == 2**63 - 1:
+        return "2^63 - 1"
+    for digits in range(5, 20):
+        if limit == 10**digits:
+            return f"1e{digits}"
+    return f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
+
+
 def _default(field: FieldInfo) -> str:
-    if field.default is PydanticUndefined:
+    if field.is_required():
         return "required"
+    if field.default is PydanticUndefined:  # an empty list, made anew each time
+        return "none"
     if field.default is None or field.default == "":
         return "none"
     if isinstance(field.default, Sourced):
@@ -158,7 +226,8 @@ def _dimension(name: str) -> str:
     return ""
 
 
-def _title(model: type[Model]) -> str:
+def title_of(model: type[Model]) -> str:
+    """What a model is called in documentation: ``closed loop (kind: closed_loop)``."""
     kind = model.model_fields.get("kind")
     words = model.__name__.removesuffix("Schema")
     spaced = "".join(f" {c.lower()}" if c.isupper() else c for c in words).strip()

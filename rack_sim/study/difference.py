@@ -10,6 +10,26 @@ from rack_sim.study.compare import Compared, Comparison
 
 # Of a sourced number, what says where it comes from.
 _ORIGIN = ("source", "grade", "assumed", "note")
+# mean latency -> words, and how the columns of its parts begin and end
+_PARTS = {
+    "ttft_ms_mean": ("the mean TTFT", "ttft_", "_ms_mean"),
+    "itl_ms_mean": ("the mean gap between tokens", "tpot_", "_ms"),
+}
+# part, as its column is named -> words
+_PART_WORDS = {
+    "admission": "waiting to be let in",
+    "row_wait": "waiting for a row, once let in",
+    "prefill": "prefill of the prompt",
+    "pass": "the last row's way to the token",
+    "fixed_latency": "fixed latency of operators",
+    "compute": "compute",
+    "weight_feed": "the feed of weights",
+    "memory": "memory bandwidth",
+    "link_latency": "latency of links",
+    "link_serialisation": "serialisation on links",
+    "slack": "slack",
+    "draft": "the draft's proposals",
+}
 _IDENTITY = {"scenario_hash", "version", "scenario"}
 
 
@@ -53,7 +73,45 @@ def headlines(found: tuple[Change, ...]) -> list[str]:
         if key in by_key:
             change = by_key[key]
             said.append(f"{key}: from {change.before or 'nothing'} to {change.after or 'nothing'}")
+    return [*said, *causes(found)]
+
+
+def causes(found: tuple[Change, ...]) -> list[str]:
+    """Of a mean latency that changed, which part of it changed most, in words.
+
+    The parts add up to the mean, so their changes add up to its change.
+    """
+    by_key = {change.key: change for change in found if change.kind == "output"}
+    said = []
+    for metric, (words, prefix, suffix) in _PARTS.items():
+        whole = by_key.get(metric)
+        grown = _difference(whole) if whole else None
+        if not grown:
+            continue
+        parts = {
+            key.removeprefix(prefix).removesuffix(suffix): part
+            for key, change in by_key.items()
+            if key.startswith(prefix)
+            and key.endswith(suffix)
+            and key.removeprefix(prefix).removesuffix(suffix) in _PART_WORDS
+            and (part := _difference(change)) is not None
+        }
+        # What moves the other way explains nothing.
+        with_it = {name: part for name, part in parts.items() if part * grown > 0}
+        if with_it:
+            most = max(with_it, key=lambda name: abs(with_it[name]))
+            said.append(
+                f"{words} changes by {grown:+.4g} ms; {with_it[most]:+.4g} ms of it is "
+                f"{_PART_WORDS[most]}"
+            )
     return said
+
+
+def _difference(change: Change) -> float | None:
+    before, after = change.before, change.after
+    if isinstance(before, int | float) and isinstance(after, int | float):
+        return after - before
+    return None
 
 
 def _sentence(words: str, change: Change) -> str:

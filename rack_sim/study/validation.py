@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rack_sim.foundation.errors import InputError
+from rack_sim.scenario.document import Marks, read_document
 from rack_sim.scenario.library import data_root
 from rack_sim.study.fits import PLANS, fit_shipped
 from rack_sim.study.fitting import Fit, fittable
@@ -23,8 +24,8 @@ from rack_sim.study.predictions import Prediction, predict_all
 Progress = Callable[[str], None]
 Record = dict[str, Any]
 
-_INPUTS = ("topologies/*.csv", "topologies/chips/*.yaml", "topologies/systems/*.yaml")
-_MODELS = "scenarios/models/*.yaml"
+_TABLES = "topologies/*.csv"
+_PRESETS = ("topologies/chips/*.yaml", "topologies/systems/*.yaml", "scenarios/models/*.yaml")
 
 
 def docs_folder() -> Path:
@@ -45,11 +46,14 @@ def fitted_rows() -> frozenset[str]:
 
 
 def input_stamp() -> str:
-    """A digest of the tables and presets that predictions are made from."""
+    """A digest of the tables and presets that predictions are made from; comments are no part."""
     digest = sha256()
-    for pattern in (*_INPUTS, _MODELS):
+    for path in sorted(data_root().glob(_TABLES)):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for pattern in _PRESETS:
         for path in sorted(data_root().glob(pattern)):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+            content = json.dumps(read_document(path, Marks()), sort_keys=True)
+            digest.update(path.name.encode() + b"\0" + content.encode())
     return digest.hexdigest()[:16]
 
 

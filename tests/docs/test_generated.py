@@ -7,6 +7,8 @@ import pytest
 
 from rack_sim.metrics.columns import columns_markdown
 from rack_sim.report.example import example_texts
+from rack_sim.scenario.json_schema import schemas
+from rack_sim.scenario.library import SCHEMA_FILES
 from rack_sim.scenario.reference import reference_markdown
 from rack_sim.study.lpu_validation import lpu_validation_markdown
 from rack_sim.study.measurements import read_measurements, shipped_table
@@ -38,6 +40,13 @@ MEND = "stale: run scripts/refresh and commit"
 def test_documentation_is_fresh(name, write):
     """The committed page equals the generated one."""
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == write(), f"docs/{name} {MEND}"
+
+
+@pytest.mark.parametrize("name", SCHEMA_FILES.values())
+def test_schemas_are_fresh(name):
+    """The committed JSON schema equals the generated one."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert text == schemas()[name], f"{name} stale: run scripts/refresh docs and commit"
 
 
 REMAKE = "stale: run `rack-sim validate-model --write-docs` and commit"

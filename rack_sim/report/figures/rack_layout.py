@@ -8,10 +8,10 @@ of them is then a line of its own. y grows downwards.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, cos, pi, sin, sqrt
-
-from rack_sim.hardware.topology import Topology
+from typing import Protocol
 
 Point = tuple[float, float]
+Numbered = Sequence[Sequence[int]] | Mapping[int, Sequence[int]]
 
 NODE_SIDE = 0.94
 RACK_MARGIN = 0.10
@@ -23,6 +23,18 @@ _CIRCLE_CHIP_COUNT_MAX = 16
 _CHIP_SIDE_MAX = 0.155
 # Share of the distance between two neighbours in the circle that a chip covers.
 _CHIP_COVER = 0.66
+
+
+class Racks(Protocol):
+    """What stands where: the nodes of every rack, the chips of every node. A topology is one."""
+
+    @property
+    def racks(self) -> Numbered:
+        """Nodes of each rack, by number of the rack."""
+
+    @property
+    def nodes(self) -> Numbered:
+        """Chips of each node, by number of the node."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +52,7 @@ class RackLayout:
     chip_sides: Mapping[int, float]
 
 
-def lay_out(
-    topology: Topology, racks: Sequence[int], header: float = RACK_HEADER_MAX
-) -> RackLayout:
+def lay_out(topology: Racks, racks: Sequence[int], header: float = RACK_HEADER_MAX) -> RackLayout:
     """A place for everything in some racks of a topology; each has a `header` for its words."""
     columns, rows = _grid(len(racks))
     node_columns, node_rows = _grid(max(len(topology.racks[number]) for number in racks))

@@ -59,7 +59,8 @@ def ran(cli: Cli, small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def test_files_and_cells(ran: Path) -> None:
-    assert {path.name for path in ran.iterdir()} == {*OF_SLOTS, "manifest.json", "resolved.yaml"}
+    others = {"manifest.json", "resolved.yaml", "report.html", "report.xlsx"}
+    assert {path.name for path in ran.iterdir()} == {*OF_SLOTS, *others}
     for name, columns in OF_SLOTS.items():
         data = (ran / name).read_bytes()
         assert b"\r" not in data

@@ -49,6 +49,8 @@ def test_it_writes_a_directory(cli: Cli, study: Path) -> None:
         *STUDY_FILES["jitter"],
         "manifest.json",
         "resolved.yaml",
+        "report.xlsx",
+        "report.html",
         "jitter.png",
         "jitter.svg",
     }

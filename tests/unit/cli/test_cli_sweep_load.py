@@ -51,6 +51,8 @@ def test_it_writes_a_directory(cli: Cli, study: Path) -> None:
         *STUDY_FILES["load"],
         "manifest.json",
         "resolved.yaml",
+        "report.xlsx",
+        "report.html",
         *(f"load_{name}.{kind}" for name in ("latency", "goodput") for kind in ("png", "svg")),
     }
     for name, columns in STUDY_FILES["load"].items():

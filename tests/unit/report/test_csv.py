@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rack_sim
 from rack_sim.metrics.columns import Column
-from rack_sim.report.csv import cell_of, safe_text, summary_cells, write_table
+from rack_sim.report.csv import cell_of, plain_text, safe_text, summary_cells, write_table
+from rack_sim.report.run_files import write_run
 
 TEXT = st.text("=+-@\t\r\n ,;'\"a1é中🙂")
 COLUMNS = (Column("a", "", "one"), Column("b_ms", "ms", "two"))
@@ -63,6 +65,46 @@ def test_tables_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list) 
         header, *found = csv.reader(file)
     assert header == ["a", "b_ms"]
     assert [tuple(row) for row in found] == rows
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+a", "-b", "@SUM(A1)", "\t=1", " =1", "\n@x", "-inf"])
+def test_tables_hold_no_formula_whoever_made_the_row(tmp_path: Path, text: str) -> None:
+    """A name that a writer forgot to make safe; numbers and what is safe stay as they are."""
+    write_table(tmp_path / "t.csv", COLUMNS, [(text, "-1.5"), (safe_text(text), "+2e-3")])
+    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
+        _, *rows = csv.reader(file)
+    assert rows == [["'" + text, "-1.5"], ["'" + text, "+2e-3"]]
+
+
+@given(TEXT.filter(lambda text: "\r" not in text))
+def test_safe_text_is_undone(text: str) -> None:
+    """But for an apostrophe that stood before such a sign from the start."""
+    plain = plain_text(safe_text(text))
+    assert plain == text or (text[:1] == "'" and plain == text[1:])
+
+
+def test_a_hostile_name_is_text_in_every_file(tmp_path: Path) -> None:
+    """Names that users give: of the system, the model, a memory tier, a machine, a router."""
+    changes = [
+        "system=groq-node-8",
+        "system.name='=sys'",
+        "system.chip.memory=[{name: '@tier', capacity_mib: 220, bandwidth_tibytes_per_s: 55}]",
+        "model.name='-model'",
+        "model.num_hidden_layers=1",
+        "partition.stages=1",
+        "workload.request_count=20",
+    ]
+    result = rack_sim.simulate(rack_sim.load("llama70b", changes))
+    write_run(result, tmp_path, wall_s=0, figures=False, workbook=False)
+    found = set()
+    for path in tmp_path.glob("*.csv"):
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.reader(file):
+                for cell in row:
+                    found.add(cell)
+                    if cell[:1] in ("=", "+", "-", "@", "\t"):
+                        float(cell)
+    assert found >= {"'=sys", "'@tier", "'-model"}
 
 
 def test_dialect(tmp_path: Path) -> None:

@@ -135,14 +135,14 @@ def test_unknown_presets_hide_no_other_problem(said: Said, small: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("racks:", "racs:", "mine.yaml:7:3: unknown key 'racs' (did you mean 'racks'?)"),
+        ("racks:", "racs:", "mine.yaml:8:3: unknown key 'racs' (did you mean 'racks'?)"),
         (
             "value: 12.5",
             "value: fast",
-            "mine.yaml:16:7: system.links.local.rate_gbytes_per_s.value",
+            "mine.yaml:17:7: system.links.local.rate_gbytes_per_s.value",
         ),
         ("latency_ns:", "latency_nm:", "'latency_nm' is in no unit of time (allowed: latency_ps"),
-        ("kind: dragonfly", "kind: dragonfly\n  kind: ring", "mine.yaml:7:3: key 'kind' is given"),
+        ("kind: dragonfly", "kind: dragonfly\n  kind: ring", "mine.yaml:8:3: key 'kind' is given"),
         ("links:", "links: [", "mine.yaml:"),
     ],
 )

@@ -1,0 +1,78 @@
+"""Report: the report of what is finished, made again from its files."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from rack_sim.cli.console import err, out
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.report.html import write_html
+from rack_sim.report.run_directory import refuse_taken
+from rack_sim.report.workbook import write_workbook
+
+# ending of a file -> what writes it from a directory
+WRITERS: Mapping[str, Callable[[Path, Path], None]] = {
+    ".html": write_html,
+    ".xlsx": write_workbook,
+}
+
+
+def report(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", help="What `rack-sim run`, `sweep` or `compare` has written."
+        ),
+    ],
+    out_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help=f"Write one report here: {' or '.join(WRITERS)} says which [all, into DIR].",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Make the report of a finished run, study or comparison again, from its files alone.
+
+    Nothing is simulated. A report in the directory is replaced by the new one when that is whole;
+    where something is missing or garbled, the old one stays.
+
+    Examples:
+
+        rack-sim report reports/llama70b-1a2b3c4d5e6f
+
+        rack-sim report reports/llama70b-1a2b3c4d5e6f --out llama70b.html
+    """
+    if out_file is None:
+        targets = [folder / f"report{ending}" for ending in WRITERS]
+    elif out_file.suffix.lower() not in WRITERS:
+        raise InputError(
+            Problem(
+                f"does not say which report it is: its name ends in {' or '.join(WRITERS)}",
+                f"--out {out_file}",
+                suggestion=f"--out {out_file.with_suffix('.html')}",
+            )
+        )
+    else:
+        refuse_taken(out_file, force=force)
+        targets = [out_file]
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        console=err,
+        transient=True,
+        disable=quiet or not err.is_terminal,
+    ) as bar:
+        task = bar.add_task("reading", total=None)
+        for target in targets:
+            bar.update(task, description=f"writing {target.name}")
+            WRITERS[target.suffix.lower()](folder, target)
+    if not quiet:
+        for target in targets:
+            out.print(f"file: {target}", soft_wrap=True)

@@ -1,0 +1,46 @@
+"""Footprint: what replicas take of racks, as manifest.json keeps it for planners."""
+
+from typing import Any
+
+from rack_sim.metrics.cost import footprint_of
+from rack_sim.partition.placement import groups
+from rack_sim.partition.plan import Plan
+
+
+def footprint_entry(plan: Plan, replica_count: int) -> dict[str, Any]:
+    """A replica's chips, a system's size, and how its racks fill.
+
+    An entry of `racks` says from how many replicas on (up to the next entry) which racks of a
+    system are in use, and what stands in them.
+    """
+    topology = plan.system.topology
+    node_of, rack_of = topology.node_of_chip(), topology.rack_of_node()
+    placed = groups(topology, plan.tensor_parallel)
+    room = len(placed) // plan.stage_count
+    taken: set[int] = set()
+    steps = []
+    for number in range(1, room + 1):
+        own = placed[(number - 1) * plan.stage_count : number * plan.stage_count]
+        racks = {rack_of[node_of[chip]] for group in own for chip in group}
+        if racks <= taken:
+            continue
+        taken |= racks
+        where = footprint_of(plan, number)
+        steps.append(
+            {
+                "replicas": number,
+                "racks": where.rack_count,
+                "nodes": where.node_count,
+                "chips": where.chip_count + where.spare_chip_count + where.idle_chip_count,
+                "spares": where.spare_chip_count,
+            }
+        )
+    return {
+        "replica_count": replica_count,
+        "chips_per_replica": plan.chip_count,
+        "replicas_per_system": room,
+        "system_chips": topology.chip_count,
+        "chips_per_node": max(map(len, topology.nodes)),
+        "nodes_per_rack": max(map(len, topology.racks)),
+        "racks": steps,
+    }

@@ -1,0 +1,216 @@
+"""Answer: does it fit, how fast is it, what does it cost: in words, with figures and units."""
+
+from collections.abc import Mapping
+
+from rack_sim.metrics.summary import Value
+from rack_sim.report.html.page import Answer, Fact, Section, Table
+from rack_sim.report.html.quantity import (
+    counted,
+    figure,
+    milliseconds,
+    number_of,
+    share,
+    size,
+    usd,
+    watts,
+)
+from rack_sim.report.html.requests import METRICS, Requests
+from rack_sim.report.run_tables import RunTables
+
+# The percentile that a run's objectives are judged at; a study may ask for another attainment.
+JUDGED_PERCENT = 99
+_SHORT = {"ttft": "TTFT", "tpot": "TPOT", "e2el": "end-to-end latency"}
+_WINDOWS = {"steady": "the steady window", "whole_run": "the whole run"}
+
+
+def answer_section(run: RunTables, requests: Requests, memory: str, warnings: int) -> Section:
+    """The first thing a reader sees. `memory` is what the chips' memory is called."""
+    row = run.summary
+    more = (
+        f"{counted(warnings, 'warning')} {'stands' if warnings == 1 else 'stand'} at the end of "
+        f"this page: read {'it' if warnings == 1 else 'them'} before you use a number."
+        if warnings
+        else ""
+    )
+    return Section(
+        "answer",
+        "The answer",
+        sentences=(more,) if more else (),
+        answers=(_fit(run, memory), _speed(row, requests), _cost(row, run)),
+        tables=(_latencies(row),) + ((_objectives(requests),) if requests.objectives_ms else ()),
+    )
+
+
+def headline(row: Mapping[str, Value]) -> str:
+    """The answer in one sentence, for a title or a preview."""
+    if not row["finished_count"]:
+        return f"{row['model']} on {counted(row['chip_count'], 'chip')}: no request finished"
+    return (
+        f"{row['model']} on {counted(row['chip_count'], 'chip')}: "
+        f"{figure(row['output_tok_s_per_user_p50'])} tokens/s per user, TTFT p99 "
+        f"{milliseconds(row['ttft_ms_p99'])}, {usd(row['usd_per_million_output_tokens'])} per "
+        "million output tokens"
+    )
+
+
+def slo_sentence(row: Mapping[str, Value], requests: Requests) -> tuple[str, str, str]:
+    """Whether objectives are met: a sentence, its verdict and its sign."""
+    attainment = number_of(row["slo_attainment"])
+    if attainment is None:
+        return "No objective is given, so none can be missed.", "", "No SLO given"
+    limits = " and ".join(
+        f"{_SHORT[metric]} ≤ {milliseconds(limit)}"
+        for metric, limit in requests.objectives_ms.items()
+    )
+    lost = requests.count - requests.finished_count
+    # Not all finished requests have every latency, so this is at least what they all met.
+    parts = [requests.within(metric) for metric in requests.objectives_ms]
+    finished = number_of(row["finished_count"])
+    of_finished = attainment * requests.count / finished if finished else None
+    text = f"{share(attainment)} of all requests meet {limits}"
+    if lost and of_finished is not None and parts:
+        text += (
+            f": {share(min(1.0, of_finished))} of those that finished; {counted(lost, 'request')} "
+            "got no answer and count as missed"
+        )
+    met = attainment >= JUDGED_PERCENT / 100
+    sign = f"SLO met at p{JUDGED_PERCENT}" if met else f"SLO not met at p{JUDGED_PERCENT}"
+    verb = "reaches" if met else "misses"
+    text += f". That {verb} an attainment of {JUDGED_PERCENT} %."
+    return text, "good" if met else "bad", sign
+
+
+def _fact(quantity: str, what: str, note: str = "") -> Fact:
+    """A quantity with its unit, the two apart."""
+    value, _, unit = quantity.partition("\N{NO-BREAK SPACE}")
+    return Fact(value, unit.replace("\N{NO-BREAK SPACE}", " "), what, note)
+
+
+def _fit(run: RunTables, memory: str) -> Answer:
+    row, precision = run.summary, run.resolved.get("precision") or {}
+    used, capacity = number_of(row["sram_used_bytes_max"]), number_of(row["sram_capacity_bytes"])
+    formats = ", ".join(
+        f"{value} {words}"
+        for words, value in (("weights", precision.get("weights")), ("KV", precision.get("kv")))
+        if value
+    )
+    replicas = (
+        f"{counted(row['replica_count'], 'replica')} of "
+        if number_of(row["replica_count"]) != 1
+        else ""
+    )
+    sentence = (
+        f"{row['model']}{f' ({formats})' if formats else ''} fits on "
+        f"{counted(row['chip_count'], 'chip')} of {row['system']}: {replicas}"
+        f"{counted(row['stage_count'], 'stage')} × {counted(row['tensor_parallel'], 'chip')}. The "
+        f"fullest chip uses {size(used)} of {size(capacity)} of its {memory}"
+        f"{f' ({share(used / capacity)})' if used and capacity else ''}."
+    )
+    idle = (_fact(counted(row["idle_chip_count"], "chip"), "not used, in the same racks"),)
+    facts = (
+        _fact(counted(row["chip_count"], "chip"), "hold the model"),
+        _fact(counted(row["rack_count"], "rack"), "they stand in"),
+        _fact(counted(row["spare_chip_count"], "chip"), "spare, in the same racks"),
+        *(idle if row["idle_chip_count"] else ()),
+        _fact(
+            size(row["weight_bytes"]),
+            "of weights, all chips together" if not replicas else "of weights, in each replica",
+        ),
+    )
+    return Answer("Does it fit?", sentence, facts, "good", "It fits")
+
+
+def _speed(row: Mapping[str, Value], requests: Requests) -> Answer:
+    said, verdict, sign = slo_sentence(row, requests)
+    window = _WINDOWS.get(str(row["window_kind"]), str(row["window_kind"]))
+    facts = (
+        Fact(figure(row["output_tok_s_per_user_p50"]), "tokens/s", "per user, at the median TPOT"),
+        _fact(milliseconds(row["ttft_ms_p50"]), "TTFT, p50"),
+        _fact(milliseconds(row["ttft_ms_p99"]), "TTFT, p99"),
+        _fact(milliseconds(row["tpot_ms_p99"]), "TPOT, p99"),
+        Fact(
+            figure(row["output_throughput_tok_s"], 4), "tokens/s", "output, all users", f"{window}"
+        ),
+        Fact(figure(row["request_throughput_rps"]), "requests/s", "finished", f"{window}"),
+    )
+    return Answer("How fast is it?", said, facts, verdict, sign)
+
+
+def _cost(row: Mapping[str, Value], run: RunTables) -> Answer:
+    assumed = [
+        str(item.get("name"))
+        for item in run.manifest.get("assumed", [])
+        if str(item.get("name")).startswith("cost.")
+    ]
+    sentence = (
+        f"It draws {watts(row['mean_watts'])}, {figure(row['joules_per_output_token'])} J for an "
+        f"output token. A million output tokens cost {usd(row['usd_per_million_output_tokens'])}: "
+        f"{usd(row['capital_usd_per_million_output_tokens'])} of capital and "
+        f"{usd(row['electricity_usd_per_million_output_tokens'])} of electricity, at this load."
+    )
+    if not row["output_token_count"]:
+        sentence = (
+            f"It draws {watts(row['mean_watts'])}. No output token was made, so none has a cost."
+        )
+    if assumed:
+        sentence += f" {counted(len(assumed), 'cost input').capitalize()} are assumed, not sourced."
+    facts = [
+        _fact(watts(row["mean_watts"]), "mean, building included"),
+        _fact(usd(row["usd_per_million_output_tokens"]), "per million output tokens"),
+        _fact(usd(row["usd_per_million_total_tokens"]), "per million tokens, prompts too"),
+        Fact(figure(row["joules_per_output_token"]), "J", "per output token"),
+        _fact(usd(row["capital_usd"]), "capital"),
+    ]
+    if row["api_price"]:
+        facts.append(
+            _fact(
+                usd(row["margin_usd_per_million_output_tokens"]),
+                "margin per million output tokens",
+                f"at the prices of {row['api_price']}",
+            )
+        )
+    return Answer("What does it cost?", sentence, tuple(facts))
+
+
+def _latencies(row: Mapping[str, Value]) -> Table:
+    names = {
+        "ttft": "TTFT",
+        "tpot": "TPOT",
+        "itl": "gap between tokens (ITL)",
+        "e2el": "end to end",
+        "scheduling_delay": "wait before the first prefill row",
+        "ntpot": "end to end, per output token",
+    }
+    parts = ("mean", "p50", "p90", "p95", "p99")
+    return Table(
+        "Latencies of finished requests, ms",
+        ("Metric", *(f"#{part}" for part in parts)),
+        tuple(
+            (words, *(figure(row[f"{name}_ms_{part}"], 4) for part in parts))
+            for name, words in names.items()
+        ),
+        is_open=True,
+    )
+
+
+def _objectives(requests: Requests) -> Table:
+    rows = []
+    for metric, limit in requests.objectives_ms.items():
+        within, worst = requests.within(metric), requests.percentile(metric, JUDGED_PERCENT)
+        rows.append(
+            (
+                METRICS[metric],
+                milliseconds(limit),
+                milliseconds(worst),
+                share(within),
+                "–" if worst is None else "met" if worst <= limit else "missed",
+            )
+        )
+    return Table(
+        "Objectives, each alone, of the requests that finished",
+        ("Objective", "#limit", f"#p{JUDGED_PERCENT}", "#within", f"at p{JUDGED_PERCENT}"),
+        tuple(rows),
+        is_open=True,
+        note="Requests that were rejected or given up meet no objective; the sentence above counts "
+        "them, this table does not.",
+    )

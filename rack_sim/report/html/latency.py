@@ -1,0 +1,227 @@
+"""Latency: where the time of a first token and of the next goes, and how it is distributed."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from rack_sim.metrics.summary import Value
+from rack_sim.report.html.page import Chart, Section, Table
+from rack_sim.report.html.plot import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    YELLOW,
+    bars,
+    broken,
+    layout,
+    limit_line,
+    line,
+)
+from rack_sim.report.html.quantity import figure, milliseconds, number_of, share
+from rack_sim.report.html.requests import METRICS, Requests
+
+# term -> words, colour
+TERMS: Mapping[str, tuple[str, str]] = {
+    "fixed_latency": ("fixed latency of operators", VERMILION),
+    "compute": ("compute", BLUE),
+    "weight_feed": ("weight feed", SKY),
+    "memory": ("memory bandwidth", GREEN),
+    "link_latency": ("link latency", ORANGE),
+    "link_serialisation": ("link serialisation", YELLOW),
+    "slack": ("slack: waiting for the slot or the cache", PURPLE),
+    "draft": ("the draft's proposals", GREY),
+}
+_PHASES: Mapping[str, tuple[str, str]] = {
+    "admission": ("waiting to be let in", GREY),
+    "row_wait": ("let in, waiting for a row", PURPLE),
+    "prefill": ("prefill of the prompt", BLUE),
+    "pass": ("the last row's way to the token", ORANGE),
+}
+_HISTOGRAM_BINS = 60
+_CDF_POINTS = 200
+_PERCENTS = (1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9, 100)
+# Beyond this many times the value at p99, a histogram is squeezed by a few.
+_TAIL_RATIO = 3.0
+
+
+def split_section(row: Mapping[str, Value]) -> Section:
+    """TTFT by phase and TPOT by cause, both means."""
+    return Section(
+        "split",
+        "Where the time goes",
+        charts=tuple(
+            chart
+            for chart in (
+                _split(
+                    "split-ttft",
+                    "Mean time to first token, by phase",
+                    "ttft",
+                    {words: (row[f"ttft_{n}_ms_mean"], c) for n, (words, c) in _PHASES.items()},
+                ),
+                _split(
+                    "split-tpot",
+                    "Mean time between two tokens, by cause",
+                    "tpot",
+                    {words: (row[f"tpot_{n}_ms"], c) for n, (words, c) in TERMS.items()},
+                ),
+            )
+            if chart is not None
+        ),
+    )
+
+
+def _split(
+    name: str, title: str, metric: str, parts: Mapping[str, tuple[Value, str]]
+) -> Chart | None:
+    values = {
+        words: (value, colour)
+        for words, (given, colour) in parts.items()
+        if (value := number_of(given)) is not None
+    }
+    total = sum(value for value, _ in values.values())
+    if not values or total <= 0:
+        return None
+    largest = max(values, key=lambda words: values[words][0])
+    # plotly's first bar is the lowest; a part that took no time stands in the table alone.
+    order = [words for words, (value, _) in values.items() if value][::-1]
+    trace = bars(
+        "",
+        [
+            broken(words, f"{milliseconds(values[words][0])} ({share(values[words][0] / total)})")
+            for words in order
+        ],
+        [values[words][0] for words in order],
+        BLUE,
+        unit="ms",
+        sideways=True,
+    )
+    trace["marker"]["color"] = [values[words][1] for words in order]
+    return Chart(
+        name,
+        title,
+        f"{milliseconds(total)} in all; the largest part is {largest} with "
+        f"{milliseconds(values[largest][0])}, {share(values[largest][0] / total)}.",
+        (trace,),
+        layout(
+            "ms",
+            "",
+            xaxis={"rangemode": "tozero"},
+            yaxis={"automargin": True, "showgrid": False},
+            showlegend=False,
+        ),
+        Table(
+            title,
+            ("Part", "#ms", "#share"),
+            (
+                *(
+                    (words, figure(value, 4), share(value / total))
+                    for words, (value, _) in values.items()
+                ),
+                ("in all", figure(total, 4), share(1.0)),
+            ),
+        ),
+        height_px=80 + 46 * len(order),
+    )
+
+
+def distribution_section(requests: Requests) -> Section:
+    """How each latency is distributed over the requests that finished."""
+    charts, sentences = [], []
+    for metric in METRICS:
+        values = requests.latencies_ms[metric]
+        if not len(values):
+            sentences.append(f"{METRICS[metric]}: no request has one.")
+        elif values[0] == values[-1]:
+            sentences.append(
+                f"{METRICS[metric]}: {milliseconds(float(values[0]))} for every request that has "
+                "one; there is nothing to draw."
+            )
+        else:
+            charts.append(_distribution(metric, requests))
+    return Section(
+        "distributions", "How it is distributed", sentences=tuple(sentences), charts=tuple(charts)
+    )
+
+
+def _distribution(metric: str, requests: Requests) -> Chart:
+    values = requests.latencies_ms[metric]
+    percentiles = {percent: float(np.percentile(values, percent)) for percent in _PERCENTS}
+    limit = requests.objectives_ms.get(metric)
+    end = min(float(values[-1]), _TAIL_RATIO * percentiles[99])
+    if limit is not None and limit <= 2 * end:
+        end = max(end, limit * 1.05)
+    start = float(values[0])
+    start = 0.0 if start < 0.5 * end else start
+    shown = values[values <= end]
+    counts, edges = np.histogram(shown, bins=_HISTOGRAM_BINS, range=(start, end))
+    shares = 100 * counts / len(values)
+    grid = np.linspace(0, 100, _CDF_POINTS + 1)
+    curve = np.percentile(values, grid)
+    kept = curve <= end
+    name = METRICS[metric]
+    histogram = bars(
+        "requests (left)",
+        ((edges[:-1] + edges[1:]) / 2).tolist(),
+        shares.tolist(),
+        SKY,
+        unit="% of requests",
+        width=float(edges[1] - edges[0]),
+        hovertemplate="about %{x:.4~g} ms: %{y:.3~g} % of requests<extra></extra>",
+    )
+    cumulative = line(
+        "finished within (right)",
+        curve[kept].tolist(),
+        grid[kept].tolist(),
+        INK,
+        yaxis="y2",
+        hovertemplate="%{y:.4~g} % within %{x:.4~g} ms<extra></extra>",
+    )
+    more = (
+        limit_line(limit, f"SLO {milliseconds(limit)}", middle=(start + end) / 2)
+        if limit and limit <= end
+        else {}
+    )
+    says = (
+        f"Half of the finished requests are within {milliseconds(percentiles[50])}, 99 % within "
+        f"{milliseconds(percentiles[99])}, all within {milliseconds(percentiles[100])}."
+    )
+    within = requests.within(metric)
+    if limit is not None and within is not None:
+        says += f" {share(within)} meet the objective of {milliseconds(limit)}."
+        if limit > end:
+            says += " It lies to the right of what is drawn."
+    beyond = len(values) - len(shown)
+    note = f"{beyond:,} of {len(values):,} requests lie beyond the right edge." if beyond else ""
+    return Chart(
+        f"distribution-{metric}",
+        name,
+        says,
+        (histogram, cumulative),
+        layout(
+            "ms",
+            "share of requests, %",
+            xaxis={"range": [start, end]},
+            yaxis={"range": [0, 1.14 * float(shares.max())]},
+            yaxis2={
+                "title": {"text": "finished within, %"},
+                "overlaying": "y",
+                "side": "right",
+                "range": [0, 114],  # room for the words of the objective
+                "tickvals": [0, 25, 50, 75, 100],
+                "showgrid": False,
+            },
+            bargap=0,
+            **more,
+        ),
+        Table(
+            f"{name}, percentiles of {len(values):,} requests",
+            ("Percentile", "#ms"),
+            tuple((f"p{percent:g}", figure(ms, 5)) for percent, ms in percentiles.items()),
+        ),
+        note=note,
+    )

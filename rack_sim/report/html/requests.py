@@ -1,0 +1,97 @@
+"""Requests: what became of the requests of a run, and how their latencies are distributed.
+
+Only the columns that are shown are read, so that a million requests take tens of megabytes.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.metrics.columns import REQUESTS
+from rack_sim.report.run_tables import RunTables
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# metric -> words
+METRICS: Mapping[str, str] = {
+    "ttft": "Time to first token (TTFT)",
+    "tpot": "Time per output token (TPOT)",
+    "e2el": "End-to-end latency",
+}
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Latencies in ms of those that finished, sorted, by metric; and counts of the others.
+
+    `lost` counts requests by status and reason, the most frequent first. `within` is, for every
+    objective, the share of all requests that finished and met it.
+    """
+
+    count: int
+    finished_count: int
+    latencies_ms: Mapping[str, "NDArray[np.float64]"]
+    lost: Mapping[tuple[str, str], int]
+    objectives_ms: Mapping[str, float]
+
+    def within(self, metric: str) -> float | None:
+        """Of the finished requests that have this latency, the share that met its objective."""
+        import numpy as np
+
+        values = self.latencies_ms[metric]
+        if not len(values) or metric not in self.objectives_ms:
+            return None
+        met = int(np.searchsorted(values, self.objectives_ms[metric], side="right"))
+        return met / len(values)
+
+    def percentile(self, metric: str, percent: float) -> float | None:
+        """A percentile, linear between neighbours; None where there is no such request."""
+        import numpy as np
+
+        values = self.latencies_ms[metric]
+        return float(np.percentile(values, percent)) if len(values) else None
+
+
+def requests_of(run: RunTables) -> Requests:
+    """The requests of a run. Raises InputError where their table cannot be read."""
+    import numpy as np
+    import pandas as pd
+
+    path = run.folder / "requests.csv"
+    wanted = ["status", "reason", *(f"{metric}_ms" for metric in METRICS)]
+    try:
+        with path.open(encoding="utf-8") as file:
+            heading = file.readline().rstrip("\n").split(",")
+        if heading != [column.name for column in REQUESTS]:
+            raise InputError(
+                Problem(
+                    "has other columns than this version writes",
+                    str(path),
+                    suggestion="run its scenario again: rack-sim run",
+                )
+            )
+        texts = {"status": "category", "reason": "category"}
+        numbers = {f"{metric}_ms": "float64" for metric in METRICS}
+        table = pd.read_csv(path, usecols=wanted, dtype={**texts, **numbers})
+    except (OSError, ValueError) as error:
+        raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
+    lost = table.loc[table["status"] != "finished", ["status", "reason"]].astype(str)
+    counted = Counter(zip(lost["status"].tolist(), lost["reason"].tolist(), strict=True))
+    slo: Mapping[str, Any] = run.resolved.get("slo") or {}
+    return Requests(
+        count=len(table),
+        finished_count=int((table["status"] == "finished").sum()),
+        latencies_ms={
+            metric: np.sort(table[f"{metric}_ms"].dropna().to_numpy()) for metric in METRICS
+        },
+        lost=dict(sorted(counted.items(), key=lambda item: (-item[1], item[0]))),
+        objectives_ms={
+            metric: float(slo[f"{metric}_ps"]) / 1e9
+            for metric in METRICS
+            if slo.get(f"{metric}_ps") is not None
+        },
+    )

@@ -1,0 +1,55 @@
+"""Run page: the report of a finished run, the answer first."""
+
+from rack_sim.report.html.answer import answer_section, headline
+from rack_sim.report.html.critical_path import critical_path_section
+from rack_sim.report.html.inputs import assumptions_section, inputs_section
+from rack_sim.report.html.latency import distribution_section, split_section
+from rack_sim.report.html.limits import cost_section, limits_section
+from rack_sim.report.html.over_time import over_time_section
+from rack_sim.report.html.page import Page
+from rack_sim.report.html.quantity import counted, figure
+from rack_sim.report.html.rack import rack_of
+from rack_sim.report.html.rack_section import rack_section
+from rack_sim.report.html.replicas import replicas_section
+from rack_sim.report.html.requests import requests_of
+from rack_sim.report.html.warnings import warnings_of, warnings_section
+from rack_sim.report.run_tables import RunTables
+
+
+def run_page(run: RunTables) -> Page:
+    """The page of a run. Raises InputError where one of its tables cannot be read."""
+    row = run.summary
+    requests, rack = requests_of(run), rack_of(run)
+    warnings = warnings_of(run, requests)
+    drawn, data = rack_section(rack, run)
+    sections = (
+        answer_section(run, requests, rack.memory_name, len(warnings)),
+        drawn,
+        split_section(row),
+        distribution_section(requests),
+        over_time_section(run),
+        critical_path_section(run),
+        limits_section(row),
+        replicas_section(run),
+        cost_section(row),
+        inputs_section(run.manifest, run.resolved),
+        assumptions_section(run.manifest),
+        warnings_section(warnings, requests),
+    )
+    description = str(run.resolved.get("description") or "")
+    facts = (
+        *((f"The scenario says: {description}",) if description else ()),
+        f"Traffic: {run.manifest.get('workload')}",
+        f"{counted(row['request_count'], 'request')}, {figure(row['simulated_s'], 4)} s simulated",
+        f"Scenario {row['scenario_hash']}, seed {row['seed']}",
+    )
+    return Page(
+        title=str(row["scenario"]),
+        subtitle=headline(row),
+        facts=facts,
+        sections=tuple(section for section in sections if section is not None),
+        data={"rack": data},
+        origin=f"Written by rack-sim {row['version']} from the files of the run, scenario "
+        f"{row['scenario_hash']}, seed {row['seed']}. The CSV files beside this page have every "
+        "number; resolved.yaml runs it again.",
+    )

@@ -1,0 +1,238 @@
+"""Study page: the question of a study, its answer, its figures and its tables."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rack_sim.report.html.inputs import assumptions_section, inputs_section, weak
+from rack_sim.report.html.page import Chart, Page, Section, Table
+from rack_sim.report.html.quantity import cell, counted, figure, number_of, share
+from rack_sim.report.html.study_charts import grid_charts, jitter_charts, load_charts
+from rack_sim.report.html.study_tables import AXIS, StudyTables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ROWS_SHOWN = 500
+_GOOD_STATUS = "ok"
+_METRICS = {"ttft": "TTFT", "tpot": "TPOT", "e2el": "end-to-end latency"}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What the page of one kind of study asks, answers and draws."""
+
+    question: str
+    answers: Callable[[StudyTables], Iterator[str]]
+    charts: Callable[[StudyTables], tuple[Chart, ...]]
+    warnings: Callable[[StudyTables], Iterator[str]]
+
+
+def study_page(study: StudyTables) -> Page:
+    """The page of a study of any kind that leaves tables."""
+    kind = _KINDS.get(study.kind, _OTHER)
+    manifest = study.manifest
+    charts = kind.charts(study)
+    warnings = (*kind.warnings(study), *_input_warnings(manifest))
+    machines = manifest.get("machines")
+    count = len(machines) if isinstance(machines, list) else 0
+    also = manifest.get("assumed_by_the_study")
+    answers = tuple(kind.answers(study)) or ("The tables below have every number.",)
+    sections = (
+        Section("answer", "The answer", points=answers),
+        Section("figures", "Figures", charts=charts) if charts else None,
+        Section(
+            "tables",
+            "Tables",
+            tables=tuple(_table(study, name) for name in study.tables),
+        ),
+        _failed(study),
+        inputs_section(manifest, {}),
+        assumptions_section(manifest, also if isinstance(also, list) else ()),
+        Section(
+            "warnings",
+            "Warnings",
+            sentences=() if warnings else ("None.",),
+            points=warnings,
+        ),
+    )
+    return Page(
+        title=f"Study: {study.name}",
+        subtitle=kind.question,
+        facts=(
+            f"Kind: {study.kind}" + (f", {counted(count, 'machine')}" if count else ""),
+            f"Study {manifest.get('study_hash')}",
+        ),
+        sections=tuple(section for section in sections if section is not None),
+        origin=f"Written by rack-sim {manifest.get('version')} from the files of the study "
+        f"{manifest.get('study_hash')}. resolved.yaml runs it again.",
+    )
+
+
+def plain(value: object) -> str:
+    """A cell of a table for people: without the apostrophe that keeps it from being a formula."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return cell(value).removeprefix("'")
+
+
+def _table(study: StudyTables, name: str) -> Table:
+    frame, known = study.tables[name], study.columns[name]
+    filled = [str(column) for column in frame.columns if frame[column].notna().any()]
+    headings = []
+    for column in filled:
+        unit = known[column].unit if column in known else ""
+        words = column.removeprefix(AXIS).replace("_", " ")
+        number = frame[column].dtype.kind in "if"
+        headings.append(f"{'#' if number else ''}{words}{f' ({unit})' if unit else ''}")
+    rows = tuple(
+        tuple(plain(value) for value in row)
+        for row in frame[filled].head(_ROWS_SHOWN).astype(object).to_numpy().tolist()
+    )
+    note = f"The first {_ROWS_SHOWN} of {len(frame):,} rows. " if len(frame) > _ROWS_SHOWN else ""
+    empty = len(frame.columns) - len(filled)
+    if empty:
+        note += f"{counted(empty, 'column')} without any value are left out."
+    return Table(name, tuple(headings), rows, is_open=len(frame) <= 12, note=note)
+
+
+def _failed(study: StudyTables) -> Section | None:
+    rows = []
+    for frame in study.tables.values():
+        if "status" not in frame.columns:
+            continue
+        for row in frame[frame["status"] != _GOOD_STATUS].to_dict("records"):
+            name = row.get("point_name", row.get("point"))
+            rows.append((plain(name), plain(row["status"]), plain(row.get("reason"))))
+    if not rows:
+        return None
+    return Section(
+        "failed",
+        "Points without numbers",
+        sentences=(f"{counted(len(rows), 'point')} gave no numbers; the others are unharmed.",),
+        tables=(Table("Points and reasons", ("Point", "Status", "Reason"), tuple(rows), True),),
+    )
+
+
+def _input_warnings(manifest: Mapping[str, Any]) -> Iterator[str]:
+    assumed = manifest.get("assumed")
+    if isinstance(assumed, list) and assumed:
+        yield f"{counted(len(assumed), 'input')} without a source, assumed: see Assumptions."
+    low = weak(manifest)
+    if low:
+        yield (
+            f"{counted(len(low), 'input')} from a weak source or from memory (grades D and M): "
+            f"{', '.join(dict.fromkeys(low))}."
+        )
+
+
+def _load_answers(study: StudyTables) -> Iterator[str]:
+    for row in study.tables["knee.csv"].to_dict("records"):
+        machine, asked = plain(row["machine"]), number_of(row["attainment_asked"])
+        met, failed = number_of(row["slo_met_rps"]), number_of(row["slo_failed_rps"])
+        if asked is not None:
+            limited = _METRICS.get(str(row["slo_limited_by"]), str(row["slo_limited_by"]))
+            words = f"{machine}: {share(asked)} of the requests that fit meet the SLO "
+            if met is None:
+                yield f"{words}at none of the rates that were replayed."
+            else:
+                yield (
+                    f"{words}up to {figure(met, 4)} requests/s"
+                    + (f", and no longer at {figure(failed, 4)}" if failed is not None else "")
+                    + (f"; what fails there is {limited}" if failed else "")
+                    + "."
+                )
+        kept, lost = number_of(row["kept_up_rps"]), number_of(row["not_kept_up_rps"])
+        if kept is not None:
+            yield (
+                f"{machine} keeps up with {figure(kept, 4)} requests/s"
+                + (f", and falls behind at {figure(lost, 4)}" if lost is not None else "")
+                + f"; every row in use would be {figure(row['capacity_limit_rps'], 4)}."
+            )
+
+
+def _load_warnings(study: StudyTables) -> Iterator[str]:
+    for row in study.tables["knee.csv"].to_dict("records"):
+        if str(row["is_short"]).lower() == "true":
+            yield (
+                f"{plain(row['machine'])}: at the rate it does not keep up with, requests arrived "
+                "for too short a time for the backlog to become steady; more would tell better."
+            )
+
+
+def _jitter_answers(study: StudyTables) -> Iterator[str]:
+    frame = study.tables["jitter.csv"]
+    for machine, rows in frame.groupby("machine", sort=False):
+        ordered = rows.sort_values("operator_jitter_ns")
+        first, last = ordered.iloc[0], ordered.iloc[-1]
+        yield (
+            f"{plain(machine)}, {counted(int(first['chip_count']), 'chip')}: "
+            f"{figure(float(first['tok_s_per_user']))} tokens/s per user as compiled, "
+            f"{figure(float(last['tok_s_per_user']))} where an operator takes "
+            f"{figure(float(last['operator_jitter_ns']))} ns more on average: "
+            f"{share(float(last['kept_share']))} of it is kept."
+        )
+
+
+def _grid_answers(study: StudyTables) -> Iterator[str]:
+    frame = next(iter(study.tables.values()))
+    done = _done(frame)
+    named = "point_name" in frame.columns
+    yield f"{counted(len(frame), 'point')}, {len(done):,} of them with numbers."
+    for column, words, best in (
+        ("output_tok_s_per_user_p50", "fastest for a user, tokens/s", "max"),
+        ("ttft_ms_p99", "shortest TTFT p99, ms", "min"),
+        ("total_throughput_tok_s", "most tokens/s", "max"),
+        ("chip_count", "fewest chips", "min"),
+        ("usd_per_million_output_tokens", "cheapest million output tokens, USD", "min"),
+    ):
+        if column not in done.columns or not done[column].notna().any():
+            continue
+        known = done[done[column].notna()]
+        values = known[column].to_numpy(dtype=float)
+        names = known["point_name" if named else "point"].tolist()
+        place = int(values.argmax() if best == "max" else values.argmin())
+        alike = int((values == values[place]).sum())
+        yield (
+            f"{words}: {figure(float(values[place]), 4)}, at {plain(names[place])}"
+            + (f" and {counted(alike - 1, 'other')} alike." if alike > 1 else ".")
+        )
+
+
+def _grid_warnings(study: StudyTables) -> Iterator[str]:
+    frame = next(iter(study.tables.values()))
+    lost = len(frame) - len(_done(frame))
+    if lost:
+        yield f"{counted(lost, 'point')} of {len(frame):,} gave no numbers."
+
+
+def _done(frame: "pd.DataFrame") -> "pd.DataFrame":
+    return frame[frame["status"] == _GOOD_STATUS] if "status" in frame.columns else frame
+
+
+def _nothing(_study: StudyTables) -> Iterator[str]:
+    return iter(())
+
+
+_KINDS: Mapping[str, _Kind] = {
+    "load": _Kind(
+        "How many requests a second does it serve before the SLO breaks, and before the queue "
+        "grows?",
+        _load_answers,
+        load_charts,
+        _load_warnings,
+    ),
+    "jitter": _Kind(
+        "What is left of the speed where operators take longer than they were compiled for?",
+        _jitter_answers,
+        jitter_charts,
+        _nothing,
+    ),
+    "grid": _Kind(
+        "What changes, where the keys of the grid change?",
+        _grid_answers,
+        grid_charts,
+        _grid_warnings,
+    ),
+}
+_OTHER = _Kind("What came out?", _nothing, lambda _study: (), _nothing)

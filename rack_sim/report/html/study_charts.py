@@ -1,0 +1,271 @@
+"""Study charts: the results of a study as figures, one line for each machine or series."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rack_sim.report.html.page import Chart, Table
+from rack_sim.report.html.plot import (
+    COLOURS,
+    DASHES,
+    Layout,
+    Trace,
+    bars,
+    broken,
+    layout,
+    limit_line,
+    line,
+    named,
+)
+from rack_sim.report.html.quantity import cell, figure
+from rack_sim.report.html.study_tables import AXIS, StudyTables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# More lines than there are colours could not be told apart.
+_LINES_MAX = len(COLOURS)
+_BARS_MAX = 40
+# Far beyond saturation a latency says how long the run was, and nothing of the machine.
+_BEYOND_SATURATION = 1.3
+# From here on a linear axis would squeeze what lies low.
+_LOG_RATIO = 20
+# column -> words, unit: what a grid shows of those that it has.
+_GRID_METRICS = {
+    "output_tok_s_per_user_p50": ("Speed for a user, median", "tokens/s"),
+    "ttft_ms_p99": ("TTFT p99", "ms"),
+    "tpot_ms_p99": ("TPOT p99", "ms"),
+    "total_throughput_tok_s": ("Throughput, prompts included", "tokens/s"),
+    "slo_attainment": ("Requests within the SLO", "share"),
+    "compiled_token_gap_ms": ("Compiled time between two tokens", "ms"),
+    "chip_count": ("Chips that hold the model", "chips"),
+    "chips_min": ("Chips that would hold the weights", "chips"),
+    "concurrent_sequences_max": ("Sequences that there is cache for", "sequences"),
+    "mean_watts": ("Mean power", "W"),
+    "usd_per_million_output_tokens": ("Cost of a million output tokens", "USD"),
+}
+
+
+def load_charts(study: StudyTables) -> tuple[Chart, ...]:
+    """Latency against load, and what is served of what is offered."""
+    frame = study.tables["load.csv"]
+    near = frame[frame["offered_to_capacity_ratio"].fillna(0) <= _BEYOND_SATURATION]
+    knee = _knee(study)
+    charts = [
+        _lines(
+            f"load-{metric}",
+            f"{words} against load",
+            near,
+            "offered_rps",
+            {f"p{p}": f"{metric}_ms_p{p}" for p in (50, 99)},
+            "machine",
+            ("requests/s offered", "ms"),
+            knee,
+        )
+        for metric, words in (("ttft", "TTFT"), ("tpot", "TPOT"), ("e2el", "End-to-end latency"))
+    ]
+    charts.append(
+        _lines(
+            "load-served",
+            "Requests served, against load",
+            frame,
+            "offered_rps",
+            {"finished": "request_throughput_rps", "within the SLO": "request_goodput_rps"},
+            "machine",
+            ("requests/s offered", "requests/s"),
+            knee,
+        )
+    )
+    return tuple(chart for chart in charts if chart is not None)
+
+
+def _knee(study: StudyTables) -> Layout:
+    """Of one machine, the highest rate that meets the SLO, as a line across the chart."""
+    table = study.tables["knee.csv"]
+    if len(table) != 1 or table["slo_met_rps"].isna().any():
+        return {}
+    rate = float(table["slo_met_rps"].iloc[0])
+    middle = float(study.tables["load.csv"]["offered_rps"].max()) / 2
+    return limit_line(rate, f"SLO met up to {figure(rate)}/s", middle=middle)
+
+
+def jitter_charts(study: StudyTables) -> tuple[Chart, ...]:
+    """Speed and tail against the extra time of operators, and the slip along the line."""
+    frame, slip = study.tables["jitter.csv"], study.tables["slip.csv"]
+    last = slip[slip["operator_jitter_ns"] == slip["operator_jitter_ns"].max()]
+    x = ("mean extra time of an operator, ns", "")
+    charts = (
+        _lines(
+            "jitter-speed",
+            "Speed that is kept",
+            frame.assign(kept_percent=100 * frame["kept_share"]),
+            "operator_jitter_ns",
+            {"": "kept_percent"},
+            "machine",
+            (x[0], "% of the compiled speed"),
+        ),
+        _lines(
+            "jitter-gap",
+            "Time between two tokens, p99",
+            frame,
+            "operator_jitter_ns",
+            {"": "token_gap_ms_p99"},
+            "machine",
+            (x[0], "ms"),
+        ),
+        _lines(
+            "jitter-slip",
+            "How much later each stage begins, at the largest extra time",
+            last,
+            "stage",
+            {"": "slip_ms_mean"},
+            "machine",
+            ("stage", "ms, mean"),
+        ),
+    )
+    return tuple(chart for chart in charts if chart is not None)
+
+
+def grid_charts(study: StudyTables) -> tuple[Chart, ...]:
+    """What is collected against the first key that is a number, or as bars where none is."""
+    frame = next(iter(study.tables.values()))
+    if "status" in frame.columns:
+        frame = frame[frame["status"] == "ok"]
+    axes = [str(c) for c in frame.columns if str(c).startswith(AXIS)]
+    varied = [axis for axis in axes if _values(frame, axis) > 1]
+    numeric = [axis for axis in varied if frame[axis].dtype.kind in "if"]
+    # Along the numeric key with the most values; the others tell the lines apart.
+    x = max(numeric, key=lambda axis: (_values(frame, axis), -axes.index(axis)), default=None)
+    others = [axis for axis in varied if axis != x]
+    if "machine" in frame.columns and _values(frame, "machine") > 1:
+        others.append("machine")
+    charts = []
+    for metric, (words, unit) in _GRID_METRICS.items():
+        if metric not in frame.columns or _values(frame, metric) < 2:
+            continue
+        name = f"grid-{metric.replace('_', '-')}"
+        if x is not None:
+            series = frame.assign(series=[_series(row, others) for _, row in frame.iterrows()])
+            key = x.removeprefix(AXIS)
+            charts.append(_lines(name, words, series, x, {"": metric}, "series", (key, unit)))
+        else:
+            charts.append(_bars(name, words, frame, metric, unit))
+    return tuple(chart for chart in charts if chart is not None)
+
+
+def _values(frame: "pd.DataFrame", column: str) -> int:
+    """How many different values a column has."""
+    return len(frame[column].dropna().unique())
+
+
+def _series(row: Any, axes: Sequence[str]) -> str:  # noqa: ANN401 - a row of a frame
+    return ", ".join(f"{axis.removeprefix(AXIS)} {cell(row[axis])}" for axis in axes)
+
+
+def _lines(
+    name: str,
+    title: str,
+    frame: "pd.DataFrame",
+    x: str,
+    ys: dict[str, str],
+    series: str,
+    titles: tuple[str, str],
+    more: Layout | None = None,
+) -> Chart | None:
+    """A line for each series and column; nothing where there is nothing to draw."""
+    frame = frame.sort_values(x, kind="stable")
+    groups = [(str(key).removeprefix("'"), rows) for key, rows in frame.groupby(series, sort=False)]
+    room = max(1, _LINES_MAX // len(ys)) if len(groups) * len(ys) > _LINES_MAX else len(groups)
+    traces: list[Trace] = []
+    rows: list[tuple[str, ...]] = []
+    values: list[float] = []
+    for number, (key, given) in enumerate(groups):
+        for place, (words, column) in enumerate(ys.items()):
+            known = given[given[column].notna()]
+            pairs = list(zip(known[x].tolist(), known[column].tolist(), strict=True))
+            label = " ".join(part for part in (key if len(groups) > 1 else "", words) if part)
+            rows += [(label or title, cell(at), figure(value, 5)) for at, value in pairs]
+            if number >= room or not pairs:
+                continue
+            values += [value for _, value in pairs]
+            colour = COLOURS[(number if len(groups) > 1 else place) % len(COLOURS)]
+            traces.append(
+                line(
+                    label or title,
+                    [at for at, _ in pairs],
+                    [value for _, value in pairs],
+                    colour,
+                    unit=titles[1],
+                    dash=DASHES[(place if len(groups) > 1 else 0) % len(DASHES)],
+                    mode="lines+markers",
+                    marker={"size": 7, "color": colour, "symbol": number % 8},
+                )
+            )
+    if not traces:
+        return None
+    positive = [value for value in values if value > 0]
+    logarithmic = (
+        bool(positive)
+        and len(positive) == len(values)
+        and (max(positive) / min(positive) > _LOG_RATIO)
+    )
+    y_axis: dict[str, Any] = {"rangemode": "tozero"}
+    if logarithmic:
+        y_axis = {"type": "log", "dtick": "D2"}
+    elif more and max(values) > 0:  # room for the words of the line across
+        y_axis["range"] = [0, 1.2 * max(values)]
+    says = f"From {figure(min(values))} to {figure(max(values))} {titles[1]}." + (
+        " The scale is logarithmic." if logarithmic else ""
+    )
+    left_out = len(groups) - min(room, len(groups))
+    return Chart(
+        name,
+        title,
+        says,
+        named(traces),
+        layout(
+            titles[0],
+            titles[1],
+            yaxis=y_axis,
+            xaxis={"rangemode": "tozero"},
+            showlegend=len(traces) > 1,
+            **(more or {}),
+        ),
+        Table(title, ("Series", f"#{titles[0]}", f"#{titles[1]}"), tuple(rows)),
+        height_px=380,
+        note=f"{left_out} more lines are in the table alone." if left_out else "",
+    )
+
+
+def _bars(name: str, title: str, frame: "pd.DataFrame", metric: str, unit: str) -> Chart:
+    given = frame[frame[metric].notna()]
+    labels = [
+        str(label).removeprefix("'")
+        for label in (given["point_name"] if "point_name" in given.columns else given.index)
+    ]
+    values = given[metric].tolist()
+    shown = list(zip(labels, values, strict=True))[:_BARS_MAX][::-1]
+    return Chart(
+        name,
+        title,
+        f"From {figure(min(values))} to {figure(max(values))} {unit}.",
+        (
+            bars(
+                "",
+                [broken(label) for label, _ in shown],
+                [value for _, value in shown],
+                COLOURS[0],
+                unit=unit,
+                sideways=True,
+            ),
+        ),
+        layout(
+            unit, "", xaxis={"rangemode": "tozero"}, yaxis={"automargin": True}, showlegend=False
+        ),
+        Table(
+            title,
+            ("Point", f"#{unit}"),
+            tuple((label, figure(value, 5)) for label, value in zip(labels, values, strict=True)),
+        ),
+        height_px=100 + 34 * len(shown),
+        note=f"The first {_BARS_MAX} are drawn." if len(labels) > _BARS_MAX else "",
+    )

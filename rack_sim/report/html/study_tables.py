@@ -1,0 +1,113 @@
+"""Study tables: what the directory of a study of any kind holds, read back."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.metrics.column import Column
+from rack_sim.metrics.columns import STUDY_FILES
+from rack_sim.pipeline import VERSION
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Columns that a study's own keys are the names of: one for each key that it varies.
+AXIS = "grid."
+_AGAIN = "run its study again: rack-sim sweep"
+
+
+@dataclass(frozen=True)
+class StudyTables:
+    """A finished study: its manifest, and its tables by file name with their known columns."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    tables: Mapping[str, "pd.DataFrame"]
+    columns: Mapping[str, Mapping[str, Column]]
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.manifest.get("study"))
+
+    @property
+    def kind(self) -> str:
+        """Its kind: a key of `STUDY_FILES`."""
+        return str(self.manifest.get("kind"))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What manifest.json says of a directory that a command of ours left.
+
+    Raises InputError where there is none, it cannot be read, or another version wrote it.
+    """
+    path = folder / "manifest.json"
+    if not folder.is_dir():
+        raise InputError(
+            Problem(
+                "is no directory",
+                str(folder),
+                suggestion="name one that rack-sim run, sweep or compare has written",
+            )
+        )
+    if not path.is_file():
+        raise InputError(
+            Problem(
+                "has no manifest.json: it is no directory of rack-sim",
+                str(folder),
+                suggestion="name one that rack-sim run, sweep or compare has written",
+            )
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
+    if not isinstance(content, dict):
+        raise InputError(Problem("is no manifest of ours", str(path)))
+    if content.get("version") != VERSION:
+        raise InputError(
+            Problem(
+                f"was written by rack-sim {content.get('version')}; this is rack-sim {VERSION}",
+                str(path),
+                suggestion="run it again with this version",
+            )
+        )
+    return content
+
+
+def read_study_tables(folder: Path, manifest: Mapping[str, Any]) -> StudyTables:
+    """The tables of the study in `folder`. Raises InputError where one is missing or garbled."""
+    import pandas as pd
+
+    kind = str(manifest.get("kind"))
+    if kind not in STUDY_FILES:
+        raise InputError(
+            Problem(
+                f"is a study of a kind that is not known: {kind}",
+                str(folder / "manifest.json"),
+                suggestion=f"known are {', '.join(STUDY_FILES)}",
+            )
+        )
+    tables, columns, problems = {}, {}, []
+    for name, known in STUDY_FILES[kind].items():
+        path = folder / name
+        try:
+            table = pd.read_csv(path, low_memory=False)
+        except (OSError, ValueError) as error:
+            problems.append(Problem(f"cannot be read: {error}", str(path), suggestion=_AGAIN))
+            continue
+        by_name = {column.name: column for column in known}
+        given = [str(column) for column in table.columns]
+        fixed = [column for column in by_name if not column.startswith(AXIS)]
+        strange = [c for c in given if c not in by_name and not c.startswith(AXIS)]
+        if strange or any(column not in given for column in fixed if kind != "grid"):
+            problems.append(
+                Problem("has other columns than this version writes", str(path), suggestion=_AGAIN)
+            )
+        tables[name], columns[name] = table, by_name
+    if problems:
+        raise InputError(problems)
+    return StudyTables(folder, manifest, tables, columns)

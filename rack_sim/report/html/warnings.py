@@ -1,0 +1,108 @@
+"""Warnings: what a reader should know before using a number of this run."""
+
+from collections.abc import Iterator
+
+from rack_sim.report.html.inputs import weak
+from rack_sim.report.html.page import Section, Table
+from rack_sim.report.html.quantity import counted, figure, number_of, share
+from rack_sim.report.html.requests import Requests
+from rack_sim.report.run_tables import RunTables
+
+# Fewer finished requests than this leave less than ten beyond p99.
+_FEW_REQUESTS = 1_000
+# assumed: the queue of the last quarter this many times that of the second is no chance.
+_GROWTH_RATIO = 2.0
+_NAMES_SHOWN = 6
+
+
+def warnings_of(run: RunTables, requests: Requests) -> tuple[str, ...]:
+    """One sentence each, what matters most first."""
+    return tuple(_warnings(run, requests))
+
+
+def warnings_section(warnings: tuple[str, ...], requests: Requests) -> Section:
+    """The warnings, and the requests that got no answer, by reason."""
+    lost = tuple(
+        (status.replace("_", " "), reason, f"{count:,}", share(count / requests.count))
+        for (status, reason), count in requests.lost.items()
+    )
+    return Section(
+        "warnings",
+        "Warnings",
+        sentences=() if warnings else ("None.",),
+        points=warnings,
+        tables=(
+            Table(
+                "Requests without an answer",
+                ("What became of them", "Why", "#requests", "#of all"),
+                lost,
+                is_open=True,
+            ),
+        )
+        if lost
+        else (),
+    )
+
+
+def _warnings(run: RunTables, requests: Requests) -> Iterator[str]:
+    row, manifest = run.summary, run.manifest
+    for (status, reason), count in requests.lost.items():
+        yield (
+            f"{counted(count, 'request')} ({share(count / requests.count)}) "
+            f"{'was' if count == 1 else 'were'} {status.replace('_', ' ')}: {reason}. They are "
+            "in no latency and no throughput."
+        )
+    if not requests.finished_count:
+        yield "No request finished: there are no latencies."
+    elif requests.finished_count < _FEW_REQUESTS:
+        yield (
+            f"Only {counted(requests.finished_count, 'request')} finished: fewer than ten lie "
+            "beyond p99, which a few more requests could move far."
+        )
+    if row["window_kind"] == "whole_run":
+        yield (
+            "The run is too short for a steady window: rates count the whole run, filling and "
+            "draining included. More requests would tell better."
+        )
+    yield from _growing(run)
+    if row["preemption_count"]:
+        yield (
+            f"Sequences lost their cache {figure(row['preemption_count'])} times, and "
+            f"{figure(row['recomputed_token_count'])} tokens were prefilled again: the cache is "
+            "small for this load."
+        )
+    trace = manifest.get("trace")
+    if isinstance(trace, dict) and trace.get("skipped_row_count"):
+        yield f"{counted(trace['skipped_row_count'], 'malformed row')} of the trace were skipped."
+    assumed = [str(item.get("name")) for item in manifest.get("assumed", [])]
+    if assumed:
+        yield f"{counted(len(assumed), 'input')} without a source, assumed: {_names(assumed)}."
+    low = weak(manifest)
+    if low:
+        yield (
+            f"{counted(len(low), 'input')} from a weak source or from memory (grades D and M): "
+            f"{_names(low)}."
+        )
+
+
+def _growing(run: RunTables) -> Iterator[str]:
+    """Whether ever more requests waited while they arrived."""
+    table = run.table("timeline.csv")
+    arrived = table["arrived"].to_numpy()
+    bins = int(arrived.nonzero()[0].max()) + 1 if arrived.any() else 0
+    quarter = bins // 4
+    if quarter < 2:
+        return
+    waiting = table["waiting_mean"].to_numpy()[:bins]
+    early, late = float(waiting[quarter : 2 * quarter].mean()), float(waiting[-quarter:].mean())
+    if late > max(_GROWTH_RATIO * early, 1.0) and number_of(run.summary["window_s"]):
+        yield (
+            f"The queue grew while requests arrived: {figure(early)} waited in the second quarter "
+            f"of the arrivals, {figure(late)} in the last. Where more comes than is served, "
+            "latencies say how long the run was, and nothing of the machine."
+        )
+
+
+def _names(names: list[str]) -> str:
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    return shown if len(names) <= _NAMES_SHOWN else f"{shown} and {len(names) - _NAMES_SHOWN} more"

@@ -1,0 +1,224 @@
+"""Workbook: report.xlsx, made of the files of a run or a study alone.
+
+Equal files give equal bytes. docs/spreadsheets.md says what each sheet is.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.metrics.columns import FILES, ITERATIONS, REPLICAS, STAGES
+from rack_sim.pipeline import VERSION
+from rack_sim.report.run_directory import whole_file
+from rack_sim.report.run_tables import RunTables, read_run_tables
+from rack_sim.report.sheets.capacity import write_capacity, write_no_capacity
+from rack_sim.report.sheets.capacity_facts import run_facts, study_facts
+from rack_sim.report.sheets.cost import write_cost
+from rack_sim.report.sheets.definitions import write_definitions
+from rack_sim.report.sheets.inputs import chosen_of, write_inputs
+from rack_sim.report.sheets.machine import (
+    write_chips,
+    write_links,
+    write_sram_map,
+    write_sram_rows,
+)
+from rack_sim.report.sheets.overview import (
+    start_overview,
+    write_answer,
+    write_contents,
+    write_overview,
+)
+from rack_sim.report.sheets.sheet import SHEET_ROWS, Book
+from rack_sim.report.sheets.sweep import (
+    collected_of,
+    plain_rows,
+    study_answers,
+    study_tables,
+    write_sweep,
+)
+from rack_sim.report.sheets.table import write_table_sheet
+from rack_sim.report.sheets.traffic import write_over_time, write_requests
+from rack_sim.scenario import read_resolved_study
+
+if TYPE_CHECKING:
+    from xlsxwriter import Workbook
+
+# What `rack-sim run` puts on a sheet. A run of 100,000 requests takes five seconds, and so many
+# rows on a sheet 13: it would wait for its workbook. `write_workbook` goes up to the limit of a
+# sheet unless told otherwise.
+ROWS_OF_A_RUN = 20_000
+# From so many rows on cells are not kept in memory (27 columns of a million rows take 5 GB there).
+_ROWS_IN_MEMORY = 50_000
+# Files are equal for equal input, so the date in their properties is no real one.
+_CREATED = datetime(2000, 1, 1)
+
+
+def write_workbook(folder: Path, target: Path, *, row_limit: int = SHEET_ROWS) -> None:
+    """Writes a workbook of the run or the study in `folder` to `target`, which it replaces.
+
+    No sheet has more than `row_limit` rows; rows left out are counted on it. Raises InputError
+    where the folder holds neither, or something of another version.
+    """
+    manifest = _manifest(folder)
+    tables = any(folder.glob("*.csv"))
+    if manifest and tables and not (folder / "summary.csv").is_file():
+        _refuse_other_version(folder, manifest)
+        with whole_file(target, force=True) as file:
+            _write_study(folder, manifest, file, row_limit)
+        return
+    run = read_run_tables(folder)
+    if "footprint" not in run.manifest:
+        raise InputError(
+            Problem(
+                "does not say how its racks fill (footprint)",
+                str(folder / "manifest.json"),
+                suggestion="run its scenario again: rack-sim run",
+            )
+        )
+    with whole_file(target, force=True) as file:
+        _write_run(run, file, row_limit)
+
+
+def _write_run(run: RunTables, file: BinaryIO, row_limit: int) -> None:
+    rows = min(row_limit, len(run.table("requests.csv")))
+    name = str(run.summary["scenario"])
+    with _workbook(file, name, rows) as made:
+        book = Book(made)
+        purpose = f"{run.summary['model']} on {run.summary['system']}. " + str(
+            run.manifest.get("workload") or ""
+        )
+        overview = start_overview(book, name, purpose)
+        facts = run_facts(run)
+        if isinstance(facts, str):
+            write_no_capacity(book, facts)
+        else:
+            write_capacity(book, facts)
+        write_inputs(book, run.manifest, chosen_of(run.resolved))
+        write_requests(book, run, row_limit)
+        write_sram_map(book, run)
+        write_links(book, run, row_limit)
+        write_cost(book, run)
+        write_over_time(book, run, row_limit)
+        write_chips(book, run, row_limit)
+        write_sram_rows(book, run, row_limit)
+        _write_others(book, run, row_limit)
+        write_definitions(book, _defined(run))
+        write_overview(overview, run)
+        book.finish()
+
+
+def _write_others(book: Book, run: RunTables, row_limit: int) -> None:
+    others = (
+        ("replicas.csv", "Replicas", "What each replica did.", REPLICAS),
+        ("stages.csv", "Stages", "The stages of the first replica, and their time.", STAGES),
+        ("iterations.csv", "Iterations", "Iterations by their number of rows.", ITERATIONS),
+    )
+    for file, name, purpose, columns in others:
+        if run.has(file):
+            write_table_sheet(
+                book,
+                name,
+                name,
+                purpose,
+                columns,
+                run.table(file),
+                file=file,
+                row_limit=row_limit,
+            )
+
+
+def _defined(run: RunTables) -> list[tuple[str, Any]]:
+    return [(name, columns) for name, columns in FILES.items() if run.has(name)]
+
+
+def _write_study(folder: Path, manifest: Mapping[str, Any], file: BinaryIO, row_limit: int) -> None:
+    kind, name = str(manifest.get("kind", "")), str(manifest.get("study", folder.name))
+    path = folder / "resolved.yaml"
+    resolved = read_resolved_study(path) if path.is_file() else {}
+    tables = study_tables(folder, kind)
+    rows = min(row_limit, max((len(frame) for frame in tables.values()), default=0))
+    with _workbook(file, name, rows) as made:
+        book = Book(made)
+        purpose = str(resolved.get("description") or "")
+        overview = start_overview(book, f"Study {name}", purpose)
+        collected = collected_of(manifest, resolved)
+        written = write_sweep(book, kind, tables, collected, row_limit)
+        if "knee.csv" in tables and "load.csv" in tables:
+            knees, loads = (plain_rows(tables[file]) for file in ("knee.csv", "load.csv"))
+            facts = study_facts(manifest, resolved, knees, loads)
+            for number, one in enumerate(facts, start=1):
+                write_capacity(book, one, number=number)
+            if not facts:
+                write_no_capacity(book, "No machine of this study served anything.")
+        write_inputs(book, manifest, chosen_of(resolved))
+        write_definitions(book, written)
+        lines = [
+            *study_answers(tables),
+            ("Kind", kind or "no study"),
+            ("Tables", ", ".join(tables) or "none"),
+        ]
+        lines += [("Version", str(manifest.get("version", "")))]
+        row = write_answer(overview, 3, lines)
+        write_contents(overview, row)
+        book.finish()
+
+
+@contextmanager
+def _workbook(file: BinaryIO, title: str, row_count: int) -> Iterator["Workbook"]:
+    """An empty workbook in which no text is ever taken for a formula, a number or a link.
+
+    It is written to `file` when the block ends without an error.
+    """
+    from xlsxwriter import Workbook  # imports slowly
+
+    with TemporaryDirectory() as rows:  # where they wait that are not kept in memory
+        made = Workbook(
+            file,
+            {
+                "strings_to_formulas": False,
+                "strings_to_urls": False,
+                "strings_to_numbers": False,
+                "constant_memory": row_count > _ROWS_IN_MEMORY,
+                "in_memory": row_count <= _ROWS_IN_MEMORY,  # no temporary files: a tenth faster
+                "tmpdir": rows,
+            },
+        )
+        made.set_properties({"title": title, "author": "rack-sim", "created": _CREATED})
+        made.set_calc_mode("auto")  # formulas are calculated when a program opens it
+        try:
+            yield made
+        except BaseException:
+            # Closing the workbook would write it, for seconds more; its rows' files are closed.
+            for page in made.worksheets():
+                if page.constant_memory:
+                    page.row_data_fh.close()
+            raise
+        made.close()
+
+
+def _refuse_other_version(folder: Path, manifest: Mapping[str, Any]) -> None:
+    version = manifest.get("version")
+    if version != VERSION:
+        raise InputError(
+            Problem(
+                f"was written by rack-sim {version}; this is rack-sim {VERSION}",
+                str(folder / "manifest.json"),
+                suggestion="run it again",
+            )
+        )
+
+
+def _manifest(folder: Path) -> Mapping[str, Any]:
+    path = folder / "manifest.json"
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
+    return content if isinstance(content, dict) else {}

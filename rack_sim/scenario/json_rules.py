@@ -1,0 +1,111 @@
+"""JSON rules: the parts that schemas of files are made of: ranges in a unit, choices, mappings."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+from rack_sim.foundation.units import Unit
+from rack_sim.model.config_keys import OPTIONAL_KEYS, REQUIRED_KEYS
+from rack_sim.model.huggingface import KNOWN_MODEL_TYPES
+
+Json = dict[str, Any]
+
+_PLAIN = ("integer", "number", "string", "boolean")
+_COUNT = {"type": "integer", "minimum": 1}
+# A number has a source and a grade, or says why it was assumed.
+ONE_ORIGIN: Json = {
+    "oneOf": [
+        {
+            "required": ["source", "grade"],
+            "properties": {
+                "source": {"type": "string"},
+                "grade": {"type": "string"},
+                "assumed": {"type": "null"},
+            },
+        },
+        {
+            "required": ["assumed"],
+            "properties": {"assumed": {"type": "string"}, "source": {"type": "null"}},
+        },
+    ]
+}
+# Keys of a config.json that every model needs; others depend on its family.
+_ALWAYS = tuple(key for key in REQUIRED_KEYS if key != "intermediate_size")
+
+
+def range_in(raw: Json, unit: Unit) -> Json:
+    """A number in `unit` whose whole base units lie in the range of `raw`."""
+    made: Json = {"type": "number"}
+    for name, bound in raw.items():
+        if name == "minimum" and bound == 1 and unit.factor > 1:
+            made["exclusiveMinimum"] = 0  # any amount is rounded up to one base unit
+        elif name in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
+            made[name] = _plain(Fraction(bound) / unit.factor)
+    return made
+
+
+def default_in(value: Any, unit: Unit | None) -> Any:
+    """A default in `unit`; None where there is none that an editor could write."""
+    if unit is None or isinstance(value, bool) or not isinstance(value, int | float):
+        return value if isinstance(value, bool | int | float | str) and value != "" else None
+    return _plain(Fraction(value) / unit.factor)
+
+
+def one_of(spellings: Iterable[str], *, needed: bool) -> Json:
+    """That one of these keys is given, or none of them where none is needed."""
+    one = [{"required": [spelling]} for spelling in spellings]
+    return {"oneOf": one if needed else [*one, {"not": {"anyOf": one}}]}
+
+
+def shorter(choice: Json) -> Json:
+    """`anyOf` a type and null as that type or null, where it is nothing but a number or a word."""
+    parts = choice.get("anyOf", ())
+    if len(parts) != 2 or parts[1] != {"type": "null"} or {"enum", "const"} & parts[0].keys():
+        return choice
+    own = parts[0].get("type")
+    return {**parts[0], "type": [own, "null"]} if own in _PLAIN else choice
+
+
+def keyed(mapping: Json, names: Iterable[str]) -> Json:
+    """A mapping with these keys and no others, each spelt out so that editors offer it."""
+    kept = {name: rule for name, rule in mapping.items() if name != "propertyNames"}
+    value = mapping["additionalProperties"]
+    return {**kept, "properties": dict.fromkeys(names, value), "additionalProperties": False}
+
+
+def with_names(schema: Json, pattern: str) -> Json:
+    """A mapping, or a choice with one in it, whose keys match `pattern`."""
+    if schema.get("type") == "object":
+        return {**schema, "propertyNames": {"pattern": pattern}}
+    if "anyOf" in schema:
+        return {"anyOf": [with_names(part, pattern) for part in schema["anyOf"]]}
+    return schema
+
+
+def config_keys(*, required: bool) -> Json:
+    """The keys of a config.json that are known; each family has more of its own."""
+    words = {key: {"type": "string"} for key in ("name", "description", "source", "grade")}
+    known: Json = {
+        "model_type": {"description": "The family.", "enum": list(KNOWN_MODEL_TYPES)},
+        **dict.fromkeys(REQUIRED_KEYS, _COUNT),
+        **{
+            key: {"type": ["boolean" if key.startswith("tie_") else "integer", "null"]}
+            for key in OPTIONAL_KEYS
+        },
+    }
+    part: Json = {"type": "object", "properties": known, "required": list(_ALWAYS)}
+    whole: Json = {
+        "title": "model",
+        "description": "The keys of a Hugging Face config.json.",
+        "type": "object",
+        "properties": {**words, **known, "text_config": part},
+    }
+    if required:
+        whole["anyOf"] = [{"required": list(_ALWAYS)}, {"required": ["text_config"]}]
+    else:
+        whole["properties"] = {"preset": {"type": "string"}, **words, **known}
+    return whole
+
+
+def _plain(number: Fraction) -> int | float:
+    return int(number) if number.denominator == 1 else float(number)
