@@ -1,0 +1,296 @@
+"""Sizing: the smallest, the cheapest and the most frugal system that meets objectives.
+
+`size` searches (`sizing_search`), `Sizing` is the answer. The answer is exact for the space that it
+names; `tests/theory/test_sizing.py` proves it on small spaces by replaying everything.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.metrics.summary import Value
+from rack_sim.pipeline import VERSION
+from rack_sim.scenario import Scenario
+from rack_sim.study.sizing_candidate import Candidate, Goal
+from rack_sim.study.sizing_search import LIFETIMES, Progress, Question, SizingSearch
+from rack_sim.study.sizing_slo import AttainmentObjective, Objective, parse_slo
+from rack_sim.study.sizing_space import Space, sizing_space
+from rack_sim.study.sizing_traffic import (
+    Traffic,
+    lengthened,
+    offered,
+    rate_of,
+    traffic_of,
+    with_requests,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ATTAINMENT_ASKED = 0.99
+# assumed: a replay of more takes minutes; who wants that may ask for so many requests
+REQUESTS_MOST = 200_000
+# Arrivals are drawn, and a longer run has longer requests among its last percent.
+_SPARE = 1.25
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best candidate for a goal.
+
+    `next_best` ranks before it and does not meet the objectives: of all such the nearest. Where
+    nothing ranks before it, there is none. `one_less` is the same shape with a replica less.
+    """
+
+    goal: Goal
+    candidate: Candidate
+    next_best: Candidate | None
+    one_less: Candidate | None
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """What was asked, every candidate with its verdict, and the answers.
+
+    `settings` make `rack-sim run` replay the traffic; `settings_of` adds a candidate's. `short` is a
+    candidate of which too few requests tell, and on which an answer may hang; None is as it should
+    be.
+    """
+
+    question: Question
+    scenario: Scenario
+    settings: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+    answers: Mapping[Goal, Answer]
+    replay_count: int
+    short: Candidate | None
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What was asked for."""
+        return self.question.objectives
+
+    @property
+    def space(self) -> Space:
+        """Where was looked."""
+        return self.question.space
+
+    @property
+    def traffic(self) -> Traffic:
+        """The requests that fit."""
+        return self.question.traffic
+
+    @property
+    def winners(self) -> dict[tuple[object, int], tuple[Candidate, tuple[Goal, ...]]]:
+        """Each best candidate once, and what it is best for."""
+        found: dict[tuple[object, int], tuple[Candidate, tuple[Goal, ...]]] = {}
+        for goal, answer in self.answers.items():
+            key = (answer.candidate.shape, answer.candidate.replica_count)
+            _, goals = found.get(key, (answer.candidate, ()))
+            found[key] = (answer.candidate, (*goals, goal))
+        return found
+
+    @cached_property
+    def sizing_hash(self) -> str:
+        """Twelve hexadecimal digits of the scenario and the question."""
+        return _digest(self.scenario, self.question)
+
+    def settings_of(self, candidate: Candidate) -> tuple[str, ...]:
+        """The settings with which `rack-sim run` replays a candidate, to the same numbers."""
+        return (
+            f"partition.tensor_parallel={candidate.shape.tensor_parallel}",
+            f"partition.stages={candidate.shape.stage_count}",
+            f"serving.replicas={candidate.replica_count}",
+            *self.settings,
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        """Every candidate as a row, as in candidates.csv."""
+        import pandas as pd  # takes half a second, and only notebooks ask
+
+        return pd.DataFrame([candidate_row(self, candidate) for candidate in self.candidates])
+
+
+def size(
+    scenario: Scenario,
+    slo: str | Mapping[str, str] | None = None,
+    rate_rps: float | None = None,
+    *,
+    attainment: float | None = None,
+    tensor_parallel: Sequence[int] | None = None,
+    stages: Sequence[int] | None = None,
+    replicas_max: int | None = None,
+    request_count: int | None = None,
+    on_progress: Progress = lambda _text, _count: None,
+) -> Sizing:
+    """The systems that meet objectives under a scenario's traffic: fewest chips, cheapest, least power.
+
+    `slo` is ``ttft_p99=0.5s,tpot_p99=10ms`` or such a mapping; without it a share (`attainment`,
+    0.99 if not said) of the requests must meet the scenario's own `slo`. `rate_rps` is the rate of
+    requests, without it the workload's own. `tensor_parallel`, `stages` and `replicas_max` bound
+    the space that is searched. Synthetic traffic that is over too soon to tell goes on for longer,
+    unless `request_count` says how many requests there are. Its partition and number of replicas are what is looked for, not
+    what the scenario says. `on_progress` is told what is done and how many replays there were.
+
+    Raises InputError with every problem found, InfeasibleError where the model does not fit or
+    nothing meets the objectives; its reason is an `Infeasible` or an `Unreachable`.
+    """
+    problems: list[Problem] = []
+    objectives: tuple[Objective, ...] = ()
+    space: Space | None = None
+    rate = 1.0
+    for check in ("objectives", "rate", "serving", "space"):
+        try:
+            if check == "objectives":
+                objectives = _objectives(scenario, slo, attainment)
+            elif check == "rate":
+                rate = rate_of(scenario, rate_rps)
+            elif check == "serving":
+                _refuse_pools(scenario)
+            else:
+                space = None if problems else sizing_space(
+                    scenario, tensor_parallel, stages, replicas_max
+                )
+        except InputError as error:
+            problems += error.problems
+    if problems or space is None:
+        raise InputError(problems)
+    at_rate, settings = offered(scenario, rate_rps)
+    fixed: tuple[str, ...] = ()
+    if request_count is not None:
+        at_rate, fixed = with_requests(at_rate, request_count)
+    may_lengthen, replays = request_count is None, 0
+    while True:
+        traffic = traffic_of(at_rate.workload, scenario.deployment.shape.context_tokens, rate)
+        question = Question(at_rate, rate, objectives, space, traffic)
+        search = SizingSearch(question, on_progress, stop_when_short=may_lengthen)
+        candidates = tuple(search.run())
+        replays += search.replay_count
+        if search.short is None or not may_lengthen:
+            break
+        seconds = LIFETIMES * search.short.lifetime_s * _SPARE
+        longer = lengthened(at_rate, seconds, rate)
+        may_lengthen = longer is not None and seconds * rate <= REQUESTS_MOST
+        if longer is not None and may_lengthen:
+            at_rate, fixed = longer
+    if not search.best:
+        from rack_sim.study.sizing_unreachable import unreachable
+
+        raise unreachable(search)
+    answers = {
+        goal: Answer(goal, found, _next_best(candidates, found, goal), _one_less(candidates, found))
+        for goal, found in search.best.items()
+    }
+    ordered = {goal: answers[goal] for goal in ("fewest_chips", "cheapest", "least_power")}
+    settings = (*settings, *fixed)
+    return Sizing(question, scenario, settings, candidates, ordered, replays, search.short)
+
+
+def candidate_row(sizing: Sizing, candidate: Candidate) -> dict[str, Value]:
+    """A row of candidates.csv, by column; those of each objective behind the others."""
+    where = candidate.footprint
+    best = [goal for goal, answer in sizing.answers.items() if answer.candidate is candidate]
+    row: dict[str, Value] = {
+        "tensor_parallel": candidate.shape.tensor_parallel,
+        "stage_count": candidate.shape.stage_count,
+        "replica_count": candidate.replica_count,
+        "and_more": "true" if candidate.and_more else "false",
+        "bought_chip_count": where.bought_chip_count,
+        "chip_count": where.chip_count,
+        "spare_chip_count": where.spare_chip_count,
+        "idle_chip_count": where.idle_chip_count,
+        "node_count": where.node_count,
+        "rack_count": where.rack_count,
+        "capital_usd": candidate.capital_usd,
+        "standby_watts": candidate.standby_watts,
+        "verdict": candidate.verdict,
+        "reason": candidate.reason or None,
+        "detail": candidate.detail or None,
+        "best_for": " ".join(best) or None,
+        "usd_per_year": round(candidate.usd_per_year, 2),
+        "mean_watts": round(candidate.mean_watts, 3),
+        "usd_per_million_output_tokens": candidate.measured.get("usd_per_million_output_tokens"),
+        "output_throughput_tok_s": candidate.measured.get("output_throughput_tok_s"),
+        "replica_utilisation": candidate.measured.get("replica_utilisation"),
+    }
+    known = {reading.objective.name: reading for reading in candidate.readings}
+    for objective in sizing.objectives:
+        reading = known.get(objective.name)
+        name = f"{objective.name}_{objective.unit}" if objective.unit == "ms" else objective.name
+        row[name] = reading.value if reading else None
+        row[f"{objective.name}_margin_share"] = reading.margin_share if reading else None
+    return row
+
+
+def _objectives(
+    scenario: Scenario, slo: str | Mapping[str, str] | None, attainment: float | None
+) -> tuple[Objective, ...]:
+    problems = []
+    if attainment is not None and not 0 < attainment <= 1:
+        problems.append(
+            Problem(f"{attainment:g} is no share", "--attainment", suggestion="0.99, say")
+        )
+    if slo is not None:
+        if attainment is not None:
+            text = "is a share of the scenario's own slo, and has no meaning beside --slo"
+            problems.append(Problem(text, "--attainment"))
+        try:
+            found = parse_slo(slo)
+        except InputError as error:
+            problems += error.problems
+        if problems:
+            raise InputError(problems)
+        return found
+    if not scenario.slo.bounds_ps:
+        problems.append(
+            Problem(
+                "the scenario has no slo", "--slo", suggestion="--slo ttft_p99=0.5s,tpot_p99=10ms"
+            )
+        )
+    if problems:
+        raise InputError(problems)
+    share = ATTAINMENT_ASKED if attainment is None else attainment
+    return (AttainmentObjective(scenario.slo, share),)
+
+
+def _refuse_pools(scenario: Scenario) -> None:
+    if scenario.serving.pools is not None:
+        raise InputError(
+            Problem(
+                "prefill apart from decode has two numbers of replicas, and one is looked for",
+                scenario.name,
+                field="serving.disaggregation",
+                suggestion="size without it, then compare with `rack-sim compare`",
+            )
+        )
+
+
+def _next_best(
+    candidates: Sequence[Candidate], found: Candidate, goal: Goal
+) -> Candidate | None:
+    """Of those that rank before the best, and so do not meet the objectives, the nearest."""
+    before = [c for c in candidates if c.rank(goal) < found.rank(goal)]
+    return max(before, key=lambda c: c.rank(goal), default=None)
+
+
+def _one_less(candidates: Sequence[Candidate], found: Candidate) -> Candidate | None:
+    for other in candidates:
+        if other.shape == found.shape and other.replica_count == found.replica_count - 1:
+            return other
+    return None
+
+
+def _digest(scenario: Scenario, question: Question) -> str:
+    content = {
+        "scenario": scenario.scenario_hash,
+        "rate_rps": question.rate_rps,
+        "objectives": [[o.name, o.bound] for o in question.objectives],
+        "shapes": [[s.tensor_parallel, s.stage_count] for s in question.space.shapes],
+        "replicas_max": question.space.replicas_max,
+        "version": VERSION,
+    }
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
