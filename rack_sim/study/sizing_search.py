@@ -142,7 +142,8 @@ class SizingSearch:
             if self.short is not None and self.stop_when_short:
                 break
             if following is not None and following <= space.replicas_max:
-    XX
+                least = self._floor("fewest_chips", shape, following)
+                heappush(waiting, (least, shape, following))
         self.candidates = sorted(
             {(c.shape, c.replica_count): c for c in self.candidates}.values(),
             key=lambda c: (c.shape, c.replica_count),
