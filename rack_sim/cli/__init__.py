@@ -3,6 +3,7 @@
 - `run`: replays a scenario and writes its files
 - `explain`: which chip holds what, and how fast; nothing is replayed
 - `sweep`: a study: many replays compared; `jitter_view`, `load_view`: what it says of which kind
+- `size`: the smallest system that meets an SLO; `size_view`: what it says
 - `compare`: scenarios and finished runs side by side
 - `sensitivity`: what each input of cost and machine, changed alone, does
 - `timeline`: a program and a replay as a trace to look at
@@ -33,6 +34,7 @@ from rack_sim.cli.explain import explain
 from rack_sim.cli.list import list_presets
 from rack_sim.cli.run import run
 from rack_sim.cli.sensitivity import sensitivity
+from rack_sim.cli.size import size
 from rack_sim.cli.sweep import sweep
 from rack_sim.cli.timeline import timeline
 from rack_sim.cli.topology import topology
@@ -82,6 +84,7 @@ def _rack_sim(
 
 
 app.command()(run)
+app.command()(size)
 app.command()(sweep)
 app.command()(compare)
 app.command()(sensitivity)

@@ -12,10 +12,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import VERSION
 from rack_sim.scenario import Scenario
 from rack_sim.study.sizing_candidate import Candidate, Goal
+from rack_sim.study.sizing_rows import candidate_rows
 from rack_sim.study.sizing_search import LIFETIMES, Progress, Question, SizingSearch
 from rack_sim.study.sizing_slo import AttainmentObjective, Objective, parse_slo
 from rack_sim.study.sizing_space import Space, sizing_space
@@ -112,7 +112,7 @@ class Sizing:
         """Every candidate as a row, as in candidates.csv."""
         import pandas as pd  # takes half a second, and only notebooks ask
 
-        return pd.DataFrame([candidate_row(self, candidate) for candidate in self.candidates])
+        return pd.DataFrame(list(candidate_rows(self)))
 
 
 def size(
@@ -188,42 +188,6 @@ def size(
     ordered = {goal: answers[goal] for goal in ("fewest_chips", "cheapest", "least_power")}
     settings = (*settings, *fixed)
     return Sizing(question, scenario, settings, candidates, ordered, replays, search.short)
-
-
-def candidate_row(sizing: Sizing, candidate: Candidate) -> dict[str, Value]:
-    """A row of candidates.csv, by column; those of each objective behind the others."""
-    where = candidate.footprint
-    best = [goal for goal, answer in sizing.answers.items() if answer.candidate is candidate]
-    row: dict[str, Value] = {
-        "tensor_parallel": candidate.shape.tensor_parallel,
-        "stage_count": candidate.shape.stage_count,
-        "replica_count": candidate.replica_count,
-        "and_more": "true" if candidate.and_more else "false",
-        "bought_chip_count": where.bought_chip_count,
-        "chip_count": where.chip_count,
-        "spare_chip_count": where.spare_chip_count,
-        "idle_chip_count": where.idle_chip_count,
-        "node_count": where.node_count,
-        "rack_count": where.rack_count,
-        "capital_usd": candidate.capital_usd,
-        "standby_watts": candidate.standby_watts,
-        "verdict": candidate.verdict,
-        "reason": candidate.reason or None,
-        "detail": candidate.detail or None,
-        "best_for": " ".join(best) or None,
-        "usd_per_year": round(candidate.usd_per_year, 2),
-        "mean_watts": round(candidate.mean_watts, 3),
-        "usd_per_million_output_tokens": candidate.measured.get("usd_per_million_output_tokens"),
-        "output_throughput_tok_s": candidate.measured.get("output_throughput_tok_s"),
-        "replica_utilisation": candidate.measured.get("replica_utilisation"),
-    }
-    known = {reading.objective.name: reading for reading in candidate.readings}
-    for objective in sizing.objectives:
-        reading = known.get(objective.name)
-        name = f"{objective.name}_{objective.unit}" if objective.unit == "ms" else objective.name
-        row[name] = reading.value if reading else None
-        row[f"{objective.name}_margin_share"] = reading.margin_share if reading else None
-    return row
 
 
 def _objectives(

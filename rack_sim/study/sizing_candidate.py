@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rack_sim.metrics.cost import Footprint
-from rack_sim.metrics.summary import Value
+from rack_sim.metrics.summary import TOKEN_TERMS, Value
 from rack_sim.study.sizing_slo import Reading
 from rack_sim.study.sizing_space import Shape
 
@@ -25,6 +25,9 @@ MEASURED = (
     "bottleneck",
     "mean_watts",
     "usd_per_million_output_tokens",
+    "tok_latency_limit_ms",
+    *(f"ttft_{part}_ms_mean" for part in ("admission", "row_wait", "prefill", "pass")),
+    *(f"tpot_{term}_ms" for term in TOKEN_TERMS),
 )
 
 
@@ -61,6 +64,11 @@ class Candidate:
     def name(self) -> str:
         """Short for tables: ``8 x 54 x 4``: tensor parallel, stages, replicas."""
         return f"{self.shape} x {self.replica_count}"
+
+    def number(self, name: str) -> float | None:
+        """A number that was measured; None where there is none."""
+        value = self.measured.get(name)
+        return float(value) if isinstance(value, int | float) else None
 
     @property
     def tightest(self) -> Reading | None:

@@ -75,20 +75,28 @@ class Question:
         )
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class ExplainedShape:
-    """A shape that was compiled, if it holds the model, and its bounds."""
+    """A shape and what was compiled for it: nothing where its caches have no room after all."""
 
     question: Question
     shape: Shape
+    found: Explanation | None
 
-    @cached_property
-    def found(self) -> Explanation | None:
-        """The plan and its timing; None where the caches have no room after all."""
+    @classmethod
+    def of(
+        cls, question: Question, shape: Shape, scenario: Scenario | None = None
+    ) -> "ExplainedShape":
+        """Compiles a shape, or another scenario in its place.
+
+        Raises InfeasibleError where that other one does not fit.
+        """
+        if scenario is not None:
+            return cls(question, shape, explain(scenario))
         try:
-            return explain(self.question.scenario_of(self.shape, 1))
+            return cls(question, shape, explain(question.scenario_of(shape, 1)))
         except InfeasibleError:
-            return None
+            return cls(question, shape, None)
 
     @cached_property
     def bounds(self) -> Bounds:
@@ -153,7 +161,7 @@ class SizingSearch:
     def shape(self, shape: Shape) -> ExplainedShape:
         """A shape, compiled at most once."""
         if shape not in self.explained:
-            self.explained[shape] = ExplainedShape(self.question, shape)
+            self.explained[shape] = ExplainedShape.of(self.question, shape)
         return self.explained[shape]
 
     def replayed(self, shape: Shape, count: int) -> Candidate:
@@ -164,7 +172,7 @@ class SizingSearch:
         self.on_progress(f"replaying {shape} x {count}", self.replay_count)
         result = self.shape(shape).replay(count)
         self.replay_count += 1
-        found = self._judged(shape, count, result)
+        found = self.judged(shape, count, result)
         self.candidates.append(found)
         if found.is_short and (found.verdict == "meets" or found.reason == TOO_SHORT):
             self.short = self.short or found
@@ -284,7 +292,8 @@ class SizingSearch:
             )
         )
 
-    def _judged(self, shape: Shape, count: int, result: Result) -> Candidate:
+    def judged(self, shape: Shape, count: int, result: Result) -> Candidate:
+        """A candidate as a replay of it shows it."""
         question, summary = self.question, result.summary
         row = row_of(result, question.rate_rps)
         if result.explanation.fleet.admission.prefix_caching is not None:

@@ -79,6 +79,11 @@ class AttainmentObjective:
         return ATTAINMENT
 
     @property
+    def column(self) -> str:
+        """The column of tables that it bounds."""
+        return ATTAINMENT
+
+    @property
     def unit(self) -> str:
         """Unit of bound and value."""
         return "share"

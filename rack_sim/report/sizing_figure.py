@@ -1,0 +1,138 @@
+"""Sizing figure: every candidate, its chips against the objective that is tightest."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rack_sim.report.figures.canvas import (
+    BLUE,
+    FAINT_INK,
+    GREY,
+    INK,
+    ORANGE,
+    VERMILION,
+    new_sheet,
+    number_text,
+    say_instead,
+)
+from rack_sim.study.sizing import Sizing
+from rack_sim.study.sizing_candidate import Candidate
+from rack_sim.study.sizing_slo import ATTAINMENT, Objective
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+GOAL_WORDS = {"fewest_chips": "fewest chips", "cheapest": "cheapest", "least_power": "least power"}
+
+
+def draw_candidates(sizing: Sizing) -> "Figure":
+    """Chips bought against the value of the objective that is tightest for the fewest chips.
+
+    Of pruned candidates the value is the least it can be.
+    """
+    from matplotlib.ticker import FuncFormatter
+
+    objective = _objective(sizing)
+    rate = f"{number_text(sizing.question.rate_rps)} requests/s"
+    figure = new_sheet(
+        f"{sizing.scenario.name}: systems for {rate}",
+        f"{len(sizing.candidates):,} candidates looked at (tensor parallel x stages x replicas); "
+        "chips are all that must be bought",
+        width_inches=9,
+        height_inches=5,
+    )
+    axes = figure.subplots()
+    if objective is None:
+        say_instead(axes, "nothing was measured")
+        return figure
+    groups = (
+        ("pruned: no less than this", [c for c in sizing.candidates if c.verdict == "pruned"]),
+        ("fails", [c for c in sizing.candidates if c.verdict == "fails"]),
+        ("meets every objective", [c for c in sizing.candidates if c.verdict == "meets"]),
+    )
+    looks = (("v", GREY, 22), ("x", VERMILION, 34), ("o", BLUE, 30))
+    for (label, found), (marker, colour, size) in zip(groups, looks, strict=True):
+        _scatter(axes, found, objective, label, marker, colour, size)
+    axes.axhline(objective.bound, color=INK, linewidth=1, linestyle="--")
+    share = objective.name == ATTAINMENT
+    text = f"{objective.name} {number_text(objective.bound)}{'' if share else ' ms'}"
+    axes.annotate(
+        text,
+        (1, objective.bound),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="right",
+        fontsize=9,
+        color=INK,
+    )
+    for candidate, goals in sizing.winners.values():
+        _mark(axes, candidate, objective, [GOAL_WORDS[goal] for goal in goals])
+    if not share:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number_text(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.set_xlabel("chips bought")
+    axes.set_ylabel(f"{objective.name}{', share' if share else ', ms'}")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4, fontsize=9)
+    return figure
+
+
+def _objective(sizing: Sizing) -> Objective | None:
+    answer = next(iter(sizing.answers.values()))
+    tightest = answer.candidate.tightest
+    return tightest.objective if tightest else None
+
+
+def _value(candidate: Candidate, objective: Objective) -> float | None:
+    for reading in candidate.readings:
+        if reading.objective == objective:
+            return reading.value
+    return None
+
+
+def _scatter(
+    axes: "Axes",
+    candidates: Sequence[Candidate],
+    objective: Objective,
+    label: str,
+    marker: str,
+    colour: str,
+    size: float,
+) -> None:
+    points = [
+        (candidate.footprint.bought_chip_count, value)
+        for candidate in candidates
+        if (value := _value(candidate, objective)) is not None
+    ]
+    if points:
+        chips, values = zip(*points, strict=True)
+        axes.scatter(
+            chips, values, marker=marker, color=colour, s=size, label=label, linewidths=1.2
+        )
+
+
+def _mark(axes: "Axes", candidate: Candidate, objective: Objective, goals: list[str]) -> None:
+    value = _value(candidate, objective)
+    if value is None:
+        return
+    chips = candidate.footprint.bought_chip_count
+    axes.scatter(
+        [chips],
+        [value],
+        s=150,
+        facecolors="none",
+        edgecolors=ORANGE,
+        linewidths=2.2,
+        zorder=4,
+    )
+    axes.annotate(
+        f"{candidate.name}\n{', '.join(goals)}",
+        (chips, value),
+        xytext=(0, -14),
+        textcoords="offset points",
+        ha="center",
+        va="top",
+        fontsize=9,
+        color=FAINT_INK,
+    )
