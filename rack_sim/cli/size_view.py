@@ -8,7 +8,7 @@ from rich.table import Table
 from rack_sim.cli.console import counted, table
 from rack_sim.report.sizing_files import question_of
 from rack_sim.study.sizing import Sizing
-from rack_sim.study.sizing_candidate import Candidate, Goal
+from rack_sim.study.sizing_candidate import Candidate, Goal, Verdict
 from rack_sim.study.sizing_rows import candidate_rows, sizing_rows
 from rack_sim.study.sizing_slo import ATTAINMENT, Reading
 
@@ -36,7 +36,7 @@ def size_tables(sizing: Sizing) -> Iterator[Table]:
     ]
     yield table(head, columns, rows)
     counts = Counter(candidate.verdict for candidate in sizing.candidates)
-    said = ", ".join(f"{counts[verdict]:,} {words}" for verdict, words in _VERDICTS if counts[verdict])
+    said = ", ".join(f"{counts[verdict]:,} {words}" for verdict, words in _VERDICTS)
     headings = [*_CANDIDATES, *((objective.name, "right") for objective in sizing.objectives)]
     yield table(
         f"searched: {sizing.space}\n{counted(len(sizing.candidates), 'candidate')}: {said} "
@@ -46,7 +46,11 @@ def size_tables(sizing: Sizing) -> Iterator[Table]:
     )
 
 
-_VERDICTS = (("meets", "meet the SLO"), ("fails", "fail"), ("pruned", "ruled out by bounds"))
+_VERDICTS: tuple[tuple[Verdict, str], ...] = (
+    ("meets", "meet the SLO"),
+    ("fails", "fail"),
+    ("pruned", "ruled out by bounds"),
+)
 
 
 def size_warnings(sizing: Sizing) -> Iterator[str]:
@@ -153,7 +157,7 @@ def _that_matter(sizing: Sizing) -> list[Candidate]:
 
 def _cells(sizing: Sizing, candidate: Candidate) -> tuple[str, ...]:
     goals = [goal for goal, answer in sizing.answers.items() if answer.candidate is candidate]
-    verdict = candidate.verdict if not candidate.reason else f"{candidate.verdict}: {candidate.reason}"
+    verdict = f"{candidate.verdict}: {candidate.reason}" if candidate.reason else "meets"
     if goals:
         verdict += f" ({_goals(goals)})"
     known = {reading.objective.name: reading for reading in candidate.readings}

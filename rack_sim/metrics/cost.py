@@ -110,9 +110,7 @@ def footprint_of(plan: Plan, replica_count: int = 1) -> Footprint:
 
     A system is filled with replicas before another of the kind is bought.
     """
-    return footprint_on(
-        plan.system.topology, plan.tensor_parallel, plan.stage_count, replica_count
-    )
+    return footprint_on(plan.system.topology, plan.tensor_parallel, plan.stage_count, replica_count)
 
 
 def footprint_on(

@@ -26,9 +26,7 @@ _COSTS = (
         "capital over the years it is written off in, and electricity; of a pruned candidate at "
         "least so much",
     ),
-    Column(
-        "mean_watts", "W", "mean power of the building in the replay; of a pruned one at least"
-    ),
+    Column("mean_watts", "W", "mean power of the building in the replay; of a pruned one at least"),
     Column("usd_per_million_output_tokens", "USD", "as in summary.csv; only of what was replayed"),
 )
 _OBJECTIVES = (
@@ -52,9 +50,7 @@ _OBJECTIVES = (
 
 CANDIDATES: tuple[Column, ...] = (
     *_CANDIDATE,
-    Column(
-        "and_more", "true/false", "the row stands for all larger numbers of replicas, too"
-    ),
+    Column("and_more", "true/false", "the row stands for all larger numbers of replicas, too"),
     *_FOOTPRINT,
     Column(
         "verdict",
@@ -98,7 +94,7 @@ SIZING: tuple[Column, ...] = (
     Column(
         "next_best",
         "",
-        "the nearest candidate that ranks before it, and fails: tensor parallel x stages x replicas",
+        "the nearest that ranks before it, and fails: tensor parallel x stages x replicas",
     ),
     Column("next_best_fails_on", "", "reason of that candidate"),
     Column("next_best_value", "", "its value of the objective it fails on, in its unit"),

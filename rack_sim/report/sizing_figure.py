@@ -30,10 +30,10 @@ def draw_candidates(sizing: Sizing) -> "Figure":
 
     Of pruned candidates the value is the least it can be.
     """
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     objective = _objective(sizing)
-    rate = f"{number_text(sizing.question.rate_rps)} requests/s"
+    rate = f"{sizing.question.rate_rps:g} requests/s"
     figure = new_sheet(
         f"{sizing.scenario.name}: systems for {rate}",
         f"{len(sizing.candidates):,} candidates looked at (tensor parallel x stages x replicas); "
@@ -46,7 +46,7 @@ def draw_candidates(sizing: Sizing) -> "Figure":
         say_instead(axes, "nothing was measured")
         return figure
     groups = (
-        ("pruned: no less than this", [c for c in sizing.candidates if c.verdict == "pruned"]),
+        ("ruled out: no less than this", [c for c in sizing.candidates if c.verdict == "pruned"]),
         ("fails", [c for c in sizing.candidates if c.verdict == "fails"]),
         ("meets every objective", [c for c in sizing.candidates if c.verdict == "meets"]),
     )
@@ -70,7 +70,10 @@ def draw_candidates(sizing: Sizing) -> "Figure":
         _mark(axes, candidate, objective, [GOAL_WORDS[goal] for goal in goals])
     if not share:
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number_text(value)))
+        # Ticks where people count: a range of less than a decade has too few of its own.
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_xlabel("chips bought")
     axes.set_ylabel(f"{objective.name}{', share' if share else ', ms'}")

@@ -25,9 +25,10 @@ SIZING_ASSUMED = (
     "every candidate replays the same requests in the same order",
     "replicas are alike and fill a system before another of the kind is bought; racks are bought "
     "whole, with their spares",
-    "a candidate meets the objectives only if it keeps up (its backlog grows, while the second half "
-    "arrives, by no more than chance) and serves every request that fits",
-    "requests longer than the compiled context are turned away by every candidate, and do not count",
+    "a candidate meets the objectives only if it keeps up (its backlog grows, while the second "
+    "half arrives, by no more than chance) and serves every request that fits",
+    "requests longer than the compiled context are turned away by every candidate: they do not "
+    "count",
     "what is searched is exact; anything outside of the space was not looked at",
 )
 
@@ -77,9 +78,7 @@ def question_of(sizing: Sizing) -> dict[str, Any]:
     }
 
 
-def _cells(
-    columns: Iterable[Column], rows: Iterable[dict[str, Value]]
-) -> Iterator[list[str]]:
+def _cells(columns: Iterable[Column], rows: Iterable[dict[str, Value]]) -> Iterator[list[str]]:
     names = [column.name for column in columns]
     for row in rows:
         yield [_cell(row[name]) for name in names]

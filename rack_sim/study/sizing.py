@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.pipeline import VERSION
 from rack_sim.scenario import Scenario
-from rack_sim.study.sizing_candidate import Candidate, Goal
+from rack_sim.study.sizing_candidate import GOALS, Candidate, Goal
 from rack_sim.study.sizing_rows import candidate_rows
 from rack_sim.study.sizing_search import LIFETIMES, Progress, Question, SizingSearch
 from rack_sim.study.sizing_slo import AttainmentObjective, Objective, parse_slo
@@ -27,6 +27,7 @@ from rack_sim.study.sizing_traffic import (
     traffic_of,
     with_requests,
 )
+from rack_sim.study.sizing_unreachable import unreachable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,9 +57,9 @@ class Answer:
 class Sizing:
     """What was asked, every candidate with its verdict, and the answers.
 
-    `settings` make `rack-sim run` replay the traffic; `settings_of` adds a candidate's. `short` is a
-    candidate of which too few requests tell, and on which an answer may hang; None is as it should
-    be.
+    `settings` make `rack-sim run` replay the traffic; `settings_of` adds a candidate's. `short` is
+    a candidate of which too few requests tell, and on which an answer may hang; None is as it
+    should be.
     """
 
     question: Question
@@ -127,14 +128,15 @@ def size(
     request_count: int | None = None,
     on_progress: Progress = lambda _text, _count: None,
 ) -> Sizing:
-    """The systems that meet objectives under a scenario's traffic: fewest chips, cheapest, least power.
+    """The systems that meet objectives: that of the fewest chips, the cheapest, the least power.
 
     `slo` is ``ttft_p99=0.5s,tpot_p99=10ms`` or such a mapping; without it a share (`attainment`,
     0.99 if not said) of the requests must meet the scenario's own `slo`. `rate_rps` is the rate of
     requests, without it the workload's own. `tensor_parallel`, `stages` and `replicas_max` bound
-    the space that is searched. Synthetic traffic that is over too soon to tell goes on for longer,
-    unless `request_count` says how many requests there are. Its partition and number of replicas are what is looked for, not
-    what the scenario says. `on_progress` is told what is done and how many replays there were.
+    the space that is searched; the partition and the replicas that the scenario itself asks for do
+    not count. Synthetic traffic that is over too soon to tell goes on for longer, unless
+    `request_count` says how many requests there are. `on_progress` is told what is done and how
+    many replays there were.
 
     Raises InputError with every problem found, InfeasibleError where the model does not fit or
     nothing meets the objectives; its reason is an `Infeasible` or an `Unreachable`.
@@ -152,8 +154,10 @@ def size(
             elif check == "serving":
                 _refuse_pools(scenario)
             else:
-                space = None if problems else sizing_space(
-                    scenario, tensor_parallel, stages, replicas_max
+                space = (
+                    None
+                    if problems
+                    else sizing_space(scenario, tensor_parallel, stages, replicas_max)
                 )
         except InputError as error:
             problems += error.problems
@@ -178,14 +182,12 @@ def size(
         if longer is not None and may_lengthen:
             at_rate, fixed = longer
     if not search.best:
-        from rack_sim.study.sizing_unreachable import unreachable
-
         raise unreachable(search)
     answers = {
         goal: Answer(goal, found, _next_best(candidates, found, goal), _one_less(candidates, found))
         for goal, found in search.best.items()
     }
-    ordered = {goal: answers[goal] for goal in ("fewest_chips", "cheapest", "least_power")}
+    ordered = {goal: answers[goal] for goal in GOALS}
     settings = (*settings, *fixed)
     return Sizing(question, scenario, settings, candidates, ordered, replays, search.short)
 
@@ -233,9 +235,7 @@ def _refuse_pools(scenario: Scenario) -> None:
         )
 
 
-def _next_best(
-    candidates: Sequence[Candidate], found: Candidate, goal: Goal
-) -> Candidate | None:
+def _next_best(candidates: Sequence[Candidate], found: Candidate, goal: Goal) -> Candidate | None:
     """Of those that rank before the best, and so do not meet the objectives, the nearest."""
     before = [c for c in candidates if c.rank(goal) < found.rank(goal)]
     return max(before, key=lambda c: c.rank(goal), default=None)

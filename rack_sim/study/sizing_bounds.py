@@ -133,7 +133,9 @@ def in_turn_ps(traffic: Traffic, timing: SlotTiming, prompt_rows: Whole, replica
 class Bounds:
     """Bounds on every objective for one shape under some traffic."""
 
-    def __init__(self, found: Explanation, traffic: Traffic, objectives: Sequence[Objective]) -> None:
+    def __init__(
+        self, found: Explanation, traffic: Traffic, objectives: Sequence[Objective]
+    ) -> None:
         self.traffic, self.objectives = traffic, tuple(objectives)
         self.pace = pace_of(found, traffic)
         self._router, self._seed = found.fleet.router, found.fleet.seed

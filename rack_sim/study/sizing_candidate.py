@@ -77,7 +77,8 @@ class Candidate:
 
     def rank(self, goal: Goal) -> tuple[float, ...]:
         """Smaller is better; of a pruned candidate no more than its own would be."""
-        return rank_of(goal, self.footprint, round(self.usd_per_year), round(self.mean_watts)) + (
+        return (
+            *rank_of(goal, self.footprint, round(self.usd_per_year), round(self.mean_watts)),
             self.shape.tensor_parallel,
             self.shape.stage_count,
             self.replica_count,

@@ -199,9 +199,7 @@ class SizingSearch:
             missed = next((reading for reading in bounds.alone if not reading.holds), None)
             if missed is not None:
                 text = "even for a request alone on a replica"
-                self._prune(
-                    shape, 1, missed.objective.name, text, bounds.alone, and_more=True
-                )
+                self._prune(shape, 1, missed.objective.name, text, bounds.alone, and_more=True)
                 return None
             least = self._skip(shape, bounds)
             if least > 1:
@@ -346,4 +344,3 @@ def _failures(
 def _number(summary: Mapping[str, Value], name: str) -> float:
     value = summary[name]
     return float(value) if isinstance(value, int | float) else 0.0
-

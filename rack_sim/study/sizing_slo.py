@@ -22,6 +22,7 @@ _NAMES = tuple(f"{metric}_{statistic}" for metric in METRICS for statistic in ST
 # Longer than any run can be (92 days of arrivals); such a bound is a slip of the unit.
 _LONGEST_S = 92 * 86_400
 ATTAINMENT = "slo_attainment"
+_TIME = re.compile(r"([-+]?(?:nan|inf(?:inity)?|[0-9.]+(?:e[-+]?[0-9]+)?))\s*(.*)", re.I)
 _EXAMPLE = "such as ttft_p99=0.5s"
 
 
@@ -180,9 +181,8 @@ def _items(text: str) -> Iterator[tuple[str, str]]:
 def _objective(name: str, text: str) -> LatencyObjective:
     problems = []
     if name not in _NAMES:
-        problems.append(
-            Problem(f"{name!r} is no objective", "--slo", suggestion=_meant(name.replace("_ms", "")))
-        )
+        meant = _meant(name.replace("_ms", ""))
+        problems.append(Problem(f"{name!r} is no objective", "--slo", suggestion=meant))
     bound_ps = 0
     try:
         bound_ps = _duration_ps(name, text)
@@ -209,7 +209,7 @@ def _duration_ps(name: str, text: str) -> int:
 
     if not text:
         raise wrong("has no bound", f"{name or 'ttft_p99'}=0.5s")
-    match = re.fullmatch(r"([-+]?(?:nan|inf(?:inity)?|[0-9.]+(?:e[-+]?[0-9]+)?))\s*(.*)", text, re.I)
+    match = _TIME.fullmatch(text)
     if match is None:
         raise wrong(f"{text!r} is not a time", "a number and its unit: 0.5s, 500ms")
     number, unit = match.groups()

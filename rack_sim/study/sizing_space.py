@@ -5,7 +5,7 @@ heads evenly inside a node, and every number of stages from the fewest that hold
 that the system has room for.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rack_sim.foundation.errors import InfeasibleError, InputError, Problem
@@ -86,9 +86,11 @@ def sizing_space(
     free = replace(scenario.deployment, tensor_parallel=None, stage_count=None)
     node = len(free.system.topology.nodes[0])
     problems = [
-        *_problems("--tensor-parallel", tensor_parallel, lambda n: _degree_problem(free, n)),
-        *_problems("--stages", stages, lambda n: _stage_problem(free, n)),
-        *_problems("--max-replicas", None if replicas_max is None else [replicas_max], lambda _: []),
+        *_problems("--tensor-parallel", tensor_parallel, lambda n: _degree_problems(free, n)),
+        *_problems("--stages", stages, lambda n: _stage_problems(free, n)),
+        *_problems(
+            "--max-replicas", None if replicas_max is None else [replicas_max], lambda _: ()
+        ),
     ]
     if problems:
         raise InputError(problems)
@@ -105,7 +107,9 @@ def sizing_space(
     if not shapes:
         raise InfeasibleError(_does_not_fit(free, degrees, stages))
     return Space(
-        tuple(shapes), REPLICAS_MAX if replicas_max is None else replicas_max, tuple(degrees),
+        tuple(shapes),
+        REPLICAS_MAX if replicas_max is None else replicas_max,
+        tuple(degrees),
         tuple(unfit),
     )
 
@@ -116,9 +120,7 @@ def footprint_of_shape(deployment: Deployment, shape: Shape, replica_count: int)
     return footprint_on(topology, shape.tensor_parallel, shape.stage_count, replica_count)
 
 
-def _shapes(
-    deployment: Deployment, degree: int, stages: Sequence[int] | None
-) -> Iterable[Shape]:
+def _shapes(deployment: Deployment, degree: int, stages: Sequence[int] | None) -> Iterable[Shape]:
     room = len(groups(deployment.system.topology, degree))
     if not room:
         return
@@ -137,16 +139,17 @@ def _does_not_fit(
     """Why the largest of the degrees does not hold the model, with the most stages allowed."""
     room = len(groups(free.system.topology, degrees[-1]))
     counts = [count for count in stages or () if count <= room]
-    wanted = replace(
-        free, tensor_parallel=degrees[-1], stage_count=max(counts) if counts else None
-    )
+    wanted = replace(free, tensor_parallel=degrees[-1], stage_count=max(counts) if counts else None)
     answer = partition(wanted)
     if isinstance(answer, Infeasible):
         return answer
     return f"infeasible: no shape of {free.model.name} has {_ranges(stages or ())} stages"
 
 
-def _problems(option: str, given: Sequence[int] | None, more) -> list[Problem]:  # type: ignore[no-untyped-def]
+def _problems(
+    option: str, given: Sequence[int] | None, more: Callable[[int], Sequence[Problem]]
+) -> list[Problem]:
+    """What is wrong with the numbers of an option; `more` looks at each that is a count."""
     found: list[Problem] = []
     if given is not None and not given:
         found.append(Problem("names nothing", option))
@@ -158,7 +161,7 @@ def _problems(option: str, given: Sequence[int] | None, more) -> list[Problem]: 
     return found
 
 
-def _degree_problem(free: Deployment, degree: int) -> Sequence[Problem]:
+def _degree_problems(free: Deployment, degree: int) -> Sequence[Problem]:
     try:
         check_deployment(replace(free, tensor_parallel=degree))
     except InputError as error:
@@ -166,7 +169,7 @@ def _degree_problem(free: Deployment, degree: int) -> Sequence[Problem]:
     return ()
 
 
-def _stage_problem(free: Deployment, count: int) -> Sequence[Problem]:
+def _stage_problems(free: Deployment, count: int) -> Sequence[Problem]:
     blocks = len(free.blocks)
     if count <= blocks:
         return ()

@@ -120,7 +120,9 @@ def with_requests(scenario: Scenario, count: int) -> tuple[Scenario, tuple[str, 
     raise InputError(Problem("a closed loop cannot be cut short", "--requests"))
 
 
-def lengthened(scenario: Scenario, seconds: float, rate_rps: float) -> tuple[Scenario, tuple[str, ...]] | None:
+def lengthened(
+    scenario: Scenario, seconds: float, rate_rps: float
+) -> tuple[Scenario, tuple[str, ...]] | None:
     """The scenario with requests for at least so many seconds, and its settings.
 
     Synthetic traffic goes on as it began; a trace has no more than it has: None.
@@ -162,7 +164,10 @@ def traffic_of(workload: Workload, context_tokens: int, rate_rps: float) -> Traf
         )
     span_ps = int(found[:, 1].max() - found[:, 1].min())
     return Traffic(
-        *(np.ascontiguousarray(fits[:, number]) for number in range(4)),
+        request_id=np.ascontiguousarray(fits[:, 0]),
+        arrival_ps=np.ascontiguousarray(fits[:, 1]),
+        input_tokens=np.ascontiguousarray(fits[:, 2]),
+        output_tokens=np.ascontiguousarray(fits[:, 3]),
         request_count=len(found),
         offered_rps=(len(found) - 1) * PS_PER_S / span_ps if span_ps else rate_rps,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from rack_sim.foundation.errors import InfeasibleError, InputError
 from rack_sim.metrics.summary import TOKEN_TERMS
 from rack_sim.partition.partitioner import possible_degrees
+from rack_sim.pipeline import explain
 from rack_sim.scenario import Scenario
 from rack_sim.study.sizing_candidate import Candidate
 from rack_sim.study.sizing_search import (
@@ -21,8 +22,7 @@ from rack_sim.study.sizing_search import (
     SizingSearch,
 )
 from rack_sim.study.sizing_slo import AttainmentObjective, Objective, Reading
-from rack_sim.study.sizing_space import Shape
-from rack_sim.study.sizing_traffic import rate_of
+from rack_sim.study.sizing_traffic import offered, traffic_of
 
 # So many shapes are replayed for the best there is: those whose bounds are the best.
 _SHAPES_REPLAYED = 4
@@ -86,8 +86,7 @@ class Unreachable:
             f"  searched  {self.space}",
             f"  demanded  {self.demanded}",
             f"  best      {_value(self.best_value, unit)} by {self.best.name} "
-            f"(tensor parallel x stages x replicas; {self.best.footprint.bought_chip_count:,} "
-            f"chips)",
+            "(tensor parallel x stages x replicas)",
         ]
         if self.gap is not None:
             lines.append(f"  gap       {_value(self.gap, unit)}")
@@ -98,7 +97,8 @@ class Unreachable:
         if self.terms:
             lines.append("  where the best spends its time:")
             shown = sorted(self.terms.items(), key=lambda item: -item[1])
-            lines += [f"    {words:<56}{ms:>12,.3f} ms" for words, ms in shown]
+            wide = max(map(len, self.terms))
+            lines += [f"    {words:<{wide}}{ms:>12,.3f} ms" for words, ms in shown]
         if self.levers:
             lines.append("  what was tried and helps:")
             lines += [f"    - {lever}" for lever in self.levers]
@@ -153,8 +153,6 @@ def unreachable(search: SizingSearch) -> InfeasibleError:
 
 
 def _no_room(question: Question) -> InfeasibleError:
-    from rack_sim.pipeline import explain
-
     try:
         explain(question.scenario_of(question.space.shapes[0], 1))
     except InfeasibleError as error:
@@ -216,9 +214,7 @@ def _limit(best: Candidate, missed: Reading | None) -> str:
         return ""
     objective = missed.objective
     metric = "e2el" if isinstance(objective, AttainmentObjective) else objective.metric
-    of_token = metric in ("tpot", "itl", "ntpot") or (
-        metric == "e2el" and _decodes_longer(best, missed)
-    )
+    of_token = metric in ("tpot", "itl", "ntpot") or (metric == "e2el" and _decodes_longer(best))
     if not of_token:
         part = best.measured.get("ttft_bound_by")
         words = _PARTS.get(str(part), "the first token")
@@ -240,11 +236,10 @@ def _limit(best: Candidate, missed: Reading | None) -> str:
     return f"{_TERMS[term]}{alone}, {spent[term]:,.4g} ms of every token{least}"
 
 
-def _decodes_longer(best: Candidate, missed: Reading) -> bool:
-    del missed
+def _decodes_longer(best: Candidate) -> bool:
+    """Whether long answers take longer after their first token than before it."""
     first = sum(best.number(f"ttft_{part}_ms_mean") or 0.0 for part in _PARTS)
-    outputs = best.lifetime_s * 1000 - first
-    return outputs > first
+    return best.lifetime_s * 1000 - first > first
 
 
 def _token_terms(best: Candidate) -> dict[str, float]:
@@ -279,13 +274,31 @@ def _levers(
                 break
         yield from _lower_rates(search, shape, best.replica_count)
         return
-    relaxed = [reading for reading in best.readings if not reading.holds]
-    words = " and ".join(
-        f"{r.objective.name} {_value(r.value, r.objective.unit)}" for r in relaxed
-    )
-    yield f"ask for {words}: {best.name} meets that and every other objective"
+    yield _relaxed(search, shape, best)
     for text, changed in _changes(search.question.scenario_of(shape.shape, best.replica_count)):
         yield from _tried(search, shape, best, text, changed)
+
+
+def _relaxed(search: SizingSearch, shape: ExplainedShape, best: Candidate) -> str:
+    """What to ask for instead, and a system that meets it: replicas are doubled until one does."""
+    missed = [reading for reading in best.readings if not reading.holds]
+    words = " and ".join(
+        f"{reading.objective.name} {_value(reading.value, reading.objective.unit)}"
+        for reading in missed
+    )
+    bounds = {reading.objective.name: reading.load for reading in missed}
+    count, enough = shape.bounds.fewest_by_rows(), best
+    while count < best.replica_count:
+        found = search.replayed(shape.shape, count)
+        if not _overloaded(found) and all(
+            reading.holds or reading.load <= bounds.get(reading.objective.name, 0.0)
+            for reading in found.readings
+        ):
+            enough = found
+            break
+        count *= 2
+    chips = enough.footprint.bought_chip_count
+    return f"ask for {words}: {enough.name} ({chips:,} chips) meets that and every other objective"
 
 
 def _lower_rates(search: SizingSearch, shape: ExplainedShape, count: int) -> Iterator[str]:
@@ -305,9 +318,6 @@ def _lower_rates(search: SizingSearch, shape: ExplainedShape, count: int) -> Ite
 
 
 def _meets_at(question: Question, shape: ExplainedShape, count: int, rate_rps: float) -> bool:
-    from rack_sim.study.sizing_traffic import offered, traffic_of
-
-    rate_of(question.scenario, rate_rps)
     slower, _ = offered(question.scenario, rate_rps)
     context = slower.deployment.shape.context_tokens
     traffic = traffic_of(slower.workload, context, rate_rps)
