@@ -2,6 +2,8 @@
 
 import shlex
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +25,9 @@ from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.report.run_directory import free_directory, run_directory
 from rack_sim.report.sizing_files import write_sizing
 from rack_sim.scenario import load_scenario
+from rack_sim.study.sizing import Sizing
 from rack_sim.study.sizing import size as size_scenario
+from rack_sim.study.sizing_candidate import Candidate
 
 # What is searched, and the option that bounds it.
 _SEARCHED = {
@@ -117,24 +121,27 @@ def size(
             bar.update(task, description=f"{text} ({replays} replays done)")
 
         try:
-            found = size_scenario(
-                loaded,
-                slo,
-                rate,
-                attainment=attainment,
-                tensor_parallel=counts[0],
-                stages=counts[1],
-                replicas_max=max_replicas,
-                request_count=requests,
-                on_progress=show,
-            )
-            target = out_dir or free_directory(
-                Path("reports"), f"{loaded.name}-size-{found.sizing_hash}"
-            )
-            with run_directory(target, force=force) as folder:
+            with ExitStack() as stack:
+                # What cannot be written to is said before the search, not after it.
+                folder = None
+                if out_dir:
+                    folder = stack.enter_context(run_directory(out_dir, force=force))
+                found = size_scenario(
+                    loaded,
+                    slo,
+                    rate,
+                    attainment=attainment,
+                    tensor_parallel=counts[0],
+                    stages=counts[1],
+                    replicas_max=max_replicas,
+                    request_count=requests,
+                    on_progress=show,
+                )
+                name = f"{loaded.name}-size-{found.sizing_hash}"
+                target = out_dir or free_directory(Path("reports"), name)
                 write_sizing(
                     found,
-                    folder,
+                    folder or stack.enter_context(run_directory(target, force=force)),
                     wall_s=time.perf_counter() - started,
                     figures=figures,
                     on_step=lambda text: bar.update(task, description=text),
@@ -143,16 +150,10 @@ def size(
             bar.stop()
             err.print("nothing was written", soft_wrap=True)
             raise
-    command = ["rack-sim", "run", scenario, *(["--trace", trace] if trace else [])]
-    command += ["--skip-bad-rows"] if skip_bad_rows else []
-    kept = {text.partition("=")[0].strip(): text for text in given}
-    commands = {}
-    for candidate, goals in found.winners.values():
-        settings = {text.partition("=")[0]: text for text in found.settings_of(candidate)}
-        words = [*command]
-        for text in (kept | settings).values():
-            words += ["--set", text]
-        commands[goals] = shlex.join(words)
+    commands = {
+        goals: shlex.join(_run_command(scenario, trace, given, target, found, candidate))
+        for candidate, goals in found.winners.values()
+    }
     if not quiet:
         for warning in size_warnings(found):
             err.print(f"warning: {warning}", soft_wrap=True)
@@ -165,6 +166,32 @@ def size(
             words_of = ", ".join(goal.replace("_", " ") for goal in goals)
             out.print(f"run it ({words_of}):\n  {line}", soft_wrap=True, markup=False)
         out.print(f"files: {target}", soft_wrap=True)
+
+
+def _run_command(
+    scenario: str,
+    trace: str | None,
+    given: Sequence[str],
+    target: Path,
+    found: Sizing,
+    candidate: Candidate,
+) -> list[str]:
+    """The command that replays a candidate, to the same numbers.
+
+    Where a --set of this one is about the same as one that it needs, or malformed rows were
+    skipped, it starts from what was written.
+    """
+    needed = found.settings_of(candidate)
+    keys = [f"{text.partition('=')[0].strip()}." for text in (*given, *needed)]
+    mine, its = keys[: len(given)], keys[len(given) :]
+    clash = any(a.startswith(b) or b.startswith(a) for a in mine for b in its)
+    check = found.scenario.trace_check
+    if clash or (check and check.skipped_count):
+        words, texts = ["rack-sim", "run", str(target / "resolved.yaml")], needed
+    else:
+        words = ["rack-sim", "run", scenario, *(["--trace", trace] if trace else [])]
+        texts = (*given, *needed)
+    return [*words, *(word for text in texts for word in ("--set", text))]
 
 
 def _counts(

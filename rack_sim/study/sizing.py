@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.units import PS_PER_S
 from rack_sim.pipeline import VERSION
 from rack_sim.scenario import Scenario
 from rack_sim.study.sizing_candidate import GOALS, Candidate, Goal
@@ -138,7 +139,8 @@ def size(
     `request_count` says how many requests there are. `on_progress` is told what is done and how
     many replays there were.
 
-    Raises InputError with every problem found, InfeasibleError where the model does not fit or
+    Raises InputError with every problem found, or where there are too few requests to tell,
+    InfeasibleError where the model does not fit or
     nothing meets the objectives; its reason is an `Infeasible` or an `Unreachable`.
     """
     problems: list[Problem] = []
@@ -181,6 +183,8 @@ def size(
         may_lengthen = longer is not None and seconds * rate <= REQUESTS_MOST
         if longer is not None and may_lengthen:
             at_rate, fixed = longer
+    if search.short is not None and not search.best:
+        raise _too_short(question, search.short)
     if not search.best:
         raise unreachable(search)
     answers = {
@@ -223,6 +227,23 @@ def _objectives(
     return (AttainmentObjective(scenario.slo, share),)
 
 
+def _too_short(question: Question, short: Candidate) -> InputError:
+    """Every objective is met, and the backlog still grew when the last request came."""
+    arrivals = question.traffic.arrival_ps
+    span_s = int(arrivals[-1] - arrivals[0]) / PS_PER_S
+    needed = int(LIFETIMES * short.lifetime_s * question.rate_rps) + 1
+    return InputError(
+        Problem(
+            f"{question.traffic.request_count:,} requests arrive within {span_s:.3g} s, less than "
+            f"{LIFETIMES} times the {short.lifetime_s:.3g} s that 99 % of them take (on "
+            f"{short.name}): too short a time to tell whether anything keeps up",
+            question.scenario.name,
+            field="workload",
+            suggestion=f"at least {needed:,} requests at this rate (--requests, or a longer trace)",
+        )
+    )
+
+
 def _refuse_pools(scenario: Scenario) -> None:
     if scenario.serving.pools is not None:
         raise InputError(
@@ -255,6 +276,7 @@ def _digest(scenario: Scenario, question: Question) -> str:
         "objectives": [[o.name, o.bound] for o in question.objectives],
         "shapes": [[s.tensor_parallel, s.stage_count] for s in question.space.shapes],
         "replicas_max": question.space.replicas_max,
+        "request_count": question.traffic.request_count,
         "version": VERSION,
     }
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

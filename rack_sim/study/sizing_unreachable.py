@@ -6,6 +6,7 @@ nothing waits there for anybody else, so what is left is the machine.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from rack_sim.foundation.errors import InfeasibleError, InputError
 from rack_sim.metrics.summary import TOKEN_TERMS
@@ -15,7 +16,6 @@ from rack_sim.scenario import Scenario
 from rack_sim.study.sizing_candidate import Candidate
 from rack_sim.study.sizing_search import (
     SATURATION,
-    TOO_SHORT,
     TURNED_AWAY,
     ExplainedShape,
     Question,
@@ -161,7 +161,7 @@ def _no_room(question: Question) -> InfeasibleError:
 
 
 def _overloaded(found: Candidate) -> bool:
-    return found.reason in (SATURATION, TURNED_AWAY, TOO_SHORT)
+    return found.reason in (SATURATION, TURNED_AWAY)
 
 
 def _worst(readings: tuple[Reading, ...]) -> float:
@@ -187,6 +187,15 @@ def _value(value: float | None, unit: str) -> str:
     if value is None:
         return "nothing that keeps up"
     return f"{value:,.6g} ms" if unit == "ms" else f"{value:.6g}"
+
+
+def _easier(reading: Reading) -> str:
+    """A bound that a value meets, with few digits: rounded to the easier side."""
+    value = Decimal(str(reading.value))
+    share = isinstance(reading.objective, AttainmentObjective)
+    digits = Decimal(1).scaleb(value.adjusted() - 3)
+    eased = value.quantize(digits, ROUND_FLOOR if share else ROUND_CEILING)
+    return f"{eased:f}" if share else f"{eased:f} ms"
 
 
 def _floor(fitting: list[ExplainedShape], objective: Objective) -> float | None:
@@ -257,7 +266,7 @@ def _split(best: Candidate, objective: Objective) -> dict[str, float]:
     if metric not in ("ttft", "scheduling_delay"):
         for term, ms in _token_terms(best).items():
             found[f"each token: {_TERMS[term]}"] = ms
-    return {words: ms for words, ms in found.items() if ms}
+    return {words: ms for words, ms in found.items() if round(ms, 3)}
 
 
 def _levers(
@@ -280,15 +289,14 @@ def _levers(
 
 
 def _relaxed(search: SizingSearch, shape: ExplainedShape, best: Candidate) -> str:
-    """What to ask for instead, and a system that meets it: replicas are doubled until one does."""
+    """What to ask for instead, and a system that meets it, not the smallest perhaps."""
     missed = [reading for reading in best.readings if not reading.holds]
-    words = " and ".join(
-        f"{reading.objective.name} {_value(reading.value, reading.objective.unit)}"
-        for reading in missed
-    )
+    words = " and ".join(f"{reading.objective.name} {_easier(reading)}" for reading in missed)
     bounds = {reading.objective.name: reading.load for reading in missed}
-    count, enough = shape.bounds.fewest_by_rows(), best
-    while count < best.replica_count:
+    first, enough = shape.bounds.fewest_by_rows(), best
+    for count in (first, *(first + 2**power for power in range(best.replica_count.bit_length()))):
+        if count >= best.replica_count:
+            break
         found = search.replayed(shape.shape, count)
         if not _overloaded(found) and all(
             reading.holds or reading.load <= bounds.get(reading.objective.name, 0.0)
@@ -296,25 +304,22 @@ def _relaxed(search: SizingSearch, shape: ExplainedShape, best: Candidate) -> st
         ):
             enough = found
             break
-        count *= 2
     chips = enough.footprint.bought_chip_count
     return f"ask for {words}: {enough.name} ({chips:,} chips) meets that and every other objective"
 
 
 def _lower_rates(search: SizingSearch, shape: ExplainedShape, count: int) -> Iterator[str]:
+    """The highest rate that was tried and met, of few digits: halves, then in between."""
     question = search.question
-    rate = question.rate_rps
+    met, missed = 0.0, question.rate_rps
     for _ in range(_RATES_TRIED):
-        rate /= 2
+        rate = float(f"{(met + missed) / 2:.3g}")
         if _meets_at(question, shape, count, rate):
-            break
-    else:
-        return
-    high = rate * 2
-    for _ in range(3):
-        middle = (rate + high) / 2
-        rate, high = (middle, high) if _meets_at(question, shape, count, middle) else (rate, middle)
-    yield f"--rate {rate:.3g}: {shape.shape} x {count} meets every objective at {rate:.3g}/s"
+            met = rate
+        else:
+            missed = rate
+    if met:
+        yield f"--rate {met:g}: {shape.shape} x {count} meets every objective at {met:g} requests/s"
 
 
 def _meets_at(question: Question, shape: ExplainedShape, count: int, rate_rps: float) -> bool:
