@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from math import floor
 
 from rich.table import Table
 
@@ -10,6 +11,7 @@ from rack_sim.report.sizing_files import question_of
 from rack_sim.study.sizing import Sizing
 from rack_sim.study.sizing_candidate import Candidate, Goal, Verdict
 from rack_sim.study.sizing_rows import candidate_rows, sizing_rows
+from rack_sim.study.sizing_search import DOES_NOT_FIT
 from rack_sim.study.sizing_slo import ATTAINMENT, Reading
 
 _CANDIDATES = [
@@ -79,12 +81,12 @@ def size_warnings(sizing: Sizing) -> Iterator[str]:
 
 def size_content(sizing: Sizing, commands: Mapping[tuple[Goal, ...], str]) -> dict[str, object]:
     """The question, the answers and every candidate, under the names of the tables' columns."""
-    by_goal = {goal: line for goals, line in commands.items() for goal in goals}
+    by_goal: dict[object, str] = {goal: line for goals, line in commands.items() for goal in goals}
     return {
         "scenario": sizing.scenario.name,
         "sizing_hash": sizing.sizing_hash,
         "question": question_of(sizing),
-        "answers": [{**row, "command": by_goal.get(row["goal"])} for row in sizing_rows(sizing)],  # type: ignore[call-overload]
+        "answers": [{**row, "command": by_goal.get(row["goal"])} for row in sizing_rows(sizing)],
         "replay_count": sizing.replay_count,
         "candidates": list(candidate_rows(sizing)),
     }
@@ -125,7 +127,7 @@ def _described(
     yield "bottleneck", _words(found.measured.get("bottleneck"))
     answer = sizing.answers[goals[0]]
     yield "one replica less", _failure(answer.one_less)
-    yield "next better that fails", _failure(answer.next_best)
+    yield "next smaller", _failure(answer.next_smaller)
 
 
 def _failure(other: Candidate | None) -> str:
@@ -146,12 +148,19 @@ def _that_matter(sizing: Sizing) -> list[Candidate]:
             found.setdefault(id(candidate), candidate)
 
     for answer in sizing.answers.values():
-        for candidate in (answer.candidate, answer.one_less, answer.next_best):
+        for candidate in (answer.candidate, answer.one_less, answer.next_smaller):
             keep(candidate)
     for degree in sizing.space.degrees:
-        of_degree = [c for c in sizing.candidates if c.shape.tensor_parallel == degree]
+        of_degree = [
+            candidate
+            for candidate in sizing.candidates
+            if candidate.shape.tensor_parallel == degree and candidate.reason != DOES_NOT_FIT
+        ]
         met = [c for c in of_degree if c.verdict == "meets"]
-        keep(min(met or of_degree, key=lambda c: c.rank("fewest_chips"), default=None))
+        if met:
+            keep(min(met, key=lambda c: c.rank("fewest_chips")))
+        elif of_degree:  # how far it was looked at, and why no further
+            keep(max(of_degree, key=lambda c: c.rank("fewest_chips")))
     return sorted(found.values(), key=lambda c: c.rank("fewest_chips"))
 
 
@@ -192,7 +201,8 @@ def _value(reading: Reading) -> str:
     if reading.value is None:
         return ""
     if reading.objective.name == ATTAINMENT:
-        return f"{100 * reading.value:.3f} %"
+        # Rounded down: what falls short of 99 % never reads as 99 %.
+        return f"{floor(reading.value * 100_000) / 1000:.3f} %"
     return f"{reading.value:,.4g} ms" if reading.value < 1e4 else f"{reading.value:,.0f} ms"
 
 

@@ -5,6 +5,7 @@
 - `run_files`: which files there are
 - `study_files`: what a study leaves behind; `jitter_tables`, `jitter_figure`, `load_tables`,
   `load_figures`: of which kind
+- `sizing_files`, `sizing_figure`: what `rack-sim size` leaves behind
 - `figures`: PNG and SVG
 - `timeline`, `trace_events`: a trace that ui.perfetto.dev shows
 """

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 from rack_sim.report.figures.canvas import (
     BLUE,
-    FAINT_INK,
+    GREEN,
     GREY,
     INK,
     ORANGE,
+    PURPLE,
     VERMILION,
     new_sheet,
-    number_text,
     say_instead,
 )
 from rack_sim.study.sizing import Sizing
@@ -30,7 +30,7 @@ def draw_candidates(sizing: Sizing) -> "Figure":
 
     Of pruned candidates the value is the least it can be.
     """
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     objective = _objective(sizing)
     rate = f"{sizing.question.rate_rps:g} requests/s"
@@ -45,39 +45,35 @@ def draw_candidates(sizing: Sizing) -> "Figure":
     if objective is None:
         say_instead(axes, "nothing was measured")
         return figure
+    share = objective.name == ATTAINMENT
     groups = (
-        ("ruled out: no less than this", [c for c in sizing.candidates if c.verdict == "pruned"]),
-        ("fails", [c for c in sizing.candidates if c.verdict == "fails"]),
-        ("meets every objective", [c for c in sizing.candidates if c.verdict == "meets"]),
+        (f"ruled out: no {'more' if share else 'less'} than this", "pruned"),
+        ("fails", "fails"),
+        ("meets every objective", "meets"),
     )
     looks = (("v", GREY, 22), ("x", VERMILION, 34), ("o", BLUE, 30))
-    for (label, found), (marker, colour, size) in zip(groups, looks, strict=True):
+    for (label, verdict), (marker, colour, size) in zip(groups, looks, strict=True):
+        found = [c for c in sizing.candidates if c.verdict == verdict]
         _scatter(axes, found, objective, label, marker, colour, size)
-    axes.axhline(objective.bound, color=INK, linewidth=1, linestyle="--")
-    share = objective.name == ATTAINMENT
-    text = f"{objective.name} {number_text(objective.bound)}{'' if share else ' ms'}"
-    axes.annotate(
-        text,
-        (1, objective.bound),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 4),
-        textcoords="offset points",
-        ha="right",
-        fontsize=9,
-        color=INK,
-    )
-    for candidate, goals in sizing.winners.values():
-        _mark(axes, candidate, objective, [GOAL_WORDS[goal] for goal in goals])
+    bound = f"{objective.bound:g}" if share else f"{objective.bound:,g} ms"
+    asked = f"{objective.name}: {'at least' if share else 'at most'} {bound}"
+    axes.axhline(objective.bound, color=INK, linewidth=1, linestyle="--", label=asked)
+    for number, (candidate, goals) in enumerate(sizing.winners.values()):
+        words = ", ".join(GOAL_WORDS[goal] for goal in goals)
+        _mark(axes, candidate, objective, f"{candidate.name}: {words}", number)
     if not share:
         axes.set_yscale("log")
         # Ticks where people count: a range of less than a decade has too few of its own.
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_xlabel("chips bought")
     axes.set_ylabel(f"{objective.name}{', share' if share else ', ms'}")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4, fontsize=9)
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, fontsize=9, labelspacing=0.8
+    )
     return figure
 
 
@@ -115,27 +111,20 @@ def _scatter(
         )
 
 
-def _mark(axes: "Axes", candidate: Candidate, objective: Objective, goals: list[str]) -> None:
+def _mark(
+    axes: "Axes", candidate: Candidate, objective: Objective, label: str, number: int
+) -> None:
+    """A ring round an answer, wider from one to the next, so that none hides another."""
     value = _value(candidate, objective)
     if value is None:
         return
-    chips = candidate.footprint.bought_chip_count
     axes.scatter(
-        [chips],
+        [candidate.footprint.bought_chip_count],
         [value],
-        s=150,
+        s=120 + 70 * number,
         facecolors="none",
-        edgecolors=ORANGE,
+        edgecolors=(ORANGE, GREEN, PURPLE)[number],
         linewidths=2.2,
         zorder=4,
-    )
-    axes.annotate(
-        f"{candidate.name}\n{', '.join(goals)}",
-        (chips, value),
-        xytext=(0, -14),
-        textcoords="offset points",
-        ha="center",
-        va="top",
-        fontsize=9,
-        color=FAINT_INK,
+        label=label,
     )

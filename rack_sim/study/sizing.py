@@ -44,13 +44,13 @@ _SPARE = 1.25
 class Answer:
     """The best candidate for a goal.
 
-    `next_best` ranks before it and does not meet the objectives: of all such the nearest. Where
-    nothing ranks before it, there is none. `one_less` is the same shape with a replica less.
+    `next_smaller` has fewer chips to buy and does not meet the objectives: of all such the nearest.
+    `one_less` is the same shape with a replica less. Where there is no such candidate, None.
     """
 
     goal: Goal
     candidate: Candidate
-    next_best: Candidate | None
+    next_smaller: Candidate | None
     one_less: Candidate | None
 
 
@@ -188,7 +188,7 @@ def size(
     if not search.best:
         raise unreachable(search)
     answers = {
-        goal: Answer(goal, found, _next_best(candidates, found, goal), _one_less(candidates, found))
+        goal: Answer(goal, found, _next_smaller(candidates, found), _one_less(candidates, found))
         for goal, found in search.best.items()
     }
     ordered = {goal: answers[goal] for goal in GOALS}
@@ -256,10 +256,23 @@ def _refuse_pools(scenario: Scenario) -> None:
         )
 
 
-def _next_best(candidates: Sequence[Candidate], found: Candidate, goal: Goal) -> Candidate | None:
-    """Of those that rank before the best, and so do not meet the objectives, the nearest."""
-    before = [c for c in candidates if c.rank(goal) < found.rank(goal)]
-    return max(before, key=lambda c: c.rank(goal), default=None)
+def _next_smaller(candidates: Sequence[Candidate], found: Candidate) -> Candidate | None:
+    """Of those with fewer chips to buy that do not meet the objectives, the nearest.
+
+    Of several the one that was replayed, since what it measured says more than a bound.
+    """
+    chips = found.footprint.bought_chip_count
+    smaller = [
+        other
+        for other in candidates
+        if other.verdict != "meets" and other.footprint.bought_chip_count < chips
+    ]
+
+    def nearness(other: Candidate) -> tuple[object, ...]:
+        where = other.footprint
+        return (where.bought_chip_count, bool(other.measured), where.chip_count, other.name)
+
+    return max(smaller, key=nearness, default=None)
 
 
 def _one_less(candidates: Sequence[Candidate], found: Candidate) -> Candidate | None:

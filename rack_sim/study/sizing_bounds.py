@@ -149,15 +149,10 @@ class Bounds:
         timing = self.pace.entries
         if timing is None or self._router not in STATELESS or self._router == "session_affinity":
             return self.alone
-        router = STATELESS[self._router](self._seed)
-        places = range(count)
-        replica = np.array(
-            [
-                router.choose(Request(number, 0, 1, 1), places)
-                for number in self.traffic.request_id.tolist()
-            ],
-            dtype=np.int64,
-        )
+        router, places = STATELESS[self._router](self._seed), range(count)
+        numbers = self.traffic.request_id.tolist()
+        chosen = [router.choose(Request(number, 0, 1, 1), places) for number in numbers]
+        replica = np.array(chosen, dtype=np.int64)
         first = in_turn_ps(self.traffic, timing, self.pace.prompt_rows, replica)
         return self._readings(np.maximum(first, self.pace.first_token_ps))
 

@@ -55,7 +55,7 @@ def sizing_row(sizing: "Sizing", answer: "Answer") -> Row:
         "ttft_bound_by": best.measured.get("ttft_bound_by"),
         "tpot_bound_by": best.measured.get("tpot_bound_by"),
         "bottleneck": best.measured.get("bottleneck"),
-        **_other("next_best", answer.next_best),
+        **_other("next_smaller", answer.next_smaller),
         **_other("one_less", answer.one_less),
         "is_short": best.is_short,
         **_readings(sizing, best),
