@@ -5,11 +5,11 @@ names; `tests/theory/test_sizing.py` proves it on small spaces by replaying ever
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_S
@@ -32,6 +32,8 @@ from rack_sim.study.sizing_unreachable import unreachable
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Checked = TypeVar("Checked")
 
 ATTAINMENT_ASKED = 0.99
 # assumed: a replay of more takes minutes; who wants that may ask for so many requests
@@ -144,26 +146,19 @@ def size(
     nothing meets the objectives; its reason is an `Infeasible` or an `Unreachable`.
     """
     problems: list[Problem] = []
-    objectives: tuple[Objective, ...] = ()
-    space: Space | None = None
-    rate = 1.0
-    for check in ("objectives", "rate", "serving", "space"):
+
+    def tried(check: Callable[[], Checked]) -> Checked | None:
         try:
-            if check == "objectives":
-                objectives = _objectives(scenario, slo, attainment)
-            elif check == "rate":
-                rate = rate_of(scenario, rate_rps)
-            elif check == "serving":
-                _refuse_pools(scenario)
-            else:
-                space = (
-                    None
-                    if problems
-                    else sizing_space(scenario, tensor_parallel, stages, replicas_max)
-                )
+            return check()
         except InputError as error:
-            problems += error.problems
-    if problems or space is None:
+            problems.extend(error.problems)
+            return None
+
+    objectives = tried(lambda: _objectives(scenario, slo, attainment))
+    rate = tried(lambda: rate_of(scenario, rate_rps))
+    tried(lambda: _refuse_pools(scenario))
+    space = tried(lambda: sizing_space(scenario, tensor_parallel, stages, replicas_max))
+    if problems or objectives is None or rate is None or space is None:
         raise InputError(problems)
     at_rate, settings = offered(scenario, rate_rps)
     fixed: tuple[str, ...] = ()

@@ -34,9 +34,9 @@ from rack_sim.study.sizing_traffic import Traffic
 Progress = Callable[[str, int], None]
 
 # assumed: so many failures in a row are worth a look at far more replicas, and, where those fail as
-# well, so many more may be replayed (a minute or so) to prove that nothing in between is better
+# well, so many requests may be replayed in all (a minute or so) to prove that nothing else meets
 _FAILURES_PATIENT = 64
-_FAILURES_MOST = 512
+_REQUESTS_TO_FAIL = 2_500_000
 # assumed: arrivals should last for so many lifetimes of a request (`LoadPoint.is_short`)
 LIFETIMES = 4
 
@@ -142,7 +142,8 @@ class SizingSearch:
         while waiting:
             if not self.best and self.replay_count == _FAILURES_PATIENT:
                 self._look_far(waiting)
-            if not self.best and self.replay_count >= _FAILURES_MOST:
+            replayed = self.replay_count * self.question.traffic.request_count
+            if not self.best and replayed > _REQUESTS_TO_FAIL:
                 self.walked = False
                 break
             _, shape, count = heappop(waiting)
@@ -153,7 +154,11 @@ class SizingSearch:
                 least = self._floor("fewest_chips", shape, following)
                 heappush(waiting, (least, shape, following))
         self.candidates = sorted(
-            {(c.shape, c.replica_count): c for c in self.candidates}.values(),
+            # What was replayed on a look far ahead says more than a bound.
+            {
+                (c.shape, c.replica_count): c
+                for c in sorted(self.candidates, key=lambda c: bool(c.measured))
+            }.values(),
             key=lambda c: (c.shape, c.replica_count),
         )
         return self.candidates
@@ -166,9 +171,9 @@ class SizingSearch:
 
     def replayed(self, shape: Shape, count: int) -> Candidate:
         """A candidate as its replay shows it; kept, and the best if it is."""
-        for known in self.candidates:
-            if (known.shape, known.replica_count) == (shape, count) and known.measured:
-                return known
+        known = self._known(shape, count)
+        if known:
+            return known
         self.on_progress(f"replaying {shape} x {count}", self.replay_count)
         result = self.shape(shape).replay(count)
         self.replay_count += 1
@@ -181,6 +186,13 @@ class SizingSearch:
                 if goal not in self.best or found.rank(goal) < self.best[goal].rank(goal):
                     self.best[goal] = found
         return found
+
+    def _known(self, shape: Shape, count: int) -> Candidate | None:
+        """A candidate that was replayed."""
+        for found in self.candidates:
+            if (found.shape, found.replica_count) == (shape, count) and found.measured:
+                return found
+        return None
 
     def _look_at(self, shape: Shape, count: int) -> int | None:
         """Judges a candidate; the next number of replicas of its shape to look at, or None."""
@@ -270,6 +282,10 @@ class SizingSearch:
         *,
         and_more: bool = False,
     ) -> None:
+        while and_more and self._known(shape, count):
+            count += 1  # it was replayed, on a look far ahead; the others were not
+        if count > self.question.space.replicas_max:
+            return
         where, capital, standby = self._standing(shape, count)
         usd = usd_per_year(capital, standby, standby, self.question.scenario.cost)
         self.candidates.append(

@@ -17,6 +17,7 @@ from rack_sim.metrics.sizing_columns import (
     fixed_columns,
     objective_columns,
 )
+from rack_sim.study.sizing_search import SizingSearch
 
 Cli = Callable[..., tuple[int, str, str]]
 HERE = Path(__file__).parent
@@ -210,6 +211,49 @@ def test_unreachable_says_the_best_and_what_is_in_the_way(cli: Cli, slots: Path)
     easier = err.split("ask for tpot_p99 ")[1].split(":")[0].replace(" ", "")
     slo = f"ttft_p99=10s,tpot_p99={easier}"
     assert cli("size", "slots.yaml", "--slo", slo, "--rate", "50", *FEW)[0] == 0
+
+
+NEARLY = ("--rate", "400", "--max-replicas", "16", "--tensor-parallel", "1", "--stages", "1")
+LEAST = (*NEARLY, "--no-figures", "--requests", "400")
+
+
+def test_a_search_that_finds_nothing_ends_and_says_so(
+    cli: Cli, batches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for less than any number of replicas measures, and more than bounds rule out."""
+    _, _, err = cli("size", "batches.yaml", *LEAST, "--slo", "e2el_p99=1us")
+    best, bound = (
+        float(err.split(words)[1].split(" ms")[0]) for words in ("  best ", "can be below ")
+    )
+    tight = f"e2el_p99={(best + bound) / 2}ms"
+    code, _, err = cli("size", "batches.yaml", *LEAST, "--slo", tight)
+    assert code == 3
+    assert "not proved" not in err, "16 replays are few: all were made"
+    monkeypatch.setattr("rack_sim.study.sizing_search._FAILURES_PATIENT", 2)
+    monkeypatch.setattr("rack_sim.study.sizing_search._REQUESTS_TO_FAIL", 4 * 400)
+    code, _, err = cli("size", "batches.yaml", *LEAST, "--slo", tight)
+    assert code == 3
+    assert "not proved: " in err
+
+
+def test_a_look_far_ahead_changes_no_answer(
+    cli: Cli, batches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked() -> dict[str, object]:
+        code, out, _ = cli("size", "batches.yaml", *LEAST, "--slo", "e2el_p99=63ms", "--json")
+        assert code == 0
+        found: dict[str, object] = json.loads(out)
+        return found
+
+    plain = asked()
+    looks: list[object] = []
+    monkeypatch.setattr("rack_sim.study.sizing_search._FAILURES_PATIENT", 0)
+    look = SizingSearch._look_far
+    monkeypatch.setattr(
+        SizingSearch, "_look_far", lambda self, waiting: looks.append(look(self, waiting))
+    )
+    assert asked()["answers"] == plain["answers"]
+    assert looks
 
 
 def test_too_few_replicas_are_unreachable(cli: Cli, slots: Path) -> None:
