@@ -164,7 +164,7 @@ def size(
     fixed: tuple[str, ...] = ()
     if request_count is not None:
         at_rate, fixed = with_requests(at_rate, request_count)
-    may_lengthen, replays = request_count is None, 0
+    may_lengthen, replays, spare = request_count is None, 0, 1.0
     while True:
         traffic = traffic_of(at_rate.workload, scenario.deployment.shape.context_tokens, rate)
         question = Question(at_rate, rate, objectives, space, traffic)
@@ -173,7 +173,10 @@ def size(
         replays += search.replay_count
         if search.short is None or not may_lengthen:
             break
-        seconds = LIFETIMES * search.short.lifetime_s * _SPARE
+        spare *= (
+            _SPARE  # more each time: bursts of arrivals may be over sooner than their rate says
+        )
+        seconds = LIFETIMES * search.short.lifetime_s * spare
         longer = lengthened(at_rate, seconds, rate)
         may_lengthen = longer is not None and seconds * rate <= REQUESTS_MOST
         if longer is not None and may_lengthen:
