@@ -6,6 +6,7 @@ from rack_sim.metrics.compare_columns import CHANGES, COMPARE, SENSITIVITY
 from rack_sim.metrics.cost_row import COST_COLUMNS
 from rack_sim.metrics.latency import LATENCY_METRICS
 from rack_sim.metrics.load_columns import KNEE, LOAD
+from rack_sim.metrics.sizing_columns import CANDIDATES, SIZING
 
 _TERMS = {
     "fixed_latency": "fixed latency of dependent operators",
@@ -325,6 +326,8 @@ COMMAND_FILES: dict[str, tuple[Column, ...]] = {
     "compare.csv (`rack-sim compare`)": COMPARE,
     "changes.csv (`rack-sim compare`, of two)": CHANGES,
     "sensitivity.csv (`rack-sim sensitivity`)": SENSITIVITY,
+    "sizing.csv (`rack-sim size`)": SIZING,
+    "candidates.csv (`rack-sim size`)": CANDIDATES,
 }
 
 FILES: dict[str, tuple[Column, ...]] = {
