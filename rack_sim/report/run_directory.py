@@ -23,13 +23,8 @@ def free_directory(folder: Path, name: str) -> Path:
     return target
 
 
-@contextmanager
-def run_directory(target: Path, *, force: bool) -> Iterator[Path]:
-    """A directory to write into that becomes `target` when the block ends without an error.
-
-    Raises InputError where `target` exists and `force` is not given, where it holds anything but a
-    run, or where it cannot be made.
-    """
+def refuse_taken(target: Path, *, force: bool) -> None:
+    """Raises InputError where no run can be written to `target`, by what is there already."""
     if target.exists() and not force:
         raise InputError(
             Problem(
@@ -38,13 +33,25 @@ def run_directory(target: Path, *, force: bool) -> Iterator[Path]:
         )
     if target.exists() and not target.is_dir():
         raise InputError(Problem("is a file, not a directory", str(target)))
-    given, target = target, target.resolve()
     if target.exists() and any(target.iterdir()) and not (target / "manifest.json").is_file():
         raise InputError(
             Problem(
-                "holds other things than a run, and is kept", str(given), suggestion="another --out"
+                "holds other things than a run, and is kept",
+                str(target),
+                suggestion="another --out",
             )
         )
+
+
+@contextmanager
+def run_directory(target: Path, *, force: bool) -> Iterator[Path]:
+    """A directory to write into that becomes `target` when the block ends without an error.
+
+    Raises InputError where `target` exists and `force` is not given, where it holds anything but a
+    run, or where it cannot be made.
+    """
+    refuse_taken(target, force=force)
+    given, target = target, target.resolve()
     made = [folder for folder in target.parents if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
