@@ -72,7 +72,7 @@ class LoadStudy(Study):
 
 @dataclass(frozen=True)
 class GridAxis:
-    """A key of a grid and its values.
+    """A key of a grid, or a name for several `keys`, and its values.
 
     `choices` are the values, `labels` the same as tables show them. `digests` tell what each makes
     of the scenario, the content of the presets that it names included. `traces` are the digests of
@@ -80,6 +80,7 @@ class GridAxis:
     """
 
     key: str
+    keys: tuple[str, ...]
     title: str
     choices: tuple[Any, ...]
     labels: tuple[str, ...]
@@ -162,7 +163,9 @@ class GridStudy(Study):
             base = self.bases[base_number]
             chosen = list(zip(self.axes, values, strict=True))
             parts = [f"{last_words(axis.key)}={axis.labels[value]}" for axis, value in chosen]
-            changes = [change_text(axis.key, axis.choices[value]) for axis, value in chosen]
+            changes = [
+                change_text(key, axis.choices[value]) for axis, value in chosen for key in axis.keys
+            ]
             trace_sha256 = base.trace_sha256
             for axis, value in chosen:
                 trace_sha256 = axis.traces[value] if axis.traces else trace_sha256

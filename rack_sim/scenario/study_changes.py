@@ -42,6 +42,42 @@ def changes_of(mapping: Mapping[str, Any] | None, group: str | int, marks: Marks
     ]
 
 
+@dataclass(frozen=True)
+class AxisValue:
+    """A value of an axis: what it changes, all at once, and where it stands."""
+
+    value: Any
+    changes: tuple[Change, ...]
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class AxisValues:
+    """An axis of a grid as it is given: its name, its keys, its values."""
+
+    name: str
+    keys: tuple[str, ...]
+    values: tuple[AxisValue, ...]
+
+
+def axes_of(grid: Mapping[str, Any] | None, marks: Marks) -> list[AxisValues]:
+    """The axes of a grid whose form is right."""
+    nowhere = Mark("", None, None)
+    axes = []
+    for name, given in (grid or {}).items():
+        bundled = isinstance(given, dict)
+        values = given["values"] if bundled else given
+        keys = tuple(given["keys"]) if bundled else (name,)
+        at = marks.get(grid, name) or nowhere
+        found = []
+        for number, value in enumerate(values):
+            mark = marks.get(values, number) or at
+            changes = tuple(Change(key, value, "grid", mark) for key in keys)
+            found.append(AxisValue(value, changes, mark))
+        axes.append(AxisValues(name, keys, tuple(found)))
+    return axes
+
+
 def clashes(changes: Sequence[Change]) -> Iterator[Problem]:
     """Keys that are set twice on the way to one point, also where one holds the other.
 

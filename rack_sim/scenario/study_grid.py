@@ -23,7 +23,14 @@ from rack_sim.scenario.loader import change_tree, parse_override
 from rack_sim.scenario.problems import from_validation, in_order
 from rack_sim.scenario.schema import ScenarioSchema
 from rack_sim.scenario.studies import GridAxis, GridBase, GridStudy, StudyPoint, last_words
-from rack_sim.scenario.study_changes import Change, changes_of, clashes, placed
+from rack_sim.scenario.study_changes import (
+    AxisValue,
+    AxisValues,
+    axes_of,
+    changes_of,
+    clashes,
+    placed,
+)
 from rack_sim.scenario.study_machines import Machine, machines_of, scenario_on, tree_on
 from rack_sim.scenario.study_schema import GridStudySchema
 
@@ -48,13 +55,15 @@ def read_grid_study(
         raise InputError(in_order([*reading.problems, *found])) from None
     _check_words(schema, tree, reading)
     common = changes_of(tree.get("overrides"), "", reading.marks)
-    axes = _axis_changes(tree, reading)
+    axes = axes_of(tree.get("grid"), reading.marks)
+    _check_axes(axes, reading)
     named = [
         changes_of(point.get("overrides"), number, reading.marks)
         for number, point in enumerate(tree.get("points") or [])
     ]
     given = [*common, *(change for changes in named for change in changes)]
-    reading.problems += clashes([*given, *(values[0] for values in axes)])
+    of_axes = [change for axis in axes for change in axis.values[0].changes]
+    reading.problems += clashes([*given, *of_axes])
     if reading.problems:
         raise InputError(in_order(reading.problems))
     machines = list(machines_of(schema, tree, path, common, named, reading))
@@ -81,17 +90,17 @@ def read_grid_study(
         )
     if problems:  # the grid is laid on these
         raise InputError(in_order(problems))
-    built = [_axis(schema, values, machines, reading, problems) for values in axes]
+    built = [_axis(schema, axis, machines, reading, problems) for axis in axes]
     if problems:
         raise InputError(in_order(list(dict.fromkeys(problems))))
-    resolved = _resolved(schema, tree, machines, len(named))
+    resolved = _resolved(schema, tree, machines, axes)
     told = {
         "kind": schema.kind,
         "name": schema.name,
         "mode": schema.mode,
         "collect": schema.collect,
         "machines": [[base.name, base.digest] for base in bases],
-        "axes": [[axis.key, axis.title, axis.labels, axis.digests] for axis in built],
+        "axes": [[axis.key, axis.keys, axis.title, axis.labels, axis.digests] for axis in built],
     }
     return GridStudy(
         name=schema.name,
@@ -138,7 +147,10 @@ def _replace(tree: Keys, holder: str, text: str, given: str, reading: Reading) -
         if own and own.place.startswith("--set "):
             raise InputError(Problem(f"clashes with {own.place}", f"--set {given}"))
         if holder == "grid":  # its place among the axes stays
-            mapping[key] = value
+            if isinstance(mapping[key], dict) and isinstance(value, list):
+                mapping[key] |= {"values": value}
+            else:
+                mapping[key] = value
             reading.marks.put(mapping, key, mark)
             return
         del mapping[key]
@@ -183,22 +195,17 @@ def _check_words(schema: GridStudySchema, tree: Keys, reading: Reading) -> None:
             reading.complain(tree["points"][number], "name", message)
 
 
-def _axis_changes(tree: Keys, reading: Reading) -> list[list[Change]]:
-    """The values of each key of the grid as changes; notes what is wrong with them as a list."""
-    axes = []
-    for change in changes_of(tree.get("grid"), "grid", reading.marks):
-        values = [
-            Change(
-                change.key, value, "grid", reading.marks.get(change.value, number) or change.mark
-            )
-            for number, value in enumerate(change.value)
-        ]
-        for number, one in enumerate(values):
-            if any(_same(one.value, other.value) for other in values[:number]):
-                message = f"{change.key}: {one.value!r} is in the list already"
+def _check_axes(axes: Sequence[AxisValues], reading: Reading) -> None:
+    """Notes what is wrong with values as lists, and with keys as keys."""
+    for axis in axes:
+        for number, one in enumerate(axis.values):
+            if any(_same(one.value, other.value) for other in axis.values[:number]):
+                message = f"{axis.name}: {one.value!r} is in the list already"
                 reading.problems.append(one.mark.problem(message, field="grid"))
-        axes.append(values)
-    return axes
+        for change in axis.values[0].changes:
+            if not all(part.strip() for part in change.key.split(".")):
+                message = f"{change.key!r} is not of the form key.subkey"
+                reading.problems.append(change.mark.problem(message, field="grid"))
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -207,35 +214,36 @@ def _same(one: Any, other: Any) -> bool:
 
 def _axis(
     schema: GridStudySchema,
-    values: list[Change],
+    axis: AxisValues,
     machines: Sequence[Machine],
     reading: Reading,
     problems: list[Problem],
 ) -> GridAxis:
     """A key of the grid; notes the problems of values that no machine takes."""
-    key = values[0].key
+    values = axis.values
     digests: list[str] = []
     traces: list[str] = []
     for value in values:
         digest, trace_sha256 = _told_of(value, machines, reading, problems)
         if digest and digest in digests:
             twin = values[digests.index(digest)]
-            message = f"{key}: {value.value!r} gives the same scenario as {twin.value!r}"
+            message = f"{axis.name}: {value.value!r} gives the same scenario as {twin.value!r}"
             problems.append(value.mark.problem(message, field="grid"))
         digests.append(digest)
         traces.append(trace_sha256)
     return GridAxis(
-        key=key,
-        title=(schema.titles or {}).get(key) or last_words(key),
+        key=axis.name,
+        keys=axis.keys,
+        title=(schema.titles or {}).get(axis.name) or last_words(axis.name),
         choices=tuple(value.value for value in values),
         labels=tuple(_label(value.value, machines) for value in values),
         digests=tuple(digests),
-        traces=tuple(traces) if key in _TRACE_KEYS else None,
+        traces=tuple(traces) if set(axis.keys) & set(_TRACE_KEYS) else None,
     )
 
 
 def _told_of(
-    value: Change, machines: Sequence[Machine], reading: Reading, problems: list[Problem]
+    value: AxisValue, machines: Sequence[Machine], reading: Reading, problems: list[Problem]
 ) -> tuple[str, str]:
     """Digests of the scenario that a value makes of the first machine that takes it, and its trace.
 
@@ -244,7 +252,7 @@ def _told_of(
     """
     refused: list[Problem] = []
     for machine in machines:
-        changes = [*machine.changes, value]
+        changes = [*machine.changes, *value.changes]
         own = Reading(reading.marks)
         try:
             tree = tree_on(machine, changes, own)
@@ -260,7 +268,7 @@ def _told_of(
             refused = refused or placed(list(dict.fromkeys(found)), changes, machine.name)
             continue
         try:
-            scenario = scenario_on(machine, [value], reading)
+            scenario = scenario_on(machine, list(value.changes), reading)
         except InputError:
             return _digest(form.model_dump(mode="json")), ""
         check = scenario.trace_check
@@ -278,40 +286,44 @@ def _label(value: Any, machines: Sequence[Machine]) -> str:
 
 
 def _resolved(
-    schema: GridStudySchema, tree: Keys, machines: Sequence[Machine], point_count: int
+    schema: GridStudySchema,
+    tree: Keys,
+    machines: Sequence[Machine],
+    axes: Sequence[AxisValues],
 ) -> Keys:
     """The study with every scenario written out, to stand alone but for the values of its grid."""
     found: Keys = {"kind": schema.kind, "name": schema.name, "description": schema.description}
-    if schema.scenario is not None:
-        shared = [m for n, m in enumerate(machines) if not point_count or not _own(schema, n)]
-        if shared:
-            found["scenario"] = shared[0].root.keys
+    points = schema.points or []
+    shared = [
+        machine.root.keys
+        for number, machine in enumerate(machines)
+        if not points or points[number].scenario is None
+    ]
+    if shared:
+        found["scenario"] = shared[0]
     if tree.get("overrides"):
         found["overrides"] = tree["overrides"]
-    if schema.points:
+    if points:
         found["points"] = [
             {
                 "name": point.name,
                 **({"scenario": machines[number].root.keys} if point.scenario is not None else {}),
                 **({"overrides": point.overrides} if point.overrides else {}),
             }
-            for number, point in enumerate(schema.points)
+            for number, point in enumerate(points)
         ]
     folder = machines[0].root.folder
-    if tree.get("grid"):
-        found["grid"] = {
-            key: [_absolute(value, folder) for value in values]
-            for key, values in tree["grid"].items()
-        }
+    if axes:
+        found["grid"] = {}
+    for axis in axes:
+        values = [_absolute(value.value, folder) for value in axis.values]
+        alone = axis.keys == (axis.name,)
+        found["grid"][axis.name] = values if alone else {"keys": axis.keys, "values": values}
     found |= {"mode": schema.mode, "collect": schema.collect}
     if schema.titles:
         found["titles"] = schema.titles
     plain: Keys = json.loads(json.dumps(found))
     return plain
-
-
-def _own(schema: GridStudySchema, number: int) -> bool:
-    return bool(schema.points and schema.points[number].scenario is not None)
 
 
 def _absolute(value: Any, folder: Path) -> Any:

@@ -92,6 +92,23 @@ class LoadStudySchema(StudySchema):
     """Time that requests arrive for at every rate, instead of the workload's own bounds."""
 
 
+def _shape_of_axis(value: Any) -> str:
+    """Which of the two ways of giving an axis was meant: what is wrong is said of that one."""
+    return "keys" if isinstance(value, dict) else "list"
+
+
+GridValues = Annotated[list[Any], Field(min_length=1, max_length=1000)]
+
+
+class GridKeysSchema(Model):
+    """An axis of a grid that gives several keys the same value, under a name of its own."""
+
+    keys: Annotated[list[str], Field(min_length=1, max_length=20)]
+    """Keys of the scenario as `--set` takes them."""
+    values: GridValues
+    """The values that all of them get, one after the other."""
+
+
 class GridStudySchema(StudySchema):
     """What a machine does as some of its values change: every combination, or named ones.
 
@@ -104,13 +121,20 @@ class GridStudySchema(StudySchema):
     """Keys of the scenario as `--set` takes them, and the value they have at every point."""
     grid: (
         Annotated[
-            dict[str, Annotated[list[Any], Field(min_length=1, max_length=1000)]],
+            dict[
+                str,
+                Annotated[
+                    Annotated[GridValues, Tag("list")] | Annotated[GridKeysSchema, Tag("keys")],
+                    Discriminator(_shape_of_axis),
+                ],
+            ],
             Field(min_length=1, max_length=20),
         ]
         | None
     ) = None
-    """Keys of the scenario as `--set` takes them, each with a list of values; every combination is
-    a point, and the last key changes fastest. May be left out where there are `points`."""
+    """Keys of the scenario as `--set` takes them, each with a list of values; or a name, with
+    `keys` that all get the same of its `values`. Every combination is a point, and the last key
+    changes fastest. May be left out where there are `points`."""
     mode: Literal["replay", "explain"] = "replay"
     """replay: the workload is served at every point; explain: the model is placed and compiled,
     and nothing is served."""
