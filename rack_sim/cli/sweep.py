@@ -15,7 +15,6 @@ from rack_sim.cli.grid_view import grid_content, grid_exit_code, grid_tables, gr
 from rack_sim.cli.jitter_view import jitter_content, jitter_tables
 from rack_sim.cli.load_view import load_content, load_views, load_warnings
 from rack_sim.cli.options import JsonOption, with_seed
-from rack_sim.foundation.errors import RackSimError
 from rack_sim.report.run_directory import free_directory, refuse_taken, run_directory
 from rack_sim.report.study_files import refuse_parquet, write_study
 from rack_sim.scenario import GridStudy, load_study
@@ -205,8 +204,6 @@ def _say_what_is_kept(error: BaseException, target: Path, journal: Path) -> None
             kept = journal.read_bytes().count(b"\n") - 1
     if isinstance(error, KeyboardInterrupt):
         err.print(f"nothing was written to {target}", soft_wrap=True)
-    elif not isinstance(error, RackSimError | OSError):
-        return
     if kept > 0:
         words = f"{counted(kept, 'finished point')} kept in {journal}"
         err.print(f"{words}: the same command goes on from there", soft_wrap=True)

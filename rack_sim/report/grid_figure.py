@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.metrics.columns import SUMMARY
@@ -38,10 +39,21 @@ _LINE_COUNT_MAX = 14
 _PANEL_COUNT_MAX = 6
 # From here on a linear axis would squeeze what lies low.
 _LOG_RATIO = 20
+_LOG_RATIO_BELOW = 10  # of the values of a key, which are often doubled
 _TICK_COUNT_MAX = 9
 _REASON_CHARACTERS = 200
+# As many fit over a panel of five inches, in bold.
+_TITLE_CHARACTERS = 50
 _DEFINITIONS = {column.name: column.definition for column in (*COMPILED, *SUMMARY)}
 _STATUS_WORDS = {INFEASIBLE: "infeasible", BAD_INPUT: "bad input", FAILED: "failed"}
+_METRIC_WORDS = {
+    "ttft": "Time to first token (TTFT)",
+    "tpot": "Time per output token (TPOT)",
+    "itl": "Time between tokens (ITL)",
+    "e2el": "Latency end to end",
+    "ntpot": "Latency over output tokens",
+    "scheduling_delay": "Wait before the first prefill",
+}
 _UNIT_WORDS = {
     "bytes": "bytes",
     "us": "µs",
@@ -129,10 +141,9 @@ def _draw(axes: "Axes", study: GridStudy, lines: Sequence[_Line], name: str) -> 
             "label": line.label,
         }
         pairs = [
-            (places[chosen], value)
+            (places[chosen], nan if (value := _value(row, name)) is None else value)
             for chosen, row in sorted(line.rows.items(), key=lambda item: places[item[0]])
-            if (value := _value(row, name)) is not None
-        ]
+        ]  # a line is broken where there is no number
         shift = 0.0 if numeric else (number - (len(lines) - 1) / 2) * bar
         xs, ys = [x + shift for x, _ in pairs], [y for _, y in pairs]
         if numeric:
@@ -146,15 +157,26 @@ def _draw(axes: "Axes", study: GridStudy, lines: Sequence[_Line], name: str) -> 
         else:
             axes.bar(xs, ys, width=bar * 0.92, **style)
         failed = [places[chosen] + shift for chosen, row in line.rows.items() if row.status != OK]
-        _mark_failed(axes, failed, style["color"], number if numeric else 0)
-    _scale(axes, places, shown, numeric=numeric)
+        if failed:
+            _mark_failed(axes, failed, style["color"], number if numeric else 0)
+    failed_rows = sum(any(row.status != OK for row in line.rows.values()) for line in lines)
+    _scale(axes, places, shown, numeric=numeric, foot=0.06 * failed_rows)
     if axis is not None:
         axes.set_xlabel(_axis_title(axis))
     if not numeric:
         labels = axis.labels if axis else [base.name for base in study.bases]
         _name_bars(axes, labels)
-    axes.set_title("\n".join(textwrap.wrap(_DEFINITIONS[name].capitalize(), 62)), fontsize=10)
-    axes.set_ylabel(name)
+    axes.set_title("\n".join(textwrap.wrap(_words_of(name), _TITLE_CHARACTERS)), fontsize=10)
+    axes.set_ylabel(name, fontsize=9)
+
+
+def _words_of(name: str) -> str:
+    """What a column holds, as a heading."""
+    stem, _, part = name.partition("_ms_")
+    if stem in _METRIC_WORDS and part:
+        return f"{_METRIC_WORDS[stem]}, {'median' if part == 'p50' else part}"
+    words = _DEFINITIONS[name]
+    return words[0].upper() + words[1:]
 
 
 def _mark_failed(axes: "Axes", places: Sequence[float], colour: str, row: int) -> None:
@@ -172,26 +194,33 @@ def _mark_failed(axes: "Axes", places: Sequence[float], colour: str, row: int) -
     )
 
 
-def _scale(axes: "Axes", places: Sequence[float], shown: Sequence[float], *, numeric: bool) -> None:
-    """Logarithmic where a linear scale would squeeze the small; ticks where the values are."""
+def _scale(
+    axes: "Axes", places: Sequence[float], shown: Sequence[float], *, numeric: bool, foot: float
+) -> None:
+    """Logarithmic where a linear scale would squeeze the small; ticks where the values are.
+
+    `foot` is the share of the height that crosses take below the values.
+    """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-    plain = FuncFormatter(lambda value, _place: _tick_text(value))
+    low, high = min(shown, default=0), max(shown, default=1)
+    plain = FuncFormatter(lambda value, _: "" if value < 0 <= low else _tick_text(value))
     if numeric:
-        if min(places) > 0 and max(places) / min(places) >= _LOG_RATIO:
+        if min(places) > 0 and max(places) / min(places) >= _LOG_RATIO_BELOW:
             axes.set_xscale("log")
         if len(places) <= _TICK_COUNT_MAX:
             axes.set_xticks(sorted(places))
             axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(plain)
-    low, high = min(shown, default=0), max(shown, default=1)
     if numeric and low > 0 and high / low >= _LOG_RATIO:
         axes.set_yscale("log")
+        ratio = high / low
+        axes.set_ylim(low / ratio ** (0.06 + foot), high * ratio**0.06)
         if high / low < 1000:
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_minor_formatter(NullFormatter())
     elif low >= 0:
-        axes.set_ylim(bottom=0, top=1.08 * high or 1)
+        axes.set_ylim(bottom=-foot * high if numeric else 0, top=1.08 * high or 1)
     axes.yaxis.set_major_formatter(plain)
     axes.margins(x=0.06)
 
@@ -227,7 +256,7 @@ def _lines(result: GridResult) -> Iterator[_Line]:
         found.setdefault(key, {})[first] = row
         parts = [row.point.base.name] if len(machines) > 1 else []
         for axis, chosen in zip(study.axes[1:], rest, strict=True):
-            lone = len(study.axes) == 2
+            lone = len(study.axes) == 2 and len(machines) == 1
             shown = f"{axis.labels[chosen]} {_unit(axis)}".strip()
             parts.append(shown if lone else f"{axis.title} {shown}")
         labels[key] = ", ".join(parts)
@@ -235,7 +264,7 @@ def _lines(result: GridResult) -> Iterator[_Line]:
 
 
 def _legend_title(study: GridStudy) -> str | None:
-    return study.axes[1].title if len(study.axes) == 2 else None
+    return study.axes[1].title if len(study.axes) == 2 and len(study.bases) == 1 else None
 
 
 def _subtitle(result: GridResult, line_count: int) -> str:

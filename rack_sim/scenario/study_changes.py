@@ -53,11 +53,17 @@ class AxisValue:
 
 @dataclass(frozen=True)
 class AxisValues:
-    """An axis of a grid as it is given: its name, its keys, its values."""
+    """An axis of a grid as it is given: its name, its keys, its values, and where it stands."""
 
     name: str
     keys: tuple[str, ...]
     values: tuple[AxisValue, ...]
+    mark: Mark
+
+    @property
+    def changes(self) -> list[Change]:
+        """What it changes, at the place of the axis."""
+        return [replace(change, mark=self.mark) for change in self.values[0].changes]
 
 
 def axes_of(grid: Mapping[str, Any] | None, marks: Marks) -> list[AxisValues]:
@@ -74,7 +80,7 @@ def axes_of(grid: Mapping[str, Any] | None, marks: Marks) -> list[AxisValues]:
             mark = marks.get(values, number) or at
             changes = tuple(Change(key, value, "grid", mark) for key in keys)
             found.append(AxisValue(value, changes, mark))
-        axes.append(AxisValues(name, keys, tuple(found)))
+        axes.append(AxisValues(name, keys, tuple(found), at))
     return axes
 
 

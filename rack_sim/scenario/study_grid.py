@@ -21,7 +21,6 @@ from rack_sim.scenario.fields import Reading
 from rack_sim.scenario.library import is_path
 from rack_sim.scenario.loader import change_tree, parse_override
 from rack_sim.scenario.problems import from_validation, in_order
-from rack_sim.scenario.schema import ScenarioSchema
 from rack_sim.scenario.studies import GridAxis, GridBase, GridStudy, StudyPoint, last_words
 from rack_sim.scenario.study_changes import (
     AxisValue,
@@ -29,9 +28,8 @@ from rack_sim.scenario.study_changes import (
     axes_of,
     changes_of,
     clashes,
-    placed,
 )
-from rack_sim.scenario.study_machines import Machine, machines_of, scenario_on, tree_on
+from rack_sim.scenario.study_machines import Machine, Told, machines_of, told_of
 from rack_sim.scenario.study_schema import GridStudySchema
 
 Keys = dict[str, Any]
@@ -62,39 +60,39 @@ def read_grid_study(
         for number, point in enumerate(tree.get("points") or [])
     ]
     given = [*common, *(change for changes in named for change in changes)]
-    of_axes = [change for axis in axes for change in axis.values[0].changes]
+    of_axes = [change for axis in axes for change in axis.changes]
     reading.problems += clashes([*given, *of_axes])
     if reading.problems:
         raise InputError(in_order(reading.problems))
     machines = list(machines_of(schema, tree, path, common, named, reading))
-    bases: list[GridBase] = []
-    points: list[StudyPoint] = []
     problems: list[Problem] = []
-    for machine in machines:
-        try:
-            scenario = scenario_on(machine, [], reading)
-        except InputError as error:
-            problems += (problem for problem in error.problems if problem not in problems)
-            continue
-        name = machine.name or scenario.name
-        points.append(StudyPoint(name, scenario))
-        bases.append(
-            GridBase(
-                name=name,
-                keys=machine.root.keys,
-                folder=str(machine.root.folder),
-                changes=tuple(change.text for change in machine.changes),
-                digest=scenario.scenario_hash,
-                trace_sha256=scenario.trace_check.sha256 if scenario.trace_check else "",
-            )
+    told = [told_of(machine, (), reading) for machine in machines]
+    stands = any(one.scenario for one in told)
+    for one in told:  # the grid is laid on these: one at least must stand by itself
+        problems += one.refused or ([] if stands else one.unfit)
+    if problems:
+        raise InputError(in_order(list(dict.fromkeys(problems))))
+    bases = [
+        GridBase(
+            name=machine.name or str(machine.root.keys.get("name", "")),
+            keys=machine.root.keys,
+            folder=str(machine.root.folder),
+            changes=tuple(change.text for change in machine.changes),
+            digest=one.digest,
+            trace_sha256=one.trace_sha256,
         )
-    if problems:  # the grid is laid on these
-        raise InputError(in_order(problems))
+        for machine, one in zip(machines, told, strict=True)
+    ]
+    points = [
+        StudyPoint(base.name, one.scenario)
+        for base, one in zip(bases, told, strict=True)
+        if one.scenario
+    ]
     built = [_axis(schema, axis, machines, reading, problems) for axis in axes]
     if problems:
         raise InputError(in_order(list(dict.fromkeys(problems))))
     resolved = _resolved(schema, tree, machines, axes)
-    told = {
+    content = {
         "kind": schema.kind,
         "name": schema.name,
         "mode": schema.mode,
@@ -107,7 +105,7 @@ def read_grid_study(
         description=schema.description,
         points=tuple(points),
         resolved=resolved,
-        study_hash=_digest(told)[:12],
+        study_hash=_digest(content)[:12],
         place=str(path),
         axes=tuple(built),
         bases=tuple(bases),
@@ -202,7 +200,7 @@ def _check_axes(axes: Sequence[AxisValues], reading: Reading) -> None:
             if any(_same(one.value, other.value) for other in axis.values[:number]):
                 message = f"{axis.name}: {one.value!r} is in the list already"
                 reading.problems.append(one.mark.problem(message, field="grid"))
-        for change in axis.values[0].changes:
+        for change in axis.changes:
             if not all(part.strip() for part in change.key.split(".")):
                 message = f"{change.key!r} is not of the form key.subkey"
                 reading.problems.append(change.mark.problem(message, field="grid"))
@@ -224,13 +222,14 @@ def _axis(
     digests: list[str] = []
     traces: list[str] = []
     for value in values:
-        digest, trace_sha256 = _told_of(value, machines, reading, problems)
+        told = _told_of_value(value, machines, reading, problems)
+        digest = told.digest
         if digest and digest in digests:
             twin = values[digests.index(digest)]
             message = f"{axis.name}: {value.value!r} gives the same scenario as {twin.value!r}"
             problems.append(value.mark.problem(message, field="grid"))
         digests.append(digest)
-        traces.append(trace_sha256)
+        traces.append(told.trace_sha256)
     return GridAxis(
         key=axis.name,
         keys=axis.keys,
@@ -242,39 +241,21 @@ def _axis(
     )
 
 
-def _told_of(
+def _told_of_value(
     value: AxisValue, machines: Sequence[Machine], reading: Reading, problems: list[Problem]
-) -> tuple[str, str]:
-    """Digests of the scenario that a value makes of the first machine that takes it, and its trace.
+) -> Told:
+    """What a value makes of the first machine that takes its form.
 
-    A machine takes it where its form is right; whether the values of a scenario go together may
-    depend on the other axes. Notes the problems with the first machine where none takes it.
+    Notes the problems with the first machine where none does.
     """
-    refused: list[Problem] = []
+    told = []
     for machine in machines:
-        changes = [*machine.changes, *value.changes]
-        own = Reading(reading.marks)
-        try:
-            tree = tree_on(machine, changes, own)
-            form = ScenarioSchema.model_validate(tree, context=own)
-            if own.problems:
-                raise InputError(own.problems)
-        except (InputError, ValidationError) as error:
-            found = (
-                error.problems
-                if isinstance(error, InputError)
-                else [*own.problems, *from_validation(error, tree, own)]
-            )
-            refused = refused or placed(list(dict.fromkeys(found)), changes, machine.name)
-            continue
-        try:
-            scenario = scenario_on(machine, list(value.changes), reading)
-        except InputError:
-            return _digest(form.model_dump(mode="json")), ""
-        check = scenario.trace_check
-        return scenario.scenario_hash, check.sha256 if check else ""
-    problems += refused
-    return "", ""
+        found = told_of(machine, value.changes, reading)
+        if not found.refused:
+            return found
+        told.append(found)
+    problems += told[0].refused
+    return told[0]
 
 
 def _label(value: Any, machines: Sequence[Machine]) -> str:

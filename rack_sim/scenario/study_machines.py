@@ -1,16 +1,23 @@
 """Study machines: the named points of a grid study, each a scenario and what is laid on it."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pydantic import ValidationError
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.scenario.build import build_scenario
 from rack_sim.scenario.fields import Reading
 from rack_sim.scenario.library import find, is_path
 from rack_sim.scenario.loader import complete_tree, load_tree
+from rack_sim.scenario.problems import from_validation
 from rack_sim.scenario.scenario import Scenario
+from rack_sim.scenario.schema import ScenarioSchema
 from rack_sim.scenario.study_changes import Change, placed
 from rack_sim.scenario.study_points import copied
 from rack_sim.scenario.study_schema import GridStudySchema, StudyPointSchema
@@ -106,18 +113,51 @@ def _root(holder: Keys, folder: Path, reading: Reading) -> Root:
     return Root(keys, folder)
 
 
-def scenario_on(machine: Machine, more: list[Change], reading: Reading) -> Scenario:
-    """What a machine is with `more` laid on it. Raises InputError, problems in their places."""
+@dataclass(frozen=True)
+class Told:
+    """What some changes make of a machine.
+
+    `refused` are problems of form, which are there whatever else changes; `unfit` are those of
+    values that do not go together, which another change may mend. `digest` is of the scenario, or,
+    where it is unfit, of its form; "" where that is refused.
+    """
+
+    scenario: Scenario | None
+    digest: str
+    trace_sha256: str
+    refused: list[Problem]
+    unfit: list[Problem]
+
+
+def told_of(machine: Machine, more: Sequence[Change], reading: Reading) -> Told:
+    """What `more`, laid on a machine, makes of it; problems in their places in the study."""
     changes = [*machine.changes, *more]
+    tree: Keys = {}
     own = Reading(reading.marks)
     try:
-        tree = tree_on(machine, changes, own)
-        return build_scenario(tree, machine.root.folder, own)
+        tree = _tree(machine, changes, own)
+        form = ScenarioSchema.model_validate(tree, context=own)
+        if own.problems:
+            raise InputError(own.problems)
+    except (InputError, ValidationError) as error:
+        found = (
+            error.problems
+            if isinstance(error, InputError)
+            else [*own.problems, *from_validation(error, tree, own)]
+        )
+        refused = placed(list(dict.fromkeys(found)), changes, machine.name)
+        return Told(None, "", "", refused, [])
+    own = Reading(reading.marks)
+    try:
+        scenario = build_scenario(_tree(machine, changes, own), machine.root.folder, own)
     except InputError as error:
-        found = dict.fromkeys([*own.problems, *error.problems])
-        raise InputError(placed(list(found), changes, machine.name)) from None
+        digest = sha256(json.dumps(form.model_dump(mode="json"), sort_keys=True).encode())
+        unfit = placed(list(dict.fromkeys(error.problems)), changes, machine.name)
+        return Told(None, digest.hexdigest(), "", [], unfit)
+    check = scenario.trace_check
+    return Told(scenario, scenario.scenario_hash, check.sha256 if check else "", [], [])
 
 
-def tree_on(machine: Machine, changes: Sequence[Change], own: Reading) -> Keys:
+def _tree(machine: Machine, changes: Sequence[Change], own: Reading) -> Keys:
     texts = [change.text for change in changes]
     return complete_tree(copied(machine.root.keys, own.marks), machine.root.folder, texts, own)

@@ -94,7 +94,7 @@ class LoadStudySchema(StudySchema):
 
 def _shape_of_axis(value: Any) -> str:
     """Which of the two ways of giving an axis was meant: what is wrong is said of that one."""
-    return "keys" if isinstance(value, dict) else "list"
+    return "axis of keys" if isinstance(value, dict) else "axis of a key"
 
 
 GridValues = Annotated[list[Any], Field(min_length=1, max_length=1000)]
@@ -124,7 +124,8 @@ class GridStudySchema(StudySchema):
             dict[
                 str,
                 Annotated[
-                    Annotated[GridValues, Tag("list")] | Annotated[GridKeysSchema, Tag("keys")],
+                    Annotated[GridValues, Tag("axis of a key")]
+                    | Annotated[GridKeysSchema, Tag("axis of keys")],
                     Discriminator(_shape_of_axis),
                 ],
             ],
