@@ -79,7 +79,11 @@ class Executor:
             for number, done in found:  # noqa: UP028
                 yield number, done
         except Exception as error:
-            if type(error).__name__ not in _LOST:
+            if isinstance(error, ModuleNotFoundError) and error.name == "rack_sim":
+                hint = "install it where the workers run"
+                message = "a worker has no rack-sim"
+                raise InputError(Problem(message, self.place, suggestion=hint)) from None
+            if type(error).__name__ not in _LOST or "un-serialize" in str(error):
                 raise
             raise InputError(
                 Problem(
@@ -295,8 +299,13 @@ def _greet_dask(address: str, _line: socket.socket) -> None:
         await line.close()
 
     if address.startswith("tcp://"):
-        with _quiet("distributed"):
-            asyncio.run(asyncio.wait_for(greet(), SCHEDULER_SECONDS))
+        try:
+            with _quiet("distributed"):
+                asyncio.run(asyncio.wait_for(greet(), SCHEDULER_SECONDS))
+        except (OSError, ValueError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it makes of another's words
+            raise OSError("what listens there is no Dask") from error
 
 
 # What opens an HTTP/2 connection (RFC 9113, section 3.4): a fixed text and an empty SETTINGS frame,
