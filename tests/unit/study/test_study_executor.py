@@ -33,7 +33,10 @@ def test_processes_of_this_machine(jobs: int) -> None:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_what_a_call_raises_is_raised(jobs: int) -> None:
-    with open_executor("loky", jobs=jobs) as executor, pytest.raises(ValueError, match="not defined"):
+    with (
+        open_executor("loky", jobs=jobs) as executor,
+        pytest.raises(ValueError, match="not defined"),
+    ):
         dict(executor.run(math.factorial, [3, 2, 1, -1, 1, 2]))
 
 
