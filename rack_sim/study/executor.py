@@ -19,6 +19,8 @@ import logging
 import os
 import signal
 import socket
+import threading
+import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -260,9 +262,26 @@ def _abandon(found: Generator[Any]) -> None:
 def _call(
     function: Callable[[Task], Done], number: int, task: Task, away: bool
 ) -> tuple[int, Done]:
-    if away:  # Ctrl-C reaches every process of a terminal; who started the workers ends them
+    if away:
+        # Ctrl-C reaches every process of a terminal; who started the workers ends them.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _end_with_parent()
     return number, function(task)
+
+
+def _end_with_parent() -> None:
+    """Lets this process end within a second of the one that started it, which may be killed."""
+    name = "rack-sim-parent-watch"
+    if any(thread.name == name for thread in threading.enumerate()):
+        return
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, name=name, daemon=True).start()
 
 
 def _knock(scheduler: str, example: str, greet: Callable[[str, socket.socket], None]) -> str:
@@ -304,7 +323,7 @@ def _greet_dask(address: str, _line: socket.socket) -> None:
                 asyncio.run(asyncio.wait_for(greet(), SCHEDULER_SECONDS))
         except (OSError, ValueError):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it makes of another's words
+        except Exception as error:  # whatever it makes of another's words
             raise OSError("what listens there is no Dask") from error
 
 
