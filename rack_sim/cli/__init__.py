@@ -2,7 +2,8 @@
 
 - `run`: replays a scenario and writes its files
 - `explain`: which chip holds what, and how fast; nothing is replayed
-- `sweep`: a study: many replays compared; `jitter_view`, `load_view`: what it says of which kind
+- `sweep`: a study: many replays compared; `jitter_view`, `load_view`, `grid_view`: what it says of
+  which kind
 - `compare`: scenarios and finished runs side by side
 - `sensitivity`: what each input of cost and machine, changed alone, does
 - `timeline`: a program and a replay as a trace to look at

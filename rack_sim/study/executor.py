@@ -160,17 +160,18 @@ def _open_dask(jobs: int | None, scheduler: str | None, stack: ExitStack) -> Exe
     place = f"--scheduler {scheduler}" if scheduler else "--backend dask"
     address: Any = scheduler
     if scheduler is None:
-        address = stack.enter_context(
-            library.LocalCluster(
-                n_workers=jobs or os.cpu_count(),
-                threads_per_worker=1,
-                processes=True,
-                protocol="tcp",
-                host="127.0.0.1",
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
+        with _deaf_to_interrupts():
+            address = stack.enter_context(
+                library.LocalCluster(
+                    n_workers=jobs or os.cpu_count(),
+                    threads_per_worker=1,
+                    processes=True,
+                    protocol="tcp",
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                )
             )
-        )
     else:
         address = _knock(scheduler, "tcp://HOST:8786", _greet_dask)
     try:
@@ -347,13 +348,26 @@ def _no_answer(scheduler: str, why: str, example: str) -> InputError:
         Problem(
             f"does not answer: {why}",
             f"--scheduler {scheduler}",
-            suggestion=f"is it running? an address looks like {example}",
+            suggestion=f"is it running, and may we in? an address looks like {example}",
         )
     )
 
 
 def _first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes that are started meanwhile do not hear Ctrl-C: who started them ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 @contextmanager

@@ -23,13 +23,6 @@ collect: [tpot_ms_p50]
 """
 FILES = ("results.csv", "resolved.yaml")
 
-# What the two libraries themselves leave open or call that will go away, when the test ends.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:(ray|distributed|dask|tornado)"),
-]
-
 
 @pytest.fixture
 def whole(cli: Cli, small: Path) -> Path:
