@@ -42,6 +42,8 @@ _LOG_RATIO = 20
 _LOG_RATIO_BELOW = 10  # of the values of a key, which are often doubled
 _TICK_COUNT_MAX = 9
 _REASON_CHARACTERS = 200
+# Share of a panel's height that a row of crosses takes.
+_CROSS_HEIGHT = 0.045
 # As many fit over a panel of five inches, in bold.
 _TITLE_CHARACTERS = 50
 _DEFINITIONS = {column.name: column.definition for column in (*COMPILED, *SUMMARY)}
@@ -133,8 +135,13 @@ def _draw(axes: "Axes", study: GridStudy, lines: Sequence[_Line], name: str) -> 
         if axis is not None and numeric
         else [float(number) for number in range(len(axis.choices if axis else study.bases))]
     )
-    shown = [value for line in lines for row in line.rows.values() if (value := _value(row, name))]
-    bar = 0.8 / len(lines)
+    shown = [
+        value
+        for line in lines
+        for row in line.rows.values()
+        if (value := _value(row, name)) is not None
+    ]
+    bar, cross_rows = 0.8 / len(lines), 0
     for number, line in enumerate(lines):
         style: dict[str, Any] = {
             "color": _COLOURS[number % len(_COLOURS)],
@@ -158,9 +165,9 @@ def _draw(axes: "Axes", study: GridStudy, lines: Sequence[_Line], name: str) -> 
             axes.bar(xs, ys, width=bar * 0.92, **style)
         failed = [places[chosen] + shift for chosen, row in line.rows.items() if row.status != OK]
         if failed:
-            _mark_failed(axes, failed, style["color"], number if numeric else 0)
-    failed_rows = sum(any(row.status != OK for row in line.rows.values()) for line in lines)
-    _scale(axes, places, shown, numeric=numeric, foot=0.06 * failed_rows)
+            _mark_failed(axes, failed, style["color"], cross_rows if numeric else 0)
+            cross_rows += 1
+    _scale(axes, places, shown, numeric=numeric, foot=_CROSS_HEIGHT * cross_rows)
     if axis is not None:
         axes.set_xlabel(_axis_title(axis))
     if not numeric:
@@ -183,7 +190,7 @@ def _mark_failed(axes: "Axes", places: Sequence[float], colour: str, row: int) -
     """Crosses at the foot of the panel, one row of them for each line."""
     axes.plot(
         places,
-        [0.03 + 0.045 * (row % _LINE_COUNT_MAX)] * len(places),
+        [(row + 0.6) * _CROSS_HEIGHT] * len(places),
         transform=axes.get_xaxis_transform(),
         linestyle="none",
         marker="x",
@@ -204,7 +211,8 @@ def _scale(
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     low, high = min(shown, default=0), max(shown, default=1)
-    plain = FuncFormatter(lambda value, _: "" if value < 0 <= low else _tick_text(value))
+    below = 1.1 * foot / (1 - foot)
+    plain = FuncFormatter(lambda value, _: _tick_text(value))
     if numeric:
         if min(places) > 0 and max(places) / min(places) >= _LOG_RATIO_BELOW:
             axes.set_xscale("log")
@@ -215,12 +223,15 @@ def _scale(
     if numeric and low > 0 and high / low >= _LOG_RATIO:
         axes.set_yscale("log")
         ratio = high / low
-        axes.set_ylim(low / ratio ** (0.06 + foot), high * ratio**0.06)
+        axes.set_ylim(low / ratio ** (0.06 + below), high * ratio**0.06)
         if high / low < 1000:
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_minor_formatter(NullFormatter())
     elif low >= 0:
-        axes.set_ylim(bottom=-foot * high if numeric else 0, top=1.08 * high or 1)
+        top = 1.08 * high or 1
+        axes.set_ylim(0, top)
+        axes.set_yticks([tick for tick in axes.get_yticks() if tick <= top])
+        axes.set_ylim(-below * top if numeric else 0, top)
     axes.yaxis.set_major_formatter(plain)
     axes.margins(x=0.06)
 
@@ -306,4 +317,4 @@ def _value(row: GridRow, name: str) -> float | None:
 
 
 def _tick_text(value: float) -> str:
-    return f"{value:,.10g}" if abs(value) >= 1 or not value else number_text(value, 2)
+    return f"{value:,.10g}" if abs(value) >= 0.001 or not value else number_text(value, 2)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.pipeline import VERSION
 
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
@@ -163,6 +162,3 @@ def _free_name(path: Path) -> Path:
     while (found := path.with_name(f"{path.name}.{number}")).exists():
         number += 1
     return found
-
-
-__all__ = ["FORMAT", "VERSION", "Journal", "open_journal"]

@@ -83,9 +83,7 @@ def test_it_writes_a_row_for_every_point(cli: Cli, study: Path) -> None:
         assert float(row["compiled_token_gap_ms"]) == gap_ms
         assert row["reason"] == ""
     assert all("times the bytes of a" in row["reason"] for row in rows[4:])
-    assert "concurrent_sequences=2000, rate_rps=20 and 1 other point: infeasible: " in err or (
-        err.count("infeasible: ") == 1
-    )
+    assert "concurrent_sequences=2000, rate_rps=20 and 1 other point: infeasible: " in err
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["points_by_status"] == {
         "ok": 4,
@@ -183,10 +181,10 @@ def test_a_bug_in_one_point_leaves_the_others(
 def test_a_large_grid_is_asked_for_twice(
     cli: Cli, study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wide = ("--set", f"grid.seed={list(range(200))}")
+    wide = ("--set", f"grid.seed={list(range(168))}")
     code, out, err = cli("sweep", "tiny.yaml", *wide)
     assert (code, out) == (2, "")
-    assert "tiny.yaml: grid: 1,200 points (3 x 2 x 200) are more than 1,000 (--yes to go on)" in err
+    assert "tiny.yaml: grid: 1,008 points (3 x 2 x 168) are more than 1,000 (--yes to go on)" in err
     assert not Path("reports").exists()
     run = []
     monkeypatch.setattr(
@@ -194,7 +192,7 @@ def test_a_large_grid_is_asked_for_twice(
         lambda task: run.append(task) or {"status": "infeasible", "reason": "no", "values": {}},
     )
     assert cli("sweep", "tiny.yaml", *wide, "--yes", "--no-figures", "-q")[0] == 3
-    assert len(run) == 1200
+    assert len(run) == 1008
     monkeypatch.setattr("rack_sim.study.grid._POINT_COUNT_LIMIT", 1000)
     assert "the most is 1,000" in cli("sweep", "tiny.yaml", *wide, "--yes")[2]
 
@@ -343,10 +341,7 @@ def test_a_trace_that_is_another_one_where_a_point_runs(
     code, _, err = cli("sweep", "tiny.yaml", "--no-figures", "--out", "other")
     assert code == 1
     assert "the trace is another one where this ran" in err
-    assert {row["status"] for row in read(Path("other/results.csv"))} == {
-        "failed",
-        "infeasible",
-    } or ({row["status"] for row in read(Path("other/results.csv"))} == {"failed"})
+    assert {row["status"] for row in read(Path("other/results.csv"))} == {"failed"}
 
 
 def test_shipped_grids_name_what_they_ask() -> None:
