@@ -2,7 +2,8 @@
 
 - `run`: replays a scenario and writes its files
 - `explain`: which chip holds what, and how fast; nothing is replayed
-- `sweep`: a study: many replays compared; `jitter_view`, `load_view`: what it says of which kind
+- `sweep`: a study: many replays compared; `jitter_view`, `load_view`, `grid_view`: what it says of
+  which kind
 - `size`: the smallest system that meets an SLO; `size_view`: what it says
 - `compare`: scenarios and finished runs side by side
 - `report`: report.html and report.xlsx of what is finished, made again
