@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING, Any
 
-from rack_sim.metrics.columns import SUMMARY
-from rack_sim.metrics.grid_columns import COMPILED
 from rack_sim.report.figures.canvas import (
     BLUE,
     FAINT_INK,
@@ -23,8 +21,8 @@ from rack_sim.report.figures.canvas import (
     number_text,
     say_instead,
 )
-from rack_sim.scenario import GridAxis, GridStudy
-from rack_sim.scenario.studies import last_words
+from rack_sim.report.grid_titles import axis_title, axis_unit, column_title
+from rack_sim.scenario import GridStudy
 from rack_sim.study.grid import GridResult, GridRow
 from rack_sim.study.grid_point import BAD_INPUT, FAILED, INFEASIBLE, OK
 
@@ -46,41 +44,7 @@ _REASON_CHARACTERS = 200
 _CROSS_HEIGHT = 0.045
 # As many fit over a panel of five inches, in bold.
 _TITLE_CHARACTERS = 50
-_DEFINITIONS = {column.name: column.definition for column in (*COMPILED, *SUMMARY)}
 _STATUS_WORDS = {INFEASIBLE: "infeasible", BAD_INPUT: "bad input", FAILED: "failed"}
-_METRIC_WORDS = {
-    "ttft": "Time to first token (TTFT)",
-    "tpot": "Time per output token (TPOT)",
-    "itl": "Time between tokens (ITL)",
-    "e2el": "Latency end to end",
-    "ntpot": "Latency over output tokens",
-    "scheduling_delay": "Wait before the first prefill",
-}
-_UNIT_WORDS = {
-    "bytes": "bytes",
-    "us": "µs",
-    "bytes_per_s": "B/s",
-    "mbytes_per_s": "MB/s",
-    "gbytes_per_s": "GB/s",
-    "tbytes_per_s": "TB/s",
-    "pbytes_per_s": "PB/s",
-    "tibytes_per_s": "TiB/s",
-    "flop_per_s": "FLOP/s",
-    "gflop_per_s": "GFLOP/s",
-    "tflop_per_s": "TFLOP/s",
-    "pflop_per_s": "PFLOP/s",
-    "kb": "kB",
-    "mb": "MB",
-    "gb": "GB",
-    "tb": "TB",
-    "kib": "KiB",
-    "mib": "MiB",
-    "gib": "GiB",
-    "tib": "TiB",
-    "hz": "Hz",
-    "mhz": "MHz",
-    "ghz": "GHz",
-}
 
 
 @dataclass(frozen=True)
@@ -169,21 +133,12 @@ def _draw(axes: "Axes", study: GridStudy, lines: Sequence[_Line], name: str) -> 
             cross_rows += 1
     _scale(axes, places, shown, numeric=numeric, foot=_CROSS_HEIGHT * cross_rows)
     if axis is not None:
-        axes.set_xlabel(_axis_title(axis))
+        axes.set_xlabel(axis_title(axis))
     if not numeric:
         labels = axis.labels if axis else [base.name for base in study.bases]
         _name_bars(axes, labels)
-    axes.set_title("\n".join(textwrap.wrap(_words_of(name), _TITLE_CHARACTERS)), fontsize=10)
+    axes.set_title("\n".join(textwrap.wrap(column_title(name), _TITLE_CHARACTERS)), fontsize=10)
     axes.set_ylabel(name, fontsize=9)
-
-
-def _words_of(name: str) -> str:
-    """What a column holds, as a heading."""
-    stem, _, part = name.partition("_ms_")
-    if stem in _METRIC_WORDS and part:
-        return f"{_METRIC_WORDS[stem]}, {'median' if part == 'p50' else part}"
-    words = _DEFINITIONS[name]
-    return words[0].upper() + words[1:]
 
 
 def _mark_failed(axes: "Axes", places: Sequence[float], colour: str, row: int) -> None:
@@ -268,7 +223,7 @@ def _lines(result: GridResult) -> Iterator[_Line]:
         parts = [row.point.base.name] if len(machines) > 1 else []
         for axis, chosen in zip(study.axes[1:], rest, strict=True):
             lone = len(study.axes) == 2 and len(machines) == 1
-            shown = f"{axis.labels[chosen]} {_unit(axis)}".strip()
+            shown = f"{axis.labels[chosen]} {axis_unit(axis)}".strip()
             parts.append(shown if lone else f"{axis.title} {shown}")
         labels[key] = ", ".join(parts)
     return (_Line(labels[key], rows) for key, rows in found.items())
@@ -296,15 +251,6 @@ def _subtitle(result: GridResult, line_count: int) -> str:
             reason = f"{reason[:_REASON_CHARACTERS]}…"
         parts.append(f"× without numbers: {counts}. {without[0].point.name}: {reason}")
     return "; ".join(parts)
-
-
-def _axis_title(axis: GridAxis) -> str:
-    unit = _unit(axis)
-    return f"{axis.title}, {unit}" if unit and axis.title != last_words(axis.key) else axis.title
-
-
-def _unit(axis: GridAxis) -> str:
-    return _UNIT_WORDS.get(axis.unit, axis.unit)
 
 
 def _is_number(result: GridResult, name: str) -> bool:

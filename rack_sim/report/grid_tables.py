@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rack_sim.report.csv import cell_of
+from rack_sim.report.grid_titles import axis_title, column_title
 from rack_sim.study.grid import GridResult
 from rack_sim.study.grid_point import STATUSES
 
@@ -26,6 +27,8 @@ def grid_facts(result: GridResult) -> dict[str, Any]:
     return {
         "mode": study.mode,
         "grid": {axis.key: list(axis.choices) for axis in study.axes},
+        "titles": {axis.key: axis_title(axis) for axis in study.axes},
+        "collect": {name: column_title(name) for name in study.collect},
         "point_count": study.point_count,
         "points_by_status": {status: counts[status] for status in STATUSES},
     }

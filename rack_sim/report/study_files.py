@@ -164,6 +164,7 @@ def _manifest(study: Study, assumed: Sequence[str], facts: Mapping[str, Any], wa
     numbers = dict.fromkeys(item for point in study.points for item in point.scenario.provenance)
     content = {
         "study": study.name,
+        "description": study.description,
         "kind": study.kind,
         "study_hash": study.study_hash,
         "version": VERSION,

@@ -1,4 +1,4 @@
-"""`size` and `sweep` of `import rack_sim`: what they take, and that they are the functions below."""
+"""`size` and `sweep` of `import rack_sim`: what they take, and that they are those below."""
 
 import pandas as pd
 import pytest
