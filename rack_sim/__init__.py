@@ -3,6 +3,8 @@
 - `load`: a scenario from a preset's name, a file or its keys
 - `explain`: which chip holds what, and how fast a token passes; nothing is replayed
 - `simulate`: replays the scenario's traffic
+- `size`: the smallest, the cheapest and the most frugal system that meets objectives
+- `sweep`: runs a study: many scenarios, one table
 - `RackSimError` and its kinds: what can go wrong
 
 docs/tutorial.md goes through all of it.
@@ -23,43 +25,59 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rack_sim.door import explain, load, simulate
+    from rack_sim.door import explain, load, simulate, size, sweep
     from rack_sim.foundation.errors import InfeasibleError, InputError, RackSimError, ReplayError
     from rack_sim.pipeline import VERSION as __version__
     from rack_sim.pipeline import Explanation, Result
     from rack_sim.scenario import Scenario
     from rack_sim.scenario.library import schema_file
+    from rack_sim.study.grid import GridResult
+    from rack_sim.study.jitter import JitterResult
+    from rack_sim.study.load import LoadResult
+    from rack_sim.study.sizing import Sizing
 
 __all__ = [
     "Explanation",
+    "GridResult",
     "InfeasibleError",
     "InputError",
+    "JitterResult",
+    "LoadResult",
     "RackSimError",
     "ReplayError",
     "Result",
     "Scenario",
+    "Sizing",
     "__version__",
     "explain",
     "load",
     "schema_file",
     "simulate",
+    "size",
+    "sweep",
 ]
 
 # Public name -> where it lives. Imported when asked for, so that the command line can answer
 # Ctrl-C from its first moment.
 _HOMES = {
     "Explanation": ("rack_sim.pipeline", "Explanation"),
+    "GridResult": ("rack_sim.study.grid", "GridResult"),
     "InfeasibleError": ("rack_sim.foundation.errors", "InfeasibleError"),
     "InputError": ("rack_sim.foundation.errors", "InputError"),
+    "JitterResult": ("rack_sim.study.jitter", "JitterResult"),
+    "LoadResult": ("rack_sim.study.load", "LoadResult"),
     "RackSimError": ("rack_sim.foundation.errors", "RackSimError"),
     "ReplayError": ("rack_sim.foundation.errors", "ReplayError"),
     "Result": ("rack_sim.pipeline", "Result"),
     "Scenario": ("rack_sim.scenario", "Scenario"),
+    "Sizing": ("rack_sim.study.sizing", "Sizing"),
     "__version__": ("rack_sim.pipeline", "VERSION"),
     "explain": ("rack_sim.door", "explain"),
     "load": ("rack_sim.door", "load"),
     "schema_file": ("rack_sim.scenario.library", "schema_file"),
     "simulate": ("rack_sim.door", "simulate"),
+    "size": ("rack_sim.door", "size"),
+    "sweep": ("rack_sim.door", "sweep"),
 }
 
 

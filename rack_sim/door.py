@@ -13,7 +13,13 @@ from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.pipeline import Explanation, Progress, Result
 from rack_sim.pipeline import explain as explain_scenario
 from rack_sim.pipeline import simulate as simulate_scenario
-from rack_sim.scenario import Scenario, load_scenario, scenario_of_keys
+from rack_sim.scenario import Scenario, Study, load_scenario, load_study, scenario_of_keys
+from rack_sim.study.grid import POINT_COUNT_MAX, GridResult
+from rack_sim.study.jitter import JitterResult
+from rack_sim.study.kinds import run_study
+from rack_sim.study.load import LoadResult
+from rack_sim.study.sizing import Sizing
+from rack_sim.study.sizing import size as size_scenario
 
 Reference = str | Path | Mapping[str, Any]
 """The name of a preset, a file, or the keys of a scenario."""
@@ -88,6 +94,92 @@ def simulate(
         on_progress=on_progress,
         on_note=on_note,
     )
+
+
+def size(
+    scenario: Scenario | Reference,
+    overrides: Overrides = (),
+    *,
+    slo: str | Mapping[str, str] | None = None,
+    rate_rps: float | None = None,
+    attainment: float | None = None,
+    tensor_parallel: Sequence[int] | None = None,
+    stages: Sequence[int] | None = None,
+    replicas_max: int | None = None,
+    request_count: int | None = None,
+    on_progress: Callable[[str, int], None] = lambda _text, _count: None,
+) -> Sizing:
+    """The systems that meet objectives: that of the fewest chips, the cheapest, the least power.
+
+    `slo` is ``"ttft_p99=0.5s,tpot_p99=10ms"`` or such a mapping; without it the share `attainment`
+    (0.99 if not said) of the requests must meet the scenario's own `slo`. `rate_rps` is the rate of
+    requests, without it the workload's own. `tensor_parallel`, `stages` and `replicas_max` bound
+    the space that is searched. `request_count` says how many requests there are; without it
+    traffic that is over too soon to tell goes on for longer. `on_progress` is told what is done and
+    how many replays there were.
+
+    Raises InputError with every problem found, InfeasibleError where the model does not fit or
+    nothing meets the objectives.
+    """
+    return size_scenario(
+        _loaded(scenario, overrides),
+        slo,
+        rate_rps,
+        attainment=attainment,
+        tensor_parallel=tensor_parallel,
+        stages=stages,
+        replicas_max=replicas_max,
+        request_count=request_count,
+        on_progress=on_progress,
+    )
+
+
+def sweep(
+    study: Study | str | Path,
+    overrides: Overrides = (),
+    *,
+    jobs: int | None = None,
+    backend: str = "loky",
+    scheduler: str | None = None,
+    journal: str | Path | None = None,
+    fresh: bool = False,
+    point_count_max: int | None = POINT_COUNT_MAX,
+    on_progress: Callable[[str, float], None] = lambda _text, _share: None,
+    on_note: Callable[[str], None] = lambda _text: None,
+) -> GridResult | LoadResult | JitterResult:
+    """Runs a study: a preset's name, a file, or one that is loaded.
+
+    A grid runs `jobs` points at a time on a `backend`: ``loky`` (processes here), ``dask`` or
+    ``ray``, whose cluster is at the address `scheduler`; the numbers are the same. Where a
+    `journal` is named, an interrupted grid goes on where it stopped, unless it is to begin
+    `fresh`. A grid of more than `point_count_max` points is refused; None allows any. `on_progress`
+    is told what is being done and which share of all is done, `on_note` what was odd.
+
+    Raises InputError with every problem found; of a grid, what is wrong with one point stands in
+    its row.
+    """
+    if not isinstance(study, Study):
+        study = load_study(study, override_texts(overrides))
+    elif overrides:
+        raise InputError(
+            Problem(
+                "a study that is loaded already takes no overrides",
+                study.name,
+                suggestion="the name or the file in its place",
+            )
+        )
+    result: GridResult | LoadResult | JitterResult = run_study(
+        study,
+        on_progress=on_progress,
+        jobs=jobs,
+        backend=backend,
+        scheduler=scheduler,
+        journal=None if journal is None else Path(journal),
+        fresh=fresh,
+        point_count_max=point_count_max,
+        on_note=on_note,
+    )
+    return result
 
 
 def override_texts(overrides: Overrides) -> list[str]:

@@ -2,7 +2,9 @@
 
 - `run`: replays a scenario and writes its files
 - `explain`: which chip holds what, and how fast; nothing is replayed
-- `sweep`: a study: many replays compared; `jitter_view`, `load_view`: what it says of which kind
+- `sweep`: a study: many replays compared; `jitter_view`, `load_view`, `grid_view`: what it says of
+  which kind
+- `size`: the smallest system that meets an SLO; `size_view`: what it says
 - `compare`: scenarios and finished runs side by side
 - `report`: report.html and report.xlsx of what is finished, made again
 - `sensitivity`: what each input of cost and machine, changed alone, does
@@ -35,6 +37,7 @@ from rack_sim.cli.list import list_presets
 from rack_sim.cli.report import report
 from rack_sim.cli.run import run
 from rack_sim.cli.sensitivity import sensitivity
+from rack_sim.cli.size import size
 from rack_sim.cli.sweep import sweep
 from rack_sim.cli.timeline import timeline
 from rack_sim.cli.topology import topology
@@ -84,6 +87,7 @@ def _rack_sim(
 
 
 app.command()(run)
+app.command()(size)
 app.command()(sweep)
 app.command()(compare)
 app.command()(report)

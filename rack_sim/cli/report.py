@@ -10,7 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from rack_sim.cli.console import err, out
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.report.html import write_html
-from rack_sim.report.run_directory import refuse_taken
+from rack_sim.report.run_directory import refuse_taken_file
 from rack_sim.report.workbook import write_workbook
 
 # ending of a file -> what writes it from a directory
@@ -60,7 +60,7 @@ def report(
             )
         )
     else:
-        refuse_taken(out_file, force=force)
+        refuse_taken_file(out_file, force=force)
         targets = [out_file]
     with Progress(
         SpinnerColumn(),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -9,28 +10,36 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rack_sim.cli.console import err, out, say_json
+from rack_sim.cli.console import counted, err, out, say_json
+from rack_sim.cli.grid_view import grid_content, grid_exit_code, grid_tables, grid_warnings
 from rack_sim.cli.jitter_view import jitter_content, jitter_tables
 from rack_sim.cli.load_view import load_content, load_views, load_warnings
 from rack_sim.cli.options import JsonOption, with_seed
-from rack_sim.report.run_directory import free_directory, run_directory
-from rack_sim.report.study_files import write_study
-from rack_sim.scenario import load_study
-from rack_sim.study.kinds import run_study
+from rack_sim.report.run_directory import free_directory, refuse_taken_directory, run_directory
+from rack_sim.report.study_files import refuse_parquet, write_study
+from rack_sim.scenario import GridStudy, load_study
+from rack_sim.study.grid import POINT_COUNT_MAX
+from rack_sim.study.kinds import refuse_executor, run_study
 
 
 class View(NamedTuple):
-    """How a study of one kind is shown: tables for the terminal, machines for JSON, warnings."""
+    """How a study of one kind is shown: tables for the terminal, content for JSON, warnings.
+
+    `content` stands under `noun` in the JSON; `exit_code` is what scripts are told.
+    """
 
     tables: Callable[[Any], Iterable[Table]]
-    machines: Callable[[Any], list[dict[str, object]]]
+    content: Callable[[Any], list[dict[str, object]]]
     warnings: Callable[[Any], Iterable[str]] = lambda _result: ()
+    noun: str = "machines"
+    exit_code: Callable[[Any], int] = lambda _result: 0
 
 
 # kind of study -> its view
 VIEWS: dict[str, View] = {
     "jitter": View(jitter_tables, jitter_content),
     "load": View(load_views, load_content, load_warnings),
+    "grid": View(grid_tables, grid_content, grid_warnings, "points", grid_exit_code),
 }
 
 
@@ -59,16 +68,50 @@ def sweep(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
     as_json: JsonOption = False,
     figures: Annotated[bool, typer.Option(help="Draw figures.")] = True,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="Write results.parquet, too (kind: grid).")
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            help="Points that run at a time (kind: grid) [1; on a cluster, all it has room for]."
+        ),
+    ] = None,
+    backend: Annotated[
+        str, typer.Option(help="Where points run: loky (this machine), dask or ray.")
+    ] = "loky",
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="The cluster: tcp://HOST:8786 of Dask, HOST:6379 of Ray; without, one is started "
+            "on this machine for the time of the sweep.",
+        ),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help=f"Run more than {POINT_COUNT_MAX:,} points.")
+    ] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh", help="Begin anew: what an interrupted sweep has left is set aside."
+        ),
+    ] = False,
 ) -> None:
     """Run a study: many replays compared.
 
-    The study `load` asks at which rate of requests a machine saturates: the knee of latency against
-    load. It takes ten seconds on one core. The study `jitter` asks what a machine loses when its
-    operators do not take the time that was compiled, from 8 to 576 chips, in half a minute.
+    A study of kind `grid` runs every combination of some values, and goes on where it was
+    interrupted: chips against context length, SRAM, links, tensor parallelism, topology, precision
+    (`rack-sim list studies`). The study `load` asks at which rate of requests a machine saturates;
+    `jitter`, what it loses when its operators do not take the time that was compiled.
 
     Examples:
 
-        rack-sim sweep load
+        rack-sim sweep sram-per-chip
+
+        rack-sim sweep links --jobs 4 --set "grid.system.links.local.latency_ns=[240, 533]"
+
+        rack-sim sweep links --backend dask --scheduler tcp://10.0.0.5:8786
 
         rack-sim sweep load --set scenario=my-scenario.yaml --set attainment=0.95
 
@@ -78,42 +121,89 @@ def sweep(
     """
     started = time.perf_counter()
     loaded = load_study(study, with_seed(overrides, seed))
-    target = out_dir or free_directory(Path("reports"), f"{loaded.name}-{loaded.study_hash}")
-    with run_directory(target, force=force) as folder:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-        )
-        hidden = quiet or not err.is_terminal
-        with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
-            task = bar.add_task("reading the study", total=1.0)
-            try:
-                result = run_study(
-                    loaded,
-                    on_progress=lambda text, share: bar.update(
-                        task, description=text, completed=share
-                    ),
-                )
-                write_study(
-                    result,
-                    folder,
-                    wall_s=time.perf_counter() - started,
-                    figures=figures,
-                    on_step=lambda text: bar.update(task, description=text, total=None),
-                )
-            except KeyboardInterrupt:
-                bar.stop()
-                err.print(f"nothing was written to {target}", soft_wrap=True)
-                raise
+    refuse_executor(loaded, jobs=jobs, backend=backend, scheduler=scheduler)
+    if parquet:
+        refuse_parquet(loaded.kind)
+    name = f"{loaded.name}-{loaded.study_hash}"
+    target = out_dir or free_directory(Path("reports"), name)
+    refuse_taken_directory(target, force=force)
+    journal = target.with_name(f"{out_dir.name if out_dir else name}.points.jsonl")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    hidden = quiet or not err.is_terminal
+    with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
+        task = bar.add_task("reading the study", total=1.0)
+
+        def note(text: str) -> None:
+            if not quiet:
+                bar.console.print(text, soft_wrap=True, markup=False)
+
+        def run() -> Any:  # noqa: ANN401 - one class per kind of study
+            return run_study(
+                loaded,
+                on_progress=lambda text, share: bar.update(task, description=text, completed=share),
+                jobs=jobs,
+                backend=backend,
+                scheduler=scheduler,
+                journal=journal,
+                fresh=fresh,
+                point_count_max=None if yes else POINT_COUNT_MAX,
+                on_note=note,
+            )
+
+        def write(result: Any, folder: Path) -> None:  # noqa: ANN401 - likewise
+            write_study(
+                result,
+                folder,
+                wall_s=time.perf_counter() - started,
+                figures=figures,
+                parquet=parquet,
+                on_step=lambda text: bar.update(task, description=text, total=None),
+            )
+
+        try:
+            if isinstance(loaded, GridStudy):
+                # Its journal holds the place, and a killed sweep leaves nothing but that.
+                result = run()
+                with run_directory(target, force=force) as folder:
+                    write(result, folder)
+                journal.unlink(missing_ok=True)
+            else:
+                with run_directory(target, force=force) as folder:
+                    result = run()
+                    write(result, folder)
+        except BaseException as error:
+            bar.stop()
+            _say_what_is_kept(error, target, journal)
+            raise
+    view = VIEWS[loaded.kind]
     if not quiet:
-        for warning in VIEWS[loaded.kind].warnings(result):
-            err.print(f"warning: {warning}", soft_wrap=True)
+        for warning in view.warnings(result):
+            err.print(f"warning: {warning}", soft_wrap=True, markup=False)
     if as_json:
         head = {"study": loaded.name, "kind": loaded.kind, "study_hash": loaded.study_hash}
-        say_json({**head, "path": str(target), "machines": VIEWS[loaded.kind].machines(result)})
+        say_json({**head, "path": str(target), view.noun: view.content(result)})
     elif not quiet:
-        for shown in VIEWS[loaded.kind].tables(result):
+        for shown in view.tables(result):
             out.print(shown)
         out.print(f"files: {target}", soft_wrap=True)
+    code = view.exit_code(result)
+    if code:
+        raise typer.Exit(code)
+
+
+def _say_what_is_kept(error: BaseException, target: Path, journal: Path) -> None:
+    """Where a sweep that ended early has left its points, and how it goes on."""
+    kept = 0
+    if journal.exists():
+        with suppress(OSError):
+            kept = journal.read_bytes().count(b"\n") - 1
+    if isinstance(error, KeyboardInterrupt):
+        err.print(f"nothing was written to {target}", soft_wrap=True)
+    if kept > 0:
+        words = f"{counted(kept, 'finished point')} kept in {journal}"
+        err.print(f"{words}: the same command goes on from there", soft_wrap=True)

@@ -1,7 +1,7 @@
 """Metrics: what is reported, and how each number is defined.
 
 - `columns`: every column of every file: unit and definition; `load_columns`: those of a load study;
-  `column`: what they are made of
+  `sizing_columns`: those of a sizing; `column`: what they are made of
 - `log`: what the engine reported, in columns of integers
 - `latency`: TTFT, TPOT and the rest, per request
 - `quantiles`: exact percentiles of any number of values

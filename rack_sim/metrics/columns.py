@@ -4,8 +4,10 @@ from rack_sim.compiler.traffic import TRAFFICS
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.compare_columns import CHANGES, COMPARE, SENSITIVITY
 from rack_sim.metrics.cost_row import COST_COLUMNS
+from rack_sim.metrics.grid_columns import COMPILED, GRID_AXIS, GRID_HEAD, GRID_STATUS
 from rack_sim.metrics.latency import LATENCY_METRICS
 from rack_sim.metrics.load_columns import KNEE, LOAD
+from rack_sim.metrics.sizing_columns import CANDIDATES, SIZING
 
 _TERMS = {
     "fixed_latency": "fixed latency of dependent operators",
@@ -318,6 +320,7 @@ SLIP: tuple[Column, ...] = (
 STUDY_FILES: dict[str, dict[str, tuple[Column, ...]]] = {
     "jitter": {"jitter.csv": JITTER, "slip.csv": SLIP},
     "load": {"load.csv": LOAD, "knee.csv": KNEE},
+    "grid": {"results.csv": (*GRID_HEAD, GRID_AXIS, *GRID_STATUS, *COMPILED, *SUMMARY)},
 }
 
 # Files of the other commands that compare.
@@ -325,6 +328,8 @@ COMMAND_FILES: dict[str, tuple[Column, ...]] = {
     "compare.csv (`rack-sim compare`)": COMPARE,
     "changes.csv (`rack-sim compare`, of two)": CHANGES,
     "sensitivity.csv (`rack-sim sensitivity`)": SENSITIVITY,
+    "sizing.csv (`rack-sim size`)": SIZING,
+    "candidates.csv (`rack-sim size`)": CANDIDATES,
 }
 
 FILES: dict[str, tuple[Column, ...]] = {

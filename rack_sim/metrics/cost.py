@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from rack_sim.foundation.units import PS_PER_S
+from rack_sim.hardware.system import System
+from rack_sim.hardware.topology import Topology
 from rack_sim.metrics.work import busy_chip_ps
 from rack_sim.partition.placement import groups
 from rack_sim.partition.plan import Plan
@@ -15,8 +17,12 @@ __all__ = [
     "Footprint",
     "RunCost",
     "busy_chip_ps",
+    "capital_usd_of",
     "cost_of",
     "footprint_of",
+    "footprint_on",
+    "standby_watts_of",
+    "usd_per_year",
 ]
 
 SECONDS_PER_YEAR = 365.25 * 86_400
@@ -93,23 +99,34 @@ class Footprint:
     node_count: int
     rack_count: int
 
+    @property
+    def bought_chip_count(self) -> int:
+        """All chips that are powered and paid for."""
+        return self.chip_count + self.spare_chip_count + self.idle_chip_count
+
 
 def footprint_of(plan: Plan, replica_count: int = 1) -> Footprint:
     """Racks that hold any stage of any replica, and what stands in them.
 
     A system is filled with replicas before another of the kind is bought.
     """
-    topology = plan.system.topology
+    return footprint_on(plan.system.topology, plan.tensor_parallel, plan.stage_count, replica_count)
+
+
+def footprint_on(
+    topology: Topology, tensor_parallel: int, stage_count: int, replica_count: int
+) -> Footprint:
+    """The footprint of replicas of a shape that was not compiled; one replica must have room."""
     node_of, rack_of = topology.node_of_chip(), topology.rack_of_node()
     spare = set(topology.spare_nodes)
-    placed = groups(topology, plan.tensor_parallel)
-    room = len(placed) // plan.stage_count
+    placed = groups(topology, tensor_parallel)
+    room = len(placed) // stage_count
     systems, rest = divmod(replica_count, room)
     parts = []
     for times, replicas in ((systems, room), (1, rest)):
         if not (times and replicas):
             continue
-        used = {chip for group in placed[: replicas * plan.stage_count] for chip in group}
+        used = {chip for group in placed[: replicas * stage_count] for chip in group}
         racks = {rack_of[node_of[chip]] for chip in used}
         nodes = [node for node in range(len(topology.nodes)) if rack_of[node] in racks]
         spares = sum(len(topology.nodes[node]) for node in nodes if node in spare)
@@ -135,7 +152,7 @@ def cost_of(
     """
     system, chip = plan.system, plan.system.chip
     seconds = duration_ps / PS_PER_S
-    chip_count = where.chip_count + where.spare_chip_count + where.idle_chip_count
+    chip_count = where.bought_chip_count
     busy_chip_s = float(Fraction(busy_chip_ps) / PS_PER_S)
     idle = chip.idle_watts * chip_count * seconds
     dynamic = (chip.peak_watts - chip.idle_watts) * busy_chip_s
@@ -143,14 +160,8 @@ def cost_of(
     network = system.network_watts_per_node * where.node_count * seconds
     machine = idle + dynamic + hosts + network
     joules = inputs.power_usage_effectiveness * machine
-    standby_watts = inputs.power_usage_effectiveness * (
-        chip.idle_watts * chip_count
-        + (system.host_watts_per_node + system.network_watts_per_node) * where.node_count
-    )
-    if system.price_usd is None:
-        capital_usd = chip.price_usd * inputs.system_price_factor * chip_count
-    else:
-        capital_usd = system.price_usd * chip_count / system.topology.chip_count
+    standby_watts = standby_watts_of(system, where, inputs)
+    capital_usd = capital_usd_of(system, where, inputs)
     share = inputs.utilisation
     run_capital_usd = capital_usd * seconds / (inputs.amortisation_years * SECONDS_PER_YEAR * share)
     standby_joules = standby_watts * seconds * (1 - share) / share
@@ -165,6 +176,32 @@ def cost_of(
         run_electricity_usd=electricity_usd,
         standby_watts=standby_watts,
     )
+
+
+def capital_usd_of(system: System, where: Footprint, inputs: CostInputs) -> float:
+    """The price of all that is bought."""
+    chip_count = where.bought_chip_count
+    if system.price_usd is None:
+        return system.chip.price_usd * inputs.system_price_factor * chip_count
+    return system.price_usd * chip_count / system.topology.chip_count
+
+
+def standby_watts_of(system: System, where: Footprint, inputs: CostInputs) -> float:
+    """What the building draws when nothing is served."""
+    around = system.host_watts_per_node + system.network_watts_per_node
+    return inputs.power_usage_effectiveness * (
+        system.chip.idle_watts * where.bought_chip_count + around * where.node_count
+    )
+
+
+def usd_per_year(
+    capital_usd: float, mean_watts: float, standby_watts: float, inputs: CostInputs
+) -> float:
+    """Capital written off and electricity of a year, served in and idle as `inputs` say."""
+    share = inputs.utilisation
+    watts = share * mean_watts + (1 - share) * standby_watts
+    electricity = electricity_usd_of(watts * SECONDS_PER_YEAR, inputs)
+    return capital_usd / inputs.amortisation_years + electricity
 
 
 def electricity_usd_of(joules: float, inputs: CostInputs) -> float:

@@ -7,8 +7,8 @@
   `load_figures`: of which kind
 - `run_tables`: a finished run read back; `workbook`, `sheets`: report.xlsx made of it
 - `footprint`: how racks fill, as manifest.json has it
+- `sizing_files`, `sizing_figure`: what `rack-sim size` leaves behind
 - `figures`: PNG and SVG
 - `html`: report.html, a page made of the files of a run, a study or a comparison
-- `run_tables`: the files of a run read back
 - `timeline`, `trace_events`: a trace that ui.perfetto.dev shows
 """

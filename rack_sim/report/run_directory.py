@@ -23,13 +23,8 @@ def free_directory(folder: Path, name: str) -> Path:
     return target
 
 
-@contextmanager
-def run_directory(target: Path, *, force: bool) -> Iterator[Path]:
-    """A directory to write into that becomes `target` when the block ends without an error.
-
-    Raises InputError where `target` exists and `force` is not given, where it holds anything but a
-    run, or where it cannot be made.
-    """
+def refuse_taken_directory(target: Path, *, force: bool) -> None:
+    """Raises InputError where no run can be written to `target`, by what is there already."""
     if target.exists() and not force:
         raise InputError(
             Problem(
@@ -38,13 +33,25 @@ def run_directory(target: Path, *, force: bool) -> Iterator[Path]:
         )
     if target.exists() and not target.is_dir():
         raise InputError(Problem("is a file, not a directory", str(target)))
-    given, target = target, target.resolve()
     if target.exists() and any(target.iterdir()) and not (target / "manifest.json").is_file():
         raise InputError(
             Problem(
-                "holds other things than a run, and is kept", str(given), suggestion="another --out"
+                "holds other things than a run, and is kept",
+                str(target),
+                suggestion="another --out",
             )
         )
+
+
+@contextmanager
+def run_directory(target: Path, *, force: bool) -> Iterator[Path]:
+    """A directory to write into that becomes `target` when the block ends without an error.
+
+    Raises InputError where `target` exists and `force` is not given, where it holds anything but a
+    run, or where it cannot be made.
+    """
+    refuse_taken_directory(target, force=force)
+    given, target = target, target.resolve()
     made = [folder for folder in target.parents if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +70,7 @@ def run_directory(target: Path, *, force: bool) -> Iterator[Path]:
         _remove_empty(made)
 
 
-def refuse_taken(target: Path, *, force: bool) -> None:
+def refuse_taken_file(target: Path, *, force: bool) -> None:
     """Raises InputError where a file cannot become `target`: it is a directory, or exists.
 
     `force` allows that it exists.
@@ -85,7 +92,7 @@ def whole_file(target: Path, *, force: bool) -> Iterator[BinaryIO]:
     Raises InputError where `target` exists and `force` is not given, where it is a directory, or
     where it cannot be made.
     """
-    refuse_taken(target, force=force)
+    refuse_taken_file(target, force=force)
     given, target = target, target.resolve()
     made = [folder for folder in target.parents if not folder.exists()]
     try:

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import STUDY_FILES
 from rack_sim.pipeline import VERSION, explain
 from rack_sim.report.csv import write_table
 from rack_sim.report.footprint import footprint_entry
+from rack_sim.report.grid_tables import GRID_ASSUMED, grid_facts, grid_kinds, grid_table
 from rack_sim.report.jitter_tables import JITTER_ASSUMED, jitter_table, slip_table
 from rack_sim.report.load_tables import LOAD_ASSUMED, knee_table, load_table
 from rack_sim.scenario import JitterStudy, LoadStudy, Study, StudyPoint, resolved_yaml
+from rack_sim.study.grid import result_columns
 from rack_sim.study.kinds import StudyResult
 
 if TYPE_CHECKING:
@@ -26,14 +30,19 @@ Table = Callable[[Any], Iterable[tuple[str, ...]]]
 class StudyReport:
     """What a study of one kind leaves behind besides what all leave.
 
-    `tables` are rows by file name, with the columns of `STUDY_FILES`; `assumed` is what the study
+    `tables` are rows by file name; `assumed` is what the study
     takes for granted; `figures` gives functions that draw, by file name without its ending, when
-    it is called, because they import slowly.
+    it is called, because they import slowly. `columns` are those of a table, by its name and the
+    result; `facts` go into the manifest; `kinds` says what columns hold that only this study has
+    (see `write_parquet`; None: tables do not go into Parquet).
     """
 
     tables: Mapping[str, Table]
     assumed: tuple[str, ...]
     figures: Callable[[], "Mapping[str, Callable[[Any], Figure]]"]
+    columns: Callable[[str, Any], Sequence[Column]]
+    facts: Callable[[Any], dict[str, Any]] = lambda _result: {}
+    kinds: Callable[[Any], dict[str, str]] | None = None
 
 
 def _jitter_figures() -> "Mapping[str, Callable[[Any], Figure]]":
@@ -48,15 +57,48 @@ def _load_figures() -> "Mapping[str, Callable[[Any], Figure]]":
     return {"load_latency": draw_load_latency, "load_goodput": draw_load_goodput}
 
 
+def _grid_figures() -> "Mapping[str, Callable[[Any], Figure]]":
+    from rack_sim.report.grid_figure import draw_grid
+
+    return {"grid": draw_grid}
+
+
+def _fixed(kind: str) -> Callable[[str, Any], Sequence[Column]]:
+    """The columns that a study of this kind always has."""
+    return lambda name, _result: STUDY_FILES[kind][name]
+
+
 # kind of study -> its report
 REPORTS: dict[str, StudyReport] = {
     "jitter": StudyReport(
-        {"jitter.csv": jitter_table, "slip.csv": slip_table}, JITTER_ASSUMED, _jitter_figures
+        {"jitter.csv": jitter_table, "slip.csv": slip_table},
+        JITTER_ASSUMED,
+        _jitter_figures,
+        _fixed("jitter"),
     ),
     "load": StudyReport(
-        {"load.csv": load_table, "knee.csv": knee_table}, LOAD_ASSUMED, _load_figures
+        {"load.csv": load_table, "knee.csv": knee_table},
+        LOAD_ASSUMED,
+        _load_figures,
+        _fixed("load"),
+    ),
+    "grid": StudyReport(
+        {"results.csv": grid_table},
+        GRID_ASSUMED,
+        _grid_figures,
+        lambda _name, result: result_columns(result.study),
+        grid_facts,
+        grid_kinds,
     ),
 }
+
+
+def refuse_parquet(kind: str) -> None:
+    """Raises InputError where the tables of a kind of study do not go into Parquet."""
+    if REPORTS[kind].kinds is None:
+        known = " and ".join(name for name, report in REPORTS.items() if report.kinds)
+        message = f"a study of kind {kind} writes CSV only"
+        raise InputError(Problem(message, "--parquet", suggestion=f"studies of kind {known} can"))
 
 
 def write_study(
@@ -67,19 +109,27 @@ def write_study(
     figures: bool = True,
     workbook: bool = True,
     html: bool = True,
+    parquet: bool = False,
     on_step: Callable[[str], None] = lambda _text: None,
 ) -> None:
     """Writes the files of a study into `folder`, which exists and is empty.
 
-    `on_step` is told what is being written.
+    Tables come as Parquet, too, where asked and possible (`refuse_parquet`). `on_step` is told what
+    is being written.
     """
     study = result.study
     report = REPORTS[study.kind]
     on_step("writing tables")
     for name, rows in report.tables.items():
-        write_table(folder / name, STUDY_FILES[study.kind][name], rows(result))
+        write_table(folder / name, report.columns(name, result), rows(result))
     (folder / "resolved.yaml").write_text(resolved_yaml(study), encoding="utf-8")
-    manifest = _manifest(study, report.assumed, wall_s)
+    if parquet and report.kinds:
+        from rack_sim.report.parquet import write_parquet  # imports slowly, and few ask
+
+        for name in report.tables:
+            columns = report.columns(name, result)
+            write_parquet(folder / name, columns, kinds=report.kinds(result))
+    manifest = _manifest(study, report.assumed, report.facts(result), wall_s)
     (folder / "manifest.json").write_text(manifest, encoding="utf-8")
     if workbook:
         from rack_sim.report.workbook import write_workbook  # imports slowly
@@ -109,11 +159,12 @@ def _footprint(study: Study, point: StudyPoint) -> dict[str, Any]:
     return {"footprint": footprint_entry(plan, replica_count)}
 
 
-def _manifest(study: Study, assumed: Sequence[str], wall_s: float) -> str:
+def _manifest(study: Study, assumed: Sequence[str], facts: Mapping[str, Any], wall_s: float) -> str:
     """What the study was: enough to tell two apart and to see what was assumed."""
     numbers = dict.fromkeys(item for point in study.points for item in point.scenario.provenance)
     content = {
         "study": study.name,
+        "description": study.description,
         "kind": study.kind,
         "study_hash": study.study_hash,
         "version": VERSION,
@@ -127,6 +178,7 @@ def _manifest(study: Study, assumed: Sequence[str], wall_s: float) -> str:
             }
             for point in study.points
         ],
+        **facts,
         "assumed_by_the_study": list(assumed),
         "assumed": [
             {"name": item.name, "value": item.value, "why": item.assumed}

@@ -9,7 +9,8 @@
 - `problems`: what validation says, in words
 - `build`, `hardware`, `traffic`: schema to domain objects
 - `scenario`: the result
-- `study`, `study_schema`, `study_points`: files that compare many scenarios
+- `study`, `study_schema`, `study_points`: files that compare many scenarios; `study_grid`,
+  `study_machines`, `study_changes`: every combination of some values
 - `studies`: what they become, one class per kind
 - `reference`: the generated documentation of every key
 - `json_schema`, `json_rules`: the generated schemas that editors check files with
@@ -31,10 +32,24 @@ from rack_sim.scenario.inline import inline_system, is_inline
 from rack_sim.scenario.library import find
 from rack_sim.scenario.loader import complete_tree, load_system_tree, load_tree
 from rack_sim.scenario.scenario import Scenario
-from rack_sim.scenario.studies import JitterStudy, LoadStudy, Study, StudyPoint
+from rack_sim.scenario.studies import (
+    GridAxis,
+    GridBase,
+    GridPoint,
+    GridStudy,
+    JitterStudy,
+    LoadStudy,
+    Study,
+    StudyPoint,
+)
 from rack_sim.scenario.study import load_study
+from rack_sim.scenario.study_machines import scenario_of_point_keys
 
 __all__ = [
+    "GridAxis",
+    "GridBase",
+    "GridPoint",
+    "GridStudy",
     "JitterStudy",
     "LoadStudy",
     "Scenario",
@@ -48,6 +63,7 @@ __all__ = [
     "read_resolved_study",
     "resolved_yaml",
     "scenario_of_keys",
+    "scenario_of_point_keys",
 ]
 
 

@@ -18,14 +18,14 @@ from rack_sim.scenario.library import find
 _Change = tuple[tuple[str, ...], Any, Mark]
 
 _PRICE = ("cost", "api_price")
-# Where a word names a preset: path in the scenario -> kind of preset.
-_REFERENCES = {
+REFERENCES = {
     ("system",): "system",
     ("system", "chip"): "chip",
     ("model",): "model",
     ("serving", "speculation", "draft_model"): "model",
     _PRICE: "price",
 }
+"""Where a word names a preset: path in the scenario -> kind of preset."""
 
 
 def load_tree(
@@ -55,19 +55,19 @@ def complete_tree(
 
     `folder` is where relative paths start. Raises InputError as `load_tree` does.
     """
-    changes = [_parse_override(text, reading) for text in overrides]
+    changes = [parse_override(text, reading) for text in overrides]
     _refuse_clashes(changes, overrides)
     early: list[_Change] = []
     late: list[_Change] = []
     for change in changes:
         keys, value, _ = change
-        names_preset = len(keys) == 1 and keys in _REFERENCES and _names_preset(value)
+        names_preset = len(keys) == 1 and keys in REFERENCES and _names_preset(value)
         (early if names_preset or _holds_reference(keys) else late).append(change)
     for keys, value, mark in early:
         _lay(tree, keys, value, mark, reading)
     problems: list[Problem] = []
-    for keys, kind in _REFERENCES.items():
-        if keys[:-1] in _REFERENCES and _holder(tree, keys[:-1]) is None:
+    for keys, kind in REFERENCES.items():
+        if keys[:-1] in REFERENCES and _holder(tree, keys[:-1]) is None:
             continue  # what it is a part of could not be read
         chosen = [change for change in late if change[0] == keys and _names_preset(change[1])]
         for change in chosen:
@@ -95,7 +95,7 @@ def change_tree(tree: dict[str, Any], overrides: Sequence[str], reading: Reading
 
     Raises InputError where one cannot be read, or two clash.
     """
-    changes = [_parse_override(text, reading) for text in overrides]
+    changes = [parse_override(text, reading) for text in overrides]
     _refuse_clashes(changes, overrides)
     for keys, value, mark in changes:
         _lay(tree, keys, value, mark, reading)
@@ -199,8 +199,8 @@ def _read_preset(
 
 def _holds_reference(keys: tuple[str, ...]) -> bool:
     """Whether a value laid there may name presets further in (and is no preset itself)."""
-    return keys not in _REFERENCES and any(
-        len(keys) < len(other) and other[: len(keys)] == keys for other in _REFERENCES
+    return keys not in REFERENCES and any(
+        len(keys) < len(other) and other[: len(keys)] == keys for other in REFERENCES
     )
 
 
@@ -208,7 +208,11 @@ def _names_preset(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, dict) and "preset" in value)
 
 
-def _parse_override(text: str, reading: Reading) -> _Change:
+def parse_override(text: str, reading: Reading) -> _Change:
+    """Keys on the way, value and place of ``a.b=c``.
+
+    Raises InputError where it is not of that form.
+    """
     place = f"--set {text}"
     name, separator, value = text.partition("=")
     keys = tuple(name.strip().split("."))
@@ -232,7 +236,7 @@ def _refuse_clashes(changes: Sequence[_Change], texts: Sequence[str]) -> None:
         for first, keys in enumerate(quantities)
         for second, other in enumerate(quantities)
         if (first < second and keys == other)
-        or (len(keys) > len(other) and keys[: len(other)] == other and other not in _REFERENCES)
+        or (len(keys) > len(other) and keys[: len(other)] == other and other not in REFERENCES)
     ]
     if problems:
         raise InputError(problems)

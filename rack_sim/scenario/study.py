@@ -20,8 +20,15 @@ from rack_sim.scenario.loader import change_tree
 from rack_sim.scenario.problems import from_validation, in_order
 from rack_sim.scenario.scenario import Scenario
 from rack_sim.scenario.studies import JitterStudy, LoadStudy, Study, StudyPoint
+from rack_sim.scenario.study_grid import read_grid_study
 from rack_sim.scenario.study_points import scenario_of_point
-from rack_sim.scenario.study_schema import STUDIES, JitterStudySchema, LoadStudySchema, StudySchema
+from rack_sim.scenario.study_schema import (
+    STUDIES,
+    GridStudySchema,
+    JitterStudySchema,
+    LoadStudySchema,
+    StudySchema,
+)
 from rack_sim.workload.offered import bounded, offered_rate_rps
 
 
@@ -51,6 +58,8 @@ def load_study(reference: str | Path, overrides: Sequence[str] = ()) -> Study:
     if not isinstance(tree, dict):
         raise InputError(Problem("must be a mapping of keys to values", str(path), 1, 1))
     schema_of = _schema_of(tree, path, reading)
+    if schema_of is GridStudySchema:
+        return read_grid_study(tree, path, overrides, reading)
     own = {quantity_of(key) for key in schema_of.model_fields}
     for_study = [text for text in overrides if quantity_of(_first_key(text)) in own]
     for_points = [text for text in overrides if text not in for_study]

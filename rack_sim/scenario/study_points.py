@@ -45,7 +45,7 @@ def scenario_of_point(
             folder = path.parent
         else:
             # Several points may build on one mapping: each gets its own.
-            tree = complete_tree(_copied(given, marks), folder, [*texts, *overrides], reading)
+            tree = complete_tree(copied(given, marks), folder, [*texts, *overrides], reading)
         scenario = build_scenario(tree, folder, reading)
         places = ProblemPlaces(tree, reading)
         places.attempt((), lambda: refuse(scenario))
@@ -84,7 +84,7 @@ def _placed(
             yield replace(problem, place=mark.place, line=mark.line, column=mark.column)
 
 
-def _copied(value: Any, marks: Marks) -> Any:
+def copied(value: Any, marks: Marks) -> Any:
     """A copy of plain values, to the bottom, that keeps their places."""
     if not isinstance(value, dict | list):
         return value
@@ -93,6 +93,6 @@ def _copied(value: Any, marks: Marks) -> Any:
     if own:
         marks.put(copy, None, own)
     for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-        copy[key] = _copied(item, marks)
+        copy[key] = copied(item, marks)
         marks.copy(value, key, copy, key)
     return copy

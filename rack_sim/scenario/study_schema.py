@@ -92,5 +92,62 @@ class LoadStudySchema(StudySchema):
     """Time that requests arrive for at every rate, instead of the workload's own bounds."""
 
 
+def _shape_of_axis(value: Any) -> str:
+    """Which of the two ways of giving an axis was meant: what is wrong is said of that one."""
+    return "axis of keys" if isinstance(value, dict) else "axis of a key"
+
+
+GridValues = Annotated[list[Any], Field(min_length=1, max_length=1000)]
+
+
+class GridKeysSchema(Model):
+    """An axis of a grid that gives several keys the same value, under a name of its own."""
+
+    keys: Annotated[list[str], Field(min_length=1, max_length=20)]
+    """Keys of the scenario as `--set` takes them."""
+    values: GridValues
+    """The values that all of them get, one after the other."""
+
+
+class GridStudySchema(StudySchema):
+    """What a machine does as some of its values change: every combination, or named ones.
+
+    A point of the study is its scenario, changed by `overrides`, by those of one of the `points`,
+    and by one value of each key of the `grid`. No key may be set twice on that way.
+    """
+
+    kind: Literal["grid"]
+    overrides: dict[str, Any] | None = None
+    """Keys of the scenario as `--set` takes them, and the value they have at every point."""
+    grid: (
+        Annotated[
+            dict[
+                str,
+                Annotated[
+                    Annotated[GridValues, Tag("axis of a key")]
+                    | Annotated[GridKeysSchema, Tag("axis of keys")],
+                    Discriminator(_shape_of_axis),
+                ],
+            ],
+            Field(min_length=1, max_length=20),
+        ]
+        | None
+    ) = None
+    """Keys of the scenario as `--set` takes them, each with a list of values; or a name, with
+    `keys` that all get the same of its `values`. Every combination is a point, and the last key
+    changes fastest. May be left out where there are `points`."""
+    mode: Literal["replay", "explain"] = "replay"
+    """replay: the workload is served at every point; explain: the model is placed and compiled,
+    and nothing is served."""
+    collect: Annotated[list[str], Field(min_length=1, max_length=30)]
+    """Columns of results.csv that the terminal and the figure show; the file has all."""
+    titles: dict[str, str] | None = None
+    """What figures call a key of the grid."""
+
+
 # kind -> what a study of that kind may say.
-STUDIES: dict[str, type[StudySchema]] = {"jitter": JitterStudySchema, "load": LoadStudySchema}
+STUDIES: dict[str, type[StudySchema]] = {
+    "jitter": JitterStudySchema,
+    "load": LoadStudySchema,
+    "grid": GridStudySchema,
+}

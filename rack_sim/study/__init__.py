@@ -4,9 +4,14 @@
 - `collective_sweep`: one operation on one group of chips, over some sizes
 - `compare`, `finished_run`, `difference`: scenarios and finished runs side by side
 - `jitter`: what a machine loses when operators do not take the time that was compiled
+- `grid`, `grid_point`: every combination of some values; `journal`: its rows, to go on from
+- `executor`: calls on many cores or a cluster
 - `kinds`: which function runs a study of which kind
 - `load`, `load_row`, `knee`: where a machine saturates at a rising rate
 - `sensitivity`, `inputs`: what each input of cost and machine does to cost and speed
+- `sizing`: the smallest system that meets objectives; `sizing_slo`, `sizing_traffic`,
+  `sizing_space`: the question; `sizing_bounds`, `sizing_search`, `sizing_candidate`: the search;
+  `sizing_unreachable`: why nothing does; `sizing_rows`: tables
 - `topologies`: the networks of all system presets side by side
 - `measurements`: a table of what was measured; `machines`, `setups`: how a row of it is run
 - `predictions`: every row replayed; `fitting`, `fits`: constants of chips fitted on rows

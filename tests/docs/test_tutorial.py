@@ -30,7 +30,8 @@ def test_the_tutorial_does_what_it_says(tmp_path, monkeypatch, capsys):
     for line, source, printed in found:
         exec(compile("\n" * (line - 1) + source, "docs/tutorial.md", "exec"), names)
         assert capsys.readouterr().out == printed, f"docs/tutorial.md:{line}"
-    assert {path.name for path in tmp_path.iterdir()} == {"mine.csv", "occupancy.png", "run.xlsx"}
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"mine.csv", "occupancy.png", "run.xlsx", "sram.yaml"}
 
 
 def test_what_the_tutorial_prints_stands_right_under_it():

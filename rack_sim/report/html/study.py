@@ -8,7 +8,7 @@ from rack_sim.report.html.inputs import assumptions_section, inputs_section, wea
 from rack_sim.report.html.page import Chart, Page, Section, Table
 from rack_sim.report.html.quantity import cell, counted, figure, number_of, share
 from rack_sim.report.html.study_charts import grid_charts, jitter_charts, load_charts
-from rack_sim.report.html.study_tables import AXIS, StudyTables
+from rack_sim.report.html.study_tables import AXIS, StudyTables, named_by
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ def study_page(study: StudyTables) -> Page:
     )
     return Page(
         title=f"Study: {study.name}",
-        subtitle=kind.question,
+        subtitle=str(manifest.get("description") or kind.question),
         facts=(
             f"Kind: {study.kind}" + (f", {counted(count, 'machine')}" if count else ""),
             f"Study {manifest.get('study_hash')}",
@@ -177,26 +177,28 @@ def _jitter_answers(study: StudyTables) -> Iterator[str]:
 def _grid_answers(study: StudyTables) -> Iterator[str]:
     frame = next(iter(study.tables.values()))
     done = _done(frame)
-    named = "point_name" in frame.columns
     yield f"{counted(len(frame), 'point')}, {len(done):,} of them with numbers."
-    for column, words, best in (
-        ("output_tok_s_per_user_p50", "fastest for a user, tokens/s", "max"),
-        ("ttft_ms_p99", "shortest TTFT p99, ms", "min"),
-        ("total_throughput_tok_s", "most tokens/s", "max"),
-        ("chip_count", "fewest chips", "min"),
-        ("usd_per_million_output_tokens", "cheapest million output tokens, USD", "min"),
-    ):
-        if column not in done.columns or not done[column].notna().any():
+    for column, title in named_by(study.manifest, "collect").items():
+        if column not in done.columns or done[column].dtype.kind not in "if":
             continue
         known = done[done[column].notna()]
-        values = known[column].to_numpy(dtype=float)
-        names = known["point_name" if named else "point"].tolist()
-        place = int(values.argmax() if best == "max" else values.argmin())
-        alike = int((values == values[place]).sum())
-        yield (
-            f"{words}: {figure(float(values[place]), 4)}, at {plain(names[place])}"
-            + (f" and {counted(alike - 1, 'other')} alike." if alike > 1 else ".")
+        if known.empty:
+            continue
+        low, high = known[column].min(), known[column].max()
+        unit = next(iter(study.columns.values()))[column].unit
+        if low == high:
+            yield f"{title}: {figure(float(low), 4)} {unit} at every point."
+            continue
+        ends = (
+            f"{figure(float(end), 4)} at {_points_with(known, column, end)}" for end in (low, high)
         )
+        yield f"{title} ({unit or 'number'}): from {' to '.join(ends)}."
+
+
+def _points_with(frame: "pd.DataFrame", column: str, value: Any) -> str:  # noqa: ANN401 - a number
+    names = frame.loc[frame[column] == value, "point_name"].tolist()
+    others = f" and {counted(len(names) - 1, 'other')}" if len(names) > 1 else ""
+    return f"{plain(names[0])}{others}"
 
 
 def _grid_warnings(study: StudyTables) -> Iterator[str]:

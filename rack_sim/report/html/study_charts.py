@@ -1,6 +1,6 @@
 """Study charts: the results of a study as figures, one line for each machine or series."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.report.html.page import Chart, Table
@@ -17,7 +17,7 @@ from rack_sim.report.html.plot import (
     named,
 )
 from rack_sim.report.html.quantity import cell, figure
-from rack_sim.report.html.study_tables import AXIS, StudyTables
+from rack_sim.report.html.study_tables import AXIS, StudyTables, named_by
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,20 +29,6 @@ _BARS_MAX = 40
 _BEYOND_SATURATION = 1.3
 # From here on a linear axis would squeeze what lies low.
 _LOG_RATIO = 20
-# column -> words, unit: what a grid shows of those that it has.
-_GRID_METRICS = {
-    "output_tok_s_per_user_p50": ("Speed for a user, median", "tokens/s"),
-    "ttft_ms_p99": ("TTFT p99", "ms"),
-    "tpot_ms_p99": ("TPOT p99", "ms"),
-    "total_throughput_tok_s": ("Throughput, prompts included", "tokens/s"),
-    "slo_attainment": ("Requests within the SLO", "share"),
-    "compiled_token_gap_ms": ("Compiled time between two tokens", "ms"),
-    "chip_count": ("Chips that hold the model", "chips"),
-    "chips_min": ("Chips that would hold the weights", "chips"),
-    "concurrent_sequences_max": ("Sequences that there is cache for", "sequences"),
-    "mean_watts": ("Mean power", "W"),
-    "usd_per_million_output_tokens": ("Cost of a million output tokens", "USD"),
-}
 
 
 def load_charts(study: StudyTables) -> tuple[Chart, ...]:
@@ -127,7 +113,7 @@ def jitter_charts(study: StudyTables) -> tuple[Chart, ...]:
 
 def grid_charts(study: StudyTables) -> tuple[Chart, ...]:
     """What is collected against the first key that is a number, or as bars where none is."""
-    frame = next(iter(study.tables.values()))
+    file, frame = next(iter(study.tables.items()))
     if "status" in frame.columns:
         frame = frame[frame["status"] == "ok"]
     axes = [str(c) for c in frame.columns if str(c).startswith(AXIS)]
@@ -138,17 +124,23 @@ def grid_charts(study: StudyTables) -> tuple[Chart, ...]:
     others = [axis for axis in varied if axis != x]
     if "machine" in frame.columns and _values(frame, "machine") > 1:
         others.append("machine")
+    titles = named_by(study.manifest, "titles")
+    words = {axis: titles.get(axis.removeprefix(AXIS), axis.removeprefix(AXIS)) for axis in axes}
+    wanted = named_by(study.manifest, "collect")
+    collected = [name for name in wanted if name in frame and frame[name].dtype.kind in "if"]
+    frame = frame[[*axes, *others, "point", "point_name", *collected]].loc[
+        :, lambda given: ~given.columns.duplicated()
+    ]
+    series = frame.assign(series=[_series(row, others, words) for _, row in frame.iterrows()])
     charts = []
-    for metric, (words, unit) in _GRID_METRICS.items():
-        if metric not in frame.columns or _values(frame, metric) < 2:
-            continue
-        name = f"grid-{metric.replace('_', '-')}"
+    for metric in collected:
+        name, title = f"grid-{metric.replace('_', '-')}", wanted[metric]
+        unit = study.columns[file][metric].unit
         if x is not None:
-            series = frame.assign(series=[_series(row, others) for _, row in frame.iterrows()])
-            key = x.removeprefix(AXIS)
-            charts.append(_lines(name, words, series, x, {"": metric}, "series", (key, unit)))
+            ys = {"": metric}
+            charts.append(_lines(name, title, series, x, ys, "series", (words[x], unit)))
         else:
-            charts.append(_bars(name, words, frame, metric, unit))
+            charts.append(_bars(name, title, frame, metric, unit))
     return tuple(chart for chart in charts if chart is not None)
 
 
@@ -157,8 +149,14 @@ def _values(frame: "pd.DataFrame", column: str) -> int:
     return len(frame[column].dropna().unique())
 
 
-def _series(row: Any, axes: Sequence[str]) -> str:  # noqa: ANN401 - a row of a frame
-    return ", ".join(f"{axis.removeprefix(AXIS)} {cell(row[axis])}" for axis in axes)
+def _series(row: Any, axes: Sequence[str], words: Mapping[str, str]) -> str:  # noqa: ANN401 - a row
+    """Which line a point belongs to: its values, with what they are of where there are several."""
+    parts = []
+    for axis in axes:
+        shown = cell(row[axis]).removeprefix("'")
+        lone = len(axes) == 1 and row[axis] == str(row[axis])
+        parts.append(shown if axis == "machine" or lone else f"{words[axis]} {shown}")
+    return "; ".join(parts)
 
 
 def _lines(

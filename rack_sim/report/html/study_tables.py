@@ -39,6 +39,13 @@ class StudyTables:
         return str(self.manifest.get("kind"))
 
 
+def named_by(manifest: Mapping[str, Any], key: str) -> dict[str, str]:
+    """A mapping of names to words in a manifest; empty where it has none such."""
+    found = manifest.get(key)
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {str(name): str(words) for name, words in pairs}
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """What manifest.json says of a directory that a command of ours left.
 

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from rack_sim.foundation.errors import InputError
-from rack_sim.metrics.column import Column
-from rack_sim.metrics.columns import STUDY_FILES, SUMMARY
 from rack_sim.metrics.load_columns import KNEE, LOAD
 from rack_sim.pipeline import VERSION
 from rack_sim.report.html.page import html_of, plain
@@ -26,8 +24,8 @@ def written(folder: Path, name: str, columns: list[str], rows: list[dict[str, ob
         writer.writerows(rows)
 
 
-def manifest(folder: Path, kind: str) -> None:
-    content = {"study": "mine", "kind": kind, "study_hash": "abc", "version": VERSION}
+def manifest(folder: Path, kind: str, **more: object) -> None:
+    content = {"study": "mine", "kind": kind, "study_hash": "abc", "version": VERSION, **more}
     content["assumed_by_the_study"] = ["the sun shines"]
     (folder / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
 
@@ -101,11 +99,15 @@ def test_a_load_study_draws_latency_up_to_saturation_and_all_that_is_served(load
 
 
 @pytest.fixture
-def grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A grid of two numeric keys and one of words, one point of which does not fit."""
-    head = [Column(name, "", "") for name in (*_GRID_HEAD, "status", "reason")]
-    monkeypatch.setitem(STUDY_FILES, "grid", {"results.csv": (*head, *SUMMARY)})
-    manifest(tmp_path, "grid")
+def grid(tmp_path: Path) -> Path:
+    """A grid of a numeric key and one of words, one point of which does not fit."""
+    manifest(
+        tmp_path,
+        "grid",
+        description="What longer contexts take",
+        titles={"context": "context, tokens", "precision": "weights"},
+        collect={"chip_count": "Chips", "ttft_ms_p99": "TTFT", "bottleneck": "What binds"},
+    )
     rows = []
     for context in (1024, 2048, 4096):
         for precision in ("int8", "fp16"):
@@ -139,7 +141,7 @@ def test_a_grid_is_drawn_along_its_numbers_with_a_line_for_each_word(grid: Path)
     page = page_of(grid)
     charts = {chart.name: chart for chart in page.charts}
     chips = charts["grid-chip-count"]
-    assert [trace["name"] for trace in chips.traces] == ["precision int8", "precision fp16"]
+    assert [trace["name"] for trace in chips.traces] == ["int8", "fp16"]
     assert [trace["x"] for trace in chips.traces] == [[1024, 2048, 4096], [1024, 2048]]
     assert [trace["y"] for trace in chips.traces] == [[8, 16, 32], [16, 32]]
     known_to_plotly(page)
@@ -153,7 +155,8 @@ def test_points_that_gave_nothing_are_listed_with_their_reason(grid: Path):
     assert "&lt;b&gt;too large&lt;/b&gt;" in text
     assert "<b>too large" not in text
     answer = next(section for section in page.sections if section.name == "answer")
-    assert any("fewest chips: 8, at 1024, int8" in point for point in answer.points)
+    assert any("Chips (chips): from 8 at 1024, int8 to 32 at" in point for point in answer.points)
+    assert page.subtitle == "What longer contexts take"
     assert any(
         "1\N{NO-BREAK SPACE}point of 6 gave no numbers" in w for w in page.sections[-1].points
     )

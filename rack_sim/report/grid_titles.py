@@ -1,0 +1,65 @@
+"""Grid titles: how the columns and the keys of a grid study are called in pictures."""
+
+from rack_sim.metrics.columns import SUMMARY
+from rack_sim.metrics.grid_columns import COMPILED
+from rack_sim.scenario import GridAxis
+from rack_sim.scenario.studies import last_words
+
+_DEFINITIONS = {column.name: column.definition for column in (*COMPILED, *SUMMARY)}
+_METRIC_WORDS = {
+    "ttft": "Time to first token (TTFT)",
+    "tpot": "Time per output token (TPOT)",
+    "itl": "Time between tokens (ITL)",
+    "e2el": "Latency end to end",
+    "ntpot": "Latency over output tokens",
+    "scheduling_delay": "Wait before the first prefill",
+}
+_UNIT_WORDS = {
+    "bytes": "bytes",
+    "us": "µs",
+    "bytes_per_s": "B/s",
+    "mbytes_per_s": "MB/s",
+    "gbytes_per_s": "GB/s",
+    "tbytes_per_s": "TB/s",
+    "pbytes_per_s": "PB/s",
+    "tibytes_per_s": "TiB/s",
+    "flop_per_s": "FLOP/s",
+    "gflop_per_s": "GFLOP/s",
+    "tflop_per_s": "TFLOP/s",
+    "pflop_per_s": "PFLOP/s",
+    "kb": "kB",
+    "mb": "MB",
+    "gb": "GB",
+    "tb": "TB",
+    "kib": "KiB",
+    "mib": "MiB",
+    "gib": "GiB",
+    "tib": "TiB",
+    "hz": "Hz",
+    "mhz": "MHz",
+    "ghz": "GHz",
+}
+
+
+def column_title(name: str) -> str:
+    """What a column of results.csv holds, as a heading.
+
+    >>> column_title("ttft_ms_p99")
+    'Time to first token (TTFT), p99'
+    """
+    stem, _, part = name.partition("_ms_")
+    if stem in _METRIC_WORDS and part:
+        return f"{_METRIC_WORDS[stem]}, {'median' if part == 'p50' else part}"
+    words = _DEFINITIONS[name]
+    return words[0].upper() + words[1:]
+
+
+def axis_title(axis: GridAxis) -> str:
+    """What a key is, with its unit."""
+    unit = axis_unit(axis)
+    return f"{axis.title}, {unit}" if unit and axis.title != last_words(axis.key) else axis.title
+
+
+def axis_unit(axis: GridAxis) -> str:
+    """The unit of a key's values, as people write it; empty where it has none."""
+    return _UNIT_WORDS.get(axis.unit, axis.unit)

@@ -1,0 +1,317 @@
+"""Study grid: a grid study read, every value checked alone, before anything runs.
+
+What checking takes grows with the number of values, not with the number of their combinations: a
+value is laid on the first machine that takes it. A combination can be wrong all the same; that is
+found when it runs, and stands in its row.
+"""
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from rack_sim.foundation.errors import InputError, Problem, suggest
+from rack_sim.metrics.columns import SUMMARY
+from rack_sim.metrics.grid_columns import COMPILED, EXPLAINED
+from rack_sim.scenario.document import quantity_of
+from rack_sim.scenario.fields import Reading
+from rack_sim.scenario.library import is_path
+from rack_sim.scenario.loader import change_tree, parse_override
+from rack_sim.scenario.problems import from_validation, in_order
+from rack_sim.scenario.studies import GridAxis, GridBase, GridStudy, StudyPoint, last_words
+from rack_sim.scenario.study_changes import (
+    AxisValue,
+    AxisValues,
+    axes_of,
+    changes_of,
+    clashes,
+)
+from rack_sim.scenario.study_machines import Machine, Told, machines_of, told_of
+from rack_sim.scenario.study_schema import GridStudySchema
+
+Keys = dict[str, Any]
+# Keys that decide which trace is replayed.
+_TRACE_KEYS = ("workload", "workload.kind", "workload.path")
+
+
+def read_grid_study(
+    tree: Keys, path: Path, overrides: Sequence[str], reading: Reading
+) -> GridStudy:
+    """The study that `tree`, read from `path`, describes, with ``key.subkey=value`` overrides.
+
+    An override whose first key is none of the study's is laid on every point. Raises InputError
+    with every problem found.
+    """
+    _lay_overrides(tree, overrides, reading)
+    try:
+        schema = GridStudySchema.model_validate(tree, context=reading)
+    except ValidationError as error:
+        found = from_validation(error, tree, reading)
+        raise InputError(in_order([*reading.problems, *found])) from None
+    _check_words(schema, tree, reading)
+    common = changes_of(tree.get("overrides"), "", reading.marks)
+    axes = axes_of(tree.get("grid"), reading.marks)
+    _check_axes(axes, reading)
+    named = [
+        changes_of(point.get("overrides"), number, reading.marks)
+        for number, point in enumerate(tree.get("points") or [])
+    ]
+    given = [*common, *(change for changes in named for change in changes)]
+    of_axes = [change for axis in axes for change in axis.changes]
+    reading.problems += clashes([*given, *of_axes])
+    if reading.problems:
+        raise InputError(in_order(reading.problems))
+    machines = list(machines_of(schema, tree, path, common, named, reading))
+    problems: list[Problem] = []
+    told = [told_of(machine, (), reading) for machine in machines]
+    stands = any(one.scenario for one in told)
+    for one in told:  # the grid is laid on these: one at least must stand by itself
+        problems += one.refused or ([] if stands else one.unfit)
+    if problems:
+        raise InputError(in_order(list(dict.fromkeys(problems))))
+    bases = [
+        GridBase(
+            name=machine.name or str(machine.root.keys.get("name", "")),
+            keys=machine.root.keys,
+            folder=str(machine.root.folder),
+            changes=tuple(change.text for change in machine.changes),
+            digest=one.digest,
+            trace_sha256=one.trace_sha256,
+        )
+        for machine, one in zip(machines, told, strict=True)
+    ]
+    points = [
+        StudyPoint(base.name, one.scenario)
+        for base, one in zip(bases, told, strict=True)
+        if one.scenario
+    ]
+    built = [_axis(schema, axis, machines, reading, problems) for axis in axes]
+    if problems:
+        raise InputError(in_order(list(dict.fromkeys(problems))))
+    resolved = _resolved(schema, tree, machines, axes)
+    content = {
+        "kind": schema.kind,
+        "name": schema.name,
+        "mode": schema.mode,
+        "collect": schema.collect,
+        "machines": [[base.name, base.digest] for base in bases],
+        "axes": [[axis.key, axis.keys, axis.title, axis.labels, axis.digests] for axis in built],
+    }
+    return GridStudy(
+        name=schema.name,
+        description=schema.description,
+        points=tuple(points),
+        resolved=resolved,
+        study_hash=_digest(content)[:12],
+        place=str(path),
+        axes=tuple(built),
+        bases=tuple(bases),
+        mode=schema.mode,
+        collect=tuple(schema.collect),
+    )
+
+
+def _lay_overrides(tree: Keys, overrides: Sequence[str], reading: Reading) -> None:
+    """Puts each override where it belongs: a key of the study, of its grid, or of every point."""
+    own = {quantity_of(key) for key in GridStudySchema.model_fields}
+    grid = [text for text in overrides if text.strip().startswith("grid.")]
+    others = [text for text in overrides if text not in grid]
+    for_study = [t for t in others if quantity_of(t.partition("=")[0].strip().split(".")[0]) in own]
+    change_tree(tree, for_study, reading)
+    for text in grid:
+        _replace(tree, "grid", text.strip().removeprefix("grid."), text, reading)
+    for text in others:
+        if text not in for_study:
+            _replace(tree, "overrides", text, text, reading)
+
+
+def _replace(tree: Keys, holder: str, text: str, given: str, reading: Reading) -> None:
+    """Sets a key of ``overrides`` or ``grid``, in place of the same quantity in the file."""
+    keys, value, _ = parse_override(text, reading)
+    mark = parse_override(given, reading)[2]
+    if tree.get(holder) is None:
+        tree[holder] = {}
+        reading.marks.put(tree, holder, mark)
+        reading.marks.put(tree[holder], None, mark)
+    mapping = tree[holder]
+    if not isinstance(mapping, dict):
+        return  # the schema will say so
+    name = ".".join(keys)
+    for key in [key for key in mapping if _quantities(key) == _quantities(name)]:
+        own = reading.marks.get(mapping, key)
+        if own and own.place.startswith("--set "):
+            raise InputError(Problem(f"clashes with {own.place}", f"--set {given}"))
+        if holder == "grid":  # its place among the axes stays
+            if isinstance(mapping[key], dict) and isinstance(value, list):
+                mapping[key] |= {"values": value}
+            else:
+                mapping[key] = value
+            reading.marks.put(mapping, key, mark)
+            return
+        del mapping[key]
+    mapping[name] = value
+    reading.marks.put(mapping, name, mark)
+
+
+def _quantities(key: str) -> list[str]:
+    return [quantity_of(part) for part in key.split(".")]
+
+
+def _check_words(schema: GridStudySchema, tree: Keys, reading: Reading) -> None:
+    """What is wrong with values of the study that are right each by itself."""
+    if schema.grid is None and schema.points is None:
+        reading.complain(tree, None, "has neither a grid nor points: nothing changes")
+    known = {column.name for column in (*SUMMARY, *COMPILED)}
+    for number, name in enumerate(schema.collect):
+        if name not in known:
+            reading.complain(
+                tree["collect"],
+                number,
+                f"{name!r} is no column of results.csv",
+                suggestion=suggest(name, known) if len(name) > 3 else "see docs/metrics.md",
+            )
+        elif schema.mode == "explain" and name not in EXPLAINED:
+            reading.complain(
+                tree["collect"],
+                number,
+                f"{name!r} is known after a replay only",
+                suggestion="mode: replay",
+            )
+        elif name in schema.collect[:number]:
+            reading.complain(tree["collect"], number, f"{name!r} is there already")
+    for key in schema.titles or {}:
+        if key not in (schema.grid or {}):
+            hint = suggest(key, schema.grid or {})
+            reading.complain(tree["titles"], key, f"{key!r} is no key of the grid", suggestion=hint)
+    names = [point.name for point in schema.points or ()]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            message = f"two machines are called {name!r}"
+            reading.complain(tree["points"][number], "name", message)
+
+
+def _check_axes(axes: Sequence[AxisValues], reading: Reading) -> None:
+    """Notes what is wrong with values as lists, and with keys as keys."""
+    for axis in axes:
+        for number, one in enumerate(axis.values):
+            if any(_same(one.value, other.value) for other in axis.values[:number]):
+                message = f"{axis.name}: {one.value!r} is in the list already"
+                reading.problems.append(one.mark.problem(message, field="grid"))
+        for change in axis.changes:
+            if not all(part.strip() for part in change.key.split(".")):
+                message = f"{change.key!r} is not of the form key.subkey"
+                reading.problems.append(change.mark.problem(message, field="grid"))
+
+
+def _same(one: Any, other: Any) -> bool:
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _axis(
+    schema: GridStudySchema,
+    axis: AxisValues,
+    machines: Sequence[Machine],
+    reading: Reading,
+    problems: list[Problem],
+) -> GridAxis:
+    """A key of the grid; notes the problems of values that no machine takes."""
+    values = axis.values
+    digests: list[str] = []
+    traces: list[str] = []
+    for value in values:
+        told = _told_of_value(value, machines, reading, problems)
+        digest = told.digest
+        if digest and digest in digests:
+            twin = values[digests.index(digest)]
+            message = f"{axis.name}: {value.value!r} gives the same scenario as {twin.value!r}"
+            problems.append(value.mark.problem(message, field="grid"))
+        digests.append(digest)
+        traces.append(told.trace_sha256)
+    return GridAxis(
+        key=axis.name,
+        keys=axis.keys,
+        title=(schema.titles or {}).get(axis.name) or last_words(axis.name),
+        choices=tuple(value.value for value in values),
+        labels=tuple(_label(value.value, machines) for value in values),
+        digests=tuple(digests),
+        traces=tuple(traces) if set(axis.keys) & set(_TRACE_KEYS) else None,
+    )
+
+
+def _told_of_value(
+    value: AxisValue, machines: Sequence[Machine], reading: Reading, problems: list[Problem]
+) -> Told:
+    """What a value makes of the first machine that takes its form.
+
+    Notes the problems with the first machine where none does.
+    """
+    told = []
+    for machine in machines:
+        found = told_of(machine, value.changes, reading)
+        if not found.refused:
+            return found
+        told.append(found)
+    problems += told[0].refused
+    return told[0]
+
+
+def _label(value: Any, machines: Sequence[Machine]) -> str:
+    """A value as tables show it; of a file, its name, wherever it lies."""
+    if isinstance(value, str):
+        there = is_path(value) and any((m.root.folder / value).exists() for m in machines)
+        return Path(value).name if there else value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _resolved(
+    schema: GridStudySchema,
+    tree: Keys,
+    machines: Sequence[Machine],
+    axes: Sequence[AxisValues],
+) -> Keys:
+    """The study with every scenario written out, to stand alone but for the values of its grid."""
+    found: Keys = {"kind": schema.kind, "name": schema.name, "description": schema.description}
+    points = schema.points or []
+    shared = [
+        machine.root.keys
+        for number, machine in enumerate(machines)
+        if not points or points[number].scenario is None
+    ]
+    if shared:
+        found["scenario"] = shared[0]
+    if tree.get("overrides"):
+        found["overrides"] = tree["overrides"]
+    if points:
+        found["points"] = [
+            {
+                "name": point.name,
+                **({"scenario": machines[number].root.keys} if point.scenario is not None else {}),
+                **({"overrides": point.overrides} if point.overrides else {}),
+            }
+            for number, point in enumerate(points)
+        ]
+    folder = machines[0].root.folder
+    if axes:
+        found["grid"] = {}
+    for axis in axes:
+        values = [_absolute(value.value, folder) for value in axis.values]
+        alone = axis.keys == (axis.name,)
+        found["grid"][axis.name] = values if alone else {"keys": axis.keys, "values": values}
+    found |= {"mode": schema.mode, "collect": schema.collect}
+    if schema.titles:
+        found["titles"] = schema.titles
+    plain: Keys = json.loads(json.dumps(found))
+    return plain
+
+
+def _absolute(value: Any, folder: Path) -> Any:
+    if isinstance(value, str) and is_path(value) and (folder / value).exists():
+        return str(folder / value)
+    return value
+
+
+def _digest(content: Any) -> str:
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,195 @@
+"""Grid study: every combination of some values, run in any order and place, told in one order.
+
+A point's row depends on nothing but the point, so that the table is the same, byte for byte,
+whatever ran where and however often it was interrupted.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.metrics.column import Column
+from rack_sim.metrics.columns import SUMMARY
+from rack_sim.metrics.grid_columns import COMPILED, GRID_HEAD, GRID_STATUS
+from rack_sim.metrics.summary import Value
+from rack_sim.pipeline import VERSION
+from rack_sim.scenario import GridPoint, GridStudy
+from rack_sim.study.executor import open_executor
+from rack_sim.study.grid_point import FAILED, OK, Row, run_point, task_of
+from rack_sim.study.journal import Journal, open_journal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[str, float], None]
+
+POINT_COUNT_MAX = 1000
+"""Points that run without being asked for twice (assumed: ten minutes at half a second each)."""
+
+_POINT_COUNT_LIMIT = 10**6
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """A point and what came of it. `summary` is empty where its status is not ok."""
+
+    point: GridPoint
+    status: str
+    reason: str
+    summary: dict[str, Value]
+
+
+@dataclass(frozen=True)
+class GridResult:
+    """What a grid study gave: one row for each point, in order.
+
+    `resumed_count` rows were there from an interrupted run; `notes` say what was odd about that.
+    """
+
+    study: GridStudy
+    rows: tuple[GridRow, ...]
+    resumed_count: int
+    notes: tuple[str, ...]
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Points by status."""
+        return Counter(row.status for row in self.rows)
+
+    @property
+    def ok_count(self) -> int:
+        """Points with numbers."""
+        return self.counts[OK]
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The rows of results.csv, each value by its column; None where there is none."""
+        names = [column.name for column in (*COMPILED, *SUMMARY)]
+        for row in self.rows:
+            yield {
+                "study": self.study.name,
+                "point": row.point.number,
+                "point_name": row.point.name,
+                "machine": row.point.base.name,
+                **{
+                    f"grid.{axis.key}": axis.choices[value]
+                    if axis.is_numeric
+                    else axis.labels[value]
+                    for axis, value in zip(self.study.axes, row.point.chosen, strict=True)
+                },
+                "status": row.status,
+                "reason": row.reason or None,
+                **{name: row.summary.get(name) for name in names},
+            }
+
+    def frame(self) -> "pd.DataFrame":
+        """One row per point, as in results.csv."""
+        import pandas as pd  # takes half a second, and few ask
+
+        names = [column.name for column in result_columns(self.study)]
+        return pd.DataFrame(list(self.records()), columns=names)
+
+
+def result_columns(study: GridStudy) -> tuple[Column, ...]:
+    """The columns of results.csv of a study: one for each key of its grid among them."""
+    axes = (
+        Column(f"grid.{axis.key}", axis.unit, f"{axis.title}: the value at the point")
+        for axis in study.axes
+    )
+    return (*GRID_HEAD, *axes, *GRID_STATUS, *COMPILED, *SUMMARY)
+
+
+def run_grid_study(
+    study: GridStudy,
+    *,
+    on_progress: Progress = lambda _text, _share: None,
+    jobs: int | None = None,
+    backend: str = "loky",
+    scheduler: str | None = None,
+    journal: Path | None = None,
+    fresh: bool = False,
+    point_count_max: int | None = POINT_COUNT_MAX,
+    on_note: Callable[[str], None] = lambda _text: None,
+) -> GridResult:
+    """Runs every point of a grid, with `jobs` at a time on a `backend` (see `study.executor`).
+
+    Finished rows are kept in the file `journal`, where one is named, and taken from it when the
+    same study runs again; `fresh` sets an older one aside. It stays when the study is finished:
+    whoever has written the rows elsewhere removes it. `on_progress` is told how far it is,
+    `on_note` what was odd. Raises InputError where the grid has more than `point_count_max` points,
+    or the executor or the journal cannot be opened.
+    """
+    refuse_large(study, point_count_max)
+    head = {"study": study.name, "study_hash": study.study_hash, "version": VERSION}
+    keeping = open_journal(journal, head, fresh=fresh) if journal else nullcontext(None)
+    with keeping as kept:
+        points = list(study.combinations())
+        tasks = {point.number: task_of(study, point) for point in points}
+        rows: dict[int, Row] = {}
+        notes: list[str] = list(kept.notes) if kept else []
+        if kept:
+            rows = {n: kept.rows[task.key] for n, task in tasks.items() if task.key in kept.rows}
+        resumed = len(rows)
+        if resumed:
+            notes.append(f"{resumed} of {len(points)} points were there already")
+        for note in notes:
+            on_note(note)
+        _run(tasks, rows, kept, on_progress, jobs=jobs, backend=backend, scheduler=scheduler)
+    found = tuple(
+        GridRow(point, row["status"], row["reason"], row["values"])
+        for point in points
+        for row in (rows[point.number],)
+    )
+    return GridResult(study, found, resumed, tuple(notes))
+
+
+def refuse_large(study: GridStudy, point_count_max: int | None = POINT_COUNT_MAX) -> None:
+    """Raises InputError where a grid has more points than that (a million at the most)."""
+    count = study.point_count
+    sides = " x ".join(
+        [
+            *([f"{len(study.bases)} machines"] if len(study.bases) > 1 else []),
+            *(str(len(axis.choices)) for axis in study.axes),
+        ]
+    )
+    if count > _POINT_COUNT_LIMIT:
+        message = f"{count:,} points ({sides}): the most is {_POINT_COUNT_LIMIT:,}"
+        raise InputError(Problem(message, study.place, field="grid"))
+    if point_count_max is not None and count > point_count_max:
+        message = f"{count:,} points ({sides}) are more than {point_count_max:,}"
+        raise InputError(Problem(message, study.place, field="grid", suggestion="--yes to go on"))
+
+
+def _run(
+    tasks: dict[int, Any],
+    rows: dict[int, Row],
+    kept: Journal | None,
+    on_progress: Progress,
+    *,
+    jobs: int | None,
+    backend: str,
+    scheduler: str | None,
+) -> None:
+    """Runs the tasks that have no row yet; adds their rows as they are finished."""
+    missing = [number for number in tasks if number not in rows]
+    failed = sum(row["status"] != OK for row in rows.values())
+
+    def show() -> None:
+        without = f", {failed} without numbers" if failed else ""
+        on_progress(f"{len(rows)} of {len(tasks)} points{without}", len(rows) / len(tasks))
+
+    show()
+    if not missing:
+        return
+    with open_executor(backend, jobs=jobs, scheduler=scheduler) as executor:
+        found = executor.run(run_point, (tasks[number] for number in missing))
+        for order, row in found:
+            number = missing[order]
+            rows[number] = row
+            if kept and row["status"] != FAILED:  # another try may mend those
+                kept.add(tasks[number].key, row)
+            failed += row["status"] != OK
+            show()

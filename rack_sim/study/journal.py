@@ -1,0 +1,164 @@
+"""Journal: the rows of a sweep as they are finished, so that it can go on where it stopped.
+
+A file of lines of JSON: a head that says which study and which version of rack-sim they are of,
+then one line for each finished task, under a digest of all that its row depends on. Each line is
+appended with one write and flushed to the disk: whatever kills the sweep, at most the last line is
+torn, and it is dropped as the journal is opened again. One process at a time writes to it.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from rack_sim.foundation.errors import InputError, Problem
+
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+except ImportError:  # Windows has no such locks: there, two sweeps of one study are not noticed
+    flock = None  # type: ignore[assignment]
+
+FORMAT = 1
+FRESH = "--fresh sets it aside and begins anew"
+
+
+class Journal:
+    """An open journal: `rows` are those that were there, by key; `notes` what was odd in it."""
+
+    def __init__(self, path: Path, handle: int, rows: dict[str, Any], notes: list[str]) -> None:
+        self.path = path
+        self.rows = rows
+        self.notes = notes
+        self._handle = handle
+
+    def add(self, key: str, row: Mapping[str, Any]) -> None:
+        """Appends a finished row, and returns when it is on the disk."""
+        _append(self._handle, {"key": key, "row": row})
+
+    def remove(self) -> None:
+        """Removes the file: its rows stand somewhere else by now."""
+        self.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def open_journal(path: Path, head: Mapping[str, str], *, fresh: bool = False) -> Iterator[Journal]:
+    """The journal in `path`, made where there is none; `head` says what study it is of.
+
+    What is there already is taken up; with `fresh` it is set aside under another name. A journal
+    without rows does not stay. Raises InputError where it is of another study or version, or
+    another process has it open.
+    """
+    made = [folder for folder in path.parents if not folder.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = _open_locked(path)
+    except OSError as error:
+        raise InputError(Problem(f"cannot be written: {error.strerror}", str(path))) from None
+    try:
+        notes: list[str] = []
+        if fresh and path.stat().st_size:
+            aside = _free_name(path)
+            path.rename(aside)  # the lock goes with it, and is not needed there
+            notes.append(f"what was there before is in {aside}")
+            os.close(handle)
+            handle = _open_locked(path)
+        rows = _read(path, handle, head, notes)
+        yield Journal(path, handle, rows, notes)
+    finally:
+        with suppress(OSError):
+            if _has_no_rows(path):
+                path.unlink()
+        os.close(handle)
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _open_locked(path: Path) -> int:
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            if flock is not None:
+                flock(handle, LOCK_EX | LOCK_NB)
+            if os.fstat(handle).st_ino == os.stat(path).st_ino:  # noqa: PTH116 - as fstat is
+                return handle
+        except BlockingIOError:
+            os.close(handle)
+            message = "another process is running this study now"
+            hint = "wait for it, or give this one another --out"
+            raise InputError(Problem(message, str(path), suggestion=hint)) from None
+        except FileNotFoundError:
+            pass
+        os.close(handle)  # the other process has finished and removed it in between
+
+
+def _read(path: Path, handle: int, head: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
+    """The finished rows; a torn end is cut off, and a new file gets its head."""
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        os.truncate(path, len(whole))
+        notes.append(f"the last line of {path} was torn and is dropped: that point runs again")
+    lines = whole.splitlines()
+    wanted = {"rack_sim_journal": FORMAT, **head}
+    if not lines:
+        _append(handle, wanted)
+        return {}
+    _check_head(path, _parsed(lines[0]), wanted)
+    rows: dict[str, Any] = {}
+    for number, line in enumerate(lines[1:], start=2):
+        found = _parsed(line)
+        if not isinstance(found, dict) or not {"key", "row"} <= found.keys():
+            notes.append(f"{path}:{number} cannot be read and is left out: that point runs again")
+            continue
+        rows[found["key"]] = found["row"]
+    return rows
+
+
+def _check_head(path: Path, found: object, wanted: Mapping[str, Any]) -> None:
+    if not isinstance(found, dict) or "rack_sim_journal" not in found:
+        raise InputError(
+            Problem("is no journal of a sweep, and is kept", f"{path}:1", suggestion=FRESH)
+        )
+    for name, words in (
+        ("rack_sim_journal", "another form of journal"),
+        ("version", "rack-sim"),
+        ("study", "the study"),
+        ("study_hash", "the study with the digest"),
+    ):
+        if found.get(name) != wanted.get(name):
+            message = (
+                f"its rows are of {words} {found.get(name)}, not {wanted.get(name)}, and are kept"
+            )
+            raise InputError(Problem(message, str(path), suggestion=FRESH))
+
+
+def _append(handle: int, content: Mapping[str, Any]) -> None:
+    line = json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+    written = os.write(handle, line)
+    if written != len(line):  # a full disk: the torn line is dropped when it is read again
+        raise OSError(28, os.strerror(28))
+    os.fsync(handle)
+
+
+def _parsed(line: bytes) -> object:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _has_no_rows(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.readline()
+        ours = b"rack_sim_journal" in head or not head
+        return ours and not file.read(1)
+
+
+def _free_name(path: Path) -> Path:
+    number = 1
+    while (found := path.with_name(f"{path.name}.{number}")).exists():
+        number += 1
+    return found

@@ -1,0 +1,293 @@
+"""Sizing: the smallest, the cheapest and the most frugal system that meets objectives.
+
+`size` searches (`sizing_search`), `Sizing` is the answer. The answer is exact for the space that it
+names; `tests/theory/test_sizing.py` proves it on small spaces by replaying everything.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import TYPE_CHECKING, TypeVar
+
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.units import PS_PER_S
+from rack_sim.pipeline import VERSION
+from rack_sim.scenario import Scenario
+from rack_sim.study.sizing_candidate import GOALS, Candidate, Goal
+from rack_sim.study.sizing_rows import candidate_rows
+from rack_sim.study.sizing_search import LIFETIMES, Progress, Question, SizingSearch
+from rack_sim.study.sizing_slo import AttainmentObjective, Objective, parse_slo
+from rack_sim.study.sizing_space import Space, sizing_space
+from rack_sim.study.sizing_traffic import (
+    Traffic,
+    lengthened,
+    offered,
+    rate_of,
+    traffic_of,
+    with_requests,
+)
+from rack_sim.study.sizing_unreachable import unreachable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Checked = TypeVar("Checked")
+
+ATTAINMENT_ASKED = 0.99
+# assumed: a replay of more takes minutes; who wants that may ask for so many requests
+REQUESTS_MOST = 200_000
+# Arrivals are drawn, and a longer run has longer requests among its last percent.
+_SPARE = 1.25
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best candidate for a goal.
+
+    `next_smaller` has fewer chips to buy and does not meet the objectives: of all such the nearest.
+    `one_less` is the same shape with a replica less. Where there is no such candidate, None.
+    """
+
+    goal: Goal
+    candidate: Candidate
+    next_smaller: Candidate | None
+    one_less: Candidate | None
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """What was asked, every candidate with its verdict, and the answers.
+
+    `settings` make `rack-sim run` replay the traffic; `settings_of` adds a candidate's. `short` is
+    a candidate of which too few requests tell, and on which an answer may hang; None is as it
+    should be.
+    """
+
+    question: Question
+    scenario: Scenario
+    settings: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+    answers: Mapping[Goal, Answer]
+    replay_count: int
+    short: Candidate | None
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What was asked for."""
+        return self.question.objectives
+
+    @property
+    def space(self) -> Space:
+        """Where was looked."""
+        return self.question.space
+
+    @property
+    def traffic(self) -> Traffic:
+        """The requests that fit."""
+        return self.question.traffic
+
+    @property
+    def winners(self) -> dict[tuple[object, int], tuple[Candidate, tuple[Goal, ...]]]:
+        """Each best candidate once, and what it is best for."""
+        found: dict[tuple[object, int], tuple[Candidate, tuple[Goal, ...]]] = {}
+        for goal, answer in self.answers.items():
+            key = (answer.candidate.shape, answer.candidate.replica_count)
+            _, goals = found.get(key, (answer.candidate, ()))
+            found[key] = (answer.candidate, (*goals, goal))
+        return found
+
+    @cached_property
+    def sizing_hash(self) -> str:
+        """Twelve hexadecimal digits of the scenario and the question."""
+        return _digest(self.scenario, self.question)
+
+    def settings_of(self, candidate: Candidate) -> tuple[str, ...]:
+        """The settings with which `rack-sim run` replays a candidate, to the same numbers."""
+        return (
+            f"partition.tensor_parallel={candidate.shape.tensor_parallel}",
+            f"partition.stages={candidate.shape.stage_count}",
+            f"serving.replicas={candidate.replica_count}",
+            *self.settings,
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        """Every candidate as a row, as in candidates.csv."""
+        import pandas as pd  # takes half a second, and only notebooks ask
+
+        return pd.DataFrame(list(candidate_rows(self)))
+
+
+def size(
+    scenario: Scenario,
+    slo: str | Mapping[str, str] | None = None,
+    rate_rps: float | None = None,
+    *,
+    attainment: float | None = None,
+    tensor_parallel: Sequence[int] | None = None,
+    stages: Sequence[int] | None = None,
+    replicas_max: int | None = None,
+    request_count: int | None = None,
+    on_progress: Progress = lambda _text, _count: None,
+) -> Sizing:
+    """The systems that meet objectives: that of the fewest chips, the cheapest, the least power.
+
+    `slo` is ``ttft_p99=0.5s,tpot_p99=10ms`` or such a mapping; without it a share (`attainment`,
+    0.99 if not said) of the requests must meet the scenario's own `slo`. `rate_rps` is the rate of
+    requests, without it the workload's own. `tensor_parallel`, `stages` and `replicas_max` bound
+    the space that is searched; the partition and the replicas that the scenario itself asks for do
+    not count. Synthetic traffic that is over too soon to tell goes on for longer, unless
+    `request_count` says how many requests there are. `on_progress` is told what is done and how
+    many replays there were.
+
+    Raises InputError with every problem found, or where there are too few requests to tell,
+    InfeasibleError where the model does not fit or
+    nothing meets the objectives; its reason is an `Infeasible` or an `Unreachable`.
+    """
+    problems: list[Problem] = []
+
+    def tried(check: Callable[[], Checked]) -> Checked | None:
+        try:
+            return check()
+        except InputError as error:
+            problems.extend(error.problems)
+            return None
+
+    objectives = tried(lambda: _objectives(scenario, slo, attainment))
+    rate = tried(lambda: rate_of(scenario, rate_rps))
+    tried(lambda: _refuse_pools(scenario))
+    space = tried(lambda: sizing_space(scenario, tensor_parallel, stages, replicas_max))
+    if problems or objectives is None or rate is None or space is None:
+        raise InputError(problems)
+    at_rate, settings = offered(scenario, rate_rps)
+    fixed: tuple[str, ...] = ()
+    if request_count is not None:
+        at_rate, fixed = with_requests(at_rate, request_count)
+    may_lengthen, replays, spare = request_count is None, 0, 1.0
+    while True:
+        traffic = traffic_of(at_rate.workload, scenario.deployment.shape.context_tokens, rate)
+        question = Question(at_rate, rate, objectives, space, traffic)
+        search = SizingSearch(question, on_progress, stop_when_short=may_lengthen)
+        candidates = tuple(search.run())
+        replays += search.replay_count
+        if search.short is None or not may_lengthen:
+            break
+        spare *= (
+            _SPARE  # more each time: bursts of arrivals may be over sooner than their rate says
+        )
+        seconds = LIFETIMES * search.short.lifetime_s * spare
+        longer = lengthened(at_rate, seconds, rate)
+        may_lengthen = longer is not None and seconds * rate <= REQUESTS_MOST
+        if longer is not None and may_lengthen:
+            at_rate, fixed = longer
+    if search.short is not None and not search.best:
+        raise _too_short(question, search.short)
+    if not search.best:
+        raise unreachable(search)
+    answers = {
+        goal: Answer(goal, found, _next_smaller(candidates, found), _one_less(candidates, found))
+        for goal, found in search.best.items()
+    }
+    ordered = {goal: answers[goal] for goal in GOALS}
+    settings = (*settings, *fixed)
+    return Sizing(question, scenario, settings, candidates, ordered, replays, search.short)
+
+
+def _objectives(
+    scenario: Scenario, slo: str | Mapping[str, str] | None, attainment: float | None
+) -> tuple[Objective, ...]:
+    problems = []
+    if attainment is not None and not 0 < attainment <= 1:
+        problems.append(
+            Problem(f"{attainment:g} is no share", "--attainment", suggestion="0.99, say")
+        )
+    if slo is not None:
+        if attainment is not None:
+            text = "is a share of the scenario's own slo, and has no meaning beside --slo"
+            problems.append(Problem(text, "--attainment"))
+        try:
+            found = parse_slo(slo)
+        except InputError as error:
+            problems += error.problems
+        if problems:
+            raise InputError(problems)
+        return found
+    if not scenario.slo.bounds_ps:
+        problems.append(
+            Problem(
+                "the scenario has no slo", "--slo", suggestion="--slo ttft_p99=0.5s,tpot_p99=10ms"
+            )
+        )
+    if problems:
+        raise InputError(problems)
+    share = ATTAINMENT_ASKED if attainment is None else attainment
+    return (AttainmentObjective(scenario.slo, share),)
+
+
+def _too_short(question: Question, short: Candidate) -> InputError:
+    """Every objective is met, and the backlog still grew when the last request came."""
+    arrivals = question.traffic.arrival_ps
+    span_s = int(arrivals[-1] - arrivals[0]) / PS_PER_S
+    needed = int(LIFETIMES * short.lifetime_s * question.rate_rps) + 1
+    return InputError(
+        Problem(
+            f"{question.traffic.request_count:,} requests arrive within {span_s:.3g} s, less than "
+            f"{LIFETIMES} times the {short.lifetime_s:.3g} s that 99 % of them take (on "
+            f"{short.name}): too short a time to tell whether anything keeps up",
+            question.scenario.name,
+            field="workload",
+            suggestion=f"at least {needed:,} requests at this rate (--requests, or a longer trace)",
+        )
+    )
+
+
+def _refuse_pools(scenario: Scenario) -> None:
+    if scenario.serving.pools is not None:
+        raise InputError(
+            Problem(
+                "prefill apart from decode has two numbers of replicas, and one is looked for",
+                scenario.name,
+                field="serving.disaggregation",
+                suggestion="size without it, then compare with `rack-sim compare`",
+            )
+        )
+
+
+def _next_smaller(candidates: Sequence[Candidate], found: Candidate) -> Candidate | None:
+    """Of those with fewer chips to buy that do not meet the objectives, the nearest.
+
+    Of several the one that was replayed, since what it measured says more than a bound.
+    """
+    chips = found.footprint.bought_chip_count
+    smaller = [
+        other
+        for other in candidates
+        if other.verdict != "meets" and other.footprint.bought_chip_count < chips
+    ]
+
+    def nearness(other: Candidate) -> tuple[object, ...]:
+        where = other.footprint
+        return (where.bought_chip_count, bool(other.measured), where.chip_count, other.name)
+
+    return max(smaller, key=nearness, default=None)
+
+
+def _one_less(candidates: Sequence[Candidate], found: Candidate) -> Candidate | None:
+    for other in candidates:
+        if other.shape == found.shape and other.replica_count == found.replica_count - 1:
+            return other
+    return None
+
+
+def _digest(scenario: Scenario, question: Question) -> str:
+    content = {
+        "scenario": scenario.scenario_hash,
+        "rate_rps": question.rate_rps,
+        "objectives": [[o.name, o.bound] for o in question.objectives],
+        "shapes": [[s.tensor_parallel, s.stage_count] for s in question.space.shapes],
+        "replicas_max": question.space.replicas_max,
+        "request_count": question.traffic.request_count,
+        "version": VERSION,
+    }
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

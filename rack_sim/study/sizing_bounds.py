@@ -1,0 +1,249 @@
+"""Sizing bounds: what no number of replicas of a shape can beat, before anything is replayed.
+
+Three kinds, each never above what a replay measures (`tests/properties/test_sizing_bounds.py`):
+
+- *alone*: a request on an empty replica. Its prompt takes rows, rows enter at a pace, the first
+  token takes its way, and every further turn of the sequence another. Percentiles of these bounds
+  are bounds on percentiles, since an order statistic rises with each of its values.
+- *in turn*: behind a stateless router every replica's requests are known. First come, first
+  served, a prompt begins when those before it have their rows (Lindley's recursion, with what
+  decoding sequences take left out).
+- *in all*: n replicas have so many rows by any time. Whatever the router, no more first tokens are
+  there than the shortest prompts that these rows carry; everybody else who came long enough before
+  is late. More replicas have more rows, so this bound is monotone in n and searched by bisection.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from rack_sim.compiler.slots import SlotTiming
+from rack_sim.engine.fleet import StaticSlotsPolicy
+from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.routers import STATELESS
+from rack_sim.foundation.units import PS_PER_MS, PS_PER_NS
+from rack_sim.metrics.latency import latencies_ps
+from rack_sim.metrics.quantiles import exact_sum, percentiles
+from rack_sim.pipeline import Explanation
+from rack_sim.study.sizing_slo import LatencyObjective, Objective, Reading
+from rack_sim.study.sizing_traffic import Traffic, Whole
+from rack_sim.workload.request import Request
+
+# assumed: no fleet has more; a search that would go further has a rate that nothing can serve
+REPLICAS_MOST = 2**20
+
+
+@dataclass(frozen=True, eq=False)  # columns do not compare to one answer
+class Pace:
+    """What a replica of a shape cannot beat, whoever else is there.
+
+    - `gap_ps`: from one turn of a sequence to the next; `turn_tokens` come in one at most
+    - `row_ps`: a replica carries no more than one row in so long, on average from any beginning,
+      and `rows_at_once` besides
+    - `prompt_rows`: rows that the prompt of each request takes
+    - `first_token_ps`: from the arrival of each to its first token on an empty replica
+    - `capacity_rows_per_s`: rows of the compiled interval, where the machine has one
+    - `entries`: of static slots in which all turns are alike, the slots: see `in_turn_ps`
+    """
+
+    gap_ps: int
+    turn_tokens: int
+    row_ps: Fraction
+    rows_at_once: int
+    prompt_rows: Whole
+    first_token_ps: Whole
+    capacity_rows_per_s: int | None
+    entries: SlotTiming | None
+
+
+def pace_of(found: Explanation, traffic: Traffic) -> Pace:
+    """The pace of an explained shape under some traffic."""
+    timing, policy = found.fleet.timing, found.fleet.policy
+    cached = found.fleet.admission.prefix_caching is not None
+    # Of a prompt that is in the prefix cache one row is left.
+    prompts = np.ones_like(traffic.input_tokens) if cached else traffic.input_tokens
+    if isinstance(timing, SlotTiming):
+        if not isinstance(policy, StaticSlotsPolicy):
+            raise AssertionError("slots are served by their policy; the scenario is checked")
+        seats = timing.rows // timing.rows_per_sequence
+        entries = -(-prompts // (timing.rows_per_sequence * seats))
+        token_ps, interval_ps, gap_ps = timing.token_ps, timing.interval_ps, timing.revolution_ps
+        if policy.priority == "prefill":
+            gap_ps = token_ps  # a sequence whose row was taken gets another as soon as can be
+        if timing.buckets:
+            token_ps = min(bucket.token_ps for bucket in timing.buckets)
+            interval_ps = min(map(min, timing.separation_ps))
+            gap_ps = token_ps
+        plain = policy.priority == "decode" and not timing.buckets
+        return Pace(
+            gap_ps=gap_ps,
+            turn_tokens=timing.rows_per_sequence,
+            row_ps=Fraction(interval_ps, timing.rows),
+            rows_at_once=timing.rows,
+            prompt_rows=prompts,
+            first_token_ps=(entries - 1) * interval_ps + token_ps,
+            capacity_rows_per_s=None if cached else found.limits.compiled_rows_per_s,
+            entries=timing if plain and found.fleet.admission.order == "fcfs" else None,
+        )
+    if not isinstance(policy, ContinuousBatchingPolicy):
+        raise AssertionError("batches are made by their policy; the scenario is checked")
+    base_ps, budget = timing.iterations.base_ps, policy.token_budget
+    carried = range(1, budget + 1)
+    bases = [base_ps(rows, 0) for rows in carried]
+    row_ps = min(Fraction(base, rows) for base, rows in zip(bases, carried, strict=True))
+    chunk = min(policy.chunk_tokens or budget, budget)
+    speculation = found.fleet.speculation
+    iterations = -(-prompts // chunk)
+    by_rows = (prompts * row_ps.numerator) // row_ps.denominator
+    return Pace(
+        gap_ps=min(base_ps(rows, 1) for rows in carried),
+        turn_tokens=1 + (speculation.draft_tokens if speculation else 0),
+        row_ps=row_ps,
+        rows_at_once=0,
+        prompt_rows=prompts,
+        first_token_ps=np.maximum(iterations * min(bases), by_rows),
+        capacity_rows_per_s=None,
+        entries=None,
+    )
+
+
+def in_turn_ps(traffic: Traffic, timing: SlotTiming, prompt_rows: Whole, replica: Whole) -> Whole:
+    """First tokens, counted from arrival, where each replica serves its prompts one by one.
+
+    `replica` is that of each request. Rows are counted from the first entry on: a prompt's first is
+    that of the first entry from its arrival on, or the one after the last of the prompt before.
+    """
+    seats = timing.rows // timing.rows_per_sequence
+    needed = -(-prompt_rows // timing.rows_per_sequence)
+    first_seat = -(-traffic.arrival_ps // timing.interval_ps) * seats
+    order = np.argsort(replica, kind="stable")
+    bounds = np.flatnonzero(np.diff(replica[order])) + 1
+    done = np.empty_like(needed)
+    for part in np.split(order, bounds):
+        taken = np.cumsum(needed[part])
+        # max over earlier prompts of (where it could begin at best) + (rows from there on)
+        done[part] = np.maximum.accumulate(first_seat[part] - taken + needed[part]) + taken
+    last_entry = -(-done // seats) - 1
+    first_token: Whole = last_entry * timing.interval_ps + timing.token_ps - traffic.arrival_ps
+    return first_token
+
+
+class Bounds:
+    """Bounds on every objective for one shape under some traffic."""
+
+    def __init__(
+        self, found: Explanation, traffic: Traffic, objectives: Sequence[Objective]
+    ) -> None:
+        self.traffic, self.objectives = traffic, tuple(objectives)
+        self.pace = pace_of(found, traffic)
+        self._router, self._seed = found.fleet.router, found.fleet.seed
+        self._tokens = np.sort(self.pace.prompt_rows).cumsum()
+        rest = -(-(traffic.output_tokens - 1) // self.pace.turn_tokens)
+        self._later_ps = rest * self.pace.gap_ps
+        self.alone = self._readings(self.pace.first_token_ps)
+
+    def with_replicas(self, count: int) -> tuple[Reading, ...]:
+        """Bounds that know how many replicas there are; no less than those of `alone`."""
+        timing = self.pace.entries
+        if timing is None or self._router not in STATELESS or self._router == "session_affinity":
+            return self.alone
+        router, places = STATELESS[self._router](self._seed), range(count)
+        numbers = self.traffic.request_id.tolist()
+        chosen = [router.choose(Request(number, 0, 1, 1), places) for number in numbers]
+        replica = np.array(chosen, dtype=np.int64)
+        first = in_turn_ps(self.traffic, timing, self.pace.prompt_rows, replica)
+        return self._readings(np.maximum(first, self.pace.first_token_ps))
+
+    def fewest_by_rows(self) -> int:
+        """The fewest replicas that have rows enough for what is offered."""
+        rows_per_s = self.pace.capacity_rows_per_s
+        if rows_per_s is None:
+            return 1
+        traffic = self.traffic
+
+        def enough(count: int) -> bool:  # as `LoadRow.keeps_up` has it, to the last bit
+            capacity_rps = float(rows_per_s * count) * traffic.request_count / traffic.row_count
+            return traffic.offered_rps <= capacity_rps
+
+        return fewest(enough)
+
+    def fewest_in_time(self) -> int:
+        """The fewest replicas that have rows early enough for every objective."""
+        return max((fewest(self._in_time(item)) for item in self.objectives), default=1)
+
+    def _in_time(self, objective: Objective) -> Callable[[int], bool]:
+        """Whether so many replicas could have the first tokens in time: monotone."""
+        traffic = self.traffic
+        if (
+            not isinstance(objective, LatencyObjective)
+            or objective.metric not in ("ttft", "e2el")
+            or objective.statistic == "mean"
+        ):
+            return lambda _count: True
+        percent = int(objective.statistic[1:])
+        allowed = traffic.fit_count - 1 - percent * (traffic.fit_count - 1) // 100
+        # Past the bound by what the summary rounds away, so that it is missed there, too.
+        late_ps = traffic.arrival_ps + min(objective.bound_ps + PS_PER_NS, 2**61)
+        came = np.arange(1, traffic.fit_count + 1)
+        busy_ps = late_ps - traffic.arrival_ps[0]
+        row_ps, at_once = self.pace.row_ps, self.pace.rows_at_once
+
+        def in_time(count: int) -> bool:
+            # Rounded up, with a float's error to spare.
+            rows = busy_ps / float(row_ps) * count * (1 + 1e-9) + (at_once + 1) * count
+            served = np.searchsorted(self._tokens, rows, side="right")
+            return int((came - served).max()) <= allowed
+
+        return in_time
+
+    def _readings(self, first_ps: Whole) -> tuple[Reading, ...]:
+        traffic = self.traffic
+        measured = latencies_ps(
+            {
+                "arrival_ps": traffic.arrival_ps,
+                "first_token_ps": traffic.arrival_ps + first_ps,
+                "finish_ps": traffic.arrival_ps + first_ps + self._later_ps,
+                "output_tokens": traffic.output_tokens,
+                "prefill_start_ps": traffic.arrival_ps,
+            }
+        )
+        plain = self.pace.turn_tokens == 1
+        measured["itl"] = np.full(
+            int((traffic.output_tokens > 1).any()), self.pace.gap_ps if plain else 0, np.int64
+        )
+        return tuple(_reading(objective, measured) for objective in self.objectives)
+
+
+def fewest(enough: Callable[[int], bool]) -> int:
+    """The least n from 1 on for which `enough`, which is monotone, is true.
+
+    Gallop, then bisection. `REPLICAS_MOST` where none smaller is.
+    """
+    high = 1
+    while high < REPLICAS_MOST and not enough(high):
+        high *= 2
+    low = high // 2  # not enough, or nothing
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def _reading(objective: Objective, measured: dict[str, Whole]) -> Reading:
+    """What bounds of single requests say of an objective of all, rounded as the summary is."""
+    if not isinstance(objective, LatencyObjective):
+        met = np.ones(len(measured["ttft"]), dtype=bool)
+        for metric, bound_ps in objective.slo.bounds_ps.items():
+            met &= measured[metric] <= bound_ps
+        return Reading(objective, int(met.sum()) / len(met))
+    values = measured[objective.metric]
+    values = values[values >= 0]
+    if not len(values):
+        return Reading(objective, None)
+    if objective.statistic == "mean":
+        found = Fraction(exact_sum(values), len(values))
+    else:
+        (found,) = percentiles(lambda: iter([values]), len(values), (int(objective.statistic[1:]),))
+    return Reading(objective, round(float(found / PS_PER_MS), 6))

@@ -1,0 +1,101 @@
+"""Sizing candidate: one system that was looked at, and what was found of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from rack_sim.metrics.cost import Footprint
+from rack_sim.metrics.summary import TOKEN_TERMS, Value
+from rack_sim.study.sizing_slo import Reading
+from rack_sim.study.sizing_space import Shape
+
+Verdict = Literal["meets", "fails", "pruned"]
+Goal = Literal["fewest_chips", "cheapest", "least_power"]
+GOALS: tuple[Goal, ...] = ("fewest_chips", "cheapest", "least_power")
+
+# What was measured, as summary.csv has it.
+MEASURED = (
+    "finished_count",
+    "request_throughput_rps",
+    "output_throughput_tok_s",
+    "slot_row_utilisation",
+    "replica_utilisation",
+    "ttft_bound_by",
+    "tpot_bound_by",
+    "bottleneck",
+    "mean_watts",
+    "usd_per_million_output_tokens",
+    "tok_latency_limit_ms",
+    *(f"ttft_{part}_ms_mean" for part in ("admission", "row_wait", "prefill", "pass")),
+    *(f"tpot_{term}_ms" for term in TOKEN_TERMS),
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """So many replicas of a shape.
+
+    `verdict` is ``meets`` or ``fails`` where it was replayed, ``pruned`` where a bound said enough;
+    `reason` is empty, or the name of what failed or of the bound, `detail` says it in words.
+    `readings` are what the replay measured, or of a pruned one what it can at best be;
+    `usd_per_year` and `mean_watts` likewise. `measured` are columns of its summary, none of a
+    pruned one. `lifetime_s` is what 99 % of its requests take at most; where arrivals lasted for
+    less than a few of these it `is_short`. A candidate with ``and_more`` stands for all with more
+    replicas, too.
+    """
+
+    shape: Shape
+    replica_count: int
+    footprint: Footprint
+    capital_usd: float
+    standby_watts: float
+    usd_per_year: float
+    mean_watts: float
+    verdict: Verdict
+    reason: str
+    detail: str
+    readings: tuple[Reading, ...]
+    measured: Mapping[str, Value]
+    lifetime_s: float = 0.0
+    is_short: bool = False
+    and_more: bool = False
+
+    @property
+    def name(self) -> str:
+        """Short for tables: ``8 x 54 x 4``: tensor parallel, stages, replicas."""
+        return f"{self.shape} x {self.replica_count}"
+
+    def number(self, name: str) -> float | None:
+        """A number that was measured; None where there is none."""
+        value = self.measured.get(name)
+        return float(value) if isinstance(value, int | float) else None
+
+    @property
+    def tightest(self) -> Reading | None:
+        """The objective of which most is used."""
+        return max(self.readings, key=lambda reading: reading.load, default=None)
+
+    def rank(self, goal: Goal) -> tuple[float, ...]:
+        """Smaller is better; of a pruned candidate no more than its own would be."""
+        return (
+            *rank_of(goal, self.footprint, round(self.usd_per_year), round(self.mean_watts)),
+            self.shape.tensor_parallel,
+            self.shape.stage_count,
+            self.replica_count,
+        )
+
+
+def rank_of(
+    goal: Goal, footprint: Footprint, usd_per_year: int, mean_watts: int
+) -> tuple[float, ...]:
+    """What a goal looks at, first things first; it rises with each of them.
+
+    The fewest chips are those that must be bought; of equals, the fewest that hold the model, then
+    the least money. Less than a dollar a year, or than a watt, is no difference.
+    """
+    chips = (footprint.bought_chip_count, footprint.chip_count)
+    return {
+        "fewest_chips": (*chips, usd_per_year),
+        "cheapest": (usd_per_year, *chips),
+        "least_power": (mean_watts, *chips),
+    }[goal]

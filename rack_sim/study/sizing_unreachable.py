@@ -1,0 +1,371 @@
+"""Unreachable: the answer to objectives that nothing in the space meets, as a value.
+
+What is in the way is read from the candidate that comes nearest, with as many replicas as allowed:
+nothing waits there for anybody else, so what is left is the machine.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from rack_sim.foundation.errors import InfeasibleError, InputError
+from rack_sim.metrics.summary import TOKEN_TERMS
+from rack_sim.partition.partitioner import possible_degrees
+from rack_sim.pipeline import explain
+from rack_sim.scenario import Scenario
+from rack_sim.study.sizing_candidate import Candidate
+from rack_sim.study.sizing_search import (
+    SATURATION,
+    TURNED_AWAY,
+    ExplainedShape,
+    Question,
+    SizingSearch,
+)
+from rack_sim.study.sizing_slo import AttainmentObjective, Objective, Reading
+from rack_sim.study.sizing_traffic import offered, traffic_of
+
+# So many shapes are replayed for the best there is: those whose bounds are the best.
+_SHAPES_REPLAYED = 4
+# A lever helps where it takes off at least so much of the value.
+_HELPS = 0.01
+_RATES_TRIED = 6
+
+_TERMS = {
+    "fixed_latency": "the fixed latency of operators that wait for each other",
+    "compute": "FLOP at the chips' peak",
+    "weight_feed": "feeding weights to the matrix units",
+    "memory": "reading weights and cache from memory",
+    "link_latency": "the latency of links",
+    "link_serialisation": "bytes on links",
+    "slack": "waiting for the next slot or iteration",
+    "draft": "proposals of the draft",
+}
+_PARTS = {
+    "admission": "waiting to be let in",
+    "row_wait": "waiting for prompts before it",
+    "prefill": "the rows of its own prompt, which enter one after the other",
+    "pass": "one pass through the pipeline",
+}
+
+
+@dataclass(frozen=True)
+class Unreachable:
+    """Why nothing meets the objectives.
+
+    `binding` is the objective in the way, or None where replicas are; `best` the candidate that
+    comes nearest. No candidate at all is below `floor`, in the unit of the objective. `terms` split
+    the objective's latency, in milliseconds, `limit` says which physical limit is in the way.
+    `levers` were tried, each alone, and help. Not `proved` where candidates are left that no bound
+    rules out.
+    """
+
+    question: str
+    space: str
+    binding: Objective | None
+    demanded: str
+    best: Candidate
+    best_value: float | None
+    floor: float | None
+    limit: str
+    terms: Mapping[str, float]
+    levers: tuple[str, ...]
+    replay_count: int
+    proved: bool
+
+    @property
+    def gap(self) -> float | None:
+        """By how much the best misses."""
+        if self.binding is None or self.best_value is None:
+            return None
+        return abs(round(self.best_value - self.binding.bound, 9))
+
+    def __str__(self) -> str:
+        unit = self.binding.unit if self.binding else ""
+        lines = [
+            f"unreachable: {self.question}",
+            f"  searched  {self.space}",
+            f"  demanded  {self.demanded}",
+            f"  best      {_value(self.best_value, unit)} by {self.best.name} "
+            "(tensor parallel x stages x replicas)",
+        ]
+        if self.gap is not None:
+            lines.append(f"  gap       {_value(self.gap, unit)}")
+        if self.floor is not None:
+            side = "above" if isinstance(self.binding, AttainmentObjective) else "below"
+            lines.append(f"  bound     no candidate can be {side} {_value(self.floor, unit)}")
+        lines.append(f"  limit     {self.limit}")
+        if self.terms:
+            lines.append("  where the best spends its time:")
+            shown = sorted(self.terms.items(), key=lambda item: -item[1])
+            wide = max(map(len, self.terms))
+            lines += [f"    {words:<{wide}}{ms:>12,.3f} ms" for words, ms in shown]
+        if self.levers:
+            lines.append("  what was tried and helps:")
+            lines += [f"    - {lever}" for lever in self.levers]
+        else:
+            lines.append("  no single change was found to help")
+        if not self.proved:
+            lines.append(
+                f"  not proved: {self.replay_count} candidates were replayed, up to the most "
+                "replicas, and others between them were not"
+            )
+        return "\n".join(lines)
+
+
+def unreachable(search: SizingSearch) -> InfeasibleError:
+    """Says of a search that found nothing why; its reason is an `Unreachable`.
+
+    The reason is what `explain` has of the first shape where no shape has room for a sequence.
+    """
+    question = search.question
+    shapes = [search.shape(shape) for shape in question.space.shapes]
+    fitting = [shape for shape in shapes if shape.found is not None]
+    if not fitting:
+        return _no_room(question)
+    walked = search.walked
+    replays = search.replay_count
+    nearest = sorted(fitting, key=lambda item: (_worst(item.bounds.alone), item.shape))
+    most = question.space.replicas_max
+    tried = [search.replayed(item.shape, most) for item in nearest[:_SHAPES_REPLAYED]]
+    best = min(tried, key=lambda found: (_overloaded(found), _worst(found.readings), found.shape))
+    shape = search.shape(best.shape)
+    missed = best.tightest
+    overloaded = _overloaded(best) or missed is None or missed.holds
+    reason = Unreachable(
+        question=_asked(question),
+        space=str(question.space),
+        binding=None if overloaded or missed is None else missed.objective,
+        demanded=(
+            f"{question.rate_rps:g} requests/s kept up with, by at most {most} replicas"
+            if overloaded or missed is None
+            else _bound(missed.objective)
+        ),
+        best=best,
+        best_value=None if overloaded or missed is None else missed.value,
+        floor=None if overloaded or missed is None else _floor(fitting, missed.objective),
+        limit=_limit_of_rows(fitting, most) if overloaded else _limit(best, missed),
+        terms={} if overloaded or missed is None else _split(best, missed.objective),
+        levers=tuple(_levers(search, shape, best, overloaded=overloaded)),
+        replay_count=replays,
+        proved=walked,
+    )
+    return InfeasibleError(reason)
+
+
+def _no_room(question: Question) -> InfeasibleError:
+    try:
+        explain(question.scenario_of(question.space.shapes[0], 1))
+    except InfeasibleError as error:
+        return error
+    raise AssertionError("a shape that does not fit says why")
+
+
+def _overloaded(found: Candidate) -> bool:
+    return found.reason in (SATURATION, TURNED_AWAY)
+
+
+def _worst(readings: tuple[Reading, ...]) -> float:
+    return max((reading.load for reading in readings), default=0.0)
+
+
+def _asked(question: Question) -> str:
+    deployment = question.scenario.deployment
+    bounds = " and ".join(_bound(objective) for objective in question.objectives)
+    return (
+        f"{bounds} for {question.rate_rps:g} requests/s of {question.scenario.name} "
+        f"({deployment.model.name} on {deployment.system.name})"
+    )
+
+
+def _bound(objective: Objective) -> str:
+    if isinstance(objective, AttainmentObjective):
+        return f"{objective.share:.4g} of the requests within the scenario's slo"
+    return f"{objective.name} <= {_value(objective.bound, 'ms')}"
+
+
+def _value(value: float | None, unit: str) -> str:
+    if value is None:
+        return "nothing that keeps up"
+    return f"{value:,.6g} ms" if unit == "ms" else f"{value:.6g}"
+
+
+def _easier(reading: Reading) -> str:
+    """A bound that a value meets, with few digits: rounded to the easier side."""
+    value = Decimal(str(reading.value))
+    share = isinstance(reading.objective, AttainmentObjective)
+    digits = Decimal(1).scaleb(value.adjusted() - 3)
+    eased = value.quantize(digits, ROUND_FLOOR if share else ROUND_CEILING)
+    return f"{eased:f}" if share else f"{eased:f} ms"
+
+
+def _floor(fitting: list[ExplainedShape], objective: Objective) -> float | None:
+    values = [
+        reading.value
+        for item in fitting
+        for reading in item.bounds.alone
+        if reading.objective == objective and reading.value is not None
+    ]
+    better = max if isinstance(objective, AttainmentObjective) else min
+    return better(values, default=None)
+
+
+def _limit_of_rows(fitting: list[ExplainedShape], most: int) -> str:
+    needed = min(
+        max(item.bounds.fewest_by_rows(), item.bounds.fewest_in_time()) for item in fitting
+    )
+    if needed > most:
+        return f"rows: no shape carries what is offered with fewer than {needed} replicas"
+    return f"queues: {most} replicas do not keep up"
+
+
+def _limit(best: Candidate, missed: Reading | None) -> str:
+    if missed is None:
+        return ""
+    objective = missed.objective
+    metric = "e2el" if isinstance(objective, AttainmentObjective) else objective.metric
+    of_token = metric in ("tpot", "itl", "ntpot") or (metric == "e2el" and _decodes_longer(best))
+    if not of_token:
+        part = best.measured.get("ttft_bound_by")
+        words = _PARTS.get(str(part), "the first token")
+        bottleneck = best.measured.get("bottleneck")
+        behind = f"; they can follow each other no sooner than {bottleneck} allows"
+        return words + (behind if part == "prefill" and bottleneck else "")
+    read_ms = best.number("tok_latency_limit_ms")
+    if read_ms is not None and metric == "tpot" and read_ms > objective.bound:
+        return (
+            f"the weights, read once at full memory bandwidth, take {read_ms:,.4g} ms a token: "
+            "no schedule of this partition is faster"
+        )
+    spent = _token_terms(best)
+    if not spent:
+        return "the time of a token"
+    term = max(spent, key=lambda name: spent[name])
+    least = "" if read_ms is None else f"; reading the weights once takes {read_ms:,.4g} ms"
+    alone = " alone" if spent[term] > objective.bound and metric == "tpot" else ""
+    return f"{_TERMS[term]}{alone}, {spent[term]:,.4g} ms of every token{least}"
+
+
+def _decodes_longer(best: Candidate) -> bool:
+    """Whether long answers take longer after their first token than before it."""
+    first = sum(best.number(f"ttft_{part}_ms_mean") or 0.0 for part in _PARTS)
+    return best.lifetime_s * 1000 - first > first
+
+
+def _token_terms(best: Candidate) -> dict[str, float]:
+    found = {term: best.number(f"tpot_{term}_ms") for term in TOKEN_TERMS}
+    return {term: ms for term, ms in found.items() if ms}
+
+
+def _split(best: Candidate, objective: Objective) -> dict[str, float]:
+    """Where the time goes, in means: of a token, and of the first one where that is asked for."""
+    metric = "" if isinstance(objective, AttainmentObjective) else objective.metric
+    found = {}
+    if metric not in ("tpot", "itl"):
+        for part, words in _PARTS.items():
+            found[f"first token: {words}"] = best.number(f"ttft_{part}_ms_mean") or 0.0
+    if metric not in ("ttft", "scheduling_delay"):
+        for term, ms in _token_terms(best).items():
+            found[f"each token: {_TERMS[term]}"] = ms
+    return {words: ms for words, ms in found.items() if round(ms, 3)}
+
+
+def _levers(
+    search: SizingSearch, shape: ExplainedShape, best: Candidate, *, overloaded: bool
+) -> Iterator[str]:
+    """Changes that were tried, each alone, and help."""
+    most = search.question.space.replicas_max
+    if overloaded:
+        count = most
+        for _ in range(_RATES_TRIED):
+            count *= 2
+            if search.replayed(shape.shape, count).verdict == "meets":
+                yield f"--max-replicas {count}: {shape.shape} x {count} meets every objective"
+                break
+        yield from _lower_rates(search, shape, best.replica_count)
+        return
+    yield _relaxed(search, shape, best)
+    for text, changed in _changes(search.question.scenario_of(shape.shape, best.replica_count)):
+        yield from _tried(search, shape, best, text, changed)
+
+
+def _relaxed(search: SizingSearch, shape: ExplainedShape, best: Candidate) -> str:
+    """What to ask for instead, and a system that meets it, not the smallest perhaps."""
+    missed = [reading for reading in best.readings if not reading.holds]
+    words = " and ".join(f"{reading.objective.name} {_easier(reading)}" for reading in missed)
+    bounds = {reading.objective.name: reading.load for reading in missed}
+    first, enough = shape.bounds.fewest_by_rows(), best
+    for count in (first, *(first + 2**power for power in range(best.replica_count.bit_length()))):
+        if count >= best.replica_count:
+            break
+        found = search.replayed(shape.shape, count)
+        if not _overloaded(found) and all(
+            reading.holds or reading.load <= bounds.get(reading.objective.name, 0.0)
+            for reading in found.readings
+        ):
+            enough = found
+            break
+    chips = enough.footprint.bought_chip_count
+    return f"ask for {words}: {enough.name} ({chips:,} chips) meets that and every other objective"
+
+
+def _lower_rates(search: SizingSearch, shape: ExplainedShape, count: int) -> Iterator[str]:
+    """The highest rate that was tried and met, of few digits: halves, then in between."""
+    question = search.question
+    met, missed = 0.0, question.rate_rps
+    for _ in range(_RATES_TRIED):
+        rate = float(f"{(met + missed) / 2:.3g}")
+        if _meets_at(question, shape, count, rate):
+            met = rate
+        else:
+            missed = rate
+    if met:
+        yield f"--rate {met:g}: {shape.shape} x {count} meets every objective at {met:g} requests/s"
+
+
+def _meets_at(question: Question, shape: ExplainedShape, count: int, rate_rps: float) -> bool:
+    slower, _ = offered(question.scenario, rate_rps)
+    context = slower.deployment.shape.context_tokens
+    traffic = traffic_of(slower.workload, context, rate_rps)
+    asked = replace(question, scenario=slower, rate_rps=rate_rps, traffic=traffic)
+    other = SizingSearch(asked)
+    other.explained[shape.shape] = ExplainedShape(asked, shape.shape, shape.found)
+    return other.replayed(shape.shape, count).verdict == "meets"
+
+
+def _changes(scenario: Scenario) -> Iterator[tuple[str, Scenario]]:
+    """One change each of what a space does not hold."""
+    deployment = scenario.deployment
+    if scenario.cache_room is None:
+        for rows in (2, 4):
+            shape = replace(deployment.shape, rows=deployment.shape.rows * rows)
+            yield (
+                f"serving.slot_rows={shape.rows}",
+                replace(scenario, deployment=replace(deployment, shape=shape)),
+            )
+    node = len(deployment.system.topology.nodes[0])
+    wider = [d for d in possible_degrees(replace(deployment, tensor_parallel=None)) if d > node]
+    if wider:
+        changed = replace(deployment, tensor_parallel=wider[0], stage_count=None)
+        changed = replace(changed, objective="fewest_chips")
+        yield f"--tensor-parallel {wider[0]}", replace(scenario, deployment=changed)
+
+
+def _tried(
+    search: SizingSearch, shape: ExplainedShape, best: Candidate, text: str, changed: Scenario
+) -> Iterator[str]:
+    """What a changed scenario reaches, if it helps; one that cannot be says nothing."""
+    search.on_progress(f"trying {text}", search.replay_count)
+    other = SizingSearch(search.question)
+    try:
+        explained = ExplainedShape.of(search.question, shape.shape, changed)
+        other.explained[shape.shape] = explained
+        found = other.judged(shape.shape, best.replica_count, explained.replay(0, changed))
+    except (InfeasibleError, InputError):
+        return
+    before = best.tightest
+    after = next((r for r in found.readings if before and r.objective == before.objective), None)
+    if found.verdict == "meets":
+        yield f"{text}: meets every objective"
+    elif before and after and after.load < before.load * (1 - _HELPS) and not _overloaded(found):
+        value = _value(after.value, after.objective.unit)
+        yield f"{text}: {after.objective.name} {value}, which is not enough"

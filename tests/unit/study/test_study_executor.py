@@ -1,0 +1,143 @@
+"""The executor: the same answers from every backend, and what it says where there is none."""
+
+import math
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from rack_sim.foundation.errors import InputError
+from rack_sim.study.executor import SCHEDULER_SECONDS, check_executor, open_executor
+
+TASKS = range(12)
+WANTED = {number: math.factorial(number) for number in TASKS}
+
+
+def said(*arguments: object, **options: object) -> str:
+    with pytest.raises(InputError) as caught, open_executor(*arguments, **options):  # type: ignore[arg-type]
+        pass
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_processes_of_this_machine(jobs: int) -> None:
+    with open_executor("loky", jobs=jobs) as executor:
+        assert executor.job_count == jobs
+        assert dict(executor.run(math.factorial, TASKS)) == WANTED
+        assert dict(executor.run(math.factorial, TASKS)) == WANTED, "more than once"
+        assert list(executor.run(math.factorial, [])) == []
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_a_call_raises_is_raised(jobs: int) -> None:
+    with (
+        open_executor("loky", jobs=jobs) as executor,
+        pytest.raises(ValueError, match="not defined"),
+    ):
+        dict(executor.run(math.factorial, [3, 2, 1, -1, 1, 2]))
+
+
+def test_results_come_as_they_are_finished() -> None:
+    """The short call does not wait for the long one before it; what is left is abandoned."""
+    begun = time.monotonic()
+    with open_executor("loky", jobs=2) as executor:
+        for number, _ in executor.run(time.sleep, [20, 0.01, 20, 20]):
+            assert number == 1
+            break
+    assert time.monotonic() - begun < 15
+
+
+def test_a_lost_worker_is_said() -> None:
+    with open_executor("loky", jobs=2) as executor, pytest.raises(InputError, match="was lost"):
+        dict(executor.run(os._exit, [7]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"backend": "dsk"}, "--backend dsk: is no backend (did you mean 'dask'?)"),
+        ({"jobs": 0}, "--jobs 0: must be at least 1"),
+        ({"scheduler": "x:1"}, "--scheduler x:1: loky works on this machine only (add --backend"),
+        (
+            {"backend": "dask", "scheduler": "here"},
+            "--scheduler here: is no HOST:PORT (an address looks like tcp://HOST:8786)",
+        ),
+        (
+            {"backend": "ray", "scheduler": "h:99999"},
+            "--scheduler h:99999: is no HOST:PORT (an address looks like HOST:6379)",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said(options: dict[str, object], message: str) -> None:
+    assert said(**options).startswith(message)
+
+
+def test_a_backend_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    for backend in ("dask", "ray"):
+        with pytest.raises(InputError) as caught:
+            check_executor(backend)
+        assert f'pip install "rack-sim[{backend}]"' in str(caught.value)
+
+
+@pytest.fixture
+def mute() -> Iterator[int]:
+    """A port at which something listens that never answers."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(5)
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def chatty() -> Iterator[int]:
+    """A port at which something answers that is no scheduler."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(5)
+
+        def answer() -> None:
+            while True:
+                try:
+                    line, _ = server.accept()
+                except OSError:
+                    return
+                with line:
+                    line.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield server.getsockname()[1]
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+@pytest.mark.parametrize("backend", ["dask", "ray"])
+def test_nobody_at_the_address(backend: str) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    text = said(backend, scheduler=address)
+    assert text.startswith(f"--scheduler {address}: does not answer: Connection refused")
+
+
+@pytest.mark.parametrize("backend", ["dask", "ray"])
+def test_something_else_at_the_address(backend: str, chatty: int) -> None:
+    begun = time.monotonic()
+    assert "does not answer" in said(backend, scheduler=f"127.0.0.1:{chatty}")
+    assert time.monotonic() - begun < SCHEDULER_SECONDS + 5
+
+
+@pytest.mark.parametrize("backend", ["dask", "ray"])
+def test_a_scheduler_that_does_not_answer(
+    backend: str, mute: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is waited for as long as is said, whatever the library would do (up to 80 s)."""
+    monkeypatch.setattr("rack_sim.study.executor.SCHEDULER_SECONDS", 1)
+    begun = time.monotonic()
+    assert "nothing within 1 s" in said(backend, scheduler=f"127.0.0.1:{mute}")
+    assert time.monotonic() - begun < 5

@@ -1,0 +1,131 @@
+"""The journal of a sweep: what a kill leaves, what is taken up, what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rack_sim.foundation.errors import InputError
+from rack_sim.study.journal import open_journal
+
+HEAD = {"study": "mine", "study_hash": "0123456789ab", "version": "1"}
+ROWS = {f"key{number}": {"status": "ok", "values": {"x": number / 3}} for number in range(5)}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "new" / "mine.points.jsonl"
+
+
+def fill(path: Path) -> bytes:
+    with open_journal(path, HEAD) as journal:
+        for key, row in ROWS.items():
+            journal.add(key, row)
+    return path.read_bytes()
+
+
+def taken_up(path: Path, head: dict[str, str] = HEAD) -> tuple[dict[str, object], list[str]]:
+    with open_journal(path, head) as journal:
+        return dict(journal.rows), list(journal.notes)
+
+
+def test_what_was_added_is_there(path: Path) -> None:
+    fill(path)
+    assert taken_up(path) == (ROWS, [])
+    with open_journal(path, HEAD) as journal:
+        journal.add("more", {"status": "ok"})
+    assert taken_up(path)[0] == {**ROWS, "more": {"status": "ok"}}
+
+
+def test_a_row_is_on_the_disk_when_it_is_added(path: Path) -> None:
+    with open_journal(path, HEAD) as journal:
+        journal.add("a", {"x": 1})
+        assert json.loads(path.read_bytes().splitlines()[-1]) == {"key": "a", "row": {"x": 1}}
+
+
+def test_every_cut_is_survived(path: Path) -> None:
+    """Wherever the file ends: whole lines are kept, a torn one is dropped and said."""
+    whole = fill(path)
+    head_bytes = whole.index(b"\n") + 1
+    for size in range(head_bytes + 1, len(whole)):
+        path.write_bytes(whole[:size])
+        lines = whole[:size].count(b"\n") - 1
+        rows, notes = taken_up(path)
+        assert rows == dict(list(ROWS.items())[:lines])
+        torn = not whole[:size].endswith(b"\n")
+        assert len(notes) == torn
+        assert not torn or "was torn and is dropped" in notes[0]
+        if path.exists():  # one without rows does not stay
+            assert path.read_bytes() == whole[: whole[:size].rfind(b"\n") + 1]
+
+
+def test_a_torn_head_is_a_new_file(path: Path) -> None:
+    whole = fill(path)
+    path.write_bytes(whole[:10])
+    with open_journal(path, HEAD) as journal:
+        assert not journal.rows
+        journal.add("key0", ROWS["key0"])
+    assert path.read_bytes() == b"".join(whole.splitlines(keepends=True)[:2])
+
+
+def test_a_line_that_cannot_be_read_is_left_out(path: Path) -> None:
+    lines = fill(path).splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], b"\0\0\0\n", *lines[3:]]))
+    rows, notes = taken_up(path)
+    assert rows == {key: row for key, row in ROWS.items() if key != "key1"}
+    assert notes == [f"{path}:3 cannot be read and is left out: that point runs again"]
+
+
+def test_without_rows_it_does_not_stay(path: Path) -> None:
+    with open_journal(path, HEAD):
+        assert path.exists()
+    assert not path.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"version": "2"}, "its rows are of rack-sim 1, not 2, and are kept"),
+        ({"study": "other"}, "its rows are of the study mine, not other, and are kept"),
+        ({"study_hash": "ba"}, "of the study with the digest 0123456789ab, not ba, and are kept"),
+    ],
+)
+def test_rows_of_something_else_are_kept(path: Path, change: dict[str, str], words: str) -> None:
+    """Refused with what to do about it, and not touched; --fresh sets them aside."""
+    whole = fill(path)
+    with pytest.raises(InputError) as caught:
+        taken_up(path, {**HEAD, **change})
+    assert words in str(caught.value)
+    assert "--fresh sets it aside" in str(caught.value)
+    assert path.read_bytes() == whole
+    for number in (1, 2):
+        with open_journal(path, {**HEAD, **change}, fresh=True) as journal:
+            assert not journal.rows
+            assert journal.notes == [f"what was there before is in {path}.{number}"]
+            journal.add("a", {})
+    assert path.with_name(f"{path.name}.1").read_bytes() == whole
+
+
+def test_another_file_is_kept(path: Path) -> None:
+    path.parent.mkdir()
+    for content in (b"dear diary\n", b'{"a": 1}\n', b"[]\n"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="no journal of a sweep, and is kept"):
+            taken_up(path)
+        assert path.read_bytes() == content
+
+
+def test_one_at_a_time(path: Path) -> None:
+    with (
+        open_journal(path, HEAD) as journal,
+        pytest.raises(InputError, match="another process is running this study now"),
+    ):
+        journal.add("a", {})
+        taken_up(path)
+    assert taken_up(path)[0] == {"a": {}}
+
+
+def test_where_nothing_can_be_written(path: Path) -> None:
+    path.parent.write_text("a file")
+    with pytest.raises(InputError, match="cannot be written"):
+        taken_up(path)
