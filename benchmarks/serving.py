@@ -28,8 +28,7 @@ from pathlib import Path
 
 import pandas  # noqa: F401 - imported before the clock starts, as the imports below are
 
-import rack_sim
-from rack_sim import pipeline
+from rack_sim import load, pipeline, simulate
 from rack_sim.engine.serving import replay
 from rack_sim.metrics.log import Collector
 from rack_sim.report.run_files import write_run
@@ -75,7 +74,7 @@ def _counts(input_tokens: int, output_tokens: int) -> bool:
 
 def _scenario(case: str, trace: Path, requests: int) -> Scenario:
     if case == "fleet":
-        return rack_sim.load(
+        return load(
             "llama70b",
             [
                 f"workload.request_count={requests}",
@@ -84,7 +83,7 @@ def _scenario(case: str, trace: Path, requests: int) -> Scenario:
             ],
         )
     name = "llama70b-azure" if case == "lpu" else "llama70b-a100"
-    return rack_sim.load(name, ["workload.rate_scale=0.4"], trace=trace)
+    return load(name, ["workload.rate_scale=0.4"], trace=trace)
 
 
 def _measure(scenario: Scenario, started: float, folder: Path, jobs: int) -> None:
@@ -92,7 +91,7 @@ def _measure(scenario: Scenario, started: float, folder: Path, jobs: int) -> Non
     explanation = pipeline.explain(scenario)
     explained = time.process_time()
     wall = time.perf_counter()
-    result = rack_sim.simulate(scenario, jobs=jobs, explanation=explanation)
+    result = simulate(scenario, jobs=jobs, explanation=explanation)
     simulated = time.process_time()
     folder.mkdir()
     write_run(result, folder, wall_s=0, figures=False, html=False, workbook=False)
