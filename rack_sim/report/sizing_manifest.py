@@ -1,5 +1,4 @@
-"""Sizing manifest: the question, the answers and the warnings of `rack-sim size`, as JSON has them.
-"""
+"""Sizing manifest: question, answers and warnings of `rack-sim size`, as JSON has them."""
 
 import json
 import platform
@@ -64,7 +63,6 @@ def sizing_warnings(sizing: Sizing) -> Iterator[str]:
             f"({sizing.short.lifetime_s:.3g} s on {sizing.short.name}): too short a time for the "
             "backlog to become steady, so the answer is not certain (more requests would tell)"
         )
-
 
 
 def _served(sizing: Sizing, candidate: Candidate) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Asked(NamedTuple):
 
 
 class Winner(NamedTuple):
-    """A best candidate: what it is best for, its row of sizing.csv, what manifest.json has of it."""
+    """A best candidate: what it is best for, its row of sizing.csv, its entry in manifest.json."""
 
     goals: tuple[str, ...]
     row: Row
@@ -148,12 +148,15 @@ def read_sizing_tables(folder: Path, manifest: Mapping[str, Any]) -> SizingTable
     return tables
 
 
-def _read(
-    path: Path, columns: Sequence[Column], problems: list[Problem]
-) -> "pd.DataFrame | None":
+def _read(path: Path, columns: Sequence[Column], problems: list[Problem]) -> "pd.DataFrame | None":
     import pandas as pd  # imports slowly
 
-    texts = {column.name: str for column in columns if column.unit in ("", _TRUTHS)}
+    # A value without a unit of its own has that of the objective it is about.
+    texts = {
+        column.name: str
+        for column in columns
+        if column.unit in ("", _TRUTHS) and not column.name.endswith("_value")
+    }
     try:
         frame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=texts)
     except (OSError, ValueError) as error:
@@ -166,7 +169,7 @@ def _read(
     if any(
         frame[column.name].dtype.kind not in "if"
         for column in columns
-        if column.name not in texts and len(frame)
+        if column.name not in texts and frame[column.name].notna().any()
     ):
         problems.append(Problem("has text where numbers belong", str(path), suggestion=_AGAIN))
         return None

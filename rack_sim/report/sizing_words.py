@@ -96,18 +96,31 @@ def candidate_words(row: Row) -> str:
 
 
 def answer_words(sizing: SizingTables, winner: Winner) -> str:
-    """The system that answers, its chips, racks, dollars and watts, in sentences."""
+    """The system that answers, its chips and racks, in sentences."""
     row = winner.row
     objectives = "the objective" if len(sizing.objectives) == 1 else "every objective"
     return (
-        f"{candidate_words(row).capitalize()} serve{'s' if row['replica_count'] == 1 else ''} "
+        f"{candidate_words(row)} serve{'s' if row['replica_count'] == 1 else ''} "
         f"{cell(sizing.rate_rps)} requests/s within {objectives}. "
-        f"{counted(row['bought_chip_count'], 'chip').capitalize()} must be bought, in "
-        f"{counted(row['rack_count'], 'rack')}: {figure(row['chip_count'])} hold the model, "
-        f"{figure(row['spare_chip_count'])} are spare, {figure(row['idle_chip_count'])} are left "
-        f"over. That is {usd(row['capital_usd'])} of capital, {usd(row['usd_per_year'])} a year "
-        f"with electricity, and {watts(row['mean_watts'])}."
+        f"{counted(row['bought_chip_count'], 'chip')} must be bought, in "
+        f"{counted(row['rack_count'], 'rack')}: {chips_words(row)}."
     )
+
+
+def cost_words(row: Row) -> str:
+    """Dollars and watts of an answer in a sentence."""
+    return (
+        f"{usd(row['capital_usd'])} of capital, {usd(row['usd_per_year'])} a year with "
+        f"electricity, and {watts(row['mean_watts'])} on average."
+    )
+
+
+def chips_words(row: Row) -> str:
+    """What the chips to buy are for: ``1,728 hold the model, 224 are spare, 64 left over``."""
+    rest = (("spare_chip_count", "spare"), ("idle_chip_count", "left over"))
+    parts = [f"{figure(row[key])} {words}" for key, words in rest if row[key]]
+    holding = f"{figure(row['chip_count'])} hold the model"
+    return ", ".join((holding, *parts)) if parts else "all of them hold the model"
 
 
 def binds_words(sizing: SizingTables, winner: Winner) -> str:
@@ -120,9 +133,11 @@ def binds_words(sizing: SizingTables, winner: Winner) -> str:
         used = share(min(1.0, number_of(row["tightest_load_share"]) or 0.0))
         what = "misses that are allowed" if asked.is_share else "bound"
         only = "the only objective" if len(sizing.objectives) == 1 else "the tightest objective"
-        said.append(f"{objective_name(asked)} is {only}: {used} of the {what} is used".replace(
-            "allowed is", "allowed are"
-        ))
+        said.append(
+            f"{objective_name(asked)} is {only}: {used} of the {what} is used".replace(
+                "allowed is", "allowed are"
+            )
+        )
     for column, metric in (("ttft_bound_by", "TTFT"), ("tpot_bound_by", "TPOT")):
         if row[column]:
             said.append(f"{metric} is bound by {plain(row[column])}")
@@ -189,3 +204,8 @@ def commands(winner: Winner) -> str:
 
     words = [word for text in winner.entry["run_settings"] for word in ("--set", text)]
     return shlex.join(["rack-sim", "run", "resolved.yaml", *words])
+
+
+def spaced(text: str) -> str:
+    """Words with common spaces, for cells of a spreadsheet, which break lines as they like."""
+    return text.replace(_SPACE, " ")

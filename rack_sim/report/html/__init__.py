@@ -1,4 +1,4 @@
-"""HTML: a finished run, study, comparison or sizing as one self-contained page, made from its files.
+"""HTML: a finished run, study, comparison or sizing as one self-contained page.
 
 - `run`: the page of a run: `answer`, `rack` (`rack_section`, `rack_drawing`), `requests`,
   `latency`, `over_time`, `critical_path`, `limits`, `replicas`, `inputs`, `warnings`
@@ -9,8 +9,8 @@
 - `quantity`: numbers with their units
 - `templates`: the page, its style and its script
 
-The page asks no network for anything: plotly.js is in it, as the Python package has it. Two pages
-of one folder are byte for byte the same.
+A page is made from the files of its directory. It asks no network for anything: plotly.js is in
+it, as the Python package has it. Two pages of one folder are byte for byte the same.
 """
 
 from pathlib import Path

@@ -1,5 +1,4 @@
-"""Sizing page: which system meets the objectives, why no smaller one does, and what was looked at.
-"""
+"""Sizing page: which system meets the objectives, why no smaller one does, what was looked at."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,12 +7,13 @@ from rack_sim.report.html.inputs import assumptions_section, inputs_section, wea
 from rack_sim.report.html.page import Answer, Command, Fact, Page, Section, Table
 from rack_sim.report.html.quantity import cell, counted, figure, usd, watts
 from rack_sim.report.html.sizing_charts import sizing_charts
-from rack_sim.report.sizing_tables import Row, SizingTables, Winner, name_of
+from rack_sim.report.sizing_tables import Row, SizingTables, name_of
 from rack_sim.report.sizing_words import (
     answer_words,
     binds_words,
     bound_words,
     commands,
+    cost_words,
     failures,
     goals_words,
     margin_words,
@@ -27,15 +27,16 @@ from rack_sim.report.sizing_words import (
 _ROWS_SHOWN = 2_000
 _SPACE = "\N{NO-BREAK SPACE}"
 _PROVED = (
-    "The answers are exact for the space above: every candidate was replayed, or a bound shows that "
-    "it fails or that it cannot be the best for any goal. Nothing outside of the space was looked "
-    "at.",
+    "The answers are exact for the space above: every candidate was replayed, or a bound shows "
+    "that it fails or that it cannot be the best for any goal. Nothing outside of the space was "
+    "looked at.",
     "Latency is not taken to fall with every replica more, since requests are dealt anew: each "
     "shape is looked at upwards from its bound, past the first that meets, until its racks alone "
     "cost and draw more than the best that is known.",
     "Of what was ruled out, dollars and watts are the least that its racks take, and latencies the "
     "least that they can be.",
 )
+_ALL = "The fewest chips, the cheapest and the least power"
 _COUNTED = (
     ("meets", "meet every objective"),
     ("fails", "were replayed and fail"),
@@ -93,9 +94,9 @@ def _answer(sizing: SizingTables, warnings: Sequence[str]) -> Section:
     points = []
     many = len(sizing.winners) > 1
     for winner in sizing.winners:
-        head = f"{goals_words(winner.goals).capitalize()}: " if many else ""
-        binds = binds_words(sizing, winner)
-        points.append(f"{head}{binds}")
+        head = f"{_capital(goals_words(winner.goals))}: " if many else ""
+        if many:  # one system has it in its card
+            points.append(f"{head}{binds_words(sizing, winner)}")
         points += [
             f"{head}{f'{words[0].lower()}{words[1:]}' if head else words}: {text}."
             for words, text in failures(sizing, winner)
@@ -109,7 +110,7 @@ def _answer(sizing: SizingTables, warnings: Sequence[str]) -> Section:
         "answer",
         "The answer",
         sentences=(mind,) if warnings else (),
-        answers=tuple(_card(sizing, winner) for winner in sizing.winners),
+        answers=tuple(_cards(sizing)),
         points=tuple(points),
         commands=tuple(
             Command(
@@ -123,37 +124,67 @@ def _answer(sizing: SizingTables, warnings: Sequence[str]) -> Section:
     )
 
 
-def _card(sizing: SizingTables, winner: Winner) -> Answer:
-    row = winner.row
-    facts = [
-        Fact(name_of(row), "", "tensor parallel × stages × replicas"),
-        Fact(figure(row["bought_chip_count"]), "chips", "to buy", _chips(row)),
-        Fact(figure(row["rack_count"]), "racks", "they stand in"),
-        _fact(usd(row["capital_usd"]), "capital"),
-        _fact(usd(row["usd_per_year"]), "a year, capital and electricity"),
-        _fact(usd(row["usd_per_million_output_tokens"]), "per million output tokens"),
-        _fact(watts(row["mean_watts"]), "mean power", f"{watts(row['standby_watts'])} standing by"),
-        *(
-            _fact(
-                value_words(asked, row[asked.column]),
-                objective_name(asked),
-                f"{bound_words(asked)}: {margin_words(asked, row)} left",
+def _cards(sizing: SizingTables) -> Iterator[Answer]:
+    """Of one system for all goals what it is, how fast and how much; else a card for each."""
+    if len(sizing.winners) > 1:
+        for winner in sizing.winners:
+            row = winner.row
+            yield Answer(
+                f"{_capital(goals_words(winner.goals))}?",
+                f"{answer_words(sizing, winner)} {cost_words(row)}",
+                (*_chips(row), *_margins(sizing, row), *_costs(row)),
+                *_sign(row),
             )
-            for asked in sizing.objectives
-        ),
-    ]
-    question = f"{goals_words(winner.goals).capitalize()}?"
-    sign = "Meets the SLO, but too few requests tell" if row["is_short"] else "Meets the SLO"
-    return Answer(
-        question, answer_words(sizing, winner), tuple(facts), "" if row["is_short"] else "good", sign
+        return
+    (winner,) = sizing.winners
+    row = winner.row
+    yield Answer("Which system?", answer_words(sizing, winner), tuple(_chips(row)), "good", _ALL)
+    yield Answer(
+        "How far within the SLO?",
+        binds_words(sizing, winner),
+        tuple(_margins(sizing, row)),
+        *_sign(row),
     )
+    yield Answer("What does it cost?", cost_words(row), tuple(_costs(row)))
 
 
-def _chips(row: Row) -> str:
+def _sign(row: Row) -> tuple[str, str]:
     return (
-        f"{figure(row['chip_count'])} in use, {figure(row['spare_chip_count'])} spare, "
-        f"{figure(row['idle_chip_count'])} left over"
+        ("", "Meets the SLO, as far as too few requests tell")
+        if row["is_short"]
+        else (
+            "good",
+            "Meets the SLO",
+        )
     )
+
+
+def _chips(row: Row) -> Iterator[Fact]:
+    yield Fact(name_of(row), "", "tensor parallel × stages × replicas")
+    yield _fact(counted(row["bought_chip_count"], "chip"), "to buy")
+    yield _fact(counted(row["chip_count"], "chip"), "of them hold the model")
+    yield _fact(counted(row["spare_chip_count"], "chip"), "spare, in the same racks")
+    yield _fact(counted(row["idle_chip_count"], "chip"), "not used, in the same racks")
+    yield _fact(counted(row["rack_count"], "rack"), "they stand in")
+
+
+def _margins(sizing: SizingTables, row: Row) -> Iterator[Fact]:
+    for asked in sizing.objectives:
+        value = value_words(asked, row[asked.column])
+        note = f"{bound_words(asked)}: {margin_words(asked, row)} left"
+        yield _fact(value, objective_name(asked), note)
+
+
+def _costs(row: Row) -> Iterator[Fact]:
+    yield _fact(usd(row["capital_usd"]), "capital")
+    yield _fact(usd(row["usd_per_year"]), "a year, capital and electricity")
+    yield _fact(usd(row["usd_per_million_output_tokens"]), "per million output tokens")
+    yield _fact(watts(row["mean_watts"]), "mean power in the replay")
+    yield _fact(watts(row["standby_watts"]), "standing by")
+
+
+def _capital(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}"
 
 
 def _fact(quantity: str, what: str, note: str = "") -> Fact:

@@ -1,6 +1,8 @@
 """Sizing charts: every candidate, what it costs against how near it comes to an objective."""
 
 from collections.abc import Sequence
+from math import ceil, floor, log10
+from typing import NamedTuple
 
 from rack_sim.report.html.page import Chart, Table
 from rack_sim.report.html.plot import (
@@ -11,6 +13,7 @@ from rack_sim.report.html.plot import (
     ORANGE,
     PURPLE,
     VERMILION,
+    Layout,
     Trace,
     layout,
     line,
@@ -35,6 +38,15 @@ _RINGS = (ORANGE, GREEN, PURPLE)
 _X = {"bought_chip_count": "chips to buy", "usd_per_year": "USD a year"}
 
 
+class _Look(NamedTuple):
+    """How the candidates of a verdict are drawn."""
+
+    name: str
+    symbol: str
+    colour: str
+    size_px: int
+
+
 def sizing_charts(sizing: SizingTables) -> tuple[Chart, ...]:
     """Chips and dollars against the tightest objective, chips against each other one."""
     tight = sizing.tightest
@@ -55,20 +67,23 @@ def _chart(sizing: SizingTables, asked: Asked, x: str) -> Chart | None:
     worse = "down" if asked.is_share else "up"
     limit = "no more" if asked.is_share else "no less"
     looks = (
-        ("pruned", f"ruled out unreplayed, {limit} than this", f"triangle-{worse}-open", GREY, 9),
-        ("fails", "fails", "x-thin-open", VERMILION, 9),
-        ("meets", "meets every objective", "circle", BLUE, 8),
+        (
+            "pruned",
+            _Look(f"ruled out: {limit} than this", f"triangle-{worse}-open", GREY, 9),
+        ),
+        ("fails", _Look("fails", "x-thin-open", VERMILION, 9)),
+        ("meets", _Look("meets every objective", "circle", BLUE, 8)),
     )
     traces = [
-        _points(sizing, [row for row in rows if row["verdict"] == verdict], asked, x, *look)
-        for verdict, *look in looks
+        _points(sizing, [row for row in rows if row["verdict"] == verdict], asked, x, look)
+        for verdict, look in looks
         if any(row["verdict"] == verdict for row in rows)
     ]
     across = [float(row[x]) for row in rows]
     traces.append(
         line(
             f"asked: {bound_words(asked)}",
-            [min(across), max(across)],
+            [0, 1.04 * max(across)],
             [asked.bound, asked.bound],
             INK,
             dash="dash",
@@ -95,8 +110,8 @@ def _chart(sizing: SizingTables, asked: Asked, x: str) -> Chart | None:
         layout(
             _X[x],
             f"{objective_name(asked)}, {unit}",
-            xaxis={"rangemode": "tozero"},
-            yaxis={"type": "log", "dtick": "D2"} if log else {},
+            xaxis={"range": [0, 1.04 * max(across)]},
+            yaxis=_log_axis(values) if log else {},
             hovermode="closest",
         ),
         _table(sizing, asked, x, rows, title),
@@ -105,20 +120,24 @@ def _chart(sizing: SizingTables, asked: Asked, x: str) -> Chart | None:
     )
 
 
+def _log_axis(values: Sequence[float]) -> Layout:
+    """A logarithmic axis with its figures written out: 1, 2 and 5 of every power of ten."""
+    powers = range(floor(log10(min(values))) - 1, ceil(log10(max(values))) + 1)
+    ticks = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+    return {"type": "log", "tickvals": ticks, "ticktext": [cell(tick) for tick in ticks]}
+
+
 def _points(
     sizing: SizingTables,
     rows: Sequence[Row],
     asked: Asked,
     x: str,
-    name: str,
-    symbol: str,
-    colour: str,
-    size: int,
+    look: _Look,
 ) -> Trace:
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": name,
+        "name": look.name,
         "x": [row[x] for row in rows],
         "y": [row[asked.column] for row in rows],
         "text": [
@@ -128,10 +147,10 @@ def _points(
         "hovertemplate": f"%{{text}}<br>%{{x:,}} {_X[x]}<br>%{{y:.5~g}}"
         f"{'' if asked.is_share else ' ms'}<extra></extra>",
         "marker": {
-            "symbol": symbol,
-            "color": colour,
-            "size": size,
-            "line": {"color": colour, "width": 2 if symbol != "circle" else 0},
+            "symbol": look.symbol,
+            "color": look.colour,
+            "size": look.size_px,
+            "line": {"color": look.colour, "width": 2 if look.symbol != "circle" else 0},
         },
     }
 
@@ -158,9 +177,9 @@ def _says(
     sizing: SizingTables, asked: Asked, x: str, rows: Sequence[Row], met: Sequence[Row]
 ) -> str:
     winner = sizing.winners[0]
-    most = f" {figure(len(met))} meet every objective." if met else ""
+    meet = f" {figure(len(met))} meet every objective." if met else ""
     return (
-        f"{counted(len(rows), 'candidate')} with {objective_words(asked)} asked.{most} "
+        f"{counted(len(rows), 'candidate')} with {objective_words(asked)} asked.{meet} "
         f"{name_of(winner.row)} ({goals_words(winner.goals)}) has "
         f"{value_words(asked, winner.row[asked.column])} with {figure(winner.row[x])} {_X[x]}."
     )
@@ -179,9 +198,7 @@ def _note(sizing: SizingTables, asked: Asked, rows: Sequence[Row], *, log: bool)
     return f"{text}{' The scale is logarithmic.' if log else ''}"
 
 
-def _table(
-    sizing: SizingTables, asked: Asked, x: str, rows: Sequence[Row], title: str
-) -> Table:
+def _table(sizing: SizingTables, asked: Asked, x: str, rows: Sequence[Row], title: str) -> Table:
     ordered = sorted(rows, key=lambda row: (row[x], row[asked.column]))
     limit = "≤" if asked.is_share else "≥"
     cells = tuple(
