@@ -37,8 +37,7 @@ from rack_sim.report.sheets.sheet import SHEET_ROWS, Book
 from rack_sim.report.sheets.sizing import (
     sizing_answers,
     sizing_question,
-    write_answers,
-    write_candidates,
+    write_sizing,
 )
 from rack_sim.report.sheets.sizing_capacity import sizing_facts
 from rack_sim.report.sheets.sweep import (
@@ -187,8 +186,7 @@ def _write_sizing(sizing: SizingTables, file: BinaryIO, row_limit: int) -> None:
     with _workbook(file, f"Size {sizing.name}", rows) as made:
         book = Book(made)
         overview = start_overview(book, f"Size: {sizing.name}", sizing_question(sizing))
-        write_answers(book, sizing)
-        write_candidates(book, sizing, row_limit)
+        write_sizing(book, sizing, row_limit)
         for number, winner in enumerate(sizing.winners, start=1):
             write_capacity(book, sizing_facts(sizing, winner), number=number)
         write_inputs(book, sizing.manifest, chosen_of(sizing.resolved))

@@ -8,7 +8,6 @@ from rack_sim.report.sheets.charts import Cells, Series, new_chart
 from rack_sim.report.sheets.sheet import (
     HEADER,
     LABEL,
-    SECTION,
     UNIT,
     WRAPPED,
     Book,
@@ -16,7 +15,7 @@ from rack_sim.report.sheets.sheet import (
     number_style,
 )
 from rack_sim.report.sheets.table import FIRST_ROW, unit_words, write_table_sheet
-from rack_sim.report.sizing_tables import Asked, SizingTables, name_of
+from rack_sim.report.sizing_tables import SizingTables, name_of
 from rack_sim.report.sizing_words import (
     GOAL_WORDS,
     answer_words,
@@ -80,11 +79,32 @@ def sizing_answers(sizing: SizingTables) -> list[tuple[str, str]]:
     return [(head, spaced(text)) for head, text in lines]
 
 
-def write_answers(book: Book, sizing: SizingTables) -> Sheet:
-    """sizing.csv, a line for each number and a column for each goal."""
-    sheet = book.sheet(
-        "Sizing", "Sizing", "The best system for each goal: every number of sizing.csv."
+def write_sizing(book: Book, sizing: SizingTables, row_limit: int) -> None:
+    """The sheets of the answers, with a chart, and of the candidates that it is drawn from."""
+    answers = book.sheet(
+        "Sizing",
+        "Sizing",
+        "The best system for each goal: every number of sizing.csv. Below, a chart of the "
+        "candidates.",
     )
+    frame = _ordered(sizing.frames["candidates.csv"])
+    write_table_sheet(
+        book,
+        "Candidates",
+        "Candidates",
+        "Every system that was looked at, with its verdict: those that meet first. Of pruned ones "
+        "dollars, watts and latencies are the best that they can be.",
+        sizing.columns["candidates.csv"],
+        frame,
+        file="candidates.csv",
+        row_limit=row_limit,
+    )
+    row = _write_numbers(answers, sizing)
+    _draw(answers, sizing, frame.head(max(0, row_limit - FIRST_ROW)), row + 2)
+
+
+def _write_numbers(sheet: Sheet, sizing: SizingTables) -> int:
+    """A line for each number and a column for each goal; the last row is given back."""
     sheet.link(2, 0, "Summary", "to the summary")
     goals = [GOAL_WORDS[row["goal"]] for row in sizing.answers]
     sheet.widths(38, *[22] * len(goals), 20, 90)
@@ -98,43 +118,9 @@ def write_answers(book: Book, sizing: SizingTables) -> Sheet:
             sheet.put(row, place, answer[column.name], style)
         sheet.put(row, 1 + len(goals), unit_words(column.unit), UNIT)
         sheet.put(row, 2 + len(goals), column.definition, WRAPPED)
-    row += 2
-    sheet.put_row(row, 0, ("Objectives", *[""] * (2 + len(goals))), SECTION)
-    for asked in sizing.objectives:
-        row += 1
-        sheet.put(row, 0, objective_name(asked), LABEL)
-        sheet.put(row, 1, spaced(bound_words(asked)), LABEL)
     sheet.page.freeze_panes(4, 1)
     sheet.page.repeat_rows(3)
-    return sheet
-
-
-def write_candidates(book: Book, sizing: SizingTables, row_limit: int) -> Sheet:
-    """candidates.csv with a filter: those that meet first, then what fails and what was ruled out.
-
-    A chart beside it has chips against the tightest objective.
-    """
-    columns = sizing.columns["candidates.csv"]
-    frame = _ordered(sizing.frames["candidates.csv"])
-    sheet = write_table_sheet(
-        book,
-        "Candidates",
-        "Candidates",
-        "Every system that was looked at, with its verdict: those that meet first. Of pruned ones "
-        "dollars, watts and latencies are the least that they can be. A chart stands to the right.",
-        columns,
-        frame,
-        file="candidates.csv",
-        row_limit=row_limit,
-    )
-    shown = frame.head(max(0, row_limit - FIRST_ROW))
-    asked, names = sizing.tightest, [column.name for column in columns]
-    at = (names.index("bought_chip_count"), names.index(asked.column))
-    series = [*_blocks(shown, at), *_rings(sizing, shown, at)]
-    if shown[asked.column].notna().any():
-        series.append(_line(sizing, sheet, shown, asked, len(names)))
-        _place_chart(book, sheet, shown, asked, series, len(names) + 1)
-    return sheet
+    return row
 
 
 def _ordered(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -175,33 +161,29 @@ def _rings(sizing: SizingTables, frame: "pd.DataFrame", at: tuple[int, int]) -> 
             yield Series(f"{name}: {goals_words(winner.goals)}", y, x, colour, marker)
 
 
-def _line(
-    sizing: SizingTables, sheet: Sheet, frame: "pd.DataFrame", asked: Asked, column: int
-) -> Series:
-    """What was asked, as a line across: its ends stand below the chart."""
-    row = FIRST_ROW + 24
-    chips = frame.loc[frame[asked.column].notna(), "bought_chip_count"]
-    sheet.put(row, column + 1, "ends of the line in the chart: chips, and what was asked", LABEL)
-    for place, value in enumerate((int(chips.min()), int(chips.max())), start=1):
-        sheet.put_row(row + place, column + 1, (value, asked.bound), number_style(asked.unit))
-    x, y = (("Candidates", row + 1, column + 1 + n, row + 2, column + 1 + n) for n in (0, 1))
-    return Series(f"asked: {spaced(bound_words(asked))}", y, x, INK)
-
-
-def _place_chart(
-    book: Book,
-    sheet: Sheet,
-    frame: "pd.DataFrame",
-    asked: Asked,
-    series: list[Series],
-    column: int,
-) -> None:
-    values = frame[asked.column].dropna()
+def _draw(sheet: Sheet, sizing: SizingTables, frame: "pd.DataFrame", row: int) -> None:
+    """Chips against the tightest objective, of every candidate on the sheet of candidates."""
+    asked = sizing.tightest
+    known = frame[frame[asked.column].notna()]
+    if known.empty:
+        return
+    names = [column.name for column in sizing.columns["candidates.csv"]]
+    at = (names.index("bought_chip_count"), names.index(asked.column))
+    chips = known["bought_chip_count"]
+    sheet.put_row(row, 0, ("The line in the chart", "chips to buy", objective_name(asked)), HEADER)
+    for place, (words, value) in enumerate((("from", chips.min()), ("to", chips.max())), start=1):
+        sheet.put(row + place, 0, words, LABEL)
+        sheet.put(row + place, 1, int(value), number_style("chips"))
+        sheet.put(row + place, 2, asked.bound, number_style(asked.unit))
+    x, y = (("Sizing", row + 1, column, row + 2, column) for column in (1, 2))
+    line = Series(f"asked: {spaced(bound_words(asked))}", y, x, INK)
+    values = known[asked.column]
     log = not asked.is_share and values.min() > 0 and values.max() / values.min() > _LOG_RATIO
     chart = new_chart(
-        book,
+        sheet.book,
         "scatter",
-        series,
+        [*_blocks(frame, at), *_rings(sizing, frame, at), line],
+        subtype="straight",
         title=f"{objective_name(asked)} against chips to buy",
         x="chips to buy",
         y=f"{objective_name(asked)}, {'share' if asked.is_share else 'ms'}",
@@ -209,10 +191,10 @@ def _place_chart(
         log=bool(log),
     )
     sheet.place(
-        FIRST_ROW - 1,
-        column,
+        row + 4,
+        0,
         chart,
         f"Points: {objective_name(asked)} of every candidate over its chips to buy, told apart by "
-        "verdict; the line is what was asked, rings are the answers. The same numbers stand in the "
-        "table beside it.",
+        "verdict; the line is what was asked, rings are the answers. The same numbers stand on the "
+        "sheet Candidates.",
     )
