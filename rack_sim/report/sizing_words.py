@@ -47,13 +47,15 @@ def goals_words(goals: Sequence[str]) -> str:
 def objective_name(asked: Asked) -> str:
     """``TTFT p99``, or what a share of the requests must meet."""
     if asked.is_share:
-        return "requests within the SLO of the scenario"
+        return "requests within the SLO"
     metric, _, statistic = asked.name.rpartition("_")
     return f"{_NAMES.get(metric, metric)} {statistic}"
 
 
 def objective_words(asked: Asked) -> str:
     """``TTFT p99 at most 500 ms``."""
+    if asked.is_share:
+        return f"{bound_words(asked)} of the requests that fit within the scenario's SLO"
     return f"{objective_name(asked)} {bound_words(asked)}"
 
 
@@ -133,17 +135,15 @@ def binds_words(sizing: SizingTables, winner: Winner) -> str:
         used = share(min(1.0, number_of(row["tightest_load_share"]) or 0.0))
         what = "misses that are allowed" if asked.is_share else "bound"
         only = "the only objective" if len(sizing.objectives) == 1 else "the tightest objective"
-        said.append(
-            f"{objective_name(asked)} is {only}: {used} of the {what} is used".replace(
-                "allowed is", "allowed are"
-            )
-        )
+        are = "are" if asked.is_share else "is"
+        said.append(f"{objective_name(asked)} {are} {only}: {used} of the {what} {are} used")
     for column, metric in (("ttft_bound_by", "TTFT"), ("tpot_bound_by", "TPOT")):
         if row[column]:
             said.append(f"{metric} is bound by {plain(row[column])}")
     if row["bottleneck"]:
         said.append(f"the bottleneck is {plain(row['bottleneck'])}")
-    return "; ".join(said) + "."
+    words = "; ".join(said)
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def failure_words(sizing: SizingTables, winner: Winner, prefix: str) -> str:
@@ -166,6 +166,8 @@ def failure_words(sizing: SizingTables, winner: Winner, prefix: str) -> str:
 def failures(sizing: SizingTables, winner: Winner) -> Iterator[tuple[str, str]]:
     """What is next to an answer and fails: what it is called, and why it is no answer."""
     less, smaller = (failure_words(sizing, winner, p) for p in ("one_less", "next_smaller"))
+    if not smaller and "fewest_chips" in winner.goals:
+        yield "Smaller", "nothing in the space has fewer chips to buy"
     if less and less == smaller:
         yield "One replica less, which is the next smaller system", less
         return

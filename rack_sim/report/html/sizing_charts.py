@@ -99,7 +99,7 @@ def _chart(sizing: SizingTables, asked: Asked, x: str) -> Chart | None:
             traces.append(_ring(found, asked, x, words, colour, 17 + 6 * number))
     values = [float(row[asked.column]) for row in rows]
     log = not asked.is_share and min(values) > 0 and max(values) / min(values) > _LOG_RATIO
-    unit = "share" if asked.is_share else "ms"
+    unit = "" if asked.is_share else ", ms"
     title = f"{objective_name(asked)} against {_X[x]}"
     met = [row for row in rows if row["verdict"] == "meets"]
     return Chart(
@@ -109,9 +109,9 @@ def _chart(sizing: SizingTables, asked: Asked, x: str) -> Chart | None:
         named(traces),
         layout(
             _X[x],
-            f"{objective_name(asked)}, {unit}",
+            f"{objective_name(asked)}{unit}",
             xaxis={"range": [0, 1.04 * max(across)]},
-            yaxis=_log_axis(values) if log else {},
+            yaxis=_log_axis(values) if log else {"tickformat": ".3~%"} if asked.is_share else {},
             hovermode="closest",
         ),
         _table(sizing, asked, x, rows, title),
@@ -188,14 +188,18 @@ def _says(
 def _note(sizing: SizingTables, asked: Asked, rows: Sequence[Row], *, log: bool) -> str:
     least = "most" if asked.is_share else "least"
     side = "above" if asked.is_share else "below"
-    text = (
-        f"Of what was ruled out without a replay the {least} that it can have is drawn: one {side} "
-        "the line was ruled out for another reason."
-    )
+    parts = []
+    if any(row["verdict"] == "pruned" for row in rows):
+        parts.append(
+            f"Of what was ruled out without a replay the {least} that it can have is drawn: what "
+            f"is {side} the line was ruled out for another reason."
+        )
     missing = len(sizing.candidates) - len(rows)
     if missing:
-        text += f" {counted(missing, 'candidate')} without a value are in the table of all alone."
-    return f"{text}{' The scale is logarithmic.' if log else ''}"
+        parts.append(f"{counted(missing, 'candidate')} without a value are in the table of all.")
+    if log:
+        parts.append("The scale is logarithmic.")
+    return " ".join(parts)
 
 
 def _table(sizing: SizingTables, asked: Asked, x: str, rows: Sequence[Row], title: str) -> Table:

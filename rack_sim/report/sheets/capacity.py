@@ -299,7 +299,7 @@ def _write_results(
         style = number_style(line.unit)
         sheet.put(row, 1, Formula(names.formula(line.formula), plan[line.name]), style)
         sheet.put(row, 2, unit_words(line.unit), UNIT)
-        sheet.put(row, 3, line.note, WRAPPED)
+        sheet.put(row, 3, facts.notes.get(line.name, line.note), WRAPPED)
         names.define(line.name, row)
     return row + 1
 

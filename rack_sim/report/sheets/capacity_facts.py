@@ -46,7 +46,7 @@ class CapacityFacts:
     replicas serve each other. `numbers` are what the formulas name; `own` what the run itself
     counted, to be held against the formulas. `attainment` is the share of the requests that were
     not turned away that met every objective; where objectives bound percentiles, `met` says
-    instead how they are met. `notes` say of a fact where it is from, where a run has it otherwise.
+    instead how they are met. `notes` stand in place of the common ones, by line.
     """
 
     title: str

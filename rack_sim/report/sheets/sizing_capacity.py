@@ -32,7 +32,10 @@ def sizing_facts(sizing: SizingTables, winner: Winner) -> CapacityFacts:
     row, served, footprint = winner.row, winner.entry["served"], winner.entry["footprint"]
     inputs, replicas = sizing.resolved, int(row["replica_count"])
     requests, outputs = served["request_count"], served["output_token_count"]
-    each = sizing.rate_rps / replicas
+    each, prices = sizing.rate_rps / replicas, prices_of(inputs)
+    # As the answer's watts and dollars a year have it: the mean of the replay, at the rate asked.
+    dynamic_watts = (row["mean_watts"] - row["standby_watts"]) / prices["power_usage_effectiveness"]
+    counted_joules = served["energy_chips_dynamic_joules"] / requests
     return CapacityFacts(
         title=f"{sizing.name}, {name_of(row)} ({goals_words(winner.goals)})",
         bases=(Basis(SIZED_BASIS, each, _meaning(sizing, winner)), own_basis(each)),
@@ -40,10 +43,10 @@ def sizing_facts(sizing: SizingTables, winner: Winner) -> CapacityFacts:
         attainment=None,
         attainment_words="",
         numbers={
-            **prices_of(inputs),
+            **prices,
             **counts_of(footprint),
             "replicas_per_set": 1,
-            "joules_per_request": served["energy_chips_dynamic_joules"] / requests,
+            "joules_per_request": dynamic_watts / sizing.rate_rps,
             "output_tokens_per_request": outputs / requests,
             "tokens_per_request": (outputs + served["input_token_count"]) / requests,
         },
@@ -57,15 +60,20 @@ def sizing_facts(sizing: SizingTables, winner: Winner) -> CapacityFacts:
             "racks": (row["rack_count"], 0),
             "capital_usd": (row["capital_usd"], 2),
             "standby_watts": (row["standby_watts"], 3),
+            "serving_watts": (row["mean_watts"], 3),
+            "usd_per_year": (row["usd_per_year"], 2),
         },
         own_name="this answer",
         purpose=_PURPOSE,
         met=_met(sizing, winner),
         notes={
-            "joules_per_request": "what busy chips draw above idle in the replay, over its "
-            "requests; taken to be the same at other rates. The mean power of the replay "
-            f"({row['mean_watts']:,.1f} W) is a little less than what serving at this rate draws: "
-            "it counts the time in which the system fills and drains, too",
+            "joules_per_request": "what busy chips draw above idle on average in the replay, "
+            "over the rate asked: so the answer's watts and dollars a year come out; taken to be "
+            f"the same at other rates. Counted over the requests it is {counted_joules:,.6g} J, "
+            "since the replay also fills and drains",
+            "usd_per_million_output_tokens": "together / output tokens, at this rate all the "
+            f"time; over the whole replay it is {row['usd_per_million_output_tokens']:,.6g} USD, "
+            "since less is served while the system fills and drains",
         },
     )
 
