@@ -9,6 +9,7 @@ import pytest
 import rack_sim
 from rack_sim.report.run_files import write_run
 from rack_sim.report.sizing_files import write_sizing
+from rack_sim.study.sizing import size
 
 SMALL = Path(__file__).parents[1] / "scenario" / "small.yaml"
 BATCHES = Path(__file__).parents[1] / "cli" / "batches.yaml"
@@ -64,14 +65,20 @@ def sized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def folder_of(name: str) -> Path:
         if name not in made:
             if name == "slots":
+                scenario = rack_sim.load(str(BATCHES.with_name("slots.yaml")))
                 found = size(
-                    load_scenario(str(BATCHES.parent / "slots.yaml")), "ttft_p99=80ms,tpot_p99=2ms", 150,
-                    tensor_parallel=[2, 4], stages=[1, 2], replicas_max=8, request_count=200,
-                )  # fmt: skip
+                    scenario,
+                    "ttft_p99=80ms,tpot_p99=2ms",
+                    150,
+                    tensor_parallel=[2, 4],
+                    stages=[1, 2],
+                    replicas_max=8,
+                    request_count=200,
+                )
             else:
-                scenario = load_scenario(str(BATCHES), ["slo={ttft_ms: 100}"])
+                scenario = rack_sim.load(str(BATCHES), ["slo={ttft_ms: 100}"])
                 found = size(
-                    scenario, None, 700, attainment=0.95, replicas_max=3, request_count=300
+                    scenario, rate_rps=700, attainment=0.95, replicas_max=3, request_count=300
                 )
             folder = tmp_path_factory.mktemp(name)
             write_sizing(found, folder, wall_s=0, figures=False)
