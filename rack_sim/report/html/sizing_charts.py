@@ -208,7 +208,7 @@ def _table(sizing: SizingTables, asked: Asked, x: str, rows: Sequence[Row], titl
     cells = tuple(
         (
             name_words(row),
-            cell(row[x]),
+            cell(round(row[x])),
             f"{f'{limit} ' if row['verdict'] == 'pruned' else ''}"
             f"{value_words(asked, row[asked.column])}",
             verdict_words(sizing, row)[0],
