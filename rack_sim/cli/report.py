@@ -24,7 +24,7 @@ def report(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR", help="What `rack-sim run`, `sweep` or `compare` has written."
+            metavar="DIR", help="What `rack-sim run`, `sweep`, `compare` or `size` has written."
         ),
     ],
     out_file: Annotated[
@@ -38,7 +38,7 @@ def report(
     force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Make the report of a finished run, study or comparison again, from its files alone.
+    """Make the report of a finished run, study, comparison or sizing again, from its files alone.
 
     Nothing is simulated. A report in the directory is replaced by the new one when that is whole;
     where something is missing or garbled, the old one stays.

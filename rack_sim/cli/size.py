@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rack_sim.cli.console import err, out, say_json
 from rack_sim.cli.options import (
+    HtmlOption,
     JsonOption,
     ScenarioArgument,
     SeedOption,
@@ -20,10 +21,11 @@ from rack_sim.cli.options import (
     TraceOption,
     with_seed,
 )
-from rack_sim.cli.size_view import size_content, size_tables, size_warnings
+from rack_sim.cli.size_view import size_content, size_tables
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.report.run_directory import free_directory, run_directory
 from rack_sim.report.sizing_files import write_sizing
+from rack_sim.report.sizing_manifest import sizing_warnings
 from rack_sim.scenario import load_scenario
 from rack_sim.study.sizing import Sizing
 from rack_sim.study.sizing import size as size_scenario
@@ -89,6 +91,8 @@ def size(
     as_json: JsonOption = False,
     skip_bad_rows: SkipBadRowsOption = False,
     figures: Annotated[bool, typer.Option(help="Draw figures.")] = True,
+    workbook: Annotated[bool, typer.Option(help="Write report.xlsx.")] = True,
+    html: HtmlOption = True,
 ) -> None:
     """Find the smallest, the cheapest and the least power-hungry system that meets an SLO.
 
@@ -144,6 +148,8 @@ def size(
                     folder or stack.enter_context(run_directory(target, force=force)),
                     wall_s=time.perf_counter() - started,
                     figures=figures,
+                    workbook=workbook,
+                    html=html,
                     on_step=lambda text: bar.update(task, description=text),
                 )
         except KeyboardInterrupt:
@@ -155,7 +161,7 @@ def size(
         for candidate, goals in found.winners.values()
     }
     if not quiet:
-        for warning in size_warnings(found):
+        for warning in sizing_warnings(found):
             err.print(f"warning: {warning}", soft_wrap=True)
     if as_json:
         say_json({**size_content(found, commands), "path": str(target)})

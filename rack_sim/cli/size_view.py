@@ -7,7 +7,7 @@ from math import floor
 from rich.table import Table
 
 from rack_sim.cli.console import counted, table
-from rack_sim.report.sizing_files import question_of
+from rack_sim.report.sizing_manifest import question_of
 from rack_sim.study.sizing import Sizing
 from rack_sim.study.sizing_candidate import Candidate, Goal, Verdict
 from rack_sim.study.sizing_rows import candidate_rows, sizing_rows
@@ -53,30 +53,6 @@ _VERDICTS: tuple[tuple[Verdict, str], ...] = (
     ("fails", "fail"),
     ("pruned", "ruled out by bounds"),
 )
-
-
-def size_warnings(sizing: Sizing) -> Iterator[str]:
-    """What a reader of the answer should know, one sentence each."""
-    traffic, scenario = sizing.traffic, sizing.scenario
-    left_out = traffic.request_count - traffic.fit_count
-    if left_out:
-        yield (
-            f"{left_out:,} of {traffic.request_count:,} requests are longer than the context of "
-            f"{scenario.deployment.shape.context_tokens:,} tokens: every system turns them away, "
-            "and they do not count"
-        )
-    own = scenario.workload.request_count
-    if own is not None and traffic.request_count > own:
-        yield (
-            f"{own:,} requests at this rate are over too soon to tell what a system keeps up with: "
-            f"{traffic.request_count:,} were replayed (--requests says how many)"
-        )
-    if sizing.short is not None:
-        yield (
-            f"the requests arrive in less than four times what 99 % of them take "
-            f"({sizing.short.lifetime_s:.3g} s on {sizing.short.name}): too short a time for the "
-            "backlog to become steady, so the answer is not certain (more requests would tell)"
-        )
 
 
 def size_content(sizing: Sizing, commands: Mapping[tuple[Goal, ...], str]) -> dict[str, object]:

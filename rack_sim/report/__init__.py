@@ -7,8 +7,9 @@
   `load_figures`: of which kind
 - `run_tables`: a finished run read back; `workbook`, `sheets`: report.xlsx made of it
 - `footprint`: how racks fill, as manifest.json has it
-- `sizing_files`, `sizing_figure`: what `rack-sim size` leaves behind
+- `sizing_files`, `sizing_manifest`, `sizing_figure`: what `rack-sim size` leaves behind;
+  `sizing_tables`, `sizing_words`: what its reports read and say
 - `figures`: PNG and SVG
-- `html`: report.html, a page made of the files of a run, a study or a comparison
+- `html`: report.html, a page made of the files of a run, study, comparison or sizing
 - `timeline`, `trace_events`: a trace that ui.perfetto.dev shows
 """

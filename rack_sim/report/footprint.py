@@ -2,30 +2,38 @@
 
 from typing import Any
 
-from rack_sim.metrics.cost import footprint_of
+from rack_sim.hardware.topology import Topology
+from rack_sim.metrics.cost import footprint_on
 from rack_sim.partition.placement import groups
 from rack_sim.partition.plan import Plan
 
 
 def footprint_entry(plan: Plan, replica_count: int) -> dict[str, Any]:
+    """The entry of a plan: see `footprint_entry_on`."""
+    topology = plan.system.topology
+    return footprint_entry_on(topology, plan.tensor_parallel, plan.stage_count, replica_count)
+
+
+def footprint_entry_on(
+    topology: Topology, tensor_parallel: int, stage_count: int, replica_count: int
+) -> dict[str, Any]:
     """A replica's chips, a system's size, and how its racks fill.
 
     An entry of `racks` says from how many replicas on (up to the next entry) which racks of a
     system are in use, and what stands in them.
     """
-    topology = plan.system.topology
     node_of, rack_of = topology.node_of_chip(), topology.rack_of_node()
-    placed = groups(topology, plan.tensor_parallel)
-    room = len(placed) // plan.stage_count
+    placed = groups(topology, tensor_parallel)
+    room = len(placed) // stage_count
     taken: set[int] = set()
     steps = []
     for number in range(1, room + 1):
-        own = placed[(number - 1) * plan.stage_count : number * plan.stage_count]
+        own = placed[(number - 1) * stage_count : number * stage_count]
         racks = {rack_of[node_of[chip]] for group in own for chip in group}
         if racks <= taken:
             continue
         taken |= racks
-        where = footprint_of(plan, number)
+        where = footprint_on(topology, tensor_parallel, stage_count, number)
         steps.append(
             {
                 "replicas": number,
@@ -37,7 +45,7 @@ def footprint_entry(plan: Plan, replica_count: int) -> dict[str, Any]:
         )
     return {
         "replica_count": replica_count,
-        "chips_per_replica": plan.chip_count,
+        "chips_per_replica": tensor_parallel * stage_count,
         "replicas_per_system": room,
         "system_chips": topology.chip_count,
         "chips_per_node": max(map(len, topology.nodes)),

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# From here on a linear axis would squeeze what lies low; below, it has more ticks.
+_LOG_RATIO = 5
 GOAL_WORDS = {"fewest_chips": "fewest chips", "cheapest": "cheapest", "least_power": "least power"}
 
 
@@ -37,7 +39,8 @@ def draw_candidates(sizing: Sizing) -> "Figure":
     figure = new_sheet(
         f"{sizing.scenario.name}: systems for {rate}",
         f"{len(sizing.candidates):,} candidates looked at (tensor parallel x stages x replicas); "
-        "chips are all that must be bought",
+        "chips are all that must be bought. What is ruled out, yet drawn on the good side of the "
+        "line, was ruled out for another reason.",
         width_inches=9,
         height_inches=5,
     )
@@ -46,12 +49,13 @@ def draw_candidates(sizing: Sizing) -> "Figure":
         say_instead(axes, "nothing was measured")
         return figure
     share = objective.name == ATTAINMENT
+    # Of what was ruled out the best that it can be is known: the sign points to the worse.
     groups = (
-        (f"ruled out: no {'more' if share else 'less'} than this", "pruned"),
-        ("fails", "fails"),
-        ("meets every objective", "meets"),
+        (f"ruled out without a replay: here or {'below' if share else 'above'}", "pruned"),
+        ("replayed, fails", "fails"),
+        ("replayed, meets every objective", "meets"),
     )
-    looks = (("v", GREY, 22), ("x", VERMILION, 34), ("o", BLUE, 30))
+    looks = (("v" if share else "^", GREY, 22), ("x", VERMILION, 34), ("o", BLUE, 30))
     for (label, verdict), (marker, colour, size) in zip(groups, looks, strict=True):
         found = [c for c in sizing.candidates if c.verdict == verdict]
         _scatter(axes, found, objective, label, marker, colour, size)
@@ -62,9 +66,11 @@ def draw_candidates(sizing: Sizing) -> "Figure":
         words = ", ".join(GOAL_WORDS[goal] for goal in goals)
         _mark(axes, candidate, objective, f"{candidate.name}: {words}", number)
     if not share:
-        axes.set_yscale("log")
-        # Ticks where people count: a range of less than a decade has too few of its own.
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
+        values = [v for c in sizing.candidates if (v := _value(c, objective))]
+        if max(values) > _LOG_RATIO * min(values):
+            axes.set_yscale("log")
+            # Ticks where people count: a range of less than a decade has too few of its own.
+            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

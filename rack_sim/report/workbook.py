@@ -1,4 +1,4 @@
-"""Workbook: report.xlsx, made of the files of a run or a study alone.
+"""Workbook: report.xlsx, made of the files of a run, a study or a sizing alone.
 
 Equal files give equal bytes. docs/spreadsheets.md says what each sheet is.
 """
@@ -34,6 +34,12 @@ from rack_sim.report.sheets.overview import (
     write_overview,
 )
 from rack_sim.report.sheets.sheet import SHEET_ROWS, Book
+from rack_sim.report.sheets.sizing import (
+    sizing_answers,
+    sizing_question,
+    write_sizing,
+)
+from rack_sim.report.sheets.sizing_capacity import sizing_facts
 from rack_sim.report.sheets.sweep import (
     collected_of,
     plain_rows,
@@ -43,6 +49,7 @@ from rack_sim.report.sheets.sweep import (
 )
 from rack_sim.report.sheets.table import write_table_sheet
 from rack_sim.report.sheets.traffic import write_over_time, write_requests
+from rack_sim.report.sizing_tables import SizingTables, read_sizing_tables
 from rack_sim.scenario import read_resolved_study
 
 if TYPE_CHECKING:
@@ -59,12 +66,18 @@ _CREATED = datetime(2000, 1, 1)
 
 
 def write_workbook(folder: Path, target: Path, *, row_limit: int = SHEET_ROWS) -> None:
-    """Writes a workbook of the run or the study in `folder` to `target`, which it replaces.
+    """Writes a workbook of the run, study or sizing in `folder` to `target`, which it replaces.
 
     No sheet has more than `row_limit` rows; rows left out are counted on it. Raises InputError
-    where the folder holds neither, or something of another version.
+    where the folder holds none, or something of another version.
     """
     manifest = _manifest(folder)
+    if "sizing" in manifest:
+        _refuse_other_version(folder, manifest)
+        sizing = read_sizing_tables(folder, manifest)
+        with whole_file(target, force=True) as file:
+            _write_sizing(sizing, file, row_limit)
+        return
     tables = any(folder.glob("*.csv"))
     if manifest and tables and not (folder / "summary.csv").is_file():
         _refuse_other_version(folder, manifest)
@@ -164,6 +177,21 @@ def _write_study(folder: Path, manifest: Mapping[str, Any], file: BinaryIO, row_
         ]
         lines += [("Version", str(manifest.get("version", "")))]
         row = write_answer(overview, 3, lines)
+        write_contents(overview, row)
+        book.finish()
+
+
+def _write_sizing(sizing: SizingTables, file: BinaryIO, row_limit: int) -> None:
+    rows = min(row_limit, len(sizing.candidates))
+    with _workbook(file, f"Size {sizing.name}", rows) as made:
+        book = Book(made)
+        overview = start_overview(book, f"Size: {sizing.name}", sizing_question(sizing))
+        write_sizing(book, sizing, row_limit)
+        for number, winner in enumerate(sizing.winners, start=1):
+            write_capacity(book, sizing_facts(sizing, winner), number=number)
+        write_inputs(book, sizing.manifest, chosen_of(sizing.resolved))
+        write_definitions(book, list(sizing.columns.items()))
+        row = write_answer(overview, 3, sizing_answers(sizing))
         write_contents(overview, row)
         book.finish()
 

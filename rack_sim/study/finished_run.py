@@ -47,7 +47,7 @@ def read_finished_run(folder: Path) -> FinishedRun:
     path = folder / "summary.csv"
     if not path.is_file():
         there = (
-            "it holds a study or a comparison"
+            "it holds a study, a comparison or a sizing"
             if (folder / "manifest.json").is_file()
             else "it is no directory of `rack-sim run`"
         )

@@ -24,6 +24,7 @@ MEASURED = (
     "tpot_bound_by",
     "bottleneck",
     "mean_watts",
+    "energy_chips_dynamic_joules",
     "usd_per_million_output_tokens",
     "tok_latency_limit_ms",
     *(f"ttft_{part}_ms_mean" for part in ("admission", "row_wait", "prefill", "pass")),

@@ -1,15 +1,16 @@
-"""HTML: a finished run, study or comparison as one self-contained page, made from its files.
+"""HTML: a finished run, study, comparison or sizing as one self-contained page.
 
 - `run`: the page of a run: `answer`, `rack` (`rack_section`, `rack_drawing`), `requests`,
   `latency`, `over_time`, `critical_path`, `limits`, `replicas`, `inputs`, `warnings`
-- `study` (`study_tables`, `study_charts`), `comparison`: the pages of those
+- `study` (`study_tables`, `study_charts`), `comparison`, `sizing` (`sizing_charts`): the pages of
+  those
 - `page`: what a page is made of, and how it becomes a file
 - `plot`: plotly's traces and layouts as plain data
 - `quantity`: numbers with their units
 - `templates`: the page, its style and its script
 
-The page asks no network for anything: plotly.js is in it, as the Python package has it. Two pages
-of one folder are byte for byte the same.
+A page is made from the files of its directory. It asks no network for anything: plotly.js is in
+it, as the Python package has it. Two pages of one folder are byte for byte the same.
 """
 
 from pathlib import Path
@@ -21,7 +22,7 @@ __all__ = ["write_html"]
 
 
 def write_html(folder: Path, target: Path) -> None:
-    """Writes the report of the run, study or comparison in `folder` to the file `target`.
+    """Writes the report of the run, study, comparison or sizing in `folder` to the file `target`.
 
     Raises InputError where `folder` holds none, is not whole, or was written by another version;
     what was in `target` before is replaced only by a whole report.
@@ -30,14 +31,18 @@ def write_html(folder: Path, target: Path) -> None:
     from rack_sim.report.html.comparison_tables import read_comparison_tables
     from rack_sim.report.html.page import html_of
     from rack_sim.report.html.run import run_page
+    from rack_sim.report.html.sizing import sizing_page
     from rack_sim.report.html.study import study_page
     from rack_sim.report.html.study_tables import read_manifest, read_study_tables
+    from rack_sim.report.sizing_tables import read_sizing_tables
 
     manifest = read_manifest(folder)
     if "study" in manifest:
         page = study_page(read_study_tables(folder, manifest))
     elif "comparison" in manifest:
         page = comparison_page(read_comparison_tables(folder, manifest))
+    elif "sizing" in manifest:
+        page = sizing_page(read_sizing_tables(folder, manifest))
     else:
         page = run_page(read_run_tables(folder))
     text = html_of(page)

@@ -78,6 +78,14 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Command:
+    """A line for a shell, and what it does."""
+
+    words: str
+    line: str
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of the page under a heading of its own; parts of it stand in this order."""
 
@@ -88,6 +96,7 @@ class Section:
     drawing: Mapping[str, Any] | None = None
     charts: tuple[Chart, ...] = ()
     points: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()
     tables: tuple[Table, ...] = ()
 
 

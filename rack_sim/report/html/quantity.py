@@ -97,11 +97,12 @@ def usd(value: object) -> str:
 def counted(count: object, noun: str) -> str:
     """``1 rack``, ``2 racks``.
 
-    >>> counted(1, "rack").replace(_SPACE, " "), counted(5000, "request").replace(_SPACE, " ")
-    ('1 rack', '5,000 requests')
+    >>> [counted(*pair).replace(_SPACE, " ") for pair in ((1, "rack"), (2, "entry"), (3, "replay"))]
+    ['1 rack', '2 entries', '3 replays']
     """
     number = number_of(count) or 0
-    plural = noun if number == 1 else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    changes = noun.endswith("y") and not noun.endswith(("ay", "ey", "oy"))
+    plural = noun if number == 1 else f"{noun[:-1]}ies" if changes else f"{noun}s"
     return f"{figure(number)}{_SPACE}{plural}"
 
 

@@ -1,9 +1,9 @@
-"""Sheets: the pages of report.xlsx, each made of the files of a run or a study.
+"""Sheets: the pages of report.xlsx, each made of the files of a run, a study or a sizing.
 
 - `sheet`: cells, styles, widths, print set-up; no text is ever a formula
 - `table`: a table of columns with units; `charts`: native charts
 - `overview`, `inputs`, `definitions`: the answer, what went in, what words mean
 - `machine`, `traffic`, `cost`: chips, memory and links; requests and time; energy and money
 - `capacity`, `capacity_facts`: cells a planner changes, and what the formulas start from
-- `sweep`: the tables of a study
+- `sweep`: the tables of a study; `sizing`, `sizing_capacity`: answers and candidates of a sizing
 """

@@ -86,7 +86,7 @@ def default_choices(facts: CapacityFacts) -> dict[str, Cell]:
         "headroom_share": 0.0,
         "capacity_basis": facts.bases[0].name,
         "own_capacity_rps": facts.bases[0].rps,
-        "attainment_asked_share": ATTAINMENT_ASKED,
+        **({} if facts.met else {"attainment_asked_share": ATTAINMENT_ASKED}),
         "system_price_usd": facts.system_price_usd,
         "bought_by": WHOLE_RACKS,
         "spare_share": 0.0,
@@ -176,7 +176,7 @@ def write_no_capacity(book: Book, why: str) -> None:
 def write_capacity(book: Book, facts: CapacityFacts, *, number: int = 1) -> None:
     """The sheet of one machine; `number` counts the machines of a study."""
     name = "Capacity" if number == 1 else f"Capacity {number}"
-    purpose = _PURPOSE if facts.own else _STUDY_PURPOSE
+    purpose = facts.purpose or (_PURPOSE if facts.own else _STUDY_PURPOSE)
     sheet = book.sheet(name, f"Capacity: {facts.title}", purpose)
     sheet.link(2, 0, "Summary", "to the summary")
     sheet.widths(38, 20, 20, 120)
@@ -218,6 +218,8 @@ def _write_inputs(
     row += 1
     sheet.put_row(row, 0, ("input", "value", "unit", "what it is"), HEADER)
     for line in INPUTS:
+        if line.name not in choices:
+            continue
         row += 1
         value = choices[line.name]
         sheet.put(row, 0, line.label, LABEL)
@@ -248,6 +250,10 @@ def _write_bases(sheet: Sheet, names: _Names, facts: CapacityFacts, row: int) ->
     names.define("basis_names", first, 0, row)
     names.define("basis_rps", first, 1, row)
     row += 1
+    if facts.met:
+        sheet.put(row, 0, "Objectives met", LABEL)
+        sheet.put(row, 1, facts.met, STRONG)
+        return row + 1
     sheet.put(row, 0, "Objectives met", LABEL)
     sheet.put(row, 1, facts.attainment, number_style("share"))
     sheet.put(row, 2, "share, shown in %", UNIT)
@@ -293,7 +299,7 @@ def _write_results(
         style = number_style(line.unit)
         sheet.put(row, 1, Formula(names.formula(line.formula), plan[line.name]), style)
         sheet.put(row, 2, unit_words(line.unit), UNIT)
-        sheet.put(row, 3, line.note, WRAPPED)
+        sheet.put(row, 3, facts.notes.get(line.name, line.note), WRAPPED)
         names.define(line.name, row)
     return row + 1
 
@@ -302,11 +308,11 @@ def _write_own(
     sheet: Sheet, names: _Names, facts: CapacityFacts, plan: dict[str, float | None], row: int
 ) -> int:
     """The run's own numbers beside those of the formulas."""
-    sheet.put_row(row, 0, ("Beside the run's own numbers", "", "", ""), SECTION)
+    sheet.put_row(row, 0, (f"Beside the numbers of {facts.own_name}", "", "", ""), SECTION)
     row += 1
     heads = (
         "number",
-        "this run",
+        facts.own_name,
         "difference",
         "the difference is 0 as long as no input is changed",
     )
@@ -338,7 +344,7 @@ def _write_facts(
         if line.name not in choices:
             continue
         row += 1
-        note = line.note
+        note = facts.notes.get(line.name, line.note)
         if line.name == "joules_per_request" and not facts.own:
             note = (
                 "assumed: every chip draws its peak at the highest rate that is kept up with, the "

@@ -1,7 +1,7 @@
-"""Capacity facts: what the formulas of the Capacity sheet start from, of a run or a load study."""
+"""Capacity facts: what the formulas of the Capacity sheet start from: a run, or a load study."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rack_sim.metrics.summary import Value
@@ -45,7 +45,8 @@ class CapacityFacts:
     A *set* is what is bought together: one replica, or a whole fleet where prefill and decode
     replicas serve each other. `numbers` are what the formulas name; `own` what the run itself
     counted, to be held against the formulas. `attainment` is the share of the requests that were
-    not turned away that met every objective.
+    not turned away that met every objective; where objectives bound percentiles, `met` says
+    instead how they are met. `notes` stand in place of the common ones, by line.
     """
 
     title: str
@@ -57,6 +58,10 @@ class CapacityFacts:
     system_price_usd: float | None
     racks: tuple[Racks, ...]
     own: Mapping[str, tuple[Value, int]]
+    own_name: str = "this run"
+    purpose: str = ""
+    met: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_facts(run: RunTables) -> CapacityFacts | str:
@@ -100,7 +105,7 @@ def run_facts(run: RunTables) -> CapacityFacts | str:
                 "it, and objectives are missed; no machine should be planned at it.",
             )
         )
-    bases.append(_own_basis(bases[0].rps))
+    bases.append(own_basis(bases[0].rps))
     met = row["slo_attainment"]
     let_in = requests - _number(row["rejected_count"])
     attainment = _number(met) * requests / let_in if met is not None and let_in else None
@@ -112,15 +117,15 @@ def run_facts(run: RunTables) -> CapacityFacts | str:
         attainment=min(1.0, attainment) if attainment is not None else None,
         attainment_words="in this run, of the requests that were not turned away",
         numbers={
-            **_prices(inputs),
-            **_counts(footprint),
+            **prices_of(inputs),
+            **counts_of(footprint),
             "replicas_per_set": together,
             "joules_per_request": dynamic / requests,
             "output_tokens_per_request": outputs / requests,
             "tokens_per_request": (outputs + _number(row["input_token_count"])) / requests,
         },
-        system_price_usd=_given(inputs, "system", "system_price_usd"),
-        racks=_racks(footprint),
+        system_price_usd=system_price_of(inputs),
+        racks=racks_of(footprint),
         own={
             "chips_of_model": (row["chip_count"], 0),
             "spare_chips": (row["spare_chip_count"], 0),
@@ -186,11 +191,11 @@ def _of_knee(
         ),
     )
     bases = [Basis(word, float(knee[key]), text) for word, key, text in texts if knee[key]]
-    bases.append(_own_basis(bases[0].rps))
+    bases.append(own_basis(bases[0].rps))
     served = at["finished_count"] / at["request_count"]
     window_rps, window_tok_s = at["request_throughput_rps"], at["output_throughput_tok_s"]
     outputs = window_tok_s / window_rps * served if window_rps else 0.0
-    prices = _prices(inputs)
+    prices = prices_of(inputs)
     busiest = float(knee["kept_up_rps"] or rate)
     replicas = footprint["replica_count"]
     dynamic = prices["chip_peak_watts"] - prices["chip_idle_watts"]
@@ -202,19 +207,20 @@ def _of_knee(
         attainment_words="at the knee, of the requests that fit",
         numbers={
             **prices,
-            **_counts(footprint),
+            **counts_of(footprint),
             "replicas_per_set": replicas,
             # At most: as if every chip drew its peak at the highest rate that is kept up with.
             "joules_per_request": dynamic * footprint["chips_per_replica"] * replicas / busiest,
             "output_tokens_per_request": outputs,
         },
-        system_price_usd=_given(inputs, "system", "system_price_usd"),
-        racks=_racks(footprint),
+        system_price_usd=system_price_of(inputs),
+        racks=racks_of(footprint),
         own={},
     )
 
 
-def _own_basis(rps: float) -> Basis:
+def own_basis(rps: float) -> Basis:
+    """A rate that the planner gives."""
     return Basis(
         OWN_BASIS,
         rps,
@@ -222,7 +228,8 @@ def _own_basis(rps: float) -> Basis:
     )
 
 
-def _prices(inputs: Mapping[str, Any]) -> dict[str, float]:
+def prices_of(inputs: Mapping[str, Any]) -> dict[str, float]:
+    """Prices and watts of a resolved scenario."""
     chip, cost = inputs["system"]["chip"], inputs["cost"]
     system = inputs["system"]
     return {
@@ -239,7 +246,8 @@ def _prices(inputs: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _counts(footprint: Mapping[str, Any]) -> dict[str, float]:
+def counts_of(footprint: Mapping[str, Any]) -> dict[str, float]:
+    """Counts of a footprint, as manifest.json has it."""
     names = ("chips_per_replica", "replicas_per_system", "system_chips")
     return {
         **{name: footprint[name] for name in names},
@@ -248,7 +256,13 @@ def _counts(footprint: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _racks(footprint: Mapping[str, Any]) -> tuple[Racks, ...]:
+def system_price_of(inputs: Mapping[str, Any]) -> float | None:
+    """The price of a whole system, where it has one of its own."""
+    return _given(inputs, "system", "system_price_usd")
+
+
+def racks_of(footprint: Mapping[str, Any]) -> tuple[Racks, ...]:
+    """How the racks of a system fill, from no replica on."""
     return (Racks(0, 0, 0, 0, 0), *(Racks(**step) for step in footprint["racks"]))
 
 

@@ -23,6 +23,9 @@ PALETTE = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, GREY)
 # Lines differ by their dashes, too, for who prints in grey.
 _DASHES = ("solid", "dash", "square_dot", "long_dash", "dash_dot", "round_dot")
 
+# Markers that go round another.
+_OPEN = ("ring circle", "ring square", "ring diamond")
+
 # A range of cells: sheet, first row, first column, last row, last column.
 Cells = tuple[str, int, int, int, int]
 
@@ -34,6 +37,7 @@ class Series(NamedTuple):
     values: Cells
     categories: Cells | None = None
     colour: str | None = None
+    marker: str | None = None
 
 
 def new_chart(
@@ -49,7 +53,10 @@ def new_chart(
     size: tuple[int, int] = (760, 340),
     number_format: str | None = None,
 ) -> "Chart":
-    """A chart of `kind` (column, bar, line, scatter, area) with its axes named."""
+    """A chart of `kind` (column, bar, line, scatter, area) with its axes named.
+
+    Of a scatter chart, a series with a `marker` (a word of xlsxwriter) has no line.
+    """
     options: dict[str, Any] = {"type": kind}
     if subtype:
         options["subtype"] = subtype
@@ -69,6 +76,15 @@ def new_chart(
                     "size": 6,
                     "fill": {"color": colour},
                     "border": {"color": INK},
+                }
+            if one.marker:
+                content["line"] = {"none": True}
+                filled = {"none": True} if one.marker in _OPEN else {"color": colour}
+                content["marker"] = {
+                    "type": one.marker.removeprefix("ring "),
+                    "size": 13 if one.marker in _OPEN else 7,
+                    "fill": filled,
+                    "border": {"color": colour, "width": 2 if one.marker in _OPEN else 1},
                 }
         else:
             content["fill"] = {"color": colour}

@@ -60,8 +60,9 @@ def write_inputs(
 def _rows(
     manifest: Mapping[str, Any], chosen: Sequence[tuple[str, Any]]
 ) -> Iterator[tuple[str, tuple[Cell, ...]]]:
-    for text in manifest.get("assumed_by_the_study") or ():
-        yield "assumed", ("by the study", None, str(text), None, None)
+    for what in ("study", "search"):
+        for text in manifest.get(f"assumed_by_the_{what}") or ():
+            yield "assumed", (f"by the {what}", None, str(text), None, None)
     for item in manifest.get("assumed") or ():
         value = number_or_text(str(item["value"]))
         yield "assumed", (item["name"], value, item["why"], None, None)

@@ -228,4 +228,4 @@ def test_a_comparison_is_kept(cli: Cli, done: Path) -> None:
     assert (Path("c") / "compare.csv").read_bytes() == before, "and again the same bytes"
     code, _, err = cli("compare", "c", "small.yaml")
     assert code == 2
-    assert "it holds a study or a comparison" in err
+    assert "it holds a study, a comparison or a sizing" in err

@@ -1,6 +1,7 @@
 """`rack-sim size`: files, tables, JSON, the command it prints, exit codes."""
 
 import csv
+import html
 import json
 import os
 import shlex
@@ -57,7 +58,7 @@ def test_it_writes_a_directory(cli: Cli, slots: Path) -> None:
     assert out.endswith(f"files: {folder}\n")
     assert {path.name for path in folder.iterdir()} == {
         "sizing.csv", "candidates.csv", "manifest.json", "resolved.yaml",
-        "candidates.png", "candidates.svg",
+        "candidates.png", "candidates.svg", "report.html", "report.xlsx",
     }  # fmt: skip
     asked = objective_columns(["ttft_ms_p99", "tpot_ms_p99"])
     for name, columns in (("sizing.csv", SIZING), ("candidates.csv", CANDIDATES)):
@@ -86,6 +87,38 @@ def test_it_writes_a_directory(cli: Cli, slots: Path) -> None:
     assert [row["bought_chip_count"] for row in again["answers"]] == [
         int(row["bought_chip_count"]) for row in answers
     ]
+
+
+def test_reports_are_left_out_or_made_again(cli: Cli, slots: Path) -> None:
+    arguments = ("size", "slots.yaml", *SLO, *FEW, "--quiet", "--out")
+    assert cli(*arguments, "bare", "--no-html", "--no-workbook") == (0, "", "")
+    assert not list(Path("bare").glob("report.*"))
+    Path("slots.yaml").rename("away.yaml")
+    code, out, err = cli("report", "bare")
+    assert (code, err) == (0, "")
+    assert out == "file: bare/report.html\nfile: bare/report.xlsx\n"
+    Path("away.yaml").rename("slots.yaml")
+    # The manifest says how long it took, and no report does.
+    assert cli(*arguments, "whole") == (0, "", "")
+    for ending in ("html", "xlsx"):
+        one, other = (Path(folder, f"report.{ending}") for folder in ("bare", "whole"))
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_the_command_on_the_page_gives_the_same_numbers(cli: Cli, slots: Path) -> None:
+    write_trace(output_tokens=20)
+    few = ("--tensor-parallel", "2", "--stages", "1", "--no-figures", "--no-workbook")
+    slo = ("--slo", "ttft_p99=1s", "--rate", "70", "--out", "sized", "--json")
+    code, out, err = cli("size", "slots.yaml", "--trace", "own.csv", *slo, *few)
+    assert code == 0, err
+    answer = json.loads(out)["answers"][0]
+    page = Path("sized/report.html").read_text(encoding="utf-8")
+    command = html.unescape(page.split("<pre", 1)[1].split("<code>")[1].split("</code>")[0])
+    words = shlex.split(command)
+    os.chdir("sized")
+    code, out, err = cli(*words[1:], "--json", "--no-figures", "--out", "again")
+    assert code == 0, err
+    assert json.loads(out)["ttft_ms_p99"] == answer["ttft_ms_p99"]
 
 
 def test_the_tables_say_what_binds_and_what_fails(cli: Cli, slots: Path) -> None:
@@ -376,6 +409,8 @@ def test_equal_bytes_whatever_the_hash_seed(slots: Path) -> None:
         "resolved.yaml",
         "candidates.png",
         "candidates.svg",
+        "report.html",
+        "report.xlsx",
     ):
         assert Path("1", name).read_bytes() == Path("2", name).read_bytes()
 

@@ -1,4 +1,4 @@
-"""Finished runs to make reports of: simulated once, each in a directory of its own."""
+"""Finished runs and sizings to make reports of: made once, each in a directory of its own."""
 
 import shutil
 from collections.abc import Callable
@@ -8,6 +8,8 @@ import pytest
 
 import rack_sim
 from rack_sim.report.run_files import write_run
+from rack_sim.report.sizing_files import write_sizing
+from rack_sim.study.sizing import size
 
 SMALL = Path(__file__).parents[1] / "scenario" / "small.yaml"
 BATCHES = Path(__file__).parents[1] / "cli" / "batches.yaml"
@@ -53,3 +55,34 @@ def own(finished: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path
         return Path(shutil.copytree(finished(name), tmp_path / name))
 
     return copy_of
+
+
+@pytest.fixture(scope="session")
+def sized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Directories of sizings, made once; nothing may be changed in them."""
+    made: dict[str, Path] = {}
+
+    def folder_of(name: str) -> Path:
+        if name not in made:
+            if name == "slots":
+                scenario = rack_sim.load(str(BATCHES.with_name("slots.yaml")))
+                found = size(
+                    scenario,
+                    "ttft_p99=80ms,tpot_p99=2ms",
+                    150,
+                    tensor_parallel=[2, 4],
+                    stages=[1, 2],
+                    replicas_max=8,
+                    request_count=200,
+                )
+            else:
+                scenario = rack_sim.load(str(BATCHES), ["slo={ttft_ms: 100}"])
+                found = size(
+                    scenario, rate_rps=700, attainment=0.95, replicas_max=3, request_count=300
+                )
+            folder = tmp_path_factory.mktemp(name)
+            write_sizing(found, folder, wall_s=0, figures=False)
+            made[name] = folder
+        return made[name]
+
+    return folder_of

@@ -98,6 +98,44 @@ def test_every_chart_is_drawn_and_nothing_is_asked(finished, opened, name):
     is_quiet(page, path)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_of_a_sizing(sized, opened, scheme):
+    """Every chart is drawn and has a table and words, wide and narrow; nothing is asked."""
+    path = sized("slots") / "report.html"
+    for width in (1280, 360):
+        page = opened(path, width=width, scheme=scheme)
+        charts = charts_of(page)
+        assert len(charts) == 3
+        for chart in charts:
+            assert chart["width"] == pytest.approx(chart["room"], abs=1), chart
+            assert chart["marks"] > 0, chart
+            assert re.search(r"\d", chart["label"]), chart
+        page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.locator("figure table").count() == len(charts)
+        is_quiet(page, path)
+
+
+def test_candidates_of_a_sizing_are_told_apart(sized, opened):
+    """By shape, and by words in the legend and under the mouse; on paper every table is open."""
+    folder = sized("slots")
+    page = opened(folder / "report.html")
+    legend = page.locator("#sizing-ttft-p99-bought-chip-count .legendtext").all_text_contents()
+    assert legend[:4] == [
+        "ruled out: no less than this",
+        "fails",
+        "meets every objective",
+        "asked: at most 80\N{NO-BREAK SPACE}ms",
+    ]
+    command = page.locator("pre code").inner_text()
+    assert command.startswith("rack-sim run resolved.yaml --set partition.tensor_parallel=")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
+    count = len(rows(folder / "candidates.csv"))
+    listed = page.get_by_role("region", name="All candidates", exact=True).locator("tbody tr")
+    assert listed.count() == count
+
+
 def test_it_follows_the_system_into_the_dark_and_the_reader_out_of_it(finished, opened):
     path = finished("slots") / "report.html"
     page = opened(path, scheme="dark")

@@ -46,11 +46,14 @@
       layout[name] = { ...axis, ...layout[name] };
       if (typeof layout[name].title === "object") layout[name].title.standoff = 8;
     }
+    const wide = printing ? PRINT_PX : place.clientWidth;
+    // Of another width a legend has other lines; redrawn in place, it would lie over the points.
+    if (place.layout && place.layout.width !== wide) Plotly.purge(place);
     Plotly.react(place, coloured(chart.traces, style), {
       margin: { l: narrow ? 40 : 56, r: narrow ? 12 : 24, t: 8, b: 44 },
       legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, xanchor: "left" },
       ...layout,
-      width: printing ? PRINT_PX : place.clientWidth,
+      width: wide,
       height: chart.height,
       font: { family: style.fontFamily || "sans-serif", size: narrow ? 11 : 13, color: pick("--ink") },
       paper_bgcolor: pick("--panel"), plot_bgcolor: pick("--panel"),

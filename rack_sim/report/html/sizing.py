@@ -1,0 +1,367 @@
+"""Sizing page: which system meets the objectives, why no smaller one does, what was looked at."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from rack_sim.report.html.inputs import assumptions_section, inputs_section, weak
+from rack_sim.report.html.page import Answer, Command, Fact, Page, Section, Table
+from rack_sim.report.html.quantity import cell, counted, figure, usd, watts
+from rack_sim.report.html.sizing_charts import sizing_charts
+from rack_sim.report.sizing_tables import Row, SizingTables, name_of
+from rack_sim.report.sizing_words import (
+    answer_words,
+    binds_words,
+    bound_words,
+    commands,
+    cost_words,
+    failures,
+    goals_words,
+    margin_words,
+    name_words,
+    objective_name,
+    objective_words,
+    value_words,
+    verdict_words,
+)
+
+_ROWS_SHOWN = 2_000
+_SPACE = "\N{NO-BREAK SPACE}"
+_PROVED = (
+    "The answers are exact for the space above: every candidate was replayed, or a bound shows "
+    "that it fails or that it cannot be the best for any goal. Nothing outside of the space was "
+    "looked at.",
+    "Latency is not taken to fall with every replica more, since requests are dealt anew: each "
+    "shape is looked at upwards from its bound, past the first that meets, until its racks alone "
+    "cost and draw more than the best that is known.",
+    "Of what was ruled out, dollars and watts are the least that its racks take, and latencies the "
+    "least that they can be.",
+)
+_ALL = "The fewest chips, the cheapest and the least power"
+_COUNTED = (
+    ("meets", "meet every objective"),
+    ("fails", "were replayed and fail"),
+    ("pruned", "were ruled out by bounds"),
+)
+
+
+def sizing_page(sizing: SizingTables) -> Page:
+    """The page of a finished sizing."""
+    manifest = sizing.manifest
+    asked = " and ".join(objective_words(objective) for objective in sizing.objectives)
+    warnings = tuple(_warnings(sizing))
+    also = manifest.get("assumed_by_the_search")
+    charts = sizing_charts(sizing)
+    model = (manifest.get("model") or {}).get("name")
+    system = (sizing.resolved["system"] or {}).get("name")
+    return Page(
+        title=f"Size: {sizing.name}",
+        subtitle=f"Which is the smallest system that serves {cell(sizing.rate_rps)} requests/s "
+        f"with {asked}?",
+        facts=(
+            f"{model} on {system}",
+            str(manifest.get("workload") or ""),
+            f"Sizing {manifest.get('sizing_hash')}, scenario {manifest.get('scenario_hash')}, "
+            f"seed {manifest.get('seed')}",
+        ),
+        sections=(
+            _answer(sizing, warnings),
+            Section("figures", "Figures", charts=charts),
+            Section(
+                "candidates",
+                "Candidates",
+                sentences=(_counts(sizing),),
+                tables=(
+                    _table(sizing, "Those that matter", _that_matter(sizing), is_open=True),
+                    _table(sizing, "All candidates", sizing.candidates, is_open=False),
+                ),
+            ),
+            _searched(sizing),
+            inputs_section(manifest, sizing.resolved),
+            assumptions_section(manifest, also if isinstance(also, list) else ()),
+            Section(
+                "warnings",
+                "Warnings",
+                sentences=() if warnings else ("None.",),
+                points=warnings,
+            ),
+        ),
+        origin=f"Written by rack-sim {manifest.get('version')} from the files of the sizing "
+        f"{manifest.get('sizing_hash')}. candidates.csv has every number.",
+    )
+
+
+def _answer(sizing: SizingTables, warnings: Sequence[str]) -> Section:
+    points = []
+    many = len(sizing.winners) > 1
+    for winner in sizing.winners:
+        head = f"{_capital(goals_words(winner.goals))}: " if many else ""
+        if many:  # one system has it in its card
+            points.append(f"{head}{binds_words(sizing, winner)}")
+        points += [
+            f"{head}{f'{words[0].lower()}{words[1:]}' if head else words}: {text}."
+            for words, text in failures(sizing, winner)
+        ]
+    read = "stands" if len(warnings) == 1 else "stand"
+    mind = (
+        f"{counted(len(warnings), 'warning')} {read} at the end of this page: read "
+        f"{'it' if len(warnings) == 1 else 'them'} before you use a number."
+    )
+    return Section(
+        "answer",
+        "The answer",
+        sentences=(mind,) if warnings else (),
+        answers=tuple(_cards(sizing)),
+        points=tuple(points),
+        commands=tuple(
+            Command(
+                "To replay it, in the directory of this page"
+                + (f" ({goals_words(winner.goals)}):" if many else ":"),
+                commands(winner),
+            )
+            for winner in sizing.winners
+        ),
+        tables=(_objectives(sizing),),
+    )
+
+
+def _cards(sizing: SizingTables) -> Iterator[Answer]:
+    """Of one system for all goals what it is, how fast and how much; else a card for each."""
+    if len(sizing.winners) > 1:
+        for winner in sizing.winners:
+            row = winner.row
+            yield Answer(
+                f"{_capital(goals_words(winner.goals))}?",
+                f"{answer_words(sizing, winner)} {cost_words(row)}",
+                (*_chips(row), *_margins(sizing, row), *_costs(row)),
+                *_sign(row),
+            )
+        return
+    (winner,) = sizing.winners
+    row = winner.row
+    yield Answer("Which system?", answer_words(sizing, winner), tuple(_chips(row)), "good", _ALL)
+    yield Answer(
+        "How far within the SLO?",
+        binds_words(sizing, winner),
+        tuple(_margins(sizing, row)),
+        *_sign(row),
+    )
+    yield Answer("What does it cost?", cost_words(row), tuple(_costs(row)))
+
+
+def _sign(row: Row) -> tuple[str, str]:
+    return (
+        ("", "Meets the SLO, as far as too few requests tell")
+        if row["is_short"]
+        else (
+            "good",
+            "Meets the SLO",
+        )
+    )
+
+
+def _chips(row: Row) -> Iterator[Fact]:
+    yield Fact(name_of(row), "", "tensor parallel × stages × replicas")
+    yield _fact(counted(row["bought_chip_count"], "chip"), "to buy")
+    yield _fact(counted(row["chip_count"], "chip"), "of them hold the model")
+    yield _fact(counted(row["spare_chip_count"], "chip"), "spare, in the same racks")
+    yield _fact(counted(row["idle_chip_count"], "chip"), "not used, in the same racks")
+    yield _fact(counted(row["rack_count"], "rack"), "they stand in")
+
+
+def _margins(sizing: SizingTables, row: Row) -> Iterator[Fact]:
+    for asked in sizing.objectives:
+        value = value_words(asked, row[asked.column])
+        note = f"{bound_words(asked)}: {margin_words(asked, row)} left"
+        yield _fact(value, objective_name(asked), note)
+
+
+def _costs(row: Row) -> Iterator[Fact]:
+    yield _fact(usd(row["capital_usd"]), "capital")
+    yield _fact(usd(row["usd_per_year"]), "a year, capital and electricity")
+    yield _fact(usd(row["usd_per_million_output_tokens"]), "per million output tokens")
+    yield _fact(watts(row["mean_watts"]), "mean power in the replay")
+    yield _fact(watts(row["standby_watts"]), "standing by")
+
+
+def _capital(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}"
+
+
+def _fact(quantity: str, what: str, note: str = "") -> Fact:
+    value, _, unit = quantity.partition(_SPACE)
+    return Fact(value, unit.replace(_SPACE, " "), what, note)
+
+
+def _objectives(sizing: SizingTables) -> Table:
+    rows = []
+    for winner in sizing.winners:
+        for asked in sizing.objectives:
+            tight = asked.name == winner.row["tightest_objective"]
+            rows.append(
+                (
+                    name_of(winner.row),
+                    goals_words(winner.goals),
+                    objective_name(asked),
+                    bound_words(asked),
+                    value_words(asked, winner.row[asked.column]),
+                    margin_words(asked, winner.row),
+                    "yes" if tight else "no",
+                )
+            )
+    heads = (
+        "System",
+        "Best for",
+        "Objective",
+        "#asked",
+        "#measured",
+        "#margin",
+        "Tightest",
+    )
+    return Table("Margin to each objective", heads, tuple(rows), is_open=True)
+
+
+def _counts(sizing: SizingTables) -> str:
+    counts = Counter(row["verdict"] for row in sizing.candidates)
+    said = ", ".join(f"{figure(counts[verdict])} {words}" for verdict, words in _COUNTED)
+    return (
+        f"{counted(len(sizing.candidates), 'candidate')}, each tensor parallel × stages × replicas "
+        f"(chips that share a stage, stages of a replica, copies of the model): {said}. A row with "
+        "“or more” stands for all larger numbers of replicas, too."
+    )
+
+
+def _that_matter(sizing: SizingTables) -> list[Row]:
+    """The answers, what is next to them, and of each degree the smallest that meets."""
+    found: dict[str, Row] = {}
+    for winner in sizing.winners:
+        for name in (name_of(winner.row), winner.row["one_less"], winner.row["next_smaller"]):
+            row = sizing.candidate(name)
+            if row is not None:
+                found[name] = row
+    for degree in sorted({row["tensor_parallel"] for row in sizing.candidates}):
+        rows = [
+            row
+            for row in sizing.candidates
+            if row["tensor_parallel"] == degree and row["reason"] != "does_not_fit"
+        ]
+        met = [row for row in rows if row["verdict"] == "meets"]
+        # Where none meets: how far it was looked at, and why no further.
+        best = min(met, key=_size) if met else max(rows, key=_size, default=None)
+        if best is not None:
+            found[name_of(best)] = best
+    return sorted(found.values(), key=_size)
+
+
+def _size(row: Row) -> tuple[float, ...]:
+    return tuple(
+        float(row[key])
+        for key in (
+            "bought_chip_count",
+            "chip_count",
+            "usd_per_year",
+            "tensor_parallel",
+            "stage_count",
+            "replica_count",
+        )
+    )
+
+
+def _table(sizing: SizingTables, caption: str, rows: Sequence[Row], *, is_open: bool) -> Table:
+    heads = (
+        "Tensor × stages × replicas",
+        "Verdict",
+        "Why",
+        "#chips to buy",
+        "#racks",
+        "#capital, USD",
+        "#USD a year",
+        "#kW",
+        *(f"#{objective_name(asked)}" for asked in sizing.objectives),
+    )
+    left_out = len(rows) - _ROWS_SHOWN
+    return Table(
+        caption,
+        heads,
+        tuple(_cells(sizing, row) for row in rows[:_ROWS_SHOWN]),
+        is_open=is_open,
+        note=f"The first {_ROWS_SHOWN:,} of {len(rows):,}; candidates.csv has all."
+        if left_out > 0
+        else "",
+    )
+
+
+def _cells(sizing: SizingTables, row: Row) -> tuple[str, ...]:
+    least = f"≥{_SPACE}" if row["verdict"] == "pruned" else ""
+
+    def bounded(is_share: bool) -> str:
+        return f"≤{_SPACE}" if is_share and least else least
+
+    return (
+        name_words(row),
+        *verdict_words(sizing, row),
+        figure(row["bought_chip_count"]),
+        figure(row["rack_count"]),
+        cell(round(row["capital_usd"])),
+        f"{least}{cell(round(row['usd_per_year']))}",
+        f"{least}{figure(row['mean_watts'] / 1000)}",
+        *(
+            "–"
+            if row[asked.column] is None
+            else f"{bounded(asked.is_share)}{value_words(asked, row[asked.column])}"
+            for asked in sizing.objectives
+        ),
+    )
+
+
+def _searched(sizing: SizingTables) -> Section:
+    manifest = sizing.manifest
+    counts = Counter(verdict_words(sizing, row) for row in sizing.candidates)
+    met = sum(count for (verdict, _), count in counts.items() if verdict == "meets")
+    rows = [("meets", "every objective", figure(met))]
+    rows += [
+        (verdict, why, figure(count))
+        for (verdict, why), count in sorted(counts.items())
+        if verdict != "meets"
+    ]
+    return Section(
+        "searched",
+        "What was searched, and what is proved",
+        sentences=(
+            f"Searched: {manifest['searched']}.",
+            f"{counted(manifest['replay_count'], 'replay')} of "
+            f"{counted(manifest['question']['request_count'], 'request')} in the end"
+            + _fitting(sizing)
+            + ".",
+        ),
+        points=_PROVED,
+        tables=(
+            Table(
+                "Verdicts and their reasons",
+                ("Verdict", "Why", "#candidates"),
+                tuple(rows),
+                is_open=True,
+            ),
+        ),
+    )
+
+
+def _fitting(sizing: SizingTables) -> str:
+    question = sizing.manifest["question"]
+    if question["fit_request_count"] == question["request_count"]:
+        return ", all of which fit the context"
+    return f", {figure(question['fit_request_count'])} of which fit the context"
+
+
+def _warnings(sizing: SizingTables) -> Iterator[str]:
+    manifest = sizing.manifest
+    for text in manifest["warnings"]:
+        yield f"{text[0].upper()}{text[1:]}."
+    assumed = manifest.get("assumed")
+    if isinstance(assumed, list) and assumed:
+        yield f"{counted(len(assumed), 'input')} without a source, assumed: see Assumptions."
+    low = weak(manifest)
+    if low:
+        yield (
+            f"{counted(len(low), 'input')} from a weak source or from memory (grades D and M): "
+            f"{', '.join(dict.fromkeys(low))}."
+        )
