@@ -234,8 +234,11 @@ def _lines(
     )
 
 
-def _bars(name: str, title: str, frame: "pd.DataFrame", metric: str, unit: str) -> Chart:
+def _bars(name: str, title: str, frame: "pd.DataFrame", metric: str, unit: str) -> Chart | None:
+    """A bar for each point; nothing where none has a number."""
     given = frame[frame[metric].notna()]
+    if given.empty:
+        return None
     labels = [
         str(label).removeprefix("'")
         for label in (given["point_name"] if "point_name" in given.columns else given.index)

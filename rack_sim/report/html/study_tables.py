@@ -57,7 +57,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             Problem(
                 "is no directory",
                 str(folder),
-                suggestion="name one that rack-sim run, sweep or compare has written",
+                suggestion="name one that rack-sim run, sweep, compare or size has written",
             )
         )
     if not path.is_file():
@@ -65,7 +65,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             Problem(
                 "has no manifest.json: it is no directory of rack-sim",
                 str(folder),
-                suggestion="name one that rack-sim run, sweep or compare has written",
+                suggestion="name one that rack-sim run, sweep, compare or size has written",
             )
         )
     try:

@@ -61,6 +61,8 @@ def test_it_writes_a_row_for_every_point(cli: Cli, study: Path) -> None:
         "results.csv",
         "manifest.json",
         "resolved.yaml",
+        "report.html",
+        "report.xlsx",
         "grid.png",
         "grid.svg",
     }
