@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-import rack_sim.cli
+import rack_sim.cli.console
 
 
 class Outcome(NamedTuple):
@@ -24,6 +24,9 @@ Cli = Callable[..., Outcome]
 @pytest.fixture
 def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
     """Runs `rack-sim` with the given arguments."""
+
+    # As through a pipe, however wide the terminal of whoever runs the tests is.
+    monkeypatch.setattr(rack_sim.cli.console.out, "width", 120)
 
     def run(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["rack-sim", *map(str, arguments)])
