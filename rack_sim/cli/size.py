@@ -200,6 +200,10 @@ def _run_command(
     return [*words, *(word for text in texts for word in ("--set", text))]
 
 
+# assumed: no model has more blocks to make stages of, nor a node more chips to share one
+_COUNTS_MOST = 1000
+
+
 def _counts(
     tensor_parallel: str | None, stages: str | None, overrides: list[str] | None
 ) -> tuple[list[int] | None, list[int] | None]:
@@ -216,7 +220,12 @@ def _counts(
                 hint = "as in 4,8 or 36,54-56"
                 problems.append(Problem(f"{part.strip()!r} is no count", option, suggestion=hint))
                 continue
-            numbers += range(int(ends[0]), int(ends[-1]) + 1)
+            span = range(int(ends[0]), int(ends[-1]) + 1)
+            if len(span) > _COUNTS_MOST:
+                message = f"{part.strip()} is {len(span):,} counts, more than {_COUNTS_MOST:,}"
+                problems.append(Problem(message, option, suggestion="a narrower range"))
+                continue
+            numbers += span
         found.append(None if text is None else numbers)
     for text in overrides or ():
         option = _SEARCHED.get(text.partition("=")[0].strip(), "")

@@ -51,7 +51,8 @@ LOAD: tuple[Column, ...] = (
         "backlog_noise",
         "requests",
         "root of the arrivals between the two: the growth that chance alone explains (independent "
-        "arrivals vary by the root of their number; 2 % of 2,500, 20 % of 25)",
+        "arrivals vary by the root of their number; 2 % of 2,500, 20 % of 25); where requests come "
+        "faster at the end, with what that alone adds (Little's law)",
     ),
     Column(
         "keeps_up",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rack_sim.engine.serving import LATEST_ARRIVAL_PS
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.scenario import Scenario
@@ -151,6 +152,16 @@ def traffic_of(workload: Workload, context_tokens: int, rate_rps: float) -> Traf
         (request.request_id, request.arrival_ps, request.input_tokens, request.output_tokens)
         for request in workload.open().arrivals()
     ]
+    late = next((row for row in rows if row[1] > LATEST_ARRIVAL_PS), None)
+    if late is not None:
+        raise InputError(
+            Problem(
+                f"request {late[0]} arrives {late[1] // PS_PER_S:,} s after the start; at most "
+                f"{LATEST_ARRIVAL_PS // PS_PER_S:,} s can be simulated",
+                field="workload",
+                suggestion="a higher rate, or fewer requests",
+            )
+        )
     found = np.array(rows, dtype=np.int64).reshape(-1, 4)
     if not len(found):
         raise InputError(Problem("no request arrives", field="workload"))

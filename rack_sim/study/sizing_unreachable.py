@@ -16,6 +16,7 @@ from rack_sim.scenario import Scenario
 from rack_sim.study.sizing_candidate import Candidate
 from rack_sim.study.sizing_search import (
     SATURATION,
+    TOO_SHORT,
     TURNED_AWAY,
     ExplainedShape,
     Question,
@@ -40,6 +41,7 @@ _TERMS = {
     "slack": "waiting for the next slot or iteration",
     "draft": "proposals of the draft",
 }
+_KEPT = {TURNED_AWAY: "with none turned away or given up"}
 _PARTS = {
     "admission": "waiting to be let in",
     "row_wait": "waiting for prompts before it",
@@ -136,14 +138,15 @@ def unreachable(search: SizingSearch) -> InfeasibleError:
         space=str(question.space),
         binding=None if overloaded or missed is None else missed.objective,
         demanded=(
-            f"{question.rate_rps:g} requests/s kept up with, by at most {most} replicas"
+            f"{question.rate_rps:g} requests/s {_KEPT.get(best.reason, 'kept up with')}, "
+            f"by at most {most} replicas"
             if overloaded or missed is None
             else _bound(missed.objective)
         ),
         best=best,
         best_value=None if overloaded or missed is None else missed.value,
         floor=None if overloaded or missed is None else _floor(fitting, missed.objective),
-        limit=_limit_of_rows(fitting, most) if overloaded else _limit(best, missed),
+        limit=_limit_of_rows(fitting, most, best) if overloaded else _limit(best, missed),
         terms={} if overloaded or missed is None else _split(best, missed.objective),
         levers=tuple(_levers(search, shape, best, overloaded=overloaded)),
         replay_count=replays,
@@ -179,13 +182,13 @@ def _asked(question: Question) -> str:
 
 def _bound(objective: Objective) -> str:
     if isinstance(objective, AttainmentObjective):
-        return f"{objective.share:.4g} of the requests within the scenario's slo"
+        return f"{objective.share:.4%} of the requests within the scenario's slo"
     return f"{objective.name} <= {_value(objective.bound, 'ms')}"
 
 
 def _value(value: float | None, unit: str) -> str:
     if value is None:
-        return "nothing that keeps up"
+        return "none that serves every request that fits"
     return f"{value:,.6g} ms" if unit == "ms" else f"{value:.6g}"
 
 
@@ -209,12 +212,17 @@ def _floor(fitting: list[ExplainedShape], objective: Objective) -> float | None:
     return better(values, default=None)
 
 
-def _limit_of_rows(fitting: list[ExplainedShape], most: int) -> str:
+def _limit_of_rows(fitting: list[ExplainedShape], most: int, best: Candidate) -> str:
     needed = min(
         max(item.bounds.fewest_by_rows(), item.bounds.fewest_in_time()) for item in fitting
     )
     if needed > most:
         return f"rows: no shape carries what is offered with fewer than {needed} replicas"
+    if best.reason == TURNED_AWAY:
+        return (
+            f"{best.detail} by {most} replicas: serving.timeout, serving.queue_limit or the cache "
+            "turn them away, and more replicas do not help one that takes too long by itself"
+        )
     return f"queues: {most} replicas do not keep up"
 
 
@@ -278,12 +286,15 @@ def _levers(
         count = most
         for _ in range(_RATES_TRIED):
             count *= 2
-            if search.replayed(shape.shape, count).verdict == "meets":
-                yield f"--max-replicas {count}: {shape.shape} x {count} meets every objective"
+            found = search.replayed(shape.shape, count)
+            if found.verdict == "meets" or found.reason == TOO_SHORT:
+                so_far = "" if found.verdict == "meets" else ", as far as so few requests tell"
+                yield f"--max-replicas {count}: {found.name} meets every objective{so_far}"
                 break
         yield from _lower_rates(search, shape, best.replica_count)
         return
-    yield _relaxed(search, shape, best)
+    if all(reading.value for reading in best.readings):  # no share of nothing is an objective
+        yield _relaxed(search, shape, best)
     for text, changed in _changes(search.question.scenario_of(shape.shape, best.replica_count)):
         yield from _tried(search, shape, best, text, changed)
 

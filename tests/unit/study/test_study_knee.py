@@ -108,3 +108,25 @@ def test_backlog(stay, growth):
     assert noise == 7, "the root of 49 arrivals"
     assert end == min(stay, 100)
     assert backlog(arrivals[:0], arrivals[:0]) == (0, 0, 0)
+
+
+def test_a_backlog_that_only_follows_its_arrivals_is_none():
+    """Five a second, then thirty, each staying 1.5 s whatever comes: more are there, none waits."""
+    second = 10**12
+    slow = np.arange(50) * second // 5
+    arrivals = np.concatenate([slow, 10 * second + np.arange(210) * second // 30])
+    mid, end, noise = backlog(arrivals, arrivals + 3 * second // 2)
+    assert 0 <= end - mid <= noise
+
+
+def test_a_queue_grows_whatever_the_arrivals_do():
+    """One server of 0.2 s before a ramp from 2 to 18 a second: half of those who come are left."""
+    second = 10**12
+    arrivals = (np.sqrt(1 + 4 * np.arange(1000) / 16) - 1) * 8 * second
+    arrivals = np.sort(arrivals).astype(np.int64)
+    leave, free = [], 0
+    for at in arrivals.tolist():
+        free = max(free, at) + second // 5
+        leave.append(free)
+    mid, end, noise = backlog(arrivals, np.array(leave))
+    assert end - mid > noise
