@@ -7,7 +7,7 @@ What one is made of is the name of a preset, a file, or the keys themselves; and
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import UnionType
+from types import NoneType
 from typing import Any
 
 from rack_sim.foundation.errors import InputError, Problem
@@ -46,10 +46,10 @@ def load(
         *_unlike(
             reference,
             "reference",
-            str | Path | Mapping,
+            (str, Path, Mapping),
             "the name of a preset, a file, or the keys of a scenario",
         ),
-        *_unlike(trace, "trace", str | Path | None, "the path of a trace file, or None"),
+        *_unlike(trace, "trace", (str, Path, NoneType), "the path of a trace file, or None"),
     ]
     if problems:
         raise InputError(problems)
@@ -223,7 +223,7 @@ def _loaded(scenario: Scenario | Reference, overrides: Overrides) -> Scenario:
     return scenario
 
 
-def _unlike(given: object, name: str, kinds: UnionType, allowed: str) -> Iterator[Problem]:
+def _unlike(given: object, name: str, kinds: tuple[type, ...], allowed: str) -> Iterator[Problem]:
     """A problem where an argument of `load` is none of `kinds`."""
     if not isinstance(given, kinds):
         said = f"{type(given).__name__} was given"
