@@ -5,8 +5,9 @@ What one is made of is the name of a preset, a file, or the keys themselves; and
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from rack_sim.foundation.errors import InputError, Problem
@@ -41,6 +42,17 @@ def load(
     directory. Raises InputError with every problem found.
     """
     changes = override_texts(overrides)
+    problems = [
+        *_unlike(
+            reference,
+            "reference",
+            (str, Path, Mapping),
+            "the name of a preset, a file, or the keys of a scenario",
+        ),
+        *_unlike(trace, "trace", (str, Path, NoneType), "the path of a trace file, or None"),
+    ]
+    if problems:
+        raise InputError(problems)
     if isinstance(reference, Mapping):
         if trace is not None or skip_bad_rows:
             raise InputError(
@@ -209,6 +221,15 @@ def _loaded(scenario: Scenario | Reference, overrides: Overrides) -> Scenario:
             )
         )
     return scenario
+
+
+def _unlike(given: object, name: str, kinds: tuple[type, ...], allowed: str) -> Iterator[Problem]:
+    """A problem where an argument of `load` is none of `kinds`."""
+    if not isinstance(given, kinds):
+        said = f"{type(given).__name__} was given"
+        if given is None or isinstance(given, int | float | list | tuple):
+            said = f"{given!r} was given"
+        yield Problem(f"{said}; it is {allowed}", "load", field=name)
 
 
 def _plain(keys: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,11 +20,15 @@ def footprint_entry_on(
     """A replica's chips, a system's size, and how its racks fill.
 
     An entry of `racks` says from how many replicas on (up to the next entry) which racks of a
-    system are in use, and what stands in them.
+    system are in use, and what stands in them. Replicas fill their nodes in order, so those that
+    n of them hold are n x `chips_per_replica` over `usable_chips_per_node`, rounded up: a group
+    that fits a node never leaves it, and the chips of a node that are then left stay unused.
     """
+    per_node = max(map(len, topology.nodes))
     node_of, rack_of = topology.node_of_chip(), topology.rack_of_node()
     placed = groups(topology, tensor_parallel)
     room = len(placed) // stage_count
+    whole = tensor_parallel <= per_node
     taken: set[int] = set()
     steps = []
     for number in range(1, room + 1):
@@ -48,7 +52,8 @@ def footprint_entry_on(
         "chips_per_replica": tensor_parallel * stage_count,
         "replicas_per_system": room,
         "system_chips": topology.chip_count,
-        "chips_per_node": max(map(len, topology.nodes)),
+        "chips_per_node": per_node,
+        "usable_chips_per_node": per_node - (per_node % tensor_parallel if whole else 0),
         "nodes_per_rack": max(map(len, topology.racks)),
         "racks": steps,
     }

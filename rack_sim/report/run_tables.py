@@ -4,7 +4,7 @@ A report can so be made again from its directory alone, without a replay.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ from rack_sim.study.finished_run import read_finished_run
 
 if TYPE_CHECKING:
     import pandas as pd
+
+REQUEST_STATUSES = ("finished", "rejected", "timed_out")
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class RunTables:
     def table(self, name: str) -> "pd.DataFrame":
         """The table in a file of the run, with the columns of `metrics.columns.FILES`.
 
-        Raises InputError where it is not there, cannot be read, or has other columns.
+        Raises InputError where it is not there, cannot be read, has other columns, or holds a
+        number that is infinite or a status that no request has.
         """
         if name not in self._frames:
             self._frames[name] = self._read(name)
@@ -62,7 +65,40 @@ class RunTables:
                     suggestion="run its scenario again: rack-sim run",
                 )
             )
+        refuse_garbled(frame, path)
         return frame
+
+
+def refuse_garbled(frame: "pd.DataFrame", path: Path) -> None:
+    """Raises InputError where a number is infinite, or a status is none that a request has."""
+    problems = list(_garbled(frame, path))
+    if problems:
+        raise InputError(problems)
+
+
+def _garbled(frame: "pd.DataFrame", path: Path) -> Iterator[Problem]:
+    """Numbers without an end, and statuses of requests that are none; a problem for each column."""
+    import numpy as np
+
+    for name in frame.columns:
+        column = frame[name]
+        if column.dtype.kind == "f":
+            bad, said = np.isinf(column.to_numpy()), "is no finite number"
+        elif (path.name, name) == ("requests.csv", "status"):
+            bad = ~column.isin(REQUEST_STATUSES).to_numpy()
+            said = f"is none of {', '.join(REQUEST_STATUSES)}"
+        else:
+            continue
+        rows = np.flatnonzero(bad)
+        if len(rows):
+            more = f", and so {len(rows) - 1:,} more" if len(rows) > 1 else ""
+            yield Problem(
+                f"{column.iloc[rows[0]]} {said}{more}",
+                str(path),
+                line=int(rows[0]) + 2,  # the header is the first line
+                field=name,
+                suggestion="run its scenario again: rack-sim run",
+            )
 
 
 def read_run_tables(folder: Path) -> RunTables:

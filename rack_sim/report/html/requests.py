@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.columns import REQUESTS
-from rack_sim.report.run_tables import RunTables
+from rack_sim.report.run_tables import RunTables, refuse_garbled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +57,7 @@ class Requests:
 
 
 def requests_of(run: RunTables) -> Requests:
-    """The requests of a run. Raises InputError where their table cannot be read."""
+    """The requests of a run. Raises InputError where their table cannot be read or is garbled."""
     import numpy as np
     import pandas as pd
 
@@ -79,6 +79,7 @@ def requests_of(run: RunTables) -> Requests:
         table = pd.read_csv(path, usecols=wanted, dtype={**texts, **numbers})
     except (OSError, ValueError) as error:
         raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
+    refuse_garbled(table, path)
     lost = table.loc[table["status"] != "finished", ["status", "reason"]].astype(str)
     counted = Counter(zip(lost["status"].tolist(), lost["reason"].tolist(), strict=True))
     slo: Mapping[str, Any] = run.resolved.get("slo") or {}

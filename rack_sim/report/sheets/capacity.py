@@ -104,8 +104,13 @@ def capacity_plan(facts: CapacityFacts, choices: dict[str, Any]) -> dict[str, fl
     model = replicas * c["chips_per_replica"]
     systems = floor(replicas / c["replicas_per_system"])
     rest = replicas - systems * c["replicas_per_system"]
+    room = c["replicas_per_system"]
+    full_nodes, rest_nodes = (
+        _up(count * c["chips_per_replica"] / c["usable_chips_per_node"]) for count in (room, rest)
+    )
+    holding = systems * full_nodes + rest_nodes
     if c["bought_by"] == WHOLE_RACKS:
-        full = [step for step in facts.racks if step.replicas <= c["replicas_per_system"]][-1]
+        full = [step for step in facts.racks if step.replicas <= room][-1]
         part = [step for step in facts.racks if step.replicas <= rest][-1]
         racks, nodes, chips, spares = (
             systems * whole + some
@@ -117,9 +122,9 @@ def capacity_plan(facts: CapacityFacts, choices: dict[str, Any]) -> dict[str, fl
             )
         )
     else:
-        nodes = _up(model * (1 + c["spare_share"]) / c["chips_per_node"])
+        nodes = holding + _up(model * c["spare_share"] / c["chips_per_node"])
         racks, chips = _up(nodes / c["nodes_per_rack"]), nodes * c["chips_per_node"]
-        spares = chips - model
+        spares = (nodes - holding) * c["chips_per_node"]
     if c["system_price_usd"] is None:
         capital = chips * c["chip_price_usd"] * c["system_price_factor"]
     else:
@@ -144,6 +149,7 @@ def capacity_plan(facts: CapacityFacts, choices: dict[str, Any]) -> dict[str, fl
         "chips_of_model": model,
         "full_systems": systems,
         "rest_replicas": rest,
+        "nodes_of_model": holding,
         "nodes": nodes,
         "racks": racks,
         "chips_bought": chips,

@@ -252,6 +252,7 @@ def counts_of(footprint: Mapping[str, Any]) -> dict[str, float]:
     return {
         **{name: footprint[name] for name in names},
         "chips_per_node": footprint["chips_per_node"],
+        "usable_chips_per_node": footprint["usable_chips_per_node"],
         "nodes_per_rack": footprint["nodes_per_rack"],
     }
 

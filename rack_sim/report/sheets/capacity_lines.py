@@ -154,7 +154,8 @@ INPUTS = (
         "spare_share",
         "Spares",
         "share",
-        "spare chips over chips of the model; counts only where bought by single nodes",
+        "spare chips over chips of the model, in nodes of their own; counts only where bought by "
+        "single nodes",
         allowed=_at_least(0),
     ),
 )
@@ -171,6 +172,12 @@ FACTS = (
     Line("replicas_per_system", "Replicas that a system holds", "replicas", "the plan"),
     Line("system_chips", "Chips of a system", "chips", "the system, spares included"),
     Line("chips_per_node", "Chips of a node", "chips", "the system"),
+    Line(
+        "usable_chips_per_node",
+        "of these usable",
+        "chips",
+        "the plan: as many as whole tensor-parallel groups fill",
+    ),
     Line("nodes_per_rack", "Nodes of a rack", "nodes", "the system"),
     Line(
         "output_tokens_per_request",
@@ -196,6 +203,11 @@ FACTS = (
     Line("host_watts_per_node", "Host of a node", "W", "the system; drawn always"),
     Line("network_watts_per_node", "Switches of a node", "W", "the system; drawn always"),
 )
+
+
+def _holding(replicas: str) -> str:
+    """Nodes of one system that hold so many replicas, which fill them in order."""
+    return f"ROUNDUP(ROUND({replicas}*{{chips_per_replica}}/{{usable_chips_per_node}},9),0)"
 
 
 def _by_racks(column: int, otherwise: str) -> str:
@@ -257,11 +269,21 @@ RESULTS = (
         "{replicas}-{full_systems}*{replicas_per_system}",
     ),
     Line(
+        "nodes_of_model",
+        "Nodes that hold the model",
+        "nodes",
+        "of each system: replicas x chips of a replica / usable chips of a node, rounded up",
+        f"{{full_systems}}*{_holding('{replicas_per_system}')}+{_holding('{rest_replicas}')}",
+    ),
+    Line(
         "nodes",
         "Nodes",
         "nodes",
-        "in the racks in use (sheet Racks), or what chips and spares need",
-        _by_racks(3, "ROUNDUP(ROUND({chips_of_model}*(1+{spare_share})/{chips_per_node},9),0)"),
+        "in the racks in use (sheet Racks), or those that hold the model and whole spare ones",
+        _by_racks(
+            3,
+            "{nodes_of_model}+ROUNDUP(ROUND({chips_of_model}*{spare_share}/{chips_per_node},9),0)",
+        ),
     ),
     Line(
         "racks",
@@ -281,8 +303,8 @@ RESULTS = (
         "spare_chips",
         "of these spare",
         "chips",
-        "of spare nodes; bought by single nodes: all that do not hold the model",
-        _by_racks(5, "{chips_bought}-{chips_of_model}"),
+        "of spare nodes",
+        _by_racks(5, "({nodes}-{nodes_of_model})*{chips_per_node}"),
     ),
     Line(
         "idle_chips",

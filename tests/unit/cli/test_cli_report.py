@@ -103,6 +103,35 @@ def test_what_is_not_whole_is_said_and_the_old_report_stays(
     assert not list(ran.glob(".*"))
 
 
+@pytest.mark.parametrize(
+    ("column", "given", "said"),
+    [
+        ("e2el_ms", "1e999", "requests.csv:4: e2el_ms: inf is no finite number ("),
+        ("ttft_ms", "-inf", "requests.csv:4: ttft_ms: -inf is no finite number ("),
+        (
+            "status",
+            "finishd",
+            "requests.csv:4: status: finishd is none of finished, rejected, timed_out (",
+        ),
+        ("status", "", "requests.csv:4: status: nan is none of finished, rejected, timed_out ("),
+    ],
+)
+def test_garbled_cells_are_refused_with_their_line(
+    cli: Cli, ran: Path, column: str, given: str, said: str
+) -> None:
+    """An infinite latency would become a mean and an axis without end."""
+    path = ran / "requests.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    cells = lines[3].split(",")
+    cells[lines[0].split(",").index(column)] = given
+    lines[3] = ",".join(cells)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    code, out, err = cli("report", ran)
+    assert (code, out) == (2, ""), err
+    assert said in " ".join(err.split())
+    assert reports(ran) == set()
+
+
 def test_another_version_is_said(cli: Cli, ran: Path) -> None:
     path = ran / "manifest.json"
     content = json.loads(path.read_text(encoding="utf-8"))

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import rack_sim
@@ -64,6 +65,25 @@ def test_a_scenario_by_name_by_file_by_keys_and_loaded_is_the_same(tmp_path):
         rack_sim.simulate(file, every_step=True),
     ]
     assert all(result.summary == results[0].summary for result in results)
+
+
+@pytest.mark.parametrize("given", [None, 3, [1]])
+def test_what_is_no_reference_is_said(given):
+    for function in (rack_sim.load, rack_sim.explain):
+        with pytest.raises(rack_sim.InputError) as caught:
+            function(given)
+        text = str(caught.value)
+        assert f"load: reference: {given!r} was given" in text
+        assert "the name of a preset, a file, or the keys of a scenario" in text
+
+
+def test_a_trace_is_a_path():
+    with pytest.raises(rack_sim.InputError) as caught:
+        rack_sim.load("llama70b", trace=pd.DataFrame({"input_tokens": [1]}))
+    assert "load: trace: DataFrame was given; it is the path of a trace file" in str(caught.value)
+    with pytest.raises(rack_sim.InputError) as caught:
+        rack_sim.load(None, trace=7)
+    assert len(caught.value.problems) == 2, "all at once"
 
 
 def test_keys_are_not_changed():
