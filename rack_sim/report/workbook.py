@@ -85,7 +85,7 @@ def write_workbook(folder: Path, target: Path, *, row_limit: int = SHEET_ROWS) -
             _write_study(folder, manifest, file, row_limit)
         return
     run = read_run_tables(folder)
-    if "footprint" not in run.manifest:
+    if "usable_chips_per_node" not in run.manifest.get("footprint", {}):
         raise InputError(
             Problem(
                 "does not say how its racks fill (footprint)",
