@@ -4,7 +4,7 @@
 - `explain`: which chip holds what, and how fast a token passes; nothing is replayed
 - `simulate`: replays the scenario's traffic
 - `size`: the smallest, the cheapest and the most frugal system that meets objectives
-- `sweep`: runs a study: many scenarios, one table
+- `sweep`: runs a study: many scenarios, one table; `study_frames`: its tables as DataFrames
 - `RackSimError` and its kinds: what can go wrong
 
 docs/tutorial.md goes through all of it.
@@ -25,7 +25,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rack_sim.door import explain, load, simulate, size, sweep
+    from rack_sim.door import explain, load, simulate, size, study_frames, sweep
     from rack_sim.foundation.errors import InfeasibleError, InputError, RackSimError, ReplayError
     from rack_sim.pipeline import VERSION as __version__
     from rack_sim.pipeline import Explanation, Result
@@ -54,6 +54,7 @@ __all__ = [
     "schema_file",
     "simulate",
     "size",
+    "study_frames",
     "sweep",
 ]
 
@@ -77,6 +78,7 @@ _HOMES = {
     "schema_file": ("rack_sim.scenario.library", "schema_file"),
     "simulate": ("rack_sim.door", "simulate"),
     "size": ("rack_sim.door", "size"),
+    "study_frames": ("rack_sim.door", "study_frames"),
     "sweep": ("rack_sim.door", "sweep"),
 }
 

@@ -8,12 +8,15 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.metrics.columns import STUDY_FILES
+from rack_sim.metrics.frames import frame_of
 from rack_sim.pipeline import Explanation, Progress, Result
 from rack_sim.pipeline import explain as explain_scenario
 from rack_sim.pipeline import simulate as simulate_scenario
+from rack_sim.report.study_files import REPORTS
 from rack_sim.scenario import Scenario, Study, load_scenario, load_study, scenario_of_keys
 from rack_sim.study.grid import POINT_COUNT_MAX, GridResult
 from rack_sim.study.jitter import JitterResult
@@ -21,6 +24,9 @@ from rack_sim.study.kinds import run_study
 from rack_sim.study.load import LoadResult
 from rack_sim.study.sizing import Sizing
 from rack_sim.study.sizing import size as size_scenario
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Reference = str | Path | Mapping[str, Any]
 """The name of a preset, a file, or the keys of a scenario."""
@@ -192,6 +198,16 @@ def sweep(
         on_note=on_note,
     )
     return result
+
+
+def study_frames(result: GridResult | LoadResult | JitterResult) -> "dict[str, pd.DataFrame]":
+    """The tables of a study that was run, as in its CSV files, by their names."""
+    if isinstance(result, GridResult):
+        return {"results.csv": result.frame()}
+    return {
+        name: frame_of(STUDY_FILES[result.study.kind][name], rows(result))
+        for name, rows in REPORTS[result.study.kind].tables.items()
+    }
 
 
 def override_texts(overrides: Overrides) -> list[str]:

@@ -1,7 +1,7 @@
 """Frames: tables as pandas DataFrames, with the values that the CSV files have.
 
 Words are text (empty where there is none), counts are whole numbers (`Int64`, which knows missing
-ones), all others are floats (NaN where there is none).
+ones), flags `boolean`, all others are floats (NaN where there is none).
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,7 +36,10 @@ def _piece(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> "pd.Data
     series: dict[str, pd.Series] = {}
     for column, texts in zip(columns, cells, strict=True):
         kind = kind_of(column)
-        if kind == "words":
+        if column.unit == "true/false":
+            flags = [text == "true" if text else None for text in texts]
+            series[column.name] = pd.Series(flags, dtype="boolean")
+        elif kind == "words":
             series[column.name] = pd.Series(texts, dtype="str")
         elif kind == "count":
             counts = [int(text) if text else None for text in texts]

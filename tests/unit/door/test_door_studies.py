@@ -82,3 +82,29 @@ def test_sizing_is_that_of_the_scenario():
         pd.testing.assert_frame_equal(by_name.frame(), other.frame())
     with pytest.raises(rack_sim.InputError, match="takes no overrides"):
         rack_sim.size(scenario, changes, slo=SLO)
+
+
+def test_the_tables_of_other_studies_are_frames(tmp_path):
+    """With the values and the columns of the CSV files, flags as flags."""
+    file = tmp_path / "load.yaml"
+    file.write_text(
+        "{kind: load, name: small, scenario: llama70b, rates_rps: [2, 4], request_count: 100}",
+        encoding="utf-8",
+    )
+    found = rack_sim.sweep(file)
+    frames = rack_sim.study_frames(found)
+    assert list(frames) == ["load.csv", "knee.csv"]
+    load = frames["load.csv"]
+    assert load["rate_rps"].tolist() == [2, 4]
+    assert load["keeps_up"].tolist() == [row.keeps_up for row in found.points[0].rows]
+    assert load["ttft_ms_p99"].tolist() == pytest.approx(
+        [row.latencies_ms["ttft_ms_p99"] for row in found.points[0].rows]
+    )
+    jitter = {
+        "step_count": 60,
+        "warmup_step_count": 1,
+        "operator_jitter_ns": [0],
+        "points": [{"name": "rack", "overrides": {"partition.stages": 72}}],
+    }
+    slip = rack_sim.study_frames(rack_sim.sweep("jitter", jitter))["slip.csv"]
+    assert slip["stage"].tolist() == list(range(72))
