@@ -10,12 +10,12 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "rack_sim"
 FILES = sorted(PACKAGE.rglob("*.py"))
-LINES_MAX = 400
+LINES_MAX = 600
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_room_is_not_too_large(path):
-    """At most 400 lines in a file."""
+    """A file follows one idea for as long as that needs; past this it holds two."""
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LINES_MAX
 
 
