@@ -1,11 +1,12 @@
 """Load view: what `rack-sim sweep` says of a load study, in the terminal and as JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import floor
 
 from rich.table import Table
 
 from rack_sim.cli.console import table
+from rack_sim.metrics.column import Column, read_cell
 from rack_sim.metrics.load_columns import KNEE, LOAD
 from rack_sim.report.load_tables import knee_table, load_table
 from rack_sim.study.load import LoadPoint, LoadResult
@@ -32,8 +33,6 @@ _KNEES = [
     ("not at", "right"),
     ("capacity", "right"),
 ]
-_TEXTS = ("machine", "slo_limited_by")
-_FLAGS = {"true": True, "false": False}
 
 
 def load_views(result: LoadResult) -> Iterator[Table]:
@@ -60,10 +59,10 @@ def load_warnings(result: LoadResult) -> Iterator[str]:
 
 def load_content(result: LoadResult) -> list[dict[str, object]]:
     """Every machine with its knee and its rates, under the names of the columns of the tables."""
-    rates = [_named([c.name for c in LOAD], cells) for cells in load_table(result)]
+    rates = [_named(LOAD, cells) for cells in load_table(result)]
     return [
         {**knee, "rates": [rate for rate in rates if rate["machine"] == knee["machine"]]}
-        for knee in (_named([c.name for c in KNEE], cells) for cells in knee_table(result))
+        for knee in (_named(KNEE, cells) for cells in knee_table(result))
     ]
 
 
@@ -111,16 +110,9 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{floor(value * 10_000) / 100:.2f} %"
 
 
-def _named(names: list[str], cells: tuple[str, ...]) -> dict[str, object]:
+def _named(columns: Sequence[Column], cells: tuple[str, ...]) -> dict[str, object]:
     """Cells of a table as JSON has them: numbers, true and false, null where there is none."""
-    return {name: _value(name, cell) for name, cell in zip(names, cells, strict=True)}
-
-
-def _value(name: str, cell: str) -> object:
-    if name in _TEXTS:
-        return cell
-    if cell in _FLAGS:
-        return _FLAGS[cell]
-    if not cell:
-        return None
-    return int(cell) if cell.isdigit() else float(cell)
+    return {
+        column.name: read_cell(column.kind, cell)
+        for column, cell in zip(columns, cells, strict=True)
+    }

@@ -16,7 +16,7 @@ from rack_sim.cli.jitter_view import jitter_content, jitter_tables
 from rack_sim.cli.load_view import load_content, load_views, load_warnings
 from rack_sim.cli.options import JsonOption, with_seed
 from rack_sim.report.run_directory import free_directory, refuse_taken_directory, run_directory
-from rack_sim.report.study_files import refuse_parquet, write_study
+from rack_sim.report.study_files import write_study
 from rack_sim.scenario import GridStudy, load_study
 from rack_sim.study.grid import POINT_COUNT_MAX
 from rack_sim.study.kinds import refuse_executor, run_study
@@ -69,7 +69,7 @@ def sweep(
     as_json: JsonOption = False,
     figures: Annotated[bool, typer.Option(help="Draw figures.")] = True,
     parquet: Annotated[
-        bool, typer.Option("--parquet", help="Write results.parquet, too (kind: grid).")
+        bool, typer.Option("--parquet", help="Write every table as Parquet, too.")
     ] = False,
     jobs: Annotated[
         int | None,
@@ -122,8 +122,6 @@ def sweep(
     started = time.perf_counter()
     loaded = load_study(study, with_seed(overrides, seed))
     refuse_executor(loaded, jobs=jobs, backend=backend, scheduler=scheduler)
-    if parquet:
-        refuse_parquet(loaded.kind)
     name = f"{loaded.name}-{loaded.study_hash}"
     target = out_dir or free_directory(Path("reports"), name)
     refuse_taken_directory(target, force=force)

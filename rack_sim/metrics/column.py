@@ -1,66 +1,60 @@
-"""Column: what every table is made of."""
+"""Column: what every table is made of.
 
+The kind of a column is stated where the column is, never guessed from its name, its unit or the
+look of its cells: CSV, Parquet, data frames, sheets and pages all read it from here.
+"""
+
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-# Columns without a unit that hold words; the others hold whole numbers.
-_WORDS = {
-    "activation_tier",
-    "api_price",
-    "block",
-    "bottleneck",
-    "first_block",
-    "kind",
-    "kv_tier",
-    "last_block",
-    "machine",
-    "model",
-    "point_name",
-    "policy",
-    "reason",
-    "role",
-    "scenario",
-    "scenario_hash",
-    "status",
-    "study",
-    "system",
-    "task",
-    "tpot_bound_by",
-    "ttft_bound_by",
-    "unit",
-    "version",
-    "weight_tier",
-    "window_kind",
-}
-# Units of what is counted; a mean of it is no whole number.
-_COUNTED = {
-    "",
-    "blocks",
-    "bytes",
-    "chips",
-    "iterations",
-    "racks",
-    "replicas",
-    "requests",
-    "rows",
-    "sequences",
-    "slots",
-    "tokens",
-    "vectors",
-}
+Kind = Literal["words", "count", "number", "flag", "any"]
+"""What the cells of a column hold; any cell may be empty.
+
+`words`: text, however much like a number it looks. `count`: whole numbers. `number`: numbers.
+`flag`: true or false. `any`: values of other columns, numbers as numbers and the rest as text.
+"""
 
 
 class Column(NamedTuple):
-    """One column: its name, its unit, what it means."""
+    """One column: its name, its unit, what its cells hold, what it means."""
 
     name: str
     unit: str
+    kind: Kind
     definition: str
 
+    @property
+    def is_numeric(self) -> bool:
+        """Whether its cells are numbers."""
+        return self.kind in ("count", "number")
 
-def kind_of(column: Column) -> Literal["words", "count", "number"]:
-    """What the cells of a column hold; any may be empty."""
-    if column.unit == "" and column.name in _WORDS:
-        return "words"
-    if column.unit in _COUNTED and not column.name.endswith("_mean"):
-        return "count"
-    return "number"
+
+def read_cell(kind: Kind, cell: str) -> str | int | float | bool | None:
+    """The value of a cell of CSV; None where it is empty.
+
+    Words stay as they are in the cell. Raises ValueError where the cell is not of the kind.
+    """
+    if cell == "":
+        return None
+    if kind == "words":
+        return cell
+    if kind == "flag":
+        if cell not in ("true", "false"):
+            raise ValueError(f"{cell!r} is not true or false")
+        return cell == "true"
+    try:
+        return int(cell)
+    except ValueError:
+        if kind == "count":
+            raise ValueError(f"{cell!r} is not a whole number") from None
+    try:
+        return float(cell)
+    except ValueError:
+        if kind == "any":
+            return cell
+        raise ValueError(f"{cell!r} is not a number") from None
+
+
+def text_types(columns: Iterable[Column]) -> dict[str, type]:
+    """Columns that a reader of CSV must take as text, by name, as pandas wants them."""
+    return {column.name: str for column in columns if column.kind == "words"}

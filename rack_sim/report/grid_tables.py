@@ -32,10 +32,3 @@ def grid_facts(result: GridResult) -> dict[str, Any]:
         "point_count": study.point_count,
         "points_by_status": {status: counts[status] for status in STATUSES},
     }
-
-
-def grid_kinds(result: GridResult) -> dict[str, str]:
-    """What the columns of the grid's keys hold."""
-    return {
-        f"grid.{axis.key}": "number" if axis.is_numeric else "words" for axis in result.study.axes
-    }

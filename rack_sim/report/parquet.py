@@ -3,31 +3,31 @@
 Written from the CSV files in pieces, so that a million requests need no more memory than a few.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from rack_sim.metrics.column import Column, kind_of
+from rack_sim.metrics.column import Column
 
 _BLOCK_BYTES = 2**22
 
 
-def write_parquet(
-    csv_file: Path, columns: Sequence[Column], *, kinds: Mapping[str, str] | None = None
-) -> Path:
+def write_parquet(csv_file: Path, columns: Sequence[Column]) -> Path:
     """Writes the table of `csv_file` beside it, as ``NAME.parquet``; returns that path.
 
-    An empty cell is a missing value. `kinds` says of some columns what they hold: words, count or
-    number; of the others their names and units say it.
+    An empty cell is a missing value.
     """
-    kinds = kinds or {}
     import pyarrow as pa
     import pyarrow.csv as pc
     import pyarrow.parquet as pq
 
-    types = {"words": pa.string(), "count": pa.int64(), "number": pa.float64()}
-    schema = pa.schema(
-        [(column.name, types[kinds.get(column.name) or kind_of(column)]) for column in columns]
-    )
+    types = {
+        "words": pa.string(),
+        "any": pa.string(),
+        "count": pa.int64(),
+        "number": pa.float64(),
+        "flag": pa.bool_(),
+    }
+    schema = pa.schema([(column.name, types[column.kind]) for column in columns])
     options = pc.ConvertOptions(column_types=schema, strings_can_be_null=True, null_values=[""])
     target = csv_file.with_suffix(".parquet")
     reading = pc.ReadOptions(block_size=_BLOCK_BYTES)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.metrics.column import text_types
 from rack_sim.metrics.columns import FILES
 from rack_sim.metrics.summary import Value
 from rack_sim.study.finished_run import read_finished_run
@@ -53,7 +54,9 @@ class RunTables:
 
         path = self.folder / name
         try:
-            frame = pd.read_csv(path)
+            frame = pd.read_csv(
+                path, keep_default_na=False, na_values=[""], dtype=text_types(FILES[name])
+            )
         except (OSError, ValueError) as error:
             raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
         wanted = [column.name for column in FILES[name]]

@@ -25,7 +25,6 @@ Row = Mapping[str, Any]
 KEY = ("tensor_parallel", "stage_count", "replica_count")
 _AGAIN = "size it again: rack-sim size"
 _KEYS = ("question", "answers", "searched", "warnings", "candidate_count", "replay_count")
-_TRUTHS = "true/false"
 
 
 class Asked(NamedTuple):
@@ -151,12 +150,7 @@ def read_sizing_tables(folder: Path, manifest: Mapping[str, Any]) -> SizingTable
 def _read(path: Path, columns: Sequence[Column], problems: list[Problem]) -> "pd.DataFrame | None":
     import pandas as pd  # imports slowly
 
-    # A value without a unit of its own has that of the objective it is about.
-    texts = {
-        column.name: str
-        for column in columns
-        if column.unit in ("", _TRUTHS) and not column.name.endswith("_value")
-    }
+    texts = {column.name: str for column in columns if not column.is_numeric}
     try:
         frame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=texts)
     except (OSError, ValueError) as error:
@@ -177,7 +171,7 @@ def _read(path: Path, columns: Sequence[Column], problems: list[Problem]) -> "pd
 
 
 def _rows(frame: "pd.DataFrame", columns: Sequence[Column]) -> tuple[Row, ...]:
-    truths = {column.name for column in columns if column.unit == _TRUTHS}
+    truths = {column.name for column in columns if column.kind == "flag"}
     found = []
     for record in frame.to_dict("records"):
         row: dict[str, Any] = {}

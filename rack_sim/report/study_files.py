@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import STUDY_FILES
 from rack_sim.pipeline import VERSION, explain
 from rack_sim.report.csv import write_table
 from rack_sim.report.footprint import footprint_entry
-from rack_sim.report.grid_tables import GRID_ASSUMED, grid_facts, grid_kinds, grid_table
+from rack_sim.report.grid_tables import GRID_ASSUMED, grid_facts, grid_table
 from rack_sim.report.jitter_tables import JITTER_ASSUMED, jitter_table, slip_table
 from rack_sim.report.load_tables import LOAD_ASSUMED, knee_table, load_table
 from rack_sim.scenario import JitterStudy, LoadStudy, Study, StudyPoint, resolved_yaml
@@ -33,8 +32,7 @@ class StudyReport:
     `tables` are rows by file name; `assumed` is what the study
     takes for granted; `figures` gives functions that draw, by file name without its ending, when
     it is called, because they import slowly. `columns` are those of a table, by its name and the
-    result; `facts` go into the manifest; `kinds` says what columns hold that only this study has
-    (see `write_parquet`; None: tables do not go into Parquet).
+    result; `facts` go into the manifest.
     """
 
     tables: Mapping[str, Table]
@@ -42,7 +40,6 @@ class StudyReport:
     figures: Callable[[], "Mapping[str, Callable[[Any], Figure]]"]
     columns: Callable[[str, Any], Sequence[Column]]
     facts: Callable[[Any], dict[str, Any]] = lambda _result: {}
-    kinds: Callable[[Any], dict[str, str]] | None = None
 
 
 def _jitter_figures() -> "Mapping[str, Callable[[Any], Figure]]":
@@ -88,17 +85,8 @@ REPORTS: dict[str, StudyReport] = {
         _grid_figures,
         lambda _name, result: result_columns(result.study),
         grid_facts,
-        grid_kinds,
     ),
 }
-
-
-def refuse_parquet(kind: str) -> None:
-    """Raises InputError where the tables of a kind of study do not go into Parquet."""
-    if REPORTS[kind].kinds is None:
-        known = " and ".join(name for name, report in REPORTS.items() if report.kinds)
-        message = f"a study of kind {kind} writes CSV only"
-        raise InputError(Problem(message, "--parquet", suggestion=f"studies of kind {known} can"))
 
 
 def write_study(
@@ -114,8 +102,7 @@ def write_study(
 ) -> None:
     """Writes the files of a study into `folder`, which exists and is empty.
 
-    Tables come as Parquet, too, where asked and possible (`refuse_parquet`). `on_step` is told what
-    is being written.
+    Tables come as Parquet, too, where asked. `on_step` is told what is being written.
     """
     study = result.study
     report = REPORTS[study.kind]
@@ -123,12 +110,12 @@ def write_study(
     for name, rows in report.tables.items():
         write_table(folder / name, report.columns(name, result), rows(result))
     (folder / "resolved.yaml").write_text(resolved_yaml(study), encoding="utf-8")
-    if parquet and report.kinds:
+    if parquet:
         from rack_sim.report.parquet import write_parquet  # imports slowly, and few ask
 
         for name in report.tables:
             columns = report.columns(name, result)
-            write_parquet(folder / name, columns, kinds=report.kinds(result))
+            write_parquet(folder / name, columns)
     manifest = _manifest(study, report.assumed, report.facts(result), wall_s)
     (folder / "manifest.json").write_text(manifest, encoding="utf-8")
     if workbook:

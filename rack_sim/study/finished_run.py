@@ -8,25 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.metrics.column import Column, read_cell
 from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import VERSION
 from rack_sim.scenario import read_resolved
 
-# Columns without a unit that hold text, however much like a number it looks.
-_TEXT = {
-    "scenario",
-    "system",
-    "model",
-    "policy",
-    "window_kind",
-    "ttft_bound_by",
-    "tpot_bound_by",
-    "bottleneck",
-    "api_price",
-    "scenario_hash",
-    "version",
-}
 _AGAIN = "run its scenario again: rack-sim run"
 
 
@@ -69,7 +56,7 @@ def read_finished_run(folder: Path) -> FinishedRun:
         raise InputError(_other_version(path, f"lacks columns of this version ({few})"))
     if row["version"] != VERSION:
         raise InputError(_other_version(path, f"was written by rack-sim {row['version']}"))
-    values = {column.name: _value(path, column.name, row[column.name]) for column in SUMMARY}
+    values = {column.name: _value(path, column, row[column.name]) for column in SUMMARY}
     return FinishedRun(values, read_resolved(folder / "resolved.yaml"))
 
 
@@ -87,18 +74,11 @@ def _other_version(path: Path, what: str) -> Problem:
     return Problem(f"{what}; this is rack-sim {VERSION}", str(path), suggestion=_AGAIN)
 
 
-def _value(path: Path, name: str, cell: str) -> Value:
-    if cell == "":
-        return None
-    if name in _TEXT:
-        return cell.removeprefix("'")
+def _value(path: Path, column: Column, cell: str) -> Value:
     try:
-        return int(cell)
-    except ValueError:
-        pass
-    try:
-        return float(cell)
-    except ValueError:
+        value = read_cell(column.kind, cell)
+    except ValueError as error:
         raise InputError(
-            Problem(f"{cell!r} is not a number", str(path), field=name, suggestion=_AGAIN)
+            Problem(str(error), str(path), field=column.name, suggestion=_AGAIN)
         ) from None
+    return value.removeprefix("'") if isinstance(value, str) else value

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import SUMMARY
+from rack_sim.metrics.frames import frame_of
 from rack_sim.metrics.grid_columns import COMPILED, GRID_HEAD, GRID_STATUS
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import VERSION
@@ -87,16 +88,19 @@ class GridResult:
 
     def frame(self) -> "pd.DataFrame":
         """One row per point, as in results.csv."""
-        import pandas as pd  # takes half a second, and few ask
-
-        names = [column.name for column in result_columns(self.study)]
-        return pd.DataFrame(list(self.records()), columns=names)
+        rows = (list(record.values()) for record in self.records())
+        return frame_of(result_columns(self.study), rows)
 
 
 def result_columns(study: GridStudy) -> tuple[Column, ...]:
     """The columns of results.csv of a study: one for each key of its grid among them."""
     axes = (
-        Column(f"grid.{axis.key}", axis.unit, f"{axis.title}: the value at the point")
+        Column(
+            f"grid.{axis.key}",
+            axis.unit,
+            "number" if axis.is_numeric else "words",
+            f"{axis.title}: the value at the point",
+        )
         for axis in study.axes
     )
     return (*GRID_HEAD, *axes, *GRID_STATUS, *COMPILED, *SUMMARY)

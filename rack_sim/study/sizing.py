@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_S
+from rack_sim.metrics.frames import frame_of
+from rack_sim.metrics.sizing_columns import CANDIDATES, fixed_columns, objective_columns
 from rack_sim.pipeline import VERSION
 from rack_sim.scenario import Scenario
 from rack_sim.study.sizing_candidate import GOALS, Candidate, Goal
@@ -114,9 +116,9 @@ class Sizing:
 
     def frame(self) -> "pd.DataFrame":
         """Every candidate as a row, as in candidates.csv."""
-        import pandas as pd  # takes half a second, and only notebooks ask
-
-        return pd.DataFrame(list(candidate_rows(self)))
+        objectives = objective_columns(objective.column for objective in self.objectives)
+        columns = (*fixed_columns(CANDIDATES), *objectives)
+        return frame_of(columns, (list(row.values()) for row in candidate_rows(self)))
 
 
 def size(

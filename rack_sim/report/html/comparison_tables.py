@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.metrics.column import Column
+from rack_sim.metrics.column import Column, read_cell
 from rack_sim.metrics.compare_columns import CHANGES, COMPARE
 from rack_sim.metrics.summary import Value
 from rack_sim.study.difference import Change
 
 _AGAIN = "compare again: rack-sim compare"
-# Columns whose cells are text, however much like a number they look.
-_TEXT = {"name", "source", "status", "reason", "model", "system", "scenario_hash", "version"}
 
 
 @dataclass(frozen=True)
@@ -33,25 +31,17 @@ class ComparisonTables:
 
 def read_comparison_tables(folder: Path, manifest: Mapping[str, Any]) -> ComparisonTables:
     """The comparison in `folder`. Raises InputError where a table is missing or garbled."""
-    rows = [
-        {name: _value(cell, is_text=name in _TEXT) for name, cell in row.items()}
-        for row in _read(folder / "compare.csv", COMPARE)
-    ]
+    rows = _read(folder / "compare.csv", COMPARE)
     changes: tuple[Change, ...] = ()
     if len(rows) == 2:
         changes = tuple(
-            Change(
-                row["kind"],
-                str(_value(row["key"], is_text=True)),
-                _value(row["before"], is_text=False),
-                _value(row["after"], is_text=False),
-            )
+            Change(str(row["kind"]), str(row["key"]), row["before"], row["after"])
             for row in _read(folder / "changes.csv", CHANGES)
         )
     return ComparisonTables(manifest, rows, changes)
 
 
-def _read(path: Path, columns: Sequence[Column]) -> list[dict[str, str]]:
+def _read(path: Path, columns: Sequence[Column]) -> list[dict[str, Value]]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file, strict=True)
@@ -65,16 +55,14 @@ def _read(path: Path, columns: Sequence[Column]) -> list[dict[str, str]]:
         raise InputError(
             Problem("has other columns than this version writes", str(path), suggestion=_AGAIN)
         )
-    return rows
+    try:
+        return [
+            {column.name: _value(column, row[column.name]) for column in columns} for row in rows
+        ]
+    except ValueError as error:
+        raise InputError(Problem(str(error), str(path), suggestion=_AGAIN)) from None
 
 
-def _value(cell: str, *, is_text: bool) -> Value:
-    if cell == "":
-        return None
-    if not is_text:
-        for kind in (int, float):
-            try:
-                return kind(cell)
-            except ValueError:
-                continue
-    return cell.removeprefix("'")
+def _value(column: Column, cell: str) -> Value:
+    value = read_cell(column.kind, cell)
+    return value.removeprefix("'") if isinstance(value, str) else value

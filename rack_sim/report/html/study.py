@@ -83,7 +83,7 @@ def _table(study: StudyTables, name: str) -> Table:
     for column in filled:
         unit = known[column].unit if column in known else ""
         words = column.removeprefix(AXIS).replace("_", " ")
-        number = frame[column].dtype.kind in "if"
+        number = known[column].is_numeric if column in known else frame[column].dtype.kind in "if"
         headings.append(f"{'#' if number else ''}{words}{f' ({unit})' if unit else ''}")
     rows = tuple(
         tuple(plain(value) for value in row)

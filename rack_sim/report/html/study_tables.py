@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.metrics.column import Column
+from rack_sim.metrics.column import Column, text_types
 from rack_sim.metrics.columns import STUDY_FILES
 from rack_sim.pipeline import VERSION
 
@@ -102,7 +102,13 @@ def read_study_tables(folder: Path, manifest: Mapping[str, Any]) -> StudyTables:
     for name, known in STUDY_FILES[kind].items():
         path = folder / name
         try:
-            table = pd.read_csv(path, low_memory=False)
+            table = pd.read_csv(
+                path,
+                low_memory=False,
+                keep_default_na=False,
+                na_values=[""],
+                dtype=text_types(known),
+            )
         except (OSError, ValueError) as error:
             problems.append(Problem(f"cannot be read: {error}", str(path), suggestion=_AGAIN))
             continue

@@ -67,7 +67,7 @@ def write_sram_map(book: Book, run: RunTables) -> None:
         "hold exact bytes, shown in MB (10^6).",
     )
     sheet.link(2, 0, "Summary", "to the summary")
-    used = Column("used", "share", "bytes in use over capacity")
+    used = Column("used", "share", "number", "bytes in use over capacity")
     shown = shown.assign(used=1 - shown["free_bytes"] / shown["capacity_bytes"])
     columns = [*MEMORY[:2], used, *MEMORY[2:]]
     sheet.put_row(3, 0, map(heading, columns), HEADER)

@@ -1,12 +1,13 @@
 """Sweep: the tables of a study, whatever its kind, with a chart of what it was made for."""
 
+import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.metrics.column import Column
+from rack_sim.metrics.column import Column, text_types
 from rack_sim.metrics.columns import STUDY_FILES, SUMMARY
 from rack_sim.report.csv import plain_text
 from rack_sim.report.sheets.charts import Series, new_chart
@@ -16,22 +17,6 @@ from rack_sim.report.sheets.table import FIRST_ROW, write_table_sheet
 if TYPE_CHECKING:
     import pandas as pd
 
-# Columns that hold text, however much like a number it looks.
-_TEXT = {
-    "study",
-    "point_name",
-    "machine",
-    "status",
-    "reason",
-    "scenario",
-    "system",
-    "model",
-    "policy",
-    "api_price",
-    "scenario_hash",
-    "version",
-    "bottleneck",
-}
 # kind of study -> charts of its first table: title, x, what is shown, whether by powers of ten
 _CHARTS: Mapping[str, Sequence[tuple[str, str, tuple[str, ...], bool]]] = {
     "load": (
@@ -80,7 +65,7 @@ def study_tables(folder: Path, kind: str) -> dict[str, "pd.DataFrame"]:
                 folder / name,
                 keep_default_na=False,
                 na_values=[""],
-                dtype=dict.fromkeys(_TEXT, str),
+                dtype=text_types(columns_of(kind, name, _header(folder / name))),
             )
         except (OSError, ValueError) as error:
             raise InputError(Problem(f"cannot be read: {error}", str(folder / name))) from None
@@ -88,12 +73,18 @@ def study_tables(folder: Path, kind: str) -> dict[str, "pd.DataFrame"]:
     return found
 
 
+def _header(path: Path) -> list[str]:
+    """The names of the columns of a CSV file."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file), [])
+
+
 def columns_of(kind: str, file: str, names: Sequence[str]) -> list[Column]:
     """The columns of a table with units and definitions, where any table of ours knows them."""
     known = {column.name: column for column in SUMMARY}
     known |= {column.name: column for column in STUDY_FILES.get(kind, {}).get(file, ())}
     return [
-        known.get(name, Column(name, "", _AXIS if name.startswith("grid.") else ""))
+        known.get(name, Column(name, "", "any", _AXIS if name.startswith("grid.") else ""))
         for name in names
     ]
 

@@ -205,7 +205,7 @@ def test_a_number_that_is_none(cli: Cli, done: Path) -> None:
     path.write_text(f"{head}\n{','.join(cells)}\n", encoding="utf-8")
     code, _, err = cli("compare", "done", "small.yaml")
     assert code == 2
-    assert "rack_count: 'many' is not a number" in err
+    assert "rack_count: 'many' is not a whole number" in err
 
 
 def test_one_is_no_comparison_and_finished_runs_do_not_change(cli: Cli, done: Path) -> None:

@@ -203,7 +203,6 @@ def test_what_a_kind_cannot_use(cli: Cli, study: Path) -> None:
     for options, words in (
         (("load", "--jobs", 2), "--jobs 2: a study of kind load runs in one process"),
         (("jitter", "--backend", "dask"), "--backend dask: a study of kind jitter runs in one"),
-        (("load", "--parquet"), "--parquet: a study of kind load writes CSV only"),
         (("tiny.yaml", "--backend", "dsk"), "is no backend (did you mean 'dask'?)"),
         (("tiny.yaml", "--jobs", 0), "--jobs 0: must be at least 1"),
     ):

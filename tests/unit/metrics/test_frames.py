@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from rack_sim.metrics import frames
-from rack_sim.metrics.column import Column, kind_of
+from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import FILES
 from rack_sim.pipeline import Result, explain, simulate
 from rack_sim.report.run_files import write_run
@@ -36,11 +36,11 @@ def test_every_file_is_a_frame_of_the_same_values(run):
         assert len(frame) == len(rows)
         for column, texts in zip(FILES[f"{name}.csv"], zip(*rows, strict=True), strict=True):
             values = frame[column.name]
-            if kind_of(column) == "words":
+            if column.kind == "words":
                 assert values.tolist() == list(texts)
             else:
                 assert values.isna().tolist() == [text == "" for text in texts]
-                read = int if kind_of(column) == "count" else float
+                read = int if column.kind == "count" else float
                 assert values.dropna().tolist() == [read(text) for text in texts if text]
 
 
@@ -49,9 +49,9 @@ def test_types_do_not_depend_on_what_is_missing(run):
     for name, frame in run[0].frames().items():
         for column in FILES[f"{name}.csv"]:
             dtype = frame[column.name].dtype
-            if kind_of(column) == "count":
+            if column.kind == "count":
                 assert str(dtype) == "Int64", column
-            elif kind_of(column) == "number":
+            elif column.kind == "number":
                 assert str(dtype) == "float64", column
             else:
                 assert pd.api.types.is_string_dtype(dtype), column
@@ -81,7 +81,11 @@ def test_what_there_is_without_a_replay(run):
 def test_long_tables_are_read_in_pieces(monkeypatch):
     """Of a table that is a piece and a bit, nothing is lost, and the numbering goes on."""
     monkeypatch.setattr(frames, "_ROWS_AT_ONCE", 3)
-    columns = [Column("kind", "", ""), Column("tokens", "tokens", ""), Column("wait_ms", "ms", "")]
+    columns = [
+        Column("kind", "", "words", ""),
+        Column("tokens", "tokens", "count", ""),
+        Column("wait_ms", "ms", "number", ""),
+    ]
     for length in (0, 1, 3, 4, 7):
         rows = [
             (f"k{n}", "" if n == 3 else str(n), "" if n == 2 else f"{n}.5") for n in range(length)

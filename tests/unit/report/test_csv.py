@@ -13,7 +13,7 @@ from rack_sim.report.csv import cell_of, plain_text, safe_text, summary_cells, w
 from rack_sim.report.run_files import write_run
 
 TEXT = st.text("=+-@\t\r\n ,;'\"a1é中🙂")
-COLUMNS = (Column("a", "", "one"), Column("b_ms", "ms", "two"))
+COLUMNS = (Column("a", "", "words", "one"), Column("b_ms", "ms", "number", "two"))
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\n=1"])
