@@ -26,6 +26,7 @@ REFERENCES = {
     _PRICE: "price",
 }
 """Where a word names a preset: path in the scenario -> kind of preset."""
+_MODELS = [keys for keys, kind in REFERENCES.items() if kind == "model"]
 
 
 def load_tree(

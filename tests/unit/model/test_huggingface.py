@@ -140,7 +140,7 @@ def test_an_unknown_model_type_is_refused_with_what_could_be_read() -> None:
     assert problem.field == "model_type"
     assert "'lama'" in problem.message
     assert "num_key_value_heads" in problem.message
-    assert "unknown keys: attention_bias, bos_token_id" in problem.message
+    assert "unknown keys: attention_bias, mlp_bias)" in problem.message
     assert problem.suggestion == "did you mean 'llama'?"
 
 
