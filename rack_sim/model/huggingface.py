@@ -42,7 +42,7 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
     context_tokens = keys.count("max_position_embeddings")
     tied = keys.flag("tie_word_embeddings", default=family.tied)
     layers = family.layers(keys, layer_count)
-    for key in ("is_encoder_decoder", "tie_encoder_decoder", "add_cross_attention"):
+    for key in ("is_encoder_decoder", "tie_encoder_decoder", "add_cross_attention", "mlp_bias"):
         keys.only(key, False)
     keys.only("cross_attention_hidden_size")
     keys.only("pruned_heads", {})
