@@ -22,12 +22,14 @@ class ConfigKeys:
     """The keys of a config, each asked for by name.
 
     A value that is missing or no good is noted in `problems`, and 1 (or the default) stands for it,
-    so that everything wrong is found at once. `inside` is the name of the part that is read.
+    so that everything wrong is found at once. `inside` is the name of the part that is read, `read`
+    holds every key that was asked for.
     """
 
     def __init__(self, config: Mapping[str, Any], inside: str = "") -> None:
         self.config = config
         self.problems: list[Problem] = []
+        self.read: set[str] = set()
         self._inside = inside
 
     def count(self, key: str, default: int | None = None, *, least: int = 1) -> int:
@@ -51,6 +53,22 @@ class ConfigKeys:
         """Whether all of these are whole numbers of at least 1, so that they can be compared."""
         values = [self._take(name) for name in names]
         return all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in values)
+
+    def first_of(self, *names: str) -> str:
+        """Which of these names for one value the config has: the first, else the first of all.
+
+        Where it has several, they must say the same.
+        """
+        given = [name for name in names if self._take(name) is not None]
+        for name in given[1:]:
+            if self._take(name) != self._take(given[0]):
+                self.refuse(name, f"{self._take(name)!r} is not what {given[0]} says")
+        return given[0] if given else names[0]
+
+    def word(self, key: str, default: str) -> str:
+        """A word."""
+        value = self._take(key)
+        return default if value is None else str(value)
 
     def flag(self, key: str, *, default: bool = False) -> bool:
         """True or false."""
@@ -103,6 +121,7 @@ class ConfigKeys:
         hint = suggest(key, others)
         found = hint.removeprefix("did you mean ")
         nearest = f"is {found.rstrip('?')} meant for it?" if found != hint else ""
+        self.read |= {other for other in others if found == f"{other!r}?"}
         where = f" in {self._inside}" if self._inside else ""
         self.problems.append(Problem(f"key {key!r} is missing{where}", suggestion=nearest))
 
@@ -112,4 +131,5 @@ class ConfigKeys:
         self.problems.append(Problem(message, field=field, suggestion=suggestion))
 
     def _take(self, key: str) -> Any:  # noqa: ANN401 - a config may hold anything
+        self.read.add(key)
         return self.config.get(key)

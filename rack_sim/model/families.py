@@ -23,10 +23,15 @@ Layers = Callable[[ConfigKeys, int], list[Layer]]
 
 
 class Family(NamedTuple):
-    """How a model type is read: its layers, and whether embeddings are tied unless it says so."""
+    """How a model type is read: its layers, and whether embeddings are tied unless it says so.
+
+    `shapeless` are keys of this family alone that change nothing, or nothing where they are not
+    read.
+    """
 
     layers: Layers
     tied: bool = False
+    shapeless: tuple[str, ...] = ()
 
 
 def _grouped(
@@ -86,7 +91,7 @@ def _llama(keys: ConfigKeys, layer_count: int) -> list[Layer]:
 
 def _window(keys: ConfigKeys) -> int | None:
     """Llamas have no window; where a Mistral has one, so has every layer."""
-    if keys.config.get("model_type") in ("mistral", "mixtral"):
+    if keys.word("model_type", "llama") in ("mistral", "mixtral"):
         return keys.optional_count("sliding_window")
     keys.only("sliding_window")
     return None
@@ -113,22 +118,23 @@ def _gemma(keys: ConfigKeys, layer_count: int) -> list[Layer]:
     return [Layer(_grouped(keys), _dense(keys))] * layer_count
 
 
-def _qwen_window(keys: ConfigKeys) -> None:
+def _qwen_window(keys: ConfigKeys, layer_count: int) -> None:
     if keys.flag("use_sliding_window"):
         keys.refuse("use_sliding_window", "True is not modelled; only False is")
+    keys.list_of("layer_types", ("full_attention",), layer_count)
 
 
 def _qwen2(keys: ConfigKeys, layer_count: int) -> list[Layer]:
     """Qwen2: biases at queries, keys and values."""
     _no_experts(keys)
     _no_latent(keys)
-    _qwen_window(keys)
+    _qwen_window(keys, layer_count)
     return [Layer(_grouped(keys, qkv_bias=True), _dense(keys))] * layer_count
 
 
-def _qwen3_attention(keys: ConfigKeys) -> AttentionShape:
+def _qwen3_attention(keys: ConfigKeys, layer_count: int) -> AttentionShape:
     _no_latent(keys)
-    _qwen_window(keys)
+    _qwen_window(keys, layer_count)
     bias = keys.flag("attention_bias")
     return _grouped(keys, head_norms=True, qkv_bias=bias, output_bias=bias)
 
@@ -136,13 +142,13 @@ def _qwen3_attention(keys: ConfigKeys) -> AttentionShape:
 def _qwen3(keys: ConfigKeys, layer_count: int) -> list[Layer]:
     """Qwen3: queries and keys are normalised head by head."""
     _no_experts(keys)
-    return [Layer(_qwen3_attention(keys), _dense(keys))] * layer_count
+    return [Layer(_qwen3_attention(keys, layer_count), _dense(keys))] * layer_count
 
 
 def _qwen3_moe(keys: ConfigKeys, layer_count: int) -> list[Layer]:
     """Qwen3 with experts in every `decoder_sparse_step`th layer but those of `mlp_only_layers`."""
-    attention = _qwen3_attention(keys)
-    count = keys.count("num_experts")
+    attention = _qwen3_attention(keys, layer_count)
+    count = keys.count(keys.first_of("num_experts", "num_local_experts"))
     experts = Experts(
         count, _chosen(keys, "num_experts_per_tok", count), keys.count("moe_intermediate_size")
     )
@@ -170,10 +176,16 @@ def _llama4(keys: ConfigKeys, layer_count: int) -> list[Layer]:
     rotary = keys.list_of("no_rope_layers", (0, 1), layer_count)
     if rotary is None:
         rotary = [int((number + 1) % every != 0) for number in range(layer_count)]
-    chunked, whole = _grouped(keys, window_tokens=chunk), _grouped(keys)
+    kinds = keys.list_of("layer_types", ("chunked_attention", "full_attention"), layer_count)
+    if kinds is None:
+        kinds = ["chunked_attention" if turned else "full_attention" for turned in rotary]
+    by_kind = {
+        "chunked_attention": _grouped(keys, window_tokens=chunk),
+        "full_attention": _grouped(keys),
+    }
     return _interned(
-        Layer(chunked if rotary[number] else whole, experts if number in sparse else dense)
-        for number in range(layer_count)
+        Layer(by_kind[kind], experts if number in sparse else dense)
+        for number, kind in enumerate(kinds)
     )
 
 
@@ -195,8 +207,9 @@ def _deepseek_v3(keys: ConfigKeys, layer_count: int) -> list[Layer]:
         _chosen(keys, "num_experts_per_tok", count),
         width,
         shared_size=width * keys.count("n_shared_experts", 0, least=0),
-        router_correction=keys.config.get("topk_method", "noaux_tc") == "noaux_tc",
+        router_correction=keys.word("topk_method", "noaux_tc") == "noaux_tc",
     )
+    keys.only("qk_head_dim", attention.plain_size + attention.rotary_size)
     first = keys.count("first_k_dense_replace", 0, least=0)
     step = keys.count("moe_layer_freq", 1)
     sparse = Layer(attention, experts)
@@ -209,9 +222,9 @@ def _gpt_oss(keys: ConfigKeys, layer_count: int) -> list[Layer]:
     """gpt-oss: windows in every other layer, sinks, and biases everywhere."""
     _no_latent(keys)
     count = keys.count("num_local_experts")
-    key = "num_experts_per_tok" if "num_experts_per_tok" in keys.config else "experts_per_token"
+    chosen = keys.first_of("num_experts_per_tok", "experts_per_token")
     experts = Experts(
-        count, _chosen(keys, key, count), keys.count("intermediate_size"), biases=True
+        count, _chosen(keys, chosen, count), keys.count("intermediate_size"), biases=True
     )
     bias = keys.flag("attention_bias", default=True)
     window = keys.count("sliding_window", 128)
@@ -235,16 +248,26 @@ def _interned(layers: Iterable[Layer]) -> list[Layer]:
     return [known.setdefault(layer, layer) for layer in layers]
 
 
+_QWEN = ("sliding_window", "max_window_layers")
+_LLAMA4 = (
+    "intermediate_size_mlp",
+    "attn_scale",
+    "attn_temperature_tuning",
+    "floor_scale",
+    "use_qk_norm",  # these norms have no weights
+)
+_GPT_OSS = ("initial_context_length", "swiglu_limit", "swiglu_alpha")
+
 FAMILIES: Mapping[str, Family] = {
     "llama": Family(_llama),
     "mistral": Family(_llama),
     "mixtral": Family(_mixtral),
     "gemma": Family(_gemma, tied=True),
-    "qwen2": Family(_qwen2),
-    "qwen3": Family(_qwen3),
-    "qwen3_moe": Family(_qwen3_moe),
-    "llama4": Family(_llama4),
-    "llama4_text": Family(_llama4),
+    "qwen2": Family(_qwen2, shapeless=_QWEN),
+    "qwen3": Family(_qwen3, shapeless=_QWEN),
+    "qwen3_moe": Family(_qwen3_moe, shapeless=_QWEN),
+    "llama4": Family(_llama4, shapeless=_LLAMA4),
+    "llama4_text": Family(_llama4, shapeless=_LLAMA4),
     "deepseek_v3": Family(_deepseek_v3),
-    "gpt_oss": Family(_gpt_oss),
+    "gpt_oss": Family(_gpt_oss, shapeless=_GPT_OSS),
 }

@@ -1,9 +1,10 @@
 """Hugging Face: reads the config.json of a model as it is.
 
-The families that are known, and the keys of each, stand in `families`. Keys that do not change the
-shape are ignored; keys that change it in a way this simulator does not model are refused, never
-ignored. How the file says that weights are stored (`quantization_config`) is no part of the shape:
-the precision of a deployment is the scenario's to choose.
+The families that are known, and the keys of each, stand in `families`. Every key is read by its
+family, or known to change no shape (`shapeless_keys`), or named in `ignore`; any other is refused,
+and so is one that changes the shape in a way this simulator does not model. How the file says that
+weights are stored (`quantization_config`) is no part of the shape: the precision of a deployment is
+the scenario's to choose.
 """
 
 from collections.abc import Mapping
@@ -12,30 +13,11 @@ from typing import Any
 from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.config_keys import COMMON_KEYS, ConfigKeys
-from rack_sim.model.families import FAMILIES
+from rack_sim.model.families import FAMILIES, Family
+from rack_sim.model.shapeless_keys import OWN_KEYS, SHAPELESS_KEYS, is_outer
 
 KNOWN_MODEL_TYPES = tuple(FAMILIES)
 
-# Keys that say nothing about the shape.
-_SHAPELESS = (
-    "model_type",
-    "architectures",
-    "name",
-    "description",
-    "source",
-    "grade",
-    "hidden_act",
-    "initializer_range",
-    "rms_norm_eps",
-    "rope_theta",
-    "rope_scaling",
-    "torch_dtype",
-    "dtype",
-    "transformers_version",
-    "use_cache",
-    "attention_dropout",
-    "quantization_config",
-)
 _SHOWN_MAX = 12
 
 
@@ -46,12 +28,11 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
     missing key, a value that is not a positive whole number, heads that do not divide, an unknown
     model type, a feature that is not modelled. The `field` of each problem is the key it stands at.
     """
-    inner = config.get("text_config")
-    nested = isinstance(inner, Mapping)
-    part: Mapping[str, Any] = inner if isinstance(inner, Mapping) else config
-    keys = ConfigKeys(part, "text_config" if nested else "")
+    part = text_part(config)
+    keys = ConfigKeys(part, "" if part is config else "text_config")
     model_type = str(part.get("model_type", config.get("model_type", "llama")))
     family = FAMILIES.get(model_type)
+    is_known = family is not None
     if family is None:
         keys.problems.append(_unknown(model_type, part))
         family = FAMILIES["llama"]
@@ -61,6 +42,12 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
     context_tokens = keys.count("max_position_embeddings")
     tied = keys.flag("tie_word_embeddings", default=family.tied)
     layers = family.layers(keys, layer_count)
+    for key in ("is_encoder_decoder", "tie_encoder_decoder", "add_cross_attention", "mlp_bias"):
+        keys.only(key, False)
+    keys.only("cross_attention_hidden_size")
+    keys.only("pruned_heads", {})
+    if is_known:
+        _refuse_unread(config, keys, family, model_type)
     if keys.problems:
         raise InputError(dict.fromkeys(keys.problems))
     return Architecture(
@@ -73,10 +60,77 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
     )
 
 
+def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The part of a config that is read: `text_config` where there is one, else the whole."""
+    inner = config.get("text_config")
+    return inner if isinstance(inner, Mapping) else config
+
+
+def place_of_key(config: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """Where a key of the model stands that a user names without saying in which part: its path."""
+    part = text_part(config)
+    if part is config or (key not in part and (key in config or is_outer(key))) or key in OWN_KEYS:
+        return (key,)
+    return ("text_config", key)
+
+
+def _refuse_unread(
+    config: Mapping[str, Any], keys: ConfigKeys, family: Family, model_type: str
+) -> None:
+    """Refuses every key that nobody reads, unless it is known to say nothing of the shape."""
+    part = keys.config
+    if part is config:
+        keys.only("text_config")
+    shape_keys = {*COMMON_KEYS, *keys.read}
+    ignored = _ignored(config, keys)
+    silent = {*shape_keys, *SHAPELESS_KEYS, *family.shapeless, *ignored}
+    for key in map(str, part):
+        if key not in silent:
+            hint = suggest(key, shape_keys)
+            close = f"{hint} " if hint.startswith("did you mean") else ""
+            keys.refuse(
+                key,
+                f"unknown key {key!r} of a model of type {model_type!r}",
+                f"{close}If it changes no size, say so: ignore: [{key}]",
+            )
+    if part is config:
+        return
+    for key in map(str, config):
+        repeated = key in part and part[key] == config[key]
+        if not (is_outer(key) or repeated or key in ignored):
+            keys.problems.append(
+                Problem(
+                    f"{key!r} stands beside text_config, where nobody reads it",
+                    field=key,
+                    suggestion=f"write it inside text_config, or say: ignore: [{key}]",
+                )
+            )
+
+
+def _ignored(config: Mapping[str, Any], keys: ConfigKeys) -> set[str]:
+    """The keys that the user says change no size; what is wrong with the list is noted."""
+    given = config.get("ignore")
+    if given is None:
+        return set()
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+        message = "must be a list of keys, as in ignore: [some_key]"
+        keys.problems.append(Problem(message, field="ignore"))
+        return set()
+    for name in given:
+        if name in keys.read:
+            message = f"{name!r} is read: it cannot be ignored"
+        elif name not in keys.config and name not in config:
+            message = f"{name!r} is no key of this model"
+        else:
+            continue
+        keys.problems.append(Problem(message, field="ignore"))
+    return set(given)
+
+
 def _unknown(model_type: str, config: Mapping[str, Any]) -> Problem:
     """That a model type is not known, which keys could be read, and which are unknown."""
     read = ", ".join(key for key in COMMON_KEYS if key in config) or "none"
-    strange = [str(key) for key in config if key not in (*COMMON_KEYS, *_SHAPELESS)]
+    strange = [str(key) for key in config if key not in (*COMMON_KEYS, *SHAPELESS_KEYS)]
     more = f" and {len(strange) - _SHOWN_MAX} more" if len(strange) > _SHOWN_MAX else ""
     unknown = ", ".join(strange[:_SHOWN_MAX]) + more if strange else "none"
     return Problem(

@@ -29,7 +29,7 @@ from rack_sim.scenario.build import build_scenario, build_system_alone
 from rack_sim.scenario.document import IMPLICIT_RESOLVERS, Marks, read_document
 from rack_sim.scenario.fields import Reading
 from rack_sim.scenario.inline import inline_system, is_inline
-from rack_sim.scenario.library import find
+from rack_sim.scenario.library import locate
 from rack_sim.scenario.loader import complete_tree, load_system_tree, load_tree
 from rack_sim.scenario.scenario import Scenario
 from rack_sim.scenario.studies import (
@@ -82,9 +82,7 @@ def load_scenario(
     not `served` may have reactive chips where slots are meant. Raises InputError with every problem
     found.
     """
-    path = Path(reference)
-    if not path.exists():
-        path = find("scenario", str(reference), Path())
+    path = locate("scenario", str(reference))
     reading = Reading()
     try:
         tree = load_tree(path, overrides, reading, trace=trace, skip_bad_rows=skip_bad_rows)

@@ -1,7 +1,9 @@
 """Document: a YAML (or JSON) file as plain Python, with the place of every key and value.
 
 Stricter than YAML 1.1 and closer to what people mean: ``1e9`` is a number, ``yes`` and ``on`` are
-words, a key given twice is an error, merge keys and tags are errors. JSON files read the same way.
+words, a key given twice is an error, merge keys and tags are errors. JSON files read the same way,
+pairs of surrogates in them as the one character they are. What reading takes grows with the length
+of the text, which has a limit, as have its depth, its values and its numbers (`work_limits`).
 """
 
 import re
@@ -14,14 +16,14 @@ import yaml
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import split_unit
+from rack_sim.foundation.work_limits import limit, over_limit, refuse_over
 
 Tree = Any
 
-_DEPTH_MAX = 50
-# Aliases inside aliases can make a short file a huge tree.
-_VALUES_MAX = 50_000
-# No quantity of base units is longer; Python itself stops at 4,300 digits.
-_DIGITS_MAX = 40
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_LINE_ENDS = re.compile("\r\n?")
+# Floats beyond have gaps of more than one: a whole number there is read digit by digit.
+_EXACT_FLOAT_MAX = 2**53
 
 
 class Mark(NamedTuple):
@@ -67,6 +69,10 @@ class _Loader(yaml.SafeLoader):
 
     _depth = 0
 
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth_max = limit("document_depth")
+
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         tag = getattr(event, "tag", None)
@@ -74,15 +80,21 @@ class _Loader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(
                 problem=f"tag {tag!r} is not supported", problem_mark=event.start_mark
             )
-        if self._depth > _DEPTH_MAX:
-            raise yaml.MarkedYAMLError(
-                problem=f"is nested deeper than {_DEPTH_MAX} levels", problem_mark=event.start_mark
-            )
+        if self._depth > self._depth_max:
+            too_deep = f"is nested deeper than {self._depth_max} levels"
+            raise yaml.MarkedYAMLError(problem=too_deep, problem_mark=event.start_mark)
         self._depth += 1
         try:
             return super().compose_node(parent, index)
         finally:
             self._depth -= 1
+
+    def scan_to_next_token(self) -> None:
+        """JSON may be indented with tabs."""
+        super().scan_to_next_token()
+        while self.flow_level and self.peek() == "\t":
+            self.forward()
+            super().scan_to_next_token()
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -92,7 +104,8 @@ for _tag, _pattern, _first in (
     ("int", r"[-+]?[0-9]+(?:_[0-9]+)*", "-+0123456789"),
     (
         "float",
-        r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan|NaN|nan|"
+        # Each character fits in one place only, so that no text is tried in many ways.
+        r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan|NaN|nan|"
         r"[-+]?Infinity|[-+]?inf",
         "-+.0123456789NnIi",
     ),
@@ -111,16 +124,26 @@ def read_document(path: Path, marks: Marks, duplicates: list[Problem] | None = N
     """The content of a file; see `parse_document`. Raises InputError where it cannot be read."""
     place = str(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        if path.is_file() and path.stat().st_size > limit("document_bytes"):
+            refuse_over("document_bytes", path.stat().st_size, "the file", place=place)
+        data = path.read_bytes()
     except FileNotFoundError:
         raise InputError(Problem("no such file", place)) from None
     except IsADirectoryError:
         raise InputError(Problem("is a directory, a file is needed", place)) from None
-    except UnicodeDecodeError as error:
-        raise InputError(Problem(f"is not UTF-8 text (byte {error.start})", place)) from None
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {error.strerror}", place)) from None
-    return parse_document(text, place, marks, duplicates)
+    except ValueError:
+        raise InputError(Problem("no file has such a name", place)) from None
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line, column = _position(data[: error.start].decode())
+        message = f"is not UTF-8 text (byte {error.start})"
+        raise InputError(
+            Problem(message, place, line, column, suggestion="save it as UTF-8")
+        ) from None
+    return parse_document(_LINE_ENDS.sub("\n", text), place, marks, duplicates)
 
 
 def parse_document(
@@ -131,16 +154,7 @@ def parse_document(
     Keys given twice do not hide what else is wrong: where a list of `duplicates` is given they are
     noted there, the first value counts, and the caller raises them with whatever it finds.
     """
-    try:
-        node = yaml.compose(text, _Loader)
-    except yaml.MarkedYAMLError as error:
-        at = error.problem_mark or error.context_mark
-        message = error.problem or error.context or "is not YAML"
-        raise InputError(
-            Problem(message, place, at.line + 1 if at else None, at.column + 1 if at else None)
-        ) from None
-    except yaml.YAMLError as error:
-        raise InputError(Problem(str(error).splitlines()[0], place)) from None
+    node = _composed(text, place)
     if node is None:
         raise InputError(Problem("is empty", place, 1, 1))
     builder = _Builder(place, marks)
@@ -152,6 +166,36 @@ def parse_document(
     return tree
 
 
+def _composed(text: str, place: str) -> yaml.Node | None:
+    """The nodes of `text`. Raises InputError where it has not the form of YAML."""
+    loader: _Loader | None = None
+    try:
+        loader = _Loader(text)
+        return loader.get_single_node()
+    except yaml.MarkedYAMLError as error:
+        at = error.problem_mark or error.context_mark
+        message = error.problem or error.context or "is not YAML"
+        raise InputError(
+            Problem(message, place, at.line + 1 if at else None, at.column + 1 if at else None)
+        ) from None
+    except yaml.reader.ReaderError as error:
+        line, column = _position(text[: error.position])
+        message = f"character U+{ord(text[error.position]):04X} cannot stand here as it is"
+        hint = "in double quotes it is written \\uXXXX"
+        raise InputError(Problem(message, place, line, column, suggestion=hint)) from None
+    except RecursionError:
+        raise InputError(Problem("is nested too deep to be read", place, 1, 1)) from None
+    except (ValueError, OverflowError) as error:  # an escape that names no character
+        line, column = (loader.line + 1, loader.column + 1) if loader else (1, 1)
+        raise InputError(Problem(f"cannot be read: {error}", place, line, column)) from None
+
+
+def _position(before: str) -> tuple[int, int]:
+    """Line and column, from 1, of what follows on `before`."""
+    lines = _LINE_ENDS.sub("\n", before).split("\n")
+    return len(lines), len(lines[-1]) + 1
+
+
 class _Builder:
     """Turns YAML nodes into Python values and notes their places."""
 
@@ -161,14 +205,21 @@ class _Builder:
         self.problems: list[Problem] = []
         self.duplicates: list[Problem] = []
         self.value_count = 0
+        self.values_max = limit("document_values")
+        self.depth_max = limit("document_depth")
 
     def build(self, node: yaml.Node, depth: int) -> Tree:
         self.value_count += 1
-        if self.value_count > _VALUES_MAX:
-            message = f"is more than {_VALUES_MAX:,} values, aliases counted where they are used"
-            raise InputError(Problem(message, self.place))
-        if depth > _DEPTH_MAX:
-            self._complain(node, f"is nested deeper than {_DEPTH_MAX} levels")
+        if self.value_count > self.values_max:
+            found = over_limit(
+                "document_values",
+                self.value_count,
+                "the file, aliases written out",
+                **self._mark(node)._asdict(),
+            )
+            raise InputError(found or ())
+        if depth > self.depth_max:
+            self._complain(node, f"is nested deeper than {self.depth_max} levels")
             return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, depth)
@@ -188,7 +239,7 @@ class _Builder:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._complain(key_node, "a key must be a word")
                 continue
-            key = key_node.value
+            key = self._text(key_node)
             if key == "<<":
                 self._complain(key_node, "merge keys are not supported; write the values out")
             elif key in found:
@@ -208,23 +259,41 @@ class _Builder:
             return text == "true"
         if tag == "null":
             return None
-        if tag == "int":
-            if len(text) > _DIGITS_MAX:
-                self._complain(node, f"a number of {len(text)} digits is too long")
-                return None
-            return int(text.replace("_", ""))
-        if tag == "float":
-            lowered = text.lower().replace("_", "").replace(".inf", "inf").replace(".nan", "nan")
-            number = float(lowered)
-            # 1e6 is how people write a count.
-            return (
-                int(Decimal(lowered))
-                if "e" in lowered and "." not in lowered and number % 1 == 0
-                else number
-            )
+        if tag in ("int", "float"):
+            return self._number(node, text)
         if tag != "str":
             self._complain(node, f"tag {node.tag!r} is not supported")
-        return text
+        return self._text(node)
+
+    def _number(self, node: yaml.Node, text: str) -> int | float | None:
+        at = self._mark(node)
+        too_long = over_limit("number_digits", len(text), "a number", **at._asdict())
+        if too_long:
+            self.problems.append(too_long)
+            return None
+        lowered = text.lower().replace("_", "").replace(".inf", "inf").replace(".nan", "nan")
+        if lowered.lstrip("+-").isdecimal():
+            try:
+                return int(lowered)
+            except ValueError:  # Python has a limit of its own
+                self._complain(node, f"a number of {len(lowered):,} digits is too long")
+                return None
+        number = float(lowered)
+        # 1e6 is how people write a count.
+        if "e" not in lowered or "." in lowered or number % 1 != 0:
+            return number
+        return int(number) if abs(number) < _EXACT_FLOAT_MAX else int(Decimal(lowered))
+
+    def _text(self, node: yaml.Node) -> str:
+        """A word, pairs of surrogates (as JSON escapes what is beyond 16 bits) put together."""
+        text = str(node.value)
+        if not _SURROGATE.search(text):
+            return text
+        try:
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        except UnicodeDecodeError:
+            self._complain(node, "half a pair of surrogates is no character")
+            return ""
 
     def _mark(self, node: yaml.Node) -> Mark:
         return Mark(self.place, node.start_mark.line + 1, node.start_mark.column + 1)

@@ -202,7 +202,7 @@ def _converted(value: Any, unit: Unit, marks: Marks) -> Any:
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             return value
         # Less than nothing stays that, however little, and is refused where it may not be.
         return to_base(value, unit) if value >= 0 else -to_base(-value, unit)

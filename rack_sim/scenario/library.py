@@ -66,17 +66,39 @@ def find(kind: str, reference: str, folder: Path) -> Path:
     Raises InputError where neither is there; the problem has no place, the caller knows it.
     """
     if is_path(reference):
-        path = Path(reference)
-        inside = data_root() / FOLDERS[kind] / f"{reference}.yaml"
-        if not reference.endswith(_ENDINGS) and inside.is_file() and not (folder / path).exists():
-            return inside  # a preset in a folder of its own: article/lpu-llama-2-70b
-        return path if path.is_absolute() else folder / path
+        path = Path(anchored(kind, reference, folder))
+        if path.is_absolute():
+            return folder / reference  # as it was written, for messages
+        return data_root() / FOLDERS[kind] / f"{reference}.yaml"
     known = presets(kind)
     if reference in known:
         return known[reference]
     raise InputError(
         Problem(f"no {kind} is called {reference!r}", suggestion=suggest(reference, known))
     )
+
+
+def locate(kind: str, reference: str) -> Path:
+    """The file that a user names on the command line: a path from where they stand, or a preset.
+
+    A directory that happens to be called as a preset does not hide it. Raises InputError as `find`
+    does.
+    """
+    path = Path(reference)
+    if path.is_file() or (path.is_dir() and reference not in presets(kind)):
+        return path
+    return find(kind, reference, Path())
+
+
+def anchored(kind: str, reference: str, folder: Path) -> str:
+    """`reference` with its path in full if it is one that starts at `folder`; a preset stays."""
+    if not is_path(reference) or Path(reference).is_absolute():
+        return reference
+    inside = data_root() / FOLDERS[kind] / f"{reference}.yaml"
+    is_preset = not reference.endswith(_ENDINGS) and inside.is_file()
+    if is_preset and not (folder / reference).exists():
+        return reference
+    return str((folder / reference).absolute())
 
 
 def describe(path: Path) -> str:

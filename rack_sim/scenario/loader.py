@@ -10,9 +10,10 @@ from typing import Any
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import split_unit
+from rack_sim.model.huggingface import place_of_key
 from rack_sim.scenario.document import Mark, merged, parse_document, quantity_of, read_document
 from rack_sim.scenario.fields import Reading
-from rack_sim.scenario.library import find
+from rack_sim.scenario.library import anchored, find
 
 # Keys on the way, the value, and where it was given.
 _Change = tuple[tuple[str, ...], Any, Mark]
@@ -26,6 +27,9 @@ REFERENCES = {
     _PRICE: "price",
 }
 """Where a word names a preset: path in the scenario -> kind of preset."""
+_MODELS = [keys for keys, kind in REFERENCES.items() if kind == "model"]
+# What a description tells of; where one of these was changed it may tell what is no longer so.
+_TOLD = ("system", "model", "precision", "partition", "serving", "workload")
 
 
 def load_tree(
@@ -53,10 +57,21 @@ def complete_tree(
 ) -> dict[str, Any]:
     """A scenario's keys with presets put in and `overrides` laid on top; the same mapping.
 
-    `folder` is where relative paths start. Raises InputError as `load_tree` does.
+    `folder` is where relative paths start, but those of `overrides` start where the user stands.
+    Raises InputError as `load_tree` does.
     """
     changes = [parse_override(text, reading) for text in overrides]
     _refuse_clashes(changes, overrides)
+    name = str(tree.get("name"))
+    _lay_all(tree, folder, changes, reading)
+    _describe_changes(tree, name, [".".join(keys) for keys, _, _ in changes])
+    return tree
+
+
+def _lay_all(
+    tree: dict[str, Any], folder: Path, changes: Sequence[_Change], reading: Reading
+) -> None:
+    """Lays changes on a scenario's keys and puts presets in, each change where it can be read."""
     early: list[_Change] = []
     late: list[_Change] = []
     for change in changes:
@@ -76,6 +91,9 @@ def complete_tree(
         holder = _holder(tree, keys)
         if holder is None:
             continue
+        for change in [change for change in late if change[0] == (*keys, "preset")]:
+            late.remove(change)
+            _choose_preset(holder, keys[-1], kind, change, reading)
         try:
             holder[keys[-1]] = _expanded(holder, keys[-1], kind, folder, reading)
         except InputError as error:
@@ -86,8 +104,55 @@ def complete_tree(
         raise InputError(problems)
     reading.problems += problems
     for keys, value, mark in late:
-        _lay(tree, keys, value, mark, reading)
-    return tree
+        _lay(tree, _read_place(tree, keys), value, mark, reading)
+
+
+def _choose_preset(
+    holder: dict[str, Any], key: str, kind: str, change: _Change, reading: Reading
+) -> None:
+    """Puts another preset where one was named; keys that were laid on that one stay."""
+    _, value, mark = change
+    there = holder[key]
+    if isinstance(there, dict) and "preset" not in there:
+        raise InputError(
+            mark.problem(
+                f"the {kind} is written out: no preset stands there to be replaced",
+                suggestion=f"--set {'.'.join(change[0][:-1])}={value}",
+            )
+        )
+    if isinstance(there, dict):
+        there["preset"] = value
+        reading.marks.put(there, "preset", mark)
+    else:
+        holder[key] = {"preset": value}
+        reading.marks.put(holder[key], None, mark)
+        reading.marks.put(holder[key], "preset", mark)
+    reading.marks.put(holder, key, mark)
+
+
+def _read_place(tree: dict[str, Any], keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Where a key of a model is read: of one that also sees, in its text part."""
+    for model in _MODELS:
+        if keys[: len(model)] == model and len(keys) > len(model):
+            holder = _holder(tree, model)
+            config = holder[model[-1]] if holder else None
+            if isinstance(config, dict):
+                rest = keys[len(model) :]
+                return (*model, *place_of_key(config, rest[0]), *rest[1:])
+    return keys
+
+
+def _describe_changes(tree: dict[str, Any], name: str, changed: Sequence[str]) -> None:
+    """Says what was changed in place of a description that may be true no longer."""
+    told = sorted({path for path in changed if path.split(".")[0] in _TOLD})
+    if not told or "description" in changed or not tree.get("description"):
+        return
+    names = [
+        str(part["name"]) if isinstance(part, dict) and "name" in part else f"another {kind}"
+        for kind in ("model", "system")
+        for part in (tree.get(kind),)
+    ]
+    tree["description"] = f"{' on '.join(names)}: as {name}, but for {', '.join(told)}"
 
 
 def change_tree(tree: dict[str, Any], overrides: Sequence[str], reading: Reading) -> None:
@@ -135,6 +200,7 @@ def _replace_traffic(
         reading.marks.put(changed, None, mark)
         reading.marks.put(changed, "path", mark)
         tree["workload"] = workload = changed
+        _describe_changes(tree, str(tree.get("name")), ["workload"])
         reading.marks.put(tree, "workload", mark)
     if skip_bad_rows:
         if workload.get("kind") != "trace":
@@ -162,10 +228,30 @@ def _expanded(holder: Any, key: str, kind: str, folder: Path, reading: Reading) 
         if own:
             reading.marks.put(over, None, own)
         base = _read_preset(value["preset"], kind, folder, mark, reading)
+        if kind == "model":
+            over = _by_part(base, over, reading)
         if isinstance(base.get("chip"), str) and isinstance(over.get("chip"), dict):
             base["chip"] = _read_preset(base["chip"], "chip", folder, mark, reading)
         return merged(base, over, reading.marks)
     return value
+
+
+def _by_part(config: dict[str, Any], over: dict[str, Any], reading: Reading) -> dict[str, Any]:
+    """`over` with every key in the part of `config` in which it is read."""
+    if all(len(place_of_key(config, key)) == 1 for key in over):
+        return over
+    given = over.get("text_config")
+    parts: dict[str, Any] = {"text_config": given if isinstance(given, dict) else {}}
+    for container in (parts, parts["text_config"]):
+        mark = reading.marks.get(over)
+        if mark:
+            reading.marks.put(container, None, mark)
+    for key, value in over.items():
+        *way, last = place_of_key(config, key)
+        target = parts["text_config"] if way else parts
+        if target.setdefault(last, value) is value:
+            reading.marks.copy(over, key, target, last)
+    return parts
 
 
 def _read_preset(
@@ -192,9 +278,41 @@ def _read_preset(
     if kind == "model" and "name" not in content:
         whole = path.resolve()
         content["name"] = whole.parent.name if whole.stem == "config" else whole.stem
-    if kind == "system" and isinstance(content.get("chip"), str) and "/" in content["chip"]:
-        content["chip"] = str(path.parent / content["chip"])
+    if kind == "system" and "chip" in content:
+        content["chip"] = path_anchored(("system", "chip"), content["chip"], path.parent)
     return content
+
+
+def path_anchored(keys: tuple[str, ...], value: Any, folder: Path) -> Any:
+    """`value` of a scenario's or study's key with every path in it in full, starting at `folder`.
+
+    Mappings and lists are changed in place, so that the places of what is in them stay known.
+    """
+    if isinstance(value, dict):
+        for key, item in value.items():
+            value[key] = path_anchored((*keys, *key.split(".")), item, folder)
+    elif isinstance(value, list):
+        value[:] = [path_anchored(keys, item, folder) for item in value]
+    elif isinstance(value, str):
+        kind = _kind_at(keys)
+        if kind == "trace":
+            return str((folder / value).absolute())
+        if kind:
+            return anchored(kind, value, folder)
+    return value
+
+
+def _kind_at(keys: tuple[str, ...]) -> str | None:
+    """Which kind of file a word at `keys` names, of a scenario or of one inside a study."""
+    for number in reversed(range(len(keys) - 1)):
+        if keys[number] in ("scenario", "overrides", "grid"):
+            keys = keys[number + 1 :]
+            break
+    if keys[-1] == "scenario":
+        return "scenario"
+    if keys == ("workload", "path"):
+        return "trace"
+    return REFERENCES.get(keys[:-1] if keys[-1] == "preset" else keys)
 
 
 def _holds_reference(keys: tuple[str, ...]) -> bool:
@@ -226,11 +344,18 @@ def parse_override(text: str, reading: Reading) -> _Change:
     mark = Mark(place, None, None)
     if isinstance(tree, dict | list):
         reading.marks.put(tree, None, mark)
-    return keys, tree, mark
+    return keys, path_anchored(keys, tree, Path.cwd()), mark
 
 
 def _refuse_clashes(changes: Sequence[_Change], texts: Sequence[str]) -> None:
-    quantities = [tuple(map(quantity_of, keys)) for keys, _, _ in changes]
+    quantities = [
+        tuple(
+            map(
+                quantity_of, keys[:-1] if keys[:-1] in REFERENCES and keys[-1] == "preset" else keys
+            )
+        )
+        for keys, _, _ in changes
+    ]
     problems = [
         Problem(f"clashes with --set {texts[first]}", f"--set {texts[second]}")
         for first, keys in enumerate(quantities)

@@ -15,11 +15,12 @@ from pydantic import ValidationError
 from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.scenario.document import quantity_of, read_document
 from rack_sim.scenario.fields import Reading
-from rack_sim.scenario.library import find
+from rack_sim.scenario.library import locate
 from rack_sim.scenario.loader import change_tree
 from rack_sim.scenario.problems import from_validation, in_order
 from rack_sim.scenario.scenario import Scenario
 from rack_sim.scenario.studies import JitterStudy, LoadStudy, Study, StudyPoint
+from rack_sim.scenario.study_changes import anchor_changes
 from rack_sim.scenario.study_grid import read_grid_study
 from rack_sim.scenario.study_points import scenario_of_point
 from rack_sim.scenario.study_schema import (
@@ -50,14 +51,13 @@ def load_study(reference: str | Path, overrides: Sequence[str] = ()) -> Study:
 
     Raises InputError with every problem found.
     """
-    path = Path(reference)
-    if not path.exists():
-        path = find("study", str(reference), Path())
+    path = locate("study", str(reference))
     reading = Reading()
     tree = read_document(path, reading.marks, reading.problems)
     if not isinstance(tree, dict):
         raise InputError(Problem("must be a mapping of keys to values", str(path), 1, 1))
     schema_of = _schema_of(tree, path, reading)
+    anchor_changes(tree, path.parent)
     if schema_of is GridStudySchema:
         return read_grid_study(tree, path, overrides, reading)
     own = {quantity_of(key) for key in schema_of.model_fields}

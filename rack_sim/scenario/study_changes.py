@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from rack_sim.foundation.errors import Problem
 from rack_sim.scenario.document import Mark, Marks, quantity_of
-from rack_sim.scenario.loader import REFERENCES
+from rack_sim.scenario.loader import REFERENCES, path_anchored
 from rack_sim.scenario.studies import change_text
 
 
@@ -31,6 +32,25 @@ class Change:
     def quantities(self) -> tuple[str, ...]:
         """The keys on the way, without units."""
         return tuple(quantity_of(part) for part in self.key.split("."))
+
+
+def anchor_changes(tree: dict[str, Any], folder: Path) -> None:
+    """Writes paths among a study's changes in full: they start at the study's own `folder`.
+
+    The form of the study has not been checked yet.
+    """
+    points = tree.get("points")
+    holders = [tree, *(points if isinstance(points, list) else ())]
+    for holder in holders:
+        if isinstance(holder, dict) and isinstance(holder.get("overrides"), dict):
+            path_anchored(("overrides",), holder["overrides"], folder)
+    grid = tree.get("grid")
+    for name, given in grid.items() if isinstance(grid, dict) else ():
+        bundled = isinstance(given, dict)
+        keys = given.get("keys") if bundled else [name]
+        values = given.get("values") if bundled else given
+        for key in keys if isinstance(keys, list) else ():
+            path_anchored(tuple(str(key).split(".")), values, folder)
 
 
 def changes_of(mapping: Mapping[str, Any] | None, group: str | int, marks: Marks) -> list[Change]:

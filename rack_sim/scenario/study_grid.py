@@ -18,7 +18,6 @@ from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.grid_columns import COMPILED, EXPLAINED
 from rack_sim.scenario.document import quantity_of
 from rack_sim.scenario.fields import Reading
-from rack_sim.scenario.library import is_path
 from rack_sim.scenario.loader import change_tree, parse_override
 from rack_sim.scenario.problems import from_validation, in_order
 from rack_sim.scenario.studies import GridAxis, GridBase, GridStudy, StudyPoint, last_words
@@ -235,7 +234,7 @@ def _axis(
         keys=axis.keys,
         title=(schema.titles or {}).get(axis.name) or last_words(axis.name),
         choices=tuple(value.value for value in values),
-        labels=tuple(_label(value.value, machines) for value in values),
+        labels=tuple(_label(value.value) for value in values),
         digests=tuple(digests),
         traces=tuple(traces) if set(axis.keys) & set(_TRACE_KEYS) else None,
     )
@@ -258,11 +257,10 @@ def _told_of_value(
     return told[0]
 
 
-def _label(value: Any, machines: Sequence[Machine]) -> str:
+def _label(value: Any) -> str:
     """A value as tables show it; of a file, its name, wherever it lies."""
     if isinstance(value, str):
-        there = is_path(value) and any((m.root.folder / value).exists() for m in machines)
-        return Path(value).name if there else value
+        return Path(value).name if Path(value).is_absolute() else value
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -293,11 +291,10 @@ def _resolved(
             }
             for number, point in enumerate(points)
         ]
-    folder = machines[0].root.folder
     if axes:
         found["grid"] = {}
     for axis in axes:
-        values = [_absolute(value.value, folder) for value in axis.values]
+        values = [value.value for value in axis.values]
         alone = axis.keys == (axis.name,)
         found["grid"][axis.name] = values if alone else {"keys": axis.keys, "values": values}
     found |= {"mode": schema.mode, "collect": schema.collect}
@@ -305,12 +302,6 @@ def _resolved(
         found["titles"] = schema.titles
     plain: Keys = json.loads(json.dumps(found))
     return plain
-
-
-def _absolute(value: Any, folder: Path) -> Any:
-    if isinstance(value, str) and is_path(value) and (folder / value).exists():
-        return str(folder / value)
-    return value
 
 
 def _digest(content: Any) -> str:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.scenario.build import build_scenario
 from rack_sim.scenario.fields import Reading
-from rack_sim.scenario.library import find, is_path
+from rack_sim.scenario.library import find
 from rack_sim.scenario.loader import complete_tree, load_tree
 from rack_sim.scenario.problems import from_validation
 from rack_sim.scenario.scenario import Scenario
@@ -90,8 +90,7 @@ def _root(holder: Keys, folder: Path, reading: Reading) -> Root:
     own = Reading(reading.marks)
     try:
         if isinstance(given, str):
-            path = Path(given)
-            path = find("scenario", given, folder) if is_path(given) or not path.exists() else path
+            path = find("scenario", given, folder)
             keys = load_tree(path, [], own, trace=None, skip_bad_rows=False)
             folder = path.parent
         else:

@@ -10,7 +10,7 @@ from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.scenario.build import build_scenario
 from rack_sim.scenario.document import Marks, quantity_of
 from rack_sim.scenario.fields import Reading
-from rack_sim.scenario.library import find, is_path
+from rack_sim.scenario.library import find
 from rack_sim.scenario.loader import complete_tree, load_tree
 from rack_sim.scenario.problems import ProblemPlaces
 from rack_sim.scenario.scenario import Scenario
@@ -39,8 +39,7 @@ def scenario_of_point(
     try:
         given = holder["scenario"]
         if isinstance(given, str):
-            path = Path(given)
-            path = find("scenario", given, folder) if is_path(given) or not path.exists() else path
+            path = find("scenario", given, folder)
             tree = load_tree(path, [*texts, *overrides], reading, trace=None, skip_bad_rows=False)
             folder = path.parent
         else:
