@@ -108,6 +108,13 @@ SUMMARY: tuple[Column, ...] = (
     Column("output_tok_s_per_user_p50", "token/s", "1000 / median tpot"),
     Column("slo_attainment", "share", "requests with every objective met (<=) over all requests"),
     Column("request_goodput_rps", "1/s", "such requests that finished in the window, per second"),
+    Column(
+        "fit_slo_attainment", "share", "such requests over those that fit the context and cache"
+    ),
+    Column("slo_asked", "", "what is asked of the run as a whole: slo.asked and slo.attainment"),
+    Column(
+        "slo_met", "", "yes or no: that is met, and of slo.asked every request that fits served"
+    ),
     Column("slot_row_utilisation", "share", "rows that carried a token over rows offered"),
     Column("step_utilisation", "share", "steps with any row in use over steps offered"),
     Column("replica_utilisation", "share", "time with a busy step or an iteration, over all time"),

@@ -40,7 +40,7 @@ def write_sizing(
     ):
         written = (*fixed_columns(columns), *asked)
         write_table(folder / name, written, _cells(written, rows))
-    (folder / "resolved.yaml").write_text(resolved_yaml(sizing.scenario), encoding="utf-8")
+    (folder / "resolved.yaml").write_text(resolved_yaml(sizing.asked), encoding="utf-8")
     (folder / "manifest.json").write_text(manifest_text(sizing, wall_s), encoding="utf-8")
     if workbook:
         from rack_sim.report.workbook import write_workbook  # imports slowly

@@ -24,6 +24,8 @@ _TEXT = {
     "tpot_bound_by",
     "bottleneck",
     "api_price",
+    "slo_asked",
+    "slo_met",
     "scenario_hash",
     "version",
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.columns import REQUESTS
+from rack_sim.metrics.slo import LatencyObjective, parse_slo
 from rack_sim.report.run_tables import RunTables, refuse_garbled
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Requests:
     """Latencies in ms of those that finished, sorted, by metric; and counts of the others.
 
     `lost` counts requests by status and reason, the most frequent first. `within` is, for every
-    objective, the share of all requests that finished and met it.
+    objective, the share of all requests that finished and met it. `asked` bounds statistics.
     """
 
     count: int
@@ -37,6 +38,7 @@ class Requests:
     latencies_ms: Mapping[str, "NDArray[np.float64]"]
     lost: Mapping[tuple[str, str], int]
     objectives_ms: Mapping[str, float]
+    asked: tuple[LatencyObjective, ...] = ()
 
     def within(self, metric: str) -> float | None:
         """Of the finished requests that have this latency, the share that met its objective."""
@@ -95,4 +97,7 @@ def requests_of(run: RunTables) -> Requests:
             for metric in METRICS
             if slo.get(f"{metric}_ps") is not None
         },
+        asked=parse_slo(str(slo["asked"]), str(run.folder / "resolved.yaml"))
+        if slo.get("asked")
+        else (),
     )

@@ -28,6 +28,8 @@ _TEXT = {
     "model",
     "policy",
     "api_price",
+    "slo_asked",
+    "slo_met",
     "scenario_hash",
     "version",
     "bottleneck",
