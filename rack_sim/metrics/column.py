@@ -20,6 +20,8 @@ _WORDS = {
     "role",
     "scenario",
     "scenario_hash",
+    "slo_asked",
+    "slo_met",
     "status",
     "study",
     "system",

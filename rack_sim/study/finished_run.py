@@ -1,7 +1,6 @@
 """Finished run: what a directory of `rack-sim run` says, read back."""
 
 import csv
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import VERSION
 from rack_sim.scenario import read_resolved
+from rack_sim.study.record import KINDS, LARGEST, kind_of, read_manifest
 
 # Columns without a unit that hold text, however much like a number it looks.
 _TEXT = {
@@ -29,15 +29,16 @@ _TEXT = {
     "scenario_hash",
     "version",
 }
-_AGAIN = "run its scenario again: rack-sim run"
+RUN_AGAIN = KINDS["scenario"]
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """The summary row of a run and the scenario as it was resolved."""
+    """The summary row of a run, the scenario as it was resolved, and the manifest."""
 
     summary: Mapping[str, Value]
     resolved: Mapping[str, Any]
+    manifest: Mapping[str, Any]
 
 
 def read_finished_run(folder: Path) -> FinishedRun:
@@ -47,19 +48,21 @@ def read_finished_run(folder: Path) -> FinishedRun:
     numbers may mean something else.
     """
     path = folder / "summary.csv"
-    if not path.is_file():
+    if folder.is_dir() and not path.is_file():
         there = (
             "it holds a study, a comparison or a sizing"
             if (folder / "manifest.json").is_file()
             else "it is no directory of `rack-sim run`"
         )
         raise InputError(Problem(f"has no summary.csv: {there}", str(folder)))
-    version = _version(folder)
-    if version is not None and version != VERSION:
-        raise InputError(_other_version(path, f"was written by rack-sim {version}"))
+    manifest = read_manifest(folder)
+    if kind_of(manifest) != "scenario":
+        raise InputError(Problem("is no manifest of a run", str(folder / "manifest.json")))
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
+            reader = csv.DictReader(file, strict=True)
+            rows = list(reader)
+            names = list(reader.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
     if len(rows) != 1:
@@ -69,24 +72,16 @@ def read_finished_run(folder: Path) -> FinishedRun:
     if missing:
         few = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
         raise InputError(_other_version(path, f"lacks columns of this version ({few})"))
+    if names != [column.name for column in SUMMARY]:
+        raise InputError(_other_version(path, "has other columns than this version writes"))
     if row["version"] != VERSION:
         raise InputError(_other_version(path, f"was written by rack-sim {row['version']}"))
     values = {column.name: _value(path, column.name, row[column.name]) for column in SUMMARY}
-    return FinishedRun(values, read_resolved(folder / "resolved.yaml"))
-
-
-def _version(folder: Path) -> str | None:
-    """What the manifest says; None where there is none, or it cannot be read."""
-    try:
-        content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    version = content.get("version") if isinstance(content, dict) else None
-    return version if isinstance(version, str) else None
+    return FinishedRun(values, read_resolved(folder / "resolved.yaml"), manifest)
 
 
 def _other_version(path: Path, what: str) -> Problem:
-    return Problem(f"{what}; this is rack-sim {VERSION}", str(path), suggestion=_AGAIN)
+    return Problem(f"{what}; this is rack-sim {VERSION}", str(path), suggestion=RUN_AGAIN)
 
 
 def _value(path: Path, name: str, cell: str) -> Value:
@@ -94,13 +89,17 @@ def _value(path: Path, name: str, cell: str) -> Value:
         return None
     if name in _TEXT:
         return cell.removeprefix("'")
-    try:
-        return int(cell)
-    except ValueError:
-        pass
-    try:
-        return float(cell)
-    except ValueError:
-        raise InputError(
-            Problem(f"{cell!r} is not a number", str(path), field=name, suggestion=_AGAIN)
-        ) from None
+    for kind in (int, float):
+        try:
+            number: int | float = kind(cell)
+        except ValueError:
+            continue
+        if abs(number) < LARGEST:  # which what is no number is not, either
+            return number
+    raise InputError(
+        Problem(f"{_short(cell)} is not a number", str(path), 2, field=name, suggestion=RUN_AGAIN)
+    )
+
+
+def _short(cell: str) -> str:
+    return repr(cell if len(cell) <= 40 else f"{cell[:39]}…")

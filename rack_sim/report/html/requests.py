@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.columns import REQUESTS
 from rack_sim.metrics.slo import LatencyObjective, parse_slo
-from rack_sim.report.run_tables import RunTables, refuse_garbled
+from rack_sim.report.garbled import refuse_garbled, unreadable
+from rack_sim.report.run_tables import RunTables
+from rack_sim.study.finished_run import RUN_AGAIN
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,15 +75,16 @@ def requests_of(run: RunTables) -> Requests:
                 Problem(
                     "has other columns than this version writes",
                     str(path),
-                    suggestion="run its scenario again: rack-sim run",
+                    suggestion=RUN_AGAIN,
                 )
             )
         texts = {"status": "category", "reason": "category"}
         numbers = {f"{metric}_ms": "float64" for metric in METRICS}
         table = pd.read_csv(path, usecols=wanted, dtype={**texts, **numbers})
     except (OSError, ValueError) as error:
-        raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
-    refuse_garbled(table, path)
+        run.table("requests.csv")  # says where what is wrong stands
+        raise InputError(unreadable(path, error, RUN_AGAIN)) from None
+    refuse_garbled(table, path, REQUESTS, RUN_AGAIN)
     lost = table.loc[table["status"] != "finished", ["status", "reason"]].astype(str)
     counted = Counter(zip(lost["status"].tolist(), lost["reason"].tolist(), strict=True))
     slo: Mapping[str, Any] = run.resolved.get("slo") or {}
