@@ -75,6 +75,7 @@ def compare(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
     as_json: JsonOption = False,
     figures: Annotated[bool, typer.Option(help="Draw figures.")] = True,
+    workbook: Annotated[bool, typer.Option(help="Write report.xlsx.")] = True,
     html: HtmlOption = True,
 ) -> None:
     """Compare scenarios and finished runs: speed, latency, power, cost, and what binds each.
@@ -113,6 +114,7 @@ def compare(
                     wall_s=time.perf_counter() - started,
                     figures=figures,
                     html=html,
+                    workbook=workbook,
                     on_step=lambda text: bar.update(task, description=text, total=None),
                 )
             except KeyboardInterrupt:

@@ -12,6 +12,7 @@ from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.report.html import write_html
 from rack_sim.report.run_directory import refuse_taken_file
 from rack_sim.report.workbook import write_workbook
+from rack_sim.study.record import altered
 
 # ending of a file -> what writes it from a directory
 WRITERS: Mapping[str, Callable[[Path, Path], None]] = {
@@ -24,7 +25,8 @@ def report(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR", help="What `rack-sim run`, `sweep`, `compare` or `size` has written."
+            metavar="DIR",
+            help="What `rack-sim run`, `sweep`, `compare`, `size` or `sensitivity` has written.",
         ),
     ],
     out_file: Annotated[
@@ -38,7 +40,7 @@ def report(
     force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Make the report of a finished run, study, comparison or sizing again, from its files alone.
+    """Make the report of a finished run or study of any kind again, from its files alone.
 
     Nothing is simulated. A report in the directory is replaced by the new one when that is whole;
     where something is missing or garbled, the old one stays.
@@ -74,5 +76,8 @@ def report(
             bar.update(task, description=f"writing {target.name}")
             WRITERS[target.suffix.lower()](folder, target)
     if not quiet:
+        for path in altered(folder):
+            said = "is not as rack-sim wrote it: the report says what stands there now"
+            err.print(f"warning: {path}: {said}", soft_wrap=True, markup=False)
         for target in targets:
             out.print(f"file: {target}", soft_wrap=True)

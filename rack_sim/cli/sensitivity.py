@@ -8,7 +8,14 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from rack_sim.cli.console import err, out, say_json, table
-from rack_sim.cli.options import JsonOption, ScenarioArgument, SeedOption, SetOption, with_seed
+from rack_sim.cli.options import (
+    HtmlOption,
+    JsonOption,
+    ScenarioArgument,
+    SeedOption,
+    SetOption,
+    with_seed,
+)
 from rack_sim.metrics.summary import Value
 from rack_sim.report.run_directory import free_directory, run_directory
 from rack_sim.report.sensitivity_files import (
@@ -46,6 +53,8 @@ def sensitivity(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
     as_json: JsonOption = False,
     figures: Annotated[bool, typer.Option(help="Draw figures.")] = True,
+    workbook: Annotated[bool, typer.Option(help="Write report.xlsx.")] = True,
+    html: HtmlOption = True,
 ) -> None:
     """Change each input of cost and machine alone: what do a token and a user's speed gain or lose?
 
@@ -81,6 +90,8 @@ def sensitivity(
                     folder,
                     wall_s=time.perf_counter() - started,
                     figures=figures,
+                    html=html,
+                    workbook=workbook,
                     on_step=lambda text: bar.update(task, description=text, total=None),
                 )
             except KeyboardInterrupt:

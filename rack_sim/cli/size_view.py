@@ -7,12 +7,12 @@ from math import floor
 from rich.table import Table
 
 from rack_sim.cli.console import counted, table
+from rack_sim.metrics.slo import ATTAINMENT, Reading
 from rack_sim.report.sizing_manifest import question_of
 from rack_sim.study.sizing import Sizing
 from rack_sim.study.sizing_candidate import Candidate, Goal, Verdict
 from rack_sim.study.sizing_rows import candidate_rows, sizing_rows
 from rack_sim.study.sizing_search import DOES_NOT_FIT
-from rack_sim.study.sizing_slo import ATTAINMENT, Reading
 
 _CANDIDATES = [
     ("tensor x stages x replicas", "left"),

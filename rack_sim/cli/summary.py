@@ -7,8 +7,10 @@ from rich.table import Table
 
 from rack_sim.cli.console import counted, table
 from rack_sim.engine.observer import Outcome
-from rack_sim.foundation.units import format_bytes
-from rack_sim.metrics.summary import PERCENTS, Value
+from rack_sim.foundation.units import PS_PER_S, format_bytes
+from rack_sim.metrics.latency import PERCENTS
+from rack_sim.metrics.slo import AttainmentObjective
+from rack_sim.metrics.summary import Value
 from rack_sim.metrics.tables import outcome_reasons
 from rack_sim.pipeline import Result
 
@@ -36,7 +38,7 @@ def summary_tables(result: Result) -> list[Table]:
     facts = table(
         f"{row['scenario']}: {row['model']} on {row['system']}",
         [("", "left"), ("", "left")],
-        [*_machine(row), *_traffic(result), *_rates(row), *_limits(row)],
+        [*_machine(row), *_traffic(result), *_asked(result), *_rates(row), *_limits(row)],
     )
     return [facts, latency]
 
@@ -71,7 +73,7 @@ def _machine(row: Mapping[str, Value]) -> list[tuple[str, str]]:
 def _traffic(result: Result) -> list[tuple[str, str]]:
     row = result.summary
     rows = [
-        ("workload", result.explanation.scenario.workload.description),
+        ("workload", result.explanation.scenario.workload.description + _arriving(result)),
         (
             "requests",
             f"{row['request_count']}: {row['finished_count']} finished, "
@@ -88,10 +90,36 @@ def _traffic(result: Result) -> list[tuple[str, str]]:
     return rows
 
 
+def _arriving(result: Result) -> str:
+    """The rate at which requests came, as drawn."""
+    chunks = list(result.collector.requests.chunks())
+    count = result.totals.request_count
+    first_ps = min((int(chunk["arrival_ps"].min()) for chunk in chunks), default=0)
+    last_ps = max((int(chunk["arrival_ps"].max()) for chunk in chunks), default=0)
+    if count < 2 or first_ps == last_ps:
+        return ""
+    return f"; {(count - 1) * PS_PER_S / (last_ps - first_ps):,.4g} req/s came"
+
+
+def _asked(result: Result) -> list[tuple[str, str]]:
+    """What is asked of the run as a whole, what it reached, and whether that is enough."""
+    row = result.summary
+    rows: list[tuple[str, str]] = []
+    for objective in result.explanation.scenario.slo.objectives:
+        if isinstance(objective, AttainmentObjective):
+            reached = f"{_number(row['fit_slo_attainment'], 4)} of them do"
+        else:
+            reached = f"{_number(row[objective.column], 3)} ms"
+        rows.append(("asked for" if not rows else "", f"{objective}: {reached}"))
+    if rows:
+        rows.append(("", "all of it is met" if row["slo_met"] == "yes" else "that is missed"))
+    return rows
+
+
 def _rates(row: Mapping[str, Value]) -> list[tuple[str, str]]:
     attainment = row["slo_attainment"]
     slo = (
-        "no objectives given"
+        "none for single requests"
         if attainment is None
         else f"{_number(attainment, 4)} of all requests meet every objective; "
         f"goodput {_number(row['request_goodput_rps'], 3)} requests/s"

@@ -5,7 +5,7 @@ look of its cells: CSV, Parquet, data frames, sheets and pages all read it from 
 """
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 Kind = Literal["words", "count", "number", "flag", "any"]
 """What the cells of a column hold; any cell may be empty.
@@ -13,6 +13,12 @@ Kind = Literal["words", "count", "number", "flag", "any"]
 `words`: text, however much like a number it looks. `count`: whole numbers. `number`: numbers.
 `flag`: true or false. `any`: values of other columns, numbers as numbers and the rest as text.
 """
+
+
+LARGEST = 1e30
+"""No number of ours is nearly so large: a larger one was never written by rack-sim."""
+
+Number = TypeVar("Number", int, float)
 
 
 class Column(NamedTuple):
@@ -43,16 +49,27 @@ def read_cell(kind: Kind, cell: str) -> str | int | float | bool | None:
             raise ValueError(f"{cell!r} is not true or false")
         return cell == "true"
     try:
-        return int(cell)
+        return _within(int(cell))
     except ValueError:
         if kind == "count":
-            raise ValueError(f"{cell!r} is not a whole number") from None
+            raise ValueError(f"{_short(cell)} is not a whole number") from None
     try:
-        return float(cell)
+        return _within(float(cell))
     except ValueError:
         if kind == "any":
             return cell
-        raise ValueError(f"{cell!r} is not a number") from None
+        raise ValueError(f"{_short(cell)} is not a number") from None
+
+
+def _within(number: Number) -> Number:
+    """The number, where a table of ours can hold it. Raises ValueError for an endless one."""
+    if abs(number) < LARGEST:  # which what is no number is not, either
+        return number
+    raise ValueError
+
+
+def _short(cell: str) -> str:
+    return repr(cell if len(cell) <= 40 else f"{cell[:39]}…")
 
 
 def text_types(columns: Iterable[Column]) -> dict[str, type]:

@@ -187,6 +187,24 @@ SUMMARY: tuple[Column, ...] = (
         "such requests that finished in the window, per second",
     ),
     Column(
+        "fit_slo_attainment",
+        "share",
+        "number",
+        "such requests over those that fit the context and cache",
+    ),
+    Column(
+        "slo_asked",
+        "",
+        "words",
+        "what is asked of the run as a whole: slo.asked and slo.attainment",
+    ),
+    Column(
+        "slo_met",
+        "",
+        "words",
+        "yes or no: that is met, and of slo.asked every request that fits served",
+    ),
+    Column(
         "slot_row_utilisation", "share", "number", "rows that carried a token over rows offered"
     ),
     Column("step_utilisation", "share", "number", "steps with any row in use over steps offered"),

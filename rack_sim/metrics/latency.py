@@ -20,6 +20,10 @@ LATENCY_METRICS: Mapping[str, str] = {
 }
 
 
+PERCENTS = (50, 90, 95, 99)
+# Outcomes of requests that do not fit: no lower rate would change them.
+TOO_LONG = (Outcome.REJECTED_CONTEXT, Outcome.REJECTED_KV)
+
 _NEEDED = (
     "outcome",
     "output_tokens",

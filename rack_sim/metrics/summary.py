@@ -17,13 +17,19 @@ from rack_sim.foundation.units import PS_PER_MS, PS_PER_S
 from rack_sim.metrics.cost import CostInputs, footprint_of
 from rack_sim.metrics.cost_row import cost_row
 from rack_sim.metrics.gaps import mean_and_percentiles
-from rack_sim.metrics.latency import LATENCY_METRICS, finished_rows, latencies_ps, metric_chunks
+from rack_sim.metrics.latency import (
+    LATENCY_METRICS,
+    PERCENTS,
+    TOO_LONG,
+    finished_rows,
+    latencies_ps,
+    metric_chunks,
+)
 from rack_sim.metrics.log import Collector
 from rack_sim.metrics.quantiles import exact_sum, percentiles
-from rack_sim.metrics.slo import Slo
+from rack_sim.metrics.slo import AttainmentObjective, Slo, reading_of
 from rack_sim.metrics.token_split import token_split_ps
 
-PERCENTS = (50, 90, 95, 99)
 TOKEN_TERMS = (
     "fixed_latency",
     "compute",
@@ -129,6 +135,7 @@ def summarise_run(facts: RunFacts) -> dict[str, Value]:
     row |= _split_columns(facts, counts, gaps)
     row |= _throughput_columns(facts, window, counts, tokens)
     row |= _slo_columns(facts, window, counts)
+    row |= _asked_columns(facts, counts, row)
     row |= _machine_columns(facts, counts, tokens, row)
     return row | dict(facts.tail)
 
@@ -146,6 +153,7 @@ def _count(facts: RunFacts, window: Window) -> Counter[str]:
         timed_out = int((chunk["outcome"] == Outcome.TIMED_OUT).sum())
         counts["timed_out"] += timed_out
         counts["rejected"] += len(chunk["request_id"]) - finished - timed_out
+        counts["too_long"] += int(np.isin(chunk["outcome"], TOO_LONG).sum())
         counts["input_tokens"] += exact_sum(rows["input_tokens"])
         counts["output_tokens"] += exact_sum(rows["output_tokens"])
         counts["accepted"] += exact_sum(rows["accepted_draft_tokens"])
@@ -275,6 +283,28 @@ def _slo_columns(facts: RunFacts, window: Window, counts: Counter[str]) -> dict[
     return {
         "slo_attainment": _ratio(counts["met"], facts.totals.request_count),
         "request_goodput_rps": _rate(counts["met_in_window"], window.duration_ps),
+    }
+
+
+def _asked_columns(
+    facts: RunFacts, counts: Counter[str], row: Mapping[str, Value]
+) -> dict[str, Value]:
+    """What is asked of the run as a whole, and whether it is met.
+
+    Statistics tell of requests that finished, so none that fits may have been left unserved.
+    """
+    fit = facts.totals.request_count - counts["too_long"]
+    attained = _ratio(counts["met"], fit) if facts.slo.bounds_ps else None
+    asked = facts.slo.objectives
+    met = bool(counts["finished"]) and all(
+        reading_of(one, row, attained or 0.0).holds
+        and (isinstance(one, AttainmentObjective) or counts["finished"] == fit)
+        for one in asked
+    )
+    return {
+        "fit_slo_attainment": attained,
+        "slo_asked": "; ".join(map(str, asked)) or None,
+        "slo_met": ("yes" if met else "no") if asked else None,
     }
 
 

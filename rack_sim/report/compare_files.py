@@ -11,6 +11,7 @@ from rack_sim.pipeline import VERSION
 from rack_sim.report.csv import cell_of, write_table
 from rack_sim.study.compare import Comparison, densities_of
 from rack_sim.study.difference import Change
+from rack_sim.study.record import manifest_text
 
 # What a comparison takes for granted.
 COMPARE_ASSUMED = (
@@ -28,6 +29,7 @@ def write_comparison(
     wall_s: float,
     figures: bool = True,
     html: bool = True,
+    workbook: bool = True,
     on_step: Callable[[str], None] = lambda _text: None,
 ) -> None:
     """Writes the files of a comparison into `folder`, which exists and is empty."""
@@ -36,7 +38,12 @@ def write_comparison(
     write_table(folder / "compare.csv", COMPARE, (map(cell_of, row.values()) for row in rows))
     if len(result.rows) == 2:
         write_table(folder / "changes.csv", CHANGES, map(_change_cells, changes))
-    (folder / "manifest.json").write_text(_manifest(result, wall_s), encoding="utf-8")
+    (folder / "manifest.json").write_text(_manifest(result, folder, wall_s), encoding="utf-8")
+    if workbook:
+        from rack_sim.report.workbook import write_workbook  # imports slowly
+
+        on_step("writing the workbook")
+        write_workbook(folder, folder / "report.xlsx")
     if html:
         from rack_sim.report.html import write_html  # reads the tables again: not all who run ask
 
@@ -87,7 +94,7 @@ def _change_cells(change: Change) -> Iterator[str]:
     yield "" if change.share is None else cell_of(round(change.share, 9))
 
 
-def _manifest(result: Comparison, wall_s: float) -> str:
+def _manifest(result: Comparison, folder: Path, wall_s: float) -> str:
     content = {
         "comparison": [
             {
@@ -103,4 +110,4 @@ def _manifest(result: Comparison, wall_s: float) -> str:
         "python": platform.python_version(),
         "wall_s": round(wall_s, 3),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return manifest_text(content, folder)

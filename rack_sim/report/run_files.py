@@ -1,6 +1,5 @@
 """Run files: everything a run leaves behind."""
 
-import json
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +34,7 @@ from rack_sim.pipeline import Result
 from rack_sim.report.csv import summary_cells, write_lines, write_table
 from rack_sim.report.footprint import footprint_entry
 from rack_sim.scenario import resolved_yaml
+from rack_sim.study.record import manifest_text, origins
 
 
 def write_run(
@@ -83,7 +83,7 @@ def write_run(
                 write_parquet(folder / name, columns)
     scenario = result.explanation.scenario
     (folder / "resolved.yaml").write_text(resolved_yaml(scenario), encoding="utf-8")
-    (folder / "manifest.json").write_text(_manifest(result, wall_s), encoding="utf-8")
+    (folder / "manifest.json").write_text(_manifest(result, folder, wall_s), encoding="utf-8")
     if workbook:
         from rack_sim.report.workbook import ROWS_OF_A_RUN, write_workbook  # imports slowly
 
@@ -101,7 +101,7 @@ def write_run(
         draw_figures(result, folder)
 
 
-def _manifest(result: Result, wall_s: float) -> str:
+def _manifest(result: Result, folder: Path, wall_s: float) -> str:
     """What the run was: enough to tell two runs apart and to see what was assumed."""
     scenario = result.explanation.scenario
     check = scenario.trace_check
@@ -121,16 +121,7 @@ def _manifest(result: Result, wall_s: float) -> str:
                 {"line": line, "reason": reason} for line, reason in check.skipped_rows
             ],
         },
-        "assumed": [
-            {"name": item.name, "value": item.value, "why": item.assumed}
-            for item in scenario.provenance
-            if item.is_assumed
-        ],
-        "sourced": [
-            {"name": item.name, "value": item.value, "source": item.source, "grade": item.grade}
-            for item in scenario.provenance
-            if not item.is_assumed
-        ],
+        **origins(scenario.provenance),
         "footprint": footprint_entry(
             result.explanation.machine.plan, result.explanation.fleet.replica_count
         ),
@@ -138,4 +129,4 @@ def _manifest(result: Result, wall_s: float) -> str:
         "python": platform.python_version(),
         "wall_s": round(wall_s, 3),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return manifest_text(content, folder)

@@ -1,6 +1,5 @@
 """Sensitivity files: what `rack-sim sensitivity` leaves behind."""
 
-import json
 import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import VERSION
 from rack_sim.report.csv import cell_of, write_table
 from rack_sim.scenario import resolved_yaml
+from rack_sim.study.record import manifest_text, origins
 from rack_sim.study.sensitivity import SPEED, USD, Sensitivity
 
 # What a sensitivity takes for granted.
@@ -29,6 +29,8 @@ def write_sensitivity(
     *,
     wall_s: float,
     figures: bool = True,
+    html: bool = True,
+    workbook: bool = True,
     on_step: Callable[[str], None] = lambda _text: None,
 ) -> None:
     """Writes the files of a sensitivity into `folder`, which exists and is empty."""
@@ -36,7 +38,17 @@ def write_sensitivity(
     rows = (map(cell_of, row.values()) for row in sensitivity_rows(result))
     write_table(folder / "sensitivity.csv", SENSITIVITY, rows)
     (folder / "resolved.yaml").write_text(resolved_yaml(result.scenario), encoding="utf-8")
-    (folder / "manifest.json").write_text(_manifest(result, wall_s), encoding="utf-8")
+    (folder / "manifest.json").write_text(_manifest(result, folder, wall_s), encoding="utf-8")
+    if workbook:
+        from rack_sim.report.workbook import write_workbook  # imports slowly
+
+        on_step("writing the workbook")
+        write_workbook(folder, folder / "report.xlsx")
+    if html:
+        from rack_sim.report.html import write_html  # reads the tables again: not all who run ask
+
+        on_step("writing report.html")
+        write_html(folder, folder / "report.html")
     if figures:
         from rack_sim.report.figures.canvas import drawing_style, write_figure
         from rack_sim.report.sensitivity_figure import draw_tornado
@@ -76,7 +88,7 @@ def requests_words(result: Sensitivity) -> str:
     return f"the first {result.request_count:,} of {whole:,} requests"
 
 
-def _manifest(result: Sensitivity, wall_s: float) -> str:
+def _manifest(result: Sensitivity, folder: Path, wall_s: float) -> str:
     scenario = result.scenario
     content = {
         "sensitivity": scenario.name,
@@ -86,12 +98,11 @@ def _manifest(result: Sensitivity, wall_s: float) -> str:
         "change": result.change,
         "replayed": requests_words(result),
         "assumed_by_the_sensitivity": list(SENSITIVITY_ASSUMED),
-        "assumed": [
-            {"name": item.name, "value": item.value, "why": item.assumed}
-            for item in scenario.provenance
-            if item.is_assumed
-        ],
+        "base": {name: result.base[name] for name in (USD, SPEED)},
+        **origins(scenario.provenance),
+        "model": {key: scenario.resolved["model"].get(key) for key in ("name", "source", "grade")},
+        "workload": scenario.workload.description,
         "python": platform.python_version(),
         "wall_s": round(wall_s, 3),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return manifest_text(content, folder)

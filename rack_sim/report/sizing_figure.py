@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rack_sim.metrics.slo import ATTAINMENT, Objective
 from rack_sim.report.figures.canvas import (
     BLUE,
     GREEN,
@@ -16,7 +17,6 @@ from rack_sim.report.figures.canvas import (
 )
 from rack_sim.study.sizing import Sizing
 from rack_sim.study.sizing_candidate import Candidate
-from rack_sim.study.sizing_slo import ATTAINMENT, Objective
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

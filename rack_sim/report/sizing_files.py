@@ -12,7 +12,7 @@ from rack_sim.metrics.sizing_columns import (
 )
 from rack_sim.metrics.summary import Value
 from rack_sim.report.csv import cell_of, write_table
-from rack_sim.report.sizing_manifest import manifest_text
+from rack_sim.report.sizing_manifest import sizing_manifest
 from rack_sim.scenario import resolved_yaml
 from rack_sim.study.sizing import Sizing
 from rack_sim.study.sizing_rows import candidate_rows, sizing_rows
@@ -40,8 +40,8 @@ def write_sizing(
     ):
         written = (*fixed_columns(columns), *asked)
         write_table(folder / name, written, _cells(written, rows))
-    (folder / "resolved.yaml").write_text(resolved_yaml(sizing.scenario), encoding="utf-8")
-    (folder / "manifest.json").write_text(manifest_text(sizing, wall_s), encoding="utf-8")
+    (folder / "resolved.yaml").write_text(resolved_yaml(sizing.asked), encoding="utf-8")
+    (folder / "manifest.json").write_text(sizing_manifest(sizing, folder, wall_s), encoding="utf-8")
     if workbook:
         from rack_sim.report.workbook import write_workbook  # imports slowly
 

@@ -1,12 +1,13 @@
 """Sizing manifest: question, answers and warnings of `rack-sim size`, as JSON has them."""
 
-import json
 import platform
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from rack_sim.pipeline import VERSION
 from rack_sim.report.footprint import footprint_entry_on
+from rack_sim.study.record import manifest_text, origins
 from rack_sim.study.sizing import Sizing
 from rack_sim.study.sizing_candidate import Candidate
 
@@ -80,7 +81,7 @@ def _served(sizing: Sizing, candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def manifest_text(sizing: Sizing, wall_s: float) -> str:
+def sizing_manifest(sizing: Sizing, folder: Path, wall_s: float) -> str:
     """manifest.json: enough to tell two answers apart and to make their reports."""
     scenario = sizing.scenario
     topology = scenario.deployment.system.topology
@@ -110,19 +111,10 @@ def manifest_text(sizing: Sizing, wall_s: float) -> str:
         "candidate_count": len(sizing.candidates),
         "replay_count": sizing.replay_count,
         "assumed_by_the_search": list(SIZING_ASSUMED),
-        "assumed": [
-            {"name": item.name, "value": item.value, "why": item.assumed}
-            for item in scenario.provenance
-            if item.is_assumed
-        ],
-        "sourced": [
-            {"name": item.name, "value": item.value, "source": item.source, "grade": item.grade}
-            for item in scenario.provenance
-            if not item.is_assumed
-        ],
+        **origins(scenario.provenance),
         "model": {key: scenario.resolved["model"].get(key) for key in ("name", "source", "grade")},
         "workload": sizing.question.scenario.workload.description,
         "python": platform.python_version(),
         "wall_s": round(wall_s, 3),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return manifest_text(content, folder)

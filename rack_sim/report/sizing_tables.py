@@ -15,7 +15,9 @@ from rack_sim.metrics.sizing_columns import (
     objective_columns,
 )
 from rack_sim.report.csv import plain_text
+from rack_sim.report.garbled import refuse_garbled, unreadable
 from rack_sim.scenario import read_resolved
+from rack_sim.study.record import KINDS
 from rack_sim.study.sizing_candidate import GOALS
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 KEY = ("tensor_parallel", "stage_count", "replica_count")
-_AGAIN = "size it again: rack-sim size"
+_AGAIN = KINDS["sizing"]
 _KEYS = ("question", "answers", "searched", "warnings", "candidate_count", "replay_count")
 
 
@@ -154,18 +156,17 @@ def _read(path: Path, columns: Sequence[Column], problems: list[Problem]) -> "pd
     try:
         frame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=texts)
     except (OSError, ValueError) as error:
-        problems.append(Problem(f"cannot be read: {error}", str(path), suggestion=_AGAIN))
+        problems.append(unreadable(path, error, _AGAIN))
         return None
     if list(frame.columns) != [column.name for column in columns]:
         said = "has other columns than this version writes"
         problems.append(Problem(said, str(path), suggestion=_AGAIN))
         return None
-    if any(
-        frame[column.name].dtype.kind not in "if"
-        for column in columns
-        if column.name not in texts and frame[column.name].notna().any()
-    ):
-        problems.append(Problem("has text where numbers belong", str(path), suggestion=_AGAIN))
+    numbers = [c._replace(unit=c.unit or "any") for c in columns if c.name not in texts]
+    try:
+        refuse_garbled(frame, path, numbers, _AGAIN)
+    except InputError as error:
+        problems += error.problems
         return None
     return frame
 

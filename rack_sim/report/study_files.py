@@ -1,6 +1,5 @@
 """Study files: everything a study of any kind leaves behind."""
 
-import json
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from rack_sim.report.load_tables import LOAD_ASSUMED, knee_table, load_table
 from rack_sim.scenario import JitterStudy, LoadStudy, Study, StudyPoint, resolved_yaml
 from rack_sim.study.grid import result_columns
 from rack_sim.study.kinds import StudyResult
+from rack_sim.study.record import manifest_text, origins
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -116,7 +116,7 @@ def write_study(
         for name in report.tables:
             columns = report.columns(name, result)
             write_parquet(folder / name, columns)
-    manifest = _manifest(study, report.assumed, report.facts(result), wall_s)
+    manifest = _manifest(result, folder, wall_s)
     (folder / "manifest.json").write_text(manifest, encoding="utf-8")
     if workbook:
         from rack_sim.report.workbook import write_workbook  # imports slowly
@@ -146,8 +146,10 @@ def _footprint(study: Study, point: StudyPoint) -> dict[str, Any]:
     return {"footprint": footprint_entry(plan, replica_count)}
 
 
-def _manifest(study: Study, assumed: Sequence[str], facts: Mapping[str, Any], wall_s: float) -> str:
+def _manifest(result: StudyResult, folder: Path, wall_s: float) -> str:
     """What the study was: enough to tell two apart and to see what was assumed."""
+    study = result.study
+    report = REPORTS[study.kind]
     numbers = dict.fromkeys(item for point in study.points for item in point.scenario.provenance)
     content = {
         "study": study.name,
@@ -165,19 +167,10 @@ def _manifest(study: Study, assumed: Sequence[str], facts: Mapping[str, Any], wa
             }
             for point in study.points
         ],
-        **facts,
-        "assumed_by_the_study": list(assumed),
-        "assumed": [
-            {"name": item.name, "value": item.value, "why": item.assumed}
-            for item in numbers
-            if item.is_assumed
-        ],
-        "sourced": [
-            {"name": item.name, "value": item.value, "source": item.source, "grade": item.grade}
-            for item in numbers
-            if not item.is_assumed
-        ],
+        **report.facts(result),
+        "assumed_by_the_study": list(report.assumed),
+        **origins(numbers),
         "python": platform.python_version(),
         "wall_s": round(wall_s, 3),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return manifest_text(content, folder)

@@ -1,9 +1,8 @@
-"""Workbook: report.xlsx, made of the files of a run, a study or a sizing alone.
+"""Workbook: report.xlsx, made of the files of a run or a study of any kind alone.
 
 Equal files give equal bytes. docs/spreadsheets.md says what each sheet is.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,13 +10,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.columns import FILES, ITERATIONS, REPLICAS, STAGES
-from rack_sim.pipeline import VERSION
+from rack_sim.metrics.compare_columns import SENSITIVITY
+from rack_sim.report.comparison_tables import ComparisonTables, read_comparison_tables
 from rack_sim.report.run_directory import whole_file
 from rack_sim.report.run_tables import RunTables, read_run_tables
+from rack_sim.report.sensitivity_tables import SensitivityTables, read_sensitivity_tables
 from rack_sim.report.sheets.capacity import write_capacity, write_no_capacity
 from rack_sim.report.sheets.capacity_facts import run_facts, study_facts
+from rack_sim.report.sheets.comparison import comparison_answers, write_comparison_sheets
 from rack_sim.report.sheets.cost import write_cost
 from rack_sim.report.sheets.definitions import write_definitions
 from rack_sim.report.sheets.inputs import chosen_of, write_inputs
@@ -51,6 +52,8 @@ from rack_sim.report.sheets.table import write_table_sheet
 from rack_sim.report.sheets.traffic import write_over_time, write_requests
 from rack_sim.report.sizing_tables import SizingTables, read_sizing_tables
 from rack_sim.scenario import read_resolved_study
+from rack_sim.study.record import kind_of, read_manifest, told_if_altered
+from rack_sim.study.sensitivity import SPEED, USD
 
 if TYPE_CHECKING:
     from xlsxwriter import Workbook
@@ -66,35 +69,24 @@ _CREATED = datetime(2000, 1, 1)
 
 
 def write_workbook(folder: Path, target: Path, *, row_limit: int = SHEET_ROWS) -> None:
-    """Writes a workbook of the run, study or sizing in `folder` to `target`, which it replaces.
+    """Writes a workbook of what `folder` holds to `target`, which it replaces.
 
     No sheet has more than `row_limit` rows; rows left out are counted on it. Raises InputError
     where the folder holds none, or something of another version.
     """
-    manifest = _manifest(folder)
-    if "sizing" in manifest:
-        _refuse_other_version(folder, manifest)
-        sizing = read_sizing_tables(folder, manifest)
-        with whole_file(target, force=True) as file:
-            _write_sizing(sizing, file, row_limit)
-        return
-    tables = any(folder.glob("*.csv"))
-    if manifest and tables and not (folder / "summary.csv").is_file():
-        _refuse_other_version(folder, manifest)
-        with whole_file(target, force=True) as file:
+    manifest = read_manifest(folder)
+    kind = kind_of(manifest)
+    with told_if_altered(folder), whole_file(target, force=True) as file:
+        if kind == "sizing":
+            _write_sizing(read_sizing_tables(folder, manifest), file, row_limit)
+        elif kind == "study":
             _write_study(folder, manifest, file, row_limit)
-        return
-    run = read_run_tables(folder)
-    if "usable_chips_per_node" not in run.manifest.get("footprint", {}):
-        raise InputError(
-            Problem(
-                "does not say how its racks fill (footprint)",
-                str(folder / "manifest.json"),
-                suggestion="run its scenario again: rack-sim run",
-            )
-        )
-    with whole_file(target, force=True) as file:
-        _write_run(run, file, row_limit)
+        elif kind == "comparison":
+            _write_comparison(read_comparison_tables(folder, manifest), file, row_limit)
+        elif kind == "sensitivity":
+            _write_sensitivity(read_sensitivity_tables(folder, manifest), file, row_limit)
+        else:
+            _write_run(read_run_tables(folder), file, row_limit)
 
 
 def _write_run(run: RunTables, file: BinaryIO, row_limit: int) -> None:
@@ -150,7 +142,7 @@ def _defined(run: RunTables) -> list[tuple[str, Any]]:
 
 
 def _write_study(folder: Path, manifest: Mapping[str, Any], file: BinaryIO, row_limit: int) -> None:
-    kind, name = str(manifest.get("kind", "")), str(manifest.get("study", folder.name))
+    kind, name = str(manifest["kind"]), str(manifest["study"])
     path = folder / "resolved.yaml"
     resolved = read_resolved_study(path) if path.is_file() else {}
     tables = study_tables(folder, kind)
@@ -196,6 +188,52 @@ def _write_sizing(sizing: SizingTables, file: BinaryIO, row_limit: int) -> None:
         book.finish()
 
 
+def _write_comparison(compared: ComparisonTables, file: BinaryIO, row_limit: int) -> None:
+    names = [str(row["name"]) for row in compared.rows]
+    title = "Compare: " + (" and ".join(names) if len(names) == 2 else f"{len(names)} runs")
+    with _workbook(file, title, 0) as made:
+        book = Book(made)
+        overview = start_overview(book, title, "What was compared, and what changed.")
+        written = write_comparison_sheets(book, compared, row_limit)
+        write_definitions(book, written)
+        row = write_answer(overview, 3, comparison_answers(compared))
+        write_contents(overview, row)
+        book.finish()
+
+
+def _write_sensitivity(found: SensitivityTables, file: BinaryIO, row_limit: int) -> None:
+    title = f"Sensitivity: {found.name}"
+    with _workbook(file, title, 0) as made:
+        book = Book(made)
+        purpose = f"{found.manifest['change']:.0%} less and more of each input, one at a time."
+        overview = start_overview(book, title, purpose)
+        write_table_sheet(
+            book,
+            "Sensitivity",
+            "Sensitivity",
+            "Each input, changed alone; the largest effect on cost first.",
+            SENSITIVITY,
+            found.frame,
+            file="sensitivity.csv",
+            row_limit=row_limit,
+        )
+        write_inputs(book, found.manifest, chosen_of(found.resolved))
+        write_definitions(book, [("Sensitivity", SENSITIVITY)])
+        base = found.base
+        lines = [
+            (words, "none" if base[name] is None else f"{base[name]:,.6g}")
+            for words, name in (
+                ("USD per million output tokens, as it is", USD),
+                ("tokens/s per user, as it is", SPEED),
+            )
+        ]
+        lines.append(("Replayed", found.manifest["replayed"]))
+        lines += [("Mind" if not number else "", text) for number, text in enumerate(found.notes)]
+        row = write_answer(overview, 3, lines)
+        write_contents(overview, row)
+        book.finish()
+
+
 @contextmanager
 def _workbook(file: BinaryIO, title: str, row_count: int) -> Iterator["Workbook"]:
     """An empty workbook in which no text is ever taken for a formula, a number or a link.
@@ -227,26 +265,3 @@ def _workbook(file: BinaryIO, title: str, row_count: int) -> Iterator["Workbook"
                     page.row_data_fh.close()
             raise
         made.close()
-
-
-def _refuse_other_version(folder: Path, manifest: Mapping[str, Any]) -> None:
-    version = manifest.get("version")
-    if version != VERSION:
-        raise InputError(
-            Problem(
-                f"was written by rack-sim {version}; this is rack-sim {VERSION}",
-                str(folder / "manifest.json"),
-                suggestion="run it again",
-            )
-        )
-
-
-def _manifest(folder: Path) -> Mapping[str, Any]:
-    path = folder / "manifest.json"
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
-    return content if isinstance(content, dict) else {}

@@ -13,7 +13,7 @@ from rack_sim.foundation.sourced import Provenance
 from rack_sim.hardware.chip import PRECISION_BITS
 from rack_sim.hardware.system import System
 from rack_sim.metrics.cost import ApiPrice, CostInputs
-from rack_sim.metrics.slo import Slo
+from rack_sim.metrics.slo import Slo, parse_slo
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.huggingface import architecture_from_config
 from rack_sim.partition.partitioner import Deployment, check_deployment
@@ -22,7 +22,7 @@ from rack_sim.scenario.hardware import build_system
 from rack_sim.scenario.hardware_schema import SystemSchema
 from rack_sim.scenario.problems import ProblemPlaces, from_validation, in_order
 from rack_sim.scenario.scenario import Scenario
-from rack_sim.scenario.schema import CostSchema, ScenarioSchema
+from rack_sim.scenario.schema import CostSchema, ScenarioSchema, SloSchema
 from rack_sim.scenario.serving import (
     JUDGED_LATER,
     build_cache_room,
@@ -82,6 +82,13 @@ def build_scenario(
         ),
     )
     room = builder.attempt(("serving",), lambda: build_cache_room(schema.serving))
+    slo = builder.attempt(("slo", "asked"), lambda: _slo(schema.slo)) or Slo()
+    if slo.attainment is not None and not slo.bounds_ps:
+        builder.complain(
+            ("slo", "attainment"),
+            "a share of the requests needs bounds to meet",
+            "add ttft_ms, say",
+        )
     deployment = _deployment(schema, system, model) if system and model else None
     if deployment:
         builder.attempt((), lambda: check_deployment(deployment))
@@ -104,7 +111,7 @@ def build_scenario(
         serving=serving,
         cache_room=room,
         workload=workload,
-        slo=Slo(schema.slo.ttft_ps, schema.slo.tpot_ps, schema.slo.e2el_ps),
+        slo=slo,
         cost=_cost(schema.cost),
         bin_ps=schema.metrics.timeline_bin_ps,
         warmup_share=schema.metrics.warmup_share,
@@ -239,6 +246,16 @@ def _provenance(value: Any, path: str) -> Iterator[Provenance]:
     elif isinstance(value, dict):
         for name, item in value.items():
             yield from _provenance(item, f"{path}.{name}")
+
+
+def _slo(schema: SloSchema) -> Slo:
+    return Slo(
+        schema.ttft_ps,
+        schema.tpot_ps,
+        schema.e2el_ps,
+        asked=parse_slo(schema.asked, "") if schema.asked else (),
+        attainment=schema.attainment,
+    )
 
 
 def _digest(resolved: dict[str, Any]) -> str:

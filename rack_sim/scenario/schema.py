@@ -52,7 +52,8 @@ class PartitionSchema(Model):
 
 
 class SloSchema(Model):
-    """Service-level objectives of one request: each is met at or below its value."""
+    """Service-level objectives: of one request, each is met at or below its value; of the run as a
+    whole, what is asked of statistics (`asked`) or of a share of its requests (`attainment`)."""
 
     ttft_ps: PositiveAmount | None = None
     """Time to first token."""
@@ -60,6 +61,11 @@ class SloSchema(Model):
     """Time per output token after the first."""
     e2el_ps: PositiveAmount | None = None
     """End-to-end latency."""
+    asked: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    """Bounds on statistics of the run, as `rack-sim size --slo` has them:
+    ``ttft_p99=0.5s,tpot_p99=10ms``."""
+    attainment: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Of the requests that fit, the share that must meet every objective of one request."""
 
 
 class MetricsSchema(Model):

@@ -16,6 +16,7 @@ from rack_sim.partition.infeasible import Infeasible
 from rack_sim.pipeline import VERSION, simulate
 from rack_sim.scenario import Scenario, load_scenario
 from rack_sim.study.finished_run import read_finished_run
+from rack_sim.study.record import refuse_altered
 
 Progress = Callable[[str, float], None]
 
@@ -179,6 +180,7 @@ def _named(text: str) -> tuple[str, str]:
 def _contender(name: str, reference: str, overrides: Sequence[str]) -> Contender:
     if Path(reference).is_dir():
         run = read_finished_run(Path(reference))
+        refuse_altered(Path(reference))
         own, digest = str(run.summary["scenario"]), str(run.summary["scenario_hash"])
         return Contender(name or own, reference, None, run.summary, run.resolved, digest)
     scenario = load_scenario(reference, list(overrides))

@@ -1,7 +1,6 @@
 """Finished run: what a directory of `rack-sim run` says, read back."""
 
 import csv
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +12,18 @@ from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import VERSION
 from rack_sim.scenario import read_resolved
+from rack_sim.study.record import KINDS, kind_of, read_manifest
 
-_AGAIN = "run its scenario again: rack-sim run"
+RUN_AGAIN = KINDS["scenario"]
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """The summary row of a run and the scenario as it was resolved."""
+    """The summary row of a run, the scenario as it was resolved, and the manifest."""
 
     summary: Mapping[str, Value]
     resolved: Mapping[str, Any]
+    manifest: Mapping[str, Any]
 
 
 def read_finished_run(folder: Path) -> FinishedRun:
@@ -32,19 +33,21 @@ def read_finished_run(folder: Path) -> FinishedRun:
     numbers may mean something else.
     """
     path = folder / "summary.csv"
-    if not path.is_file():
+    if folder.is_dir() and not path.is_file():
         there = (
             "it holds a study, a comparison or a sizing"
             if (folder / "manifest.json").is_file()
             else "it is no directory of `rack-sim run`"
         )
         raise InputError(Problem(f"has no summary.csv: {there}", str(folder)))
-    version = _version(folder)
-    if version is not None and version != VERSION:
-        raise InputError(_other_version(path, f"was written by rack-sim {version}"))
+    manifest = read_manifest(folder)
+    if kind_of(manifest) != "scenario":
+        raise InputError(Problem("is no manifest of a run", str(folder / "manifest.json")))
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
+            reader = csv.DictReader(file, strict=True)
+            rows = list(reader)
+            names = list(reader.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
     if len(rows) != 1:
@@ -54,24 +57,16 @@ def read_finished_run(folder: Path) -> FinishedRun:
     if missing:
         few = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
         raise InputError(_other_version(path, f"lacks columns of this version ({few})"))
+    if names != [column.name for column in SUMMARY]:
+        raise InputError(_other_version(path, "has other columns than this version writes"))
     if row["version"] != VERSION:
         raise InputError(_other_version(path, f"was written by rack-sim {row['version']}"))
     values = {column.name: _value(path, column, row[column.name]) for column in SUMMARY}
-    return FinishedRun(values, read_resolved(folder / "resolved.yaml"))
-
-
-def _version(folder: Path) -> str | None:
-    """What the manifest says; None where there is none, or it cannot be read."""
-    try:
-        content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    version = content.get("version") if isinstance(content, dict) else None
-    return version if isinstance(version, str) else None
+    return FinishedRun(values, read_resolved(folder / "resolved.yaml"), manifest)
 
 
 def _other_version(path: Path, what: str) -> Problem:
-    return Problem(f"{what}; this is rack-sim {VERSION}", str(path), suggestion=_AGAIN)
+    return Problem(f"{what}; this is rack-sim {VERSION}", str(path), suggestion=RUN_AGAIN)
 
 
 def _value(path: Path, column: Column, cell: str) -> Value:
@@ -79,6 +74,6 @@ def _value(path: Path, column: Column, cell: str) -> Value:
         value = read_cell(column.kind, cell)
     except ValueError as error:
         raise InputError(
-            Problem(str(error), str(path), field=column.name, suggestion=_AGAIN)
+            Problem(str(error), str(path), 2, field=column.name, suggestion=RUN_AGAIN)
         ) from None
     return value.removeprefix("'") if isinstance(value, str) else value

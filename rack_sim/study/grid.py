@@ -19,6 +19,7 @@ from rack_sim.metrics.grid_columns import COMPILED, GRID_HEAD, GRID_STATUS
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import VERSION
 from rack_sim.scenario import GridPoint, GridStudy
+from rack_sim.study.code_state import code_state
 from rack_sim.study.executor import open_executor
 from rack_sim.study.grid_point import FAILED, OK, Row, run_point, task_of
 from rack_sim.study.journal import Journal, open_journal
@@ -127,7 +128,12 @@ def run_grid_study(
     or the executor or the journal cannot be opened.
     """
     refuse_large(study, point_count_max)
-    head = {"study": study.name, "study_hash": study.study_hash, "version": VERSION}
+    head = {
+        "study": study.name,
+        "study_hash": study.study_hash,
+        "version": VERSION,
+        "code": code_state(),
+    }
     keeping = open_journal(journal, head, fresh=fresh) if journal else nullcontext(None)
     with keeping as kept:
         points = list(study.combinations())

@@ -13,6 +13,7 @@ from rack_sim.metrics.summary import Value
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.pipeline import VERSION, Explanation, explain, simulate
 from rack_sim.scenario import GridPoint, GridStudy, Scenario, scenario_of_point_keys
+from rack_sim.study.code_state import code_state
 from rack_sim.workload.trace import TraceWorkload
 from rack_sim.workload.trace_file import sha256_of
 
@@ -43,7 +44,7 @@ class PointTask:
 
 def task_of(study: GridStudy, point: GridPoint) -> PointTask:
     """The task of a point."""
-    told = f"{point.digest}\n{study.mode}\n{VERSION}"
+    told = f"{point.digest}\n{study.mode}\n{VERSION}\n{code_state()}"
     return PointTask(
         key=sha256(told.encode()).hexdigest(),
         keys=point.base.keys,

@@ -1,15 +1,18 @@
 """Journal: the rows of a sweep as they are finished, so that it can go on where it stopped.
 
-A file of lines of JSON: a head that says which study and which version of rack-sim they are of,
-then one line for each finished task, under a digest of all that its row depends on. Each line is
+A file of lines of JSON: a head that says which study and which state of rack-sim they are of, then
+one line for each finished task, under a digest of all that its row depends on. Each line is
 appended with one write and flushed to the disk: whatever kills the sweep, at most the last line is
-torn, and it is dropped as the journal is opened again. One process at a time writes to it.
+torn, and it is dropped as the journal is opened again. Each line begins with a checksum of itself:
+what was altered since, by whatever, is no row, and its point runs again. One process at a time
+writes to it.
 """
 
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +23,10 @@ try:
 except ImportError:  # Windows has no such locks: there, two sweeps of one study are not noticed
     flock = None  # type: ignore[assignment]
 
-FORMAT = 1
+FORMAT = 2
 FRESH = "--fresh sets it aside and begins anew"
+_SEAL = b'{"sha256":"%s",'
+_FIRST_FORM = b'{"rack_sim_journal":1,'  # which had no checksums
 
 
 class Journal:
@@ -46,9 +51,10 @@ class Journal:
 def open_journal(path: Path, head: Mapping[str, str], *, fresh: bool = False) -> Iterator[Journal]:
     """The journal in `path`, made where there is none; `head` says what study it is of.
 
-    What is there already is taken up; with `fresh` it is set aside under another name. A journal
-    without rows does not stay. Raises InputError where it is of another study or version, or
-    another process has it open.
+    What is there already is taken up, but for damaged lines, which `notes` tell of; with `fresh` it
+    is set aside under another name. A journal without rows does not stay. Raises InputError where
+    it is of another study, version or state of the code, where it is no journal, or where another
+    process has it open.
     """
     made = [folder for folder in path.parents if not folder.exists()]
     try:
@@ -97,34 +103,45 @@ def _open_locked(path: Path) -> int:
 def _read(path: Path, handle: int, head: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
     """The finished rows; a torn end is cut off, and a new file gets its head."""
     content = path.read_bytes()
+    wanted = {"rack_sim_journal": FORMAT, **head}
     whole = content[: content.rfind(b"\n") + 1]
+    if not whole and _line(wanted).startswith(content):  # empty, or torn in its first line
+        os.truncate(path, 0)
+        _append(handle, wanted)
+        return {}
+    first, *others = (whole or content).split(b"\n")
+    lines = [line for line in enumerate(others, start=2) if line[1]]
+    found = {number: _row(line) for number, line in lines}
+    rows = dict(row for row in found.values() if row)
+    _check_head(path, _parsed(first), wanted, has_rows=bool(rows), notes=notes)
+    damaged = [number for number, row in found.items() if row is None]
+    if damaged:
+        more = f", and {len(damaged) - 1:,} lines more" if len(damaged) > 1 else ""
+        notes.append(
+            f"{path}:{damaged[0]}: is not as it was written{more}: what it said is left out, and "
+            "its point runs again"
+        )
     if len(whole) < len(content):
         os.truncate(path, len(whole))
         notes.append(f"the last line of {path} was torn and is dropped: that point runs again")
-    lines = whole.splitlines()
-    wanted = {"rack_sim_journal": FORMAT, **head}
-    if not lines:
-        _append(handle, wanted)
-        return {}
-    _check_head(path, _parsed(lines[0]), wanted)
-    rows: dict[str, Any] = {}
-    for number, line in enumerate(lines[1:], start=2):
-        found = _parsed(line)
-        if not isinstance(found, dict) or not {"key", "row"} <= found.keys():
-            notes.append(f"{path}:{number} cannot be read and is left out: that point runs again")
-            continue
-        rows[found["key"]] = found["row"]
     return rows
 
 
-def _check_head(path: Path, found: object, wanted: Mapping[str, Any]) -> None:
+def _check_head(
+    path: Path, found: object, wanted: Mapping[str, Any], *, has_rows: bool, notes: list[str]
+) -> None:
     if not isinstance(found, dict) or "rack_sim_journal" not in found:
-        raise InputError(
-            Problem("is no journal of a sweep, and is kept", f"{path}:1", suggestion=FRESH)
-        )
+        if not has_rows:
+            raise InputError(
+                Problem("is no journal of a sweep, and is kept", f"{path}:1", suggestion=FRESH)
+            )
+        # The key of a row says as much: one of another study or state is no key of this one.
+        notes.append(f"{path}:1: is not as it was written; the rows below it tell what they are of")
+        return
     for name, words in (
         ("rack_sim_journal", "another form of journal"),
         ("version", "rack-sim"),
+        ("code", "another state of rack-sim's code"),
         ("study", "the study"),
         ("study_hash", "the study with the digest"),
     ):
@@ -135,19 +152,32 @@ def _check_head(path: Path, found: object, wanted: Mapping[str, Any]) -> None:
             raise InputError(Problem(message, str(path), suggestion=FRESH))
 
 
+def _line(content: Mapping[str, Any]) -> bytes:
+    """The content as a line, whose checksum stands before all else."""
+    text = json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode()
+    return _SEAL % sha256(text).hexdigest().encode() + text[1:] + b"\n"
+
+
+def _parsed(line: bytes) -> object:
+    """What a line says; None where it is not as it was written."""
+    start = len(_SEAL) - 2 + 64
+    text = b"{" + line[start:]
+    if line[:start] != _SEAL % sha256(text).hexdigest().encode():
+        return {"rack_sim_journal": 1} if line.startswith(_FIRST_FORM) else None
+    return json.loads(text)
+
+
+def _row(line: bytes) -> tuple[str, Any] | None:
+    found = _parsed(line)
+    return (found["key"], found["row"]) if isinstance(found, dict) and "row" in found else None
+
+
 def _append(handle: int, content: Mapping[str, Any]) -> None:
-    line = json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+    line = _line(content)
     written = os.write(handle, line)
     if written != len(line):  # a full disk: the torn line is dropped when it is read again
         raise OSError(28, os.strerror(28))
     os.fsync(handle)
-
-
-def _parsed(line: bytes) -> object:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
 
 
 def _has_no_rows(path: Path) -> bool:

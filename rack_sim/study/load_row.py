@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rack_sim.engine.observer import Outcome
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.units import PS_PER_S
-from rack_sim.metrics.latency import finished_rows, latencies_ps
+from rack_sim.metrics.latency import TOO_LONG, finished_rows, latencies_ps
 from rack_sim.metrics.slo import Slo
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import Result, simulate
@@ -25,8 +25,6 @@ from rack_sim.workload.offered import at_rate, bounded
 LOAD_METRICS = ("ttft", "tpot", "e2el")
 LOAD_PERCENTS = (50, 90, 99)
 
-# Outcomes that no lower rate would change.
-_TOO_LONG = (Outcome.REJECTED_CONTEXT, Outcome.REJECTED_KV)
 # The timeline must resolve the window that throughputs are counted over.
 _BINS_PER_SPAN = 200
 _BIN_PS_MIN = 10**9
@@ -207,7 +205,7 @@ def _requests_that_fit(
     """
     arrivals, ends, rows = [], [], 0
     for chunk in result.collector.requests.chunks():
-        fits = ~np.isin(chunk["outcome"], _TOO_LONG)
+        fits = ~np.isin(chunk["outcome"], TOO_LONG)
         finished = chunk["outcome"][fits] == Outcome.FINISHED
         arrivals.append(chunk["arrival_ps"][fits])
         ends.append(np.where(finished, chunk["finish_ps"][fits], chunk["arrival_ps"][fits]))

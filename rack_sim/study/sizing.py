@@ -15,12 +15,12 @@ from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.metrics.frames import frame_of
 from rack_sim.metrics.sizing_columns import CANDIDATES, fixed_columns, objective_columns
+from rack_sim.metrics.slo import AttainmentObjective, Objective, parse_slo, slo_settings
 from rack_sim.pipeline import VERSION
-from rack_sim.scenario import Scenario
+from rack_sim.scenario import Scenario, scenario_of_keys
 from rack_sim.study.sizing_candidate import GOALS, Candidate, Goal
 from rack_sim.study.sizing_rows import candidate_rows
 from rack_sim.study.sizing_search import LIFETIMES, Progress, Question, SizingSearch
-from rack_sim.study.sizing_slo import AttainmentObjective, Objective, parse_slo
 from rack_sim.study.sizing_space import Space, sizing_space
 from rack_sim.study.sizing_traffic import (
     Traffic,
@@ -62,7 +62,8 @@ class Answer:
 class Sizing:
     """What was asked, every candidate with its verdict, and the answers.
 
-    `settings` make `rack-sim run` replay the traffic; `settings_of` adds a candidate's. `short` is
+    `settings` make `rack-sim run` replay the traffic and judge it by what was asked; `settings_of`
+    adds a candidate's. `short` is
     a candidate of which too few requests tell, and on which an answer may hang; None is as it
     should be.
     """
@@ -105,6 +106,11 @@ class Sizing:
         """Twelve hexadecimal digits of the scenario and the question."""
         return _digest(self.scenario, self.question)
 
+    @cached_property
+    def asked(self) -> Scenario:
+        """The scenario with what was asked of it written into it: the rate and the objectives."""
+        return scenario_of_keys(dict(self.scenario.resolved), overrides=self.settings)
+
     def settings_of(self, candidate: Candidate) -> tuple[str, ...]:
         """The settings with which `rack-sim run` replays a candidate, to the same numbers."""
         return (
@@ -135,13 +141,13 @@ def size(
 ) -> Sizing:
     """The systems that meet objectives: that of the fewest chips, the cheapest, the least power.
 
-    `slo` is ``ttft_p99=0.5s,tpot_p99=10ms`` or such a mapping; without it a share (`attainment`,
-    0.99 if not said) of the requests must meet the scenario's own `slo`. `rate_rps` is the rate of
-    requests, without it the workload's own. `tensor_parallel`, `stages` and `replicas_max` bound
-    the space that is searched; the partition and the replicas that the scenario itself asks for do
-    not count. Synthetic traffic that is over too soon to tell goes on for longer, unless
-    `request_count` says how many requests there are. `on_progress` is told what is done and how
-    many replays there were.
+    `slo` is ``ttft_p99=0.5s,tpot_p99=10ms`` or such a mapping; without it what the scenario's `slo`
+    asks for, or a share (`attainment`, 0.99 if not said) of the requests must meet its bounds.
+    `rate_rps` is the rate of requests, without it the workload's own. `tensor_parallel`, `stages`
+    and `replicas_max` bound the space that is searched; the partition and the replicas that the
+    scenario itself asks for do not count. Synthetic traffic that is over too soon to tell goes on
+    for longer, unless `request_count` says how many requests there are. `on_progress` is told what
+    is done and how many replays there were.
 
     Raises InputError with every problem found, or where there are too few requests to tell,
     InfeasibleError where the model does not fit or
@@ -192,7 +198,7 @@ def size(
         for goal, found in search.best.items()
     }
     ordered = {goal: answers[goal] for goal in GOALS}
-    settings = (*settings, *fixed)
+    settings = (*settings, *fixed, *slo_settings(objectives))
     return Sizing(question, scenario, settings, candidates, ordered, replays, search.short)
 
 
@@ -215,6 +221,8 @@ def _objectives(
         if problems:
             raise InputError(problems)
         return found
+    if scenario.slo.asked and attainment is None:
+        return scenario.slo.asked
     if not scenario.slo.bounds_ps:
         problems.append(
             Problem(
@@ -223,7 +231,7 @@ def _objectives(
         )
     if problems:
         raise InputError(problems)
-    share = ATTAINMENT_ASKED if attainment is None else attainment
+    share = attainment or scenario.slo.attainment or ATTAINMENT_ASKED
     return (AttainmentObjective(scenario.slo, share),)
 
 

@@ -26,8 +26,8 @@ from rack_sim.engine.routers import STATELESS
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_NS
 from rack_sim.metrics.latency import latencies_ps
 from rack_sim.metrics.quantiles import exact_sum, percentiles
+from rack_sim.metrics.slo import LatencyObjective, Objective, Reading
 from rack_sim.pipeline import Explanation
-from rack_sim.study.sizing_slo import LatencyObjective, Objective, Reading
 from rack_sim.study.sizing_traffic import Traffic, Whole
 from rack_sim.workload.request import Request
 

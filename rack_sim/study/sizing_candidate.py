@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rack_sim.metrics.cost import Footprint
+from rack_sim.metrics.slo import Reading
 from rack_sim.metrics.summary import TOKEN_TERMS, Value
-from rack_sim.study.sizing_slo import Reading
 from rack_sim.study.sizing_space import Shape
 
 Verdict = Literal["meets", "fails", "pruned"]

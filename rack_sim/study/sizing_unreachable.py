@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from rack_sim.foundation.errors import InfeasibleError, InputError
+from rack_sim.metrics.slo import AttainmentObjective, Objective, Reading
 from rack_sim.metrics.summary import TOKEN_TERMS
 from rack_sim.partition.partitioner import possible_degrees
 from rack_sim.pipeline import explain
@@ -22,7 +23,6 @@ from rack_sim.study.sizing_search import (
     Question,
     SizingSearch,
 )
-from rack_sim.study.sizing_slo import AttainmentObjective, Objective, Reading
 from rack_sim.study.sizing_traffic import offered, traffic_of
 
 # So many shapes are replayed for the best there is: those whose bounds are the best.

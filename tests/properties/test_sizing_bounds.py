@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from rack_sim.pipeline import explain, simulate
-from rack_sim.scenario import load_scenario
-from rack_sim.study.load_row import row_of
-from rack_sim.study.sizing_bounds import Bounds
-from rack_sim.study.sizing_slo import (
+from rack_sim.metrics.slo import (
     METRICS,
     STATISTICS,
     AttainmentObjective,
     LatencyObjective,
     reading_of,
 )
+from rack_sim.pipeline import explain, simulate
+from rack_sim.scenario import load_scenario
+from rack_sim.study.load_row import row_of
+from rack_sim.study.sizing_bounds import Bounds
 from rack_sim.study.sizing_traffic import offered, traffic_of
 
 SMALL = Path(__file__).parents[1] / "unit" / "cli"

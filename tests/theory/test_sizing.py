@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rack_sim.foundation.errors import InfeasibleError
+from rack_sim.metrics.slo import parse_slo
 from rack_sim.pipeline import explain, simulate
 from rack_sim.scenario import Scenario, load_scenario
 from rack_sim.study.load_row import row_of
 from rack_sim.study.sizing import size
 from rack_sim.study.sizing_bounds import REPLICAS_MOST, Bounds, fewest
-from rack_sim.study.sizing_slo import parse_slo
 from rack_sim.study.sizing_traffic import traffic_of
 from rack_sim.workload.offered import at_rate
 

@@ -1,9 +1,9 @@
-"""HTML: a finished run, study, comparison or sizing as one self-contained page.
+"""HTML: a finished run, study, comparison, sizing or sensitivity as one self-contained page.
 
 - `run`: the page of a run: `answer`, `rack` (`rack_section`, `rack_drawing`), `requests`,
   `latency`, `over_time`, `critical_path`, `limits`, `replicas`, `inputs`, `warnings`
-- `study` (`study_tables`, `study_charts`), `comparison`, `sizing` (`sizing_charts`): the pages of
-  those
+- `study` (`study_tables`, `study_charts`), `comparison`, `sizing` (`sizing_charts`),
+  `sensitivity`: the pages of those
 - `page`: what a page is made of, and how it becomes a file
 - `plot`: plotly's traces and layouts as plain data
 - `quantity`: numbers with their units
@@ -17,34 +17,41 @@ from pathlib import Path
 
 from rack_sim.report.run_directory import whole_file
 from rack_sim.report.run_tables import read_run_tables
+from rack_sim.study.record import kind_of, read_manifest, told_if_altered
 
 __all__ = ["write_html"]
 
 
 def write_html(folder: Path, target: Path) -> None:
-    """Writes the report of the run, study, comparison or sizing in `folder` to the file `target`.
+    """Writes the report of what is in `folder`, of whatever kind, to the file `target`.
 
     Raises InputError where `folder` holds none, is not whole, or was written by another version;
     what was in `target` before is replaced only by a whole report.
     """
+    from rack_sim.report.comparison_tables import read_comparison_tables
     from rack_sim.report.html.comparison import comparison_page
-    from rack_sim.report.html.comparison_tables import read_comparison_tables
     from rack_sim.report.html.page import html_of
     from rack_sim.report.html.run import run_page
+    from rack_sim.report.html.sensitivity import sensitivity_page
     from rack_sim.report.html.sizing import sizing_page
     from rack_sim.report.html.study import study_page
-    from rack_sim.report.html.study_tables import read_manifest, read_study_tables
+    from rack_sim.report.html.study_tables import read_study_tables
+    from rack_sim.report.sensitivity_tables import read_sensitivity_tables
     from rack_sim.report.sizing_tables import read_sizing_tables
 
     manifest = read_manifest(folder)
-    if "study" in manifest:
-        page = study_page(read_study_tables(folder, manifest))
-    elif "comparison" in manifest:
-        page = comparison_page(read_comparison_tables(folder, manifest))
-    elif "sizing" in manifest:
-        page = sizing_page(read_sizing_tables(folder, manifest))
-    else:
-        page = run_page(read_run_tables(folder))
-    text = html_of(page)
+    kind = kind_of(manifest)
+    with told_if_altered(folder):
+        if kind == "study":
+            page = study_page(read_study_tables(folder, manifest))
+        elif kind == "comparison":
+            page = comparison_page(read_comparison_tables(folder, manifest))
+        elif kind == "sizing":
+            page = sizing_page(read_sizing_tables(folder, manifest))
+        elif kind == "sensitivity":
+            page = sensitivity_page(read_sensitivity_tables(folder, manifest))
+        else:
+            page = run_page(read_run_tables(folder))
+        content = html_of(page).encode("utf-8")
     with whole_file(target, force=True) as file:
-        file.write(text.encode("utf-8"))
+        file.write(content)

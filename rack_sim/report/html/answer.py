@@ -1,6 +1,6 @@
 """Answer: does it fit, how fast is it, what does it cost: in words, with figures and units."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from rack_sim.metrics.summary import Value
 from rack_sim.report.html.page import Answer, Fact, Section, Table
@@ -55,6 +55,13 @@ def headline(row: Mapping[str, Value]) -> str:
 
 def slo_sentence(row: Mapping[str, Value], requests: Requests) -> tuple[str, str, str]:
     """Whether objectives are met: a sentence, its verdict and its sign."""
+    if row["slo_asked"]:
+        met = row["slo_met"] == "yes"
+        reached = ", ".join(_reached(row, requests))
+        text = f"Asked for is: {row['slo_asked']}. Reached is: {reached}."
+        if not met and row["finished_count"] != row["request_count"]:
+            text += " A request that fits and is turned away or given up misses it, too."
+        return text, "good" if met else "bad", "SLO met" if met else "SLO not met"
     attainment = number_of(row["slo_attainment"])
     if attainment is None:
         return "No objective is given, so none can be missed.", "", "No SLO given"
@@ -78,6 +85,14 @@ def slo_sentence(row: Mapping[str, Value], requests: Requests) -> tuple[str, str
     verb = "reaches" if met else "misses"
     text += f". That {verb} an attainment of {JUDGED_PERCENT} %."
     return text, "good" if met else "bad", sign
+
+
+def _reached(row: Mapping[str, Value], requests: Requests) -> Iterator[str]:
+    """What the run reached of what was asked of it as a whole."""
+    for objective in requests.asked:
+        yield f"{objective.name} {milliseconds(row[objective.column])}"
+    if "% of the requests" in str(row["slo_asked"]):
+        yield f"{share(row['fit_slo_attainment'])} of the requests that fit"
 
 
 def _fact(quantity: str, what: str, note: str = "") -> Fact:

@@ -5,7 +5,7 @@ from math import log10
 
 from rack_sim.metrics.compare_columns import COMPARE, COMPARED
 from rack_sim.metrics.summary import Value
-from rack_sim.report.html.comparison_tables import ComparisonTables
+from rack_sim.report.comparison_tables import ComparisonTables
 from rack_sim.report.html.page import Chart, Page, Section, Table
 from rack_sim.report.html.plot import (
     BLUE,

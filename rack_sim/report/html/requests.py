@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.columns import REQUESTS
-from rack_sim.report.run_tables import RunTables, refuse_garbled
+from rack_sim.metrics.slo import LatencyObjective, parse_slo
+from rack_sim.report.garbled import refuse_garbled, unreadable
+from rack_sim.report.run_tables import RunTables
+from rack_sim.study.finished_run import RUN_AGAIN
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +32,7 @@ class Requests:
     """Latencies in ms of those that finished, sorted, by metric; and counts of the others.
 
     `lost` counts requests by status and reason, the most frequent first. `within` is, for every
-    objective, the share of all requests that finished and met it.
+    objective, the share of all requests that finished and met it. `asked` bounds statistics.
     """
 
     count: int
@@ -37,6 +40,7 @@ class Requests:
     latencies_ms: Mapping[str, "NDArray[np.float64]"]
     lost: Mapping[tuple[str, str], int]
     objectives_ms: Mapping[str, float]
+    asked: tuple[LatencyObjective, ...] = ()
 
     def within(self, metric: str) -> float | None:
         """Of the finished requests that have this latency, the share that met its objective."""
@@ -71,15 +75,16 @@ def requests_of(run: RunTables) -> Requests:
                 Problem(
                     "has other columns than this version writes",
                     str(path),
-                    suggestion="run its scenario again: rack-sim run",
+                    suggestion=RUN_AGAIN,
                 )
             )
         texts = {"status": "category", "reason": "category"}
         numbers = {f"{metric}_ms": "float64" for metric in METRICS}
         table = pd.read_csv(path, usecols=wanted, dtype={**texts, **numbers})
     except (OSError, ValueError) as error:
-        raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
-    refuse_garbled(table, path)
+        run.table("requests.csv")  # says where what is wrong stands
+        raise InputError(unreadable(path, error, RUN_AGAIN)) from None
+    refuse_garbled(table, path, REQUESTS, RUN_AGAIN)
     lost = table.loc[table["status"] != "finished", ["status", "reason"]].astype(str)
     counted = Counter(zip(lost["status"].tolist(), lost["reason"].tolist(), strict=True))
     slo: Mapping[str, Any] = run.resolved.get("slo") or {}
@@ -95,4 +100,7 @@ def requests_of(run: RunTables) -> Requests:
             for metric in METRICS
             if slo.get(f"{metric}_ps") is not None
         },
+        asked=parse_slo(str(slo["asked"]), str(run.folder / "resolved.yaml"))
+        if slo.get("asked")
+        else (),
     )

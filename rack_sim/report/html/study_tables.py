@@ -1,6 +1,5 @@
 """Study tables: what the directory of a study of any kind holds, read back."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.column import Column, text_types
 from rack_sim.metrics.columns import STUDY_FILES
-from rack_sim.pipeline import VERSION
+from rack_sim.report.garbled import refuse_garbled, unreadable
+from rack_sim.study.record import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # Columns that a study's own keys are the names of: one for each key that it varies.
 AXIS = "grid."
-_AGAIN = "run its study again: rack-sim sweep"
+_AGAIN = KINDS["study"]
 
 
 @dataclass(frozen=True)
@@ -46,45 +46,6 @@ def named_by(manifest: Mapping[str, Any], key: str) -> dict[str, str]:
     return {str(name): str(words) for name, words in pairs}
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """What manifest.json says of a directory that a command of ours left.
-
-    Raises InputError where there is none, it cannot be read, or another version wrote it.
-    """
-    path = folder / "manifest.json"
-    if not folder.is_dir():
-        raise InputError(
-            Problem(
-                "is no directory",
-                str(folder),
-                suggestion="name one that rack-sim run, sweep, compare or size has written",
-            )
-        )
-    if not path.is_file():
-        raise InputError(
-            Problem(
-                "has no manifest.json: it is no directory of rack-sim",
-                str(folder),
-                suggestion="name one that rack-sim run, sweep, compare or size has written",
-            )
-        )
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
-    if not isinstance(content, dict):
-        raise InputError(Problem("is no manifest of ours", str(path)))
-    if content.get("version") != VERSION:
-        raise InputError(
-            Problem(
-                f"was written by rack-sim {content.get('version')}; this is rack-sim {VERSION}",
-                str(path),
-                suggestion="run it again with this version",
-            )
-        )
-    return content
-
-
 def read_study_tables(folder: Path, manifest: Mapping[str, Any]) -> StudyTables:
     """The tables of the study in `folder`. Raises InputError where one is missing or garbled."""
     import pandas as pd
@@ -110,7 +71,7 @@ def read_study_tables(folder: Path, manifest: Mapping[str, Any]) -> StudyTables:
                 dtype=text_types(known),
             )
         except (OSError, ValueError) as error:
-            problems.append(Problem(f"cannot be read: {error}", str(path), suggestion=_AGAIN))
+            problems.append(unreadable(path, error, _AGAIN))
             continue
         by_name = {column.name: column for column in known}
         given = [str(column) for column in table.columns]
@@ -120,6 +81,11 @@ def read_study_tables(folder: Path, manifest: Mapping[str, Any]) -> StudyTables:
             problems.append(
                 Problem("has other columns than this version writes", str(path), suggestion=_AGAIN)
             )
+        else:
+            try:
+                refuse_garbled(table, path, known, _AGAIN)
+            except InputError as error:
+                problems += error.problems
         tables[name], columns[name] = table, by_name
     if problems:
         raise InputError(problems)

@@ -115,7 +115,9 @@ def answers(row: Mapping[str, Value]) -> list[tuple[str, str]]:
         f"{_said(row['capital_usd'], 0)} USD of capital, "
         f"{_said(_number(row['mean_watts']) / 1000, 1)} kW."
     )
-    if row["slo_attainment"] is None:
+    if row["slo_asked"]:
+        met = f"{'Yes' if row['slo_met'] == 'yes' else 'No'}: asked for is {row['slo_asked']}."
+    elif row["slo_attainment"] is None:
         met = "No objectives were given."
     else:
         met = f"{_number(row['slo_attainment']):.2%} of all requests met every objective."

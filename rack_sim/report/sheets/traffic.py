@@ -4,8 +4,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rack_sim.metrics.columns import REQUESTS, TIMELINE
-from rack_sim.metrics.latency import LATENCY_METRICS
-from rack_sim.metrics.summary import PERCENTS
+from rack_sim.metrics.latency import LATENCY_METRICS, PERCENTS
 from rack_sim.report.csv import plain_text
 from rack_sim.report.run_tables import RunTables
 from rack_sim.report.sheets.charts import Series, new_chart

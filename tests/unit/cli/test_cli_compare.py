@@ -60,7 +60,7 @@ def test_a_finished_run_and_a_scenario(cli: Cli, done: Path) -> None:
     (folder,) = Path("reports").iterdir()
     assert out.endswith(f"files: {folder}\n")
     assert folder.name.startswith("compare-")
-    names = {"compare.csv", "changes.csv", "manifest.json", "report.html"}
+    names = {"compare.csv", "changes.csv", "manifest.json", "report.html", "report.xlsx"}
     names |= {f"{stem}.{end}" for stem in ("pareto", "compared") for end in ("png", "svg")}
     assert {path.name for path in folder.iterdir()} == names
     for stem in ("pareto", "compared"):

@@ -78,13 +78,16 @@ def test_a_name_that_does_not_say_what_it_is(cli: Cli, ran: Path) -> None:
     ("break_it", "said"),
     [
         (lambda folder: (folder / "manifest.json").unlink(), "has no manifest.json"),
-        (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json: cannot be"),
+        (
+            lambda folder: (folder / "manifest.json").write_text("{"),
+            "manifest.json:1:2: cannot be read",
+        ),
         (lambda folder: (folder / "manifest.json").write_text("[]"), "is no manifest of ours"),
         (lambda folder: (folder / "summary.csv").unlink(), "has no summary.csv"),
         (lambda folder: (folder / "links.csv").unlink(), "links.csv: cannot be read"),
         (
             lambda folder: (folder / "links.csv").write_text("a\n1\n"),
-            "links.csv: has other columns",
+            "links.csv:1: has other columns",
         ),
         (lambda folder: (folder / "memory.csv").write_bytes(b"\xff\xfe\x00"), "memory.csv"),
         (lambda folder: (folder / "resolved.yaml").write_text("a: ["), "resolved.yaml"),

@@ -131,7 +131,7 @@ def test_it_writes_a_directory(cli: Cli, small: Path) -> None:
     (folder,) = Path("reports").iterdir()
     assert folder.name.startswith("sensitivity-small-")
     assert out.endswith(f"files: {folder}\n")
-    names = {"sensitivity.csv", "sensitivity.png", "sensitivity.svg"}
+    names = {"sensitivity.csv", "sensitivity.png", "sensitivity.svg", "report.html", "report.xlsx"}
     assert {path.name for path in folder.iterdir()} == names | {"manifest.json", "resolved.yaml"}
     assert (folder / "sensitivity.png").stat().st_size > 10_000
     assert ElementTree.parse(folder / "sensitivity.svg").getroot().tag.endswith("svg")

@@ -431,3 +431,73 @@ def test_the_library_has_the_same(slots: Path) -> None:
     assert list(best["verdict"]) == ["meets"]
     met = frame[frame["verdict"] == "meets"]
     assert float(best["usd_per_year"].iloc[0]) == met["usd_per_year"].min()
+
+
+@pytest.mark.parametrize("kind", ["slots", "batches"])
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (
+            ("--slo", "ttft_p90=100ms,tpot_mean=0.02s"),
+            ("ttft_p90 <= 100 ms: ", "tpot_mean <= 20 ms: "),
+        ),
+        (
+            ("--attainment", "0.9", "--set", "slo={ttft_ms: 400, tpot_ms: 30}"),
+            ("90 % of the requests that fit with ttft <= 400 ms and tpot <= 30 ms: ",),
+        ),
+    ],
+)
+def test_a_sized_answer_comes_out_as_met(
+    cli: Cli, kind: str, asked: tuple[str, ...], words: tuple[str, ...],
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    """The command that is printed says what was asked, at which rate, and that it is met."""
+    path = request.getfixturevalue(kind)
+    few = ("--max-replicas", "8", "--no-figures", "--json", "--set", "workload.request_count=300")
+    code, out, err = cli("size", path.name, *asked, "--rate", "90", *few, "--out", "sized")
+    assert code == 0, err
+    for answer in json.loads(out)["answers"]:
+        command = shlex.split(answer["command"])[1:]
+        code, out, err = cli(*command, "--no-figures", "--out", "again", "--force")
+        assert code == 0, err
+        flat = " ".join(out.split())
+        assert all(word in flat for word in words), out
+        assert "all of it is met" in out
+        assert "Poisson 90 req/s" in flat
+        (row,) = read(Path("again/summary.csv"))
+        assert row["slo_met"] == "yes"
+        for name, value in answer.items():
+            column = name.replace("slo_attainment", "fit_slo_attainment")
+            if column in row and value is not None:
+                assert row[column] == str(value), name
+        page = Path("again/report.html").read_text(encoding="utf-8")
+        assert "SLO met" in page
+        assert "SLO not met" not in page
+    # What was asked stands in the answer's own scenario: it can be asked again without a word.
+    code, out, err = cli("size", "sized/resolved.yaml", "--max-replicas", "8", "--json", "-q")
+    assert code == 0, err
+    again = json.loads(out)
+    assert again["question"]["rate_rps"] == 90
+    manifest = json.loads(Path("sized/manifest.json").read_text(encoding="utf-8"))
+    assert again["question"]["objectives"] == manifest["question"]["objectives"]
+
+
+def test_what_is_asked_may_stand_in_the_scenario(cli: Cli, slots: Path) -> None:
+    """And is judged by `run`: missed where it is, with the numbers; nonsense is refused."""
+    few = ("--no-figures", "--no-html", "--no-workbook")
+    code, out, _ = cli("run", "slots.yaml", *few, "--set", "slo.asked=ttft_p99=1us")
+    assert code == 0
+    assert "ttft_p99 <= 0.001 ms: " in out
+    assert "that is missed" in out
+    code, out, _ = cli("run", "slots.yaml", *few, "--json", "--set", "slo.asked=e2el_p50=1000s")
+    assert json.loads(out)["slo_met"] == "yes"
+    assert json.loads(out)["slo_asked"] == "e2el_p50 <= 1e+06 ms"
+    for given, said in (
+        ("slo.asked=ttft_p98=1ms", "'ttft_p98' is no objective"),
+        ("slo.asked=ttft_p99=1", "'1' has no unit"),
+        ("slo.attainment=0.9", "a share of the requests needs bounds to meet"),
+        ("slo={attainment: 1.5, ttft_ms: 1}", "slo.attainment"),
+    ):
+        code, out, err = cli("run", "slots.yaml", *few, "--set", given)
+        assert (code, out) == (2, ""), given
+        assert said in err

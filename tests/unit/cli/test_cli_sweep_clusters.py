@@ -54,7 +54,7 @@ def dask_address(tmp_path: Path) -> Iterator[str]:
             address = str(client.scheduler.address)
         yield address
     finally:
-        # Asked to end, a worker whose scheduler is gone first looks for it; nothing here is to keep.
+        # A worker that has lost its scheduler looks for it before it ends; nothing is to keep here.
         for process in processes:
             process.kill()
         for process in processes:

@@ -248,6 +248,40 @@ def test_it_goes_on_where_it_was_interrupted(
     assert not journal.exists()
 
 
+def test_an_altered_row_is_computed_again(
+    cli: Cli, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Said on stderr with its line; the table is that of a sweep that nobody touched."""
+    assert cli("sweep", "tiny.yaml", "--out", "whole", "-q")[0] == 0
+    with monkeypatch.context() as patch:
+        interrupted_after(3, patch)
+        assert cli("sweep", "tiny.yaml")[0] == 130
+    (journal,) = Path("reports").iterdir()
+    lines = journal.read_bytes().splitlines(keepends=True)
+    altered = lines[2].replace(b'"ttft_ms_p99":', b'"ttft_ms_p99":9')
+    assert altered != lines[2]
+    journal.write_bytes(b"".join([*lines[:2], altered, *lines[3:]]))
+    with monkeypatch.context() as patch:
+        run = interrupted_after(100, patch)
+        folder, err = sweep_of(cli)
+    assert f"{journal}:3: is not as it was written" in err
+    assert "2 of 6 points were there already" in err
+    assert len(run) == 4
+    assert (folder / "results.csv").read_bytes() == Path("whole/results.csv").read_bytes()
+
+
+def test_rows_of_other_code_are_kept(
+    cli: Cli, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupted_after(1, patch)
+        assert cli("sweep", "tiny.yaml")[0] == 130
+    monkeypatch.setattr("rack_sim.study.grid.code_state", lambda: "changed")
+    code, _, err = cli("sweep", "tiny.yaml")
+    assert code == 2
+    assert "not changed, and are kept (--fresh sets it aside and begins anew)" in err
+
+
 def test_an_interruption_before_the_first_point_leaves_nothing(
     cli: Cli, study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,8 @@
 """The journal of a sweep: what a kill leaves, what is taken up, what is refused."""
 
 import json
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from rack_sim.foundation.errors import InputError
 from rack_sim.study.journal import open_journal
 
-HEAD = {"study": "mine", "study_hash": "0123456789ab", "version": "1"}
+HEAD = {"study": "mine", "study_hash": "0123456789ab", "version": "1", "code": "a"}
 ROWS = {f"key{number}": {"status": "ok", "values": {"x": number / 3}} for number in range(5)}
 
 
@@ -40,7 +42,10 @@ def test_what_was_added_is_there(path: Path) -> None:
 def test_a_row_is_on_the_disk_when_it_is_added(path: Path) -> None:
     with open_journal(path, HEAD) as journal:
         journal.add("a", {"x": 1})
-        assert json.loads(path.read_bytes().splitlines()[-1]) == {"key": "a", "row": {"x": 1}}
+        line = path.read_bytes().splitlines()[-1]
+        seal, rest = line[: len('{"sha256":"",') + 64], line[len('{"sha256":"",') + 64 :]
+        assert seal == b'{"sha256":"%s",' % sha256(b"{" + rest).hexdigest().encode()
+        assert json.loads(b"{" + rest) == {"key": "a", "row": {"x": 1}}
 
 
 def test_every_cut_is_survived(path: Path) -> None:
@@ -73,7 +78,83 @@ def test_a_line_that_cannot_be_read_is_left_out(path: Path) -> None:
     path.write_bytes(b"".join([*lines[:2], b"\0\0\0\n", *lines[3:]]))
     rows, notes = taken_up(path)
     assert rows == {key: row for key, row in ROWS.items() if key != "key1"}
-    assert notes == [f"{path}:3 cannot be read and is left out: that point runs again"]
+    assert notes == [
+        f"{path}:3: is not as it was written: what it said is left out, and its point runs again"
+    ]
+
+
+@pytest.mark.parametrize("number", [1, 2, 4])
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda line: line.replace(b"0", b"1", 1),
+        lambda line: line.replace(b"1", b"2"),
+        lambda line: line.replace(b'"ok"', b"null"),
+        lambda line: line.replace(b'"values"', b'"vlaues"'),
+        lambda line: line.replace(
+            b'"row":{', b'"row":{"x":' + b"[" * 100_000 + b"]" * 100_000 + b","
+        ),
+        lambda line: line.replace(b'"key', b'"\\ud800'),
+        lambda line: line.replace(b'"key', b"\xff\xfe"),
+        lambda line: line[:-1],
+        lambda line: line + b"}",
+        lambda line: b"[]",
+        lambda line: b"9" * 10_000,
+        lambda line: b"",
+        lambda line: b'{"key":"key1","row":{"status":"ok","values":{"x":5}}}',
+    ],
+)
+def test_an_altered_line_is_no_row_and_the_others_are(
+    path: Path, number: int, alter: Callable[[bytes], bytes]
+) -> None:
+    """Whatever the change: the other rows are there as they were, and the line is named."""
+    lines = fill(path).splitlines()
+    altered = alter(lines[number])
+    if altered == lines[number]:
+        altered = b"x" + altered
+    path.write_bytes(b"\n".join([*lines[:number], altered, *lines[number + 1 :], b""]))
+    rows, notes = taken_up(path)
+    assert rows == {key: row for key, row in ROWS.items() if key != f"key{number - 1}"}
+    assert [note.split(": ")[0] for note in notes] == ([f"{path}:{number + 1}"] if altered else [])
+
+
+def test_every_altered_byte_costs_its_own_line_only(path: Path) -> None:
+    """No byte of a row can change without the row being left out."""
+    whole = fill(path)
+    head_bytes = whole.index(b"\n") + 1
+    for place in range(head_bytes, len(whole)):
+        if whole[place : place + 1] == b"\n":
+            continue
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        number = whole[:place].count(b"\n") - 1
+        rows, notes = taken_up(path)
+        assert rows == {key: row for key, row in ROWS.items() if key != f"key{number}"}
+        assert len(notes) == 1
+
+
+def test_many_altered_lines_are_one_note(path: Path) -> None:
+    lines = fill(path).splitlines()
+    path.write_bytes(b"\n".join([*lines[:3], *(line + b" " for line in lines[3:]), b""]))
+    rows, notes = taken_up(path)
+    assert list(rows) == ["key0", "key1"]
+    assert len(notes) == 1
+    assert f"{path}:4: is not as it was written, and 2 lines more: " in notes[0]
+
+
+def test_an_altered_head_leaves_the_rows(path: Path) -> None:
+    """The key of a row says of what it is; the head only says it to people."""
+    lines = fill(path).splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[0].replace(b"mine", b"mime"), *lines[1:]]))
+    rows, notes = taken_up(path)
+    assert rows == ROWS
+    assert [note.split(": ")[0] for note in notes] == [f"{path}:1"]
+
+
+def test_the_first_form_is_refused_as_such(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text('{"rack_sim_journal":1,"study":"mine","study_hash":"0","version":"1"}\n{}\n')
+    with pytest.raises(InputError, match="another form of journal 1, not 2, and are kept"):
+        taken_up(path)
 
 
 def test_without_rows_it_does_not_stay(path: Path) -> None:
@@ -86,6 +167,7 @@ def test_without_rows_it_does_not_stay(path: Path) -> None:
     ("change", "words"),
     [
         ({"version": "2"}, "its rows are of rack-sim 1, not 2, and are kept"),
+        ({"code": "b"}, "its rows are of another state of rack-sim's code a, not b, and are kept"),
         ({"study": "other"}, "its rows are of the study mine, not other, and are kept"),
         ({"study_hash": "ba"}, "of the study with the digest 0123456789ab, not ba, and are kept"),
     ],
@@ -108,7 +190,7 @@ def test_rows_of_something_else_are_kept(path: Path, change: dict[str, str], wor
 
 def test_another_file_is_kept(path: Path) -> None:
     path.parent.mkdir()
-    for content in (b"dear diary\n", b'{"a": 1}\n', b"[]\n"):
+    for content in (b"dear diary\n", b"dear diary", b"a\nb", b'{"a": 1}\n', b"[]\n"):
         path.write_bytes(content)
         with pytest.raises(InputError, match="no journal of a sweep, and is kept"):
             taken_up(path)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rack_sim.foundation.errors import InputError
 from rack_sim.metrics.columns import SUMMARY
-from rack_sim.study.sizing_slo import METRICS, STATISTICS, LatencyObjective, Reading, parse_slo
+from rack_sim.metrics.slo import METRICS, STATISTICS, LatencyObjective, Reading, parse_slo
 
 
 def problems(text) -> list[str]:

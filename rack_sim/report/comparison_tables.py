@@ -11,8 +11,9 @@ from rack_sim.metrics.column import Column, read_cell
 from rack_sim.metrics.compare_columns import CHANGES, COMPARE
 from rack_sim.metrics.summary import Value
 from rack_sim.study.difference import Change
+from rack_sim.study.record import KINDS
 
-_AGAIN = "compare again: rack-sim compare"
+_AGAIN = KINDS["comparison"]
 
 
 @dataclass(frozen=True)

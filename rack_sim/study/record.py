@@ -1,0 +1,352 @@
+"""Record: what a command of ours has left in a directory, read back without trust.
+
+manifest.json says what was done, and ends with a digest of every table beside it and of itself. A
+file that was changed since may still be read where it makes sense; where it makes none, the digests
+tell the change from a fault of ours.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.sourced import Provenance
+from rack_sim.metrics.column import LARGEST
+from rack_sim.pipeline import VERSION
+from rack_sim.scenario.document import Marks, read_document
+
+MANIFEST = "manifest.json"
+_FILES, _SEAL = "files", "manifest_sha256"
+# What a finished directory is of, by the key that only its manifest has -> how to make it again.
+KINDS: Mapping[str, str] = {
+    "study": "run its study again: rack-sim sweep",
+    "comparison": "compare again: rack-sim compare",
+    "sizing": "size it again: rack-sim size",
+    "sensitivity": "run it again: rack-sim sensitivity",
+    "scenario": "run its scenario again: rack-sim run",
+}
+_NAME_ONE = "name one that rack-sim run, sweep, compare, size or sensitivity has written"
+_REAL = (int, float)
+
+# A shape is a type, one of several in a tuple, a list of one, or the keys that must be there.
+_ORIGINS = {
+    "assumed": [{"name": str, "value": str, "why": str}],
+    "sourced": [{"name": str, "value": str, "source": str, "grade": str}],
+}
+_FOOTPRINT = {
+    "replica_count": int,
+    "chips_per_replica": int,
+    "replicas_per_system": int,
+    "system_chips": int,
+    "chips_per_node": int,
+    "usable_chips_per_node": int,
+    "nodes_per_rack": int,
+    "racks": [{"replicas": int, "racks": int, "nodes": int, "chips": int, "spares": int}],
+}
+_MODEL = {"name": (str, None), "source": (str, None), "grade": (str, None)}
+_SHAPES: Mapping[str, Any] = {
+    "scenario": {
+        "scenario": str,
+        "scenario_hash": str,
+        "seed": int,
+        "workload": str,
+        "trace": ({"skipped_row_count": int, "skipped_rows": [dict]}, None),
+        "footprint": _FOOTPRINT,
+        "model": _MODEL,
+        **_ORIGINS,
+    },
+    "study": {
+        "study": str,
+        "kind": str,
+        "description": str,
+        "study_hash": str,
+        "machines": [{"name": str, "scenario_hash": str, "scenario_seed": int}],
+        "assumed_by_the_study": [str],
+        **_ORIGINS,
+    },
+    "comparison": {
+        "comparison": [{"name": str, "reference": str, "scenario_hash": str}],
+        "assumed_by_the_comparison": [str],
+        "not_alike": [str],
+    },
+    "sizing": {
+        "sizing": str,
+        "sizing_hash": str,
+        "scenario_hash": str,
+        "seed": int,
+        "question": {
+            "rate_rps": float,
+            "objectives": [{"name": str, "column": str, "bound": float, "unit": str}],
+            "replicas_max": int,
+            "request_count": int,
+            "fit_request_count": int,
+        },
+        "answers": [
+            {
+                "goals": [str],
+                "run_settings": [str],
+                "footprint": _FOOTPRINT,
+                "served": {
+                    "request_count": int,
+                    "finished_count": int,
+                    "input_token_count": int,
+                    "output_token_count": int,
+                    "energy_chips_dynamic_joules": float,
+                },
+            }
+        ],
+        "searched": str,
+        "warnings": [str],
+        "candidate_count": int,
+        "replay_count": int,
+        "assumed_by_the_search": [str],
+        "model": _MODEL,
+        "workload": str,
+        **_ORIGINS,
+    },
+    "sensitivity": {
+        "sensitivity": str,
+        "scenario_hash": str,
+        "seed": int,
+        "change": float,
+        "replayed": str,
+        "base": {
+            "usd_per_million_output_tokens": float,
+            "output_tok_s_per_user_p50": (float, None),
+        },
+        "assumed_by_the_sensitivity": [str],
+        "model": _MODEL,
+        "workload": str,
+        **_ORIGINS,
+    },
+}
+_WORDS = {str: "text", int: "a whole number", float: "a number", dict: "keys and values"}
+
+
+def manifest_text(content: Mapping[str, Any], folder: Path) -> str:
+    """manifest.json with this content, and the digests of the tables that are in `folder` now."""
+    told = {**content, _FILES: {path.name: _digest(path) for path in _recorded(folder)}}
+    return json.dumps({**told, _SEAL: _sealed(told)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def origins(numbers: Iterable[Provenance]) -> dict[str, list[dict[str, str]]]:
+    """What a manifest says of the numbers that went in: assumed and why, or with their source."""
+    found: dict[str, list[dict[str, str]]] = {"assumed": [], "sourced": []}
+    for item in numbers:
+        head = {"name": item.name, "value": item.value}
+        if item.is_assumed:
+            found["assumed"].append({**head, "why": item.assumed})
+        else:
+            found["sourced"].append({**head, "source": item.source, "grade": item.grade})
+    return found
+
+
+def kind_of(manifest: Mapping[str, Any]) -> str:
+    """What its directory is of: a key of `KINDS`."""
+    return next((kind for kind in KINDS if kind in manifest), "")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What manifest.json says of a directory that a command of ours left.
+
+    Raises InputError where there is none, where it cannot be read, or lacks what every one of its
+    kind says, or where another version wrote it.
+    """
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise InputError(Problem("is no directory", str(folder), suggestion=_NAME_ONE))
+    if not path.is_file():
+        said = "has no manifest.json: it is no directory of rack-sim"
+        raise InputError(Problem(said, str(folder), suggestion=_NAME_ONE))
+    content = _parsed(path)
+    if not isinstance(content, dict):
+        raise InputError(Problem("is no manifest of ours", str(path), 1, suggestion=_NAME_ONE))
+    kind = kind_of(content)
+    if content.get("version") != VERSION:
+        said = f"was written by rack-sim {content.get('version')}; this is rack-sim {VERSION}"
+        hint = KINDS.get(kind, "run it again")
+        raise InputError(Problem(_sayable(said), str(path), field="version", suggestion=hint))
+    if not kind:
+        known = ", ".join(KINDS)
+        said = "does not say what its directory is of"
+        raise InputError(Problem(said, str(path), suggestion=f"known are {known}"))
+    wrong = [*_wrong(content, _SHAPES[kind], ()), *_unsayable(content, ())]
+    if wrong:
+        lines = _Lines(path)
+        raise InputError(
+            Problem(said, str(path), lines.of(at), field=_dotted(at), suggestion=KINDS[kind])
+            for at, said in wrong
+        )
+    return content
+
+
+def altered(folder: Path) -> list[Path]:
+    """The files of a finished directory that are not as they were written, the manifest first."""
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        seal, files = content.pop(_SEAL), content[_FILES]
+        if seal != _sealed(content):
+            return [path]
+        found = {name: folder / name for name in files}
+        return [found[name] for name in files if _digest(found[name]) != files[name]]
+    except (OSError, ValueError, RecursionError, AttributeError, KeyError, TypeError):
+        return [path]
+
+
+def refuse_altered(folder: Path) -> None:
+    """Raises InputError where a file of a finished directory is not as it was written."""
+    changed = altered(folder)
+    if changed:
+        raise InputError(_not_as_written(folder, changed, "so its numbers prove nothing"))
+
+
+@contextmanager
+def told_if_altered(folder: Path) -> Iterator[None]:
+    """Where the files of a directory make no sense and were changed, InputError says which.
+
+    Any exception that is none of ours counts; where no file was changed it is a fault of ours, and
+    goes on.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        changed = altered(folder)
+        if not changed:
+            raise
+        found = _not_as_written(folder, changed, "and makes no sense as it is now")
+        raise InputError(found) from error
+
+
+def _not_as_written(folder: Path, changed: list[Path], why: str) -> list[Problem]:
+    kind = "" if changed == [folder / MANIFEST] else kind_of(_parsed(folder / MANIFEST))
+    again = KINDS.get(kind, "run it again")
+    return [
+        Problem(f"is not as rack-sim wrote it, {why}", str(path), suggestion=again)
+        for path in changed
+    ]
+
+
+def _recorded(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.csv"), *folder.glob("resolved.yaml")])
+
+
+def _digest(path: Path) -> str:
+    found = sha256()
+    try:
+        with path.open("rb") as file:
+            while part := file.read(1 << 20):
+                found.update(part)
+    except OSError:
+        return ""
+    return found.hexdigest()
+
+
+def _sealed(content: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _parsed(path: Path) -> Any:  # noqa: ANN401 - whatever a file of JSON says
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        found = Problem(f"cannot be read: {error.msg}", str(path), error.lineno, error.colno)
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        found = Problem("cannot be read: is not UTF-8 text", str(path), line)
+    except RecursionError:
+        found = Problem("cannot be read: is nested too deeply", str(path))
+    except (OSError, ValueError) as error:
+        words = getattr(error, "strerror", None) or str(error).split(";")[0]
+        found = Problem(f"cannot be read: {words}", str(path))
+    raise InputError(found)
+
+
+def _wrong(value: Any, shape: Any, at: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:  # noqa: ANN401 - JSON
+    """Where a value has not its shape, and how."""
+    if isinstance(shape, tuple):
+        if value is not None:
+            yield from _wrong(value, shape[0], at)
+    elif isinstance(shape, dict):
+        if not isinstance(value, dict):
+            yield at, f"is {_kind_words(value)}, and must be {_WORDS[dict]}"
+            return
+        for key, inner in shape.items():
+            if key in value:
+                yield from _wrong(value[key], inner, (*at, key))
+            else:
+                yield (*at, key), "is missing"
+    elif isinstance(shape, list):
+        if not isinstance(value, list):
+            yield at, f"is {_kind_words(value)}, and must be a list"
+            return
+        for number, item in enumerate(value):
+            yield from _wrong(item, shape[0], (*at, number))
+    elif isinstance(value, bool) or not isinstance(value, shape if shape is not float else _REAL):
+        yield at, f"is {_kind_words(value)}, and must be {_WORDS[shape]}"
+
+
+def _unsayable(value: Any, at: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:  # noqa: ANN401 - JSON
+    """Text that is no Unicode, and numbers without an end, wherever they stand."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if _sayable(key) != key:
+                yield at, f"has the key {_sayable(key)!r}, which is no text"
+            else:
+                yield from _unsayable(item, (*at, key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _unsayable(item, (*at, number))
+    elif isinstance(value, str) and _sayable(value) != value:
+        yield at, f"{_sayable(value)!r} is no text"
+    elif isinstance(value, float) and not isfinite(value):
+        yield at, f"{value} is no number"
+    elif isinstance(value, int | float) and abs(value) > LARGEST:
+        yield at, "is larger than any number of ours"
+
+
+def _sayable(text: str) -> str:
+    """The same text, with a mark for every half of a character that is none."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _kind_words(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, list):
+        return "a list"
+    return next((words for kind, words in _WORDS.items() if isinstance(value, kind)), "no such")
+
+
+def _dotted(at: tuple[Any, ...]) -> str:
+    return ".".join(map(str, at))
+
+
+class _Lines:
+    """The lines of a file in which its values stand; it is read again only where one is asked."""
+
+    def __init__(self, path: Path) -> None:
+        self._marks = Marks()
+        try:
+            self._tree: Any = read_document(path, self._marks, [])
+        except InputError:
+            self._tree = None
+
+    def of(self, at: tuple[Any, ...]) -> int | None:
+        """The line of a value, or of the deepest that is there of those around it."""
+        tree, found = self._tree, self._marks.get(self._tree) if self._tree is not None else None
+        for part in at:
+            inside = isinstance(tree, dict) and part in tree
+            if not inside and not (isinstance(tree, list) and isinstance(part, int)):
+                break
+            found = self._marks.get(tree, part) or found
+            tree = tree[part]
+        return found.line if found else None
