@@ -4,5 +4,6 @@
 - `errors`: the error tree and its exit codes
 - `sourced`: where a number comes from, or that it is assumed
 - `streams`: named random streams
+- `locks`: files that one process holds at a time
 - `garbage`: when Python looks for objects that only refer to each other
 """

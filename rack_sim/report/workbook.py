@@ -75,13 +75,13 @@ def write_workbook(folder: Path, target: Path, *, row_limit: int = SHEET_ROWS) -
     if "sizing" in manifest:
         _refuse_other_version(folder, manifest)
         sizing = read_sizing_tables(folder, manifest)
-        with whole_file(target, force=True) as file:
+        with whole_file(target, force=True) as draft, draft.path.open("wb") as file:
             _write_sizing(sizing, file, row_limit)
         return
     tables = any(folder.glob("*.csv"))
     if manifest and tables and not (folder / "summary.csv").is_file():
         _refuse_other_version(folder, manifest)
-        with whole_file(target, force=True) as file:
+        with whole_file(target, force=True) as draft, draft.path.open("wb") as file:
             _write_study(folder, manifest, file, row_limit)
         return
     run = read_run_tables(folder)
@@ -93,7 +93,7 @@ def write_workbook(folder: Path, target: Path, *, row_limit: int = SHEET_ROWS) -
                 suggestion="run its scenario again: rack-sim run",
             )
         )
-    with whole_file(target, force=True) as file:
+    with whole_file(target, force=True) as draft, draft.path.open("wb") as file:
         _write_run(run, file, row_limit)
 
 

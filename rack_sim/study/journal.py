@@ -14,11 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rack_sim.foundation.errors import InputError, Problem
-
-try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
-except ImportError:  # Windows has no such locks: there, two sweeps of one study are not noticed
-    flock = None  # type: ignore[assignment]
+from rack_sim.foundation.locks import open_locked
 
 FORMAT = 1
 FRESH = "--fresh sets it aside and begins anew"
@@ -55,7 +51,9 @@ def open_journal(path: Path, head: Mapping[str, str], *, fresh: bool = False) ->
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = _open_locked(path)
     except OSError as error:
-        raise InputError(Problem(f"cannot be written: {error.strerror}", str(path))) from None
+        hint = "another --out"
+        message = f"cannot be written: {error.strerror}"
+        raise InputError(Problem(message, str(path), suggestion=hint)) from None
     try:
         notes: list[str] = []
         if fresh and path.stat().st_size:
@@ -77,36 +75,32 @@ def open_journal(path: Path, head: Mapping[str, str], *, fresh: bool = False) ->
 
 
 def _open_locked(path: Path) -> int:
-    while True:
-        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-        try:
-            if flock is not None:
-                flock(handle, LOCK_EX | LOCK_NB)
-            if os.fstat(handle).st_ino == os.stat(path).st_ino:  # noqa: PTH116 - as fstat is
-                return handle
-        except BlockingIOError:
-            os.close(handle)
-            message = "another process is running this study now"
-            hint = "wait for it, or give this one another --out"
-            raise InputError(Problem(message, str(path), suggestion=hint)) from None
-        except FileNotFoundError:
-            pass
-        os.close(handle)  # the other process has finished and removed it in between
+    try:
+        # Where no locks are kept, two sweeps of one study are not noticed.
+        return open_locked(path)[0]
+    except BlockingIOError:
+        message = "another process is running this study now"
+        hint = "wait for it, or give this one another --out"
+        raise InputError(Problem(message, str(path), suggestion=hint)) from None
 
 
 def _read(path: Path, handle: int, head: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
     """The finished rows; a torn end is cut off, and a new file gets its head."""
     content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
+    lines = whole.splitlines()
+    wanted = {"rack_sim_journal": FORMAT, **head}
+    # Another's file is refused before anything is cut off of it.
+    if lines:
+        _check_head(path, _parsed(lines[0]), wanted)
+    elif not _is_torn_head(content):
+        _check_head(path, None, wanted)
     if len(whole) < len(content):
         os.truncate(path, len(whole))
         notes.append(f"the last line of {path} was torn and is dropped: that point runs again")
-    lines = whole.splitlines()
-    wanted = {"rack_sim_journal": FORMAT, **head}
     if not lines:
         _append(handle, wanted)
         return {}
-    _check_head(path, _parsed(lines[0]), wanted)
     rows: dict[str, Any] = {}
     for number, line in enumerate(lines[1:], start=2):
         found = _parsed(line)
@@ -115,6 +109,12 @@ def _read(path: Path, handle: int, head: Mapping[str, str], notes: list[str]) ->
             continue
         rows[found["key"]] = found["row"]
     return rows
+
+
+def _is_torn_head(content: bytes) -> bool:
+    """Whether a line without an end is the begin of what a journal begins with, or nothing."""
+    begin = b'{"rack_sim_journal":'
+    return content.startswith(begin) or begin.startswith(content)
 
 
 def _check_head(path: Path, found: object, wanted: Mapping[str, Any]) -> None:
@@ -159,6 +159,6 @@ def _has_no_rows(path: Path) -> bool:
 
 def _free_name(path: Path) -> Path:
     number = 1
-    while (found := path.with_name(f"{path.name}.{number}")).exists():
+    while os.path.lexists(found := path.with_name(f"{path.name}.{number}")):
         number += 1
     return found

@@ -46,5 +46,5 @@ def write_html(folder: Path, target: Path) -> None:
     else:
         page = run_page(read_run_tables(folder))
     text = html_of(page)
-    with whole_file(target, force=True) as file:
-        file.write(text.encode("utf-8"))
+    with whole_file(target, force=True) as draft:
+        draft.path.write_text(text, encoding="utf-8", newline="")
