@@ -11,6 +11,7 @@ from rack_sim.cli.console import err, out
 from rack_sim.cli.place import result_file
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.report.html import write_html
+from rack_sim.report.html.study_tables import read_manifest
 from rack_sim.report.place import file_place
 from rack_sim.report.workbook import write_workbook
 
@@ -51,6 +52,7 @@ def report(
         rack-sim report reports/llama70b-1a2b3c4d5e6f --out llama70b.html
     """
     targets = [folder / f"report{ending}" for ending in WRITERS] if out_file is None else [out_file]
+    read_manifest(folder)  # before anything is made in what is no result
     force = force or out_file is None
     for target in targets:
         file_place(target, force=force)

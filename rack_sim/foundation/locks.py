@@ -5,9 +5,11 @@ import os
 from pathlib import Path
 
 try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
+    import fcntl
 except ImportError:  # Windows has no such locks
-    flock = None  # type: ignore[assignment]
+    HAS_LOCKS = False
+else:
+    HAS_LOCKS = True
 
 # What file systems say that keep no locks.
 _NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS)
@@ -37,10 +39,10 @@ def open_locked(path: Path) -> tuple[int, bool]:
 
 
 def _locked(handle: int) -> bool:
-    if flock is None:
+    if not HAS_LOCKS:
         return False
     try:
-        flock(handle, LOCK_EX | LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in _NO_LOCKS:
             return False

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -45,8 +45,10 @@ class Claim:
 
 
 @contextmanager
-def claimed(place: Place) -> Iterator[Claim]:
-    """Holds a place, and the folders on the way to it; what is left of the draft goes at the end.
+def claimed(place: Place, make: Callable[[Path], None]) -> Iterator[Claim]:
+    """Holds a place, and the folders on the way to it, with a draft that `make` makes.
+
+    What is left of the draft at the end is removed.
 
     Raises TakenError where another process holds it, InputError where it cannot be written to.
     """
@@ -58,10 +60,7 @@ def claimed(place: Place) -> Iterator[Claim]:
     try:
         handle, alone = _hold(lock)
     except BlockingIOError:
-        message = f"is being written by {_holder(lock)}"
-        raise TakenError(
-            refusal(message, shown, "wait for it, or another --out").problems
-        ) from None
+        raise _taken(_holder(lock), shown, "wait for it, or another --out") from None
     except OSError as error:
         _remove_empty(made)
         raise cannot_be_written(error, shown) from None
@@ -69,19 +68,32 @@ def claimed(place: Place) -> Iterator[Claim]:
         if alone:
             _clear(lock)
             _clear_folder(folder, but=lock)
-        elif os.path.lexists(claim.draft):
-            message = f"is being written by another process, or one was killed: {claim.draft}"
-            raise TakenError(refusal(message, shown, "wait for it, or remove that").problems)
         os.ftruncate(handle, 0)
         os.write(handle, json.dumps({"pid": os.getpid(), "name": place.path.name}).encode())
-        yield claim
+        _make(claim, make, alone=alone)
+        try:
+            yield claim
+        finally:
+            with undisturbed():
+                _remove(claim.draft)
     finally:
         with undisturbed():
-            _remove(claim.draft)
             if not os.path.lexists(claim.old):
                 lock.unlink(missing_ok=True)
             os.close(handle)
             _remove_empty(made)
+
+
+def _make(claim: Claim, make: Callable[[Path], None], *, alone: bool) -> None:
+    try:
+        make(claim.draft)
+    except FileExistsError as error:
+        if alone:
+            raise cannot_be_written(error, claim.place.shown) from None
+        who = f"another process, or one was killed: {claim.draft}"
+        raise _taken(who, claim.place.shown, "wait for it, or remove that") from None
+    except OSError as error:
+        raise cannot_be_written(error, claim.place.shown) from None
 
 
 @contextmanager
@@ -109,6 +121,10 @@ def _hold(lock: Path) -> tuple[int, bool]:
         with suppress(FileNotFoundError):
             return open_locked(lock)
     return open_locked(lock)
+
+
+def _taken(who: str, shown: Path, hint: str) -> TakenError:
+    return TakenError(refusal(f"is being written by {who}", shown, hint).problems)
 
 
 def _holder(lock: Path) -> str:

@@ -118,18 +118,18 @@ def whole_file(target: Path, *, force: bool) -> Iterator[Draft]:
     Raises InputError before the block where no file may come there (see `file_place`), where
     another process is writing to it, and where it cannot be made.
     """
-    with _draft(file_place(target, force=force), Path.touch) as draft:
+    with _draft(file_place(target, force=force), _make_file) as draft:
         yield draft
+
+
+def _make_file(path: Path) -> None:
+    path.touch(exist_ok=False)
 
 
 @contextmanager
 def _draft(place: Place, make: Callable[[Path], None]) -> Iterator[Draft]:
-    with claimed(place) as claim:
+    with claimed(place, make) as claim:
         draft = Draft(claim)
-        try:
-            make(draft.path)
-        except OSError as error:
-            raise cannot_be_written(error, place.shown) from None
         yield draft
         try:
             if (draft.path / MANIFEST).is_file():
