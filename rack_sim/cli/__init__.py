@@ -48,8 +48,12 @@ from rack_sim.foundation.errors import InputError, RackSimError
 from rack_sim.pipeline import VERSION
 
 _INTERRUPTED = 130
+# Of a path in an error that comes from the system.
+_NAME_SHOWN = 200
 # What the system says where there is no room for what is written.
 _NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS)
+# What it says of a path that is no fault of ours.
+_REFUSALS = (*_NO_ROOM, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 # typer may carry a click of its own, so the base of its errors is found through one of them.
 _UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
@@ -59,8 +63,8 @@ app = typer.Typer(
         "Simulates racks of many chips that serve large language models.\n\n"
         "Start with: rack-sim run llama70b"
     ),
-    epilog="Exit codes: 0 ok, 2 bad input, 3 infeasible, 1 a bug of ours, 130 interrupted, "
-    "141 nobody reads the output.",
+    epilog="Exit codes: 0 ok, 2 bad input, 3 infeasible, 1 a bug of ours, 130 interrupted "
+    "(129 by SIGHUP, 143 by SIGTERM), 141 nobody reads the output.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -115,9 +119,12 @@ def exit_code() -> int:
             sys.stderr.write("this is a bug in rack-sim; please report it\n")
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence: our bug, said so
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        if isinstance(error, OSError) and error.errno in _REFUSALS:
             where = f"{error.filename}: " if error.filename else ""
-            sys.stderr.write(f"error: {where}cannot be written: {error.strerror}\n")
+            if len(where) > _NAME_SHOWN:
+                where = f"{where[:_NAME_SHOWN]}…: "
+            what = "written" if error.errno in _NO_ROOM else "used"
+            sys.stderr.write(f"error: {where}cannot be {what}: {error.strerror}\n")
             return InputError.exit_code
         if isinstance(error, _UsageError):
             show: Callable[[], None] = getattr(error, "show")  # noqa: B009 - typer's own click

@@ -1,5 +1,6 @@
 """Calibrate: fits a chip's constants on a table of measurements and writes the chip."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,7 @@ from rich.progress import Progress, TextColumn
 
 from rack_sim.cli.console import counted, err, out, say_json, table
 from rack_sim.cli.options import JsonOption
-from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.cli.place import result_file
 from rack_sim.scenario.chip_file import FittedValue, chip_text
 from rack_sim.study.fitting import CONSTANTS, Fit, fit_chip
 from rack_sim.study.measurements import read_measurements
@@ -51,15 +52,31 @@ def calibrate(
 
     Then name the file where a chip stands: `chip: my-h100.yaml` in a system, or in the table.
     """
-    if out_file is not None and out_file.exists() and not force:
-        raise InputError(Problem(f"{out_file} exists", "--out", suggestion="--force replaces it"))
+    with ExitStack() as stack:
+        draft = None
+        if out_file is not None:
+            draft = stack.enter_context(result_file(out_file, force=force))
+        fit = _fitted(measurements, chip, constants)
+        if draft is not None:
+            values = fitted_values(fit, measurements.name)
+            text = chip_text(chip, measurements.parent, values)
+            draft.path.write_text(text, encoding="utf-8")
+    if as_json:
+        say_json(fit_json(fit, chip, str(measurements)))
+        return
+    _print(fit, chip, measurements)
+    if draft is not None:
+        out.print(f"chip: {draft.shown}", soft_wrap=True, markup=False)
+
+
+def _fitted(measurements: Path, chip: str, constants: str) -> Fit:
     rows = read_measurements(measurements)
     names = [name.strip() for name in constants.split(",") if name.strip()]
     with Progress(
         TextColumn("{task.description}"), console=err, transient=True, disable=not err.is_terminal
     ) as bar:
         task = bar.add_task("", total=None)
-        fit = fit_chip(
+        return fit_chip(
             rows,
             chip,
             measurements.parent,
@@ -67,15 +84,6 @@ def calibrate(
             place=str(measurements),
             on_progress=lambda text: bar.update(task, description=text),
         )
-    if out_file is not None:
-        text = chip_text(chip, measurements.parent, fitted_values(fit, measurements.name))
-        out_file.write_text(text, encoding="utf-8")
-    if as_json:
-        say_json(fit_json(fit, chip, str(measurements)))
-        return
-    _print(fit, chip, measurements)
-    if out_file is not None:
-        out.print(f"chip: {out_file}", soft_wrap=True)
 
 
 def fitted_values(fit: Fit, table_name: str) -> dict[str, FittedValue]:

@@ -11,10 +11,10 @@ from rich.table import Table
 
 from rack_sim.cli.console import counted, err, out, say_json, table
 from rack_sim.cli.options import HtmlOption, JsonOption, SetOption
+from rack_sim.cli.place import result_directory
 from rack_sim.foundation.errors import InputError
 from rack_sim.metrics.summary import Value
 from rack_sim.report.compare_files import compare_rows, write_comparison
-from rack_sim.report.run_directory import free_directory, run_directory
 from rack_sim.study.compare import Comparison, comparison_hash, contenders, run_comparison
 from rack_sim.study.difference import Change, changes, headlines
 
@@ -93,36 +93,30 @@ def compare(
     found = contenders(references, overrides or [])
     if len(found) < 2:
         raise InputError("one run is no comparison: name another scenario or directory")
-    target = out_dir or free_directory(Path("reports"), f"compare-{comparison_hash(found)}")
-    with run_directory(target, force=force) as folder:
+    with result_directory(out_dir, f"compare-{comparison_hash(found)}", force=force) as draft:
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
         hidden = quiet or not err.is_terminal
         with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
             task = bar.add_task("reading", total=1.0)
-            try:
-                result = run_comparison(
-                    found,
-                    on_progress=lambda name, share: bar.update(
-                        task, description=f"simulating {name}", completed=share
-                    ),
-                )
-                changed = changes(result)
-                write_comparison(
-                    result,
-                    changed,
-                    folder,
-                    wall_s=time.perf_counter() - started,
-                    figures=figures,
-                    html=html,
-                    workbook=workbook,
-                    on_step=lambda text: bar.update(task, description=text, total=None),
-                )
-            except KeyboardInterrupt:
-                bar.stop()
-                err.print(f"nothing was written to {target}", soft_wrap=True)
-                raise
+            result = run_comparison(
+                found,
+                on_progress=lambda name, share: bar.update(
+                    task, description=f"simulating {name}", completed=share
+                ),
+            )
+            changed = changes(result)
+            write_comparison(
+                result,
+                changed,
+                draft.path,
+                wall_s=time.perf_counter() - started,
+                figures=figures,
+                html=html,
+                workbook=workbook,
+                on_step=lambda text: bar.update(task, description=text, total=None),
+            )
     if as_json:
-        say_json(_content(result, changed, target))
+        say_json(_content(result, changed, draft.shown))
     elif not quiet:
         for shown in _tables(result, changed):
             out.print(shown)
@@ -131,7 +125,7 @@ def compare(
                 out.print(f"{row.name} cannot run: {row.reason}", soft_wrap=True, markup=False)
         if result.unlike:
             out.print(f"not alike in all: {', '.join(result.unlike)}", soft_wrap=True)
-        out.print(f"files: {target}", soft_wrap=True)
+        out.print(f"files: {draft.shown}", soft_wrap=True, markup=False)
 
 
 def _content(result: Comparison, changed: tuple[Change, ...], target: Path) -> dict[str, object]:

@@ -18,12 +18,10 @@ from rack_sim.foundation.errors import InputError, RackSimError
 _PIPE_COLUMNS = 120
 _FEWEST_COLUMNS = 80
 _WIDEST_COLUMNS = 1_000
-# What a shell reports for a program whose reader went away (128 + SIGPIPE).
-_NOBODY_READS = 141
 
 
 class _Console(Console):
-    """A console that leaves quietly when nobody reads its output any more (``| head -1``)."""
+    """A console whose tables keep their numbers and names whole."""
 
     def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401 - as rich has it
         """Prints as rich does, but a table never narrower than its numbers and names are long."""
@@ -33,12 +31,6 @@ class _Console(Console):
             if needed > self.width:
                 options |= {"width": needed, "crop": False}
         super().print(*objects, **options)
-
-    def on_broken_pipe(self) -> None:
-        """Sends what is left nowhere and ends the program."""
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(_NOBODY_READS)
 
 
 def _console(*, stderr: bool) -> Console:

@@ -8,11 +8,12 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from rack_sim.cli.console import err, out
+from rack_sim.cli.place import result_file
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.report.html import write_html
-from rack_sim.report.run_directory import refuse_taken_file
+from rack_sim.report.place import file_place
 from rack_sim.report.workbook import write_workbook
-from rack_sim.study.record import altered
+from rack_sim.study.record import altered, read_manifest
 
 # ending of a file -> what writes it from a directory
 WRITERS: Mapping[str, Callable[[Path, Path], None]] = {
@@ -51,9 +52,12 @@ def report(
 
         rack-sim report reports/llama70b-1a2b3c4d5e6f --out llama70b.html
     """
-    if out_file is None:
-        targets = [folder / f"report{ending}" for ending in WRITERS]
-    elif out_file.suffix.lower() not in WRITERS:
+    targets = [folder / f"report{ending}" for ending in WRITERS] if out_file is None else [out_file]
+    read_manifest(folder)  # before anything is made in what is no result
+    force = force or out_file is None
+    for target in targets:
+        file_place(target, force=force)
+    if out_file is not None and out_file.suffix.lower() not in WRITERS:
         raise InputError(
             Problem(
                 f"does not say which report it is: its name ends in {' or '.join(WRITERS)}",
@@ -61,9 +65,6 @@ def report(
                 suggestion=f"--out {out_file.with_suffix('.html')}",
             )
         )
-    else:
-        refuse_taken_file(out_file, force=force)
-        targets = [out_file]
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -72,12 +73,15 @@ def report(
         disable=quiet or not err.is_terminal,
     ) as bar:
         task = bar.add_task("reading", total=None)
+        written = []
         for target in targets:
             bar.update(task, description=f"writing {target.name}")
-            WRITERS[target.suffix.lower()](folder, target)
+            with result_file(target, force=force) as draft:
+                WRITERS[target.suffix.lower()](folder, draft.path)
+            written.append(draft.shown)
     if not quiet:
         for path in altered(folder):
             said = "is not as rack-sim wrote it: the report says what stands there now"
             err.print(f"warning: {path}: {said}", soft_wrap=True, markup=False)
-        for target in targets:
-            out.print(f"file: {target}", soft_wrap=True)
+        for path in written:
+            out.print(f"file: {path}", soft_wrap=True, markup=False)

@@ -18,10 +18,10 @@ from rack_sim.cli.options import (
     TraceOption,
     with_seed,
 )
+from rack_sim.cli.place import result_directory
 from rack_sim.cli.summary import summary_tables
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.pipeline import simulate
-from rack_sim.report.run_directory import free_directory, run_directory
 from rack_sim.report.run_files import write_run
 from rack_sim.scenario import load_scenario
 
@@ -70,8 +70,8 @@ def run(
     loaded = load_scenario(
         scenario, with_seed(overrides, seed), trace=trace, skip_bad_rows=skip_bad_rows
     )
-    target = out_dir or free_directory(Path("reports"), f"{loaded.name}-{loaded.scenario_hash}")
-    with run_directory(target, force=force) as folder:
+    name = f"{loaded.name}-{loaded.scenario_hash}"
+    with result_directory(out_dir, name, force=force) as draft:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -96,24 +96,19 @@ def run(
                 if not quiet:
                     err.print(text, soft_wrap=True)
 
-            try:
-                result = simulate(
-                    loaded, every_step=every_step, jobs=jobs, on_progress=show, on_note=note
-                )
-                write_run(
-                    result,
-                    folder,
-                    wall_s=time.perf_counter() - started,
-                    figures=figures,
-                    html=html,
-                    parquet=parquet,
-                    workbook=workbook,
-                    on_step=lambda text: bar.update(task, description=text, total=None, detail=""),
-                )
-            except KeyboardInterrupt:
-                bar.stop()
-                err.print(f"nothing was written to {target}", soft_wrap=True)
-                raise
+            result = simulate(
+                loaded, every_step=every_step, jobs=jobs, on_progress=show, on_note=note
+            )
+            write_run(
+                result,
+                draft.path,
+                wall_s=time.perf_counter() - started,
+                figures=figures,
+                html=html,
+                parquet=parquet,
+                workbook=workbook,
+                on_step=lambda text: bar.update(task, description=text, total=None, detail=""),
+            )
     check = loaded.trace_check
     if check and check.skipped_count and not quiet:
         err.print(f"{check.skipped_count} malformed rows were skipped; manifest.json lists them")
@@ -123,4 +118,4 @@ def run(
     if not quiet:
         for table in summary_tables(result):
             out.print(table)
-        out.print(f"files: {target}", soft_wrap=True)
+        out.print(f"files: {draft.shown}", soft_wrap=True, markup=False)

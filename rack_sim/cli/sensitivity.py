@@ -16,8 +16,8 @@ from rack_sim.cli.options import (
     SetOption,
     with_seed,
 )
+from rack_sim.cli.place import result_directory
 from rack_sim.metrics.summary import Value
-from rack_sim.report.run_directory import free_directory, run_directory
 from rack_sim.report.sensitivity_files import (
     requests_words,
     sensitivity_rows,
@@ -70,41 +70,35 @@ def sensitivity(
     started = time.perf_counter()
     loaded = load_scenario(scenario, with_seed(overrides, seed))
     name = f"sensitivity-{loaded.name}-{loaded.scenario_hash}"
-    target = out_dir or free_directory(Path("reports"), name)
-    with run_directory(target, force=force) as folder:
+    with result_directory(out_dir, name, force=force) as draft:
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
         hidden = quiet or not err.is_terminal
         with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
             task = bar.add_task("placing the model", total=1.0)
-            try:
-                result = run_sensitivity(
-                    loaded,
-                    change=change / 100,
-                    request_count=requests,
-                    on_progress=lambda words, share: bar.update(
-                        task, description=words, completed=share
-                    ),
-                )
-                write_sensitivity(
-                    result,
-                    folder,
-                    wall_s=time.perf_counter() - started,
-                    figures=figures,
-                    html=html,
-                    workbook=workbook,
-                    on_step=lambda text: bar.update(task, description=text, total=None),
-                )
-            except KeyboardInterrupt:
-                bar.stop()
-                err.print(f"nothing was written to {target}", soft_wrap=True)
-                raise
+            result = run_sensitivity(
+                loaded,
+                change=change / 100,
+                request_count=requests,
+                on_progress=lambda words, share: bar.update(
+                    task, description=words, completed=share
+                ),
+            )
+            write_sensitivity(
+                result,
+                draft.path,
+                wall_s=time.perf_counter() - started,
+                figures=figures,
+                html=html,
+                workbook=workbook,
+                on_step=lambda text: bar.update(task, description=text, total=None),
+            )
     rows = list(sensitivity_rows(result))
     if as_json:
         say_json(
             {
                 "scenario": loaded.name,
                 "scenario_hash": loaded.scenario_hash,
-                "path": str(target),
+                "path": str(draft.shown),
                 "change": result.change,
                 "request_count": result.request_count,
                 "base": {name: result.base[name] for name in (USD, SPEED)},
@@ -133,7 +127,7 @@ def sensitivity(
         for row in rows:
             if row["note"]:
                 out.print(f"{row['input']}: {row['note']}", soft_wrap=True, markup=False)
-        out.print(f"files: {target}", soft_wrap=True)
+        out.print(f"files: {draft.shown}", soft_wrap=True, markup=False)
 
 
 def _shown(row: dict[str, Value]) -> tuple[str, ...]:

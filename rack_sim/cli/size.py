@@ -21,9 +21,9 @@ from rack_sim.cli.options import (
     TraceOption,
     with_seed,
 )
+from rack_sim.cli.place import result_directory
 from rack_sim.cli.size_view import size_content, size_tables
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.report.run_directory import free_directory, run_directory
 from rack_sim.report.sizing_files import write_sizing
 from rack_sim.report.sizing_manifest import sizing_warnings
 from rack_sim.scenario import load_scenario
@@ -118,44 +118,46 @@ def size(
     loaded = load_scenario(scenario, [*given, *free], trace=trace, skip_bad_rows=skip_bad_rows)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     hidden = quiet or not err.is_terminal
-    with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
+    with ExitStack() as stack:
+        # What cannot be written to is said before the search, not after it.
+        draft = None
+        if out_dir is not None:
+            draft = stack.enter_context(result_directory(out_dir, "", force=force))
+        bar = Progress(*columns, console=err, transient=True, disable=hidden)
+        stack.enter_context(bar)
         task = bar.add_task("reading the traffic", total=None)
-
-        def show(text: str, replays: int) -> None:
-            bar.update(task, description=f"{text} ({replays} replays done)")
-
         try:
-            with ExitStack() as stack:
-                # What cannot be written to is said before the search, not after it.
-                folder = None
-                if out_dir:
-                    folder = stack.enter_context(run_directory(out_dir, force=force))
-                found = size_scenario(
-                    loaded,
-                    slo,
-                    rate,
-                    attainment=attainment,
-                    tensor_parallel=counts[0],
-                    stages=counts[1],
-                    replicas_max=max_replicas,
-                    request_count=requests,
-                    on_progress=show,
-                )
-                name = f"{loaded.name}-size-{found.sizing_hash}"
-                target = out_dir or free_directory(Path("reports"), name)
-                write_sizing(
-                    found,
-                    folder or stack.enter_context(run_directory(target, force=force)),
-                    wall_s=time.perf_counter() - started,
-                    figures=figures,
-                    workbook=workbook,
-                    html=html,
-                    on_step=lambda text: bar.update(task, description=text),
-                )
+            found = size_scenario(
+                loaded,
+                slo,
+                rate,
+                attainment=attainment,
+                tensor_parallel=counts[0],
+                stages=counts[1],
+                replicas_max=max_replicas,
+                request_count=requests,
+                on_progress=lambda text, replays: bar.update(
+                    task, description=f"{text} ({replays} replays done)"
+                ),
+            )
         except KeyboardInterrupt:
-            bar.stop()
-            err.print("nothing was written", soft_wrap=True)
+            if draft is None:
+                bar.stop()
+                err.print("nothing was written")
             raise
+        if draft is None:
+            name = f"{loaded.name}-size-{found.sizing_hash}"
+            draft = stack.enter_context(result_directory(None, name, force=force))
+        write_sizing(
+            found,
+            draft.path,
+            wall_s=time.perf_counter() - started,
+            figures=figures,
+            workbook=workbook,
+            html=html,
+            on_step=lambda text: bar.update(task, description=text),
+        )
+    target = draft.shown
     commands = {
         goals: shlex.join(_run_command(scenario, trace, given, target, found, candidate))
         for candidate, goals in found.winners.values()
@@ -171,7 +173,7 @@ def size(
         for goals, line in commands.items():
             words_of = ", ".join(goal.replace("_", " ") for goal in goals)
             out.print(f"run it ({words_of}):\n  {line}", soft_wrap=True, markup=False)
-        out.print(f"files: {target}", soft_wrap=True)
+        out.print(f"files: {target}", soft_wrap=True, markup=False)
 
 
 def _run_command(

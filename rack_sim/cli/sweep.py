@@ -15,7 +15,7 @@ from rack_sim.cli.grid_view import grid_content, grid_exit_code, grid_tables, gr
 from rack_sim.cli.jitter_view import jitter_content, jitter_tables
 from rack_sim.cli.load_view import load_content, load_views, load_warnings
 from rack_sim.cli.options import JsonOption, with_seed
-from rack_sim.report.run_directory import free_directory, refuse_taken_directory, run_directory
+from rack_sim.cli.place import result_directory
 from rack_sim.report.study_files import write_study
 from rack_sim.scenario import GridStudy, load_study
 from rack_sim.study.grid import POINT_COUNT_MAX
@@ -123,9 +123,6 @@ def sweep(
     loaded = load_study(study, with_seed(overrides, seed))
     refuse_executor(loaded, jobs=jobs, backend=backend, scheduler=scheduler)
     name = f"{loaded.name}-{loaded.study_hash}"
-    target = out_dir or free_directory(Path("reports"), name)
-    refuse_taken_directory(target, force=force)
-    journal = target.with_name(f"{out_dir.name if out_dir else name}.points.jsonl")
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -133,15 +130,20 @@ def sweep(
         TimeRemainingColumn(),
     )
     hidden = quiet or not err.is_terminal
-    with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
+    with (
+        result_directory(out_dir, name, force=force) as draft,
+        Progress(*columns, console=err, transient=True, disable=hidden) as bar,
+    ):
+        kept = draft.asked if out_dir is not None else draft.asked.with_name(name)
+        journal = kept.with_name(f"{kept.name}.points.jsonl")
         task = bar.add_task("reading the study", total=1.0)
 
         def note(text: str) -> None:
             if not quiet:
                 bar.console.print(text, soft_wrap=True, markup=False)
 
-        def run() -> Any:  # noqa: ANN401 - one class per kind of study
-            return run_study(
+        try:
+            result = run_study(
                 loaded,
                 on_progress=lambda text, share: bar.update(task, description=text, completed=share),
                 jobs=jobs,
@@ -152,56 +154,43 @@ def sweep(
                 point_count_max=None if yes else POINT_COUNT_MAX,
                 on_note=note,
             )
-
-        def write(result: Any, folder: Path) -> None:  # noqa: ANN401 - likewise
             write_study(
                 result,
-                folder,
+                draft.path,
                 wall_s=time.perf_counter() - started,
                 figures=figures,
                 parquet=parquet,
                 on_step=lambda text: bar.update(task, description=text, total=None),
             )
-
-        try:
-            if isinstance(loaded, GridStudy):
-                # Its journal holds the place, and a killed sweep leaves nothing but that.
-                result = run()
-                with run_directory(target, force=force) as folder:
-                    write(result, folder)
-                journal.unlink(missing_ok=True)
-            else:
-                with run_directory(target, force=force) as folder:
-                    result = run()
-                    write(result, folder)
-        except BaseException as error:
+        except BaseException:
             bar.stop()
-            _say_what_is_kept(error, target, journal)
+            _say_what_is_kept(journal)
             raise
+    if isinstance(loaded, GridStudy):
+        journal.unlink(missing_ok=True)  # its rows stand in the result by now
     view = VIEWS[loaded.kind]
     if not quiet:
         for warning in view.warnings(result):
             err.print(f"warning: {warning}", soft_wrap=True, markup=False)
     if as_json:
         head = {"study": loaded.name, "kind": loaded.kind, "study_hash": loaded.study_hash}
-        say_json({**head, "path": str(target), view.noun: view.content(result)})
+        say_json({**head, "path": str(draft.shown), view.noun: view.content(result)})
     elif not quiet:
         for shown in view.tables(result):
             out.print(shown)
-        out.print(f"files: {target}", soft_wrap=True)
+        out.print(f"files: {draft.shown}", soft_wrap=True, markup=False)
     code = view.exit_code(result)
     if code:
         raise typer.Exit(code)
 
 
-def _say_what_is_kept(error: BaseException, target: Path, journal: Path) -> None:
+def _say_what_is_kept(journal: Path) -> None:
     """Where a sweep that ended early has left its points, and how it goes on."""
     kept = 0
     if journal.exists():
         with suppress(OSError):
             kept = journal.read_bytes().count(b"\n") - 1
-    if isinstance(error, KeyboardInterrupt):
-        err.print(f"nothing was written to {target}", soft_wrap=True)
     if kept > 0:
         words = f"{counted(kept, 'finished point')} kept in {journal}"
-        err.print(f"{words}: the same command goes on from there", soft_wrap=True)
+        hint = "the same command goes on from there"
+        err.print(f"{words}: {hint}", soft_wrap=True, markup=False)

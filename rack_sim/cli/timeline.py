@@ -13,11 +13,12 @@ from rack_sim.cli.options import (
     SetOption,
     with_seed,
 )
+from rack_sim.cli.place import result_file
 from rack_sim.compiler.step import program_of
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_NS, format_bytes, format_time
 from rack_sim.pipeline import VERSION, explain, simulate
-from rack_sim.report.run_directory import whole_file
+from rack_sim.report.place import file_place
 from rack_sim.report.timeline import Movie, write_timeline
 from rack_sim.scenario import load_scenario
 from rack_sim.study.jitter import jittered_step
@@ -78,7 +79,9 @@ def timeline(
     A reactive chip (system.chip.execution=reactive) begins everything when it can, with the jitter
     that its preset says (operator_jitter); one token of it is shown.
     """
-    if out_file and out_file.suffix != ".gz":
+    if out_file is not None:
+        file_place(out_file, force=True)  # what could be no file has no ending to speak of
+    if out_file is not None and out_file.suffix != ".gz":
         raise InputError(
             Problem(
                 "is written as gzip, which viewers know by its name",
@@ -96,9 +99,9 @@ def timeline(
     changed += f"-context-{context}" if context else ""
     changed += f"-jitter-{jitter_ns}-ns" if jitter_ns is not None else ""
     name = f"{loaded.name}-{loaded.scenario_hash}{changed}.trace.json.gz"
-    target = out_file or Path("reports") / name
-    try:
-        with whole_file(target, force=force) as file, err.status("placing the model") as status:
+    target = Path("reports") / name if out_file is None else out_file
+    with result_file(target, force=force) as draft:
+        with err.status("placing the model") as status, draft.path.open("wb") as file:
             kind: ProgramKind = program
             log = None
             if window_ms:
@@ -123,14 +126,11 @@ def timeline(
                     "version": VERSION,
                 },
             )
-    except KeyboardInterrupt:
-        err.print(f"nothing was written to {target}", soft_wrap=True)
-        raise
-    size_bytes = target.stat().st_size
+        size_bytes = draft.path.stat().st_size
     if as_json:
         say_json(
             {
-                "path": str(target),
+                "path": str(draft.shown),
                 "size_bytes": size_bytes,
                 "program": shown.title,
                 "event_count": written.event_count,
@@ -164,4 +164,4 @@ def timeline(
         about.append(("begins later than compiled", ", ".join(words)))
     out.print(table(loaded.name, [("", "left"), ("", "left")], about))
     out.print("open in https://ui.perfetto.dev", soft_wrap=True)
-    out.print(f"file: {target}", soft_wrap=True)
+    out.print(f"file: {draft.shown}", soft_wrap=True, markup=False)

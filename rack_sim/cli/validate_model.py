@@ -1,6 +1,9 @@
 """Validate-model: every row of a table of measurements, predicted and held against it."""
 
+import shutil
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -8,12 +11,13 @@ from rich.progress import Progress, TextColumn
 
 from rack_sim.cli.console import err, out, say_json, table
 from rack_sim.cli.options import JsonOption
+from rack_sim.cli.place import result_file
 from rack_sim.foundation.errors import InputError
 from rack_sim.report.figures.canvas import number_text
 from rack_sim.report.validation_figure import write_validation_figure
 from rack_sim.study.measurements import read_measurements, shipped_table
 from rack_sim.study.predictions import Prediction, Spread, predict_all
-from rack_sim.study.validation import docs_folder, fitted_rows, validate, write_validation
+from rack_sim.study.validation import docs_folder, fitted_rows, validate, validation_texts
 
 _UNITS = {
     "output_tok_s_per_user": "tok/s per user",
@@ -187,8 +191,15 @@ def _progress() -> Progress:
 
 def _write_docs() -> None:
     folder = docs_folder()
-    with _progress() as bar:
+    names = ("validation.json", "validation.md", "validation.png")
+    with ExitStack() as stack:
+        drafts = [stack.enter_context(result_file(folder / name, force=True)) for name in names]
+        bar = stack.enter_context(_progress())
         task = bar.add_task("", total=None)
         record = validate(on_progress=lambda text: bar.update(task, description=text))
-    for path in (*write_validation(record, folder), *write_validation_figure(record, folder)):
-        out.print(str(path), soft_wrap=True)
+        for draft, text in zip(drafts[:2], validation_texts(record), strict=True):
+            draft.path.write_text(text, encoding="utf-8")
+        place = Path(stack.enter_context(TemporaryDirectory()))
+        shutil.copyfile(write_validation_figure(record, place), drafts[2].path)
+    for draft in drafts:
+        out.print(str(draft.shown), soft_wrap=True, markup=False)

@@ -5,5 +5,6 @@
 - `sourced`: where a number comes from, or that it is assumed
 - `streams`: named random streams
 - `work_limits`: how much one command may be asked to do
+- `locks`: files that one process holds at a time
 - `garbage`: when Python looks for objects that only refer to each other
 """

@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.pipeline import simulate
 from rack_sim.report import figures
 from rack_sim.report.run_files import write_run
@@ -18,12 +19,14 @@ from rack_sim.scenario import load_scenario
 
 SCENARIO = "llama70b"
 _ROWS_KEPT = 20
+_STAMP = "stamp.json"
 
 
 def write_example(folder: Path) -> None:
     """Replaces the content of `folder` with the example run."""
-    if folder.exists():
-        shutil.rmtree(folder)
+    if folder.exists() and any(folder.iterdir()) and not (folder / _STAMP).is_file():
+        raise InputError(Problem("holds other things than the example, and is kept", str(folder)))
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name, text in _texts(folder).items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -45,7 +48,7 @@ def _texts(figure_folder: Path | None) -> dict[str, str]:
                 shutil.copy(path, figure_folder / path.name)
         tables = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.csv")}
     texts = {name: _cut(text) for name, text in sorted(tables.items())}
-    texts["stamp.json"] = _stamp(tables)
+    texts[_STAMP] = _stamp(tables)
     return texts
 
 

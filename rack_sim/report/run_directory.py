@@ -1,142 +1,138 @@
 """Run directory: where the files of a run go, all of them or none; likewise for a single file.
 
-Files are written to a hidden directory beside the target, which takes the target's name when
-everything is there. An error or Ctrl-C removes it; what was there before stays.
+The place is taken at the start, and what is written there stands beside it, hidden, until all of
+it is there (see `claim`). An error, Ctrl-C or a signal that ends the command removes it, and what
+was there before stays. Something of another's that appears at the place meanwhile stays as well:
+the result then goes beside it, as `Draft.shown` says.
 """
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from tempfile import mkdtemp, mkstemp
-from typing import BinaryIO
 
-from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.report.claim import Claim, TakenError, claimed, take_free_name, undisturbed
+from rack_sim.report.place import (
+    Place,
+    cannot_be_written,
+    directory_place,
+    file_place,
+    still_replaceable,
+)
+from rack_sim.report.renames import exchange
+from rack_sim.study.record import MANIFEST, sign
 
 
-def free_directory(folder: Path, name: str) -> Path:
-    """`folder`/`name`, or with -2, -3, … behind it where that exists: no run replaces another."""
-    target, number = folder / name, 2
-    while target.exists():
-        target, number = folder / f"{name}-{number}", number + 1
-    return target
+class Draft:
+    """What is being written: `path` is where; `shown` is where it goes, by the user's words.
 
+    When it stands there, `is_placed`; `was_moved` tells that it came to stand beside.
+    """
 
-def refuse_taken_directory(target: Path, *, force: bool) -> None:
-    """Raises InputError where no run can be written to `target`, by what is there already."""
-    if target.exists() and not force:
-        raise InputError(
-            Problem(
-                "exists already, and is kept", str(target), suggestion="another --out, or --force"
-            )
-        )
-    if target.exists() and not target.is_dir():
-        raise InputError(Problem("is a file, not a directory", str(target)))
-    if target.exists() and any(target.iterdir()) and not (target / "manifest.json").is_file():
-        raise InputError(
-            Problem(
-                "holds other things than a run, and is kept",
-                str(target),
-                suggestion="another --out",
-            )
-        )
+    def __init__(self, claim: Claim) -> None:
+        self.path = claim.draft
+        self.asked = claim.place.shown
+        self.shown = claim.place.shown
+        self.is_placed = False
+        self._claim = claim
+
+    @property
+    def was_moved(self) -> bool:
+        """Whether the result does not stand where it was to go."""
+        return self.shown != self.asked
+
+    def take_place(self) -> None:
+        """Lets the draft become what it is the draft of."""
+        place = self._claim.place
+        with undisturbed():
+            if not (still_replaceable(place) and self._replaced()):
+                self.shown = take_free_name(self.path, place).shown
+            self.is_placed = True
+
+    def _replaced(self) -> bool:
+        """Puts the draft where an older one stands, which goes; False where it cannot go."""
+        target = self._claim.place.path
+        if self.path.is_file():
+            self.path.replace(target)
+            return True
+        self.path.chmod(stat.S_IMODE(target.stat().st_mode))
+        if not any(target.iterdir()):
+            try:
+                self.path.rename(target)  # of all directories, only an empty one goes like this
+            except OSError:
+                return False
+            return True
+        if not exchange(self.path, target):
+            self._replaced_in_two_steps(target)
+        return True
+
+    def _replaced_in_two_steps(self, target: Path) -> None:
+        old = self._claim.old
+        target.rename(old)  # a process that dies here leaves what `claim` brings back
+        try:
+            self.path.rename(target)
+        except BaseException:
+            take_free_name(old, self._claim.place)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
-def run_directory(target: Path, *, force: bool) -> Iterator[Path]:
+def run_directory(target: Path, *, force: bool) -> Iterator[Draft]:
     """A directory to write into that becomes `target` when the block ends without an error.
 
-    Raises InputError where `target` exists and `force` is not given, where it holds anything but a
-    run, or where it cannot be made.
+    Raises InputError before the block where no result may come there (see `directory_place`),
+    where another process is writing to it, and where it cannot be made.
     """
-    refuse_taken_directory(target, force=force)
-    given, target = target, target.resolve()
-    made = [folder for folder in target.parents if not folder.exists()]
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    except OSError as error:
-        _remove_empty(made)
-        raise InputError(
-            Problem(f"cannot be written: {error.strerror}", str(given), suggestion="another --out")
-        ) from None
-    try:
+    with _draft(directory_place(target, force=force), Path.mkdir) as draft:
         yield draft
-        draft.chmod(0o777 & ~_umask())
-        _take_place(draft, target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-        _remove_empty(made)
-
-
-def refuse_taken_file(target: Path, *, force: bool) -> None:
-    """Raises InputError where a file cannot become `target`: it is a directory, or exists.
-
-    `force` allows that it exists.
-    """
-    if target.is_dir():
-        raise InputError(Problem("is a directory, not a file", str(target)))
-    if target.exists() and not force:
-        raise InputError(
-            Problem(
-                "exists already, and is kept", str(target), suggestion="another --out, or --force"
-            )
-        )
 
 
 @contextmanager
-def whole_file(target: Path, *, force: bool) -> Iterator[BinaryIO]:
-    """A file to write into that becomes `target` when the block ends without an error.
+def free_directory(folder: Path, name: str) -> Iterator[Draft]:
+    """A directory to write into that becomes `folder`/`name`, or that with -2, -3, … behind it.
 
-    Raises InputError where `target` exists and `force` is not given, where it is a directory, or
-    where it cannot be made.
+    It takes the first name that nothing has and that no other process is writing to.
     """
-    refuse_taken_file(target, force=force)
-    given, target = target, target.resolve()
-    made = [folder for folder in target.parents if not folder.exists()]
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = mkstemp(prefix=f".{target.name}-", dir=target.parent)
-    except OSError as error:
-        _remove_empty(made)
-        raise InputError(
-            Problem(f"cannot be written: {error.strerror}", str(given), suggestion="another --out")
-        ) from None
-    draft = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        draft.chmod(0o666 & ~_umask())
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
-        _remove_empty(made)
+    with ExitStack() as stack:
+        yield _first_free(stack, folder, name)
 
 
-def _remove_empty(folders: list[Path]) -> None:
-    """Removes those of `folders`, deepest first, that hold nothing."""
-    for folder in folders:
-        with suppress(OSError):
-            folder.rmdir()
+def _first_free(stack: ExitStack, folder: Path, name: str) -> Draft:
+    number = 1
+    while True:
+        target = folder / (name if number == 1 else f"{name}-{number}")
+        if not os.path.lexists(target):
+            with suppress(TakenError):
+                return stack.enter_context(run_directory(target, force=False))
+        number += 1
 
 
-def _take_place(draft: Path, target: Path) -> None:
-    """Renames `draft` to `target`; an older target is moved away first and removed after."""
-    old = draft.with_name(f"{draft.name}-old")
-    if target.exists():
-        target.rename(old)
-    try:
-        draft.rename(target)
-    except BaseException:  # Ctrl-C, too, must not leave the target without a run
-        if old.exists():
-            old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+@contextmanager
+def whole_file(target: Path, *, force: bool) -> Iterator[Draft]:
+    """A file to write that becomes `target` when the block ends without an error.
+
+    Raises InputError before the block where no file may come there (see `file_place`), where
+    another process is writing to it, and where it cannot be made.
+    """
+    with _draft(file_place(target, force=force), _make_file) as draft:
+        yield draft
 
 
-def _umask() -> int:
-    """The process's mask for new files; mkdtemp ignores it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _make_file(path: Path) -> None:
+    path.touch(exist_ok=False)
+
+
+@contextmanager
+def _draft(place: Place, make: Callable[[Path], None]) -> Iterator[Draft]:
+    with claimed(place, make) as claim:
+        draft = Draft(claim)
+        yield draft
+        try:
+            if (draft.path / MANIFEST).is_file():
+                sign(draft.path)
+            draft.take_place()
+        except OSError as error:
+            raise cannot_be_written(error, place.shown) from None

@@ -30,13 +30,10 @@ _MARKERS = "os^Dvp<>hX"
 _BAND = 1.2
 
 
-def write_validation_figure(record: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Writes validation.png into `folder`."""
+def write_validation_figure(record: Mapping[str, Any], folder: Path) -> Path:
+    """Writes the figure into `folder`, and returns the PNG, which the page shows."""
     with drawing_style():
-        paths = write_figure(validation_figure(record), folder / "validation")
-    for path in paths[1:]:
-        path.unlink()  # the page shows the PNG
-    return paths[:1]
+        return write_figure(validation_figure(record), folder / "validation")[0]
 
 
 def validation_figure(record: Mapping[str, Any]) -> "Figure":

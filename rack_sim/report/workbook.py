@@ -76,7 +76,11 @@ def write_workbook(folder: Path, target: Path, *, row_limit: int = SHEET_ROWS) -
     """
     manifest = read_manifest(folder)
     kind = kind_of(manifest)
-    with told_if_altered(folder), whole_file(target, force=True) as file:
+    with (
+        told_if_altered(folder),
+        whole_file(target, force=True) as draft,
+        draft.path.open("wb") as file,
+    ):
         if kind == "sizing":
             _write_sizing(read_sizing_tables(folder, manifest), file, row_limit)
         elif kind == "study":

@@ -17,11 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rack_sim.foundation.errors import InputError, Problem
-
-try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
-except ImportError:  # Windows has no such locks: there, two sweeps of one study are not noticed
-    flock = None  # type: ignore[assignment]
+from rack_sim.foundation.locks import open_locked
 
 FORMAT = 2
 FRESH = "--fresh sets it aside and begins anew"
@@ -61,7 +57,9 @@ def open_journal(path: Path, head: Mapping[str, str], *, fresh: bool = False) ->
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = _open_locked(path)
     except OSError as error:
-        raise InputError(Problem(f"cannot be written: {error.strerror}", str(path))) from None
+        hint = "another --out"
+        message = f"cannot be written: {error.strerror}"
+        raise InputError(Problem(message, str(path), suggestion=hint)) from None
     try:
         notes: list[str] = []
         if fresh and path.stat().st_size:
@@ -83,21 +81,13 @@ def open_journal(path: Path, head: Mapping[str, str], *, fresh: bool = False) ->
 
 
 def _open_locked(path: Path) -> int:
-    while True:
-        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-        try:
-            if flock is not None:
-                flock(handle, LOCK_EX | LOCK_NB)
-            if os.fstat(handle).st_ino == os.stat(path).st_ino:  # noqa: PTH116 - as fstat is
-                return handle
-        except BlockingIOError:
-            os.close(handle)
-            message = "another process is running this study now"
-            hint = "wait for it, or give this one another --out"
-            raise InputError(Problem(message, str(path), suggestion=hint)) from None
-        except FileNotFoundError:
-            pass
-        os.close(handle)  # the other process has finished and removed it in between
+    try:
+        # Where no locks are kept, two sweeps of one study are not noticed.
+        return open_locked(path)[0]
+    except BlockingIOError:
+        message = "another process is running this study now"
+        hint = "wait for it, or give this one another --out"
+        raise InputError(Problem(message, str(path), suggestion=hint)) from None
 
 
 def _read(path: Path, handle: int, head: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
@@ -189,6 +179,6 @@ def _has_no_rows(path: Path) -> bool:
 
 def _free_name(path: Path) -> Path:
     number = 1
-    while (found := path.with_name(f"{path.name}.{number}")).exists():
+    while os.path.lexists(found := path.with_name(f"{path.name}.{number}")):
         number += 1
     return found

@@ -128,9 +128,21 @@ _WORDS = {str: "text", int: "a whole number", float: "a number", dict: "keys and
 
 
 def manifest_text(content: Mapping[str, Any], folder: Path) -> str:
-    """manifest.json with this content, and the digests of the tables that are in `folder` now."""
-    told = {**content, _FILES: {path.name: _digest(path) for path in _recorded(folder)}}
+    """manifest.json with this content, the names of all files in `folder`, and digests of tables.
+
+    Reports and figures have none: they may be made again.
+    """
+    told = {key: item for key, item in content.items() if key not in (_FILES, _SEAL)}
+    names = sorted({MANIFEST, *(path.name for path in folder.iterdir())})
+    told[_FILES] = {name: _digest(folder / name) if _is_table(name) else None for name in names}
     return json.dumps({**told, _SEAL: _sealed(told)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def sign(folder: Path) -> None:
+    """Lets the manifest in `folder` name all its files: so they are known as ours, others not."""
+    path = folder / MANIFEST
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(manifest_text(content, folder), encoding="utf-8")
 
 
 def origins(numbers: Iterable[Provenance]) -> dict[str, list[dict[str, str]]]:
@@ -192,8 +204,8 @@ def altered(folder: Path) -> list[Path]:
         seal, files = content.pop(_SEAL), content[_FILES]
         if seal != _sealed(content):
             return [path]
-        found = {name: folder / name for name in files}
-        return [found[name] for name in files if _digest(found[name]) != files[name]]
+        tables = {folder / name: digest for name, digest in files.items() if digest is not None}
+        return [table for table, digest in tables.items() if _digest(table) != digest]
     except (OSError, ValueError, RecursionError, AttributeError, KeyError, TypeError):
         return [path]
 
@@ -233,8 +245,8 @@ def _not_as_written(folder: Path, changed: list[Path], why: str) -> list[Problem
     ]
 
 
-def _recorded(folder: Path) -> list[Path]:
-    return sorted([*folder.glob("*.csv"), *folder.glob("resolved.yaml")])
+def _is_table(name: str) -> bool:
+    return name.endswith(".csv") or name == "resolved.yaml"
 
 
 def _digest(path: Path) -> str:

@@ -137,12 +137,9 @@ def read_record(folder: Path) -> Record:
     return record
 
 
-def write_validation(record: Record, folder: Path) -> list[Path]:
-    """Writes validation.json and validation.md."""
-    paths = [folder / "validation.json", folder / "validation.md"]
-    paths[0].write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    paths[1].write_text(validation_markdown(record), encoding="utf-8")
-    return paths
+def validation_texts(record: Record) -> tuple[str, str]:
+    """The texts of validation.json and validation.md."""
+    return json.dumps(record, indent=1) + "\n", validation_markdown(record)
 
 
 def error_of(row: Mapping[str, Any]) -> float | None:

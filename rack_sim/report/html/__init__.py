@@ -52,6 +52,6 @@ def write_html(folder: Path, target: Path) -> None:
             page = sensitivity_page(read_sensitivity_tables(folder, manifest))
         else:
             page = run_page(read_run_tables(folder))
-        content = html_of(page).encode("utf-8")
-    with whole_file(target, force=True) as file:
-        file.write(content)
+        text = html_of(page)
+    with whole_file(target, force=True) as draft:
+        draft.path.write_text(text, encoding="utf-8", newline="")
