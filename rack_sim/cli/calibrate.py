@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, TextColumn
+from rich.progress import Progress
 
-from rack_sim.cli.console import counted, err, out, say_json, table
+from rack_sim.cli.console import counted, err, out, say_json, table, words_column
 from rack_sim.cli.options import JsonOption
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.scenario.chip_file import FittedValue, chip_text
@@ -55,9 +55,7 @@ def calibrate(
         raise InputError(Problem(f"{out_file} exists", "--out", suggestion="--force replaces it"))
     rows = read_measurements(measurements)
     names = [name.strip() for name in constants.split(",") if name.strip()]
-    with Progress(
-        TextColumn("{task.description}"), console=err, transient=True, disable=not err.is_terminal
-    ) as bar:
+    with Progress(words_column(), console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("", total=None)
         fit = fit_chip(
             rows,

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.progress import Progress, SpinnerColumn
 
-from rack_sim.cli.console import err, out
+from rack_sim.cli.console import err, out, words_column
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.report.html import write_html
 from rack_sim.report.run_directory import refuse_taken_file
@@ -64,7 +64,7 @@ def report(
         targets = [out_file]
     with Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        words_column(),
         console=err,
         transient=True,
         disable=quiet or not err.is_terminal,

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
-from rack_sim.cli.console import err, out, say_json
+from rack_sim.cli.console import err, out, say_json, words_column
 from rack_sim.cli.options import (
     HtmlOption,
     JsonOption,
@@ -73,11 +73,11 @@ def run(
     target = out_dir or free_directory(Path("reports"), f"{loaded.name}-{loaded.scenario_hash}")
     with run_directory(target, force=force) as folder:
         columns = (
-            TextColumn("{task.description}"),
+            words_column(),
             BarColumn(),
             TaskProgressColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[detail]}"),
+            words_column("detail"),
         )
         hidden = quiet or not err.is_terminal
         with Progress(*columns, console=err, transient=True, disable=hidden) as bar:

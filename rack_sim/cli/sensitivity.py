@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn
 
-from rack_sim.cli.console import err, out, say_json, table
+from rack_sim.cli.console import err, out, say_json, table, words_column
 from rack_sim.cli.options import JsonOption, ScenarioArgument, SeedOption, SetOption, with_seed
 from rack_sim.metrics.summary import Value
 from rack_sim.report.run_directory import free_directory, run_directory
@@ -63,7 +63,7 @@ def sensitivity(
     name = f"sensitivity-{loaded.name}-{loaded.scenario_hash}"
     target = out_dir or free_directory(Path("reports"), name)
     with run_directory(target, force=force) as folder:
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+        columns = (words_column(), BarColumn(), TaskProgressColumn())
         hidden = quiet or not err.is_terminal
         with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
             task = bar.add_task("placing the model", total=1.0)
@@ -121,7 +121,7 @@ def sensitivity(
         )
         for row in rows:
             if row["note"]:
-                out.print(f"{row['input']}: {row['note']}", soft_wrap=True, markup=False)
+                out.print(f"{row['input']}: {row['note']}", soft_wrap=True)
         out.print(f"files: {target}", soft_wrap=True)
 
 

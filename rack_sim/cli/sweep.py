@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rack_sim.cli.console import counted, err, out, say_json
+from rack_sim.cli.console import counted, err, out, say_json, words_column
 from rack_sim.cli.grid_view import grid_content, grid_exit_code, grid_tables, grid_warnings
 from rack_sim.cli.jitter_view import jitter_content, jitter_tables
 from rack_sim.cli.load_view import load_content, load_views, load_warnings
@@ -129,7 +129,7 @@ def sweep(
     refuse_taken_directory(target, force=force)
     journal = target.with_name(f"{out_dir.name if out_dir else name}.points.jsonl")
     columns = (
-        TextColumn("{task.description}"),
+        words_column(),
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
@@ -140,7 +140,7 @@ def sweep(
 
         def note(text: str) -> None:
             if not quiet:
-                bar.console.print(text, soft_wrap=True, markup=False)
+                bar.console.print(text, soft_wrap=True)
 
         def run() -> Any:  # noqa: ANN401 - one class per kind of study
             return run_study(
@@ -183,7 +183,7 @@ def sweep(
     view = VIEWS[loaded.kind]
     if not quiet:
         for warning in view.warnings(result):
-            err.print(f"warning: {warning}", soft_wrap=True, markup=False)
+            err.print(f"warning: {warning}", soft_wrap=True)
     if as_json:
         head = {"study": loaded.name, "kind": loaded.kind, "study_hash": loaded.study_hash}
         say_json({**head, "path": str(target), view.noun: view.content(result)})

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, TextColumn
+from rich.progress import Progress
 
-from rack_sim.cli.console import err, out, say_json, table
+from rack_sim.cli.console import err, out, say_json, table, words_column
 from rack_sim.cli.options import JsonOption
 from rack_sim.foundation.errors import InputError
 from rack_sim.report.figures.canvas import number_text
@@ -178,7 +178,7 @@ def _spread_cells(items: list[Prediction]) -> tuple[str, str]:
 
 def _progress() -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        words_column(),
         console=err,
         transient=True,
         disable=not err.is_terminal,

@@ -4,5 +4,6 @@
 - `errors`: the error tree and its exit codes
 - `sourced`: where a number comes from, or that it is assumed
 - `streams`: named random streams
+- `visible`: text of others with nothing hidden in it that acts
 - `garbage`: when Python looks for objects that only refer to each other
 """
