@@ -8,7 +8,8 @@ Letters of every script, emoji and the joiners in them stay as they are.
 
 import re
 
-_ACTS = re.compile(
+# Each of them is one character of 16 bits.
+ACTS = re.compile(
     "["
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls; a tab and an end of line are left
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # directions: UAX 9, explicit formatting
@@ -27,7 +28,7 @@ def visible(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return _ACTS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return ACTS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def on_one_line(text: str) -> str:

@@ -9,6 +9,7 @@ from rack_sim.metrics.compare_columns import CHANGES, COMPARE, DENSITIES
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import VERSION
 from rack_sim.report.csv import cell_of, write_table
+from rack_sim.report.json_text import json_text
 from rack_sim.study.compare import Comparison, densities_of
 from rack_sim.study.difference import Change
 
@@ -103,4 +104,4 @@ def _manifest(result: Comparison, wall_s: float) -> str:
         "python": platform.python_version(),
         "wall_s": round(wall_s, 3),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return json_text(content) + "\n"

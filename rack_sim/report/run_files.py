@@ -1,6 +1,5 @@
 """Run files: everything a run leaves behind."""
 
-import json
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +33,7 @@ from rack_sim.metrics.tables import (
 from rack_sim.pipeline import Result
 from rack_sim.report.csv import summary_cells, write_lines, write_table
 from rack_sim.report.footprint import footprint_entry
+from rack_sim.report.json_text import json_text
 from rack_sim.scenario import resolved_yaml
 
 
@@ -138,4 +138,4 @@ def _manifest(result: Result, wall_s: float) -> str:
         "python": platform.python_version(),
         "wall_s": round(wall_s, 3),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return json_text(content) + "\n"

@@ -1,6 +1,5 @@
 """Sensitivity files: what `rack-sim sensitivity` leaves behind."""
 
-import json
 import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from rack_sim.metrics.compare_columns import SENSITIVITY
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import VERSION
 from rack_sim.report.csv import cell_of, write_table
+from rack_sim.report.json_text import json_text
 from rack_sim.scenario import resolved_yaml
 from rack_sim.study.sensitivity import SPEED, USD, Sensitivity
 
@@ -94,4 +94,4 @@ def _manifest(result: Sensitivity, wall_s: float) -> str:
         "python": platform.python_version(),
         "wall_s": round(wall_s, 3),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return json_text(content) + "\n"

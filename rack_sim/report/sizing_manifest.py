@@ -1,12 +1,12 @@
 """Sizing manifest: question, answers and warnings of `rack-sim size`, as JSON has them."""
 
-import json
 import platform
 from collections.abc import Iterator
 from typing import Any
 
 from rack_sim.pipeline import VERSION
 from rack_sim.report.footprint import footprint_entry_on
+from rack_sim.report.json_text import json_text
 from rack_sim.study.sizing import Sizing
 from rack_sim.study.sizing_candidate import Candidate
 
@@ -125,4 +125,4 @@ def manifest_text(sizing: Sizing, wall_s: float) -> str:
         "python": platform.python_version(),
         "wall_s": round(wall_s, 3),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return json_text(content) + "\n"

@@ -1,6 +1,5 @@
 """Study files: everything a study of any kind leaves behind."""
 
-import json
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from rack_sim.report.csv import write_table
 from rack_sim.report.footprint import footprint_entry
 from rack_sim.report.grid_tables import GRID_ASSUMED, grid_facts, grid_kinds, grid_table
 from rack_sim.report.jitter_tables import JITTER_ASSUMED, jitter_table, slip_table
+from rack_sim.report.json_text import json_text
 from rack_sim.report.load_tables import LOAD_ASSUMED, knee_table, load_table
 from rack_sim.scenario import JitterStudy, LoadStudy, Study, StudyPoint, resolved_yaml
 from rack_sim.study.grid import result_columns
@@ -193,4 +193,4 @@ def _manifest(study: Study, assumed: Sequence[str], facts: Mapping[str, Any], wa
         "python": platform.python_version(),
         "wall_s": round(wall_s, 3),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return json_text(content) + "\n"
