@@ -21,17 +21,15 @@
 """
 
 import errno
-import sys
 import traceback
-from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rack_sim.cli.calibrate import calibrate
 from rack_sim.cli.collective import collective
 from rack_sim.cli.compare import compare
-from rack_sim.cli.console import complain
+from rack_sim.cli.console import complain, out, tell
 from rack_sim.cli.explain import explain
 from rack_sim.cli.list import list_presets
 from rack_sim.cli.report import report
@@ -74,7 +72,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(VERSION)
+        out.print(VERSION)
         raise typer.Exit
 
 
@@ -116,7 +114,7 @@ def exit_code() -> int:
     except RackSimError as error:
         complain(error)
         if error.exit_code == 1:
-            sys.stderr.write("this is a bug in rack-sim; please report it\n")
+            tell("this is a bug in rack-sim; please report it")
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence: our bug, said so
         if isinstance(error, OSError) and error.errno in _REFUSALS:
@@ -124,14 +122,13 @@ def exit_code() -> int:
             if len(where) > _NAME_SHOWN:
                 where = f"{where[:_NAME_SHOWN]}…: "
             what = "written" if error.errno in _NO_ROOM else "used"
-            sys.stderr.write(f"error: {where}cannot be {what}: {error.strerror}\n")
+            tell(f"error: {where}cannot be {what}: {error.strerror}")
             return InputError.exit_code
         if isinstance(error, _UsageError):
-            show: Callable[[], None] = getattr(error, "show")  # noqa: B009 - typer's own click
-            show()
+            tell(_usage(error))
             return InputError.exit_code
-        traceback.print_exc()
-        sys.stderr.write("this is a bug in rack-sim; please report it with the lines above\n")
+        tell(traceback.format_exc().rstrip("\n"))
+        tell("this is a bug in rack-sim; please report it with the lines above")
         return 1
     if code == _INTERRUPTED:  # what typer makes of Ctrl-C
         return _interrupted()
@@ -139,5 +136,17 @@ def exit_code() -> int:
 
 
 def _interrupted() -> int:
-    sys.stderr.write("interrupted\n")
+    tell("interrupted")
     return _INTERRUPTED
+
+
+def _usage(error: Any) -> str:  # noqa: ANN401 - a class of typer's own click
+    """What is wrong with the words of the command line, and how they would be right.
+
+    typer would show it as markup, in a frame; what is wrong may be any text.
+    """
+    words = f"error: {error.format_message()}"
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return words
+    return f"{words}\n{context.get_usage()}\nsee: {context.command_path} --help"

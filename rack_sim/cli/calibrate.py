@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, TextColumn
+from rich.progress import Progress
 
-from rack_sim.cli.console import counted, err, out, say_json, table
+from rack_sim.cli.console import counted, err, out, say_json, table, words_column
 from rack_sim.cli.options import JsonOption
 from rack_sim.cli.place import result_file
 from rack_sim.scenario.chip_file import FittedValue, chip_text
@@ -66,15 +66,13 @@ def calibrate(
         return
     _print(fit, chip, measurements)
     if draft is not None:
-        out.print(f"chip: {draft.shown}", soft_wrap=True, markup=False)
+        out.print(f"chip: {draft.shown}", soft_wrap=True)
 
 
 def _fitted(measurements: Path, chip: str, constants: str) -> Fit:
     rows = read_measurements(measurements)
     names = [name.strip() for name in constants.split(",") if name.strip()]
-    with Progress(
-        TextColumn("{task.description}"), console=err, transient=True, disable=not err.is_terminal
-    ) as bar:
+    with Progress(words_column(), console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("", total=None)
         return fit_chip(
             rows,

@@ -7,10 +7,10 @@ from threading import Timer
 from typing import Annotated, Literal, TypeVar
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
-from rack_sim.cli.console import counted, err, out, say_json, table
+from rack_sim.cli.console import counted, err, out, say_json, table, words_column
 from rack_sim.cli.options import JsonOption
 from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.foundation.units import PS_PER_US, format_time
@@ -170,16 +170,16 @@ def _gather(problems: list[Problem], make: Callable[[], Result]) -> Result | Non
 @contextmanager
 def _progress(count: int) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on stderr that shows itself when two seconds have passed."""
-    columns = (TextColumn("timing {task.fields[size]}"), BarColumn(), MofNCompleteColumn())
+    columns = (words_column("size"), BarColumn(), MofNCompleteColumn())
     bar = Progress(*columns, TimeRemainingColumn(), console=err, transient=True)
-    task = bar.add_task("timing", total=count, size="")
+    task = bar.add_task("", total=count, size="timing")
     timer = Timer(_QUIET_S, bar.start)
     timer.daemon = True
     if err.is_terminal:
         timer.start()
     try:
         yield lambda done, size_bytes: bar.update(
-            task, completed=done, size=format_size(size_bytes)
+            task, completed=done, size=f"timing {format_size(size_bytes)}"
         )
     finally:
         timer.cancel()

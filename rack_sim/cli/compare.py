@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn
 from rich.table import Table
 
-from rack_sim.cli.console import counted, err, out, say_json, table
+from rack_sim.cli.console import counted, err, out, say_json, table, words_column
 from rack_sim.cli.options import HtmlOption, JsonOption, SetOption
 from rack_sim.cli.place import result_directory
 from rack_sim.foundation.errors import InputError
@@ -94,7 +94,7 @@ def compare(
     if len(found) < 2:
         raise InputError("one run is no comparison: name another scenario or directory")
     with result_directory(out_dir, f"compare-{comparison_hash(found)}", force=force) as draft:
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+        columns = (words_column(), BarColumn(), TaskProgressColumn())
         hidden = quiet or not err.is_terminal
         with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
             task = bar.add_task("reading", total=1.0)
@@ -122,10 +122,10 @@ def compare(
             out.print(shown)
         for row in result.rows:
             if row.reason:
-                out.print(f"{row.name} cannot run: {row.reason}", soft_wrap=True, markup=False)
+                out.print(f"{row.name} cannot run: {row.reason}", soft_wrap=True)
         if result.unlike:
             out.print(f"not alike in all: {', '.join(result.unlike)}", soft_wrap=True)
-        out.print(f"files: {draft.shown}", soft_wrap=True, markup=False)
+        out.print(f"files: {draft.shown}", soft_wrap=True)
 
 
 def _content(result: Comparison, changed: tuple[Change, ...], target: Path) -> dict[str, object]:

@@ -1,18 +1,27 @@
-"""Console: how the command line speaks. Results go to stdout, everything else to stderr."""
+"""Console: how the command line speaks. Results go to stdout, everything else to stderr.
+
+Nothing reaches a terminal but through here. Text is never markup (styles are arguments, not words
+in brackets), and what a terminal would obey in it is written out: a `str` where rich takes it in,
+and once more everything that rich gives out.
+"""
 
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
+from rich.progress import TextColumn
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
 from rack_sim.foundation.errors import InputError, RackSimError
+from rack_sim.foundation.visible import on_one_line, visible
 
 # Where output goes to a file or a pipe there is no terminal to fit into.
 _PIPE_COLUMNS = 120
@@ -21,7 +30,10 @@ _WIDEST_COLUMNS = 1_000
 
 
 class _Console(Console):
-    """A console whose tables keep their numbers and names whole."""
+    """A console that shows what it is given, character by character, and obeys none of it.
+
+    Its tables keep their numbers and names whole.
+    """
 
     def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401 - as rich has it
         """Prints as rich does, but a table never narrower than its numbers and names are long."""
@@ -32,10 +44,24 @@ class _Console(Console):
                 options |= {"width": needed, "crop": False}
         super().print(*objects, **options)
 
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - as rich has it
+        """Text from a string, its hidden characters written out before it is measured."""
+        return super().render_str(visible(text), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """What rich draws; of text, only what is seen. rich's own orders are no text."""
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(visible(segment.text), segment.style)
+
 
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    console = _Console(stderr=stderr, highlight=False)
+    console = _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not stream.isatty() and "COLUMNS" not in os.environ:
         console.width = _PIPE_COLUMNS
     # Narrower than this, tables would lose digits; better that the terminal breaks lines.
@@ -48,8 +74,14 @@ err = _console(stderr=True)
 
 
 def say_json(content: Mapping[str, object]) -> None:
-    """Prints JSON on stdout, and nothing else there."""
-    out.out(json.dumps(content, indent=2), highlight=False)
+    """Prints JSON on stdout, and nothing else there; it is ASCII, and its strings are exact."""
+    out.out(json.dumps(content, indent=2).replace("\x7f", "\\u007f"), highlight=False)
+
+
+def words_column(field: str = "description") -> TextColumn:
+    """A column of a progress bar with the words of a task's field, which are no markup."""
+    pattern = "{task.description}" if field == "description" else f"{{task.fields[{field}]}}"
+    return TextColumn(pattern, markup=False)
 
 
 def counted(count: int, noun: str) -> str:
@@ -59,6 +91,7 @@ def counted(count: int, noun: str) -> str:
 
 def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[tuple[str, ...]]) -> Table:
     """A table; each column is a heading and "left" or "right"."""
+    rows = [tuple(map(visible, row)) for row in rows]
     drawn = Table(
         title=title,
         title_justify="left",
@@ -89,8 +122,13 @@ def complain(error: RackSimError) -> None:
     """Prints an error without a traceback: every problem on a line of its own."""
     if isinstance(error, InputError):
         for problem in error.problems:
-            sys.stderr.write(f"error: {problem}\n")
+            tell(f"error: {on_one_line(str(problem))}")
         if len(error.problems) > 1:
-            sys.stderr.write(f"{len(error.problems)} problems\n")
+            tell(f"{len(error.problems)} problems")
     else:
-        sys.stderr.write(f"{error}\n")
+        tell(str(error))
+
+
+def tell(text: str) -> None:
+    """Prints text of any origin on stderr as it is: no markup, no wrapping, nothing that acts."""
+    sys.stderr.write(f"{visible(text)}\n")

@@ -34,8 +34,8 @@ def _told(place: AbstractContextManager[Draft]) -> Iterator[Draft]:
             yield draft
     except KeyboardInterrupt:
         if draft and not draft.is_placed:
-            err.print(f"nothing was written to {draft.asked}", soft_wrap=True, markup=False)
+            err.print(f"nothing was written to {draft.asked}", soft_wrap=True)
         raise
     if draft.was_moved:
         words = f"{draft.asked} appeared meanwhile, and is kept: the result is in {draft.shown}"
-        err.print(words, soft_wrap=True, markup=False)
+        err.print(words, soft_wrap=True)

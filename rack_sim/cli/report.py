@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.progress import Progress, SpinnerColumn
 
-from rack_sim.cli.console import err, out
+from rack_sim.cli.console import err, out, words_column
 from rack_sim.cli.place import result_file
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.report.html import write_html
@@ -67,7 +67,7 @@ def report(
         )
     with Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        words_column(),
         console=err,
         transient=True,
         disable=quiet or not err.is_terminal,
@@ -82,6 +82,6 @@ def report(
     if not quiet:
         for path in altered(folder):
             said = "is not as rack-sim wrote it: the report says what stands there now"
-            err.print(f"warning: {path}: {said}", soft_wrap=True, markup=False)
+            err.print(f"warning: {path}: {said}", soft_wrap=True)
         for path in written:
-            out.print(f"file: {path}", soft_wrap=True, markup=False)
+            out.print(f"file: {path}", soft_wrap=True)

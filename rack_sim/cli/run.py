@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
-from rack_sim.cli.console import err, out, say_json
+from rack_sim.cli.console import err, out, say_json, words_column
 from rack_sim.cli.options import (
     HtmlOption,
     JsonOption,
@@ -73,11 +73,11 @@ def run(
     name = f"{loaded.name}-{loaded.scenario_hash}"
     with result_directory(out_dir, name, force=force) as draft:
         columns = (
-            TextColumn("{task.description}"),
+            words_column(),
             BarColumn(),
             TaskProgressColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[detail]}"),
+            words_column("detail"),
         )
         hidden = quiet or not err.is_terminal
         with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
@@ -118,4 +118,4 @@ def run(
     if not quiet:
         for table in summary_tables(result):
             out.print(table)
-        out.print(f"files: {draft.shown}", soft_wrap=True, markup=False)
+        out.print(f"files: {draft.shown}", soft_wrap=True)

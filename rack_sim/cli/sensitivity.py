@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn
 
-from rack_sim.cli.console import err, out, say_json, table
+from rack_sim.cli.console import err, out, say_json, table, words_column
 from rack_sim.cli.options import (
     HtmlOption,
     JsonOption,
@@ -71,7 +71,7 @@ def sensitivity(
     loaded = load_scenario(scenario, with_seed(overrides, seed))
     name = f"sensitivity-{loaded.name}-{loaded.scenario_hash}"
     with result_directory(out_dir, name, force=force) as draft:
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+        columns = (words_column(), BarColumn(), TaskProgressColumn())
         hidden = quiet or not err.is_terminal
         with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
             task = bar.add_task("placing the model", total=1.0)
@@ -126,8 +126,8 @@ def sensitivity(
         )
         for row in rows:
             if row["note"]:
-                out.print(f"{row['input']}: {row['note']}", soft_wrap=True, markup=False)
-        out.print(f"files: {draft.shown}", soft_wrap=True, markup=False)
+                out.print(f"{row['input']}: {row['note']}", soft_wrap=True)
+        out.print(f"files: {draft.shown}", soft_wrap=True)
 
 
 def _shown(row: dict[str, Value]) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TimeElapsedColumn
 
-from rack_sim.cli.console import err, out, say_json
+from rack_sim.cli.console import err, out, say_json, words_column
 from rack_sim.cli.options import (
     HtmlOption,
     JsonOption,
@@ -116,7 +116,7 @@ def size(
     free = [f"{key}=auto" for key in ("partition.tensor_parallel", "partition.stages")]
     given = with_seed(overrides, seed)
     loaded = load_scenario(scenario, [*given, *free], trace=trace, skip_bad_rows=skip_bad_rows)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (words_column(), BarColumn(), TimeElapsedColumn())
     hidden = quiet or not err.is_terminal
     with ExitStack() as stack:
         # What cannot be written to is said before the search, not after it.
@@ -172,8 +172,8 @@ def size(
             out.print(shown)
         for goals, line in commands.items():
             words_of = ", ".join(goal.replace("_", " ") for goal in goals)
-            out.print(f"run it ({words_of}):\n  {line}", soft_wrap=True, markup=False)
-        out.print(f"files: {target}", soft_wrap=True, markup=False)
+            out.print(f"run it ({words_of}):\n  {line}", soft_wrap=True)
+        out.print(f"files: {target}", soft_wrap=True)
 
 
 def _run_command(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rack_sim.cli.console import counted, err, out, say_json
+from rack_sim.cli.console import counted, err, out, say_json, words_column
 from rack_sim.cli.grid_view import grid_content, grid_exit_code, grid_tables, grid_warnings
 from rack_sim.cli.jitter_view import jitter_content, jitter_tables
 from rack_sim.cli.load_view import load_content, load_views, load_warnings
@@ -124,7 +124,7 @@ def sweep(
     refuse_executor(loaded, jobs=jobs, backend=backend, scheduler=scheduler)
     name = f"{loaded.name}-{loaded.study_hash}"
     columns = (
-        TextColumn("{task.description}"),
+        words_column(),
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
@@ -140,7 +140,7 @@ def sweep(
 
         def note(text: str) -> None:
             if not quiet:
-                bar.console.print(text, soft_wrap=True, markup=False)
+                bar.console.print(text, soft_wrap=True)
 
         try:
             result = run_study(
@@ -171,14 +171,14 @@ def sweep(
     view = VIEWS[loaded.kind]
     if not quiet:
         for warning in view.warnings(result):
-            err.print(f"warning: {warning}", soft_wrap=True, markup=False)
+            err.print(f"warning: {warning}", soft_wrap=True)
     if as_json:
         head = {"study": loaded.name, "kind": loaded.kind, "study_hash": loaded.study_hash}
         say_json({**head, "path": str(draft.shown), view.noun: view.content(result)})
     elif not quiet:
         for shown in view.tables(result):
             out.print(shown)
-        out.print(f"files: {draft.shown}", soft_wrap=True, markup=False)
+        out.print(f"files: {draft.shown}", soft_wrap=True)
     code = view.exit_code(result)
     if code:
         raise typer.Exit(code)
@@ -193,4 +193,4 @@ def _say_what_is_kept(journal: Path) -> None:
     if kept > 0:
         words = f"{counted(kept, 'finished point')} kept in {journal}"
         hint = "the same command goes on from there"
-        err.print(f"{words}: {hint}", soft_wrap=True, markup=False)
+        err.print(f"{words}: {hint}", soft_wrap=True)

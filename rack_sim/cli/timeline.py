@@ -164,4 +164,4 @@ def timeline(
         about.append(("begins later than compiled", ", ".join(words)))
     out.print(table(loaded.name, [("", "left"), ("", "left")], about))
     out.print("open in https://ui.perfetto.dev", soft_wrap=True)
-    out.print(f"file: {draft.shown}", soft_wrap=True, markup=False)
+    out.print(f"file: {draft.shown}", soft_wrap=True)

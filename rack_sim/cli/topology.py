@@ -1,13 +1,12 @@
 """Topology: the facts of a system's network, without a model."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from rack_sim.cli.console import out, table
+from rack_sim.cli.console import out, say_json, table
 from rack_sim.cli.options import JsonOption
 from rack_sim.foundation.units import format_time
 from rack_sim.hardware.survey import Survey, survey
@@ -31,7 +30,7 @@ def topology(
     reference = str(Path(system).resolve()) if Path(system).is_file() else system
     found = survey(load_system(reference).topology)
     if as_json:
-        typer.echo(json.dumps(found.values(), indent=2))
+        say_json(found.values())
         return
     out.print(survey_table(found))
 

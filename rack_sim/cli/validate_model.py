@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, TextColumn
+from rich.progress import Progress
 
-from rack_sim.cli.console import err, out, say_json, table
+from rack_sim.cli.console import err, out, say_json, table, words_column
 from rack_sim.cli.options import JsonOption
 from rack_sim.cli.place import result_file
 from rack_sim.foundation.errors import InputError
@@ -182,7 +182,7 @@ def _spread_cells(items: list[Prediction]) -> tuple[str, str]:
 
 def _progress() -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        words_column(),
         console=err,
         transient=True,
         disable=not err.is_terminal,
@@ -202,4 +202,4 @@ def _write_docs() -> None:
         place = Path(stack.enter_context(TemporaryDirectory()))
         shutil.copyfile(write_validation_figure(record, place), drafts[2].path)
     for draft in drafts:
-        out.print(str(draft.shown), soft_wrap=True, markup=False)
+        out.print(str(draft.shown), soft_wrap=True)

@@ -6,5 +6,7 @@
 - `streams`: named random streams
 - `work_limits`: how much one command may be asked to do
 - `locks`: files that one process holds at a time
+- `visible`: text of others with nothing hidden in it that acts
+- `json_text`: JSON for people and programs
 - `garbage`: when Python looks for objects that only refer to each other
 """

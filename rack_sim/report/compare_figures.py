@@ -20,7 +20,7 @@ from rack_sim.report.figures.canvas import (
     percent_text,
     say_instead,
 )
-from rack_sim.report.figures.labels import name_points
+from rack_sim.report.figures.labels import legend_words, name_points
 from rack_sim.study.compare import SPEED, Compared, Comparison
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ _PANELS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("USD per million output tokens", (("usd_per_million_output_tokens", ""),)),
     ("Requests within their SLO", (("slo_attainment", ""),)),
 )
-_NAME_MAX = 34
 
 
 def draw_pareto(result: Comparison) -> "Figure":
@@ -56,7 +55,7 @@ def draw_pareto(result: Comparison) -> "Figure":
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes, name in zip(panels, DENSITIES, strict=True):
-        points = [(x, y, _short(row.name)) for x, y, row in _points(result, name)]
+        points = [(x, y, row.name) for x, y, row in _points(result, name)]
         if points:
             name_points(figure, axes, points, line=_steps(axes, _corners(result, name)))
     return figure
@@ -75,14 +74,13 @@ def draw_compared(result: Comparison) -> "Figure":
     for axes, (title, groups) in zip(panels, _PANELS, strict=True):
         _draw_bars(axes, title, groups, ran)
     handles = [_patch(number) for number in range(len(ran))]
-    legend = figure.legend(
+    names = [legend_words(row.name) for row in ran]
+    figure.legend(
         handles,
-        [row.name for row in ran],
+        names,
         loc="outside lower left",
-        ncols=max(1, min(len(ran), 150 // (max(len(row.name) for row in ran) + 8))),
+        ncols=max(1, min(len(ran), 150 // (max(map(len, names)) + 8))),
     )
-    for text in legend.get_texts():
-        text.set_parse_math(False)
     return figure
 
 
@@ -255,7 +253,3 @@ def _subtitle(result: Comparison) -> str:
 def _best(result: Comparison, column: str) -> Compared | None:
     found = [row for row in result.ran if row.number(column) is not None]
     return max(found, key=lambda row: row.number(column) or 0.0, default=None)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _NAME_MAX else f"{name[: _NAME_MAX - 1]}…"

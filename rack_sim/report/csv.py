@@ -1,20 +1,25 @@
 """CSV: UTF-8, comma, one header row, ``\\n`` at line ends, quotes only where needed.
 
 Text can never be read as a formula by a spreadsheet: a cell that begins like one gets an
-apostrophe in front. Numbers are left alone. docs/spreadsheets.md describes the dialect.
+apostrophe in front. What acts and has no shape (control characters, half of a surrogate pair) is
+written out, so that a terminal shows the file and every reader reads it. docs/spreadsheets.md
+describes the dialect.
 """
 
 import csv
+import re
 from collections.abc import Iterable, Mapping
 from math import isfinite
 from pathlib import Path
 
+from rack_sim.foundation.visible import visible
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.summary import Value
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-# What such a text begins with, spaces in front of it included.
-_SUSPECT = frozenset("=+-@\t\r\n \v\f\u00a0")
+# The wide forms are what a Japanese or Chinese keyboard types; spreadsheets there take them, too.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Letters that neither begin a formula nor act; of other texts more has to be asked.
+_HARMLESS = re.compile(r"[0-9A-Za-z_.(\[][ -~]*", re.ASCII)
 
 
 def write_table(path: Path, columns: Iterable[Column], rows: Iterable[Iterable[str]]) -> None:
@@ -51,7 +56,8 @@ def cell_of(value: Value) -> str:
 
 def _safe_row(row: Iterable[str]) -> list[str]:
     return [
-        cell if cell[:1] not in _SUSPECT or _is_number(cell) else safe_text(cell) for cell in row
+        cell if not cell or _HARMLESS.fullmatch(cell) or _is_number(cell) else safe_text(cell)
+        for cell in row
     ]
 
 
@@ -64,12 +70,15 @@ def _is_number(cell: str) -> bool:
 
 
 def safe_text(text: str) -> str:
-    """Text that no spreadsheet takes for a formula.
+    """Text that no spreadsheet takes for a formula, and no terminal for an order.
 
     A carriage return becomes a space: readers would begin a row there.
+
+    >>> [safe_text(text) for text in ("=1+1", " @x", "a = b", chr(27))]
+    ["'=1+1", "' @x", 'a = b', '\\\\x1b']
     """
     formula = text.startswith(_FORMULA_STARTS) or text.lstrip().startswith(_FORMULA_STARTS)
-    text = text.replace("\r", " ")
+    text = visible(text.replace("\r", " "))
     return f"'{text}" if formula else text
 
 

@@ -21,6 +21,7 @@ from rack_sim.report.figures.canvas import (
     number_text,
     say_instead,
 )
+from rack_sim.report.figures.labels import legend_words
 from rack_sim.report.grid_titles import axis_title, axis_unit, column_title
 from rack_sim.scenario import GridStudy
 from rack_sim.study.grid import GridResult, GridRow
@@ -109,7 +110,7 @@ def _draw(axes: "Axes", study: GridStudy, lines: Sequence[_Line], name: str) -> 
     for number, line in enumerate(lines):
         style: dict[str, Any] = {
             "color": _COLOURS[number % len(_COLOURS)],
-            "label": line.label,
+            "label": legend_words(line.label),
         }
         pairs = [
             (places[chosen], nan if (value := _value(row, name)) is None else value)

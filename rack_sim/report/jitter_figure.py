@@ -18,6 +18,7 @@ from rack_sim.report.figures.canvas import (
     number_text,
     percent_text,
 )
+from rack_sim.report.figures.labels import legend_words
 from rack_sim.study.jitter import JitterPoint, JitterResult, JitterRow
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def _draw_tokens(axes: "Axes", result: JitterResult) -> None:
     for number, point in enumerate(result.points):
         kept = [100 * point.kept_share(row) for row in point.rows]
         first, last = (point.user_tokens_per_s(row) for row in (point.rows[0], point.rows[-1]))
+        name = legend_words(point.name)
         # Machines often lose alike: marks shrink from line to line, so that none hides another.
         axes.plot(
             range(len(kept)),
@@ -57,7 +59,7 @@ def _draw_tokens(axes: "Axes", result: JitterResult) -> None:
             markersize=max(11 - 2 * number, 4),
             color=_COLOURS[number % len(_COLOURS)],
             linewidth=max(3.5 - 0.7 * number, 1.2),
-            label=f"{point.name}: {number_text(first)} → {number_text(last)} tokens/s",
+            label=f"{name}: {number_text(first)} → {number_text(last)} tokens/s",
         )
     _mark_jitters(axes, result.points[-1].rows)
     axes.set_ylim(0, 105)
@@ -107,7 +109,6 @@ def _draw_tail(axes: "Axes", result: JitterResult) -> None:
             va="top",
             fontsize=8.5,
             color=INK,
-            parse_math=False,
         )
     _mark_jitters(axes, result.points[-1].rows)
     axes.set_yscale("log")

@@ -20,6 +20,7 @@ from rack_sim.report.figures.canvas import (
     percent_text,
     say_instead,
 )
+from rack_sim.report.figures.labels import legend_words
 from rack_sim.study.load import SATURATION, LoadPoint, LoadResult
 from rack_sim.study.load_row import LoadRow
 
@@ -162,14 +163,13 @@ def _name_machines(figure: "Figure", axes: "Axes") -> None:
     handles, labels = axes.get_legend_handles_labels()
     widest = max(map(len, labels), default=1)
     columns = max(1, min(len(labels), 130 // (widest + 8)))
-    legend = figure.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=9)
-    for text in legend.get_texts():
-        text.set_parse_math(False)  # a machine's name is text, whatever dollars it has in it
+    figure.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=9)
 
 
 def _knee_label(point: LoadPoint) -> str:
     met = point.knee.met
-    return f"{point.name}: knee at {number_text(met.offered_rps)}/s" if met else point.name
+    name = legend_words(point.name)
+    return f"{name}: knee at {number_text(met.offered_rps)}/s" if met else name
 
 
 def _mark_objective(axes: "Axes", bound_ms: float) -> None:

@@ -14,7 +14,9 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import BinaryIO, NamedTuple
 
+from rack_sim.foundation.json_text import json_text
 from rack_sim.foundation.units import PS_PER_NS
+from rack_sim.foundation.visible import visible
 
 _LINES_AT_ONCE = 2000
 _NS_PER_US = 1000
@@ -97,7 +99,7 @@ class TraceFile:
     def close(self, other: Mapping[str, object]) -> None:
         """Ends the trace with what else there is to say of it."""
         self._store()
-        text = json.dumps(other, indent=1, ensure_ascii=False)
+        text = json_text(other, indent=1)
         # A trace without an event has not even begun.
         begin = self._separator if self._separator.startswith("{") else "\n"
         self._file.write(f'{begin}],"otherData":{text}}}\n'.encode())
@@ -135,7 +137,7 @@ def quoted(text: str) -> str:
     >>> quoted('a "b"')
     '"a \\\\"b\\\\""'
     """
-    return json.dumps(text)
+    return json.dumps(visible(text))
 
 
 def _microseconds(ns: int) -> str:

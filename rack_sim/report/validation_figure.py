@@ -19,6 +19,7 @@ from rack_sim.report.figures.canvas import (
     new_sheet,
     write_figure,
 )
+from rack_sim.report.figures.labels import legend_words
 from rack_sim.study.validation import error_of, fitted_rows
 
 if TYPE_CHECKING:
@@ -75,7 +76,15 @@ def validation_figure(record: Mapping[str, Any]) -> "Figure":
                     zorder=3,
                 )
         handles.append(
-            Line2D([], [], linestyle="", marker=marker, color=colour, markersize=7, label=chip)
+            Line2D(
+                [],
+                [],
+                linestyle="",
+                marker=marker,
+                color=colour,
+                markersize=7,
+                label=legend_words(chip),
+            )
         )
     for row in rows:
         if abs(error_of(row) or 0) > 0.3:

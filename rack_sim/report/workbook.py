@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from rack_sim.foundation.visible import shortened, visible
 from rack_sim.metrics.columns import FILES, ITERATIONS, REPLICAS, STAGES
 from rack_sim.metrics.compare_columns import SENSITIVITY
 from rack_sim.report.comparison_tables import ComparisonTables, read_comparison_tables
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
 ROWS_OF_A_RUN = 20_000
 # From so many rows on cells are not kept in memory (27 columns of a million rows take 5 GB there).
 _ROWS_IN_MEMORY = 50_000
+_TITLE_CHARACTERS = 255  # Excel's limit for a property
 # Files are equal for equal input, so the date in their properties is no real one.
 _CREATED = datetime(2000, 1, 1)
 
@@ -258,7 +260,13 @@ def _workbook(file: BinaryIO, title: str, row_count: int) -> Iterator["Workbook"
                 "tmpdir": rows,
             },
         )
-        made.set_properties({"title": title, "author": "rack-sim", "created": _CREATED})
+        made.set_properties(
+            {
+                "title": shortened(visible(title), _TITLE_CHARACTERS),
+                "author": "rack-sim",
+                "created": _CREATED,
+            }
+        )
         made.set_calc_mode("auto")  # formulas are calculated when a program opens it
         try:
             yield made

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.json_text import json_text
 from rack_sim.foundation.sourced import Provenance
 from rack_sim.metrics.column import LARGEST
 from rack_sim.pipeline import VERSION
@@ -135,7 +136,7 @@ def manifest_text(content: Mapping[str, Any], folder: Path) -> str:
     told = {key: item for key, item in content.items() if key not in (_FILES, _SEAL)}
     names = sorted({MANIFEST, *(path.name for path in folder.iterdir())})
     told[_FILES] = {name: _digest(folder / name) if _is_table(name) else None for name in names}
-    return json.dumps({**told, _SEAL: _sealed(told)}, indent=2, ensure_ascii=False) + "\n"
+    return json_text({**told, _SEAL: _sealed(told)}) + "\n"
 
 
 def sign(folder: Path) -> None:

@@ -1,11 +1,15 @@
 """Canvas: what all figures share: a sheet under its heading, the palette, numbers as text."""
 
 import textwrap
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from math import floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from rack_sim.foundation.visible import shortened, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +35,8 @@ _SUBTITLE_POINTS = 10
 POINTS_PER_INCH = 72
 _LINE_SPACING = 1.3
 _MARGIN_INCHES = 0.12
+# A heading that says more would leave the drawing too little of a screen.
+_HEADING_LINES = 5
 # Mean width of a character over the size of its font, for DejaVu Sans (bold and regular).
 BOLD_CHARACTER = 0.62
 REGULAR_CHARACTER = 0.53
@@ -56,6 +62,7 @@ _STYLE: Any = {
     "ytick.color": FAINT_INK,
     "legend.frameon": False,
     "hatch.linewidth": 0.6,
+    "text.parse_math": False,  # a name is text, whatever dollars it has in it
     "svg.fonttype": "path",  # letters as shapes: no viewer swaps the font and shifts the layout
     "svg.hashsalt": "rack-sim",  # otherwise the ids in an SVG are drawn anew in every process
 }
@@ -66,7 +73,10 @@ def drawing_style() -> Iterator[None]:
     """The look of all figures while the block runs, whatever the user's own settings are."""
     import matplotlib
 
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # Letters that the font lacks are drawn as boxes; the tables beside a figure have them.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
+        warnings.filterwarnings("ignore", r"Matplotlib currently does not support", UserWarning)
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
         yield
@@ -80,7 +90,7 @@ def new_sheet(
     The sheet is `height_inches` high plus its heading. `fitted` lets matplotlib arrange the axes
     so that nothing overlaps.
     """
-    from matplotlib.figure import Figure
+    from rack_sim.report.figures.inert_figure import InertFigure
 
     title_lines = _balanced(_wrap(title, width_inches, _TITLE_POINTS * BOLD_CHARACTER))
     subtitle_lines = _balanced(_wrap(subtitle, width_inches, _SUBTITLE_POINTS * REGULAR_CHARACTER))
@@ -92,7 +102,7 @@ def new_sheet(
         + _MARGIN_INCHES
     )
     sheet_inches = height_inches + heading_inches
-    figure = Figure(figsize=(width_inches, sheet_inches), dpi=PNG_DOTS_PER_INCH)
+    figure = InertFigure(figsize=(width_inches, sheet_inches), dpi=PNG_DOTS_PER_INCH)
     if fitted:
         figure.set_layout_engine(
             "constrained", rect=(0, 0, 1, height_inches / sheet_inches), h_pad=0.08, w_pad=0.08
@@ -109,7 +119,6 @@ def new_sheet(
             fontsize=points,
             verticalalignment="top",
             linespacing=_LINE_SPACING - 0.1,
-            parse_math=False,  # a scenario's name is text, whatever dollars it has in it
             fontweight=weight,
             color=colour,
         )
@@ -142,7 +151,9 @@ def write_figure(figure: "Figure", stem: Path) -> list[Path]:
     dots.print_png(png, metadata={"Software": "rack-sim"})
     figure.set_layout_engine("none")  # arranged once: both files show the same
     lines: Any = FigureCanvasSVG(figure)
-    lines.print_svg(svg, metadata={"Date": None, "Creator": "rack-sim"})
+    drawn = StringIO()
+    lines.print_svg(drawn, metadata={"Date": None, "Creator": "rack-sim"})
+    svg.write_text(visible(drawn.getvalue()), encoding="utf-8", newline="\n")
     return [png, svg]
 
 
@@ -183,8 +194,9 @@ def percent_text(share: float) -> str:
 def _wrap(text: str, width_inches: float, character_points: float) -> list[str]:
     usable_points = (width_inches - 2 * _MARGIN_INCHES) * POINTS_PER_INCH
     # A number stays with its sign.
-    whole = text.replace(" %", "\N{NO-BREAK SPACE}%")
-    return textwrap.wrap(whole, int(usable_points / character_points))
+    whole = visible(text).replace(" %", "\N{NO-BREAK SPACE}%")
+    characters = int(usable_points / character_points)
+    return textwrap.wrap(shortened(whole, _HEADING_LINES * characters), characters)
 
 
 def _balanced(lines: list[str]) -> list[str]:

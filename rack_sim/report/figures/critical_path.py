@@ -199,7 +199,6 @@ def _name_blocks(axes: "Axes", shown: Sequence[Stretch]) -> None:
             fontsize=9,
             color=FAINT_INK,
             fontstyle="italic",
-            parse_math=False,
         )
 
 

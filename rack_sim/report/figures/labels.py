@@ -5,6 +5,7 @@ from itertools import pairwise
 from math import cos, pi, sin
 from typing import TYPE_CHECKING, Any
 
+from rack_sim.foundation.visible import shortened, visible
 from rack_sim.report.figures.canvas import GREY, INK
 
 if TYPE_CHECKING:
@@ -13,9 +14,21 @@ if TYPE_CHECKING:
 
 Box = tuple[float, float, float, float]
 
+_NAME_CHARACTERS = 34
+_LEGEND_CHARACTERS = 64
 _POINT_RADIUS = 9.0
 _DISTANCES = (8, 16, 28, 44, 64)
 _DIRECTIONS = tuple(n * pi / 8 for n in (0, 1, -1, 8, 7, -7, 4, -4, 2, -2, 6, -6, 3, -3, 5, -5))
+
+
+def legend_words(name: str) -> str:
+    """A name as a legend shows it: cut, and never left out for an underscore in front.
+
+    >>> legend_words("_hidden")
+    '\u200b_hidden'
+    """
+    words = shortened(visible(name), _LEGEND_CHARACTERS)
+    return f"\u200b{words}" if words.startswith("_") else words
 
 
 def name_points(
@@ -40,8 +53,9 @@ def name_points(
     for (x0, y0), (x1, y1) in pairwise(corners):
         taken.append((min(x0, x1) - dot, min(y0, y1) - dot, max(x0, x1) + dot, max(y0, y1) + dot))
     room = axes.get_window_extent(renderer)
-    for (x, y, name), centre in zip(points, centres, strict=True):
-        text = axes.text(x, y, name, fontsize=size, color=INK, zorder=6, parse_math=False)
+    for (x, y, given), centre in zip(points, centres, strict=True):
+        name = shortened(visible(given), _NAME_CHARACTERS)
+        text = axes.text(x, y, name, fontsize=size, color=INK, zorder=6)
         extent = text.get_window_extent(renderer)
         text.remove()
         width, height = extent.width + 4 * dot, extent.height + 2 * dot
@@ -63,7 +77,7 @@ def name_points(
                 if distance > _DISTANCES[0]
                 else None
             ),
-        ).set_parse_math(False)
+        )
 
 
 def _place(

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from math import log10
 
+from markupsafe import Markup
+
 from rack_sim.metrics.compare_columns import COMPARE, COMPARED
 from rack_sim.metrics.summary import Value
 from rack_sim.report.comparison_tables import ComparisonTables
@@ -15,8 +17,6 @@ from rack_sim.report.html.plot import (
     bars,
     broken,
     layout,
-    named,
-    plain_text,
 )
 from rack_sim.report.html.quantity import cell, counted, figure, number_of
 from rack_sim.study.difference import Change, headlines
@@ -189,12 +189,13 @@ def _pareto(ran: Sequence[Mapping[str, Value]], density: str, words: str) -> Cha
                 "name": str(row["name"]),
                 "x": [row[speed]],
                 "y": [row[density]],
-                "text": [plain_text(str(row["name"]))],
+                "text": [str(row["name"])],
                 "textposition": "top center",
                 "cliponaxis": False,
                 "marker": {"size": 13, "color": colour, "symbol": number % len(PATTERNS)},
-                "hovertemplate": "%{text}: %{x:,.4~g} tokens/s per user, %{y:,.4~g} "
-                f"{words}<extra></extra>",
+                "hovertemplate": Markup(
+                    "%{{text}}: %{{x:,.4~g}} tokens/s per user, %{{y:,.4~g}} {}<extra></extra>"
+                ).format(words),
             }
         )
     frontier = [str(row["name"]) for row in given if row.get(f"{density}_frontier") == "yes"]
@@ -202,7 +203,7 @@ def _pareto(ran: Sequence[Mapping[str, Value]], density: str, words: str) -> Cha
         f"pareto-{density.replace('_', '-')}",
         f"Speed for a user against {words}",
         f"No other is better in both than: {', '.join(frontier)}. Both scales are logarithmic.",
-        named(traces),
+        tuple(traces),
         layout(
             "tokens/s per user",
             words,

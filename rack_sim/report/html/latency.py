@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from markupsafe import Markup
 
 from rack_sim.metrics.summary import Value
 from rack_sim.report.html.page import Chart, Section, Table
@@ -171,7 +172,7 @@ def _distribution(metric: str, requests: Requests) -> Chart:
         SKY,
         unit="% of requests",
         width=float(edges[1] - edges[0]),
-        hovertemplate="about %{x:.4~g} ms: %{y:.3~g} % of requests<extra></extra>",
+        hovertemplate=Markup("about %{x:.4~g} ms: %{y:.3~g} % of requests<extra></extra>"),
     )
     cumulative = line(
         "finished within (right)",
@@ -179,7 +180,7 @@ def _distribution(metric: str, requests: Requests) -> Chart:
         grid[kept].tolist(),
         INK,
         yaxis="y2",
-        hovertemplate="%{y:.4~g} % within %{x:.4~g} ms<extra></extra>",
+        hovertemplate=Markup("%{y:.4~g} % within %{x:.4~g} ms<extra></extra>"),
     )
     more = (
         limit_line(limit, f"SLO {milliseconds(limit)}", middle=(start + end) / 2)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from math import ceil, floor, log10
 
+from markupsafe import Markup
+
 from rack_sim.metrics.cost_row import COST_COLUMNS
 from rack_sim.metrics.summary import Value
 from rack_sim.report.html.page import Chart, Section, Table
@@ -107,7 +109,7 @@ def limits_section(row: Mapping[str, Value]) -> Section:
             text=[f"  {figure(given[words], 4)}" for words in order],
             textposition="middle right",
             cliponaxis=False,
-            hovertemplate="%{x:,.4~g} tokens/s<extra></extra>",
+            hovertemplate=Markup("%{x:,.4~g} tokens/s<extra></extra>"),
         )
         charts.append(
             Chart(

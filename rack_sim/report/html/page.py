@@ -1,8 +1,9 @@
 """Page: what an HTML report is made of, and how it becomes one self-contained file.
 
 A page is sections; a section is sentences, charts and tables. Every chart has a table with its
-numbers, so nothing is told by a picture alone. Text is escaped by the template; data goes into the
-page as JSON in which no tag can end.
+numbers, so nothing is told by a picture alone. Text is escaped by the template, with what acts in
+it written out; data goes into the page as JSON in which no tag can end, and texts of charts are
+escaped once more, as plotly reads HTML. Only `Markup` is HTML, and none of it is a user's.
 """
 
 import json
@@ -11,6 +12,9 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import chain
 from typing import Any
+
+from rack_sim.foundation.visible import visible
+from rack_sim.report.html.plot import inert, with_categories
 
 _COLUMNS_ON_PAPER = 12
 _TEMPLATES = ("rack_sim.report.html", "templates")
@@ -130,16 +134,9 @@ def html_of(page: Page) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
     )
-    charts = [
-        {
-            "name": chart.name,
-            "traces": list(chart.traces),
-            "layout": dict(chart.layout),
-            "height": chart.height_px,
-        }
-        for chart in page.charts
-    ]
+    charts = [_drawn(chart) for chart in page.charts]
     # Our own files, and plotly's: no text of a user's is in them.
     inlined = {
         "style": Markup(environment.get_template("style.css").render()),
@@ -153,6 +150,17 @@ def html_of(page: Page) -> str:
     )
 
 
+def _drawn(chart: Chart) -> Mapping[str, Any]:
+    """A chart as report.js takes it."""
+    traces = plain(chart.traces)
+    return {
+        "name": chart.name,
+        "traces": inert(traces),
+        "layout": inert(with_categories(traces, plain(chart.layout))),
+        "height": chart.height_px,
+    }
+
+
 def safe_json(content: Any) -> str:  # noqa: ANN401 - any JSON
     """JSON that may stand inside a script element: nothing in it can end the element."""
     text = json.dumps(plain(content), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -164,10 +172,12 @@ def safe_json(content: Any) -> str:  # noqa: ANN401 - any JSON
 def plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
     """The same without what JSON cannot say, and floats to seven significant digits.
 
-    A chart has no more; a missing number becomes null.
+    A chart has no more; a missing number becomes null, and in text what acts is written out.
     """
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {visible(str(key)): plain(item) for key, item in value.items()}
+    if type(value) is str:
+        return visible(value)
     if isinstance(value, str | bool | int) or value is None:
         return value
     if isinstance(value, float):

@@ -1,5 +1,8 @@
 """Plot: plotly's traces and layouts, as plain data; colours are names of the style sheet.
 
+plotly reads its texts as HTML: a `str` in a chart is text, and is escaped where the chart becomes
+data (`inert`); `Markup` is HTML of ours, and its parts come in through `lines_of`.
+
 plotly.js draws them in the reader's browser. Its Python classes would only check the attributes,
 at the price of an import: the tests check them instead.
 """
@@ -7,6 +10,10 @@ at the price of an import: the tests check them instead.
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
+
+from markupsafe import Markup
+
+from rack_sim.foundation.visible import shortened, visible
 
 Trace = dict[str, Any]
 Layout = dict[str, Any]
@@ -16,6 +23,9 @@ VERMILION, PURPLE, YELLOW, GREY = "--vermilion", "--purple", "--yellow", "--grey
 INK = "--ink"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW, GREY)
 _LABEL_CHARACTERS = 26
+_LABEL_LINES = 4
+# A legend or a box at the pointer with a longer line would cover the chart.
+_TEXT_CHARACTERS = 160
 # Lines that follow each other differ in more than colour.
 DASHES = ("solid", "dash", "dot", "dashdot")
 PATTERNS = ("", "/", ".", "x", "\\", "+", "-", "|")
@@ -113,20 +123,46 @@ def limit_line(value: float, words: str, *, middle: float) -> Layout:
     }
 
 
-def broken(words: str, *more: str) -> str:
+def broken(words: str, *more: str) -> Markup:
     """Words beside a bar, broken into short lines, so that they leave room for the bar."""
-    return "<br>".join(map(plain_text, (*wrap(words, _LABEL_CHARACTERS), *more)))
+    short = shortened(visible(words), _LABEL_CHARACTERS * _LABEL_LINES)
+    return lines_of(*wrap(short, _LABEL_CHARACTERS), *more)
 
 
-def plain_text(text: str) -> str:
-    """Text as plotly shows it: it would read tags, and fetch nothing, but show less than there is.
+def lines_of(*texts: str) -> Markup:
+    """Texts below each other."""
+    return Markup("<br>").join(map(_escaped, texts))
 
-    >>> plain_text("<b>fast</b>")
-    '&lt;b>fast&lt;/b>'
+
+def inert(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Data of a chart in which every text is shown as it is written, whoever wrote it.
+
+    >>> inert({"name": "<b>fast</b>", "text": [lines_of("a", "<b>")]})
+    {'name': '&lt;b>fast&lt;/b>', 'text': ['a<br>&lt;b>']}
     """
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+    if isinstance(value, Markup):
+        return str(value)
+    if isinstance(value, str):
+        return str(_escaped(value))
+    if isinstance(value, Mapping):
+        return {key: inert(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [inert(item) for item in value]
+    return value
 
 
-def named(traces: Sequence[Mapping[str, Any]]) -> tuple[Trace, ...]:
-    """Traces whose names are shown as they are written."""
-    return tuple({**trace, "name": plain_text(str(trace.get("name", "")))} for trace in traces)
+def with_categories(traces: Sequence[Mapping[str, Any]], layout: Mapping[str, Any]) -> Layout:
+    """The layout, in which an axis with texts along it is never taken for dates or numbers."""
+    found = dict(layout)
+    for trace in traces:
+        for letter in "xy":
+            values = trace.get(letter) or ()
+            if values and all(isinstance(value, str) for value in values):
+                axis = f"{letter}axis{str(trace.get(f'{letter}axis', '')).removeprefix(letter)}"
+                found[axis] = {"type": "category", **found.get(axis, {})}
+    return found
+
+
+def _escaped(text: str) -> Markup:
+    shown = shortened(visible(text), _TEXT_CHARACTERS)
+    return Markup(shown.replace("&", "&amp;").replace("<", "&lt;"))

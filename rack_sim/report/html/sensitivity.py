@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rack_sim.report.html.inputs import assumptions_section, inputs_section
 from rack_sim.report.html.page import Chart, Page, Section, Table
-from rack_sim.report.html.plot import BLUE, ORANGE, bars, broken, layout, named
+from rack_sim.report.html.plot import BLUE, ORANGE, bars, broken, layout
 from rack_sim.report.html.quantity import cell, counted, figure
 from rack_sim.report.sensitivity_tables import SensitivityTables, Swing
 from rack_sim.study.sensitivity import SPEED, USD
@@ -96,7 +96,7 @@ def _tornado(swings: Sequence[Swing], column: str, percent: str) -> Chart | None
         column.removesuffix("_share").replace("_", "-"),
         f"What each input does to {_EFFECTS[column]}",
         f"Most is done by {widest.name}: {widest.widest(column):.1%}.",
-        named(traces),
+        tuple(traces),
         layout("change, %", "", yaxis={"automargin": True}, barmode="overlay"),
         Table(
             f"Change of {_EFFECTS[column]}",

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from math import ceil, floor, log10
 from typing import NamedTuple
 
+from markupsafe import Markup
+
 from rack_sim.report.html.page import Chart, Table
 from rack_sim.report.html.plot import (
     BLUE,
@@ -17,7 +19,7 @@ from rack_sim.report.html.plot import (
     Trace,
     layout,
     line,
-    named,
+    lines_of,
 )
 from rack_sim.report.html.quantity import cell, counted, figure
 from rack_sim.report.sizing_tables import Asked, Row, SizingTables, name_of
@@ -106,7 +108,7 @@ def _chart(sizing: SizingTables, asked: Asked, x: str) -> Chart | None:
         f"sizing-{asked.name}-{x}".replace("_", "-"),
         title[0].upper() + title[1:],
         _says(sizing, asked, x, rows, met),
-        named(traces),
+        tuple(traces),
         layout(
             _X[x],
             f"{objective_name(asked)}{unit}",
@@ -141,11 +143,12 @@ def _points(
         "x": [row[x] for row in rows],
         "y": [row[asked.column] for row in rows],
         "text": [
-            f"{name_words(row)}<br>{': '.join(filter(None, verdict_words(sizing, row)))}"
+            lines_of(name_words(row), ": ".join(filter(None, verdict_words(sizing, row))))
             for row in rows
         ],
-        "hovertemplate": f"%{{text}}<br>%{{x:,}} {_X[x]}<br>%{{y:.5~g}}"
-        f"{'' if asked.is_share else ' ms'}<extra></extra>",
+        "hovertemplate": Markup("%{{text}}<br>%{{x:,}} {}<br>%{{y:.5~g}}{}<extra></extra>").format(
+            _X[x], "" if asked.is_share else " ms"
+        ),
         "marker": {
             "symbol": look.symbol,
             "color": look.colour,

@@ -14,7 +14,6 @@ from rack_sim.report.html.plot import (
     layout,
     limit_line,
     line,
-    named,
 )
 from rack_sim.report.html.quantity import cell, figure
 from rack_sim.report.html.study_tables import AXIS, StudyTables, named_by
@@ -219,7 +218,7 @@ def _lines(
         name,
         title,
         says,
-        named(traces),
+        tuple(traces),
         layout(
             titles[0],
             titles[1],

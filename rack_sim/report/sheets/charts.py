@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rack_sim.foundation.visible import shortened, visible
 from rack_sim.report.figures.canvas import (
     BLUE,
     GREEN,
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 PALETTE = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, GREY)
 # Lines differ by their dashes, too, for who prints in grey.
 _DASHES = ("solid", "dash", "square_dot", "long_dash", "dash_dot", "round_dot")
+
+# Excel's limit for a text of a chart.
+_TEXT_CHARACTERS = 255
 
 # Markers that go round another.
 _OPEN = ("ring circle", "ring square", "ring diamond")
@@ -63,7 +67,7 @@ def new_chart(
     chart: Chart = book.file.add_chart(options)
     for number, one in enumerate(series):
         colour = one.colour or PALETTE[number % len(PALETTE)]
-        content: dict[str, Any] = {"name": one.name, "values": list(one.values)}
+        content: dict[str, Any] = {"name": _chart_text(one.name), "values": list(one.values)}
         if one.categories:
             content["categories"] = list(one.categories)
         if kind in ("line", "scatter"):
@@ -91,10 +95,12 @@ def new_chart(
             content["border"] = {"color": "#FFFFFF", "width": 0.5}
             content["gap"] = 30
         chart.add_series(content)
-    chart.set_title({"name": title, "name_font": {"size": 12, "color": INK}, "overlay": False})
+    chart.set_title(
+        {"name": _chart_text(title), "name_font": {"size": 12, "color": INK}, "overlay": False}
+    )
     font = {"size": 9, "color": INK, "bold": False}
     y_axis: dict[str, Any] = {
-        "name": y,
+        "name": _chart_text(y),
         "name_font": font,
         "num_font": font,
         "major_gridlines": {"visible": True, "line": {"color": "#D9D9D9", "width": 0.5}},
@@ -105,7 +111,7 @@ def new_chart(
         y_axis["min"] = 0
     if number_format:
         y_axis["num_format"] = number_format
-    x_axis: dict[str, Any] = {"name": x, "name_font": font, "num_font": font}
+    x_axis: dict[str, Any] = {"name": _chart_text(x), "name_font": font, "num_font": font}
     if kind == "bar":  # lies on its side: categories go up, the first row of the table on top
         x_axis |= {"reverse": True}
         chart.set_x_axis(y_axis)
@@ -117,3 +123,8 @@ def new_chart(
     chart.set_size({"width": size[0], "height": size[1]})
     chart.show_blanks_as("gap")
     return chart
+
+
+def _chart_text(text: str) -> str:
+    """Text of a chart; xlsxwriter would take ``name!A1`` in it for a cell's address."""
+    return shortened(visible(text), _TEXT_CHARACTERS).replace("!", "! ").rstrip(" ")

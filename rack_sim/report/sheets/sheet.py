@@ -1,8 +1,8 @@
 """Sheet: one page of a workbook: cells, styles, widths, print set-up.
 
-Text is written as text whatever it begins with; a formula is a formula only where this code writes
-one. Cells wait until their sheet is finished and are then written row by row, as a workbook that
-keeps nothing in memory wants them.
+Text is written as text whatever it begins with, and what acts in it is written out, as XML forbids
+most of that; a formula is a formula only where it is a `Formula`. Cells wait until their sheet is
+finished and are then written row by row, as a workbook that keeps nothing in memory wants them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,6 +10,7 @@ from contextlib import suppress
 from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rack_sim.foundation.visible import visible
 from rack_sim.report.figures.canvas import FAINT_INK, INK
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class Sheet:
                 if kind is int or (kind is float and isfinite(value)):
                     number(row, column, value)
                 elif kind is str:
-                    string(row, column, shortened(value))
+                    string(row, column, cell_text(value))
                 elif kind is bool:
                     string(row, column, "true" if value else "false")
 
@@ -181,7 +182,7 @@ class Sheet:
         if not isinstance(value, str) or not (style or {}).get("text_wrap"):
             return 1
         room = max(1.0, self._widths.get(column, 8) * (0.85 if (style or {}).get("bold") else 1))
-        return sum(max(1, ceil(len(part) / room)) for part in shortened(value).split("\n"))
+        return sum(max(1, ceil(len(part) / room)) for part in cell_text(value).split("\n"))
 
     def _write(self, row: int, column: int, value: Cell | Formula, style: "Format | None") -> None:
         if isinstance(value, Formula):
@@ -192,7 +193,7 @@ class Sheet:
         elif isinstance(value, bool):
             self.page.write_string(row, column, "true" if value else "false", style)
         elif isinstance(value, str) and value:
-            self.page.write_string(row, column, shortened(value), style)
+            self.page.write_string(row, column, cell_text(value), style)
         elif value is None or isinstance(value, str) or not isfinite(value):
             self.page.write_blank(row, column, None, style)
         else:
@@ -228,8 +229,9 @@ class Book:
             sheet.finish()
 
 
-def shortened(text: str) -> str:
+def cell_text(text: str) -> str:
     """Text that a cell can hold; where it is cut, its end says so."""
+    text = visible(text)
     if len(text) <= CELL_CHARACTERS:
         return text
     return text[: CELL_CHARACTERS - len(_CUT)] + _CUT

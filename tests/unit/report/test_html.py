@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from rack_sim.foundation.errors import InputError
+from rack_sim.foundation.visible import visible
 from rack_sim.metrics.columns import STUDY_FILES
 from rack_sim.report.html import write_html
 from rack_sim.report.html.answer import slo_sentence
@@ -313,7 +314,7 @@ def test_json_in_a_page_ends_no_element():
     for text in ("</script>", "<!--", "]]>", "\u2028\u2029", "&amp;"):
         said = safe_json({text: text})
         assert not set("<>&\u2028\u2029") & set(said)
-        assert json.loads(said) == {text: text}
+        assert json.loads(said) == {visible(text): visible(text)}
     assert safe_json([float("nan"), float("inf"), 0.1 + 0.2, 3.0]) == "[null,null,0.3,3]"
 
 

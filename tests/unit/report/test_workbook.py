@@ -20,7 +20,7 @@ from rack_sim.pipeline import VERSION
 from rack_sim.report import workbook
 from rack_sim.report.run_files import write_run
 from rack_sim.report.sheets.overview import grouped_columns
-from rack_sim.report.sheets.sheet import CELL_CHARACTERS, number_or_text, shortened
+from rack_sim.report.sheets.sheet import CELL_CHARACTERS, cell_text, number_or_text
 from rack_sim.report.study_files import write_study
 from rack_sim.report.workbook import write_workbook
 from rack_sim.scenario import load_study
@@ -239,8 +239,8 @@ def test_no_text_is_a_formula_or_a_link(copy: Path) -> None:
 
 
 def test_text_that_is_too_long_is_cut_and_says_so() -> None:
-    assert shortened("x" * CELL_CHARACTERS) == "x" * CELL_CHARACTERS
-    cut = shortened("x" * (CELL_CHARACTERS + 1))
+    assert cell_text("x" * CELL_CHARACTERS) == "x" * CELL_CHARACTERS
+    cut = cell_text("x" * (CELL_CHARACTERS + 1))
     assert len(cut) == CELL_CHARACTERS
     assert "cut" in cut
 
