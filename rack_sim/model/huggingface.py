@@ -13,6 +13,7 @@ from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.config_keys import COMMON_KEYS, ConfigKeys
 from rack_sim.model.families import FAMILIES
+from rack_sim.model.rope import longest_context
 
 KNOWN_MODEL_TYPES = tuple(FAMILIES)
 
@@ -29,6 +30,7 @@ _SHAPELESS = (
     "rms_norm_eps",
     "rope_theta",
     "rope_scaling",
+    "rope_parameters",
     "torch_dtype",
     "dtype",
     "transformers_version",
@@ -58,8 +60,8 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
     layer_count = keys.count("num_hidden_layers")
     hidden_size = keys.count("hidden_size")
     vocabulary_size = keys.count("vocab_size")
-    context_tokens = keys.count("max_position_embeddings")
-    tied = keys.flag("tie_word_embeddings", default=family.tied)
+    context_tokens = longest_context(keys)
+    tied = _tied(keys, config, default=family.tied)
     layers = family.layers(keys, layer_count)
     if keys.problems:
         raise InputError(dict.fromkeys(keys.problems))
@@ -71,6 +73,23 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
         tied_embeddings=tied,
         max_context_tokens=context_tokens,
     )
+
+
+def _tied(keys: ConfigKeys, config: Mapping[str, Any], *, default: bool) -> bool:
+    """Whether the head multiplies by the embedding; a file may say so beside its text part, too."""
+    if keys.config is config:
+        return keys.flag("tie_word_embeddings", default=default)
+    beside = ConfigKeys(config)
+    said = beside.flag("tie_word_embeddings", default=default)
+    tied = keys.flag("tie_word_embeddings", default=said)
+    if config.get("tie_word_embeddings") is not None and tied != said:
+        beside.refuse(
+            "tie_word_embeddings",
+            f"is {said} here and {tied} in text_config",
+            "give the one that holds in both places",
+        )
+    keys.problems += beside.problems
+    return tied
 
 
 def _unknown(model_type: str, config: Mapping[str, Any]) -> Problem:

@@ -64,9 +64,10 @@ def test_touched_experts_are_those_of_drawing(
 def test_the_busiest_chip_is_that_of_drawing(
     experts: int, chosen: int, chips: int, skew: float, rows: int
 ) -> None:
-    """13 % of rows: a normal distribution is 10 % low for few on many chips, 100 drawings scatter 3 %.
+    """13 % of rows, 5 % of experts.
 
-    5 % of experts: those of one row are not independent.
+    A normal distribution is 10 % low for few rows on many chips, experts of one row are not
+    independent, and 100 drawings scatter by 3 % and less.
     """
     choice = Choice(experts, chosen, skew, apart=True)
     drawn = draws(choice, rows, 100 if experts > 64 else 300, seed=chips)
