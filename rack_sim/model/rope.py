@@ -1,7 +1,7 @@
 """Rope: how far positions reach, from `max_position_embeddings` and what scales them.
 
     linear, dynamic     max_position_embeddings x factor
-    yarn                original_max_position_embeddings (without it, max_position_embeddings) x factor
+    yarn                original_max_position_embeddings x factor (without it, as linear)
     llama3, longrope    max_position_embeddings: it counts what the scaling brings
 
 This is what Transformers documents of `rope_scaling` (in newer files `rope_parameters`) and what
