@@ -14,7 +14,7 @@ from rack_sim.hardware.routing import Hop
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
 from rack_sim.partition.infeasible import Infeasible
-from rack_sim.partition.memory import ChipMemory
+from rack_sim.partition.memory import ChipMemory, kept
 from rack_sim.partition.plan import Plan
 from rack_sim.partition.tiers import placements, used_by_tier
 from rack_sim.timing.attention_roofs import AttentionRoof, kv_bytes_per_token
@@ -191,7 +191,9 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
         elements = sum(block.kv_elements_per_token for blocks in held for block in blocks)
         kv_bytes += precision.kv_bytes(elements)
     fullest = max((m for stage in plan.stages for m in stage.memory), key=lambda m: m.weight_bytes)
-    draft_bytes = -(-sum(precision.weight_bytes(b.parameters) for b in drafting) // group_size)
+    draft_bytes = -(
+        -sum(precision.weight_bytes(b.parameters) for b in kept(drafting)) // group_size
+    )
     fullest = replace(
         fullest,
         weight_bytes=fullest.weight_bytes + draft_bytes,

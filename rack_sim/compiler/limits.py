@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from rack_sim.compiler.step import StepTiming
 from rack_sim.foundation.units import PS_PER_S, work_to_ps
+from rack_sim.partition.memory import block_weight_bytes, kept
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.partition.tiers import placements
 
@@ -57,12 +58,20 @@ def _limits(plan: Plan, rows: int, compiled_rows_per_s: int | None) -> Limits:
         for size, stage in zip(read, plan.stages, strict=True)
     )
     return Limits(
-        chips_min=-(-plan.weight_bytes // largest),
+        chips_min=-(-_needed_weight_bytes(plan) // largest),
         token_limit_ps=sum(work_to_ps(size, tier.bandwidth_bytes_per_s) for size in read),
         token_feed_limit_ps=sum(work_to_ps(size, feed) for size in fed),
         system_rows_per_s=rows * PS_PER_S // max(slowest_ps, 1),
         compiled_rows_per_s=compiled_rows_per_s,
     )
+
+
+def _needed_weight_bytes(plan: Plan) -> int:
+    """Weight bytes of the plan, but once where it keeps a table in two stages."""
+    blocks = [block for stage in plan.stages for block in stage.blocks]
+    again = kept(blocks) if plan.stage_count > 1 else blocks
+    twice = [block for block in blocks if block not in again]
+    return plan.weight_bytes - sum(block_weight_bytes(block, plan.demand) for block in twice)
 
 
 def _read_bytes(plan: Plan, stage: Stage, *, matrix_only: bool) -> int:

@@ -69,4 +69,5 @@ def _head(model: Architecture) -> Block:
         "head",
         (norm("head.norm", model.hidden_size), projection, sample),
         gathers=True,
+        tied_to="embedding" if model.tied_embeddings else None,
     )

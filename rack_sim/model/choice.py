@@ -10,26 +10,46 @@ experts are drawn without replacement until there are k. The probability that on
 i is taken as q_i = 1 - exp(-t x p_i) with t such that they sum to k, which is exact in the limit of
 many experts (Rosen 1997); for k = 1 and k = 2 it is exact. The tests hold it against drawing.
 
-Where whole experts lie on chips, expert i is on chip i mod g. The load of the busiest chip is that
-of the expected largest of g independent normal variables with the mean and the deviation of each
-chip (of equal ones by Blom's approximation), rows being independent and so, by assumption, the
-experts of a row; never more than there can be, never less than one.
+Where whole experts lie on chips, expert i is on chip i mod g. Rows are independent, and so, by
+assumption, are the experts of a row. The experts that the busiest chip touches are the expected
+largest of g sums of independent events, from their exact distributions. Its rows are the expected
+largest of g independent normal variables with the mean and the deviation of each chip (of equal
+chips by Blom's approximation), and as many as its experts at least.
+
+More rows are never less load, in every step of the arithmetic and not only on average: powers are
+taken so that rounding cannot turn them round, distributions are held in whole numbers, and what is
+rounded is rounded in one direction.
 
 A statically scheduled chip cannot wait and see: its program is made for the most that can come.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import erf, exp, sqrt
+from itertools import pairwise
+from math import exp, fsum, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 GRAINS = 2**20
 """Averages are whole numbers of this part of a row or an expert."""
 
-# How an expected largest is summed up: so many steps to so many deviations above every mean.
-_STEPS = 400
-_SIGMAS = 6.0
+Floats = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.int64]
+
+# Probabilities as whole numbers: products of two stay below 2^63.
+_ONE_BITS = 31
+_ONE = 2**_ONE_BITS
+
+# A normal variable takes steps of this part of its deviation, to so many deviations either side:
+# the steps add 0.02 % to the deviation, 6 leave 1e-9 out.
+_STEPS_PER_SIGMA = 16
+_SIGMAS = 6
+
+# Odds are rounded to this part: the last bits of powers and exponentials differ between machines.
+_ODDS_PARTS = 2**40
 
 
 class Load(NamedTuple):
@@ -81,52 +101,90 @@ def distinct_experts(choice: Choice, rows: int) -> float:
 
 @lru_cache(maxsize=2**16)
 def _average(choice: Choice, rows: int, chip_count: int) -> Load:
-    chosen, count = choice.chosen_count, choice.expert_count
     if rows == 0:
         return Load(0, 0)
-    chips = chip_count if choice.apart else 1
-    odds = _odds(choice)
-    by_chip = [odds[chip::chips] for chip in range(chips)]
-    touched = [[1.0 - (1.0 - q) ** rows for q in on_chip] for on_chip in by_chip]
-    if chips == 1:
-        grains = round(sum(touched[0]) * GRAINS)
-        return Load(-(-rows * chosen * GRAINS // chip_count), min(grains, count * GRAINS))
-    on_chip_count = count // chips
-    pairs = _largest([_moments(on_chip, rows) for on_chip in by_chip])
-    experts = _largest([_moments(on_chip, 1) for on_chip in touched])
-    most = min(chosen, on_chip_count)
-    row_grains = min(max(round(pairs * GRAINS), GRAINS), rows * most * GRAINS)
-    expert_grains = min(max(round(experts * GRAINS), GRAINS), on_chip_count * GRAINS)
-    return Load(row_grains, min(expert_grains, row_grains))
+    chosen, count = choice.chosen_count, choice.expert_count
+    odds = np.array(_odds(choice))
+    touched = 1.0 - _power(1.0 - odds, rows)
+    equal_share = -(-rows * chosen * GRAINS // chip_count)
+    if not choice.apart or chip_count == 1:
+        return Load(equal_share, round(fsum(touched) * GRAINS))
+    on_chip = count // chip_count
+    most = rows * min(chosen, on_chip) * GRAINS
+    experts = _largest_sum(touched.reshape(on_chip, chip_count))
+    experts = min(max(experts, GRAINS), on_chip * GRAINS, most)
+    pairs = round(_largest_count(odds.reshape(on_chip, chip_count), rows) * GRAINS)
+    return Load(min(max(pairs, equal_share, experts), most), experts)
 
 
-def _moments(odds: list[float], times: int) -> tuple[float, float]:
-    """Mean and variance of a sum of independent events that may each happen `times` times."""
-    return times * sum(odds), times * sum(q * (1.0 - q) for q in odds)
+def _power(base: Floats, exponent: int) -> Floats:
+    """`base` to the power of `exponent`, for bases from 0 to 1: never more for a larger exponent.
+
+    The low bits first: what they give is at least the power of the next bit, itself a square.
+    """
+    found, square = np.ones_like(base), base
+    while exponent:
+        if exponent & 1:
+            found = found * square
+        square = square * square
+        exponent >>= 1
+    return found
 
 
-def _largest(moments: list[tuple[float, float]]) -> float:
-    """The expected largest of independent normal variables, those below zero taken as zero."""
-    if len(set(moments)) == 1:
-        mean, variance = moments[0]
-        return mean + _blom(len(moments)) * sqrt(variance)
-    spread = [(mean, sqrt(variance)) for mean, variance in moments]
-    top = max(mean + _SIGMAS * sigma for mean, sigma in spread)
-    step = top / _STEPS
-    above = 0.0
-    for number in range(_STEPS):
-        at = (number + 0.5) * step
-        below = 1.0
-        for mean, sigma in spread:
-            below *= 0.5 + 0.5 * erf((at - mean) / (sigma * sqrt(2.0))) if sigma else at >= mean
-        above += 1.0 - below
-    return above * step
+def _largest_sum(odds: Floats) -> int:
+    """The expected largest of independent sums, in grains: column c sums up events of `odds[:, c]`.
+
+    `reaching[k]` is the probability that a sum is k or more. Each event mixes it with that of
+    k - 1, which is no smaller, so it rises with every probability; rounding down keeps that.
+    """
+    event_count, sum_count = odds.shape
+    reaching: Whole = np.zeros((event_count + 1, sum_count), np.int64)
+    reaching[0] = _ONE
+    for happens in np.rint(odds * _ONE).astype(np.int64):
+        mixed = (_ONE - happens) * reaching[1:] + happens * reaching[:-1]
+        reaching[1:] = mixed >> _ONE_BITS
+    below: Whole = np.full(event_count, _ONE, np.int64)
+    for of_sum in (_ONE - reaching[1:]).T:
+        below = below * of_sum >> _ONE_BITS
+    return int((_ONE - below).sum()) * GRAINS >> _ONE_BITS
+
+
+def _largest_count(odds: Floats, times: int) -> float:
+    """The expected largest count of events that may each happen `times` times, one a column.
+
+    Counts are normal variables, those below zero taken as zero. With s the root of `times` it is s
+    times the expected largest of s mean + deviation z, and both factors rise with s: from one to
+    the next the product rises by a part of 1 / (2 `times`) and more, far beyond what floats lose.
+    """
+    column_count = odds.shape[1]
+    root = sqrt(times)
+    means = np.array([fsum(column) for column in odds.T])
+    sigmas = np.sqrt([fsum(column) for column in (odds * (1.0 - odds)).T])
+    if (odds == odds[:, :1]).all():
+        return root * (root * float(means[0]) + _blom(column_count) * float(sigmas[0]))
+    steps, falls = _normal_steps()
+    values = np.maximum(root * means + np.outer(steps, sigmas), 0.0).ravel()
+    downwards = np.argsort(-values, kind="stable")
+    ranked = values[downwards]
+    below = np.cumprod(falls[downwards // column_count])
+    return root * fsum([float(ranked[0]), *(below[:-1] * np.diff(ranked))])
 
 
 @lru_cache(maxsize=1024)
 def _blom(count: int) -> float:
     """The expected largest of `count` standard normal variables, by Blom's approximation."""
-    return NormalDist().inv_cdf((count - 0.375) / (count + 0.25)) if count > 1 else 0.0
+    return NormalDist().inv_cdf((count - 0.375) / (count + 0.25))
+
+
+@lru_cache(maxsize=1)
+def _normal_steps() -> tuple[Floats, Floats]:
+    """A standard normal variable in steps, and what is left of its distribution below each step."""
+    half = 0.5 / _STEPS_PER_SIGMA
+    numbers = range(-_SIGMAS * _STEPS_PER_SIGMA, _SIGMAS * _STEPS_PER_SIGMA + 1)
+    steps = [number / _STEPS_PER_SIGMA for number in numbers]
+    up_to = [NormalDist().cdf(step + half) for step in steps[:-1]] + [1.0]
+    falls = [0.0, *(below / reached for below, reached in pairwise(up_to))]
+    return np.array(steps), np.array(falls)
 
 
 @lru_cache(maxsize=256)
@@ -136,22 +194,26 @@ def _odds(choice: Choice) -> list[float]:
     if choice.skew == 0.0 or chosen == count:
         return [chosen / count] * count
     weights = [(number + 1) ** -choice.skew for number in range(count)]
-    whole = sum(weights)
+    whole = fsum(weights)
     first = [weight / whole for weight in weights]
     if chosen == 1:
-        return first
+        return _rounded(first)
     if chosen == 2:
         # Second behind some other: of what that leaves.
-        behind = sum(p / (1.0 - p) for p in first)
-        return [p * (1.0 + behind - p / (1.0 - p)) for p in first]
+        behind = fsum(p / (1.0 - p) for p in first)
+        return _rounded([p * (1.0 + behind - p / (1.0 - p)) for p in first])
     low, high = 0.0, 1.0
     while _sum_of(weights, high) < chosen:
         high *= 2.0
     for _ in range(100):
         middle = (low + high) / 2.0
         low, high = (middle, high) if _sum_of(weights, middle) < chosen else (low, middle)
-    return [1.0 - exp(-high * weight) for weight in weights]
+    return _rounded([1.0 - exp(-high * weight) for weight in weights])
+
+
+def _rounded(odds: list[float]) -> list[float]:
+    return [round(q * _ODDS_PARTS) / _ODDS_PARTS for q in odds]
 
 
 def _sum_of(weights: list[float], scale: float) -> float:
-    return sum(1.0 - exp(-scale * weight) for weight in weights)
+    return fsum(1.0 - exp(-scale * weight) for weight in weights)

@@ -1,6 +1,8 @@
 """Config keys: reads the values of one config.json and notes everything that is wrong with them."""
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import inf
 from typing import Any
 
 from rack_sim.foundation.errors import Problem, suggest
@@ -70,6 +72,31 @@ class ConfigKeys:
         value = self._take(key)
         return default if value is None else str(value)
 
+    def factor(self, key: str) -> Fraction:
+        """A number of at least 1, as its digits say."""
+        value = self._take(key)
+        if value is None:
+            self.missing(key)
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not value >= 1:
+            self.refuse(key, f"{value!r} is not a number of at least 1")
+        elif value == inf:
+            self.refuse(key, f"{value!r} is not a finite number")
+        else:
+            return Fraction(str(value))
+        return Fraction(1)
+
+    def part(self, key: str) -> "ConfigKeys | None":
+        """The keys inside of one, whose problems are noted here; None where it is missing."""
+        value = self._take(key)
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            self.refuse(key, f"{value!r} is not a mapping")
+            return None
+        inside = ConfigKeys(value, self._field(key))
+        inside.problems = self.problems
+        return inside
+
     def flag(self, key: str, *, default: bool = False) -> bool:
         """True or false."""
         value = self._take(key)
@@ -127,8 +154,10 @@ class ConfigKeys:
 
     def refuse(self, key: str, message: str, suggestion: str = "") -> None:
         """Notes what is wrong with the value of a key."""
-        field = f"{self._inside}.{key}" if self._inside else key
-        self.problems.append(Problem(message, field=field, suggestion=suggestion))
+        self.problems.append(Problem(message, field=self._field(key), suggestion=suggestion))
+
+    def _field(self, key: str) -> str:
+        return f"{self._inside}.{key}" if self._inside else key
 
     def _take(self, key: str) -> Any:  # noqa: ANN401 - a config may hold anything
         self.read.add(key)

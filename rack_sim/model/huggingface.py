@@ -14,6 +14,7 @@ from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.config_keys import COMMON_KEYS, ConfigKeys
 from rack_sim.model.families import FAMILIES, Family
+from rack_sim.model.rope import longest_context
 from rack_sim.model.shapeless_keys import OWN_KEYS, SHAPELESS_KEYS, is_outer
 
 KNOWN_MODEL_TYPES = tuple(FAMILIES)
@@ -39,8 +40,8 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
     layer_count = keys.count("num_hidden_layers")
     hidden_size = keys.count("hidden_size")
     vocabulary_size = keys.count("vocab_size")
-    context_tokens = keys.count("max_position_embeddings")
-    tied = keys.flag("tie_word_embeddings", default=family.tied)
+    context_tokens = longest_context(keys)
+    tied = _tied(keys, config, default=family.tied)
     layers = family.layers(keys, layer_count)
     for key in ("is_encoder_decoder", "tie_encoder_decoder", "add_cross_attention", "mlp_bias"):
         keys.only(key, False)
@@ -125,6 +126,23 @@ def _ignored(config: Mapping[str, Any], keys: ConfigKeys) -> set[str]:
             continue
         keys.problems.append(Problem(message, field="ignore"))
     return set(given)
+
+
+def _tied(keys: ConfigKeys, config: Mapping[str, Any], *, default: bool) -> bool:
+    """Whether the head multiplies by the embedding; a file may say so beside its text part, too."""
+    if keys.config is config:
+        return keys.flag("tie_word_embeddings", default=default)
+    beside = ConfigKeys(config)
+    said = beside.flag("tie_word_embeddings", default=default)
+    tied = keys.flag("tie_word_embeddings", default=said)
+    if config.get("tie_word_embeddings") is not None and tied != said:
+        beside.refuse(
+            "tie_word_embeddings",
+            f"is {said} here and {tied} in text_config",
+            "give the one that holds in both places",
+        )
+    keys.problems += beside.problems
+    return tied
 
 
 def _unknown(model_type: str, config: Mapping[str, Any]) -> Problem:

@@ -69,7 +69,7 @@ class Block:
     be followed by another exchange. Attention has `kv_head_count` key-value heads, which are split
     over a group as far as they go; beyond that the cache is split by sequence, and partial outputs
     of `combined_per_row` elements in all are combined. With a `choice` rows are dispatched to the
-    chips of their experts.
+    chips of their experts. All parameters of the block that it is `tied_to` are among its own.
     """
 
     name: str
@@ -80,6 +80,7 @@ class Block:
     kv_head_count: int = 0
     combined_per_row: int = 0
     choice: Choice | None = None
+    tied_to: str | None = None
 
     @property
     def parameters(self) -> int:

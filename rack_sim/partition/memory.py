@@ -2,7 +2,7 @@
 
 Four kinds of bytes: weights, key-value cache for every concurrent sequence at full context,
 activations that are live at one time, and program text. Shares are exact: the weight bytes of the
-chips of a group add up to those of its blocks.
+chips of a group add up to those of its blocks, a table that two of them use kept once.
 """
 
 from collections.abc import Sequence
@@ -46,6 +46,12 @@ class MemoryDemand:
     residual_elements: int
 
 
+def kept(blocks: Sequence[Block]) -> list[Block]:
+    """Those of `blocks` whose weights a group keeps: what one is tied to is kept with that one."""
+    tied = {block.tied_to for block in blocks}
+    return [block for block in blocks if block.name not in tied]
+
+
 def block_weight_bytes(block: Block, demand: MemoryDemand) -> int:
     """Weight bytes of one block that are split over its group."""
     split = block.parameters - block.replicated_parameters
@@ -65,8 +71,8 @@ def group_memory(
     kv_elements = sum(block.kv_elements_per_token for block in blocks) * demand.kv_tokens
     kv_bytes = precision.kv_bytes(-(-kv_elements // group_size))
     live_bytes = max((activation_bytes(block, demand, group_size) for block in blocks), default=0)
-    split = [block_weight_bytes(block, demand) for block in blocks]
-    replicated = sum(replicated_bytes(block, demand) for block in blocks)
+    split = [block_weight_bytes(block, demand) for block in kept(blocks)]
+    replicated = sum(replicated_bytes(block, demand) for block in kept(blocks))
     return tuple(
         ChipMemory(
             weight_bytes=replicated + sum(shard(size, group_size, index) for size in split),

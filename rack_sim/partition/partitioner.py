@@ -20,7 +20,7 @@ from rack_sim.model.operators import Block
 from rack_sim.partition.candidates import Candidate, Objective
 from rack_sim.partition.expert_parallel import expert_problems
 from rack_sim.partition.infeasible import Infeasible
-from rack_sim.partition.memory import MemoryDemand, group_memory, largest_chip_bytes
+from rack_sim.partition.memory import MemoryDemand, group_memory, kept, largest_chip_bytes
 from rack_sim.partition.placement import groups
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.partition.stages import Cut, StageCutter
@@ -154,11 +154,13 @@ class Partitioner:
         """The line of blocks with bytes only: enough to say what fits."""
         demand = self.deployment.demand
         sizes = [largest_chip_bytes(block, demand, group_size=group_size) for block in self.blocks]
-        return packed(self.deployment.system.chip, sizes, tiers)
+        first_bytes = sizes[0][0] if self.blocks[0] not in kept(self.blocks) else 0
+        return packed(self.deployment.system.chip, sizes, tiers, first_bytes)
 
-    def fewest_stages(self, group_size: int) -> int | None:
-        """The smallest number of stages that fits, whatever lies in which tier; None for none."""
-        counts = [self._packer(group_size, tiers).fewest_stages() for tiers in self._placements]
+    def fewest_stages(self, group_size: int, least: int = 1) -> int | None:
+        """The smallest number of stages, `least` or more, that fits in any placement in tiers."""
+        lines = [self._packer(group_size, tiers) for tiers in self._placements]
+        counts = [line.fewest_stages(least) for line in lines]
         return min((count for count in counts if count is not None), default=None)
 
     def _candidates(self) -> Iterator[Candidate]:
@@ -222,8 +224,9 @@ class Partitioner:
         tier = f", in {chip.memory[number].name} of a chip" if len(chip.memory) > 1 else ""
         chips = available * degree
         precision = deployment.shape.precision
+        weighed = kept(self.blocks) if available == 1 else self.blocks
         terms = {
-            "weights": sum(precision.weight_bytes(block.parameters) for block in self.blocks),
+            "weights": sum(precision.weight_bytes(block.parameters) for block in weighed),
             "kv_cache": sum(
                 precision.kv_bytes(block.kv_elements_per_token * deployment.demand.kv_tokens)
                 for block in self.blocks
@@ -381,7 +384,7 @@ def _divides(model: Architecture, degree: int) -> bool:
 
 
 def _fits(deployment: Deployment, degree: int, stage_count: int) -> bool:
-    fewest = Partitioner(deployment).fewest_stages(degree)
+    fewest = Partitioner(deployment).fewest_stages(degree, deployment.stage_count or 1)
     return fewest is not None and fewest <= stage_count
 
 

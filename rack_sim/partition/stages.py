@@ -25,8 +25,9 @@ class StageCutter:
     `live_bytes` of activations there (a stage needs the largest of its blocks). `overhead_bytes`
     sit on every chip whatever it holds; `capacity_bytes` is the room on a chip. Where groups are
     not alike, `durations_by_stage_ps` holds the durations on the group of each stage; else every
-    stage takes `durations_ps`. Where a chip has several memory tiers, `beside` is the same line as
-    its other tiers see it: a stage fits if it fits all of them.
+    stage takes `durations_ps`. `shared_bytes` of the first and the last block are the same, and lie
+    once on a chip that holds both. Where a chip has several memory tiers, `beside` is the same line
+    as its other tiers see it: a stage fits if it fits all of them.
     """
 
     durations_ps: Sequence[int]
@@ -35,6 +36,7 @@ class StageCutter:
     overhead_bytes: int
     capacity_bytes: int
     durations_by_stage_ps: Sequence[Sequence[int]] = ()
+    shared_bytes: int = 0
     beside: tuple["StageCutter", ...] = ()
 
     @property
@@ -73,6 +75,7 @@ class StageCutter:
         for start in range(self.block_count):
             live = np.maximum.accumulate(np.asarray(self.live_bytes[start:], dtype=np.int64))
             bytes_[start, start + 1 :] += live + self.overhead_bytes
+        bytes_[0, -1] -= self.shared_bytes
         return bytes_
 
     def bottlenecks_ps(self, stage_count_max: int) -> list[int | None]:
@@ -103,17 +106,20 @@ class StageCutter:
         values, _ = _cut_table([self.stage_bytes()] * min(stage_count, self.block_count))
         return int(values[-1][-1])
 
-    def fewest_stages(self) -> int | None:
-        """The smallest number of stages that fits; None where a single block is too large."""
+    def fewest_stages(self, least: int = 1) -> int | None:
+        """The smallest number of stages, `least` or more, that fits; None where there is none."""
         fits = self.fits()
+        if least > 1:
+            fits[0, -1] = False  # what two stages hold may be more than one would
         start, stages = 0, 0
         while start < self.block_count:
             ends = np.flatnonzero(fits[start])
             if not len(ends):
                 return None
-            # Bytes grow with the range, so the longest range that fits is never a worse start.
+            # Bytes grow with the range (the whole line apart, which leaves nothing to hold), so the
+            # longest range that fits is never a worse start.
             start, stages = int(ends[-1]), stages + 1
-        return stages
+        return max(stages, least)
 
     def _over_ranges(self, prefix: NDArray[np.int64]) -> NDArray[np.int64]:
         ranges = prefix[None, :] - prefix[:, None]

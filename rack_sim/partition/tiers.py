@@ -51,10 +51,13 @@ def room_for_sequences(chip: Chip, stages: Sequence[Stage], demand: MemoryDemand
     return min(room)
 
 
-def packed(chip: Chip, sizes: Sequence[tuple[int, int, int]], tiers: Tiers) -> StageCutter:
+def packed(
+    chip: Chip, sizes: Sequence[tuple[int, int, int]], tiers: Tiers, shared_bytes: int = 0
+) -> StageCutter:
     """The line of blocks as the slowest tier in use sees it; the others stand beside.
 
-    `sizes` are the weights, live activations and cache of each block on its fullest chip.
+    `sizes` are the weights, live activations and cache of each block on its fullest chip;
+    `shared_bytes` of weights there are the first and the last block's alike.
     """
     seen = [
         StageCutter(
@@ -66,6 +69,7 @@ def packed(chip: Chip, sizes: Sequence[tuple[int, int, int]], tiers: Tiers) -> S
             live_bytes=[live * (tiers.activations == number) for _, live, _ in sizes],
             overhead_bytes=chip.program_text_bytes * (tiers.program == number),
             capacity_bytes=chip.memory[number].capacity_bytes,
+            shared_bytes=shared_bytes * (tiers.weights == number),
         )
         for number in tiers.in_use
     ]

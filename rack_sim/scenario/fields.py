@@ -180,6 +180,24 @@ class SourcedShare(Sourced):
     value: Annotated[float, Field(gt=0, le=1)]
 
 
+class SourcedRatio(Sourced):
+    """A whole over a part of it, so at least 1, with its source."""
+
+    value: Annotated[float, Field(ge=1, le=1e3)]
+
+
+class SourcedFactor(Sourced):
+    """A multiple above nothing with its source."""
+
+    value: Annotated[float, Field(ge=1e-6, le=1e12)]
+
+
+class SourcedExponent(Sourced):
+    """An exponent with its source. Beyond 10, powers of a few hundred leave what floats hold."""
+
+    value: Annotated[float, Field(ge=0, le=10)]
+
+
 def _auto_count(value: Any) -> int | str:
     if value == "auto" or (
         isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10**9

@@ -31,6 +31,7 @@ def build_system(schema: SystemSchema) -> System:
     _refuse_static_jitter(schema.chip)
     _refuse_static_host(schema.chip)
     _refuse_homeless_kinds(schema.chip)
+    _refuse_falling_power(schema.chip)
     local = _link("local", schema.links["local"]) if "local" in schema.links else None
     if local is None:
         raise InputError(Problem("key 'local' is missing", field="links"))
@@ -278,3 +279,16 @@ def _refuse_zero_rates(schema: SystemSchema) -> None:
     ]
     if problems:
         raise InputError(problems)
+
+
+def _refuse_falling_power(chip: ChipSchema) -> None:
+    """What a busy chip draws beyond an idle one would be less than nothing."""
+    idle, peak = chip.idle_watts.value, chip.peak_watts.value
+    if peak < idle:
+        raise InputError(
+            Problem(
+                f"{peak:g} W at the peak is less than the {idle:g} W that {chip.name} draws idle",
+                field="chip.peak_watts",
+                suggestion="at least chip.idle_watts",
+            )
+        )

@@ -9,7 +9,10 @@ from rack_sim.scenario.fields import (
     Model,
     PositiveAmount,
     Share,
+    SourcedExponent,
+    SourcedFactor,
     SourcedNumber,
+    SourcedRatio,
 )
 from rack_sim.scenario.hardware_schema import SystemSchema
 from rack_sim.scenario.power_schema import ApiPriceSchema, SourcedPositiveShare
@@ -42,9 +45,9 @@ class PartitionSchema(Model):
     expert_parallel: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Chips of a stage that share out whole experts: all of them; left out, each has a slice of
     every expert."""
-    expert_skew: SourcedNumber | None = None
+    expert_skew: SourcedExponent | None = None
     """Zipf exponent of the experts' popularities; left out, all are equal."""
-    expert_capacity_factor: SourcedNumber | None = None
+    expert_capacity_factor: SourcedFactor | None = None
     """Rows that a static program computes for an expert, as a multiple of an equal share; left out,
     any row may go anywhere."""
     objective: Literal["fewest_chips", "lowest_latency", "most_tokens_per_chip"] = "lowest_latency"
@@ -92,7 +95,7 @@ class CostSchema(Model):
         value=0.10, assumed="order of an industrial tariff"
     )
     """Price of a kilowatt hour."""
-    power_usage_effectiveness: SourcedNumber = SourcedNumber(
+    power_usage_effectiveness: SourcedRatio = SourcedRatio(
         value=1.3, assumed="order of an air-cooled machine room"
     )
     """Power of the building over power of the machines."""

@@ -124,13 +124,13 @@ def _shapes(deployment: Deployment, degree: int, stages: Sequence[int] | None) -
     room = len(groups(deployment.system.topology, degree))
     if not room:
         return
-    fewest = Partitioner(deployment).fewest_stages(degree)
-    if fewest is None:
-        return
+    partitioner = Partitioner(deployment)
     most = min(room, len(deployment.blocks))
-    for count in sorted(set(stages)) if stages else range(fewest, most + 1):
-        if fewest <= count <= most:
-            yield Shape(degree, count)
+    # One stage may fit where two do not: it holds a table once that two would hold twice.
+    one, several = partitioner.fewest_stages(degree), partitioner.fewest_stages(degree, 2)
+    fitting = [1] if one == 1 else []
+    fitting += range(several, most + 1) if several else []
+    yield from (Shape(degree, count) for count in fitting if not stages or count in stages)
 
 
 def _does_not_fit(

@@ -374,3 +374,90 @@ def test_qwen2_has_biases_at_queries_keys_and_values() -> None:
     biased = architecture_from_config("any", without("attention_bias", model_type="qwen2"))
     added = 32 * (32 + 2 * 8) * 128
     assert biased.parameter_count - plain.parameter_count == added
+
+
+# Positions 32,768, of which training read 4,096: kind, what is given with it, longest context.
+SCALED = [
+    (None, {}, 32_768),
+    ("default", {}, 32_768),
+    ("mrope", {"mrope_section": [16, 24, 24]}, 32_768),
+    ("linear", {"factor": 2.0}, 65_536),
+    ("dynamic", {"factor": 4}, 131_072),
+    ("yarn", {"factor": 2.5, "original_max_position_embeddings": 4096}, 10_240),
+    ("yarn", {"factor": 40, "original_max_position_embeddings": 4096}, 163_840),  # DeepSeek-V3
+    ("yarn", {"factor": 4.0}, 131_072),
+    ("llama3", {"factor": 8.0, "original_max_position_embeddings": 4096}, 32_768),
+    ("longrope", {"short_factor": [1.0], "long_factor": [2.0]}, 32_768),
+    ("su", {"factor": 32, "original_max_position_embeddings": 4096}, 32_768),
+]
+
+
+@pytest.mark.parametrize(("kind", "more", "longest"), SCALED)
+@pytest.mark.parametrize("key", ["rope_scaling", "rope_parameters"])
+@pytest.mark.parametrize("word", ["rope_type", "type"])
+def test_the_longest_context_is_scaled_as_the_file_says(
+    kind: str | None, more: dict[str, Any], longest: int, key: str, word: str
+) -> None:
+    """Kinds that Transformers documents, by the name of older files and of newer ones."""
+    scaling = {word: kind, **more} if kind else None
+    config = without("rope_scaling", max_position_embeddings=32_768) | {key: scaling}
+    assert architecture_from_config("any", config).max_context_tokens == longest
+    nested = {"model_type": "any", "text_config": config}
+    assert architecture_from_config("any", nested).max_context_tokens == longest
+
+
+def test_scaling_by_kind_of_layer_leaves_the_longest_context() -> None:
+    by_layer = {"full_attention": {"rope_type": "linear", "factor": 8.0}, "sliding_attention": {}}
+    model = architecture_from_config("any", without("rope_scaling", rope_parameters=by_layer))
+    assert model.max_context_tokens == 131_072
+
+
+@pytest.mark.parametrize(
+    ("scaling", "field", "message"),
+    [
+        ({"rope_type": "yarm", "factor": 4}, ".rope_type", "'yarm' is no scaling that is known"),
+        ({"type": "yarn"}, None, "key 'factor' is missing in rope_scaling"),
+        ({"type": "linear", "factor": 0.5}, ".factor", "0.5 is not a number of at least 1"),
+        ({"type": "linear", "factor": "4"}, ".factor", "'4' is not a number of at least 1"),
+        ({"type": "linear", "factor": True}, ".factor", "True is not a number of at least 1"),
+        ({"type": "linear", "factor": float("inf")}, ".factor", "inf is not a finite number"),
+        ({"type": "linear", "factor": float("nan")}, ".factor", "nan is not a number of at least"),
+        (
+            {"type": "yarn", "factor": 4, "original_max_position_embeddings": 0},
+            ".original_max_position_embeddings",
+            "0 is not a whole number of at least 1",
+        ),
+        ("yarn", "", "'yarn' is not a mapping"),
+    ],
+)
+def test_a_scaling_that_cannot_be_is_refused(scaling: Any, field: str | None, message: str) -> None:
+    (problem,) = problems_of(without(rope_scaling=scaling))
+    assert problem.message.startswith(message)
+    assert problem.field == ("" if field is None else f"rope_scaling{field}")
+
+
+@pytest.mark.parametrize(
+    ("beside", "inside", "tied"),
+    [
+        (True, None, True),
+        (False, None, False),
+        (None, True, True),
+        (None, None, False),
+        (True, True, True),
+    ],
+)
+def test_tied_is_read_beside_a_text_part_too(
+    beside: bool | None, inside: bool | None, tied: bool
+) -> None:
+    text = without(tie_word_embeddings=inside)
+    config = {"model_type": "any", "tie_word_embeddings": beside, "text_config": text}
+    assert architecture_from_config("any", config).tied_embeddings is tied
+
+
+def test_two_words_on_ties_that_differ_are_refused() -> None:
+    config = {"tie_word_embeddings": True, "text_config": without(tie_word_embeddings=False)}
+    (problem,) = problems_of(config)
+    assert problem.field == "tie_word_embeddings"
+    assert problem.message == "is True here and False in text_config"
+    (problem,) = problems_of({"tie_word_embeddings": "no", "text_config": without()})
+    assert problem.message == "'no' is not true or false"

@@ -12,6 +12,15 @@ from rack_sim.partition.infeasible import Infeasible
 from rack_sim.pipeline import Explanation
 
 RACK = ["system=groq-rack-72", "model=llama-3.1-8b", "partition.tensor_parallel=8"]
+# The shape of Qwen3 1.7B, whose head multiplies by the embedding: 311,164,928 parameters.
+TIED = [
+    "system=groq-node-8",
+    "serving.concurrent_sequences=1",
+    "serving.max_context_tokens=128",
+    "model={model_type: qwen3, num_hidden_layers: 28, hidden_size: 2048, num_attention_heads: 16,"
+    " num_key_value_heads: 8, head_dim: 128, intermediate_size: 6144, vocab_size: 151936,"
+    " max_position_embeddings: 40960, tie_word_embeddings: true}",
+]
 CASES = {
     "fp16 weights": ["precision.weights=fp16"],
     "too many sequences": [
@@ -30,6 +39,7 @@ CASES = {
         "partition.tensor_parallel=1", "partition.stages=8", "serving.concurrent_sequences=1",
         "serving.max_context_tokens=128",
     ],
+    "a table held twice": [*TIED, "partition.tensor_parallel=4", "partition.stages=2"],
 }  # fmt: skip
 
 
@@ -65,6 +75,21 @@ def test_llama_2_70b_in_fp16_is_too_large_for_576_chips_by_hand() -> None:
     assert sum(reason.terms.values()) == reason.demand_bytes
     assert reason.gap_bytes == reason.demand_bytes - reason.bound_bytes > 0
     assert "precision.weights: int8" in reason.levers
+
+
+@pytest.mark.parametrize(
+    ("degree", "stages"), [("8", "1"), ("8", "auto"), ("auto", "1"), ("auto", "auto")]
+)
+def test_a_tied_table_fits_once_where_it_would_not_twice(degree: str, stages: str) -> None:
+    """1,720,574,976 parameters in int8, a cache of 128 tokens, activations and program text."""
+    asked = [*TIED, f"partition.tensor_parallel={degree}", f"partition.stages={stages}"]
+    plan = explain(asked).plan
+    assert (plan.tensor_parallel, plan.stage_count) == (8, 1)
+    used = sum(memory.used_bytes for stage in plan.stages for memory in stage.memory)
+    assert used == 1_720_574_976 + 14_680_064 + 648_704 + 8 * 8 * 2**20 == 1_803_012_608
+    twice = refused(*CASES["a table held twice"])
+    assert twice.terms["weights"] == 1_720_574_976 + 311_164_928
+    assert "partition.tensor_parallel: 8 with partition.stages: 1" in twice.levers
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -1,5 +1,7 @@
 """What sits on each chip: exact shares of weights, cache for every sequence, live activations."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
+from rack_sim.model.operators import Block
 from rack_sim.partition.memory import (
     MemoryDemand,
     activation_bytes,
@@ -45,6 +48,25 @@ def test_the_weights_of_a_group_are_those_of_its_blocks(
     assert sum(memory.weight_bytes for memory in chips) == sum(
         ceil(block.parameters * bits / 8) for block in blocks
     )
+
+
+@pytest.mark.parametrize("group", [1, 2, 3, 8])
+@pytest.mark.parametrize("weights", ["int8", "fp16", "int4"])
+def test_a_tied_table_lies_once_where_embedding_and_head_meet(group: int, weights: str) -> None:
+    tied = blocks_of(replace(MODEL, tied_embeddings=True))
+    wanted = demand(weights=weights)
+
+    def weight_bytes(*parts: Sequence[Block]) -> int:
+        held = (group_memory(part, wanted, chip=CHIP, group_size=group) for part in parts)
+        return sum(memory.weight_bytes for chips in held for memory in chips)
+
+    table = wanted.shape.precision.weight_bytes(MODEL.embedding_parameters)
+    whole = sum(wanted.shape.precision.weight_bytes(block.parameters) for block in tied)
+    assert weight_bytes(tied) == whole - table
+    assert weight_bytes(tied[:2], tied[2:]) == whole
+    assert weight_bytes(tied[:-1]) == weight_bytes(BLOCKS[:-1])
+    assert weight_bytes(tied[1:]) == weight_bytes(BLOCKS[1:])
+    assert weight_bytes(BLOCKS) == whole
 
 
 @pytest.mark.parametrize(("group", "sequences"), [(1, 1), (2, 3), (4, 7), (3, 5)])

@@ -226,3 +226,34 @@ def test_context_buckets_rise_to_the_longest_context(said: Said, given: str) -> 
     )
     (problem,) = said(change)
     assert problem.startswith(f"p.yaml:8:32: serving.policy.context_buckets: {given} does not rise")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            "cost: {power_usage_effectiveness: 0.99}\n",
+            "p.yaml:15:8: cost.power_usage_effectiveness: 0.99 is out of range: it must be at "
+            "least 1",
+        ),
+        (
+            "partition: {expert_skew: 60}\n",
+            "p.yaml:15:13: partition.expert_skew: 60 is out of range: it must be at most 10",
+        ),
+        (
+            "partition: {expert_capacity_factor: 0}\n",
+            "p.yaml:15:13: partition.expert_capacity_factor: 0 is out of range: it must be at "
+            "least 1e-06",
+        ),
+        (
+            ("system: groq-rack-72", "system: {preset: groq-rack-72, chip: {peak_watts: 7}}"),
+            "p.yaml:2:39: system.chip.peak_watts: 7 W at the peak is less than the ",
+        ),
+    ],
+)
+def test_ratios_and_powers_that_cannot_be(
+    said: Said, change: tuple[str, str] | str, message: str
+) -> None:
+    """Energy, experts and rows would be less than nothing, or no number."""
+    (problem,) = said(change)
+    assert problem.startswith(message)
