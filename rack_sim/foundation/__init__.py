@@ -4,5 +4,6 @@
 - `errors`: the error tree and its exit codes
 - `sourced`: where a number comes from, or that it is assumed
 - `streams`: named random streams
+- `work_limits`: how much one command may be asked to do
 - `garbage`: when Python looks for objects that only refer to each other
 """

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rack_sim.foundation.work_limits import limits_markdown
 from rack_sim.metrics.columns import columns_markdown
 from rack_sim.report.example import example_texts
 from rack_sim.scenario.json_schema import schemas
@@ -29,6 +30,7 @@ MEND = "stale: run scripts/refresh and commit"
 @pytest.mark.parametrize(
     ("name", "write"),
     [
+        ("limits.md", limits_markdown),
         ("metrics.md", columns_markdown),
         ("scenario-reference.md", reference_markdown),
         pytest.param("topologies.md", topologies_markdown, marks=pytest.mark.slow),
