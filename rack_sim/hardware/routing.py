@@ -2,21 +2,26 @@
 
 Routes are found when they are asked for; no table of all pairs exists. A pair's routes are those of
 fewest links and, among these, of fewest links between nodes; its own is the one with the lowest
-chip numbers. In a balanced batch of flows each takes the one whose busiest link carries the least
-so far: flows between two nodes spread over the parallel cables. Planes of switches are there to be
-used together: a flow over them is striped, vector by vector.
+chip numbers, or the first in an order that is given (`Router.ranked`). In a balanced batch of flows
+each takes the one whose busiest link carries the least so far: flows between two nodes spread over
+the parallel cables. Planes of switches are there to be used together: a flow over them is striped,
+vector by vector.
 
 Where links have failed, routes lead around them, or, on a machine that does not reroute, stay those
 of the healthy machine: a program that was compiled before the failure.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple
 
+import numpy as np
+
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.hardware.canonical import Arc, canonical_form
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.topology import Topology
 
@@ -74,6 +79,7 @@ class Router:
             self._kinds[hop] = topology.link_types[kind]
             if kind == "global":
                 self._between_nodes.add(hop)
+        self._rank: Sequence[int] = range(topology.chip_count + topology.switch_count)
         self._found: dict[Hop, tuple[Route, ...]] = {}
         self._lanes_between: dict[Hop, list[int]] = {}
         self._has_gaps = any(not self._lanes[hop] for hop in self._kinds)
@@ -86,6 +92,63 @@ class Router:
             for (source, _), lanes in self._lanes.items():
                 by_chip[source] += lanes
             self.lane_count_max = max(by_chip[chip] for chip in range(topology.chip_count))
+
+    def ranked(self, order: Iterable[int]) -> "Router":
+        """A router that prefers, of equal routes, the one whose chips come first in `order`.
+
+        Chips and switches that are not in `order` come after it, by number.
+        """
+        first = dict.fromkeys(order)
+        left = (vertex for vertex in self._near if vertex not in first)
+        rank = [0] * len(self._near)
+        for place, vertex in enumerate((*first, *left)):
+            rank[vertex] = place
+        other = copy(self)
+        other._rank, other._found, other._lanes_between = rank, {}, {}
+        return other
+
+    def canonical_vertices(self, group: Sequence[int], root: int | None = None) -> tuple[int, ...]:
+        """The chips and switches that messages inside a group may pass, in canonical order.
+
+        The order depends on links, nodes, the group and its `root`, not on numbers: two numberings
+        of one machine give the same but for a symmetry of the machine.
+        """
+        vertices = self._passed(group)
+        colours, arcs = self.graph_of(vertices, group, root)
+        order = canonical_form(colours, arcs).order
+        return tuple(vertices[spot] for spot in order if spot < len(vertices))
+
+    def graph_of(
+        self, vertices: Sequence[int], group: Sequence[int], root: int | None = None
+    ) -> tuple[list[int], list[Arc]]:
+        """Colours and arcs of a graph that says all of some chips and switches but their numbers.
+
+        Vertex n is ``vertices[n]``; those that follow are the nodes of the group.
+        """
+        place = {vertex: number for number, vertex in enumerate(vertices)}
+        hops_here = [(a, b) for a in vertices for b in self._near[a] if b in place]
+        looks = {hop: (self._look(hop), self._look(hop[::-1])) for hop in hops_here}
+        labels = {look: number for number, look in enumerate(sorted(set(looks.values())), 1)}
+        arcs: list[Arc] = [(place[a], place[b], labels[looks[a, b]]) for a, b in hops_here]
+        members = set(group)
+        kinds = [
+            (vertex >= self.topology.chip_count, vertex not in members, vertex != root, lanes)
+            for vertex in vertices
+            for lanes in [-sum(self._routed_lanes[vertex, other] for other in self._near[vertex])]
+        ]
+        ranks = {kind: rank for rank, kind in enumerate(sorted(set(kinds)))}
+        colours = [ranks[kind] for kind in kinds]
+        # A node is a vertex of its own, next to the members that are in it.
+        for node in sorted({self.node_of_chip[chip] for chip in members}):
+            for chip in sorted(members.intersection(self.topology.nodes[node])):
+                arcs += [(len(colours), place[chip], 0), (place[chip], len(colours), 0)]
+            colours.append(len(ranks))
+        return colours, arcs
+
+    def hops_between(self, group: Sequence[int]) -> list[Hop]:
+        """The links that lead straight from one chip of a group to another, failed ones too."""
+        members = set(group)
+        return [(a, b) for a in group for b in self._near[a] if b in members]
 
     def has_link(self, hop: Hop) -> bool:
         """Whether a link in service leads straight from one end of `hop` to the other."""
@@ -100,7 +163,7 @@ class Router:
         return self._lanes[hop]
 
     def minimal_routes(self, source: int, target: int) -> tuple[Route, ...]:
-        """Routes of fewest links, of those with fewest global ones, in order of chip numbers.
+        """Routes of fewest links, of those with fewest global ones, in order.
 
         At most 64 of fewest links are looked at.
         """
@@ -151,7 +214,8 @@ class Router:
             return [RoutedFlow(flow, routes[0])]
         if self.topology.switch_count and flow.message_bytes:
             return self._striped(flow, routes, load)
-        best = min(routes, key=lambda route: (max(load.get(h, 0) for h in hops(route)), route))
+        # Routes are in order, and of equal ones `min` takes the first.
+        best = min(routes, key=lambda route: max(load.get(hop, 0) for hop in hops(route)))
         return [RoutedFlow(flow, best)]
 
     def _striped(
@@ -171,7 +235,7 @@ class Router:
             ]
             for place in sorted(range(len(routes)), key=fill.__getitem__)[:rest]:
                 shares[place] += 1
-        else:  # nothing is on its way yet: the first of equal ones, in order of chip numbers
+        else:  # nothing is on its way yet: the first of equal ones
             for place in range(rest):
                 shares[place] += 1
         parts = []
@@ -200,22 +264,22 @@ class Router:
         return tuple(route for route in routes if self._global_hops(route) == fewest)
 
     def _short(self, source: int, target: int) -> list[Route]:
-        """The routes of two links or, where there is none, of three; in order of chip numbers."""
+        """The routes of two links or, where there is none, of three; in order."""
         if source == target:
             return []
         last = set(self._near[target])
-        near = sorted(self._near[source])
+        near = sorted(self._near[source], key=self._rank.__getitem__)
         routes: list[Route] = [(source, chip, target) for chip in near if chip in last]
         if not routes:
             routes = [
                 (source, chip, then, target)
                 for chip in near
-                for then in sorted(last.intersection(self._near[chip]))
+                for then in sorted(last.intersection(self._near[chip]), key=self._rank.__getitem__)
             ]
         return routes[:_ROUTES_COMPARED]
 
     def _far(self, source: int, target: int) -> list[Route]:
-        """The routes of however many links, in order of chip numbers."""
+        """The routes of however many links, in order."""
         to_target = self._to_target(source, target)
         length = to_target[source]
         routes: list[Route] = []
@@ -227,8 +291,43 @@ class Router:
                 routes.append(route)
                 continue
             steps = (chip for chip in self._near[route[-1]] if to_target.get(chip) == left - 1)
-            stack += [(*route, step) for step in sorted(steps, reverse=True)]
+            last_first = sorted(steps, key=self._rank.__getitem__, reverse=True)
+            stack += [(*route, step) for step in last_first]
         return routes
+
+    def _look(self, hop: Hop) -> tuple[int, ...]:
+        """What a link is like, in numbers that do not depend on where it stands."""
+        if hop not in self._kinds:
+            return ()
+        kind = self._kinds[hop]
+        return (
+            hop in self._between_nodes,
+            kind.bytes_per_s,
+            kind.latency_ps,
+            kind.payload_bytes,
+            kind.wire_bytes,
+            self._routed_lanes[hop],
+            self._lanes[hop],
+        )
+
+    def _passed(self, group: Sequence[int]) -> list[int]:
+        """The vertices on a route of fewest links between two chips of a group; all, of half."""
+        if 2 * len(group) > self.topology.chip_count:
+            return list(self._near)
+        far = np.full((len(group), len(self._near)), len(self._near), dtype=np.int32)
+        for row, chip in enumerate(group):
+            level, known, depth = {chip}, dict.fromkeys([chip], 0), 0
+            missing = set(group) - level
+            while level and missing:
+                depth += 1
+                level = self._beyond(level, known)
+                known.update(dict.fromkeys(level, depth))
+                missing -= level
+            far[row, list(known)] = list(known.values())
+        between = np.zeros(len(self._near), dtype=bool)
+        for own in far:
+            between |= (far + own == own[list(group), None]).any(axis=0)
+        return [int(vertex) for vertex in np.flatnonzero(between)]
 
     def _global_hops(self, route: Route) -> int:
         """Links between nodes on a route: the scarce ones, so a detour over a third node loses."""

@@ -32,6 +32,7 @@ from rack_sim.timing.algorithms import (
     pattern,
     step_counts,
 )
+from rack_sim.timing.arrangements import Arrangement, arrangements
 from rack_sim.timing.schedule import OnLinks, Schedule, busiest_ps, longest_chain_ps, schedule
 from rack_sim.timing.tasks import Crossing, Need, Task, TaskGraph
 
@@ -214,54 +215,33 @@ def _fastest(
     operation: Operation,
     size_bytes: int,
 ) -> CollectiveTiming:
-    """The algorithm that ends first; those whose lower bound is no better are not placed.
+    """The algorithm and arrangement that end first, found from structure, not from chip numbers.
 
-    One that would cross a failed link, where nothing is rerouted, is out; raises InputError where
-    that leaves none.
+    Those whose lower bound is no better are not placed. What would cross a failed link, where
+    nothing is rerouted, is out; raises InputError where that leaves none.
     """
-    not_taken: dict[str, str] = {}
-    refused: list[Problem] = []
-    candidates: list[tuple[int, int, Algorithm, _Steps]] = []
+    contest = _Contest(operation, size_bytes)
+    candidates: list[tuple[int, int, int, Arrangement, Algorithm, _Steps]] = []
+    root = group[0] if operation == "broadcast" else None
     for order, algorithm in enumerate(ALGORITHMS):
         reason = misfit(operation, algorithm, nodes) or _too_many(operation, algorithm, nodes)
         if reason:
-            not_taken[algorithm] = reason
+            contest.not_taken[algorithm] = reason
             continue
-        found = _steps(operation, algorithm, nodes)
-        # What cannot be fast enough by its steps alone is not even routed.
-        candidates.append((_least_ps(router, found, size_bytes), order, algorithm, found))
-    best: tuple[int, int, RoutedCollective, Schedule] | None = None
-    direct_parts: tuple[tuple[RoutedFlow, ...], ...] | None = None
-    for least_ps, order, algorithm, found in sorted(candidates, key=lambda item: item[:2]):
-        if best and least_ps >= best[0] and algorithm != "direct_balanced":
-            not_taken[algorithm] = f"at least {format_time(least_ps)}"
-            continue
-        try:
-            routed = _routed(router, group, operation, size_bytes, algorithm, found)
-        except InputError as error:
-            refused += error.problems
-            not_taken[algorithm] = error.problems[0].message
-            continue
-        if algorithm == "direct":
-            direct_parts = routed.parts
-        elif algorithm == "direct_balanced" and routed.parts == direct_parts:
-            not_taken[algorithm] = "no pair has a choice of routes: the same as direct"
-            continue
-        tasks = _tasks(routed, router)
-        bound_ps = max(longest_chain_ps(tasks), busiest_ps(tasks))
-        if best and bound_ps >= best[0]:
-            not_taken[algorithm] = f"at least {format_time(bound_ps)}"
-            continue
-        placed = schedule(tasks)
-        if best is None or (placed.duration_ps, order) < best[:2]:
-            if best:
-                not_taken[best[2].algorithm] = format_time(best[0])
-            best = (placed.duration_ps, order, routed, placed)
-        else:
-            not_taken[algorithm] = format_time(placed.duration_ps)
-    if best is None and refused:
-        raise InputError(dict.fromkeys(refused))
-    if best is None:
+        for number, arrangement in enumerate(arrangements(router, group, root)):
+            if arrangement.ring_only and algorithm not in _RINGS:
+                continue
+            found = _steps(operation, algorithm, _nodes(router, arrangement.members))
+            # What cannot be fast enough by its steps alone is not even routed.
+            least_ps = _least_ps(router, found, size_bytes)
+            candidates.append((least_ps, order, number, arrangement, algorithm, found))
+    for least_ps, order, number, arrangement, algorithm, found in sorted(
+        candidates, key=lambda item: item[:3]
+    ):
+        contest.enter((order, number), arrangement, algorithm, found, least_ps)
+    if contest.best is None and contest.refused:
+        raise InputError(dict.fromkeys(contest.refused))
+    if contest.best is None:
         chips_max = isqrt(TRANSFERS_MAX // (2 if operation == "all_reduce" else 1))
         raise InputError(
             Problem(
@@ -270,10 +250,78 @@ def _fastest(
                 suggestion=f"at most {TRANSFERS_MAX:,} are; a --group of up to {chips_max} chips",
             )
         )
-    _, _, routed, placed = best
+    _, _, routed, placed = contest.best
     return CollectiveTiming(
-        operation, routed.algorithm, group, size_bytes, placed, routed, not_taken
+        operation, routed.algorithm, group, size_bytes, placed, routed, contest.reasons()
     )
+
+
+_RINGS = ("ring", "two_way_ring")
+
+
+@dataclass
+class _Contest:
+    """Algorithms and arrangements, one after the other: the fastest so far, and why not others."""
+
+    operation: Operation
+    size_bytes: int
+    best: tuple[int, tuple[int, int], RoutedCollective, Schedule] | None = None
+    not_taken: dict[str, str] = field(default_factory=dict)
+    refused: list[Problem] = field(default_factory=list)
+    # The best of every algorithm: its time, and whether that is only a lower bound.
+    times: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    direct_parts: dict[int, tuple[tuple[RoutedFlow, ...], ...]] = field(default_factory=dict)
+
+    def enter(
+        self,
+        order: tuple[int, int],
+        arrangement: Arrangement,
+        algorithm: Algorithm,
+        found: "_Steps",
+        least_ps: int,
+    ) -> None:
+        """Routes and places an algorithm in one arrangement, as far as it can still win.
+
+        Of equal times the lower `order` wins.
+        """
+        if self.best and least_ps >= self.best[0] and algorithm != "direct_balanced":
+            self._note(algorithm, least_ps, bound=True)
+            return
+        router = arrangement.router
+        try:
+            routed = _routed(
+                router, arrangement.members, self.operation, self.size_bytes, algorithm, found
+            )
+        except InputError as error:
+            self.refused += error.problems
+            self.not_taken[algorithm] = error.problems[0].message
+            return
+        if algorithm == "direct":
+            self.direct_parts[order[1]] = routed.parts
+        elif algorithm == "direct_balanced" and routed.parts == self.direct_parts.get(order[1]):
+            self.not_taken[algorithm] = "no pair has a choice of routes: the same as direct"
+            return
+        tasks = _tasks(routed, router)
+        bound_ps = max(longest_chain_ps(tasks), busiest_ps(tasks))
+        if self.best and bound_ps >= self.best[0]:
+            self._note(algorithm, bound_ps, bound=True)
+            return
+        placed = schedule(tasks)
+        self._note(algorithm, placed.duration_ps, bound=False)
+        if self.best is None or (placed.duration_ps, order) < self.best[:2]:
+            self.best = (placed.duration_ps, order, routed, placed)
+
+    def reasons(self) -> dict[str, str]:
+        """What every other algorithm would take at its best, or why it is out."""
+        taken = self.best[2].algorithm if self.best else ""
+        reasons = {name: why for name, why in self.not_taken.items() if name != taken}
+        for name, (ps, bound) in self.times.items():
+            if name != taken:
+                reasons[name] = f"at least {format_time(ps)}" if bound else format_time(ps)
+        return reasons
+
+    def _note(self, algorithm: str, ps: int, *, bound: bool) -> None:
+        self.times[algorithm] = min(self.times.get(algorithm, (ps, bound)), (ps, bound))
 
 
 class _Steps(NamedTuple):
