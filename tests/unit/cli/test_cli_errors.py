@@ -110,10 +110,10 @@ def test_infeasible(cli: Cli, small: Path) -> None:
 def test_output_that_exists_is_kept(cli: Cli, small: Path) -> None:
     Path("out").mkdir()
     Path("out/mine.txt").write_text("precious")
-    err = check_refused(cli, "run", "small.yaml", "--no-figures", "--out", "out")
-    assert err == "error: out: exists already, and is kept (another --out, or --force)\n"
-    err = check_refused(cli, "run", "small.yaml", "--no-figures", "--out", "out", "--force")
-    assert err == "error: out: holds other things than a run, and is kept (another --out)\n"
+    for force in ([], ["--force"]):
+        err = check_refused(cli, "run", "small.yaml", "--no-figures", "--out", "out", *force)
+        said = "holds other things than a result, and is kept: mine.txt (another --out)"
+        assert err == f"error: out: {said}\n"
     assert Path("out/mine.txt").read_text() == "precious"
 
 
