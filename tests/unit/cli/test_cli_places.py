@@ -185,12 +185,12 @@ NO_FILE = {
 
 @pytest.mark.parametrize("command", DIRECTORIES.values(), ids=DIRECTORIES)
 def test_no_place_for_a_directory(cli: Cli, desk: Path, command: tuple[str, ...]) -> None:
-    for place, words in NO_DIRECTORY.items():
-        for force in ([], ["--force"]):
-            err = check_refused(cli, desk, *command, *force, "--out", place)
-            assert words in err, place[:30]
-            assert "another --out" in err or "directory inside" in err
-            assert "--force" not in err, "which would not help"
+    for number, (place, words) in enumerate(NO_DIRECTORY.items()):
+        force = ["--force"] if number % 2 else []  # changes nothing here
+        err = check_refused(cli, desk, *command, *force, "--out", place)
+        assert words in err, place[:30]
+        assert "another --out" in err or "directory inside" in err
+        assert "--force" not in err, "which would not help"
 
 
 @pytest.mark.parametrize(("command", "ending"), FILES.values(), ids=FILES)
