@@ -17,6 +17,7 @@
 - `list`: the presets
 - `trace`: looks at a trace
 - `compiled`: what the compiler made of a plan, as tables
+- `place`: where files go
 - `console`: how the command line speaks
 """
 
