@@ -65,6 +65,23 @@ def test_a_signal_is_an_orderly_end(small: Path, name: str) -> None:
     assert names(small.parent) == {"small.yaml"}
 
 
+@pytest.mark.parametrize("delay_s", [0.05, 0.2, 0.4])
+def test_a_signal_before_it_has_begun(small: Path, delay_s: float) -> None:
+    """Somewhere in the start of Python or the imports; in Python's own start the signal kills."""
+    with subprocess.Popen(
+        [COMMAND, *LONG],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heeding,  # noqa: PLW1509
+    ) as process:
+        time.sleep(delay_s)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode in (143, -signal.SIGTERM)
+    assert err in ("", "interrupted\n", "nothing was written to runs/one\ninterrupted\n")
+    assert names(small.parent) == {"small.yaml"}
+
+
 def test_a_signal_that_is_ignored_stays_so(small: Path) -> None:
     """As `nohup` has it: the terminal goes, the run stays."""
     command = ["sh", "-c", 'trap "" HUP; exec "$0" "$@"', COMMAND, *LONG]
@@ -83,6 +100,7 @@ def test_a_signal_that_is_ignored_stays_so(small: Path) -> None:
         process.kill()
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_ended_keeps_its_points(small: Path) -> None:
     """SIGTERM to all processes of it, as `timeout` and a shutdown do."""
     study = "name: tiny\nkind: grid\nscenario: small.yaml\n"
