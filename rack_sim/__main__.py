@@ -25,6 +25,7 @@ class _Ending:
 
     def __init__(self) -> None:
         self.exit_code: int | None = None
+        self.has_begun = False
         for number in self._numbers():
             # Who started us may have it ignored: nohup, a shell's background.
             if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
@@ -32,6 +33,9 @@ class _Ending:
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
         self.exit_code = _SIGNAL_BASE + number
+        if not self.has_begun:  # nothing to clear away; and imports make other errors of it
+            os.write(2, b"interrupted\n")
+            os._exit(self.exit_code)
         raise KeyboardInterrupt
 
     def ignore_more(self) -> None:
@@ -58,11 +62,12 @@ class _Stream(io.FileIO):
 def main() -> None:
     """Runs the command line; imports take a moment, and Ctrl-C in it is no traceback."""
     ending = _Ending()
-    try:
-        _open_streams()
-        from rack_sim.cli import exit_code
+    _open_streams()
+    from rack_sim.cli import exit_code
 
-        code = exit_code()
+    try:
+        ending.has_begun = True
+        code = exit_code(lambda: ending.exit_code is not None)
         ending.ignore_more()
     except KeyboardInterrupt:
         ending.ignore_more()

@@ -17,6 +17,7 @@
 - `list`: the presets
 - `trace`: looks at a trace
 - `compiled`: what the compiler made of a plan, as tables
+- `place`: where files go
 - `console`: how the command line speaks
 """
 
@@ -105,18 +106,26 @@ app.command(name="list")(list_presets)
 app.add_typer(trace, name="trace")
 
 
-def exit_code() -> int:
-    """Runs the command in `sys.argv`: trusted exit codes, no traceback for bad input."""
+def exit_code(was_interrupted: Callable[[], bool] = lambda: False) -> int:
+    """Runs the command in `sys.argv`: trusted exit codes, no traceback for bad input.
+
+    `was_interrupted` tells whether a signal has asked for the end: libraries make other errors of
+    the interrupt that it raises.
+    """
     try:
         code = app(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         return _interrupted()
     except RackSimError as error:
+        if was_interrupted():
+            return _interrupted()
         complain(error)
         if error.exit_code == 1:
             tell("this is a bug in rack-sim; please report it")
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence: our bug, said so
+        if was_interrupted():
+            return _interrupted()
         if isinstance(error, OSError) and error.errno in _REFUSALS:
             where = f"{error.filename}: " if error.filename else ""
             if len(where) > _NAME_SHOWN:

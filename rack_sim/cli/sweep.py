@@ -187,9 +187,8 @@ def sweep(
 def _say_what_is_kept(journal: Path) -> None:
     """Where a sweep that ended early has left its points, and how it goes on."""
     kept = 0
-    if journal.exists():
-        with suppress(OSError):
-            kept = journal.read_bytes().count(b"\n") - 1
+    with suppress(OSError):
+        kept = journal.read_bytes().count(b"\n") - 1
     if kept > 0:
         words = f"{counted(kept, 'finished point')} kept in {journal}"
         hint = "the same command goes on from there"

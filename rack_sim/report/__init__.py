@@ -1,7 +1,8 @@
 """Report: what a run leaves behind for people and spreadsheets.
 
 - `csv`: the dialect; no cell is ever a formula
-- `run_directory`: all files of a run, or none
+- `run_directory`: all files of a run, or none; `place`: where, and what stands there; `claim`: held
+  while it is written; `renames`: in one step
 - `run_files`: which files there are
 - `study_files`: what a study leaves behind; `jitter_tables`, `jitter_figure`, `load_tables`,
   `load_figures`: of which kind

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ from rack_sim.report.renames import take_name
 _LOCK, _DRAFT, _OLD = ".rack-sim-lock", ".rack-sim-draft", ".rack-sim-old"
 # Hidden names begin with so much of the place's own, for whoever looks.
 _NAME_SHOWN = 24
-_TRIES = 100
+# How often, and at what intervals, it is tried to hold a lock.
+_TRIES, _PAUSE_S = 5, 0.02
 # Signals that end a command.
 ENDINGS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -64,21 +66,21 @@ def claimed(place: Place, make: Callable[[Path], None]) -> Iterator[Claim]:
     except OSError as error:
         _remove_empty(made)
         raise cannot_be_written(error, shown) from None
+    ours = alone
     try:
         if alone:
             _clear(lock)
             _clear_folder(folder, but=lock)
+        _make(claim, make, alone=alone)
+        ours = True
         os.ftruncate(handle, 0)
         os.write(handle, json.dumps({"pid": os.getpid(), "name": place.path.name}).encode())
-        _make(claim, make, alone=alone)
-        try:
-            yield claim
-        finally:
-            with undisturbed():
-                _remove(claim.draft)
+        yield claim
     finally:
         with undisturbed():
-            if not os.path.lexists(claim.old):
+            if ours:
+                _remove(claim.draft)
+            if ours and not os.path.lexists(claim.old):
                 lock.unlink(missing_ok=True)
             os.close(handle)
             _remove_empty(made)
@@ -86,6 +88,8 @@ def claimed(place: Place, make: Callable[[Path], None]) -> Iterator[Claim]:
 
 def _make(claim: Claim, make: Callable[[Path], None], *, alone: bool) -> None:
     try:
+        with suppress(FileNotFoundError):
+            os.lstat(claim.place.path)  # a name that is too long is told here, not at the end
         make(claim.draft)
     except FileExistsError as error:
         if alone:
@@ -117,9 +121,11 @@ def _stem(name: str) -> str:
 def _hold(lock: Path) -> tuple[int, bool]:
     for _ in range(_TRIES):
         lock.parent.mkdir(parents=True, exist_ok=True)
-        # Another process that ends may take the folder away, which it had made, while it is empty.
-        with suppress(FileNotFoundError):
+        # Another process that ends may take the folder away, which it had made, while it is empty;
+        # and one that begins may hold the lock for a moment, to see whether it was left behind.
+        with suppress(FileNotFoundError, BlockingIOError):
             return open_locked(lock)
+        time.sleep(_PAUSE_S)
     return open_locked(lock)
 
 

@@ -54,10 +54,10 @@ class Draft:
     def _replaced(self) -> bool:
         """Puts the draft where an older one stands, which goes; False where it cannot go."""
         target = self._claim.place.path
+        self.path.chmod(stat.S_IMODE(target.stat().st_mode))
         if self.path.is_file():
             self.path.replace(target)
             return True
-        self.path.chmod(stat.S_IMODE(target.stat().st_mode))
         if not any(target.iterdir()):
             try:
                 self.path.rename(target)  # of all directories, only an empty one goes like this

@@ -264,8 +264,10 @@ def _call(
     function: Callable[[Task], Done], number: int, task: Task, away: bool
 ) -> tuple[int, Done]:
     if away:
-        # Ctrl-C reaches every process of a terminal; who started the workers ends them.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # These reach every process of a terminal or a group; who started the workers ends them.
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_IGN)
         _end_with_parent()
     return number, function(task)
 

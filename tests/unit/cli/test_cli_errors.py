@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import rack_sim.cli
 from rack_sim.foundation.errors import ConservationError
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -110,10 +111,10 @@ def test_infeasible(cli: Cli, small: Path) -> None:
 def test_output_that_exists_is_kept(cli: Cli, small: Path) -> None:
     Path("out").mkdir()
     Path("out/mine.txt").write_text("precious")
-    err = check_refused(cli, "run", "small.yaml", "--no-figures", "--out", "out")
-    assert err == "error: out: exists already, and is kept (another --out, or --force)\n"
-    err = check_refused(cli, "run", "small.yaml", "--no-figures", "--out", "out", "--force")
-    assert err == "error: out: holds other things than a run, and is kept (another --out)\n"
+    for force in ([], ["--force"]):
+        err = check_refused(cli, "run", "small.yaml", "--no-figures", "--out", "out", *force)
+        said = "holds other things than a result, and is kept: mine.txt (another --out)"
+        assert err == f"error: out: {said}\n"
     assert Path("out/mine.txt").read_text() == "precious"
 
 
@@ -230,3 +231,19 @@ def test_the_installed_command(small: Path) -> None:
     assert done.returncode == 2
     assert done.stdout.startswith("small.yaml: ok (small, ")
     assert done.stderr == "error: nope.yaml: no such file\n"
+
+
+def test_an_error_that_a_library_made_of_an_interrupt(
+    cli: Cli, small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """pydantic's core wraps a KeyboardInterrupt in an error of its own; it is none of ours."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("KeyboardInterrupt")
+
+    monkeypatch.setattr(RUN, "simulate", broken)
+    monkeypatch.setattr(sys, "argv", ["rack-sim", "run", "small.yaml"])
+    capsys.readouterr()
+    assert rack_sim.cli.exit_code(lambda: True) == 130
+    assert capsys.readouterr() == ("", "interrupted\n")
+    assert names(small.parent) == {"small.yaml"}

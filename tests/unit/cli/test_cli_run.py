@@ -293,11 +293,15 @@ def test_names_of_runs(cli: Cli, small: Path) -> None:
 
 
 def test_force_replaces_a_run_whole(cli: Cli, ran: Path) -> None:
-    (ran / "old.png").write_text("of the run before")
-    before = tables(ran)
-    assert cli("run", "small.yaml", "--no-figures", "-q", "--out", "out", "--force")[0] == 0
-    assert not (ran / "old.png").exists()
-    assert tables(ran) != before
+    command = ("run", "small.yaml", "--no-figures", "-q", "--out", "out", "--force")
+    assert cli(*command, "--parquet")[0] == 0
+    assert (ran / "links.parquet").exists()
+    (ran / "notes.txt").write_text("precious")
+    code, _, err = cli(*command)
+    assert (code, "also other things, and is kept: notes.txt" in err) == (2, True)
+    (ran / "notes.txt").unlink()
+    assert cli(*command)[0] == 0
+    assert not (ran / "links.parquet").exists(), "of the run before"
     assert {path.name for path in Path().iterdir()} == {"small.yaml", "out"}
 
 

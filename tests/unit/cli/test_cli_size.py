@@ -373,15 +373,16 @@ def test_what_exists_is_kept_and_said_at_once(
     cli: Cli, slots: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("there").mkdir()
+    Path("there", "notes.txt").touch()
     monkeypatch.setattr("rack_sim.study.sizing_search.simulate", None)
     code, _, err = cli("size", "slots.yaml", *SLO, *FEW, "--out", "there")
     assert code == 2
-    assert "exists already" in err
+    assert "there: holds other things than a result, and is kept: notes.txt" in err
 
 
-@pytest.mark.parametrize("out", [(), ("--out", "a/b")])
+@pytest.mark.parametrize(("out", "where"), [((), ""), (("--out", "a/b"), " to a/b")])
 def test_an_interruption_leaves_nothing(
-    cli: Cli, slots: Path, monkeypatch: pytest.MonkeyPatch, out: tuple[str, ...]
+    cli: Cli, slots: Path, monkeypatch: pytest.MonkeyPatch, out: tuple[str, ...], where: str
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -389,7 +390,7 @@ def test_an_interruption_leaves_nothing(
     monkeypatch.setattr("rack_sim.study.sizing_search.simulate", interrupted)
     code, said, err = cli("size", "slots.yaml", *SLO, *FEW, *out)
     assert (code, said) == (130, "")
-    assert err == "nothing was written\ninterrupted\n"
+    assert err == f"nothing was written{where}\ninterrupted\n"
     assert [path.name for path in Path().iterdir()] == ["slots.yaml"]
 
 

@@ -151,7 +151,12 @@ def test_exit_codes(cli: Cli, study: Path) -> None:
     assert (code, out) == (2, "")
     assert err == "error: --set grid.seed=[]: grid.seed: needs at least 1 entries\n"
     Path("mine").mkdir()
+    Path("mine", "notes.txt").touch()
     assert cli("sweep", "tiny.yaml", "--out", "mine")[0] == 2
+    long = "n" * 250  # a directory can have this name, its journal cannot
+    code, _, err = cli("sweep", "tiny.yaml", "--out", long)
+    assert code == 2
+    assert err.endswith(".points.jsonl: cannot be written: File name too long (another --out)\n")
     assert not Path("reports").exists()
 
 

@@ -190,11 +190,21 @@ def test_rows_of_something_else_are_kept(path: Path, change: dict[str, str], wor
 
 def test_another_file_is_kept(path: Path) -> None:
     path.parent.mkdir()
-    for content in (b"dear diary\n", b"dear diary", b"a\nb", b'{"a": 1}\n', b"[]\n"):
+    cut = (b"dear diary\nno end", b"dear diary", b'{"a": 1}\n{"b"')
+    for content in (b"dear diary\n", b'{"a": 1}\n', b"[]\n", b"a\nb", *cut):
         path.write_bytes(content)
         with pytest.raises(InputError, match="no journal of a sweep, and is kept"):
             taken_up(path)
         assert path.read_bytes() == content
+
+
+def test_a_link_is_not_followed(path: Path) -> None:
+    path.parent.mkdir()
+    (path.parent / "diary").write_bytes(b"")
+    path.symlink_to("diary")
+    with pytest.raises(InputError, match="cannot be written"):
+        taken_up(path)
+    assert (path.parent / "diary").read_bytes() == b""
 
 
 def test_one_at_a_time(path: Path) -> None:
