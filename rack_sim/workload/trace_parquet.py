@@ -1,5 +1,7 @@
 """Trace Parquet: the rows of a Parquet file; what they take of memory is checked beforehand."""
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,18 @@ if TYPE_CHECKING:
 BATCH_ROWS = 16_384
 # Values of a batch, hashes counted: some 50 MB as Python has them.
 _BATCH_VALUES = 2**20
+_ASK = """
+import sys
+import pyarrow.parquet as pq
+metadata = pq.read_metadata(sys.argv[1])
+most = fullest = 0
+for group in map(metadata.row_group, range(metadata.num_row_groups)):
+    for column in map(group.column, range(group.num_columns)):
+        if column.path_in_schema.split(".")[0] in sys.argv[2:]:
+            most = max(most, column.num_values)
+            fullest = max(fullest, -(-column.num_values // max(1, group.num_rows)))
+print(most, fullest)
+"""
 
 
 @contextmanager
@@ -66,11 +80,10 @@ def rows_of(path: Path, names: Mapping[str, str]) -> Iterator[tuple[int, dict[st
 def _rows_at_once(path: Path, batch: "pa.RecordBatch") -> int:
     """How many rows become Python's at a time: all, unless their lists are long."""
     import pyarrow.compute as pc
-    import pyarrow.types as types
 
     values = 0
     for column in batch.columns:
-        if types.is_list(column.type) or types.is_large_list(column.type):
+        if _is_list(column.type):
             lengths = pc.list_value_length(column)
             longest = pc.max(lengths).as_py() or 0
             problem = over_limit("prompt_tokens", longest, "hashes of one row", place=str(path))
@@ -80,6 +93,12 @@ def _rows_at_once(path: Path, batch: "pa.RecordBatch") -> int:
     return max(1, len(batch)) if values <= 4 * _BATCH_VALUES else 1
 
 
+def _is_list(given: "pa.DataType") -> bool:
+    import pyarrow.types as types
+
+    return bool(types.is_list(given) or types.is_large_list(given))
+
+
 def _check_types(path: Path, schema: "pa.Schema", names: Mapping[str, str]) -> None:
     """Numbers, and lists of numbers: text of any length would be read before it is refused."""
     import pyarrow.types as types
@@ -87,7 +106,7 @@ def _check_types(path: Path, schema: "pa.Schema", names: Mapping[str, str]) -> N
     problems = []
     for name in names:
         inner = schema.field(name).type
-        if types.is_list(inner) or types.is_large_list(inner):
+        if _is_list(inner):
             inner = inner.value_type
         if types.is_dictionary(inner):
             inner = inner.value_type
@@ -101,27 +120,34 @@ def _check_types(path: Path, schema: "pa.Schema", names: Mapping[str, str]) -> N
 def _check_sizes(path: Path, file: "pq.ParquetFile", names: Mapping[str, str]) -> int:
     """Rows of a batch, from what the file says of its sizes before any of it is unpacked."""
     metadata, place = file.metadata, str(path)
-    group_values = unpacked_bytes = 0
-    fullest = 1
-    for group_number in range(metadata.num_row_groups):
-        group = metadata.row_group(group_number)
-        for column_number in range(group.num_columns):
-            column = group.column(column_number)
-            if column.path_in_schema.split(".")[0] in names:
-                if column.num_values > group.num_rows:  # lists: read with their rows, not in pieces
-                    group_values = max(group_values, column.num_values)
-                unpacked_bytes += column.total_uncompressed_size
-                fullest = max(fullest, -(-column.num_values // max(1, group.num_rows)))
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    unpacked_bytes = sum(group.total_byte_size for group in groups)
+    lists = [name for name in names if _is_list(file.schema_arrow.field(name).type)]
+    values, fullest = _list_values(path, lists) if lists else (0, 1)
     found: Sequence[Problem | None] = (
         over_limit("trace_rows", metadata.num_rows, "rows of the file", place=place),
         over_limit("unpacked_bytes", unpacked_bytes, "what it unpacks to", place=place),
-        over_limit("group_values", group_values, "numbers of a row group", place=place),
+        over_limit("group_values", values, "numbers of a row group", place=place),
         _unlikely(path, unpacked_bytes),
     )
     problems = [problem for problem in found if problem is not None]
     if problems:
         raise InputError(problems)
     return max(1, min(BATCH_ROWS, _BATCH_VALUES // fullest))
+
+
+def _list_values(path: Path, lists: Sequence[str]) -> tuple[int, int]:
+    """Numbers of the fullest row group of columns of lists, and most of them for a row, mean.
+
+    Only the statistics of a column say it, and pyarrow ends its process where those are damaged: a
+    process of its own asks.
+    """
+    command = [sys.executable, "-P", "-c", _ASK, str(path), *lists]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    answer = asked.stdout.split()
+    if asked.returncode or len(answer) != 2:
+        raise OSError("the sizes of its columns cannot be read")
+    return int(answer[0]), max(1, int(answer[1]))
 
 
 def _unlikely(path: Path, unpacked_bytes: int) -> Problem | None:
