@@ -8,10 +8,11 @@ from rich.progress import Progress, TextColumn
 
 from rack_sim.cli.console import counted, err, out, say_json, table
 from rack_sim.cli.options import JsonOption
+from rack_sim.cli.validate_model import print_unreadable, unreadable_json
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.scenario.chip_file import FittedValue, chip_text
 from rack_sim.study.fitting import CONSTANTS, Fit, fit_chip
-from rack_sim.study.measurements import read_measurements
+from rack_sim.study.measurements import read_table
 
 
 def calibrate(
@@ -49,18 +50,20 @@ def calibrate(
 
         rack-sim calibrate mine.csv --chip nvidia-h100 --out my-h100.yaml
 
+    A row that cannot be read, or is not fitted on, is listed with the reason.
+
     Then name the file where a chip stands: `chip: my-h100.yaml` in a system, or in the table.
     """
     if out_file is not None and out_file.exists() and not force:
         raise InputError(Problem(f"{out_file} exists", "--out", suggestion="--force replaces it"))
-    rows = read_measurements(measurements)
+    read = read_table(measurements)
     names = [name.strip() for name in constants.split(",") if name.strip()]
     with Progress(
         TextColumn("{task.description}"), console=err, transient=True, disable=not err.is_terminal
     ) as bar:
         task = bar.add_task("", total=None)
         fit = fit_chip(
-            rows,
+            read.rows,
             chip,
             measurements.parent,
             names=names,
@@ -71,9 +74,10 @@ def calibrate(
         text = chip_text(chip, measurements.parent, fitted_values(fit, measurements.name))
         out_file.write_text(text, encoding="utf-8")
     if as_json:
-        say_json(fit_json(fit, chip, str(measurements)))
+        say_json({**fit_json(fit, chip, str(measurements)), "unreadable": unreadable_json(read)})
         return
     _print(fit, chip, measurements)
+    print_unreadable(read)
     if out_file is not None:
         out.print(f"chip: {out_file}", soft_wrap=True)
 
