@@ -19,6 +19,7 @@ from rack_sim.compiler.step import StepTiming, compile_step
 from rack_sim.engine.fleet import FleetPlan, fleet_plan
 from rack_sim.engine.parts import dealt, why_together
 from rack_sim.engine.serving import ReplayTotals, replay, totals_of_parts
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InfeasibleError, InputError
 from rack_sim.foundation.garbage import collected_later
 from rack_sim.metrics.columns import (
@@ -65,8 +66,8 @@ except PackageNotFoundError:  # a checkout on the path, not installed
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True, eq=False)
-class Explanation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Explanation(Brief):
     """What is known of a scenario before anything is replayed: who holds what, and how fast.
 
     Static chips have a `compiled` step, reactive ones a `batch` machine.
@@ -129,8 +130,8 @@ class Explanation:
             raise self.scenario.placed(error) from None
 
 
-@dataclass(frozen=True)
-class Result:
+@dataclass(frozen=True, repr=False)
+class Result(Brief):
     """What a replay gave. `summary` is one flat row; see docs/metrics.md for every name.
 
     Each table of a run is a method that makes a DataFrame of it, with the columns and the values

@@ -36,8 +36,9 @@ def validate_model(
     """Predict every row of a table of measurements and state the error of each.
 
     Error is predicted over measured, less one, of the speed of one user where one request is in
-    flight, else of all output tokens; --json has every metric. A row that cannot be read or run is listed
-    with the reason. Columns are those of the table that comes with rack-sim (docs/validation.md).
+    flight, else of all output tokens; --json has every metric. A row that cannot be read or run is
+    listed with the reason. Columns are those of the table that comes with rack-sim
+    (docs/validation.md).
 
     Examples:
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from rack_sim.compiler.batches import CacheRoom
 from rack_sim.engine.fleet import Serving
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.sourced import Provenance
 from rack_sim.metrics.cost import CostInputs
@@ -15,8 +16,8 @@ from rack_sim.workload.request import Workload
 from rack_sim.workload.trace import TraceCheck
 
 
-@dataclass(frozen=True)
-class Scenario:
+@dataclass(frozen=True, repr=False)
+class Scenario(Brief):
     """A model on a system under traffic.
 
     `provenance` lists every sourced or assumed number; `resolved` is the scenario with every

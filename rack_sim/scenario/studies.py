@@ -8,12 +8,13 @@ from itertools import product
 from math import prod
 from typing import Any, ClassVar
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.units import split_unit
 from rack_sim.scenario.scenario import Scenario
 
 
-@dataclass(frozen=True)
-class StudyPoint:
+@dataclass(frozen=True, repr=False)
+class StudyPoint(Brief):
     """A machine of a study."""
 
     name: str
@@ -38,8 +39,8 @@ class Study:
     place: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class JitterStudy(Study):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class JitterStudy(Study, Brief):
     """What a machine loses when its operators do not take the time that was compiled."""
 
     kind = "jitter"
@@ -51,8 +52,8 @@ class JitterStudy(Study):
     seed: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadStudy(Study):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class LoadStudy(Study, Brief):
     """Where a machine saturates as requests are offered at a rising rate.
 
     `rates_rps` is None where the rates are to be found, until the lowest rate that is too high is
@@ -101,8 +102,8 @@ class GridAxis:
         )
 
 
-@dataclass(frozen=True)
-class GridBase:
+@dataclass(frozen=True, repr=False)
+class GridBase(Brief):
     """A named machine of a grid: what all its points start from.
 
     `keys` is a scenario with its presets put in, `changes` what is laid on it, as ``key=value``,
@@ -118,8 +119,8 @@ class GridBase:
     trace_sha256: str
 
 
-@dataclass(frozen=True)
-class GridPoint:
+@dataclass(frozen=True, repr=False)
+class GridPoint(Brief):
     """One combination of a grid: its number from 0, its base, and one value of each axis.
 
     `chosen` are the numbers of its values on their axes; `changes` all that is laid on the keys of
@@ -136,8 +137,8 @@ class GridPoint:
     digest: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class GridStudy(Study):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class GridStudy(Study, Brief):
     """What a machine does as some of its values change.
 
     `points` are the machines before the grid changes them, `bases` the same as keys. `mode` is

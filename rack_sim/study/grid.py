@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import SUMMARY
@@ -34,8 +35,8 @@ POINT_COUNT_MAX = 1000
 _POINT_COUNT_LIMIT = 10**6
 
 
-@dataclass(frozen=True)
-class GridRow:
+@dataclass(frozen=True, repr=False)
+class GridRow(Brief):
     """A point and what came of it. `summary` is empty where its status is not ok."""
 
     point: GridPoint
@@ -44,8 +45,8 @@ class GridRow:
     summary: dict[str, Value]
 
 
-@dataclass(frozen=True)
-class GridResult:
+@dataclass(frozen=True, repr=False)
+class GridResult(Brief):
     """What a grid study gave: one row for each point, in order.
 
     `resumed_count` rows were there from an interrupted run; `notes` say what was odd about that.

@@ -22,6 +22,7 @@ from rack_sim.compiler.step import StepTiming
 from rack_sim.engine.jitter import JitterDraws, begins_operator
 from rack_sim.engine.programs import Entry, replay_programs, steady_entries
 from rack_sim.engine.recurrence import SlippedSteps, slip, stage_starts_ps
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.pipeline import explain
@@ -55,8 +56,8 @@ class JitterRow:
     slip_ps: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class JitterPoint:
+@dataclass(frozen=True, repr=False)
+class JitterPoint(Brief):
     """One machine, compiled, and what became of it; `rows` in the order of the study's jitters.
 
     `path_operator_count` is how many operators of the compiled critical path may take longer.
@@ -97,8 +98,8 @@ class JitteredStep:
     slip_ps: NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class JitterResult:
+@dataclass(frozen=True, repr=False)
+class JitterResult(Brief):
     """What a jitter study gave."""
 
     study: JitterStudy

@@ -9,6 +9,7 @@ from bisect import insort
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.slo import Slo
 from rack_sim.pipeline import explain
@@ -22,8 +23,8 @@ Progress = Callable[[str, float], None]
 SATURATION = "saturation"
 
 
-@dataclass(frozen=True)
-class LoadPoint:
+@dataclass(frozen=True, repr=False)
+class LoadPoint(Brief):
     """One machine at every rate, lowest first.
 
     `knee` brackets the highest rate that is not too high, `saturation` the highest that the machine
@@ -65,8 +66,8 @@ class LoadPoint:
         return self.rows[-1].capacity_rps
 
 
-@dataclass(frozen=True)
-class LoadResult:
+@dataclass(frozen=True, repr=False)
+class LoadResult(Brief):
     """What a load study gave."""
 
     study: LoadStudy
