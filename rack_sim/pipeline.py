@@ -65,6 +65,24 @@ except PackageNotFoundError:  # a checkout on the path, not installed
 
 Progress = Callable[[int, int], None]
 
+# What a result prints of its summary.
+_TOLD = (
+    "scenario",
+    "model",
+    "system",
+    "chip_count",
+    "request_count",
+    "finished_count",
+    "ttft_ms_p50",
+    "ttft_ms_p99",
+    "tpot_ms_p50",
+    "output_throughput_tok_s",
+    "output_tok_s_per_user_p50",
+    "slo_attainment",
+    "usd_per_million_output_tokens",
+    "scenario_hash",
+)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Explanation(Brief):
@@ -78,6 +96,17 @@ class Explanation(Brief):
     compiled: StepTiming | None
     batch: BatchMachine | None
     limits: Limits
+
+    def _facts(self) -> Mapping[str, object]:
+        return {
+            "scenario": self.scenario.name,
+            "model": self.plan.model.name,
+            "system": self.plan.system.name,
+            "chip_count": self.chip_count,
+            "stage_count": self.stage_count,
+            "tensor_parallel": self.tensor_parallel,
+            "weight_bytes": self.weight_bytes,
+        }
 
     @cached_property
     def step(self) -> StepTiming:
@@ -142,6 +171,9 @@ class Result(Brief):
     totals: ReplayTotals
     collector: Collector
     summary: Mapping[str, Value]
+
+    def _facts(self) -> Mapping[str, object]:
+        return {name: self.summary.get(name) for name in _TOLD}
 
     def requests(self) -> "pd.DataFrame":
         """One row per request, as in requests.csv."""

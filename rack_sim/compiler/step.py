@@ -47,8 +47,10 @@ class StageTiming(Brief):
         return self.terms.total_ps
 
 
-@dataclass(frozen=True, eq=False)  # programs are columns, which do not compare to one answer
-class StepTiming:
+@dataclass(
+    frozen=True, eq=False, repr=False
+)  # programs are columns, which do not compare to one answer
+class StepTiming(Brief):
     """A compiled step: when things happen after a slot enters, and how often slots may enter."""
 
     plan: Plan

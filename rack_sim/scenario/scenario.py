@@ -45,6 +45,17 @@ class Scenario(Brief):
     trace_check: TraceCheck | None
     places: Mapping[str, Problem] = field(default_factory=dict, compare=False, repr=False)
 
+    def _facts(self) -> Mapping[str, object]:
+        return {
+            "name": self.name,
+            "model": self.deployment.model.name,
+            "system": self.deployment.system.name,
+            "policy": self.policy_kind,
+            "workload": self.workload.description,
+            "seed": self.seed,
+            "scenario_hash": self.scenario_hash,
+        }
+
     def placed(self, error: InputError) -> InputError:
         """The same error, its problems where the file has what they are about."""
         problems = []

@@ -21,8 +21,8 @@ class StudyPoint(Brief):
     scenario: Scenario
 
 
-@dataclass(frozen=True, kw_only=True)
-class Study:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Study(Brief):
     """What studies of every kind have.
 
     `resolved` is the study with the scenario of every point written out: loading it again gives
@@ -40,7 +40,7 @@ class Study:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class JitterStudy(Study, Brief):
+class JitterStudy(Study):
     """What a machine loses when its operators do not take the time that was compiled."""
 
     kind = "jitter"
@@ -53,7 +53,7 @@ class JitterStudy(Study, Brief):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class LoadStudy(Study, Brief):
+class LoadStudy(Study):
     """Where a machine saturates as requests are offered at a rising rate.
 
     `rates_rps` is None where the rates are to be found, until the lowest rate that is too high is
@@ -138,7 +138,7 @@ class GridPoint(Brief):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class GridStudy(Study, Brief):
+class GridStudy(Study):
     """What a machine does as some of its values change.
 
     `points` are the machines before the grid changes them, `bases` the same as keys. `mode` is

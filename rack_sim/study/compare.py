@@ -77,6 +77,9 @@ class Comparison(Brief):
 
     rows: tuple[Compared, ...]
 
+    def _facts(self) -> Mapping[str, object]:
+        return {row.name: row.reason or row.number(SPEED) for row in self.rows}
+
     @property
     def ran(self) -> tuple[Compared, ...]:
         """The rows with numbers."""

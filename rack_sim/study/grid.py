@@ -5,7 +5,7 @@ whatever ran where and however often it was interrupted.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +56,14 @@ class GridResult(Brief):
     rows: tuple[GridRow, ...]
     resumed_count: int
     notes: tuple[str, ...]
+
+    def _facts(self) -> Mapping[str, object]:
+        return {
+            "study": self.study.name,
+            "grid": " x ".join(axis.key for axis in self.study.axes),
+            "points": len(self.rows),
+            **dict(sorted(self.counts.items())),
+        }
 
     @property
     def counts(self) -> Counter[str]:

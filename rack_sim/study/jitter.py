@@ -11,7 +11,7 @@ time between two tokens of one sequence) and, counted from when a step really be
 and the slip of every stage.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,8 +40,8 @@ class Spread:
     p99_ps: float
 
 
-@dataclass(frozen=True)
-class JitterRow:
+@dataclass(frozen=True, repr=False)
+class JitterRow(Brief):
     """One machine with one mean extra time of its operators.
 
     `gap` is the time between two tokens of one sequence, `step_latency` that from a step's
@@ -104,6 +104,13 @@ class JitterResult(Brief):
 
     study: JitterStudy
     points: tuple[JitterPoint, ...]
+
+    def _facts(self) -> Mapping[str, object]:
+        return {
+            "study": self.study.name,
+            "machines": tuple(point.name for point in self.points),
+            "rows": sum(len(point.rows) for point in self.points),
+        }
 
 
 def run_jitter_study(

@@ -6,7 +6,7 @@ objective. The knee is the highest rate that is neither.
 """
 
 from bisect import insort
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from rack_sim.foundation.brief import Brief
@@ -72,6 +72,13 @@ class LoadResult(Brief):
 
     study: LoadStudy
     points: tuple[LoadPoint, ...]
+
+    def _facts(self) -> Mapping[str, object]:
+        return {
+            "study": self.study.name,
+            "machines": tuple(point.name for point in self.points),
+            "rows": sum(len(point.rows) for point in self.points),
+        }
 
 
 def run_load_study(

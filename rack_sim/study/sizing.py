@@ -76,6 +76,16 @@ class Sizing(Brief):
     replay_count: int
     short: Candidate | None
 
+    def _facts(self) -> Mapping[str, object]:
+        answers = {str(goal): answer.candidate.name for goal, answer in self.answers.items()}
+        return {
+            "scenario": self.scenario.name,
+            "rate_rps": self.question.rate_rps,
+            "objectives": tuple(objective.name for objective in self.objectives),
+            "candidates": len(self.candidates),
+            **answers,
+        }
+
     @property
     def objectives(self) -> tuple[Objective, ...]:
         """What was asked for."""
