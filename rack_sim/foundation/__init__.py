@@ -5,5 +5,7 @@
 - `sourced`: where a number comes from, or that it is assumed
 - `streams`: named random streams
 - `work_limits`: how much one command may be asked to do
+- `given`: arguments of public functions, checked by type
+- `brief`: values of thousands of parts that print as a line, and in a notebook as a card
 - `garbage`: when Python looks for objects that only refer to each other
 """
