@@ -145,6 +145,11 @@ def test_what_a_parquet_file_says_of_its_sizes(
         assert words in refused(path)
 
 
+def test_damaged_statistics_end_in_an_error() -> None:
+    """Found by mutating files: pyarrow ended the process where it was asked for them."""
+    assert "damaged" in refused(Path(__file__).with_name("damaged_statistics.parquet"))
+
+
 def test_a_file_that_is_read_once_only(tmp_path: Path) -> None:
     """A pipe would be empty at the second reading, and opening it waits for a writer."""
     pipe = tmp_path / "pipe"
