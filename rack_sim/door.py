@@ -5,12 +5,13 @@ What one is made of is the name of a preset, a file, or the keys themselves; and
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.given import Given
 from rack_sim.metrics.columns import STUDY_FILES
 from rack_sim.metrics.frames import frame_of
 from rack_sim.pipeline import Explanation, Progress, Result
@@ -28,6 +29,7 @@ from rack_sim.study.sizing import size as size_scenario
 if TYPE_CHECKING:
     import pandas as pd
 
+_REFERENCE = "the name of a preset, a file, or the keys of a scenario"
 Reference = str | Path | Mapping[str, Any]
 """The name of a preset, a file, or the keys of a scenario."""
 Overrides = Sequence[str] | Mapping[str, Any]
@@ -47,18 +49,13 @@ def load(
     malformed rows of it instead of refusing them. Relative paths among keys start at the current
     directory. Raises InputError with every problem found.
     """
+    check = Given("load")
+    check.kind("reference", reference, (str, Path, Mapping), _REFERENCE)
+    check.kind("trace", trace, (str, Path, NoneType), "the path of a trace file, or None")
+    check.flag("skip_bad_rows", skip_bad_rows)
+    _check_overrides(check, overrides)
+    check.finish()
     changes = override_texts(overrides)
-    problems = [
-        *_unlike(
-            reference,
-            "reference",
-            (str, Path, Mapping),
-            "the name of a preset, a file, or the keys of a scenario",
-        ),
-        *_unlike(trace, "trace", (str, Path, NoneType), "the path of a trace file, or None"),
-    ]
-    if problems:
-        raise InputError(problems)
     if isinstance(reference, Mapping):
         if trace is not None or skip_bad_rows:
             raise InputError(
@@ -79,6 +76,8 @@ def explain(scenario: Scenario | Reference, overrides: Overrides = ()) -> Explan
     Raises InputError with every problem of the scenario, InfeasibleError where the model does not
     fit the system.
     """
+    check = _checked_scenario("explain", scenario, overrides)
+    check.finish()
     return explain_scenario(_loaded(scenario, overrides))
 
 
@@ -104,10 +103,30 @@ def simulate(
     Raises InputError with every problem of the scenario, InfeasibleError where the model does not
     fit the system.
     """
+    check = _checked_scenario("simulate", scenario, overrides)
+    check.whole("jobs", jobs)
+    check.flag("every_step", every_step)
+    check.kind(
+        "explanation",
+        explanation,
+        (Explanation, NoneType),
+        "what rack_sim.explain gives, or None",
+    )
+    check.function("on_progress", on_progress, or_none=True)
+    check.function("on_note", on_note)
+    check.finish()
+    if jobs < 1:
+        raise InputError(Problem(f"{jobs} was given; it is at least 1", "simulate", field="jobs"))
+    loaded = _loaded(scenario, overrides)
+    if explanation and explanation.scenario.scenario_hash != loaded.scenario_hash:
+        said = f"is of another scenario than the one that is given ({explanation.scenario.name})"
+        raise InputError(
+            Problem(said, "simulate", field="explanation", suggestion="explain the scenario anew")
+        )
     return simulate_scenario(
-        _loaded(scenario, overrides),
+        loaded,
         every_step=every_step,
-        jobs=jobs,
+        jobs=int(jobs),
         explanation=explanation,
         on_progress=on_progress,
         on_note=on_note,
@@ -139,15 +158,27 @@ def size(
     Raises InputError with every problem found, InfeasibleError where the model does not fit or
     nothing meets the objectives.
     """
+    check = _checked_scenario("size", scenario, overrides)
+    check.kind("slo", slo, (str, Mapping, NoneType), 'such as "ttft_p99=0.5s", a mapping, or None')
+    for key in slo if isinstance(slo, Mapping) else ():
+        check.kind("slo", key, str, "a mapping of words, such as ttft_p99, to their bounds")
+    check.number("rate_rps", rate_rps, or_none="the workload's own")
+    check.number("attainment", attainment, or_none="0.99")
+    check.wholes("tensor_parallel", tensor_parallel, or_none="all that can be")
+    check.wholes("stages", stages, or_none="all that can be")
+    check.whole("replicas_max", replicas_max, or_none="as many as it takes")
+    check.whole("request_count", request_count, or_none="the workload's own")
+    check.function("on_progress", on_progress)
+    check.finish()
     return size_scenario(
         _loaded(scenario, overrides),
         slo,
-        rate_rps,
-        attainment=attainment,
-        tensor_parallel=tensor_parallel,
-        stages=stages,
-        replicas_max=replicas_max,
-        request_count=request_count,
+        None if rate_rps is None else float(rate_rps),
+        attainment=None if attainment is None else float(attainment),
+        tensor_parallel=None if tensor_parallel is None else [int(n) for n in tensor_parallel],
+        stages=None if stages is None else [int(count) for count in stages],
+        replicas_max=None if replicas_max is None else int(replicas_max),
+        request_count=None if request_count is None else int(request_count),
         on_progress=on_progress,
     )
 
@@ -176,6 +207,18 @@ def sweep(
     Raises InputError with every problem found; of a grid, what is wrong with one point stands in
     its row.
     """
+    check = Given("sweep")
+    check.kind("study", study, (Study, str, Path), "the name of a preset, a file, or a study")
+    _check_overrides(check, overrides)
+    check.whole("jobs", jobs, or_none="one")
+    check.kind("backend", backend, str, "loky, dask or ray")
+    check.kind("scheduler", scheduler, (str, NoneType), "the address of a cluster, or None")
+    check.kind("journal", journal, (str, Path, NoneType), "the path of a file, or None")
+    check.flag("fresh", fresh)
+    check.whole("point_count_max", point_count_max, or_none="any number")
+    check.function("on_progress", on_progress)
+    check.function("on_note", on_note)
+    check.finish()
     if not isinstance(study, Study):
         study = load_study(study, override_texts(overrides))
     elif overrides:
@@ -202,6 +245,10 @@ def sweep(
 
 def study_frames(result: GridResult | LoadResult | JitterResult) -> "dict[str, pd.DataFrame]":
     """The tables of a study that was run, as in its CSV files, by their names."""
+    check = Given("study_frames")
+    kinds = (GridResult, LoadResult, JitterResult)
+    check.kind("result", result, kinds, "what rack_sim.sweep gives")
+    check.finish()
     if isinstance(result, GridResult):
         return {"results.csv": result.frame()}
     return {
@@ -214,14 +261,6 @@ def override_texts(overrides: Overrides) -> list[str]:
     """Changes as `--set` takes them. Raises InputError where a value is none of YAML's."""
     if isinstance(overrides, Mapping):
         return [f"{key}={_value_text(key, value)}" for key, value in overrides.items()]
-    if isinstance(overrides, str):
-        raise InputError(
-            Problem(
-                "overrides are a list or a mapping, not a word",
-                repr(overrides),
-                suggestion=f"[{overrides!r}]",
-            )
-        )
     return list(overrides)
 
 
@@ -239,13 +278,23 @@ def _loaded(scenario: Scenario | Reference, overrides: Overrides) -> Scenario:
     return scenario
 
 
-def _unlike(given: object, name: str, kinds: tuple[type, ...], allowed: str) -> Iterator[Problem]:
-    """A problem where an argument of `load` is none of `kinds`."""
-    if not isinstance(given, kinds):
-        said = f"{type(given).__name__} was given"
-        if given is None or isinstance(given, int | float | list | tuple):
-            said = f"{given!r} was given"
-        yield Problem(f"{said}; it is {allowed}", "load", field=name)
+def _checked_scenario(function: str, scenario: Scenario | Reference, overrides: Overrides) -> Given:
+    """The check of a function's arguments, with that of its first two done."""
+    check = Given(function)
+    kinds = (Scenario, str, Path, Mapping)
+    check.kind("scenario", scenario, kinds, f"what rack_sim.load gives, {_REFERENCE}")
+    _check_overrides(check, overrides)
+    return check
+
+
+def _check_overrides(check: Given, overrides: Overrides) -> None:
+    allowed = 'a list such as ["seed=7"], or a mapping such as {"seed": 7}'
+    given: object = overrides
+    if isinstance(given, Sequence) and not isinstance(given, str | bytes):
+        for item in given:
+            check.kind("overrides", item, str, f"{allowed}: an item is a word")
+    else:
+        check.kind("overrides", given, Mapping, allowed)
 
 
 def _plain(keys: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from rack_sim.compiler.step import StepTiming, compile_step
 from rack_sim.engine.fleet import FleetPlan, fleet_plan
 from rack_sim.engine.parts import dealt, why_together
 from rack_sim.engine.serving import ReplayTotals, replay, totals_of_parts
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InfeasibleError, InputError
 from rack_sim.foundation.garbage import collected_later
 from rack_sim.metrics.columns import (
@@ -64,9 +65,27 @@ except PackageNotFoundError:  # a checkout on the path, not installed
 
 Progress = Callable[[int, int], None]
 
+# What a result prints of its summary.
+_TOLD = (
+    "scenario",
+    "model",
+    "system",
+    "chip_count",
+    "request_count",
+    "finished_count",
+    "ttft_ms_p50",
+    "ttft_ms_p99",
+    "tpot_ms_p50",
+    "output_throughput_tok_s",
+    "output_tok_s_per_user_p50",
+    "slo_attainment",
+    "usd_per_million_output_tokens",
+    "scenario_hash",
+)
 
-@dataclass(frozen=True, eq=False)
-class Explanation:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Explanation(Brief):
     """What is known of a scenario before anything is replayed: who holds what, and how fast.
 
     Static chips have a `compiled` step, reactive ones a `batch` machine.
@@ -77,6 +96,17 @@ class Explanation:
     compiled: StepTiming | None
     batch: BatchMachine | None
     limits: Limits
+
+    def _facts(self) -> Mapping[str, object]:
+        return {
+            "scenario": self.scenario.name,
+            "model": self.plan.model.name,
+            "system": self.plan.system.name,
+            "chip_count": self.chip_count,
+            "stage_count": self.stage_count,
+            "tensor_parallel": self.tensor_parallel,
+            "weight_bytes": self.weight_bytes,
+        }
 
     @cached_property
     def step(self) -> StepTiming:
@@ -129,8 +159,8 @@ class Explanation:
             raise self.scenario.placed(error) from None
 
 
-@dataclass(frozen=True)
-class Result:
+@dataclass(frozen=True, repr=False)
+class Result(Brief):
     """What a replay gave. `summary` is one flat row; see docs/metrics.md for every name.
 
     Each table of a run is a method that makes a DataFrame of it, with the columns and the values
@@ -141,6 +171,9 @@ class Result:
     totals: ReplayTotals
     collector: Collector
     summary: Mapping[str, Value]
+
+    def _facts(self) -> Mapping[str, object]:
+        return {name: self.summary.get(name) for name in _TOLD}
 
     def requests(self) -> "pd.DataFrame":
         """One row per request, as in requests.csv."""

@@ -1,5 +1,6 @@
 """Calibrate: fits a chip's constants on a table of measurements and writes the chip."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +11,10 @@ from rich.progress import Progress
 from rack_sim.cli.console import counted, err, out, say_json, table, words_column
 from rack_sim.cli.options import JsonOption
 from rack_sim.cli.place import result_file
+from rack_sim.cli.validate_model import print_unreadable, unreadable_json
 from rack_sim.scenario.chip_file import FittedValue, chip_text
 from rack_sim.study.fitting import CONSTANTS, Fit, fit_chip
-from rack_sim.study.measurements import read_measurements
+from rack_sim.study.measurements import Measurement, read_table
 
 
 def calibrate(
@@ -50,27 +52,30 @@ def calibrate(
 
         rack-sim calibrate mine.csv --chip nvidia-h100 --out my-h100.yaml
 
+    A row that cannot be read, or is not fitted on, is listed with the reason.
+
     Then name the file where a chip stands: `chip: my-h100.yaml` in a system, or in the table.
     """
+    read = read_table(measurements)
     with ExitStack() as stack:
         draft = None
         if out_file is not None:
             draft = stack.enter_context(result_file(out_file, force=force))
-        fit = _fitted(measurements, chip, constants)
+        fit = _fitted(read.rows, chip, constants, measurements)
         if draft is not None:
             values = fitted_values(fit, measurements.name)
             text = chip_text(chip, measurements.parent, values)
             draft.path.write_text(text, encoding="utf-8")
     if as_json:
-        say_json(fit_json(fit, chip, str(measurements)))
+        say_json({**fit_json(fit, chip, str(measurements)), "unreadable": unreadable_json(read)})
         return
     _print(fit, chip, measurements)
+    print_unreadable(read)
     if draft is not None:
         out.print(f"chip: {draft.shown}", soft_wrap=True)
 
 
-def _fitted(measurements: Path, chip: str, constants: str) -> Fit:
-    rows = read_measurements(measurements)
+def _fitted(rows: Sequence[Measurement], chip: str, constants: str, measurements: Path) -> Fit:
     names = [name.strip() for name in constants.split(",") if name.strip()]
     with Progress(words_column(), console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("", total=None)

@@ -7,6 +7,7 @@ import typer
 
 from rack_sim.cli.console import err, out, say_json, table
 from rack_sim.cli.options import JsonOption, SkipBadRowsOption
+from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.workload.summary import summarise
 from rack_sim.workload.trace import TraceOptions, TraceWorkload
 
@@ -22,6 +23,14 @@ def _trace() -> None:
 def summary(
     file: Annotated[Path, typer.Argument(help="The trace; its format is recognised.")],
     skip_bad_rows: SkipBadRowsOption = False,
+    columns: Annotated[
+        str,
+        typer.Option(
+            metavar="OURS=THEIRS,…",
+            help="What the columns of a file of another format hold, such as "
+            "arrival_s=start,input_tokens=prompt,output_tokens=answer.",
+        ),
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Print counts, rates, burstiness and length percentiles of a trace.
@@ -36,15 +45,28 @@ def summary(
 
         rack-sim trace summary AzureLLMInferenceTrace_conv.csv
     """
-    workload = TraceWorkload(file, TraceOptions(skip_bad_rows=skip_bad_rows))
+    workload = TraceWorkload(
+        file, TraceOptions(skip_bad_rows=skip_bad_rows, columns=_pairs(columns))
+    )
     check = workload.validate()
     found = summarise(workload)
     if as_json:
         say_json({"format": check.format_name, **found.as_dict()})
         return
-    columns = [("quantity", "left"), ("value", "right"), ("unit", "left")]
-    out.print(table(f"{file} ({check.format_name} format)", columns, found.rows()))
+    headings = [("quantity", "left"), ("value", "right"), ("unit", "left")]
+    out.print(table(f"{file} ({check.format_name} format)", headings, found.rows()))
     if check.skipped_count:
         err.print(f"{check.skipped_count} malformed rows were skipped")
         for line, reason in check.skipped_rows[:20]:
             err.print(f"  {file}:{line}: {reason}", soft_wrap=True)
+
+
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """The pairs of `--columns`. Raises InputError where a part is none."""
+    parts = [part.partition("=") for part in text.split(",") if part.strip()]
+    if not all(separator for _, separator, _ in parts):
+        hint = "--columns arrival_s=start,input_tokens=prompt,output_tokens=answer"
+        raise InputError(
+            Problem(f"{text!r} is no list of OURS=THEIRS", "--columns", suggestion=hint)
+        )
+    return tuple((name.strip(), column.strip()) for name, _, column in parts)

@@ -15,7 +15,7 @@ from rack_sim.cli.place import result_file
 from rack_sim.foundation.errors import InputError
 from rack_sim.report.figures.canvas import number_text
 from rack_sim.report.validation_figure import write_validation_figure
-from rack_sim.study.measurements import read_measurements, shipped_table
+from rack_sim.study.measurements import Table, read_table, shipped_table
 from rack_sim.study.predictions import Prediction, Spread, predict_all
 from rack_sim.study.validation import docs_folder, fitted_rows, validate, validation_texts
 
@@ -40,8 +40,9 @@ def validate_model(
     """Predict every row of a table of measurements and state the error of each.
 
     Error is predicted over measured, less one, of the speed of one user where one request is in
-    flight, else of all output tokens; --json has every metric. A row that cannot be run is listed
-    with the reason. Columns are those of the table that comes with rack-sim (docs/validation.md).
+    flight, else of all output tokens; --json has every metric. A row that cannot be read or run is
+    listed with the reason. Columns are those of the table that comes with rack-sim
+    (docs/validation.md).
 
     Examples:
 
@@ -55,11 +56,11 @@ def validate_model(
         _write_docs()
         return
     path = measurements or shipped_table()
-    rows = read_measurements(path)
+    read = read_table(path)
     with _progress() as bar:
         task = bar.add_task("", total=None)
         found = predict_all(
-            rows,
+            read.rows,
             path.parent,
             lambda number, count, name: bar.update(
                 task, description=f"row {number + 1} of {count}: {name}"
@@ -70,6 +71,7 @@ def validate_model(
             {
                 "table": str(path),
                 "rows": [row_json(item) for item in found],
+                "unreadable": unreadable_json(read),
                 "chips": {chip: spread_json(items) for chip, items in by_chip(found).items()},
             }
         )
@@ -118,6 +120,7 @@ def validate_model(
         for text in (item.reason and f"not run: {item.reason}", *item.assumptions):
             if text:
                 out.print(f"{item.measurement.number}: {text}", soft_wrap=True)
+    print_unreadable(read)
 
 
 def by_chip(found: list[Prediction]) -> dict[str, list[Prediction]]:
@@ -145,6 +148,20 @@ def row_json(item: Prediction) -> dict[str, object]:
         "not_run": item.reason or None,
         "assumptions": list(item.assumptions),
     }
+
+
+def unreadable_json(read: Table) -> list[dict[str, object]]:
+    """What is wrong with the rows of a table that cannot be read, as JSON."""
+    return [
+        {"line": problem.line, "column": problem.field or None, "reason": problem.message}
+        for problem in read.unreadable
+    ]
+
+
+def print_unreadable(read: Table) -> None:
+    """Says which rows of a table were left out, and why."""
+    for problem in read.unreadable:
+        out.print(f"left out: {problem}", soft_wrap=True)
 
 
 def spread_json(items: list[Prediction]) -> dict[str, object]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Protocol
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.hardware.chip import Chip, MemoryTier, Tiers
 from rack_sim.hardware.routing import Hop
 from rack_sim.model.architecture import Architecture
@@ -81,8 +82,8 @@ class IterationCount:
         self.duration_ps += other.duration_ps
 
 
-@dataclass(slots=True)
-class BatchTotals:
+@dataclass(slots=True, repr=False)
+class BatchTotals(Brief):
     """What the iterations of a replay were, for splits and utilisations.
 
     `base_ps` and `draft_ps` are sums over iterations, `attention_ps` that of each roof's; the
@@ -152,8 +153,8 @@ class CacheRoom:
     draft_model: Architecture | None = None
 
 
-@dataclass(frozen=True)
-class BatchMachine:
+@dataclass(frozen=True, repr=False)
+class BatchMachine(Brief):
     """A plan on reactive chips: its iterations, and where the bytes of the fullest chip go.
 
     The chip of the plan says in which memory tier each kind lies for these batches.

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.partition.plan import Plan
 from rack_sim.timing.blocks import BlockTiming
 from rack_sim.timing.exchanges import Collective
@@ -54,8 +55,8 @@ class PathStep(NamedTuple):
     terms: Terms
 
 
-@dataclass(frozen=True, eq=False)  # columns do not compare to one answer
-class Program:
+@dataclass(frozen=True, eq=False, repr=False)  # columns do not compare to one answer
+class Program(Brief):
     """Every task of one step, in columns.
 
     `resource` indexes `resources`, `name` indexes `names` and `traffic` indexes `traffics` (0: not

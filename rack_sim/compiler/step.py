@@ -18,6 +18,7 @@ from rack_sim.compiler.interval import Separations, separations
 from rack_sim.compiler.program import Program, lower
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.compiler.traffic import Load, loads
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware.routing import Hop
 from rack_sim.partition.plan import Plan, Stage
@@ -32,8 +33,8 @@ from rack_sim.timing.shape import ProgramKind, StepShape
 from rack_sim.timing.terms import Terms, total
 
 
-@dataclass(frozen=True)
-class StageTiming:
+@dataclass(frozen=True, repr=False)
+class StageTiming(Brief):
     """One stage of a step."""
 
     stage: Stage
@@ -46,8 +47,10 @@ class StageTiming:
         return self.terms.total_ps
 
 
-@dataclass(frozen=True, eq=False)  # programs are columns, which do not compare to one answer
-class StepTiming:
+@dataclass(
+    frozen=True, eq=False, repr=False
+)  # programs are columns, which do not compare to one answer
+class StepTiming(Brief):
     """A compiled step: when things happen after a slot enters, and how often slots may enter."""
 
     plan: Plan

@@ -28,6 +28,7 @@ from rack_sim.engine.policies.stepped_slots import SteppedSlots
 from rack_sim.engine.routers import ROUTERS, Router
 from rack_sim.engine.timeline import Timeline
 from rack_sim.engine.transfers import Transfers
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import ConservationError, InputError
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.workload.request import Request, Source, Workload
@@ -39,8 +40,8 @@ _FLUSH_BINS = 64
 LATEST_ARRIVAL_PS = 92 * 86_400 * PS_PER_S
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayTotals:
+@dataclass(frozen=True, slots=True, repr=False)
+class ReplayTotals(Brief):
     """What a replay did in all.
 
     `end_ps` is when the last request had ended and nothing begun for one was under way. A step is

@@ -8,5 +8,7 @@
 - `locks`: files that one process holds at a time
 - `visible`: text of others with nothing hidden in it that acts
 - `json_text`: JSON for people and programs
+- `given`: arguments of public functions, checked by type
+- `brief`: values of thousands of parts that print as a line, and in a notebook as a card
 - `garbage`: when Python looks for objects that only refer to each other
 """

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, replace
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.hardware.chip import Chip
 from rack_sim.hardware.topology import Topology
 
 
-@dataclass(frozen=True)
-class System:
+@dataclass(frozen=True, repr=False)
+class System(Brief):
     """Everything that is bought: chips, links, racks.
 
     `host_watts_per_node` is what a node draws besides its chips, `network_watts_per_node` its share

@@ -14,6 +14,7 @@ from functools import cached_property
 
 import networkx as nx
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware.link import Link, LinkType
 
@@ -25,8 +26,8 @@ _LEVERS = {
 _NAMED_MAX = 12
 
 
-@dataclass(frozen=True)
-class Topology:
+@dataclass(frozen=True, repr=False)
+class Topology(Brief):
     """Chips, their nodes and racks, and every link (both directions of each cable).
 
     `kind` names the builder and `sides` are the chips along each dimension of a grid. `port_count`

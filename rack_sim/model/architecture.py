@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Self
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.model.layers import DenseFeedForward, Experts, GroupedAttention, Layer
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
+@dataclass(frozen=True, slots=True, repr=False)
+class Architecture(Brief):
     """A decoder: an embedding, `layers` in order, a head.
 
     Counts are exact integers and equal the published ones.

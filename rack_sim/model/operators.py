@@ -12,6 +12,7 @@ The FLOP counts of vector operators are element counts times the arithmetic of t
 from dataclasses import dataclass
 from typing import Literal
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.model.choice import Choice
 
 BlockKind = Literal["embedding", "attention", "feed_forward", "head"]
@@ -61,8 +62,8 @@ class Operator:
         return self.parameters // self.choice.expert_count * self.choice.chosen_count
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+@dataclass(frozen=True, slots=True, repr=False)
+class Block(Brief):
     """The smallest thing the partitioner moves: its operators in order, each needing the last.
 
     `gathers` says that the block begins with an all-gather of the residual stream; an operator may

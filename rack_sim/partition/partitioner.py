@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware.chip import Tiers
 from rack_sim.hardware.routing import Router
@@ -29,8 +30,8 @@ from rack_sim.timing.pipeline import PipelineTimer, PipelineTiming
 from rack_sim.timing.shape import StepShape
 
 
-@dataclass(frozen=True)
-class Deployment:
+@dataclass(frozen=True, repr=False)
+class Deployment(Brief):
     """What is asked of the partitioner. None leaves the choice to it."""
 
     model: Architecture

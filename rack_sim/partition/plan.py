@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.hardware.chip import Tiers
 from rack_sim.hardware.routing import Router
 from rack_sim.hardware.system import System
@@ -11,8 +12,8 @@ from rack_sim.partition.memory import ChipMemory, MemoryDemand
 from rack_sim.timing.pipeline import PipelineTimer
 
 
-@dataclass(frozen=True)
-class Stage:
+@dataclass(frozen=True, repr=False)
+class Stage(Brief):
     """A contiguous run of blocks and the chips that hold it together.
 
     `memory` has one entry per chip, in the order of `chips`.
@@ -30,8 +31,8 @@ class Stage:
         return first if first == last else f"{first} … {last}"
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, repr=False)
+class Plan(Brief):
     """A model placed on a system: tensor-parallel stages in pipeline order.
 
     The chip of `system` says in which of its memory tiers each kind of bytes lies. `timer` holds

@@ -4,6 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from rack_sim.foundation.errors import InputError, Problem, suggest
+from rack_sim.foundation.given import Given
 from rack_sim.scenario.document import Marks, read_document
 
 # kind of preset -> its folder, below the data root
@@ -41,6 +42,9 @@ def schema_file(kind: str) -> Path:
     Kinds are ``scenario``, ``study``, ``model``, ``chip``, ``system`` and ``price``. Raises
     InputError for any other.
     """
+    check = Given("schema_file")
+    check.kind("kind", kind, str, f"one of {', '.join(SCHEMA_FILES)}")
+    check.finish()
     if kind not in SCHEMA_FILES:
         raise InputError(
             Problem(f"no kind of file is called {kind!r}", suggestion=suggest(kind, SCHEMA_FILES))

@@ -6,6 +6,7 @@ from typing import Any
 
 from rack_sim.compiler.batches import CacheRoom
 from rack_sim.engine.fleet import Serving
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.sourced import Provenance
 from rack_sim.metrics.cost import CostInputs
@@ -15,8 +16,8 @@ from rack_sim.workload.request import Workload
 from rack_sim.workload.trace import TraceCheck
 
 
-@dataclass(frozen=True)
-class Scenario:
+@dataclass(frozen=True, repr=False)
+class Scenario(Brief):
     """A model on a system under traffic.
 
     `provenance` lists every sourced or assumed number; `resolved` is the scenario with every
@@ -43,6 +44,17 @@ class Scenario:
     scenario_hash: str
     trace_check: TraceCheck | None
     places: Mapping[str, Problem] = field(default_factory=dict, compare=False, repr=False)
+
+    def _facts(self) -> Mapping[str, object]:
+        return {
+            "name": self.name,
+            "model": self.deployment.model.name,
+            "system": self.deployment.system.name,
+            "policy": self.policy_kind,
+            "workload": self.workload.description,
+            "seed": self.seed,
+            "scenario_hash": self.scenario_hash,
+        }
 
     def placed(self, error: InputError) -> InputError:
         """The same error, its problems where the file has what they are about."""

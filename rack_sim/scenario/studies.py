@@ -8,20 +8,21 @@ from itertools import product
 from math import prod
 from typing import Any, ClassVar
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.units import split_unit
 from rack_sim.scenario.scenario import Scenario
 
 
-@dataclass(frozen=True)
-class StudyPoint:
+@dataclass(frozen=True, repr=False)
+class StudyPoint(Brief):
     """A machine of a study."""
 
     name: str
     scenario: Scenario
 
 
-@dataclass(frozen=True, kw_only=True)
-class Study:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Study(Brief):
     """What studies of every kind have.
 
     `resolved` is the study with the scenario of every point written out: loading it again gives
@@ -38,7 +39,7 @@ class Study:
     place: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class JitterStudy(Study):
     """What a machine loses when its operators do not take the time that was compiled."""
 
@@ -51,7 +52,7 @@ class JitterStudy(Study):
     seed: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class LoadStudy(Study):
     """Where a machine saturates as requests are offered at a rising rate.
 
@@ -101,8 +102,8 @@ class GridAxis:
         )
 
 
-@dataclass(frozen=True)
-class GridBase:
+@dataclass(frozen=True, repr=False)
+class GridBase(Brief):
     """A named machine of a grid: what all its points start from.
 
     `keys` is a scenario with its presets put in, `changes` what is laid on it, as ``key=value``,
@@ -118,8 +119,8 @@ class GridBase:
     trace_sha256: str
 
 
-@dataclass(frozen=True)
-class GridPoint:
+@dataclass(frozen=True, repr=False)
+class GridPoint(Brief):
     """One combination of a grid: its number from 0, its base, and one value of each axis.
 
     `chosen` are the numbers of its values on their axes; `changes` all that is laid on the keys of
@@ -136,7 +137,7 @@ class GridPoint:
     digest: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class GridStudy(Study):
     """What a machine does as some of its values change.
 

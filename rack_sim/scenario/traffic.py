@@ -78,6 +78,7 @@ def _workload(
             skip_bad_rows=schema.skip_bad_rows,
             spread_bunch_ps=schema.spread_bunch_ps,
             seed=seed,
+            columns=tuple((schema.columns or {}).items()),
         ),
     )
 

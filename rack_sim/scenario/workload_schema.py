@@ -15,6 +15,7 @@ from rack_sim.scenario.fields import (
     Share,
 )
 from rack_sim.workload.arrivals import MAX_RATE_RPS
+from rack_sim.workload.trace_formats import COLUMN_NAMES
 
 
 class PoissonSchema(Model):
@@ -159,6 +160,10 @@ class ClosedLoopSchema(Model):
     """Requests in all."""
 
 
+# A column of our own trace format; the reader knows which there are.
+TraceColumn = Annotated[str, Field(pattern=rf"^({'|'.join(COLUMN_NAMES)})$")]
+
+
 class TraceSchema(Model):
     """Recorded requests from a file whose format is recognised."""
 
@@ -175,6 +180,8 @@ class TraceSchema(Model):
     """Stop after this many requests."""
     sort_window_ps: Amount = 10 * 10**12
     """Rows out of order by up to this much are sorted; more is an error."""
+    columns: Annotated[dict[TraceColumn, Name], Field(min_length=1)] | None = None
+    """What the file's columns hold, where its format is not a known one: ours to its name."""
     skip_bad_rows: bool = False
     """Count and list malformed rows instead of refusing the file."""
     spread_bunch_ps: PositiveAmount | None = None

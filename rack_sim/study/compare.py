@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InfeasibleError, InputError, Problem, RackSimError
 from rack_sim.metrics.compare_columns import COMPARED, DENSITIES, LIMITS
 from rack_sim.metrics.summary import Value
@@ -23,8 +24,8 @@ Progress = Callable[[str, float], None]
 SPEED = "output_tok_s_per_user_p50"
 
 
-@dataclass(frozen=True)
-class Contender:
+@dataclass(frozen=True, repr=False)
+class Contender(Brief):
     """One thing to compare, before anything is simulated.
 
     Either a `scenario` is there, or the `summary` of a finished run; `resolved` is the scenario
@@ -39,8 +40,8 @@ class Contender:
     scenario_hash: str
 
 
-@dataclass(frozen=True)
-class Compared:
+@dataclass(frozen=True, repr=False)
+class Compared(Brief):
     """One row: a run's summary, or the `reason` why there is none."""
 
     contender: Contender
@@ -71,11 +72,14 @@ class Compared:
         return float(value) if isinstance(value, int | float) else None
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Brief):
     """What was compared, in the order it was given."""
 
     rows: tuple[Compared, ...]
+
+    def _facts(self) -> Mapping[str, object]:
+        return {row.name: row.reason or row.number(SPEED) for row in self.rows}
 
     @property
     def ran(self) -> tuple[Compared, ...]:

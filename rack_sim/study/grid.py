@@ -5,12 +5,13 @@ whatever ran where and however often it was interrupted.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import SUMMARY
@@ -35,8 +36,8 @@ POINT_COUNT_MAX = 1000
 _POINT_COUNT_LIMIT = 10**6
 
 
-@dataclass(frozen=True)
-class GridRow:
+@dataclass(frozen=True, repr=False)
+class GridRow(Brief):
     """A point and what came of it. `summary` is empty where its status is not ok."""
 
     point: GridPoint
@@ -45,8 +46,8 @@ class GridRow:
     summary: dict[str, Value]
 
 
-@dataclass(frozen=True)
-class GridResult:
+@dataclass(frozen=True, repr=False)
+class GridResult(Brief):
     """What a grid study gave: one row for each point, in order.
 
     `resumed_count` rows were there from an interrupted run; `notes` say what was odd about that.
@@ -56,6 +57,14 @@ class GridResult:
     rows: tuple[GridRow, ...]
     resumed_count: int
     notes: tuple[str, ...]
+
+    def _facts(self) -> Mapping[str, object]:
+        return {
+            "study": self.study.name,
+            "grid": " x ".join(axis.key for axis in self.study.axes),
+            "points": len(self.rows),
+            **dict(sorted(self.counts.items())),
+        }
 
     @property
     def counts(self) -> Counter[str]:

@@ -11,7 +11,7 @@ time between two tokens of one sequence) and, counted from when a step really be
 and the slip of every stage.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from rack_sim.compiler.step import StepTiming
 from rack_sim.engine.jitter import JitterDraws, begins_operator
 from rack_sim.engine.programs import Entry, replay_programs, steady_entries
 from rack_sim.engine.recurrence import SlippedSteps, slip, stage_starts_ps
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.pipeline import explain
@@ -39,8 +40,8 @@ class Spread:
     p99_ps: float
 
 
-@dataclass(frozen=True)
-class JitterRow:
+@dataclass(frozen=True, repr=False)
+class JitterRow(Brief):
     """One machine with one mean extra time of its operators.
 
     `gap` is the time between two tokens of one sequence, `step_latency` that from a step's
@@ -55,8 +56,8 @@ class JitterRow:
     slip_ps: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class JitterPoint:
+@dataclass(frozen=True, repr=False)
+class JitterPoint(Brief):
     """One machine, compiled, and what became of it; `rows` in the order of the study's jitters.
 
     `path_operator_count` is how many operators of the compiled critical path may take longer.
@@ -97,12 +98,19 @@ class JitteredStep:
     slip_ps: NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class JitterResult:
+@dataclass(frozen=True, repr=False)
+class JitterResult(Brief):
     """What a jitter study gave."""
 
     study: JitterStudy
     points: tuple[JitterPoint, ...]
+
+    def _facts(self) -> Mapping[str, object]:
+        return {
+            "study": self.study.name,
+            "machines": tuple(point.name for point in self.points),
+            "rows": sum(len(point.rows) for point in self.points),
+        }
 
 
 def run_jitter_study(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import inf, sqrt
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.study.load_row import LoadRow
 from rack_sim.workload.arrivals import MAX_RATE_RPS, MIN_RATE_RPS
 
@@ -24,8 +25,8 @@ _NEIGHBOUR_RATIO = 1.15
 _RATE_DIGITS = 4
 
 
-@dataclass(frozen=True)
-class Bracket:
+@dataclass(frozen=True, repr=False)
+class Bracket(Brief):
     """The highest replayed rate below every one that failed, and the lowest that failed.
 
     None where there is none: everything failed, or nothing did.

@@ -6,9 +6,10 @@ objective. The knee is the highest rate that is neither.
 """
 
 from bisect import insort
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.slo import Slo
 from rack_sim.pipeline import explain
@@ -22,8 +23,8 @@ Progress = Callable[[str, float], None]
 SATURATION = "saturation"
 
 
-@dataclass(frozen=True)
-class LoadPoint:
+@dataclass(frozen=True, repr=False)
+class LoadPoint(Brief):
     """One machine at every rate, lowest first.
 
     `knee` brackets the highest rate that is not too high, `saturation` the highest that the machine
@@ -65,12 +66,19 @@ class LoadPoint:
         return self.rows[-1].capacity_rps
 
 
-@dataclass(frozen=True)
-class LoadResult:
+@dataclass(frozen=True, repr=False)
+class LoadResult(Brief):
     """What a load study gave."""
 
     study: LoadStudy
     points: tuple[LoadPoint, ...]
+
+    def _facts(self) -> Mapping[str, object]:
+        return {
+            "study": self.study.name,
+            "machines": tuple(point.name for point in self.points),
+            "rows": sum(len(point.rows) for point in self.points),
+        }
 
 
 def run_load_study(

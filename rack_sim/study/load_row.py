@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rack_sim.engine.observer import Outcome
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.metrics.latency import TOO_LONG, finished_rows, latencies_ps
@@ -30,8 +31,8 @@ _BINS_PER_SPAN = 200
 _BIN_PS_MIN = 10**9
 
 
-@dataclass(frozen=True)
-class LoadRow:
+@dataclass(frozen=True, repr=False)
+class LoadRow(Brief):
     """One machine at one offered rate.
 
     `rate_rps` is the rate that was asked for, `offered_rps` the one that was drawn: requests after

@@ -5,6 +5,7 @@ what came out. The columns are those of the shipped table, `topologies/measureme
 """
 
 import csv
+import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from rack_sim.foundation.errors import InputError, Problem, suggest
+from rack_sim.foundation.work_limits import refuse_over
 from rack_sim.scenario.library import data_root
+from rack_sim.workload.trace_cells import shown
 
 COLUMNS: dict[str, str] = {
     "id": "name of the row; its beginning says which benchmark it is of (see docs/validation.md)",
@@ -85,36 +88,71 @@ def shipped_table() -> Path:
     return data_root() / "topologies" / "measurements.csv"
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of a table that can be read, and what is wrong with the others, in their order."""
+
+    rows: tuple[Measurement, ...]
+    unreadable: tuple[Problem, ...]
+
+
 def read_measurements(path: Path) -> list[Measurement]:
     """The rows of a table. Raises InputError with every problem found, each with its line."""
+    table = read_table(path)
+    if table.unreadable:
+        raise InputError(table.unreadable)
+    return list(table.rows)
+
+
+def read_table(path: Path) -> Table:
+    """The table in a file; a row that cannot be read is listed and does not stop the others.
+
+    Raises InputError where the file cannot be read, its header is not one, or no row can be read.
+    """
+    reader = csv.reader(io.StringIO(_text_of(path), newline=""), strict=True)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        header = [name.strip() for name in next(reader, [])]
+    except csv.Error as error:
+        raise InputError(Problem(f"is no CSV: {error}", str(path), 1)) from None
+    _check_header(header, path)
+    rows: list[Measurement] = []
+    unreadable: list[Problem] = []
+    lines_of_names: dict[str, int] = {}
+    number = 0
+    while True:
+        line, problems = reader.line_num + 1, list[Problem]()
+        try:
+            cells = next(reader)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            unreadable.append(Problem(f"is no CSV: {error}", str(path), line))
+            continue
+        if not any(cell.strip() for cell in cells):
+            continue
+        number += 1
+        row = _Row(path, line, header, cells, problems).measurement(number)
+        first = lines_of_names.setdefault(row.number, line)
+        if first != line:
+            message = f"{shown(row.number)} stands already in line {first}"
+            problems.append(Problem(message, str(path), line, field="id"))
+        unreadable += problems
+        if not problems:
+            rows.append(row)
+    if not rows:
+        raise InputError(unreadable or Problem("has no rows", str(path)))
+    return Table(tuple(rows), tuple(unreadable))
+
+
+def _text_of(path: Path) -> str:
+    if "\0" in str(path):
+        raise InputError(Problem("a path cannot hold the character NUL", repr(str(path))))
+    try:
+        refuse_over("document_bytes", path.stat().st_size, "the table", place=str(path))
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text in UTF-8"
         raise InputError(Problem(f"cannot be read: {reason}", str(path))) from None
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
-    problems: list[Problem] = []
-    rows: list[Measurement] = []
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        _check_header(header, path)
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                row = _Row(path, reader.line_num, header, cells, problems)
-                rows.append(row.measurement(len(rows) + 1))
-    except csv.Error as error:
-        problems.append(Problem(f"is no CSV: {error}", str(path), reader.line_num))
-    seen: dict[str, int] = {}
-    for row_read in rows:
-        first = seen.setdefault(row_read.number, row_read.line)
-        if first != row_read.line:
-            message = f"{row_read.number!r} stands already in line {first}"
-            problems.append(Problem(message, str(path), row_read.line, field="id"))
-    if problems:
-        raise InputError(problems)
-    if not rows:
-        raise InputError(Problem("has no rows", str(path)))
-    return rows
 
 
 def _check_header(header: Sequence[str], path: Path) -> None:
@@ -122,10 +160,12 @@ def _check_header(header: Sequence[str], path: Path) -> None:
     for name in header:
         if name not in COLUMNS:
             problems.append(
-                Problem(f"unknown column {name!r}", str(path), 1, suggestion=suggest(name, COLUMNS))
+                Problem(
+                    f"unknown column {shown(name)}", str(path), 1, suggestion=suggest(name, COLUMNS)
+                )
             )
         elif header.count(name) > 1:
-            problems.append(Problem(f"column {name!r} stands there twice", str(path), 1))
+            problems.append(Problem(f"column {shown(name)} stands there twice", str(path), 1))
     for name, meaning in COLUMNS.items():
         if name not in header and name not in OPTIONAL:
             problems.append(
@@ -189,7 +229,7 @@ class _Row:
     def _word(self, name: str, allowed: Sequence[str] | dict[str, str], default: str = "") -> str:
         given = self._cells.get(name, default)
         if given not in allowed:
-            message = f"{given!r} is not known" if given else "is empty"
+            message = f"{shown(given)} is not known" if given else "is empty"
             self._complain(name, message, suggest(given, allowed))
         return given
 
@@ -199,7 +239,7 @@ class _Row:
         try:
             return read(self._cells[name])
         except ValueError as error:
-            self._complain(name, f"{self._cells[name]!r} {error}")
+            self._complain(name, f"{shown(self._cells[name])} {error}")
             return None
 
     def _complain(self, field: str, message: str, suggestion: str = "") -> None:

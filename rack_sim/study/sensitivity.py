@@ -7,6 +7,7 @@ traffic is replayed, on the same plan, with the same requests.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError
 from rack_sim.metrics.cost_row import cost_row
 from rack_sim.metrics.summary import Value
@@ -41,8 +42,8 @@ class Side:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Effect:
+@dataclass(frozen=True, repr=False)
+class Effect(Brief):
     """One input: its value in the scenario, and what less and more of it do."""
 
     input: Input
@@ -51,8 +52,8 @@ class Effect:
     more: Side
 
 
-@dataclass(frozen=True)
-class Sensitivity:
+@dataclass(frozen=True, repr=False)
+class Sensitivity(Brief):
     """What came of all inputs. `change` is the share that was asked for.
 
     `request_count` requests were replayed, of the `all_request_count` that the scenario has (None:

@@ -11,6 +11,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.metrics.frames import frame_of
@@ -44,8 +45,8 @@ REQUESTS_MOST = 200_000
 _SPARE = 1.25
 
 
-@dataclass(frozen=True)
-class Answer:
+@dataclass(frozen=True, repr=False)
+class Answer(Brief):
     """The best candidate for a goal.
 
     `next_smaller` has fewer chips to buy and does not meet the objectives: of all such the nearest.
@@ -58,8 +59,8 @@ class Answer:
     one_less: Candidate | None
 
 
-@dataclass(frozen=True)
-class Sizing:
+@dataclass(frozen=True, repr=False)
+class Sizing(Brief):
     """What was asked, every candidate with its verdict, and the answers.
 
     `settings` make `rack-sim run` replay the traffic and judge it by what was asked; `settings_of`
@@ -75,6 +76,16 @@ class Sizing:
     answers: Mapping[Goal, Answer]
     replay_count: int
     short: Candidate | None
+
+    def _facts(self) -> Mapping[str, object]:
+        answers = {str(goal): answer.candidate.name for goal, answer in self.answers.items()}
+        return {
+            "scenario": self.scenario.name,
+            "rate_rps": self.question.rate_rps,
+            "objectives": tuple(objective.name for objective in self.objectives),
+            "candidates": len(self.candidates),
+            **answers,
+        }
 
     @property
     def objectives(self) -> tuple[Objective, ...]:

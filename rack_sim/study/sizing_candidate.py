@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.metrics.cost import Footprint
 from rack_sim.metrics.slo import Reading
 from rack_sim.metrics.summary import TOKEN_TERMS, Value
@@ -32,8 +33,8 @@ MEASURED = (
 )
 
 
-@dataclass(frozen=True)
-class Candidate:
+@dataclass(frozen=True, repr=False)
+class Candidate(Brief):
     """So many replicas of a shape.
 
     `verdict` is ``meets`` or ``fails`` where it was replayed, ``pruned`` where a bound said enough;

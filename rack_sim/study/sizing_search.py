@@ -14,6 +14,7 @@ from functools import cached_property
 from heapq import heapify, heappop, heappush
 from math import floor
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InfeasibleError
 from rack_sim.metrics.cost import (
     Footprint,
@@ -48,8 +49,8 @@ BETTER_KNOWN = "better_known"
 DOES_NOT_FIT = "does_not_fit"
 
 
-@dataclass(frozen=True)
-class Question:
+@dataclass(frozen=True, repr=False)
+class Question(Brief):
     """What is asked: a scenario at a rate, objectives, and where to look.
 
     The scenario has the workload at the rate already.

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rack_sim.engine.serving import LATEST_ARRIVAL_PS
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.scenario import Scenario
@@ -19,8 +20,8 @@ from rack_sim.workload.trace import TraceWorkload
 Whole = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)  # columns do not compare to one answer
-class Traffic:
+@dataclass(frozen=True, eq=False, repr=False)  # columns do not compare to one answer
+class Traffic(Brief):
     """Every request that fits the compiled context, in order of arrival; times in picoseconds.
 
     `request_count` counts the others, too, `offered_rps` is the rate as drawn: requests after the

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.units import format_time, work_to_ps
 from rack_sim.hardware.chip import Chip
 from rack_sim.hardware.routing import Hop, Router
@@ -43,8 +44,8 @@ CANDIDATE_BYTES = 8
 _BY_SHARD: tuple[Algorithm, ...] = ("direct", "direct_balanced")
 
 
-@dataclass(frozen=True)
-class BlockTiming:
+@dataclass(frozen=True, repr=False)
+class BlockTiming(Brief):
     """One block placed on its group: what it did, how long it took, vectors on every link.
 
     `placed` is the schedule on the chips `placed_on`, a group that is alike; `moved_to` gives the

@@ -8,13 +8,14 @@ first (vectors are forwarded as they arrive), and its own load on the slowest li
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.hardware.routing import Flow, RoutedFlow, Router
 from rack_sim.timing.schedule import OnLinks, Schedule, schedule
 from rack_sim.timing.tasks import TaskGraph
 
 
-@dataclass(frozen=True)
-class MessageTiming(OnLinks):
+@dataclass(frozen=True, repr=False)
+class MessageTiming(OnLinks, Brief):
     """A batch of flows: its routes and when each crosses its links."""
 
     flows: tuple[RoutedFlow, ...]

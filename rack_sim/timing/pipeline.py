@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.hardware.chip import Chip
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.routing import Flow, Hop, Router
@@ -29,8 +30,8 @@ Likeness = Group | tuple[Group, tuple[tuple[LinkType, int], ...]]
 TOKEN_BYTES = 4
 
 
-@dataclass(frozen=True)
-class TransferTiming:
+@dataclass(frozen=True, repr=False)
+class TransferTiming(Brief):
     """The residual stream's way from one stage to the next (or the token's way back)."""
 
     source_stage: int

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from heapq import heappop, heappush
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.hardware.routing import Hop
 from rack_sim.timing.tasks import Resource, Task
 from rack_sim.timing.terms import Terms, total
@@ -28,8 +29,8 @@ class CriticalStep:
     terms: Terms
 
 
-@dataclass(frozen=True)
-class Schedule:
+@dataclass(frozen=True, repr=False)
+class Schedule(Brief):
     """Tasks with their start times; the first starts at 0, the last result is there at the end."""
 
     tasks: tuple[Task, ...]

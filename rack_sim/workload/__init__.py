@@ -13,6 +13,8 @@
 | `trace_formats` | `FORMATS`: Azure, BurstGPT, Mooncake, Qwen-Bailian, Vidur, our own |
 | `trace_labels` | sessions, priorities and block hashes in a trace |
 | `trace_rows` | one reading of a trace, with what is wrong in it |
+| `trace_cells` | cells of a CSV, records over several lines, values shown in messages |
+| `trace_parquet` | rows of a Parquet file, its sizes checked beforehand |
 | `trace_file` | opening, decompression, lines |
 | `prefix_reuse` | how much of the prompts was in a prompt before |
 | `summary` | `summarise`: what a stream of requests looks like |

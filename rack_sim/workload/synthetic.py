@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isinf
 
+from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.streams import stream
 from rack_sim.foundation.units import format_time
 from rack_sim.workload.arguments import ArgumentCheck
@@ -13,8 +14,8 @@ from rack_sim.workload.lengths import LengthDistribution
 from rack_sim.workload.request import Request
 
 
-@dataclass(frozen=True, slots=True)
-class SyntheticWorkload:
+@dataclass(frozen=True, slots=True, repr=False)
+class SyntheticWorkload(Brief):
     """Requests of drawn lengths at drawn times, whatever the system does with them.
 
     It ends after `request_count` requests, or with the last arrival before `duration_ps`, whichever

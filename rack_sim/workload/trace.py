@@ -7,19 +7,21 @@ times are scaled; the first kept request moves to 0; the first `first_n` are kep
 import heapq
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.foundation.streams import stream
 from rack_sim.foundation.units import PS_PER_S, format_time
+from rack_sim.foundation.work_limits import limit, over_limit
 from rack_sim.workload.arguments import ArgumentCheck
 from rack_sim.workload.request import Request, Source
 from rack_sim.workload.trace_file import sha256_of
+from rack_sim.workload.trace_formats import COLUMN_NAMES
 from rack_sim.workload.trace_rows import Row, TraceRows
 
 SORT_WINDOW_PS = 10 * PS_PER_S
@@ -42,6 +44,8 @@ class TraceOptions:
     - `spread_bunch_ps`: requests of equal time are spread uniformly over this span, or up to the
       next time in the trace where that is nearer. It is for traces that were recorded in coarse
       steps (Mooncake: 3 s), and a SYNTHETIC change: those arrivals were never measured.
+    - `columns`: pairs of a column of our own format and what the file calls it, for a file of
+      another format; none: the format is recognised.
     - `seed`: of the spread; the only thing that is drawn.
 
     Raises `InputError` where a value is out of range.
@@ -55,6 +59,7 @@ class TraceOptions:
     skip_bad_rows: bool = False
     spread_bunch_ps: int | None = None
     seed: int = 0
+    columns: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         check = ArgumentCheck("TraceOptions")
@@ -79,6 +84,13 @@ class TraceOptions:
             # numpy draws 63-bit numbers; a century is a long bunch.
             check.whole("spread_bunch_ps", self.spread_bunch_ps, 1, 2**63 - 1)
         check.whole("seed", self.seed, 0)
+        for name, column in self.columns:
+            check.that(
+                name in COLUMN_NAMES,
+                f"columns.{name}",
+                f"is no column of ours ({suggest(name, COLUMN_NAMES)})",
+            )
+            check.that(bool(column), f"columns.{name}", "must name a column of the file")
         check.finish()
 
 
@@ -202,7 +214,9 @@ class TraceSource:
     def __init__(self, workload: TraceWorkload) -> None:
         self._path = workload.path
         self._options = workload.options
-        self._rows = TraceRows(workload.path, workload.options.skip_bad_rows)
+        self._rows = TraceRows(
+            workload.path, workload.options.skip_bad_rows, dict(workload.options.columns)
+        )
 
     @property
     def format_name(self) -> str:
@@ -238,8 +252,12 @@ class TraceSource:
         held: deque[Row] = deque()
         late: list[Row] = []
         newest_ps, newest_line = -1, 0
+        held_weight, allowed = 0, limit("held_rows")
         for row in self._rows:
             time_ps = row[0]
+            held_weight += _weight(row)
+            if held_weight > allowed:
+                raise self._too_many_held(held_weight, row)
             if time_ps >= newest_ps:
                 newest_ps, newest_line = time_ps, row[1]
                 held.append(row)
@@ -249,9 +267,13 @@ class TraceSource:
                 heapq.heappush(late, row)
             settled_ps = newest_ps - window_ps
             while late and late[0][0] <= settled_ps:
-                yield held.popleft() if held and held[0] < late[0] else heapq.heappop(late)
+                settled = held.popleft() if held and held[0] < late[0] else heapq.heappop(late)
+                held_weight -= _weight(settled)
+                yield settled
             while held and held[0][0] <= settled_ps:
-                yield held.popleft()
+                settled = held.popleft()
+                held_weight -= _weight(settled)
+                yield settled
         yield from heapq.merge(held, sorted(late))
 
     def replay(self, rows: Iterator[Row]) -> Iterator[Request]:
@@ -285,6 +307,12 @@ class TraceSource:
             else:
                 yield Request(request_id, arrival_ps, input_tokens, output_tokens)
 
+    def _too_many_held(self, held: int, row: Row) -> InputError:
+        what = f"held to be put in order over {format_time(self._options.sort_window_ps)}"
+        problem = over_limit("held_rows", held, what, place=str(self._path), line=row[1])
+        hint = "sort the file by time and set workload.sort_window_ps=0, or raise the limit"
+        return InputError([] if problem is None else replace(problem, suggestion=hint))
+
     def _too_late(self, row: Row, newest_ps: int, newest_line: int) -> InputError:
         late = format_time(newest_ps - row[0])
         window = format_time(self._options.sort_window_ps)
@@ -292,6 +320,12 @@ class TraceSource:
         message += f"rows are put in order over {window} only"
         hint = "sort the file by time, or raise sort_window_ps"
         return InputError(Problem(message, str(self._path), row[1], suggestion=hint))
+
+
+def _weight(row: Row) -> int:
+    """What a row takes of memory, in rows without labels; hashes are what may be many."""
+    labels = row[4]
+    return 1 + len(labels[0]) // 8 if labels else 1
 
 
 def _cut(rows: Iterator[Row], start_ps: int, end_ps: int | None) -> Iterator[Row]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, TypeAlias
 
+from rack_sim.workload.trace_cells import BadRowError, shown
+
 CHATS_KEPT = 2**18
 """Chats with a parent whose session is remembered (some 40 MB); the oldest are forgotten."""
 
@@ -18,10 +20,6 @@ Labels: TypeAlias = tuple[()] | tuple[tuple[int, ...], int, int]
 
 _WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
 _LIMIT = 10**18
-
-
-class BadRowError(ValueError):
-    """A row that is no request; the message says why."""
 
 
 class ChatChains:
@@ -51,29 +49,22 @@ class ChatChains:
 class LabelColumns:
     """The columns of a format that hold labels; an empty name means that it has none.
 
-    `hashes` must be there unless `optional_hashes`; `session` and `priority` need not be. With
-    `parent`, `session` is the number of a chat and `parent` that of the chat before it. `words`
-    says that a session may also be a word, of which a number is made.
+    Each may be missing; with `parent`, `session` is the number of a chat, by which the format is
+    known, and `parent` that of the chat before it. `words` says that a session may also be a word,
+    of which a number is made.
     """
 
     hashes: str = ""
     session: str = ""
     priority: str = ""
     parent: str = ""
-    optional_hashes: bool = False
     words: bool = False
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        """Columns without which a file is not of the format."""
-        return (self.hashes,) if self.hashes and not self.optional_hashes else ()
 
     @property
     def optional(self) -> tuple[str, ...]:
         """Columns that may be missing."""
-        hashes = self.hashes if self.optional_hashes else ""
         session = "" if self.parent else self.session  # a chat's number is one of the marks
-        return tuple(name for name in (session, self.priority, hashes, self.parent) if name)
+        return tuple(name for name in (session, self.priority, self.hashes, self.parent) if name)
 
     @property
     def all(self) -> set[str]:
@@ -86,8 +77,6 @@ class LabelColumns:
         return "".join(self._allowed())
 
     def _allowed(self) -> Iterator[str]:
-        for name in self.required:
-            yield f"; {name}, whole numbers"
         for name in self.optional:
             yield f"; {name} (may be missing), "
             if name == self.session and self.words:
@@ -126,16 +115,13 @@ class LabelColumns:
         if not self.all:
             return _no_labels
         hashes_name, session_name, priority_name = self.hashes, self.session, self.priority
-        optional_hashes = self.optional_hashes
         chains = ChatChains() if self.parent else None
 
         def read(row: Mapping[str, Any]) -> Labels:
             hashes: Any = ()
             if hashes_name:
                 hashes = row.get(hashes_name)
-                if hashes is None and hashes_name not in row and not optional_hashes:
-                    raise BadRowError(f"no {hashes_name!r}")
-                if hashes is None and optional_hashes:
+                if hashes is None:
                     hashes = ()
                 if not isinstance(hashes, list | tuple) or any(type(h) is not int for h in hashes):
                     raise BadRowError(f"{hashes_name} is not a list of whole numbers")
@@ -164,7 +150,7 @@ def _whole(column: str, text: str, missing: int) -> int:
     if not text:
         return missing
     if _WHOLE.fullmatch(text) is None:
-        raise BadRowError(f"{column} is {text!r}, not a whole number")
+        raise BadRowError(f"{column} is {shown(text)}, not a whole number")
     return int(text)
 
 
@@ -172,7 +158,7 @@ def _value(column: str, value: object, missing: int) -> int:
     if value is None:
         return missing
     if type(value) is not int or abs(value) >= _LIMIT:  # a bool is an int to isinstance
-        raise BadRowError(f"{column} is {value!s}, not a whole number of at most 18 digits")
+        raise BadRowError(f"{column} is {shown(value)}, not a whole number of at most 18 digits")
     return value
 
 

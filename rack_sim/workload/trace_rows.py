@@ -1,28 +1,28 @@
 """Trace rows: one reading of a trace file, row by row, with what is wrong in it."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.workload.trace_file import is_parquet, lines, reading
+from rack_sim.foundation.work_limits import limit, over_limit
+from rack_sim.workload.trace_cells import BadRowError, records, split_cells
+from rack_sim.workload.trace_file import is_parquet, lines
 from rack_sim.workload.trace_formats import (
     CSV,
     JSONL,
     PARQUET,
-    ColumnFormat,
     Fields,
-    Format,
     decode_object,
     recognise,
 )
-from rack_sim.workload.trace_labels import BadRowError, Labels
+from rack_sim.workload.trace_labels import Labels
+from rack_sim.workload.trace_parquet import columns_of, rows_of
 
 REPORTED_BAD_ROWS = 20
 KEPT_SKIPPED_ROWS = 1000
 SHOWN_CHARACTERS = 120
-PARQUET_BATCH_ROWS = 16_384
 
 Row: TypeAlias = tuple[int, int, int, int, Labels]
 """Time in ps, line in the file (a row's number in Parquet), input and output tokens, labels.
@@ -38,24 +38,34 @@ class TraceRows:
     (line, reason); the first 1,000 are kept. Without it the reading raises an `InputError` that
     lists the first 20 bad rows.
 
+    `mapping` says which column of the file is which of our own format.
+
     Raises `InputError` where the file cannot be read, is empty or is of no known format.
     """
 
-    def __init__(self, path: Path, skip_bad_rows: bool) -> None:
+    def __init__(self, path: Path, skip_bad_rows: bool, mapping: Mapping[str, str]) -> None:
         self._path = path
         self._skip_bad_rows = skip_bad_rows
         self._problems: list[Problem] = []
         self.skipped_rows: list[tuple[int, str]] = []
         self.skipped_count = 0
-        self.format: Format
-        self._encoding, self._columns, self.format = _recognise_file(path)
+        self._encoding, self._columns = _header_of(path)
+        try:
+            self.format, self._named = recognise(self._encoding, self._columns, mapping)
+        except BadRowError as bad:
+            problem = Problem(str(bad), place=str(path), line=1, suggestion=bad.hint)
+            raise InputError(problem) from None
 
     def __iter__(self) -> Iterator[Row]:
         """The good rows in the order of the file. Raises `InputError` at the bad ones."""
         read = self._reader()
         found = False
+        count, allowed = 0, limit("trace_rows")
         with closing(self._raw_rows()) as raw_rows:
             for line, raw in raw_rows:
+                count += 1
+                if count > allowed:
+                    raise InputError(self._too_many(count))
                 try:
                     time_ps, input_tokens, output_tokens, labels = read(raw)
                 except BadRowError as bad:
@@ -75,25 +85,45 @@ class TraceRows:
                 message += f", {reason}"
             raise InputError(Problem(message, place=str(self._path)))
 
+    def _too_many(self, count: int) -> list[Problem]:
+        problem = over_limit("trace_rows", count, "rows of the file", place=str(self._path))
+        return [problem] if problem is not None else []
+
     def _reader(self) -> Callable[[Any], Fields]:
         if self._encoding == CSV:
-            return self.format.line_reader(self._columns)
-        assert isinstance(self.format, ColumnFormat)  # the only kind that is not a CSV
-        read_values = self.format.value_reader(self._columns)
+            return self.format.line_reader(self._named)
+        read_values = self.format.value_reader(self._named)
         if self._encoding == PARQUET:
             return read_values
-        return lambda line: read_values(decode_object(line))
+        renamed = {name: ours for name, ours in self._names.items() if name != ours}
+        if not renamed:
+            return lambda line: read_values(decode_object(line))
+
+        def read(line: str) -> Fields:
+            row = decode_object(line)
+            return read_values(
+                row | {ours: row[name] for name, ours in renamed.items() if name in row}
+            )
+
+        return read
+
+    @property
+    def _names(self) -> dict[str, str]:
+        """The columns that are read, and what the format calls them."""
+        wanted = self.format.read_from(self._named)
+        pairs = zip(self._columns, self._named, strict=True)
+        return {name: ours for name, ours in pairs if ours in wanted}
 
     def _raw_rows(self) -> Generator[tuple[int, Any], None, None]:
         if self._encoding == PARQUET:
-            assert isinstance(self.format, ColumnFormat)
-            wanted = self.format.wanted_columns(self._columns)
-            yield from _parquet_rows(self._path, wanted)
+            yield from rows_of(self._path, self._names)
             return
-        numbered = lines(self._path)
-        if self._encoding == CSV:
-            next(numbered, None)  # the header
-        yield from numbered
+        with closing(lines(self._path)) as numbered:
+            if self._encoding == CSV:
+                next(numbered, None)  # the header
+                yield from records(numbered)
+            else:
+                yield from numbered
 
     def _note(self, line: int, raw: object, reason: str) -> None:
         """Count the bad row, or add it to the error. Raises `InputError` when that is full."""
@@ -114,47 +144,27 @@ class TraceRows:
         self._problems.append(Problem(message, place, line, suggestion=hint))
 
 
-def _recognise_file(path: Path) -> tuple[str, list[str], Format]:
-    """Encoding, columns and format of a trace file. Raises `InputError`."""
+def _header_of(path: Path) -> tuple[str, list[str]]:
+    """Encoding and columns of a trace file. Raises `InputError`."""
+    place = str(path)
+    if is_parquet(path):
+        return PARQUET, columns_of(path)
+    with closing(lines(path)) as numbered:
+        line, first = next(numbered, (0, ""))
+    if not first:
+        raise InputError(Problem("the file has no rows, not even a header", place=place))
+    if "\0" in first or "\ufffd" in first:
+        message = "is neither text in UTF-8 nor Parquet"
+        hint = "save it as CSV in UTF-8, as JSONL or as Parquet"
+        raise InputError(Problem(message, place=place, line=line, suggestion=hint))
+    if first.lstrip().startswith("["):
+        message = "is JSON in one array; a trace in JSON has an object on each line (JSONL)"
+        hint = "jq -c '.[]' FILE > FILE.jsonl"
+        raise InputError(Problem(message, place=place, line=line, suggestion=hint))
     try:
-        if is_parquet(path):
-            columns = _parquet_columns(path)
-            return PARQUET, columns, recognise(PARQUET, columns)
-        with closing(lines(path)) as numbered:
-            _, first = next(numbered, (0, ""))
-        if not first:
-            raise InputError(Problem("the file has no rows, not even a header", place=str(path)))
         if first.lstrip().startswith("{"):
-            columns = list(decode_object(first))
-            return JSONL, columns, recognise(JSONL, columns)
-        columns = [cell.strip() for cell in first.split(",")]
-        return CSV, columns, recognise(CSV, columns)
+            return JSONL, list(decode_object(first))
+        return CSV, [cell.strip() for cell in split_cells(first)]
     except BadRowError as bad:
-        raise InputError(Problem(str(bad), place=str(path), line=1)) from None
-
-
-def _parquet_columns(path: Path) -> list[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with reading(path):
-        try:
-            return list(pq.read_schema(path).names)
-        except pa.ArrowInvalid as error:
-            raise OSError(error) from error
-
-
-def _parquet_rows(path: Path, columns: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Rows of a Parquet file with their numbers from 1, one batch in memory at a time."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    number = 0
-    with reading(path), pq.ParquetFile(path) as file:
-        try:
-            for batch in file.iter_batches(batch_size=PARQUET_BATCH_ROWS, columns=columns):
-                for values in batch.to_pylist():
-                    number += 1
-                    yield number, values
-        except pa.ArrowInvalid as error:
-            raise OSError(error) from error
+        hint = "each line is an object of its own" if first.lstrip().startswith("{") else ""
+        raise InputError(Problem(str(bad), place=place, line=line, suggestion=hint)) from None

@@ -31,6 +31,30 @@ def test_every_row_is_listed_and_one_that_cannot_run_says_why(cli, measured):
     assert shown.code == 0 and "not run" in shown.out
 
 
+def test_a_row_that_cannot_be_read_is_listed_and_stops_nothing(cli, measured):
+    """In the table, in JSON and when a chip is fitted: each with its line and its reason."""
+    lines = measured.read_text().splitlines()
+    strange = "x,nvidia-h100,many,llama-3.1-8b,fp16,128,64,closed,1,no,120,,,Z,,"
+    open_quote = 'y,nvidia-h100,1,"llama-3.1-8b"x,fp16,128,64,closed,1,no,120,,,A,,'
+    measured.write_text("\n".join([lines[0], strange, open_quote, *lines[1:3], lines[1]]) + "\n")
+    result = cli("validate-model", measured, "--json")
+    assert result.code == 0
+    said = json.loads(result.out)
+    assert [row["id"] for row in said["rows"]] == ["a", "b"]
+    left_out = [(item["line"], item["column"]) for item in said["unreadable"]]
+    assert left_out == [(2, "chips"), (2, "grade"), (3, None), (6, "id")]
+    shown = cli("validate-model", measured)
+    assert shown.code == 0
+    assert f"left out: {measured}:2: chips: 'many' is not a number" in shown.out
+    fitting = ("calibrate", measured, "--chip", "nvidia-h100", "--constants", "memory_efficiency")
+    fitted = cli(*fitting, "--json")
+    assert fitted.code == 0, fitted.err
+    assert json.loads(fitted.out)["unreadable"] == said["unreadable"]
+    assert "left out:" in cli(*fitting).out
+    measured.write_text("\n".join([lines[0], strange]) + "\n")
+    assert cli("validate-model", measured).code == 2
+
+
 def test_a_chip_is_fitted_written_and_used_again(cli, measured, tmp_path):
     lines = measured.read_text().splitlines()
     measured.write_text("\n".join(lines[:-1]) + "\n")

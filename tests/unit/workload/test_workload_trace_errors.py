@@ -33,14 +33,14 @@ def failure(path: Path, **options: object) -> InputError:
     [
         (AZURE + AZURE_ROW + "2023-11-16 18:15:46.68,374\n", "2 columns instead of 3"),
         (AZURE + AZURE_ROW + "2023-11-16 18:15:46.68,374,44,5\n", "4 columns instead of 3"),
-        (AZURE + AZURE_ROW + AZURE, "ContextTokens is 'ContextTokens', not a whole number"),
+        (AZURE + AZURE_ROW + AZURE, "'TIMESTAMP' is not a date and a time"),
         (AZURE + AZURE_ROW + "2023-11-16 18:15:46,3.5,44\n", "ContextTokens is '3.5', not a"),
         (AZURE + AZURE_ROW + "2023-11-16 18:15:46,-3,44\n", "ContextTokens is '-3', not a"),
         (AZURE + AZURE_ROW + "2023-11-16 18:15:46,3,\n", "GeneratedTokens is '', not a whole"),
         (AZURE + AZURE_ROW + "2023-11-16 18:15:46,3,NaN\n", "GeneratedTokens is 'NaN', not a"),
         (AZURE + AZURE_ROW + "2023-11-16 18:15:46,0,4\n", "ContextTokens is 0, not between 1"),
         (AZURE + AZURE_ROW + "2023-11-16 18:15:46,4,0\n", "GeneratedTokens is 0, not between 1"),
-        (AZURE + AZURE_ROW + "2023-11-16 18:15:46,4,1000000001\n", "not between 1 and 1,000,000"),
+        (AZURE + AZURE_ROW + "2023-11-16 18:15:46,4,20000001\n", "not between 1 and 20,000,000"),
         (AZURE + AZURE_ROW + "2023-13-16 18:15:46,4,4\n", "is not a date and a time"),
         (AZURE + AZURE_ROW + "2023-11-16 24:15:46,4,4\n", "is not a date and a time"),
         (AZURE + AZURE_ROW + "2023-11-16 18:15:60,4,4\n", "is not a date and a time"),
@@ -147,7 +147,7 @@ def test_bad_row_at_the_end_is_told_before_the_first_request(tmp_path: Path) -> 
         ('{"time": 1,\n', "not valid JSON"),
         ("arrival_s,arrival_ms,input_tokens,output_tokens\n1,1,1,1\n", "give exactly one"),
         ("arrival_s,input_tokens,input_tokens,output_tokens\n1,1,1,1\n", "not a known trace"),
-        ("\0\1\2" * 1000, "not a known trace format"),
+        ("\0\1\2" * 1000, "is neither text in UTF-8 nor Parquet"),
         ("PAR1 but not really", "damaged"),
     ],
 )
@@ -166,7 +166,9 @@ def test_unknown_format_names_every_known_one(tmp_path: Path) -> None:
     message = str(failure(path))
     for name in ("rack-sim", "azure", "burstgpt", "vidur", "qwen-bailian", "mooncake"):
         assert f"{name}: " in message
-    assert "arrival_s|arrival_ms|arrival_us|arrival_ns|arrival_ps,input_tokens" in message
+    assert (
+        "arrival_s|arrival_ms|arrival_us|arrival_ns|arrival_ps|arrival_at,input_tokens" in message
+    )
 
 
 def test_all_rows_bad_with_skipping(tmp_path: Path) -> None:
