@@ -9,6 +9,7 @@ the scenario's to choose.
 
 from collections.abc import Mapping
 from typing import Any
+from unicodedata import category
 
 from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.model.architecture import Architecture
@@ -19,6 +20,7 @@ from rack_sim.model.shapeless_keys import OWN_KEYS, SHAPELESS_KEYS, is_outer
 KNOWN_MODEL_TYPES = tuple(FAMILIES)
 
 _SHOWN_MAX = 12
+_NAME_MAX = 200
 
 
 def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architecture:
@@ -46,6 +48,7 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
         keys.only(key, False)
     keys.only("cross_attention_hidden_size")
     keys.only("pruned_heads", {})
+    _check_name(config, keys)
     if is_known:
         _refuse_unread(config, keys, family, model_type)
     if keys.problems:
@@ -72,6 +75,15 @@ def place_of_key(config: Mapping[str, Any], key: str) -> tuple[str, ...]:
     if part is config or (key not in part and (key in config or is_outer(key))) or key in OWN_KEYS:
         return (key,)
     return ("text_config", key)
+
+
+def _check_name(config: Mapping[str, Any], keys: ConfigKeys) -> None:
+    name = config.get("name", "model")
+    is_text = isinstance(name, str) and not any(category(c) in ("Cc", "Cs") for c in name)
+    if not is_text or not 1 <= len(name) <= _NAME_MAX:
+        message = f"{str(name)[:_NAME_MAX]!r} is no name"
+        hint = f"a word of 1 to {_NAME_MAX} characters, no control characters"
+        keys.problems.append(Problem(message, field="name", suggestion=hint))
 
 
 def _refuse_unread(

@@ -16,10 +16,12 @@
 - `json_schema`, `json_rules`: the generated schemas that editors check files with
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
+from unicodedata import category
 
 import yaml
 
@@ -100,11 +102,24 @@ def scenario_of_keys(
     every problem found.
     """
     reading = Reading()
+    halves = list(_half_characters(keys, ""))
+    if halves:
+        raise InputError(halves)
     try:
         tree = complete_tree(keys, folder, overrides, reading)
     except InputError as error:
         raise InputError([*reading.problems, *error.problems]) from None
     return build_scenario(tree, folder, reading)
+
+
+def _half_characters(value: Any, field: str) -> Iterator[Problem]:
+    """Text of a program that no file can hold."""
+    if isinstance(value, dict | list | tuple):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _half_characters(item, f"{field}.{key}".lstrip("."))
+            yield from _half_characters(key, field)
+    elif isinstance(value, str) and not value.isascii() and any(category(c) == "Cs" for c in value):
+        yield Problem("half a pair of surrogates is no character", field=field)
 
 
 def load_system(reference: str) -> System:
@@ -171,8 +186,15 @@ def read_resolved_study(path: Path) -> dict[str, Any]:
     return content
 
 
+# A reader of YAML takes these for the end of a line, or for a mark that is no part of the text.
+_ESCAPED = re.compile("[\x85\u2028\u2029\ufeff]")
+
+
 class _Dumper(yaml.SafeDumper):
-    """Quotes every word that we, too, would take for something else (``'1e5'``, ``'nan'``)."""
+    """Quotes every word that we, too, would take for something else (``'1e5'``, ``'nan'``).
+
+    Whatever text there is, reading it gives the same.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -180,6 +202,14 @@ class _Dumper(yaml.SafeDumper):
         for first, found in IMPLICIT_RESOLVERS.items():
             merged.setdefault(first, []).extend(found)
         self.yaml_implicit_resolvers = merged
+
+    def represent_text(self, text: str) -> yaml.Node:
+        """A word, in the quotes in which characters can be escaped where it needs them."""
+        style = '"' if _ESCAPED.search(text) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def resolved_yaml(scenario: Scenario | Study) -> str:

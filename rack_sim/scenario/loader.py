@@ -191,6 +191,8 @@ def _replace_traffic(
     given = tree.get("workload")
     workload = given if isinstance(given, dict) else {}
     if trace is not None:
+        if "\0" in str(trace):
+            raise InputError(Problem("no file has such a name", "--trace"))
         kept = workload if workload.get("kind") == "trace" else {}
         changed = {name: item for name, item in kept.items() if name != "sha256"}
         for name in changed:

@@ -60,7 +60,10 @@ def test_unreadable(here: Path) -> None:
         (b"a: !!int abc\n", "p.yaml:1:4: tag 'tag:yaml.org,2002:int' is not supported"),
         (b"a: !!omap {b: 1}\n", "p.yaml:1:4: tag 'tag:yaml.org,2002:omap' is not supported"),
         (b"a: !mine 5\n", "p.yaml:1:4: tag '!mine' is not supported"),
-        (b"a: " + b"9" * 5000 + b"\n", "p.yaml:1:4: a number: 5,000 digits, more than the limit of 1,000"),
+        (
+            b"a: " + b"9" * 5000 + b"\n",
+            "p.yaml:1:4: a number: 5,000 digits, more than the limit of 1,000",
+        ),
     ],
 )
 def test_no_scenario(said_of_file: Said, content: bytes, message: str) -> None:
