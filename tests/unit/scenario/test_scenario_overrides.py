@@ -28,7 +28,7 @@ Load = Callable[..., Scenario]
         ("seed=yes", "seed: 'yes' is not a whole number"),
         ("seed=-1", "seed: -1 is out of range: it must be at least 0"),
         ("system=groq-641", "no system is called 'groq-641' (did you mean 'groq-640'?)"),
-        ("system.chip=groq-lpu-v9", "no chip is called 'groq-lpu-v9' (did you mean"),
+        ("system.chip=groq-lpu-v9", "no chip is called 'groq-lpu-v9' (there are: groq-lp"),
         ("slo.ttft_gb=5", "'ttft_gb' is in no unit of time"),
         ("workload.arrivals={kind: burst}", "workload.arrivals: kind 'burst' is not known"),
     ],
