@@ -100,7 +100,7 @@ def suggest(given: str, allowed: Iterable[str]) -> str:
     """
     words = sorted(allowed)
     near = [word for word in words if _may_be_meant(given, word)]
-    close = get_close_matches(given, near, n=1, cutoff=0.6)
+    close = get_close_matches(given, near, n=1, cutoff=0.7)
     if close:
         return f"did you mean {close[0]!r}?"
     return "allowed: " + ", ".join(words) if words else ""

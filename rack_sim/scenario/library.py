@@ -99,8 +99,11 @@ def _meant(kind: str, reference: str, known: Iterable[str]) -> str:
     if others:
         way = _WAYS.get(others[0], "").format(reference)
         return f"there is a {others[0]} of that name: {way}".removesuffix(": ")
+    longer = [name for name in known if reference and name.startswith(reference)]
+    if len(longer) == 1:
+        return f"did you mean {longer[0]!r}?"
     stem = _LETTERS.match(reference.lower())
-    alike = [name for name in known if stem and name.lower().startswith(stem[0])]
+    alike = longer or [name for name in known if stem and name.lower().startswith(stem[0])]
     plural = "studies" if kind == "study" else f"{kind}s"
     if alike:
         return f"there are: {', '.join(alike[:_SHOWN_MAX])}; all: rack-sim list {plural}"

@@ -65,7 +65,7 @@ PRESET = "system: groq-rack-72"
         ((PRESET, "system: {preset: 5}"), "p.yaml:2:10: 5 is not the name of a system"),
         (
             (PRESET, "system: {preset: groq-rack-72, chip: groq-lpu-v2}"),
-            "p.yaml:2:32: no chip is called 'groq-lpu-v2' (there are: groq-lp30, groq-lpu-v1; all: rack-sim list chips)",
+            "p.yaml:2:32: no chip is called 'groq-lpu-v2' (there are: groq-lp30, groq-lpu-v1; all",
         ),
         (
             (PRESET, "system: {preset: groq-rack-72, chip: {preset: groq-lpu-v1, port_cont: 5}}"),
