@@ -58,7 +58,11 @@ SUMMARY: tuple[Column, ...] = (
     Column("chip_count", "chips", "chips that hold a part of the model"),
     Column("spare_chip_count", "chips", "chips of spare nodes in the same racks"),
     Column("idle_chip_count", "chips", "active chips of the same racks that the plan does not use"),
-    Column("rack_count", "racks", "racks that hold a part of the model"),
+    Column(
+        "rack_count",
+        "racks",
+        "racks, or nodes that stand alone, that hold a part of the model",
+    ),
     Column("replica_count", "replicas", "full copies of the model"),
     Column("stage_count", "stages", "pipeline stages"),
     Column("tensor_parallel", "chips", "chips that share each block"),
