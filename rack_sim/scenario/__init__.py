@@ -9,6 +9,7 @@
 - `problems`: what validation says, in words
 - `build`, `hardware`, `traffic`: schema to domain objects
 - `scenario`: the result
+- `file_kinds`: what a file is meant to be; chips, models and prices judged on their own
 - `study`, `study_schema`, `study_points`: files that compare many scenarios; `study_grid`,
   `study_machines`, `study_changes`: every combination of some values
 - `studies`: what they become, one class per kind
@@ -20,7 +21,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from unicodedata import category
 
 import yaml
@@ -30,6 +31,7 @@ from rack_sim.hardware.system import System
 from rack_sim.scenario.build import build_scenario, build_system_alone
 from rack_sim.scenario.document import IMPLICIT_RESOLVERS, Marks, read_document
 from rack_sim.scenario.fields import Reading
+from rack_sim.scenario.file_kinds import FileKind, PartKind, kind_of_file, load_part
 from rack_sim.scenario.inline import inline_system, is_inline
 from rack_sim.scenario.library import locate
 from rack_sim.scenario.loader import complete_tree, load_system_tree, load_tree
@@ -48,16 +50,19 @@ from rack_sim.scenario.study import load_study
 from rack_sim.scenario.study_machines import scenario_of_point_keys
 
 __all__ = [
+    "FileKind",
     "GridAxis",
     "GridBase",
     "GridPoint",
     "GridStudy",
     "JitterStudy",
     "LoadStudy",
+    "PartKind",
     "Scenario",
     "Study",
     "StudyPoint",
     "kind_of_file",
+    "load_part",
     "load_scenario",
     "load_study",
     "load_system",
@@ -143,18 +148,6 @@ def load_system(reference: str) -> System:
 def _hinted(problem: Problem) -> Problem:
     hint = "a system in one line looks like ring:8 or torus:4x8,latency_ns=700"
     return replace(problem, suggestion=f"{problem.suggestion}; {hint}".removeprefix("; "))
-
-
-def kind_of_file(reference: str) -> Literal["scenario", "system", "study"]:
-    """What a file is meant to be, by the keys that only one kind has; a scenario where in doubt."""
-    path = Path(reference)
-    content = read_document(path, Marks(), []) if path.is_file() else None
-    if isinstance(content, dict):
-        if {"topology", "links"} & content.keys() and "model" not in content:
-            return "system"
-        if {"points", "scenario"} & content.keys() and "model" not in content:
-            return "study"
-    return "scenario"
 
 
 def read_resolved(path: Path) -> dict[str, Any]:
