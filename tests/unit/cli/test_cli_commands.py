@@ -38,7 +38,8 @@ def test_validate_many(cli: Cli, small: Path) -> None:
     lines = out.splitlines()
     assert len(lines) == 2
     assert re.fullmatch(
-        r"small\.yaml: ok \(scenario small, \d+ of \d+ numbers assumed, digest [0-9a-f]{12}\)", lines[0]
+        r"small\.yaml: ok \(scenario small, \d+ of \d+ numbers assumed, digest [0-9a-f]{12}\)",
+        lines[0],
     )
     assert lines[1].startswith("llama70b: ok (scenario llama70b, ")
     assert err.splitlines() == [

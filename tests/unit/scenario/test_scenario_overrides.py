@@ -106,3 +106,23 @@ def test_values_may_hold_anything(load: Load) -> None:
     assert load("", "description=a=b, c").description == "a=b, c"
     assert load("", "description='=1+1'").description == "=1+1"
     assert load("", "partition={stages: 6, tensor_parallel: 8}").deployment.stage_count == 6
+
+
+@pytest.mark.parametrize(
+    ("override", "changed"),
+    [
+        ("model=llama-3-8b", "model"),
+        ("system.chip.memory.0.capacity_mib=500", "system.chip.memory.0.capacity_mib"),
+        ("serving.slot_rows=2", "serving.slot_rows"),
+    ],
+)
+def test_a_description_says_what_was_changed(load: Load, override: str, changed: str) -> None:
+    """What the file says of itself may be true no longer."""
+    told = ("name: small", "name: small\ndescription: Llama-2 7B on a GroqRack")
+    scenario = load(told, override)
+    model, system = scenario.deployment.model.name, scenario.deployment.system.name
+    assert scenario.description == f"{model} on {system}: as small, but for {changed}"
+    assert scenario.resolved["description"] == scenario.description
+    assert load(told, override, "description=mine").description == "mine"
+    assert load(told, "seed=7").description == "Llama-2 7B on a GroqRack"
+    assert load("", override).description == ""
