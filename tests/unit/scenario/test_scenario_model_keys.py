@@ -1,4 +1,4 @@
-"""No key of a model goes unread: each is read, known to change no size, ignored by name, or wrong."""
+"""No key of a model goes unread: it is read, changes no size, is ignored by name, or is wrong."""
 
 import json
 from collections.abc import Callable

@@ -16,12 +16,12 @@ def folders(here: Path, small: str) -> Path:
     for folder, count in (("here", 1), ("there", 2)):
         Path(folder).mkdir()
         Path(folder, "t.csv").write_text("".join(TRACE.splitlines(keepends=True)[: count + 1]))
-        Path(folder, "m.json").write_text(
-            '{"model_type": "llama", "num_hidden_layers": %d, "hidden_size": 512, "vocab_size": 9,'
-            ' "num_attention_heads": 8, "intermediate_size": 64, "max_position_embeddings": 4096}'
-            % (10 * count)
+        Path(folder, "m.yaml").write_text(
+            f"model_type: llama\nnum_hidden_layers: {10 * count}\nhidden_size: 512\n"
+            "vocab_size: 9\nnum_attention_heads: 8\nintermediate_size: 64\n"
+            "max_position_embeddings: 4096\n"
         )
-        Path(folder, "p.yaml").write_text(small.replace("model: llama-2-7b", "model: m.json"))
+        Path(folder, "p.yaml").write_text(small.replace("model: llama-2-7b", "model: m.yaml"))
     return here
 
 
@@ -33,9 +33,9 @@ def layers(path: str, *overrides: str) -> int:
 def test_of_a_model(folders: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     monkeypatch.chdir("here")
     assert layers("../there/p.yaml") == 20
-    assert layers("../there/p.yaml", f"{key}=m.json") == 10
-    assert layers("../there/p.yaml", "model={preset: ./m.json, vocab_size: 7}") == 10
-    assert layers("llama70b", "model=m.json", "serving.max_context_tokens=512") == 10
+    assert layers("../there/p.yaml", f"{key}=m.yaml") == 10
+    assert layers("../there/p.yaml", "model={preset: ./m.yaml, vocab_size: 7}") == 10
+    assert layers("llama70b", "model=m.yaml", "partition.stages=auto") == 10
 
 
 def test_of_a_trace(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,25 +67,27 @@ def test_of_changes_inside_a_study(folders: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir("here")
     Path("../there/load.yaml").write_text(
         "kind: load\nname: a\nscenario: ../here/p.yaml\nrates_rps: [2]\nattainment: 0.9\n"
-        "request_count: 5\npoints: [{name: b, overrides: {model: m.json}}]\n"
+        "request_count: 5\npoints: [{name: b, overrides: {model: m.yaml}}]\n"
     )
     Path("../there/grid.yaml").write_text(
-        "kind: grid\nname: a\nscenario: ../here/p.yaml\noverrides: {model: m.json}\n"
+        "kind: grid\nname: a\nscenario: ../here/p.yaml\noverrides: {model: m.yaml}\n"
         "grid: {seed: [1, 2]}\ncollect: [tpot_ms_p50]\n"
     )
     for name in ("load", "grid"):
         study = load_study(f"../there/{name}.yaml")
         assert len(study.points[0].scenario.deployment.model.layers) == 20
-        study = load_study(f"../there/{name}.yaml", ["model=m.json"])
+        study = load_study(f"../there/{name}.yaml", ["model=m.yaml"])
         assert len(study.points[0].scenario.deployment.model.layers) == 10
     Path("../there/axis.yaml").write_text(
         "kind: grid\nname: a\nscenario: ../here/p.yaml\n"
-        "grid: {model: [m.json, llama-2-7b]}\ncollect: [tpot_ms_p50]\n"
+        "grid: {model: [m.yaml, llama-2-7b]}\ncollect: [tpot_ms_p50]\n"
     )
     study = load_study("../there/axis.yaml")
     assert isinstance(study, GridStudy)
-    assert study.axes[0].choices == (str((folders / "there" / "m.json").absolute()), "llama-2-7b")
-    assert study.axes[0].labels == ("m.json", "llama-2-7b")
+    (mine, preset) = study.axes[0].choices
+    assert Path(str(mine)).resolve() == (folders / "there" / "m.yaml").resolve()
+    assert preset == "llama-2-7b"
+    assert study.axes[0].labels == ("m.yaml", "llama-2-7b")
 
 
 def test_a_chip_beside_its_system(folders: Path) -> None:
@@ -112,7 +114,6 @@ def test_a_directory_does_not_hide_a_preset(folders: Path) -> None:
 @pytest.mark.parametrize(
     "override",
     [
-        "workload={kind: trace, path: 'a\\0b'}",
         'workload={kind: trace, path: "a\\0b"}',
         'workload={kind: trace, path: "a\\e[31mb"}',
         'model="a\\0.json"',
