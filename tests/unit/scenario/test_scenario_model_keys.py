@@ -117,7 +117,11 @@ def test_of_a_model_that_sees_the_text_part_is_reached(load: Load, said: Said) -
     assert problem.startswith("sees.json:1:")
     assert "stands beside text_config, where nobody reads it" in problem
     Path("sees.json").write_text(json.dumps({**SEES, "num_hidden_layers": 4}))
-    assert len(model_of(load(("model: llama-2-7b", "model: sees.json"))).layers) == 4
+    repeats = ("model: llama-2-7b", "model: sees.json")
+    assert len(model_of(load(repeats)).layers) == 4
+    assert len(model_of(load(repeats, "model.num_hidden_layers=3")).layers) == 3
+    preset = "model: {preset: sees.json, num_hidden_layers: 3}"
+    assert len(model_of(load((repeats[0], preset))).layers) == 3
 
 
 def test_a_key_may_be_ignored_by_name(load: Load, said: Said) -> None:
