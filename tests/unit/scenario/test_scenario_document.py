@@ -191,7 +191,7 @@ def test_json_may_be_indented_with_tabs(load: Load, small: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["9" * 90_000 + "x", "1_" * 50_000 + "x", "1" + "_" * 90_000 + "x", "." + "1" * 90_000 + "e"],
+    [
         "9" * 100_000 + "x",
         "1_" * 50_000 + "x",
         "1" + "_" * 100_000 + "x",
