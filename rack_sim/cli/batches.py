@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from rack_sim.cli.console import counted, table
+from rack_sim.cli.console import counted, nodes_and_racks, table
 from rack_sim.cli.iterations import (
     Iteration,
     collective_values,
@@ -118,8 +118,7 @@ def _deployment(found: Explanation, machine: BatchMachine) -> Table:
         (
             "system",
             f"{plan.system.name}: {topology.chip_count} chips, {plan.system.active_chip_count} "
-            f"active, {counted(len(topology.nodes), 'node')}, "
-            f"{counted(len(topology.racks), 'rack')}",
+            f"active, {nodes_and_racks(topology)}",
         ),
         ("links", ", ".join(f"{count:,} {kind} (one way)" for kind, count in kinds.items())),
         (

@@ -22,6 +22,7 @@ from rich.text import Text
 
 from rack_sim.foundation.errors import InputError, RackSimError
 from rack_sim.foundation.visible import on_one_line, visible
+from rack_sim.hardware.topology import Topology
 
 # Where output goes to a file or a pipe there is no terminal to fit into.
 _PIPE_COLUMNS = 120
@@ -87,6 +88,14 @@ def words_column(field: str = "description") -> TextColumn:
 def counted(count: int, noun: str) -> str:
     """``1 rack``, ``2 racks``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def nodes_and_racks(topology: Topology) -> str:
+    """``9 nodes, 1 rack``; racks of one node each are not told twice."""
+    nodes = counted(len(topology.nodes), "node")
+    if topology.rack_noun == "node":
+        return nodes
+    return f"{nodes}, {counted(len(topology.racks), 'rack')}"
 
 
 def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[tuple[str, ...]]) -> Table:

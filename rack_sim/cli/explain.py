@@ -13,7 +13,7 @@ from rack_sim.cli.compiled import (
     programs_of,
     programs_table,
 )
-from rack_sim.cli.console import counted, err, out, say_json, table
+from rack_sim.cli.console import counted, err, nodes_and_racks, out, say_json, table
 from rack_sim.cli.options import JsonOption, ScenarioArgument, SetOption
 from rack_sim.cli.topology import survey_table
 from rack_sim.compiler.changes import Change, changes
@@ -94,8 +94,7 @@ def _deployment(found: Explanation) -> Table:
         (
             "system",
             f"{plan.system.name}: {topology.chip_count} chips, {plan.system.active_chip_count} "
-            f"active, {counted(len(topology.nodes), 'node')}, "
-            f"{counted(len(topology.racks), 'rack')}",
+            f"active, {nodes_and_racks(topology)}",
         ),
         ("links", ", ".join(f"{count:,} {kind} (one way)" for kind, count in kinds.items())),
         (

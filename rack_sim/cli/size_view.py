@@ -85,7 +85,9 @@ def _described(
     yield "  hold the model", f"{where.chip_count:,}"
     yield "  spare", f"{where.spare_chip_count:,}"
     yield "  idle", f"{where.idle_chip_count:,}"
-    yield "racks, nodes", f"{where.rack_count:,}, {where.node_count:,}"
+    racks = where.rack_count
+    told = ("nodes", f"{where.node_count:,}")
+    yield told if racks == where.node_count else ("racks, nodes", f"{racks:,}, {told[1]}")
     yield "capital", f"${found.capital_usd:,.0f}"
     yield "a year, capital and electricity", f"${found.usd_per_year:,.0f}"
     per_million = found.number("usd_per_million_output_tokens")

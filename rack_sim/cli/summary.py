@@ -35,21 +35,22 @@ def summary_tables(result: Result) -> list[Table]:
             for name in _LATENCIES
         ],
     )
+    place = result.explanation.plan.system.topology.rack_noun
     facts = table(
         f"{row['scenario']}: {row['model']} on {row['system']}",
         [("", "left"), ("", "left")],
-        [*_machine(row), *_traffic(result), *_asked(result), *_rates(row), *_limits(row)],
+        [*_machine(row, place), *_traffic(result), *_asked(result), *_rates(row), *_limits(row)],
     )
     return [facts, latency]
 
 
-def _machine(row: Mapping[str, Value]) -> list[tuple[str, str]]:
+def _machine(row: Mapping[str, Value], place: str) -> list[tuple[str, str]]:
     used, capacity = _int(row["sram_used_bytes_max"]), _int(row["sram_capacity_bytes"])
     return [
         (
             "chips",
             f"{row['chip_count']} (+ {row['spare_chip_count']} spare, {row['idle_chip_count']} "
-            f"not used) in {counted(_int(row['rack_count']), 'rack')}",
+            f"not used) in {counted(_int(row['rack_count']), place)}",
         ),
         (
             "replicas",

@@ -9,10 +9,15 @@ RackSimError                    exit code
     └── ConservationError           tokens, bytes or rows do not balance
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import ClassVar
+
+# A number with its decimals, as in llama-3.3; two digits, such as 70 (billion), are a size.
+_NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_LONG_NUMBER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +94,27 @@ class ConservationError(ReplayError):
 
 
 def suggest(given: str, allowed: Iterable[str]) -> str:
-    """A hint for a misspelt word: ``did you mean 'ring'?``, else the allowed words."""
+    """A hint for a misspelt word: ``did you mean 'ring'?``, else the allowed words.
+
+    Another size or generation is no slip of the pen: ``llama-3.3`` is not meant as ``llama-3.1``.
+    """
     words = sorted(allowed)
-    close = get_close_matches(given, words, n=1, cutoff=0.6)
+    near = [word for word in words if _may_be_meant(given, word)]
+    close = get_close_matches(given, near, n=1, cutoff=0.7)
     if close:
         return f"did you mean {close[0]!r}?"
     return "allowed: " + ", ".join(words) if words else ""
+
+
+def _may_be_meant(given: str, word: str) -> bool:
+    """Whether the numbers in two words are the same, but for one digit of a long one."""
+    ours, theirs = _NUMBERS.findall(given), _NUMBERS.findall(word)
+    return len(ours) == len(theirs) and all(map(_same_but_a_slip, ours, theirs))
+
+
+def _same_but_a_slip(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    wrong = sum(left != right for left, right in zip(one, other, strict=False))
+    is_long = len(one) == len(other) >= _LONG_NUMBER and one.isdigit() and other.isdigit()
+    return is_long and wrong == 1

@@ -80,6 +80,11 @@ class Topology(Brief):
         """Chips that can hold a model."""
         return sum(len(self.nodes[node]) for node in self.active_nodes)
 
+    @property
+    def rack_noun(self) -> str:
+        """What a rack of this topology is: one that holds a single node is that node, a box."""
+        return "rack" if any(len(rack) > 1 for rack in self.racks) else "node"
+
     def node_of_chip(self) -> tuple[int, ...]:
         """The node of every chip, indexed by chip."""
         owner = [0] * self.chip_count

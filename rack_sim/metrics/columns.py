@@ -80,7 +80,12 @@ SUMMARY: tuple[Column, ...] = (
         "count",
         "active chips of the same racks that the plan does not use",
     ),
-    Column("rack_count", "racks", "count", "racks that hold a part of the model"),
+    Column(
+        "rack_count",
+        "racks",
+        "count",
+        "racks, or nodes that stand alone, that hold a part of the model",
+    ),
     Column("replica_count", "replicas", "count", "full copies of the model"),
     Column("stage_count", "stages", "count", "pipeline stages"),
     Column("tensor_parallel", "chips", "count", "chips that share each block"),

@@ -9,8 +9,10 @@ the scenario's to choose.
 
 from collections.abc import Mapping
 from typing import Any
+from unicodedata import category
 
 from rack_sim.foundation.errors import InputError, Problem, suggest
+from rack_sim.foundation.work_limits import over_limit
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.config_keys import COMMON_KEYS, ConfigKeys
 from rack_sim.model.families import FAMILIES, Family
@@ -20,6 +22,7 @@ from rack_sim.model.shapeless_keys import OWN_KEYS, SHAPELESS_KEYS, is_outer
 KNOWN_MODEL_TYPES = tuple(FAMILIES)
 
 _SHOWN_MAX = 12
+_NAME_MAX = 200
 
 
 def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architecture:
@@ -38,6 +41,10 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
         keys.problems.append(_unknown(model_type, part))
         family = FAMILIES["llama"]
     layer_count = keys.count("num_hidden_layers")
+    where = "num_hidden_layers" if part is config else "text_config.num_hidden_layers"
+    too_many = over_limit("layers", layer_count, "the model", field=where)
+    if too_many:  # as many objects would be made
+        raise InputError([*keys.problems, too_many])
     hidden_size = keys.count("hidden_size")
     vocabulary_size = keys.count("vocab_size")
     context_tokens = longest_context(keys)
@@ -47,6 +54,7 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
         keys.only(key, False)
     keys.only("cross_attention_hidden_size")
     keys.only("pruned_heads", {})
+    _check_name(config, keys)
     if is_known:
         _refuse_unread(config, keys, family, model_type)
     if keys.problems:
@@ -67,12 +75,26 @@ def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return inner if isinstance(inner, Mapping) else config
 
 
-def place_of_key(config: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    """Where a key of the model stands that a user names without saying in which part: its path."""
+def places_of_key(config: Mapping[str, Any], key: str) -> tuple[tuple[str, ...], ...]:
+    """Where a key of the model stands that a user names without saying in which part: paths.
+
+    There are two where the parts of a file repeat it.
+    """
     part = text_part(config)
-    if part is config or (key not in part and (key in config or is_outer(key))) or key in OWN_KEYS:
-        return (key,)
-    return ("text_config", key)
+    if part is config or key in OWN_KEYS or key == "text_config":
+        return ((key,),)
+    if key not in part and (key in config or is_outer(key)):
+        return ((key,),)
+    return (("text_config", key), (key,)) if key in config else (("text_config", key),)
+
+
+def _check_name(config: Mapping[str, Any], keys: ConfigKeys) -> None:
+    name = config.get("name", "model")
+    is_text = isinstance(name, str) and not any(category(c) in ("Cc", "Cs") for c in name)
+    if not is_text or not 1 <= len(name) <= _NAME_MAX:
+        message = f"{str(name)[:_NAME_MAX]!r} is no name"
+        hint = f"a word of 1 to {_NAME_MAX} characters, no control characters"
+        keys.problems.append(Problem(message, field="name", suggestion=hint))
 
 
 def _refuse_unread(

@@ -1,5 +1,6 @@
 """Footprint: what replicas take of racks, as manifest.json keeps it for planners."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rack_sim.hardware.topology import Topology
@@ -12,6 +13,11 @@ def footprint_entry(plan: Plan, replica_count: int) -> dict[str, Any]:
     """The entry of a plan: see `footprint_entry_on`."""
     topology = plan.system.topology
     return footprint_entry_on(topology, plan.tensor_parallel, plan.stage_count, replica_count)
+
+
+def rack_noun_of(entry: Mapping[str, Any] | None) -> str:
+    """What the racks of an entry are: those that hold a single node each are nodes, or boxes."""
+    return "node" if entry and entry.get("nodes_per_rack") == 1 else "rack"
 
 
 def footprint_entry_on(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from math import floor
 
+from rack_sim.report.footprint import rack_noun_of
 from rack_sim.report.html.quantity import (
     NONE,
     cell,
@@ -99,13 +100,13 @@ def candidate_words(row: Row) -> str:
 
 def answer_words(sizing: SizingTables, winner: Winner) -> str:
     """The system that answers, its chips and racks, in sentences."""
-    row = winner.row
+    row, place = winner.row, rack_noun_of(winner.entry.get("footprint"))
     objectives = "the objective" if len(sizing.objectives) == 1 else "every objective"
     return (
         f"{candidate_words(row)} serve{'s' if row['replica_count'] == 1 else ''} "
         f"{cell(sizing.rate_rps)} requests/s within {objectives}. "
         f"{counted(row['bought_chip_count'], 'chip')} must be bought, in "
-        f"{counted(row['rack_count'], 'rack')}: {chips_words(row)}."
+        f"{counted(row['rack_count'], place)}: {chips_words(row)}."
     )
 
 

@@ -9,6 +9,7 @@
 - `problems`: what validation says, in words
 - `build`, `hardware`, `traffic`: schema to domain objects
 - `scenario`: the result
+- `file_kinds`: what a file is meant to be; chips, models and prices judged on their own
 - `study`, `study_schema`, `study_points`: files that compare many scenarios; `study_grid`,
   `study_machines`, `study_changes`: every combination of some values
 - `studies`: what they become, one class per kind
@@ -16,10 +17,12 @@
 - `json_schema`, `json_rules`: the generated schemas that editors check files with
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+from unicodedata import category
 
 import yaml
 
@@ -28,6 +31,7 @@ from rack_sim.hardware.system import System
 from rack_sim.scenario.build import build_scenario, build_system_alone
 from rack_sim.scenario.document import IMPLICIT_RESOLVERS, Marks, read_document
 from rack_sim.scenario.fields import Reading
+from rack_sim.scenario.file_kinds import FileKind, PartKind, kind_of_file, load_part
 from rack_sim.scenario.inline import inline_system, is_inline
 from rack_sim.scenario.library import locate
 from rack_sim.scenario.loader import complete_tree, load_system_tree, load_tree
@@ -46,16 +50,19 @@ from rack_sim.scenario.study import load_study
 from rack_sim.scenario.study_machines import scenario_of_point_keys
 
 __all__ = [
+    "FileKind",
     "GridAxis",
     "GridBase",
     "GridPoint",
     "GridStudy",
     "JitterStudy",
     "LoadStudy",
+    "PartKind",
     "Scenario",
     "Study",
     "StudyPoint",
     "kind_of_file",
+    "load_part",
     "load_scenario",
     "load_study",
     "load_system",
@@ -100,11 +107,24 @@ def scenario_of_keys(
     every problem found.
     """
     reading = Reading()
+    halves = list(_half_characters(keys, ""))
+    if halves:
+        raise InputError(halves)
     try:
         tree = complete_tree(keys, folder, overrides, reading)
     except InputError as error:
         raise InputError([*reading.problems, *error.problems]) from None
     return build_scenario(tree, folder, reading)
+
+
+def _half_characters(value: Any, field: str) -> Iterator[Problem]:
+    """Text of a program that no file can hold."""
+    if isinstance(value, dict | list | tuple):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _half_characters(item, f"{field}.{key}".lstrip("."))
+            yield from _half_characters(key, field)
+    elif isinstance(value, str) and not value.isascii() and any(category(c) == "Cs" for c in value):
+        yield Problem("half a pair of surrogates is no character", field=field)
 
 
 def load_system(reference: str) -> System:
@@ -128,18 +148,6 @@ def load_system(reference: str) -> System:
 def _hinted(problem: Problem) -> Problem:
     hint = "a system in one line looks like ring:8 or torus:4x8,latency_ns=700"
     return replace(problem, suggestion=f"{problem.suggestion}; {hint}".removeprefix("; "))
-
-
-def kind_of_file(reference: str) -> Literal["scenario", "system", "study"]:
-    """What a file is meant to be, by the keys that only one kind has; a scenario where in doubt."""
-    path = Path(reference)
-    content = read_document(path, Marks(), []) if path.is_file() else None
-    if isinstance(content, dict):
-        if {"topology", "links"} & content.keys() and "model" not in content:
-            return "system"
-        if {"points", "scenario"} & content.keys() and "model" not in content:
-            return "study"
-    return "scenario"
 
 
 def read_resolved(path: Path) -> dict[str, Any]:
@@ -171,8 +179,15 @@ def read_resolved_study(path: Path) -> dict[str, Any]:
     return content
 
 
+# A reader of YAML takes these for the end of a line, or for a mark that is no part of the text.
+_ESCAPED = re.compile("[\x85\u2028\u2029\ufeff]")
+
+
 class _Dumper(yaml.SafeDumper):
-    """Quotes every word that we, too, would take for something else (``'1e5'``, ``'nan'``)."""
+    """Quotes every word that we, too, would take for something else (``'1e5'``, ``'nan'``).
+
+    Whatever text there is, reading it gives the same.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -180,6 +195,14 @@ class _Dumper(yaml.SafeDumper):
         for first, found in IMPLICIT_RESOLVERS.items():
             merged.setdefault(first, []).extend(found)
         self.yaml_implicit_resolvers = merged
+
+    def represent_text(self, text: str) -> yaml.Node:
+        """A word, in the quotes in which characters can be escaped where it needs them."""
+        style = '"' if _ESCAPED.search(text) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def resolved_yaml(scenario: Scenario | Study) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from rack_sim.scenario.serving import (
 from rack_sim.scenario.traffic import build_workload
 from rack_sim.timing.precision import Precision
 from rack_sim.timing.shape import StepShape
-from rack_sim.workload.trace import TraceWorkload
+from rack_sim.workload.trace import TraceCheck, TraceWorkload
 
 
 def build_scenario(
@@ -96,7 +97,7 @@ def build_scenario(
     if problems or deployment is None or workload is None or serving is None:
         raise InputError(in_order(problems))
 
-    check = workload.validate() if isinstance(workload, TraceWorkload) else None
+    check = _checked(workload, builder) if isinstance(workload, TraceWorkload) else None
     resolved = schema.model_dump(mode="json", exclude_none=True)
     if isinstance(workload, TraceWorkload) and check:
         _refuse_other_content(schema, check.sha256, builder)
@@ -159,6 +160,22 @@ def _check_precision(schema: ScenarioSchema, builder: ProblemPlaces) -> None:
             f"{schema.system.chip.name} has no matrix rate for {compute}",
             f"it has: {', '.join(sorted(peaks))}",
         )
+
+
+def _checked(workload: TraceWorkload, builder: ProblemPlaces) -> TraceCheck:
+    """What reading the trace found. Of a file as a whole it is said who names it."""
+    try:
+        return workload.validate()
+    except InputError as error:
+        named = builder.at(("workload", "path"))
+        raise InputError(
+            replace(
+                named, message=f"{problem.place}: {problem.message}", suggestion=problem.suggestion
+            )
+            if problem.line is None and problem.place == str(workload.path)
+            else problem
+            for problem in error.problems
+        ) from None
 
 
 def _refuse_other_content(schema: ScenarioSchema, digest: str, builder: ProblemPlaces) -> None:

@@ -6,10 +6,12 @@ dimension (``latency_ns: 240``). A sourced field takes a mapping with ``value`` 
 """
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -32,7 +34,24 @@ UNSOURCED = "given without a source"
 _LARGEST = 10**18
 
 Grade = Literal["A", "A-", "B", "C", "D", "M", "der", "fitted"]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+
+def control_character(text: str) -> str | None:
+    """The first character of `text` that is no letter, sign or space but a command, if any."""
+    found = _CONTROL.search(text)
+    return f"U+{ord(found[0]):04X}" if found else None
+
+
+def _printable(text: str) -> str:
+    wrong = control_character(text)
+    if wrong:
+        raise PydanticCustomError("control", f"must have no control characters ({wrong})")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+FilePath = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_printable)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Whole = Annotated[int, Field(ge=0, le=10**9)]
 Amount = Annotated[int, Field(ge=0, le=_LARGEST)]

@@ -49,6 +49,19 @@ def build_system(schema: SystemSchema) -> System:
     )
 
 
+def build_chip_alone(schema: ChipSchema) -> Chip:
+    """The chip that `schema` describes. Raises InputError with places below the chip."""
+    problems = []
+    for check in (_refuse_static_jitter, _refuse_static_host, _refuse_homeless_kinds):
+        try:
+            check(schema)
+        except InputError as error:
+            problems += [replace(p, field=p.field.removeprefix("chip.")) for p in error.problems]
+    if problems:
+        raise InputError(problems)
+    return _chip(schema)
+
+
 def _placed_topology(schema: SystemSchema, local: LinkType, global_: LinkType) -> Topology:
     shape = schema.topology
     try:

@@ -93,17 +93,18 @@ def config_keys(*, required: bool) -> Json:
             for key in OPTIONAL_KEYS
         },
     }
+    ignored: Json = {"ignore": {"type": "array", "items": {"type": "string"}}}
     part: Json = {"type": "object", "properties": known, "required": list(_ALWAYS)}
     whole: Json = {
         "title": "model",
         "description": "The keys of a Hugging Face config.json.",
         "type": "object",
-        "properties": {**words, **known, "text_config": part},
+        "properties": {**words, **ignored, **known, "text_config": part},
     }
     if required:
         whole["anyOf"] = [{"required": list(_ALWAYS)}, {"required": ["text_config"]}]
     else:
-        whole["properties"] = {"preset": {"type": "string"}, **words, **known}
+        whole["properties"] = {"preset": {"type": "string"}, **words, **ignored, **known}
     return whole
 
 

@@ -1,5 +1,7 @@
 """Library: the presets that come with rack-sim, found by name from any directory."""
 
+import re
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
@@ -27,6 +29,16 @@ SCHEMA_FILES: dict[str, str] = {
 """Kind of file -> its schema, below the data root."""
 SCHEMA_MARK = "# yaml-language-server: $schema="
 """How the first line of a YAML file begins that tells editors where its schema is."""
+_WAYS = {
+    "scenario": "rack-sim run {0}",
+    "study": "rack-sim sweep {0}",
+    "model": "--set model={0}",
+    "system": "--set system={0}",
+    "chip": "--set system.chip={0}",
+}
+"""How to use what a name means, by the kind of preset."""
+_LETTERS = re.compile("[a-z]{3,}")
+_SHOWN_MAX = 12
 _ENDINGS = (".yaml", ".yml", ".json")
 
 
@@ -78,8 +90,28 @@ def find(kind: str, reference: str, folder: Path) -> Path:
     if reference in known:
         return known[reference]
     raise InputError(
-        Problem(f"no {kind} is called {reference!r}", suggestion=suggest(reference, known))
+        Problem(f"no {kind} is called {reference!r}", suggestion=_meant(kind, reference, known))
     )
+
+
+def _meant(kind: str, reference: str, known: Iterable[str]) -> str:
+    """What may be meant by a name that no preset has: one spelt nearly so, else what there is."""
+    hint = suggest(reference, known)
+    if hint.startswith("did you mean"):
+        return hint
+    others = [other for other in FOLDERS if other != kind and reference in presets(other)]
+    if others:
+        way = _WAYS.get(others[0], "").format(reference)
+        return f"there is a {others[0]} of that name: {way}".removesuffix(": ")
+    longer = [name for name in known if reference and name.startswith(reference)]
+    if len(longer) == 1:
+        return f"did you mean {longer[0]!r}?"
+    stem = _LETTERS.match(reference.lower())
+    alike = longer or [name for name in known if stem and name.lower().startswith(stem[0])]
+    plural = "studies" if kind == "study" else f"{kind}s"
+    if alike:
+        return f"there are: {', '.join(alike[:_SHOWN_MAX])}; all: rack-sim list {plural}"
+    return hint
 
 
 def locate(kind: str, reference: str) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import split_unit
-from rack_sim.model.huggingface import place_of_key
+from rack_sim.model.huggingface import places_of_key
 from rack_sim.scenario.document import Mark, merged, parse_document, quantity_of, read_document
 from rack_sim.scenario.fields import Reading
 from rack_sim.scenario.library import anchored, find
@@ -104,7 +104,8 @@ def _lay_all(
         raise InputError(problems)
     reading.problems += problems
     for keys, value, mark in late:
-        _lay(tree, _read_place(tree, keys), value, mark, reading)
+        for place in _read_places(tree, keys):
+            _lay(tree, place, value, mark, reading)
 
 
 def _choose_preset(
@@ -130,7 +131,7 @@ def _choose_preset(
     reading.marks.put(holder, key, mark)
 
 
-def _read_place(tree: dict[str, Any], keys: tuple[str, ...]) -> tuple[str, ...]:
+def _read_places(tree: dict[str, Any], keys: tuple[str, ...]) -> list[tuple[str, ...]]:
     """Where a key of a model is read: of one that also sees, in its text part."""
     for model in _MODELS:
         if keys[: len(model)] == model and len(keys) > len(model):
@@ -138,8 +139,9 @@ def _read_place(tree: dict[str, Any], keys: tuple[str, ...]) -> tuple[str, ...]:
             config = holder[model[-1]] if holder else None
             if isinstance(config, dict):
                 rest = keys[len(model) :]
-                return (*model, *place_of_key(config, rest[0]), *rest[1:])
-    return keys
+                places = places_of_key(config, rest[0])
+                return [(*model, *place, *rest[1:]) for place in places]
+    return [keys]
 
 
 def _describe_changes(tree: dict[str, Any], name: str, changed: Sequence[str]) -> None:
@@ -191,6 +193,8 @@ def _replace_traffic(
     given = tree.get("workload")
     workload = given if isinstance(given, dict) else {}
     if trace is not None:
+        if "\0" in str(trace):
+            raise InputError(Problem("no file has such a name", "--trace"))
         kept = workload if workload.get("kind") == "trace" else {}
         changed = {name: item for name, item in kept.items() if name != "sha256"}
         for name in changed:
@@ -238,7 +242,7 @@ def _expanded(holder: Any, key: str, kind: str, folder: Path, reading: Reading) 
 
 def _by_part(config: dict[str, Any], over: dict[str, Any], reading: Reading) -> dict[str, Any]:
     """`over` with every key in the part of `config` in which it is read."""
-    if all(len(place_of_key(config, key)) == 1 for key in over):
+    if all(places_of_key(config, key) == ((key,),) for key in over):
         return over
     given = over.get("text_config")
     parts: dict[str, Any] = {"text_config": given if isinstance(given, dict) else {}}
@@ -247,10 +251,10 @@ def _by_part(config: dict[str, Any], over: dict[str, Any], reading: Reading) -> 
         if mark:
             reading.marks.put(container, None, mark)
     for key, value in over.items():
-        *way, last = place_of_key(config, key)
-        target = parts["text_config"] if way else parts
-        if target.setdefault(last, value) is value:
-            reading.marks.copy(over, key, target, last)
+        for *way, last in places_of_key(config, key):
+            target = parts["text_config"] if way else parts
+            if target.setdefault(last, value) is value:
+                reading.marks.copy(over, key, target, last)
     return parts
 
 

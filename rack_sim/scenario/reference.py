@@ -44,7 +44,8 @@ of the same dimension: `latency_ns: 533` and `latency_us: 0.533` are the same; t
 below is that of the key's own unit, and only there must a number be whole. A *sourced* number is
 a mapping with `value` and either `source` and `grade` or `assumed` (why it was chosen); a bare
 number counts as assumed. `system`, `system.chip` and `model` take a preset's name, a file, or the
-keys themselves; `{{preset: NAME, …}}` takes a preset and changes some of its keys. Grades: A
+keys themselves; `{{preset: NAME, …}}` takes a preset and changes some of its keys. A relative path
+in a file starts at that file, one in an option (`--set model=mine.json`) where you stand. Grades: A
 primary log or vendor document, B vendor claim or press, C digest of a primary source, D weak, M
 from memory, der arithmetic from other values, fitted (see validation.md).
 
@@ -58,13 +59,15 @@ each other, whether a file is there) `rack-sim validate FILE` does.
 {sections}
 ## Keys of a model
 
-Those of a Hugging Face `config.json`, which can be given as it is; other keys are ignored unless
-they change the shape in a way that is not modelled (then they are refused). Required:
+Those of a Hugging Face `config.json`, which can be given as it is. Every key is read, or known to
+change no size (tokens, generation, runtime, numbers that scale), or refused: a key that nobody
+reads is a slip of the pen or another machine. If you know that one changes no size, say so:
+`model: {{preset: mine/config.json, ignore: [some_key]}}`. Required:
 {_words(REQUIRED_KEYS)}. Optional: {_words(OPTIONAL_KEYS)}. `model_type`
 is one of {_words(KNOWN_MODEL_TYPES)}; each has the keys of its family besides (experts, windows,
-latent attention). Of a model that also sees, `text_config` is read; `quantization_config` is not,
-as formats are the scenario's (`precision`). `name`, `description`, `source` and `grade` may be
-added.
+latent attention). Of a model that also sees, `text_config` is read, and `--set model.KEY` and keys
+laid on such a preset reach it; `quantization_config` is not read, as formats are the scenario's
+(`precision`). `name`, `description`, `source`, `grade` and `ignore` may be added.
 
 # Studies
 

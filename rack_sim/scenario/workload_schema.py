@@ -7,9 +7,9 @@ from pydantic import Field
 from rack_sim.scenario.fields import (
     Amount,
     Count,
+    FilePath,
     MeanTokens,
     Model,
-    Name,
     PositiveAmount,
     Rate,
     Share,
@@ -168,7 +168,7 @@ class TraceSchema(Model):
     """Recorded requests from a file whose format is recognised."""
 
     kind: Literal["trace"]
-    path: Name
+    path: FilePath
     """The file, relative to the scenario file (CSV, JSONL, Parquet; gz and zst too)."""
     rate_scale: Annotated[float, Field(ge=1e-6, le=1e6)] = 1.0
     """2.0 replays twice as fast."""

@@ -19,7 +19,29 @@ from rack_sim.report.run_directory import whole_file
 from rack_sim.report.run_tables import read_run_tables
 from rack_sim.study.record import kind_of, read_manifest, told_if_altered
 
-__all__ = ["write_html"]
+__all__ = ["read_finished", "write_html"]
+
+
+def read_finished(folder: Path) -> str:
+    """Which kind of finished directory `folder` is, and of what, once it could be read whole.
+
+    Raises InputError where it is none, is not whole, or was written by another version.
+    """
+    from rack_sim.report.html.comparison_tables import read_comparison_tables
+    from rack_sim.report.html.study_tables import read_manifest, read_study_tables
+    from rack_sim.report.sizing_tables import read_sizing_tables
+
+    manifest = read_manifest(folder)
+    if "study" in manifest:
+        read_study_tables(folder, manifest)
+        return f"finished study {manifest['study']}"
+    if "comparison" in manifest:
+        read_comparison_tables(folder, manifest)
+        return "finished comparison"
+    if "sizing" in manifest:
+        read_sizing_tables(folder, manifest)
+        return "finished sizing"
+    return f"finished run of scenario {read_run_tables(folder).summary['scenario']}"
 
 
 def write_html(folder: Path, target: Path) -> None:

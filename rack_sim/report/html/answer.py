@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from rack_sim.metrics.summary import Value
+from rack_sim.report.footprint import rack_noun_of
 from rack_sim.report.html.page import Answer, Fact, Section, Table
 from rack_sim.report.html.quantity import (
     counted,
@@ -121,11 +122,12 @@ def _fit(run: RunTables, memory: str) -> Answer:
         f"fullest chip uses {size(used)} of {size(capacity)} of its {memory}"
         f"{f' ({share(used / capacity)})' if used and capacity else ''}."
     )
-    idle = (_fact(counted(row["idle_chip_count"], "chip"), "not used, in the same racks"),)
+    place = rack_noun_of(run.manifest.get("footprint"))
+    idle = (_fact(counted(row["idle_chip_count"], "chip"), f"not used, in the same {place}s"),)
     facts = (
         _fact(counted(row["chip_count"], "chip"), "hold the model"),
-        _fact(counted(row["rack_count"], "rack"), "they stand in"),
-        _fact(counted(row["spare_chip_count"], "chip"), "spare, in the same racks"),
+        _fact(counted(row["rack_count"], place), "they stand in"),
+        _fact(counted(row["spare_chip_count"], "chip"), f"spare, in the same {place}s"),
         *(idle if row["idle_chip_count"] else ()),
         _fact(
             size(row["weight_bytes"]),

@@ -331,7 +331,8 @@ def _rack_words(rack: Rack, number: int, width_px: float) -> str:
             if (stage := rack.chips[chip].stage) is not None
         }
     )
-    words = f"Rack {number}"
+    nodes = rack.racks[number]
+    words = f"Rack {number}" if len(nodes) > 1 else f"Node {nodes[0]}"
     long = f"{words} · stage{'s' if len(stages) > 1 else ''} {number_runs(stages)}"
     return long if stages and len(long) * 8 < width_px else words
 

@@ -32,8 +32,11 @@ def _sentences(rack: Rack, run: RunTables) -> list[str]:
     chips = list(rack.chips.values())
     roles = {role: sum(chip.role == role for chip in chips) for role in ("stage", "replica")}
     spare = sum(chip.role == "spare" for chip in chips)
+    alone = all(len(nodes) == 1 for nodes in rack.racks.values())
+    place = "node" if alone else "rack"
+    racks = "" if alone else f"{counted(len(rack.racks), 'rack')}, "
     said = [
-        f"{counted(len(rack.racks), 'rack')}, {counted(len(rack.nodes), 'node')}, "
+        f"{racks}{counted(len(rack.nodes), 'node')}, "
         f"{counted(len(chips), 'chip')}: {roles['stage']:,} hold the first replica"
         + (f", {roles['replica']:,} another" if roles["replica"] else "")
         + (f", {spare:,} are spare" if spare else "")
@@ -46,7 +49,7 @@ def _sentences(rack: Rack, run: RunTables) -> list[str]:
             "its fullest or its busiest chip. chips.csv, memory.csv and links.csv have each one."
         )
     if rack.racks_left_out:
-        said.append(f"{counted(rack.racks_left_out, 'rack')} of the system, not used, not drawn.")
+        said.append(f"{counted(rack.racks_left_out, place)} of the system, not used, not drawn.")
     replicas = run.summary["replica_count"]
     if isinstance(replicas, int) and replicas > 1:
         said.append(

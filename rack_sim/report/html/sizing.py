@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from rack_sim.report.footprint import rack_noun_of
 from rack_sim.report.html.inputs import assumptions_section, inputs_section, weak
 from rack_sim.report.html.page import Answer, Command, Fact, Page, Section, Table
 from rack_sim.report.html.quantity import cell, counted, figure, usd, watts
 from rack_sim.report.html.sizing_charts import sizing_charts
-from rack_sim.report.sizing_tables import Row, SizingTables, name_of
+from rack_sim.report.sizing_tables import Row, SizingTables, Winner, name_of
 from rack_sim.report.sizing_words import (
     answer_words,
     binds_words,
@@ -132,13 +133,13 @@ def _cards(sizing: SizingTables) -> Iterator[Answer]:
             yield Answer(
                 f"{_capital(goals_words(winner.goals))}?",
                 f"{answer_words(sizing, winner)} {cost_words(row)}",
-                (*_chips(row), *_margins(sizing, row), *_costs(row)),
+                (*_chips(winner), *_margins(sizing, row), *_costs(row)),
                 *_sign(row),
             )
         return
     (winner,) = sizing.winners
     row = winner.row
-    yield Answer("Which system?", answer_words(sizing, winner), tuple(_chips(row)), "good", _ALL)
+    yield Answer("Which system?", answer_words(sizing, winner), tuple(_chips(winner)), "good", _ALL)
     yield Answer(
         "How far within the SLO?",
         binds_words(sizing, winner),
@@ -159,13 +160,14 @@ def _sign(row: Row) -> tuple[str, str]:
     )
 
 
-def _chips(row: Row) -> Iterator[Fact]:
+def _chips(winner: Winner) -> Iterator[Fact]:
+    row, place = winner.row, rack_noun_of(winner.entry.get("footprint"))
     yield Fact(name_of(row), "", "tensor parallel × stages × replicas")
     yield _fact(counted(row["bought_chip_count"], "chip"), "to buy")
     yield _fact(counted(row["chip_count"], "chip"), "of them hold the model")
-    yield _fact(counted(row["spare_chip_count"], "chip"), "spare, in the same racks")
-    yield _fact(counted(row["idle_chip_count"], "chip"), "not used, in the same racks")
-    yield _fact(counted(row["rack_count"], "rack"), "they stand in")
+    yield _fact(counted(row["spare_chip_count"], "chip"), f"spare, in the same {place}s")
+    yield _fact(counted(row["idle_chip_count"], "chip"), f"not used, in the same {place}s")
+    yield _fact(counted(row["rack_count"], place), "they stand in")
 
 
 def _margins(sizing: SizingTables, row: Row) -> Iterator[Fact]:

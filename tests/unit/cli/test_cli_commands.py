@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 import rack_sim
 from rack_sim.engine.fleet import POLICIES
@@ -37,9 +38,10 @@ def test_validate_many(cli: Cli, small: Path) -> None:
     lines = out.splitlines()
     assert len(lines) == 2
     assert re.fullmatch(
-        r"small\.yaml: ok \(small, \d+ of \d+ numbers assumed, digest [0-9a-f]{12}\)", lines[0]
+        r"small\.yaml: ok \(scenario small, \d+ of \d+ numbers assumed, digest [0-9a-f]{12}\)",
+        lines[0],
     )
-    assert lines[1].startswith("llama70b: ok (llama70b, ")
+    assert lines[1].startswith("llama70b: ok (scenario llama70b, ")
     assert err.splitlines() == [
         "error: bad.yaml:14:1: unknown key 'sede' (did you mean 'seed'?)",
         "error: worse.yaml:1:1: is empty",
@@ -241,3 +243,65 @@ def test_validate_knows_what_a_file_is(cli: Cli, tmp_path: Path) -> None:
     assert code == 2
     assert "unknown key 'host_wats'" in err
     assert "model" not in err
+
+
+def test_validate_judges_every_kind_of_file(cli: Cli, own_trace: Path, tmp_path: Path) -> None:
+    """Each is told apart by what only its kind has, by file as by name."""
+    root = data_root()
+    config = tmp_path / "Mine-1B"
+    config.mkdir()
+    model = yaml.safe_load((root / "scenarios/models/llama-3-8b.yaml").read_text())
+    (config / "config.json").write_text(json.dumps({**model, "name": "Mine 1B"}))
+    given = {
+        str(root / "topologies/chips/groq-lpu-v1.yaml"): "chip groq-lpu-v1",
+        "groq-lpu-v1": "chip groq-lpu-v1",
+        "groq-640": "system groq-640",
+        "load": "study load",
+        str(root / "scenarios/models/llama-3-8b.yaml"): "model llama-3-8b",
+        str(config): "model Mine 1B",
+        str(config / "config.json"): "model Mine 1B",
+        str(root / "topologies/measurements.csv"): "measurements, ",
+        "own.csv": "trace in rack-sim format, 5 requests",
+        "small.yaml": "scenario small, ",
+    }
+    price = next((root / "topologies/prices").glob("*.yaml"))
+    given[str(price)] = "price "
+    code, out, err = cli("validate", *given)
+    assert (code, err) == (0, "")
+    for reference, said in given.items():
+        assert f"{reference}: ok ({said}" in out, out
+    run = tmp_path / "run"
+    assert cli("run", "small.yaml", "--out", run, "--no-html", "--no-workbook")[0] == 0
+    for reference in (run, run / "manifest.json"):
+        code, out, err = cli("validate", reference)
+        assert (code, err) == (0, "")
+        assert f"{reference}: ok (finished run of scenario small)" in out
+    (run / "summary.csv").unlink()
+    assert cli("validate", run)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("chip.yaml", "name: c\nexecution: static\nmemorry: []\n", "unknown key 'memorry'"),
+        ("m.json", '{"model_type": "llama", "hiden_size": 5}', "key 'hidden_size' is missing"),
+        ("p.yaml", "name: p\ninput_usd_per_million_tokens: -1\n", "out of range"),
+        ("t.csv", "arrival_s,input_tokens,output_tokens\n0,x,1\n", "t.csv:2"),
+        ("v.csv", "chip,model,load\n1,2,3\n", "v.csv:1"),
+        ("study.yaml", "kind: grid\nscenario: llama70b\n", "study.yaml:1:1: key 'name' is missing"),
+    ],
+)
+def test_validate_says_what_is_wrong_in_words_of_the_kind(
+    cli: Cli, small: Path, name: str, content: str, said: str
+) -> None:
+    Path(name).write_text(content)
+    code, _, err = cli("validate", name)
+    assert code == 2
+    assert said in err
+    assert "workload" not in err
+
+
+def test_set_is_of_scenarios_and_studies(cli: Cli, small: Path) -> None:
+    code, _, err = cli("validate", "groq-640", "--set", "seed=1")
+    assert code == 2
+    assert "--set seed=1: groq-640 is a system" in err

@@ -1,10 +1,12 @@
 """The form of a file: what is no scenario at all, and what YAML would silently misread."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from rack_sim.foundation.errors import InputError
 from rack_sim.scenario import Scenario, load_scenario
@@ -166,3 +168,43 @@ def test_byte_order_mark_and_json(load: Load, small: str) -> None:
     tree = {key: value for key, value in load().resolved.items() if key != "description"}
     Path("p.json").write_text(json.dumps(tree, indent=1), encoding="utf-8")
     assert load_scenario("p.json").scenario_hash == expected
+
+
+def test_an_emoji_in_json_is_one_character(load: Load, small: str) -> None:
+    """JSON escapes what is beyond 16 bits as two halves."""
+    named = 'model: {preset: llama-2-7b, name: "Llama \\ud83d\\ude00"}'
+    assert load((small, small.replace("model: llama-2-7b", named))).deployment.model.name == (
+        "Llama \U0001f600"
+    )
+
+
+@pytest.mark.parametrize("half", ["\\ud83d", "\\ude00", "\\ude00\\ud83d", "\\ud83dx"])
+def test_half_a_character_is_refused_where_it_stands(said: Said, half: str) -> None:
+    (problem,) = said(f'description: "{half}"\n')
+    assert problem == "p.yaml:15:14: half a pair of surrogates is no character"
+
+
+def test_json_may_be_indented_with_tabs(load: Load, small: str) -> None:
+    keys = yaml.safe_load(small)
+    assert load((small, json.dumps(keys, indent="\t"))).resolved == load().resolved
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9" * 100_000 + "x",
+        "1_" * 50_000 + "x",
+        "1" + "_" * 100_000 + "x",
+        "." + "1" * 100_000 + "e",
+    ],
+    ids=["digits", "pairs", "underscores", "decimals"],
+)
+def test_what_looks_like_a_number_for_long_is_read_in_one_go(said: Said, text: str) -> None:
+    """A pattern that tries a text in many ways would take hours, not a moment."""
+    with pytest.raises(InputError):
+        load_scenario("llama70b", [f"seed={text}"])
+
+
+def test_an_escape_that_names_no_character(said: Said) -> None:
+    (problem,) = said('description: "\\UFFFFFFFF"\n')
+    assert problem.startswith("p.yaml:15:")

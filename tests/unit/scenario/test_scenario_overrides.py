@@ -28,7 +28,7 @@ Load = Callable[..., Scenario]
         ("seed=yes", "seed: 'yes' is not a whole number"),
         ("seed=-1", "seed: -1 is out of range: it must be at least 0"),
         ("system=groq-641", "no system is called 'groq-641' (did you mean 'groq-640'?)"),
-        ("system.chip=groq-lpu-v9", "no chip is called 'groq-lpu-v9' (did you mean"),
+        ("system.chip=groq-lpu-v9", "no chip is called 'groq-lpu-v9' (there are: groq-lp"),
         ("slo.ttft_gb=5", "'ttft_gb' is in no unit of time"),
         ("workload.arrivals={kind: burst}", "workload.arrivals: kind 'burst' is not known"),
     ],
@@ -106,3 +106,23 @@ def test_values_may_hold_anything(load: Load) -> None:
     assert load("", "description=a=b, c").description == "a=b, c"
     assert load("", "description='=1+1'").description == "=1+1"
     assert load("", "partition={stages: 6, tensor_parallel: 8}").deployment.stage_count == 6
+
+
+@pytest.mark.parametrize(
+    ("override", "changed"),
+    [
+        ("model=llama-3-8b", "model"),
+        ("system.chip.memory.0.capacity_mib=500", "system.chip.memory.0.capacity_mib"),
+        ("serving.slot_rows=2", "serving.slot_rows"),
+    ],
+)
+def test_a_description_says_what_was_changed(load: Load, override: str, changed: str) -> None:
+    """What the file says of itself may be true no longer."""
+    told = ("name: small", "name: small\ndescription: Llama-2 7B on a GroqRack")
+    scenario = load(told, override)
+    model, system = scenario.deployment.model.name, scenario.deployment.system.name
+    assert scenario.description == f"{model} on {system}: as small, but for {changed}"
+    assert scenario.resolved["description"] == scenario.description
+    assert load(told, override, "description=mine").description == "mine"
+    assert load(told, "seed=7").description == "Llama-2 7B on a GroqRack"
+    assert load("", override).description == ""

@@ -37,7 +37,7 @@ PRESET = "system: groq-rack-72"
         ),
         (
             ("weights: int8", "weights: int9"),
-            "p.yaml:4:13: precision.weights: 'int9' is not known (did you mean 'int8'?)",
+            "p.yaml:4:13: precision.weights: 'int9' is not known (allowed: bf16, bfp8",
         ),
         (
             ("weights: int8", "weights: 8"),
@@ -56,7 +56,7 @@ PRESET = "system: groq-rack-72"
         ),
         (
             (PRESET, "system: groq-rack-27"),
-            "p.yaml:2:1: no system is called 'groq-rack-27' (did you mean 'groq-rack-72'?)",
+            "p.yaml:2:1: no system is called 'groq-rack-27' (there are: groq-10440",
         ),
         (
             (PRESET, "system: {preset: nope}"),
@@ -65,7 +65,7 @@ PRESET = "system: groq-rack-72"
         ((PRESET, "system: {preset: 5}"), "p.yaml:2:10: 5 is not the name of a system"),
         (
             (PRESET, "system: {preset: groq-rack-72, chip: groq-lpu-v2}"),
-            "p.yaml:2:32: no chip is called 'groq-lpu-v2' (did you mean 'groq-lpu-v1'?)",
+            "p.yaml:2:32: no chip is called 'groq-lpu-v2' (there are: groq-lp30, groq-lpu-v1; all",
         ),
         (
             (PRESET, "system: {preset: groq-rack-72, chip: {preset: groq-lpu-v1, port_cont: 5}}"),

@@ -1,0 +1,128 @@
+"""File kinds: what a file is meant to be, and parts of a scenario judged on their own."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.model.architecture import Architecture
+from rack_sim.model.huggingface import architecture_from_config
+from rack_sim.scenario.document import Marks, read_document
+from rack_sim.scenario.fields import Reading
+from rack_sim.scenario.hardware import build_chip_alone
+from rack_sim.scenario.hardware_schema import ChipSchema
+from rack_sim.scenario.library import find, is_path, presets
+from rack_sim.scenario.power_schema import ApiPriceSchema
+from rack_sim.scenario.problems import ProblemPlaces, from_validation, in_order
+from rack_sim.scenario.study_schema import STUDIES
+
+FileKind = Literal[
+    "scenario",
+    "study",
+    "system",
+    "chip",
+    "model",
+    "price",
+    "measurements",
+    "trace",
+    "finished",
+]
+PartKind = Literal["chip", "model", "price"]
+
+_PRESETS: tuple[FileKind, ...] = ("scenario", "study", "system", "chip", "model", "price")
+_TRACE_ENDINGS = (".csv", ".jsonl", ".parquet", ".gz", ".zst")
+# Columns that a table of measurements has and no trace.
+_MEASURED = {"chip", "model", "load"}
+# Keys that only one kind has, in the order in which they are looked for. A model comes behind the
+# scenario, as resolved scenarios hold models.
+_OWN_KEYS: tuple[tuple[FileKind, frozenset[str]], ...] = (
+    ("scenario", frozenset({"workload", "serving", "precision"})),
+    ("study", frozenset({"points", "scenario", "grid"})),
+    ("system", frozenset({"topology", "links"})),
+    ("chip", frozenset({"matrix", "execution", "operator_fixed_latency_ns"})),
+    ("price", frozenset({"input_usd_per_million_tokens", "output_usd_per_million_tokens"})),
+    (
+        "model",
+        frozenset({"model_type", "hidden_size", "num_hidden_layers", "text_config", "vocab_size"}),
+    ),
+)
+
+
+def kind_of_file(reference: str) -> FileKind:
+    """What a file, a directory or a preset's name is meant to be; a scenario where in doubt."""
+    path = Path(reference)
+    if path.name == "manifest.json" or (path / "manifest.json").is_file():
+        return "finished"
+    if path.is_file():
+        return _kind_of_table(path) or _kind_of_keys(read_document(path, Marks(), []))
+    if (path / "config.json").is_file():
+        return "model"
+    if not is_path(reference):
+        for kind in _PRESETS:
+            if reference in presets(kind):
+                return kind
+    return "scenario"
+
+
+def load_part(kind: PartKind, reference: str) -> str:
+    """Checks a chip, model or price on its own and gives its name.
+
+    Raises InputError with every problem found.
+    """
+    path = Path(reference)
+    if path.is_dir() and kind == "model":
+        path = path / "config.json"
+    if not path.is_file():
+        path = find(kind, reference, Path())
+    reading = Reading()
+    tree = read_document(path, reading.marks, reading.problems)
+    if not isinstance(tree, dict):
+        raise InputError(Problem("must be a mapping of keys to values", str(path), 1, 1))
+    places = ProblemPlaces(tree, reading)
+    name = ""
+    try:
+        if kind == "model":
+            name = str(tree.get("name", path.parent.name if path.stem == "config" else path.stem))
+            places.attempt((), lambda: _model(name, tree))
+        elif kind == "chip":
+            chip = ChipSchema.model_validate(tree, context=reading)
+            name = chip.name
+            places.attempt((), lambda: build_chip_alone(chip))
+        else:
+            name = ApiPriceSchema.model_validate(tree, context=reading).name
+    except ValidationError as error:
+        places.problems += from_validation(error, tree, reading)
+    problems = [*reading.problems, *places.problems]
+    if problems:
+        raise InputError(in_order(problems))
+    return name
+
+
+def _model(name: str, tree: Mapping[str, Any]) -> Architecture:
+    return architecture_from_config(name, tree)
+
+
+def _kind_of_table(path: Path) -> FileKind | None:
+    if path.suffix.lower() not in _TRACE_ENDINGS:
+        return None
+    if path.suffix.lower() == ".csv":
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            header = next(csv.reader([file.readline(10_000)]), [])
+        if {name.strip().lower() for name in header} >= _MEASURED:
+            return "measurements"
+    return "trace"
+
+
+def _kind_of_keys(content: Any) -> FileKind:
+    if isinstance(content, dict):
+        if "model" in content and "system" in content:
+            return "scenario"
+        if str(content.get("kind")) in STUDIES:
+            return "study"
+        for kind, keys in _OWN_KEYS:
+            if keys & content.keys():
+                return kind
+    return "scenario"
