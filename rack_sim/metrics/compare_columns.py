@@ -41,7 +41,12 @@ COMPARE: tuple[Column, ...] = (
     Column("mean_kilowatts", "kW", "mean power, spares, hosts, network and building included"),
     Column("joules_per_output_token", "J", "energy of the run over its output tokens"),
     Column("usd_per_million_output_tokens", "USD", "capital and electricity, likewise"),
-    Column("slo_attainment", "share", "requests with every objective met; each has its own SLO"),
+    Column("request_goodput_rps", "1/s", "requests a second that meet every one of them, likewise"),
+    Column(
+        "slo_attainment",
+        "share",
+        "requests with every objective met, over all; one set judges all: manifest.json says which",
+    ),
     *(Column(name, "", f"{name} of its summary.csv: what binds it") for name in LIMITS),
     Column("output_tok_s_per_chip", "token/s", "output tokens per second and chip in use"),
     Column("output_tok_s_per_kilowatt", "token/s", "output_throughput_tok_s over mean_kilowatts"),

@@ -71,6 +71,7 @@ _SHAPES: Mapping[str, Any] = {
     "comparison": {
         "comparison": [{"name": str, "reference": str, "scenario_hash": str}],
         "assumed_by_the_comparison": [str],
+        "judged_by": str,
         "not_alike": [str],
     },
     "sizing": {
