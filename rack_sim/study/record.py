@@ -139,6 +139,8 @@ def origins(numbers: Iterable[Provenance]) -> dict[str, list[dict[str, str]]]:
     found: dict[str, list[dict[str, str]]] = {"assumed": [], "sourced": []}
     for item in numbers:
         head = {"name": item.name, "value": item.value}
+        if item.low is not None and item.high is not None:
+            head |= {"low": f"{item.low:g}", "high": f"{item.high:g}"}
         if item.is_assumed:
             found["assumed"].append({**head, "why": item.assumed})
         else:
