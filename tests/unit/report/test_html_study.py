@@ -12,7 +12,8 @@ from rack_sim.metrics.load_columns import KNEE, LOAD
 from rack_sim.pipeline import VERSION
 from rack_sim.report.html.page import html_of, plain
 from rack_sim.report.html.study import study_page
-from rack_sim.report.html.study_tables import read_manifest, read_study_tables
+from rack_sim.report.html.study_tables import read_study_tables
+from rack_sim.study.record import read_manifest
 
 _GRID_HEAD = ("study", "point", "point_name", "machine")
 

@@ -16,12 +16,12 @@ from rack_sim.foundation.errors import InputError
 from rack_sim.report.html import write_html
 from rack_sim.report.html.page import plain
 from rack_sim.report.html.sizing import sizing_page
-from rack_sim.report.html.study_tables import read_manifest
 from rack_sim.report.sheets.capacity import capacity_plan, default_choices
 from rack_sim.report.sheets.capacity_lines import RESULTS
 from rack_sim.report.sheets.sizing_capacity import sizing_facts
 from rack_sim.report.sizing_tables import SizingTables, read_sizing_tables
 from rack_sim.report.workbook import write_workbook
+from rack_sim.study.record import read_manifest
 
 # Both are rounded to the cent, one from watts that are rounded to a thousandth.
 CENT = 0.011
