@@ -5,7 +5,7 @@
 `explain` stops before the replay; `simulate` goes all the way.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -269,8 +269,25 @@ def _partitioned(scenario: Scenario) -> Plan:
             return answer
     answer = partition(wanted)
     if isinstance(answer, Infeasible):
-        raise InfeasibleError(answer)
+        raise InfeasibleError(replace(answer, rests=tuple(_rests(scenario, answer))))
     return answer
+
+
+def _rests(scenario: Scenario, answer: Infeasible) -> Iterator[str]:
+    """Bytes that nobody has published, without which it would fit, and what is known of them."""
+    for item in scenario.provenance:
+        if item.name != "system.chip.program_text_bytes" or not item.is_uncertain:
+            continue
+        bytes_ = answer.terms.get("program_text", 0)
+        if bytes_ < answer.gap_bytes:
+            return
+        origin = f"assumed: {item.assumed}" if item.is_assumed else item.source
+        known = item.low is not None and item.high is not None
+        span = f"known from {item.low:,.0f} to {item.high:,.0f}" if known else "no range is known"
+        yield (
+            f"{item.name} = {float(item.value):,.0f} ({origin}): {span}; without any of it, it "
+            "would fit"
+        )
 
 
 def simulate(

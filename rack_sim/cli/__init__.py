@@ -23,6 +23,7 @@
 
 import errno
 import traceback
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer

@@ -98,6 +98,8 @@ def fitted_values(fit: Fit, table_name: str) -> dict[str, FittedValue]:
             f"fitted on rows {numbers} of {table_name}",
             f"95 % confidence {item.low:.3g} to {item.high:.3g}; median error {fit.median:.1%}, "
             f"left out {_left_out(fit)}",
+            item.low,
+            item.high,
         )
         for item in fit.constants
     }

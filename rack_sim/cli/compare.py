@@ -13,6 +13,7 @@ from rack_sim.cli.console import counted, err, out, say_json, table, words_colum
 from rack_sim.cli.options import HtmlOption, JsonOption, SetOption
 from rack_sim.cli.place import result_directory
 from rack_sim.foundation.errors import InputError
+from rack_sim.metrics.slo import slo_of
 from rack_sim.metrics.summary import Value
 from rack_sim.report.compare_files import compare_rows, write_comparison
 from rack_sim.study.compare import Comparison, comparison_hash, contenders, run_comparison
@@ -67,6 +68,14 @@ def compare(
         ),
     ],
     overrides: SetOption = None,
+    slo: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METRIC=TIME,…",
+            help="Objectives that judge all: ttft, tpot or e2el of a request, and with _mean, _p50 "
+            "… of the run [those of the first that has any].",
+        ),
+    ] = None,
     out_dir: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Where files go [reports/compare-HASH]."),
@@ -80,12 +89,15 @@ def compare(
 ) -> None:
     """Compare scenarios and finished runs: speed, latency, power, cost, and what binds each.
 
-    What cannot run is listed with its reason; exit code 3 only where none can. Of two, it says what
-    changed between them, inputs and outputs.
+    What is not alike in all is said first. One set of objectives judges all. What cannot run is
+    listed with its reason; exit code 3 only where none can. Of two, it says what changed between
+    them, inputs and outputs.
 
     Examples:
 
         rack-sim compare llama70b llama70b-a100
+
+        rack-sim compare llama70b llama70b-a100 --slo ttft=2s,tpot=30ms
 
         rack-sim compare before=reports/llama70b-1a2b3c4d5e6f after=my-scenario.yaml
     """
@@ -93,13 +105,16 @@ def compare(
     found = contenders(references, overrides or [])
     if len(found) < 2:
         raise InputError("one run is no comparison: name another scenario or directory")
-    with result_directory(out_dir, f"compare-{comparison_hash(found)}", force=force) as draft:
+    asked = None if slo is None else slo_of(slo)
+    name = f"compare-{comparison_hash(found, asked)}"
+    with result_directory(out_dir, name, force=force) as draft:
         columns = (words_column(), BarColumn(), TaskProgressColumn())
         hidden = quiet or not err.is_terminal
         with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
             task = bar.add_task("reading", total=1.0)
             result = run_comparison(
                 found,
+                asked,
                 on_progress=lambda name, share: bar.update(
                     task, description=f"simulating {name}", completed=share
                 ),
@@ -118,13 +133,14 @@ def compare(
     if as_json:
         say_json(_content(result, changed, draft.shown))
     elif not quiet:
+        if result.unlike:
+            out.print(f"not alike in all: {', '.join(result.unlike)}", soft_wrap=True)
+        out.print(f"judged by: {result.judged_by}", soft_wrap=True)
         for shown in _tables(result, changed):
             out.print(shown)
         for row in result.rows:
             if row.reason:
                 out.print(f"{row.name} cannot run: {row.reason}", soft_wrap=True)
-        if result.unlike:
-            out.print(f"not alike in all: {', '.join(result.unlike)}", soft_wrap=True)
         out.print(f"files: {draft.shown}", soft_wrap=True)
 
 
@@ -132,6 +148,7 @@ def _content(result: Comparison, changed: tuple[Change, ...], target: Path) -> d
     return {
         "path": str(target),
         "runs": compare_rows(result),
+        "judged_by": result.judged_by,
         "not_alike": result.unlike,
         "changes": [
             {

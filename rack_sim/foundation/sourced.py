@@ -19,7 +19,7 @@ class Provenance:
     """One number of the input with its source.
 
     Either `source` and `grade` (a key of `GRADES`) are set, or `assumed` says why the number was
-    chosen without one.
+    chosen without one. Where it is known, it lies between `low` and `high`.
     """
 
     name: str
@@ -27,8 +27,15 @@ class Provenance:
     source: str = ""
     grade: str = ""
     assumed: str = ""
+    low: float | None = None
+    high: float | None = None
 
     @property
     def is_assumed(self) -> bool:
         """Whether the number has no source."""
         return not self.source
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether nobody has published it: it is assumed, or fitted on what was measured."""
+        return self.is_assumed or self.grade == "fitted"

@@ -59,10 +59,16 @@ COMPARE: tuple[Column, ...] = (
     Column("joules_per_output_token", "J", "number", "energy of the run over its output tokens"),
     Column("usd_per_million_output_tokens", "USD", "number", "capital and electricity, likewise"),
     Column(
+        "request_goodput_rps",
+        "1/s",
+        "number",
+        "requests per second with every objective met; one set judges all",
+    ),
+    Column(
         "slo_attainment",
         "share",
         "number",
-        "requests with every objective met; each has its own SLO",
+        "requests with every objective met, over all; one set judges all: manifest.json says which",
     ),
     *(Column(name, "", "words", f"{name} of its summary.csv: what binds it") for name in LIMITS),
     Column(

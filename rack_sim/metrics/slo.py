@@ -21,6 +21,7 @@ _NAMES = tuple(f"{metric}_{statistic}" for metric in METRICS for statistic in ST
 # Longer than any run can be (92 days of arrivals); such a bound is a slip of the unit.
 _LONGEST_S = 92 * 86_400
 ATTAINMENT = "slo_attainment"
+_OF_REQUESTS = ("ttft", "tpot", "e2el")
 _TIME = re.compile(r"([-+]?(?:nan|inf(?:inity)?|[0-9.]+(?:e[-+]?[0-9]+)?))\s*(.*)", re.I)
 _EXAMPLE = "such as ttft_p99=0.5s"
 
@@ -51,6 +52,18 @@ class Slo:
         if self.attainment is None or not self.bounds_ps:
             return self.asked
         return (*self.asked, AttainmentObjective(self, self.attainment))
+
+    def __str__(self) -> str:
+        """``ttft <= 2,000 ms and tpot <= 30 ms for a request; ttft_p99 <= 500 ms``."""
+        bounds = _bounds_words(self)
+        parts = [f"{bounds} for a request"] if bounds else []
+        return "; ".join([*parts, *map(str, self.objectives)]) or "nothing"
+
+
+def _bounds_words(slo: Slo) -> str:
+    return " and ".join(
+        f"{metric} <= {ps / PS_PER_MS:,.6g} ms" for metric, ps in slo.bounds_ps.items()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +154,7 @@ class AttainmentObjective:
 
     def __str__(self) -> str:
         """``99 % of the requests that fit with ttft <= 2,000 ms and tpot <= 30 ms``."""
-        bounds = (f"{m} <= {ps / PS_PER_MS:,.6g} ms" for m, ps in self.slo.bounds_ps.items())
-        return f"{self.share * 100:.6g} % of the requests that fit with {' and '.join(bounds)}"
+        return f"{self.share * 100:.6g} % of the requests that fit with {_bounds_words(self.slo)}"
 
     def load(self, value: float | None) -> float:
         """Share of misses over that allowed (or over one in a million): above 1 where missed."""
@@ -198,6 +210,48 @@ def slo_settings(objectives: tuple[Objective, ...]) -> tuple[str, ...]:
         f"slo.attainment={one.share!r}"
         for one in objectives
         if isinstance(one, AttainmentObjective)
+    )
+
+
+def slo_of(text: str) -> Slo:
+    """Objectives in a text: ``ttft=2s`` bounds single requests, ``ttft_p99=2s`` the run.
+
+    Raises InputError with every problem found.
+    """
+    bounds: dict[str, int] = {}
+    statistics: list[str] = []
+    problems: list[Problem] = []
+    for name, value in _items(text):
+        metric = name.strip()
+        if metric not in _OF_REQUESTS:
+            statistics.append(f"{name}={value}")
+            continue
+        try:
+            bounds[f"{metric}_ps"] = _duration_ps(metric, value.strip())
+        except InputError as error:
+            problems += error.problems
+    asked: tuple[LatencyObjective, ...] = ()
+    try:
+        asked = parse_slo(",".join(statistics)) if statistics or not bounds else ()
+    except InputError as error:
+        problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return Slo(**bounds, asked=asked)
+
+
+def slo_of_keys(keys: Mapping[str, object]) -> Slo:
+    """The objectives that the keys of a resolved scenario say."""
+    bounds = {
+        f"{metric}_ps": int(value)
+        for metric in _OF_REQUESTS
+        if isinstance(value := keys.get(f"{metric}_ps"), int)
+    }
+    share, asked = keys.get("attainment"), keys.get("asked")
+    return Slo(
+        **bounds,
+        asked=parse_slo(asked, "") if isinstance(asked, str) else (),
+        attainment=float(share) if isinstance(share, int | float) else None,
     )
 
 

@@ -12,7 +12,7 @@ class Infeasible:
 
     `scope` is "system" where the sum over all chips is too much, "chip" where the sum would fit
     but some chip is too full however the blocks are cut. `terms` split the demand. Each lever was
-    tried: the text says what it leads to.
+    tried: the text says what it leads to. `rests` names assumed numbers without which it would fit.
     """
 
     question: str
@@ -21,6 +21,7 @@ class Infeasible:
     bound_bytes: int
     terms: Mapping[str, int]
     levers: tuple[str, ...]
+    rests: tuple[str, ...] = ()
 
     @property
     def gap_bytes(self) -> int:
@@ -37,6 +38,7 @@ class Infeasible:
             f"  gap     {self.gap_bytes:>18,} bytes ({format_bytes(self.gap_bytes)})",
             "  terms:",
             *(f"    {name:<16}{count:>18,} bytes" for name, count in self.terms.items()),
+            *(f"  rests on {rest}" for rest in self.rests),
             "  what would make it fit:" if self.levers else "  no single change was found to fit",
             *(f"    - {lever}" for lever in self.levers),
         ]

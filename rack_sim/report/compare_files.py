@@ -15,7 +15,8 @@ from rack_sim.study.record import manifest_text
 
 # What a comparison takes for granted.
 COMPARE_ASSUMED = (
-    "every run is taken as it is: its own model, traffic, window, objectives and prices",
+    "every run is taken as it is: its own model, precision, traffic, window and prices; one set of "
+    "objectives judges all",
     "throughput per chip counts the chips that hold a part of a model; watts and dollars count "
     "every rack in use, spares included",
 )
@@ -106,6 +107,7 @@ def _manifest(result: Comparison, folder: Path, wall_s: float) -> str:
         ],
         "version": VERSION,
         "assumed_by_the_comparison": list(COMPARE_ASSUMED),
+        "judged_by": result.judged_by,
         "not_alike": result.unlike,
         "python": platform.python_version(),
         "wall_s": round(wall_s, 3),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rack_sim.foundation.units import split_unit
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import STUDY_FILES
 from rack_sim.pipeline import VERSION, explain
@@ -14,7 +15,7 @@ from rack_sim.report.footprint import footprint_entry
 from rack_sim.report.grid_tables import GRID_ASSUMED, grid_facts, grid_table
 from rack_sim.report.jitter_tables import JITTER_ASSUMED, jitter_table, slip_table
 from rack_sim.report.load_tables import LOAD_ASSUMED, knee_table, load_table
-from rack_sim.scenario import JitterStudy, LoadStudy, Study, StudyPoint, resolved_yaml
+from rack_sim.scenario import GridStudy, JitterStudy, LoadStudy, Study, StudyPoint, resolved_yaml
 from rack_sim.study.grid import result_columns
 from rack_sim.study.kinds import StudyResult
 from rack_sim.study.record import manifest_text, origins
@@ -146,11 +147,30 @@ def _footprint(study: Study, point: StudyPoint) -> dict[str, Any]:
     return {"footprint": footprint_entry(plan, replica_count)}
 
 
+def _is_swept(name: str, study: Study) -> bool:
+    """Whether a grid varies the number of this name: then it has neither a source nor a why."""
+    if not isinstance(study, GridStudy):
+        return False
+    stem = _stem(name)
+    return any(f"{stem}.".startswith(f"{_stem(key)}.") for axis in study.axes for key in axis.keys)
+
+
+def _stem(key: str) -> str:
+    """A dotted key without units: ``latency_ns`` sets ``latency_ps``."""
+    parts = key.removesuffix(".value").split(".")
+    return ".".join(found[0] if (found := split_unit(part)) else part for part in parts)
+
+
 def _manifest(result: StudyResult, folder: Path, wall_s: float) -> str:
     """What the study was: enough to tell two apart and to see what was assumed."""
     study = result.study
     report = REPORTS[study.kind]
-    numbers = dict.fromkeys(item for point in study.points for item in point.scenario.provenance)
+    numbers = dict.fromkeys(
+        item
+        for point in study.points
+        for item in point.scenario.provenance
+        if not _is_swept(item.name, study)
+    )
     content = {
         "study": study.name,
         "description": study.description,

@@ -252,7 +252,13 @@ def _provenance(value: Any, path: str) -> Iterator[Provenance]:
     if isinstance(value, Sourced):
         number = getattr(value, "value")  # noqa: B009 - every subclass has one
         yield Provenance(
-            path, str(number), value.source or "", value.grade or "", value.assumed or ""
+            path,
+            str(number),
+            value.source or "",
+            value.grade or "",
+            value.assumed or "",
+            value.low,
+            value.high,
         )
     elif isinstance(value, Model):
         for name in type(value).model_fields:

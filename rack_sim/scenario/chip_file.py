@@ -23,6 +23,8 @@ class FittedValue:
     value: float
     source: str
     note: str = ""
+    low: float | None = None
+    high: float | None = None
 
 
 def chip_text(reference: str, folder: Path, values: Mapping[str, FittedValue]) -> str:
@@ -46,6 +48,8 @@ def _with(lines: list[str], key: str, fitted: FittedValue) -> list[str]:
         f"  source: {json.dumps(fitted.source)}",
         "  grade: fitted",
     ]
+    if fitted.low is not None and fitted.high is not None:
+        block += [f"  low: {fitted.low:.3g}", f"  high: {fitted.high:.3g}"]
     if fitted.note:
         block.append(f"  note: {json.dumps(fitted.note)}")
     own = _block(lines, _stem(key))

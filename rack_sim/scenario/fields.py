@@ -155,6 +155,10 @@ class Sourced(Model):
     """Why this number was chosen where there is no source."""
     note: str | None = None
     """Anything else worth knowing: conflicting values, bounds."""
+    low: Annotated[float, Field(ge=0, le=_LARGEST)] | None = None
+    """The least that the number may be, in its own unit: of a fitted one the 95 % confidence."""
+    high: Annotated[float, Field(ge=0, le=_LARGEST)] | None = None
+    """The most that it may be."""
 
     @classmethod
     def _from_bare(cls, value: Any) -> Any:
@@ -166,6 +170,10 @@ class Sourced(Model):
             raise PydanticCustomError("origin", "give either source and grade, or assumed: why")
         if self.source is not None and self.grade is None:
             raise PydanticCustomError("origin", "a source needs a grade (A, A-, B, C, D, M, der)")
+        if (self.low is None) != (self.high is None):
+            raise PydanticCustomError("range", "low and high go together")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise PydanticCustomError("range", "low is above high")
         return self
 
 
@@ -250,7 +258,8 @@ def _converted(value: Any, unit: Unit, marks: Marks) -> Any:
             marks.put(read, None, own)
         for key, item in value.items():
             sourced = "value" in value
-            read[key] = item if sourced and key != "value" else _converted(item, unit, marks)
+            counts = not sourced or key in ("value", "low", "high")
+            read[key] = _converted(item, unit, marks) if counts else item
             marks.copy(value, key, read, key)
         return read
     if isinstance(value, list):

@@ -162,6 +162,7 @@ class ClosedLoopSchema(Model):
 
 # A column of our own trace format; the reader knows which there are.
 TraceColumn = Annotated[str, Field(pattern=rf"^({'|'.join(COLUMN_NAMES)})$")]
+ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class TraceSchema(Model):
@@ -180,7 +181,7 @@ class TraceSchema(Model):
     """Stop after this many requests."""
     sort_window_ps: Amount = 10 * 10**12
     """Rows out of order by up to this much are sorted; more is an error."""
-    columns: Annotated[dict[TraceColumn, Name], Field(min_length=1)] | None = None
+    columns: Annotated[dict[TraceColumn, ColumnName], Field(min_length=1)] | None = None
     """What the file's columns hold, where its format is not a known one: ours to its name."""
     skip_bad_rows: bool = False
     """Count and list malformed rows instead of refusing the file."""

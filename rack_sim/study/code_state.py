@@ -4,8 +4,6 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-import rack_sim
-
 
 @cache
 def code_state() -> str:
@@ -15,7 +13,7 @@ def code_state() -> str:
     those of another.
     """
     found = sha256()
-    root = Path(rack_sim.__file__).parent
+    root = Path(__file__).parents[1]
     for path in sorted(root.rglob("*.py")):
         content = path.read_bytes()
         found.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode())

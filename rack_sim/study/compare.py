@@ -12,11 +12,13 @@ from typing import Any
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InfeasibleError, InputError, Problem, RackSimError
 from rack_sim.metrics.compare_columns import COMPARED, DENSITIES, LIMITS
+from rack_sim.metrics.slo import Slo, slo_of_keys
 from rack_sim.metrics.summary import Value
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.pipeline import VERSION, simulate
 from rack_sim.scenario import Scenario, load_scenario
 from rack_sim.study.finished_run import read_finished_run
+from rack_sim.study.judged import judged
 from rack_sim.study.record import refuse_altered
 
 Progress = Callable[[str, float], None]
@@ -58,7 +60,10 @@ class Compared(Brief):
         """The numbers that are compared, by column; empty where it could not run."""
         if self.summary is None:
             return {}
-        row = {name: self.summary[name] for name in (*COMPARED, *LIMITS, "output_tok_s_per_chip")}
+        row = {
+            name: self.summary[name]
+            for name in (*COMPARED, *LIMITS, "output_tok_s_per_chip", "request_goodput_rps")
+        }
         watts, usd = row["mean_watts"], row["usd_per_million_output_tokens"]
         rate = row["output_throughput_tok_s"]
         row["mean_kilowatts"] = watts / 1000 if isinstance(watts, int | float) else None
@@ -74,9 +79,21 @@ class Compared(Brief):
 
 @dataclass(frozen=True, repr=False)
 class Comparison(Brief):
-    """What was compared, in the order it was given."""
+    """What was compared, in the order it was given, and the objectives that judge all of it.
+
+    `judge` says whose they are.
+    """
 
     rows: tuple[Compared, ...]
+    slo: Slo
+    judge: str
+
+    @property
+    def judged_by(self) -> str:
+        """By what all are judged, in words."""
+        if not self.slo.bounds_ps and not self.slo.objectives:
+            return "no objectives"
+        return f"{self.slo} ({self.judge})"
 
     def _facts(self) -> Mapping[str, object]:
         return {row.name: row.reason or row.number(SPEED) for row in self.rows}
@@ -107,18 +124,37 @@ class Comparison(Brief):
     def unlike(self) -> list[str]:
         """What is not the same in all rows, and should be for numbers to be held against others."""
         found = []
-        for words, key in (
-            ("models", "model"),
-            ("traffic", "workload"),
-            ("objectives", "slo"),
-            ("costs (years, electricity, PUE, …)", "cost"),
+        for words, path in (
+            ("models", ("model", "name")),  # whatever is written beside it, it names one model
+            ("precision", ("precision",)),
+            ("traffic", ("workload",)),
+            (f"objectives (all are judged by {self.judge})", ("slo",)),
+            ("costs (years, electricity, PUE, …)", ("cost",)),
         ):
-            parts = [row.contender.resolved.get(key) for row in self.rows]
-            if key == "model":  # whatever is written beside it, a name names one model
-                parts = [part and part.get("name") for part in parts]
+            parts = [_part(row.contender.resolved, *path) for row in self.rows]
             if any(part != parts[0] for part in parts[1:]):
                 found.append(words)
+        bases = {row.name: _price_basis(row.contender.resolved) for row in self.rows}
+        if len(set(bases.values())) > 1:
+            said = (f"{name}: {basis}" for name, basis in bases.items())
+            found.append(f"price basis ({'; '.join(said)})")
         return found
+
+
+def _part(resolved: Mapping[str, Any], *path: str) -> object:
+    part: Any = resolved
+    for key in path:
+        part = part.get(key) if isinstance(part, Mapping) else None
+    return part
+
+
+def _price_basis(resolved: Mapping[str, Any]) -> str:
+    """What the machine's capital is made of, and how well that is known."""
+    whole = _part(resolved, "system", "system_price_usd")
+    price = whole or _part(resolved, "system", "chip", "price_usd")
+    assumed = isinstance(price, Mapping) and "assumed" in price
+    what = "the whole system" if whole else "its chips"
+    return f"the price of {what}, {'assumed' if assumed else 'from a source'}"
 
 
 def contenders(references: Sequence[str], overrides: Sequence[str] = ()) -> list[Contender]:
@@ -142,31 +178,63 @@ def contenders(references: Sequence[str], overrides: Sequence[str] = ()) -> list
     return list(_told_apart(found))
 
 
-def comparison_hash(found: Sequence[Contender]) -> str:
-    """Twelve hexadecimal digits of what is compared."""
+def comparison_hash(found: Sequence[Contender], slo: Slo | None = None) -> str:
+    """Twelve hexadecimal digits of what is compared, and by which objectives if not their own."""
     text = "\n".join(f"{one.name} {one.scenario_hash}" for one in found)
+    if slo is not None:
+        text += f"\n{slo}"
     return sha256(f"{VERSION}\n{text}".encode()).hexdigest()[:12]
 
 
 def run_comparison(
-    found: Sequence[Contender], *, on_progress: Progress = lambda _name, _share: None
+    found: Sequence[Contender],
+    slo: Slo | None = None,
+    *,
+    on_progress: Progress = lambda _name, _share: None,
 ) -> Comparison:
-    """Simulates what is not finished yet. Raises InfeasibleError where none could run."""
+    """Simulates what is not finished yet, and judges all by one set of objectives.
+
+    That is `slo`, else that of the first that has any. The requests of a finished run with others
+    are judged anew. Raises InfeasibleError where none could run.
+    """
+    judge, asked = "--slo", slo
+    if asked is None:
+        judge, asked = _first_slo(found)
     rows: list[Compared] = []
     for number, one in enumerate(found):
         on_progress(one.name, number / len(found))
         if one.scenario is None:
-            rows.append(Compared(one, one.summary))
+            rows.append(Compared(one, _judged(one, asked)))
             continue
         try:
-            rows.append(Compared(one, simulate(one.scenario).summary))
+            rows.append(Compared(one, simulate(replace(one.scenario, slo=asked)).summary))
         except (InfeasibleError, InputError) as error:
             rows.append(Compared(one, None, _in_one_line(error)))
-    result = Comparison(tuple(rows))
+    result = Comparison(tuple(rows), asked, judge)
     if not result.ran:
         lines = (f"  {row.name}: {row.reason}" for row in rows)
         raise InfeasibleError("infeasible: none of them can run\n" + "\n".join(lines))
     return result
+
+
+def _first_slo(found: Sequence[Contender]) -> tuple[str, Slo]:
+    """The objectives of the first that has any, and whose they are."""
+    for one in found:
+        slo = _own_slo(one)
+        if slo.bounds_ps or slo.objectives:
+            return f"those of {one.name}", slo
+    return "none", Slo()
+
+
+def _own_slo(one: Contender) -> Slo:
+    keys = one.resolved.get("slo")
+    return slo_of_keys(keys) if isinstance(keys, Mapping) else Slo()
+
+
+def _judged(one: Contender, slo: Slo) -> Mapping[str, Value] | None:
+    if one.summary is None or _own_slo(one) == slo:
+        return one.summary
+    return judged(one.summary, Path(one.reference), slo)
 
 
 def densities_of(result: Comparison) -> dict[str, tuple[Compared, ...]]:

@@ -72,6 +72,7 @@ _SHAPES: Mapping[str, Any] = {
     "comparison": {
         "comparison": [{"name": str, "reference": str, "scenario_hash": str}],
         "assumed_by_the_comparison": [str],
+        "judged_by": str,
         "not_alike": [str],
     },
     "sizing": {
@@ -151,6 +152,8 @@ def origins(numbers: Iterable[Provenance]) -> dict[str, list[dict[str, str]]]:
     found: dict[str, list[dict[str, str]]] = {"assumed": [], "sourced": []}
     for item in numbers:
         head = {"name": item.name, "value": item.value}
+        if item.low is not None and item.high is not None:
+            head |= {"low": f"{item.low:g}", "high": f"{item.high:g}"}
         if item.is_assumed:
             found["assumed"].append({**head, "why": item.assumed})
         else:

@@ -15,6 +15,7 @@ from rack_sim.partition.partitioner import possible_degrees
 from rack_sim.pipeline import explain
 from rack_sim.scenario import Scenario
 from rack_sim.study.sizing_candidate import Candidate
+from rack_sim.study.sizing_constants import rests_on
 from rack_sim.study.sizing_search import (
     SATURATION,
     TOO_SHORT,
@@ -58,7 +59,8 @@ class Unreachable:
     comes nearest. No candidate at all is below `floor`, in the unit of the objective. `terms` split
     the objective's latency, in milliseconds, `limit` says which physical limit is in the way.
     `levers` were tried, each alone, and help. Not `proved` where candidates are left that no bound
-    rules out.
+    rules out. `rests` says which constants that nobody has published the verdict rests on, and
+    whether it holds over their range.
     """
 
     question: str
@@ -73,6 +75,7 @@ class Unreachable:
     levers: tuple[str, ...]
     replay_count: int
     proved: bool
+    rests: tuple[str, ...] = ()
 
     @property
     def gap(self) -> float | None:
@@ -101,6 +104,9 @@ class Unreachable:
             shown = sorted(self.terms.items(), key=lambda item: -item[1])
             wide = max(map(len, self.terms))
             lines += [f"    {words:<{wide}}{ms:>12,.3f} ms" for words, ms in shown]
+        if self.rests:
+            lines.append("  it rests on what nobody has published:")
+            lines += [f"    - {rest}" for rest in self.rests]
         if self.levers:
             lines.append("  what was tried and helps:")
             lines += [f"    - {lever}" for lever in self.levers]
@@ -151,6 +157,7 @@ def unreachable(search: SizingSearch) -> InfeasibleError:
         levers=tuple(_levers(search, shape, best, overloaded=overloaded)),
         replay_count=replays,
         proved=walked,
+        rests=tuple(rests_on(search, best, None if overloaded or not missed else missed.objective)),
     )
     return InfeasibleError(reason)
 

@@ -1,6 +1,7 @@
 """docs/sizing.md shows what `rack-sim size` says now."""
 
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_the_example_is_what_comes_out():
         f"{answer.one_less.readings[0].value:.1f} ms |",
         f"| next smaller | {answer.next_smaller.name}: ttft_p99 "
         f"{answer.next_smaller.readings[0].value:.1f} ms |",
-        *(f"--set {setting}" for setting in found.settings_of(best)),
+        *(f"--set {quote(setting)}" for setting in found.settings_of(best)),
     ):
         assert words in PAGE, words
 

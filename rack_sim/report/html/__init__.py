@@ -27,21 +27,12 @@ def read_finished(folder: Path) -> str:
 
     Raises InputError where it is none, is not whole, or was written by another version.
     """
-    from rack_sim.report.html.comparison_tables import read_comparison_tables
-    from rack_sim.report.html.study_tables import read_manifest, read_study_tables
-    from rack_sim.report.sizing_tables import read_sizing_tables
-
+    _page(folder)
     manifest = read_manifest(folder)
-    if "study" in manifest:
-        read_study_tables(folder, manifest)
-        return f"finished study {manifest['study']}"
-    if "comparison" in manifest:
-        read_comparison_tables(folder, manifest)
-        return "finished comparison"
-    if "sizing" in manifest:
-        read_sizing_tables(folder, manifest)
-        return "finished sizing"
-    return f"finished run of scenario {read_run_tables(folder).summary['scenario']}"
+    kind = kind_of(manifest)
+    name = manifest[kind] if isinstance(manifest[kind], str) else ""
+    words = "run of scenario" if kind == "scenario" else kind
+    return f"finished {words} {name}".rstrip()
 
 
 def write_html(folder: Path, target: Path) -> None:
@@ -50,6 +41,13 @@ def write_html(folder: Path, target: Path) -> None:
     Raises InputError where `folder` holds none, is not whole, or was written by another version;
     what was in `target` before is replaced only by a whole report.
     """
+    text = _page(folder)
+    with whole_file(target, force=True) as draft:
+        draft.path.write_text(text, encoding="utf-8", newline="")
+
+
+def _page(folder: Path) -> str:
+    """The page of what is in `folder`."""
     from rack_sim.report.comparison_tables import read_comparison_tables
     from rack_sim.report.html.comparison import comparison_page
     from rack_sim.report.html.page import html_of
@@ -65,15 +63,11 @@ def write_html(folder: Path, target: Path) -> None:
     kind = kind_of(manifest)
     with told_if_altered(folder):
         if kind == "study":
-            page = study_page(read_study_tables(folder, manifest))
-        elif kind == "comparison":
-            page = comparison_page(read_comparison_tables(folder, manifest))
-        elif kind == "sizing":
-            page = sizing_page(read_sizing_tables(folder, manifest))
-        elif kind == "sensitivity":
-            page = sensitivity_page(read_sensitivity_tables(folder, manifest))
-        else:
-            page = run_page(read_run_tables(folder))
-        text = html_of(page)
-    with whole_file(target, force=True) as draft:
-        draft.path.write_text(text, encoding="utf-8", newline="")
+            return html_of(study_page(read_study_tables(folder, manifest)))
+        if kind == "comparison":
+            return html_of(comparison_page(read_comparison_tables(folder, manifest)))
+        if kind == "sizing":
+            return html_of(sizing_page(read_sizing_tables(folder, manifest)))
+        if kind == "sensitivity":
+            return html_of(sensitivity_page(read_sensitivity_tables(folder, manifest)))
+        return html_of(run_page(read_run_tables(folder)))

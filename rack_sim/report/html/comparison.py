@@ -42,7 +42,10 @@ def comparison_page(compared: ComparisonTables) -> Page:
         Section(
             "answer",
             "What changed" if two else "Side by side",
-            sentences=tuple(_unlike(compared.said("not_alike"))),
+            sentences=(
+                *_unlike(compared.said("not_alike")),
+                f"All are judged by {compared.manifest['judged_by']}.",
+            ),
             points=(*_input_words(inputs), *headlines(changes)),
             tables=(_side_by_side(ran),) if ran else (),
         ),

@@ -10,6 +10,9 @@ from xml.etree import ElementTree
 import pytest
 
 from rack_sim.metrics.compare_columns import CHANGES, COMPARE, COMPARED, DENSITIES
+from rack_sim.metrics.slo import slo_of
+from rack_sim.study.finished_run import read_finished_run
+from rack_sim.study.judged import judged
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -229,3 +232,70 @@ def test_a_comparison_is_kept(cli: Cli, done: Path) -> None:
     code, _, err = cli("compare", "c", "small.yaml")
     assert code == 2
     assert "it holds a study, a comparison or a sizing" in err
+
+
+ASKED = ("--set", "slo={ttft_ms: 400, tpot_ms: 3, asked: ttft_p90=300ms}")
+TWO = ("--set", "workload.request_count=120", "--no-figures", "--no-html", "--no-workbook")
+
+
+@pytest.mark.parametrize("slo", ["ttft=150ms,tpot=3ms", "ttft=1us", "e2el=400ms", "ttft_p90=200ms"])
+def test_one_set_of_objectives_judges_all(cli: Cli, small: Path, slo: str) -> None:
+    """A finished run judged anew says what it would have said had those been its own."""
+    metric, _, bound = slo.partition("=")
+    keys = f"asked: {slo}" if "_" in metric else f"{metric}_ms: {bound.split('ms')[0]}"
+    if slo == "ttft=1us":
+        keys = "ttft_us: 1"
+    if "," in slo:
+        keys += ", tpot_ms: 3"
+    assert cli("run", "small.yaml", "--out", "own", *TWO, "--set", f"slo={{{keys}}}")[0] == 0
+    assert cli("run", "small.yaml", "--out", "other", *TWO, *ASKED)[0] == 0
+    code, out, err = cli("compare", "own", "other", "--slo", slo, "--json", "--out", "c")
+    assert code == 0, err
+    found = json.loads(out)
+    first, second = found["runs"]
+    (row,) = read(Path("own/summary.csv"))
+    for column in ("slo_attainment", "request_goodput_rps"):
+        assert first[column] == second[column]
+        assert str(first[column] if first[column] is not None else "") == row[column]
+    judged = judged_summary(Path("other"), slo)
+    for column in ("fit_slo_attainment", "slo_asked", "slo_met"):
+        assert str(judged[column] if judged[column] is not None else "") == row[column]
+    assert found["judged_by"].endswith("(--slo)")
+
+
+def judged_summary(folder: Path, slo: str) -> dict[str, object]:
+    return dict(judged(read_finished_run(folder).summary, folder, slo_of(slo)))
+
+
+def test_without_any_the_first_judges_and_what_is_unlike_is_said_first(
+    cli: Cli, small: Path
+) -> None:
+    assert cli("run", "small.yaml", "--out", "strict", *TWO, "--set", "slo={ttft_us: 1}")[0] == 0
+    changed = ("--set", "precision.kv=int8", "--set", "slo={ttft_s: 100}")
+    assert cli("run", "small.yaml", "--out", "easy", *TWO, *changed)[0] == 0
+    code, out, err = cli("compare", "strict", "easy", "--no-figures", "--out", "c")
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[0].startswith(
+        "not alike in all: precision, objectives (all are judged by those of"
+    )
+    assert lines[1] == "judged by: ttft <= 0.001 ms for a request (those of small)"
+    assert [row["slo_attainment"] for row in read(Path("c/compare.csv"))] == ["0.0", "0.0"]
+    code, out, _ = cli("compare", "easy", "strict", "--no-figures", "--out", "d", "--json")
+    assert [run["slo_attainment"] for run in json.loads(out)["runs"]] == [1.0, 1.0]
+    Path("easy/requests.csv").unlink()
+    code, out, err = cli("compare", "strict", "easy", "--no-figures", "--out", "e")
+    assert (code, out) == (2, "")
+    assert "easy/requests.csv" in err
+    assert not Path("e").exists()
+
+
+def test_objectives_that_are_none(cli: Cli, small: Path) -> None:
+    for given, said in (
+        ("ttft", "has no bound"), ("ttft=1", "has no unit"), ("ttft_p98=1s", "is no objective"),
+        ("", "has no objective"),
+    ):  # fmt: skip
+        code, out, err = cli("compare", "small.yaml", "small.yaml", "--slo", given)
+        assert (code, out) == (2, ""), given
+        assert said in err
+        assert "--slo" in err

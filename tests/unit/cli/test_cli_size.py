@@ -502,3 +502,58 @@ def test_what_is_asked_may_stand_in_the_scenario(cli: Cli, slots: Path) -> None:
         code, out, err = cli("run", "slots.yaml", *few, "--set", given)
         assert (code, out) == (2, ""), given
         assert said in err
+
+
+FITTED = (
+    "system.chip.operator_fixed_latency_us={value: 8, source: a fit, grade: fitted, low: %s, "
+    "high: 40}"
+)
+
+
+@pytest.mark.parametrize(
+    ("low", "said"),
+    [
+        (0.01, "so the verdict does not hold over the whole range"),
+        (6, "so the verdict holds over the whole range"),
+    ],
+)
+def test_a_verdict_that_rests_on_a_fitted_constant_says_so(
+    cli: Cli, batches: Path, low: float, said: str
+) -> None:
+    """With the range of the constant, what is reached at its ends, and whether it still holds."""
+    few = ("--tensor-parallel", "1", "--stages", "1", "--max-replicas", "4", "--no-figures")
+    asked = ("--slo", "tpot_mean=0.2ms", "--rate", "5", "--requests", "100")
+    code, out, err = cli("size", "batches.yaml", *asked, *few, "--set", FITTED % low)
+    assert (code, out) == (3, ""), err
+    flat = " ".join(err.split())
+    line = flat.split("it rests on what nobody has published:")[1]
+    assert "system.chip.operator_fixed_latency_ps = 8.00 µs (a fit)" in line
+    assert "40.00 µs" in line
+    assert said in line
+    # What is said of an end is what a run with that constant measures.
+    value = line.split(" tpot_mean is ")[1].split(" ms")[0].replace(",", "")
+    best = flat.split(" ms by ")[1].split(" (tensor")[0].split(" x ")
+    code, out, err = cli(
+        "size", "batches.yaml", "--slo", "tpot_mean=1000s", "--rate", "5",
+        "--requests", "100", *few, "--set", f"system.chip.operator_fixed_latency_us={low}",
+        "--json", "--out", "ends",
+    )  # fmt: skip
+    assert code == 0, err
+    code, out, err = cli(
+        "run", "ends/resolved.yaml", "--json", "--no-figures", "--no-html", "--no-workbook",
+        *(word for key, count in zip(
+            ("partition.tensor_parallel", "partition.stages", "serving.replicas"), best, strict=True
+        ) for word in ("--set", f"{key}={count}")),
+    )  # fmt: skip
+    assert code == 0, err
+    assert json.loads(out)["tpot_ms_mean"] == pytest.approx(float(value), rel=1e-3)  # 4 digits
+
+
+def test_a_constant_without_a_range_says_that_none_is_known(cli: Cli, batches: Path) -> None:
+    few = ("--tensor-parallel", "1", "--stages", "1", "--max-replicas", "2", "--no-figures")
+    asked = ("--slo", "tpot_mean=0.1ms", "--rate", "5", "--requests", "100")
+    given = "system.chip.operator_fixed_latency_us={value: 8, assumed: a guess}"
+    code, _, err = cli("size", "batches.yaml", *asked, *few, "--set", given)
+    assert code == 3
+    flat = " ".join(err.split())
+    assert "operator_fixed_latency_ps = 8.00 µs (assumed: a guess): no range of it is known" in flat

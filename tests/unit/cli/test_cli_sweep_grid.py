@@ -404,3 +404,20 @@ def test_a_shipped_grid_runs(cli: Cli, small: Path) -> None:
     assert code == 0, err
     points = json.loads(out)["points"]
     assert [point["status"] for point in points].count("ok") == 7
+
+
+def test_what_is_varied_is_no_assumption(cli: Cli, study: Path) -> None:
+    """Nor has it a source: only what stays the same is listed with one or with a why."""
+    text = study.read_text(encoding="utf-8").replace(
+        "workload.arrivals.rate_rps: [20, 40]", "system.links.local.latency_ns: [200, 700]"
+    )
+    study.write_text(text.replace("[1, 4, 2000]", "[1]"), encoding="utf-8")
+    folder, _ = sweep_of(cli, "--no-figures")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    named = [item["name"] for key in ("assumed", "sourced") for item in manifest[key]]
+    assert "system.links.local.latency_ps" not in named
+    assert "system.links.local.payload_bytes" in named
+    assert manifest["grid"] == {
+        "serving.concurrent_sequences": [1],
+        "system.links.local.latency_ns": [200, 700],
+    }

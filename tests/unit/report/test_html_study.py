@@ -27,7 +27,8 @@ def written(folder: Path, name: str, columns: list[str], rows: list[dict[str, ob
 
 def manifest(folder: Path, kind: str, **more: object) -> None:
     content = {"study": "mine", "kind": kind, "study_hash": "abc", "version": VERSION, **more}
-    content["assumed_by_the_study"] = ["the sun shines"]
+    always = {"description": "", "machines": [], "assumed": [], "sourced": []}
+    content = {**always, **content, "assumed_by_the_study": ["the sun shines"]}
     (folder / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
 
 

@@ -4,6 +4,7 @@ made again to the same bytes, and refuse what is not whole."""
 import csv
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -107,7 +108,7 @@ def test_the_answer_is_that_of_the_tables(sized: Callable[[str], Path]) -> None:
     assert answer["next_smaller_fails_on"] == "capacity"
     assert f"{answer['next_smaller']}: it has fewer rows than are offered" in said
     (command,) = first.commands
-    settings = re.findall(r"--set (\S+)", command.line)
+    settings = shlex.split(command.line)[4::2]
     assert command.line.startswith("rack-sim run resolved.yaml --set ")
     assert (
         settings
@@ -213,11 +214,20 @@ def test_made_again_they_are_the_same(sized: Callable[[str], Path], tmp_path: Pa
         (lambda f: (f / "sizing.csv").unlink(), r"sizing\.csv: cannot be read.*size it again"),
         (lambda f: (f / "candidates.csv").unlink(), r"candidates\.csv: cannot be read"),
         (lambda f: (f / "candidates.csv").write_text("a\n1\n"), "has other columns than this"),
-        (lambda f: (f / "sizing.csv").write_bytes(b"\xff\xfe"), r"sizing\.csv: cannot be read"),
+        (
+            lambda f: (f / "sizing.csv").write_bytes(b"\xff\xfe"),
+            r"sizing\.csv:1: cannot be read",
+        ),
         (lambda f: cut(f / "sizing.csv"), "does not have the answers that its manifest.json has"),
-        (lambda f: garble(f / "candidates.csv"), "has text where numbers belong"),
-        (lambda f: change(f, lambda m: m.pop("answers")), "does not say answers"),
-        (lambda f: change(f, lambda m: m["question"].pop("rate_rps")), "otherwise than this"),
+        (
+            lambda f: garble(f / "candidates.csv"),
+            "2: tensor_parallel: many2 is no number",
+        ),
+        (lambda f: change(f, lambda m: m.pop("answers")), "manifest.json:1: answers: is missing"),
+        (
+            lambda f: change(f, lambda m: m["question"].pop("rate_rps")),
+            "question.rate_rps: is missing",
+        ),
         (lambda f: change(f, lambda m: m.update(version="0.0.9")), "was written by rack-sim 0.0.9"),
         (lambda f: (f / "resolved.yaml").unlink(), r"resolved\.yaml"),
     ],
