@@ -121,7 +121,12 @@ SUMMARY: tuple[Column, ...] = (
     Column("transfer_ms_mean", "ms", "cache from prefill to decode replica, waiting included"),
     Column("tok_latency_limit_ms", "ms", "bound on TPOT: weights read once at full memory speed"),
     Column("tpot_to_limit_ratio", "ratio", "median tpot over that bound"),
-    Column("bottleneck", "", "what bounds the interval between slots: stage or link, and term"),
+    Column(
+        "bottleneck",
+        "",
+        "what bounds the interval between slots: stage or link, and term; of iterations, the term "
+        "most of a gap between tokens goes to, of all iterations where there are no gaps",
+    ),
     *COST_COLUMNS,
     Column("scenario_hash", "", "digest of everything that went in"),
     Column("version", "", "version of rack-sim"),

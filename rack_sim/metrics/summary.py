@@ -22,6 +22,7 @@ from rack_sim.metrics.log import Collector
 from rack_sim.metrics.quantiles import exact_sum, percentiles
 from rack_sim.metrics.slo import Slo
 from rack_sim.metrics.token_split import token_split_ps
+from rack_sim.metrics.work import iterations_ps
 
 PERCENTS = (50, 90, 95, 99)
 TOKEN_TERMS = (
@@ -320,11 +321,26 @@ def _machine_columns(
         "tpot_to_limit_ratio": (
             round(tpot_ms / limit_ms, 6) if isinstance(tpot_ms, float) and limit_ms else None
         ),
-        "bottleneck": (
-            step.bottleneck if step else f"iteration: {row['tpot_bound_by'] or 'nothing'}"
-        ),
+        "bottleneck": _bottleneck(machine, totals, row["tpot_bound_by"]),
         **cost_row(machine, fleet.replica_count, totals, facts.cost, served),
     }
+
+
+def _bottleneck(
+    machine: StepTiming | BatchMachine, totals: ReplayTotals, tpot_bound_by: Value
+) -> str | None:
+    """What binds steps or iterations; where nothing was decoded, what all iterations spent most on.
+
+    None where there was no iteration.
+    """
+    if isinstance(machine, StepTiming):
+        return machine.bottleneck
+    if tpot_bound_by is None:
+        if totals.batches is None or not totals.batches.iteration_count:
+            return None
+        spent = iterations_ps(machine, totals.batches)
+        tpot_bound_by = max(spent, key=lambda name: spent[name])
+    return f"iteration: {tpot_bound_by}"
 
 
 def _transfer_mean(facts: RunFacts) -> float | None:

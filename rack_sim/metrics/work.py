@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from fractions import Fraction
 
-from rack_sim.compiler.batches import BatchMachine
+from rack_sim.compiler.batches import BatchMachine, BatchTotals
 from rack_sim.compiler.step import StepTiming
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.hardware.chip import WORK_CLASSES, Chip
@@ -45,18 +45,23 @@ def work_chip_ps(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> di
             for term, ps in stage.terms.by_name().items():
                 spent[CLASS_OF_TERM[term]] += chips * ps
         return spent
-    batches = totals.batches
-    if batches is not None:
-        base = machine.timer.terms_of_all(
-            {rows: count.iterations for rows, count in batches.by_rows.items()},
-            {rows: count.iterations for rows, count in batches.by_sampled.items()},
-            batches.base_ps,
-        )
-        for term, ps in base.by_name().items():
+    if totals.batches is not None:
+        for term, ps in iterations_ps(machine, totals.batches).items():
             spent[CLASS_OF_TERM[term]] += plan.chip_count * ps
-        for roof, ps in zip(machine.timer.roofs, batches.attention_ps, strict=True):
-            spent[CLASS_OF_TERM[roof.name]] += plan.chip_count * ps
     spent[OTHER] = busy_chip_ps(machine, totals) - sum(spent.values())
+    return spent
+
+
+def iterations_ps(machine: BatchMachine, batches: BatchTotals) -> dict[str, int]:
+    """What all iterations took, by cause, without the proposals of a draft."""
+    base = machine.timer.terms_of_all(
+        {rows: count.iterations for rows, count in batches.by_rows.items()},
+        {rows: count.iterations for rows, count in batches.by_sampled.items()},
+        batches.base_ps,
+    )
+    spent = dict(base.by_name())
+    for roof, ps in zip(machine.timer.roofs, batches.attention_ps, strict=True):
+        spent[roof.name] += ps
     return spent
 
 

@@ -283,6 +283,25 @@ def test_who_cannot_be_replayed_apart_is_told_why(cli: Cli, overrides: list[str]
     assert tables(Path("one")) == tables(Path("two")) == tables(Path("quiet"))
 
 
+@pytest.mark.parametrize("name", ["batches", "slots"])
+def test_prompts_alone_have_a_bottleneck_and_no_time_per_token(cli: Cli, name: str) -> None:
+    """One output token each: it comes with the prompt, and no gap between tokens is measured."""
+    change = "workload.output_tokens={kind: fixed, tokens: 1}"
+    options = ("--set", change, "--no-figures", "--no-workbook")
+    code, out, err = cli("run", f"{name}.yaml", *options, "--out", "alone")
+    assert (code, err) == (0, "")
+    assert "None" not in out
+    assert "nothing" not in out
+    (row,) = read(Path("alone/summary.csv"))
+    assert row["tpot_ms_p50"] == row["output_tok_s_per_user_p50"] == ""
+    page = Path("alone/report.html").read_text(encoding="utf-8")
+    assert "chips: TTFT p99 " in page
+    if name == "batches":
+        term = row["bottleneck"].removeprefix("iteration: ")
+        assert term in {"compute", "memory", "fixed_latency", "link_latency", "link_serialisation"}
+        assert row["tpot_bound_by"] == ""
+
+
 @pytest.mark.parametrize("name", sorted(RUNS))
 def test_every_step_writes_the_same(cli: Cli, name: str) -> None:
     skipped = run(cli, name, out="skipped")
