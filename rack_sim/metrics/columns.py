@@ -108,8 +108,16 @@ SUMMARY: tuple[Column, ...] = (
     Column("output_tok_s_per_user_p50", "token/s", "1000 / median tpot"),
     Column("slo_attainment", "share", "requests with every objective met (<=) over all requests"),
     Column("request_goodput_rps", "1/s", "such requests that finished in the window, per second"),
-    Column("slot_row_utilisation", "share", "rows that carried a token over rows offered"),
-    Column("step_utilisation", "share", "steps with any row in use over steps offered"),
+    Column(
+        "slot_row_utilisation",
+        "share",
+        "rows that carried a token, each for the interval of its program, over rows offered",
+    ),
+    Column(
+        "step_utilisation",
+        "share",
+        "steps with any row in use, each for the interval of its program, over all time",
+    ),
     Column("replica_utilisation", "share", "time with a busy step or an iteration, over all time"),
     Column("iteration_count", "iterations", "iterations of all replicas (reactive chips)"),
     Column("batch_sequences_mean", "sequences", "sequences that decode in an iteration, mean"),

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S
+from rack_sim.metrics.checker import check_summary
 from rack_sim.metrics.cost import CostInputs, footprint_of
 from rack_sim.metrics.cost_row import cost_row
 from rack_sim.metrics.gaps import mean_and_percentiles
@@ -85,7 +87,7 @@ def window_of(facts: RunFacts) -> Window:
 
 
 def summarise_run(facts: RunFacts) -> dict[str, Value]:
-    """The summary row of a run."""
+    """The summary row of a run. Raises ConservationError where it cannot be true."""
     plan, machine = facts.machine.plan, facts.machine
     step = machine if isinstance(machine, StepTiming) else None
     window = window_of(facts)
@@ -131,6 +133,7 @@ def summarise_run(facts: RunFacts) -> dict[str, Value]:
     row |= _throughput_columns(facts, window, counts, tokens)
     row |= _slo_columns(facts, window, counts)
     row |= _machine_columns(facts, counts, tokens, row)
+    check_summary(row)
     return row | dict(facts.tail)
 
 
@@ -294,14 +297,10 @@ def _machine_columns(
     limit_ms = limits.token_limit_ps / PS_PER_MS
     return {
         "slot_row_utilisation": (
-            _ratio(totals.row_step_count * step.interval_ps, offered_ps * step.rows)
-            if step
-            else None
+            _ratio(_within(totals, "rows_ps", step.rows), offered_ps * step.rows) if step else None
         ),
-        "step_utilisation": (
-            _ratio(totals.busy_step_count * step.interval_ps, offered_ps) if step else None
-        ),
-        "replica_utilisation": _ratio(sum(book.busy_ps for book in books), offered_ps),
+        "step_utilisation": _ratio(_within(totals, "busy_ps"), offered_ps) if step else None,
+        "replica_utilisation": _ratio(_within(totals, "busy_ps"), offered_ps),
         "iteration_count": batches.iteration_count if batches else None,
         "batch_sequences_mean": (
             _ratio(batches.token_count, batches.iteration_count) if batches else None
@@ -324,6 +323,14 @@ def _machine_columns(
         "bottleneck": _bottleneck(machine, totals, row["tpot_bound_by"]),
         **cost_row(machine, fleet.replica_count, totals, facts.cost, served),
     }
+
+
+def _within(totals: ReplayTotals, name: Literal["busy_ps", "rows_ps"], rows: int = 1) -> int:
+    """The times of the replicas, of `rows` rows each, that lie before the end of the run.
+
+    The last step's interval may reach beyond it.
+    """
+    return sum(min(getattr(book, name), totals.end_ps * rows) for book in totals.replicas)
 
 
 def _bottleneck(

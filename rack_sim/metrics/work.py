@@ -27,7 +27,7 @@ def busy_chip_ps(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> in
     plan = machine.plan
     if isinstance(machine, StepTiming):
         service_ps = sum(stage.service_ps for stage in machine.stages)
-        return totals.busy_step_count * service_ps * plan.tensor_parallel
+        return _whole_steps(machine, totals) * service_ps * plan.tensor_parallel
     return sum(books.busy_ps for books in totals.replicas) * plan.chip_count
 
 
@@ -40,7 +40,7 @@ def work_chip_ps(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> di
     spent: dict[str, int] = dict.fromkeys((*WORK_CLASSES, OTHER), 0)
     plan = machine.plan
     if isinstance(machine, StepTiming):
-        chips = totals.busy_step_count * plan.tensor_parallel
+        chips = _whole_steps(machine, totals) * plan.tensor_parallel
         for stage in machine.stages:
             for term, ps in stage.terms.by_name().items():
                 spent[CLASS_OF_TERM[term]] += chips * ps
@@ -50,6 +50,11 @@ def work_chip_ps(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> di
             spent[CLASS_OF_TERM[term]] += plan.chip_count * ps
     spent[OTHER] = busy_chip_ps(machine, totals) - sum(spent.values())
     return spent
+
+
+def _whole_steps(machine: StepTiming, totals: ReplayTotals) -> int:
+    """Busy steps; those of shorter programs count as so many of the longest as hold it as long."""
+    return sum(books.busy_ps for books in totals.replicas) // machine.interval_ps
 
 
 def iterations_ps(machine: BatchMachine, batches: BatchTotals) -> dict[str, int]:
