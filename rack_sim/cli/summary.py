@@ -171,20 +171,23 @@ def _batches(row: Mapping[str, Value]) -> list[tuple[str, str]]:
 
 
 def _limits(row: Mapping[str, Value]) -> list[tuple[str, str]]:
+    ratio = row["tpot_to_limit_ratio"]
     return [
-        ("bottleneck", str(row["bottleneck"])),
+        ("bottleneck", str(row["bottleneck"] or "-")),
         (
             "time goes to",
             f"TTFT: {row['ttft_bound_by'] or '-'} (means: admission "
             f"{_number(row['ttft_admission_ms_mean'], 1)}, row wait "
             f"{_number(row['ttft_row_wait_ms_mean'], 1)}, prefill "
             f"{_number(row['ttft_prefill_ms_mean'], 1)}, pass "
-            f"{_number(row['ttft_pass_ms_mean'], 1)} ms); TPOT: {row['tpot_bound_by']}",
+            f"{_number(row['ttft_pass_ms_mean'], 1)} ms); TPOT: "
+            f"{row['tpot_bound_by'] or '- (no token came after a first)'}",
         ),
         (
             "physical limit",
             f"TPOT {_number(row['tok_latency_limit_ms'], 4)} ms (weights read once at full memory "
-            f"speed); the median is {_number(row['tpot_to_limit_ratio'], 1)} times that",
+            "speed)"
+            + (f"; the median is {_number(ratio, 1)} times that" if ratio is not None else ""),
         ),
         (
             "energy and cost",

@@ -45,3 +45,20 @@ class SlotTiming:
     def revolution_ps(self) -> int:
         """The time between two entries of one slot, and so between two tokens of one sequence."""
         return self.slot_count * self.interval_ps
+
+    @property
+    def held_ps(self) -> tuple[int, ...]:
+        """How long a step of each program holds the pipeline; of the longest, its own interval.
+
+        No more than its own interval, and however programs follow each other, what all steps hold
+        is no more than the time they take: a short step before a long one may be followed sooner
+        than by its like, and a long step is followed by a short one later by as much.
+        """
+        if not self.buckets:
+            return (self.interval_ps,)
+        after_longest = self.separation_ps[-1]
+        return tuple(
+            after_longest[number]
+            + min(own - longest for own, longest in zip(row, after_longest, strict=True))
+            for number, row in enumerate(self.separation_ps)
+        )

@@ -31,8 +31,9 @@ class Sequence:
     `reserved_tokens` is what it holds of the cache as long as it runs, where that does not grow.
     `prompt_left` tokens are still to be prefilled, `emitted` output tokens are out. `replica` holds
     it now, `prefill_replica` prefilled it (another one where prefill and decode are apart).
-    `hit_tokens` of its prompt were found in the prefix cache. `cached_tokens`, `joined_clock`,
-    `end_clock` and `steps` are for the batch it is in (see `BatchServer`).
+    `hit_tokens` of its prompt were found in the prefix cache, each counted once: not again those
+    below `reached_tokens`, which were there before it lost its cache. `cached_tokens`,
+    `joined_clock`, `end_clock` and `steps` are for the batch it is in (see `BatchServer`).
     """
 
     request: Request
@@ -50,6 +51,7 @@ class Sequence:
     emitted: int = 0
     preemptions: int = 0
     hit_tokens: int = 0
+    reached_tokens: int = 0
     accepted_draft_tokens: int = 0
     prefill_replica: int = -1
     ended: bool = False

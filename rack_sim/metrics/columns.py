@@ -210,9 +210,17 @@ SUMMARY: tuple[Column, ...] = (
         "yes or no: that is met, and of slo.asked every request that fits served",
     ),
     Column(
-        "slot_row_utilisation", "share", "number", "rows that carried a token over rows offered"
+        "slot_row_utilisation",
+        "share",
+        "number",
+        "rows that carried a token, each for the interval of its program, over rows offered",
     ),
-    Column("step_utilisation", "share", "number", "steps with any row in use over steps offered"),
+    Column(
+        "step_utilisation",
+        "share",
+        "number",
+        "steps with any row in use, each for the interval of its program, over all time",
+    ),
     Column(
         "replica_utilisation",
         "share",
@@ -248,7 +256,11 @@ SUMMARY: tuple[Column, ...] = (
     ),
     Column("tpot_to_limit_ratio", "ratio", "number", "median tpot over that bound"),
     Column(
-        "bottleneck", "", "words", "what bounds the interval between slots: stage or link, and term"
+        "bottleneck",
+        "",
+        "words",
+        "what bounds the interval between slots: stage or link, and term; of iterations, the term "
+        "most of a gap between tokens goes to, of all iterations where there are no gaps",
     ),
     *COST_COLUMNS,
     Column("scenario_hash", "", "words", "digest of everything that went in"),

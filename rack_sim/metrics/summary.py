@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S
+from rack_sim.metrics.checker import check_summary
 from rack_sim.metrics.cost import CostInputs, footprint_of
 from rack_sim.metrics.cost_row import cost_row
 from rack_sim.metrics.gaps import mean_and_percentiles
@@ -29,6 +31,7 @@ from rack_sim.metrics.log import Collector
 from rack_sim.metrics.quantiles import exact_sum, percentiles
 from rack_sim.metrics.slo import AttainmentObjective, Slo, reading_of
 from rack_sim.metrics.token_split import token_split_ps
+from rack_sim.metrics.work import iterations_ps
 
 TOKEN_TERMS = (
     "fixed_latency",
@@ -90,7 +93,7 @@ def window_of(facts: RunFacts) -> Window:
 
 
 def summarise_run(facts: RunFacts) -> dict[str, Value]:
-    """The summary row of a run."""
+    """The summary row of a run. Raises ConservationError where it cannot be true."""
     plan, machine = facts.machine.plan, facts.machine
     step = machine if isinstance(machine, StepTiming) else None
     window = window_of(facts)
@@ -137,6 +140,7 @@ def summarise_run(facts: RunFacts) -> dict[str, Value]:
     row |= _slo_columns(facts, window, counts)
     row |= _asked_columns(facts, counts, row)
     row |= _machine_columns(facts, counts, tokens, row)
+    check_summary(row)
     return row | dict(facts.tail)
 
 
@@ -323,14 +327,10 @@ def _machine_columns(
     limit_ms = limits.token_limit_ps / PS_PER_MS
     return {
         "slot_row_utilisation": (
-            _ratio(totals.row_step_count * step.interval_ps, offered_ps * step.rows)
-            if step
-            else None
+            _ratio(_within(totals, "rows_ps", step.rows), offered_ps * step.rows) if step else None
         ),
-        "step_utilisation": (
-            _ratio(totals.busy_step_count * step.interval_ps, offered_ps) if step else None
-        ),
-        "replica_utilisation": _ratio(sum(book.busy_ps for book in books), offered_ps),
+        "step_utilisation": _ratio(_within(totals, "busy_ps"), offered_ps) if step else None,
+        "replica_utilisation": _ratio(_within(totals, "busy_ps"), offered_ps),
         "iteration_count": batches.iteration_count if batches else None,
         "batch_sequences_mean": (
             _ratio(batches.token_count, batches.iteration_count) if batches else None
@@ -350,11 +350,34 @@ def _machine_columns(
         "tpot_to_limit_ratio": (
             round(tpot_ms / limit_ms, 6) if isinstance(tpot_ms, float) and limit_ms else None
         ),
-        "bottleneck": (
-            step.bottleneck if step else f"iteration: {row['tpot_bound_by'] or 'nothing'}"
-        ),
+        "bottleneck": _bottleneck(machine, totals, row["tpot_bound_by"]),
         **cost_row(machine, fleet.replica_count, totals, facts.cost, served),
     }
+
+
+def _within(totals: ReplayTotals, name: Literal["busy_ps", "rows_ps"], rows: int = 1) -> int:
+    """The times of the replicas, of `rows` rows each, that lie before the end of the run.
+
+    The last step's interval may reach beyond it.
+    """
+    return sum(min(getattr(book, name), totals.end_ps * rows) for book in totals.replicas)
+
+
+def _bottleneck(
+    machine: StepTiming | BatchMachine, totals: ReplayTotals, tpot_bound_by: Value
+) -> str | None:
+    """What binds steps or iterations; where nothing was decoded, what all iterations spent most on.
+
+    None where there was no iteration.
+    """
+    if isinstance(machine, StepTiming):
+        return machine.bottleneck
+    if tpot_bound_by is None:
+        if totals.batches is None or not totals.batches.iteration_count:
+            return None
+        spent = iterations_ps(machine, totals.batches)
+        tpot_bound_by = max(spent, key=lambda name: spent[name])
+    return f"iteration: {tpot_bound_by}"
 
 
 def _transfer_mean(facts: RunFacts) -> float | None:

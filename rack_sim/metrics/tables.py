@@ -235,7 +235,7 @@ def replica_rows(totals: ReplayTotals) -> Iterator[Row]:
                 ),
             ),
             format_ms(books.busy_ps),
-            share(books.busy_ps, totals.end_ps),
+            share(min(books.busy_ps, totals.end_ps), totals.end_ps),
             str(books.running_max),
             str(books.waiting_max),
             str(books.kv_tokens_max),

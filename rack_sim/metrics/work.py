@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from fractions import Fraction
 
-from rack_sim.compiler.batches import BatchMachine
+from rack_sim.compiler.batches import BatchMachine, BatchTotals
 from rack_sim.compiler.step import StepTiming
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.hardware.chip import WORK_CLASSES, Chip
@@ -27,7 +27,7 @@ def busy_chip_ps(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> in
     plan = machine.plan
     if isinstance(machine, StepTiming):
         service_ps = sum(stage.service_ps for stage in machine.stages)
-        return totals.busy_step_count * service_ps * plan.tensor_parallel
+        return _whole_steps(machine, totals) * service_ps * plan.tensor_parallel
     return sum(books.busy_ps for books in totals.replicas) * plan.chip_count
 
 
@@ -40,23 +40,33 @@ def work_chip_ps(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> di
     spent: dict[str, int] = dict.fromkeys((*WORK_CLASSES, OTHER), 0)
     plan = machine.plan
     if isinstance(machine, StepTiming):
-        chips = totals.busy_step_count * plan.tensor_parallel
+        chips = _whole_steps(machine, totals) * plan.tensor_parallel
         for stage in machine.stages:
             for term, ps in stage.terms.by_name().items():
                 spent[CLASS_OF_TERM[term]] += chips * ps
         return spent
-    batches = totals.batches
-    if batches is not None:
-        base = machine.timer.terms_of_all(
-            {rows: count.iterations for rows, count in batches.by_rows.items()},
-            {rows: count.iterations for rows, count in batches.by_sampled.items()},
-            batches.base_ps,
-        )
-        for term, ps in base.by_name().items():
+    if totals.batches is not None:
+        for term, ps in iterations_ps(machine, totals.batches).items():
             spent[CLASS_OF_TERM[term]] += plan.chip_count * ps
-        for roof, ps in zip(machine.timer.roofs, batches.attention_ps, strict=True):
-            spent[CLASS_OF_TERM[roof.name]] += plan.chip_count * ps
     spent[OTHER] = busy_chip_ps(machine, totals) - sum(spent.values())
+    return spent
+
+
+def _whole_steps(machine: StepTiming, totals: ReplayTotals) -> int:
+    """Busy steps; those of shorter programs count as so many of the longest as hold it as long."""
+    return sum(books.busy_ps for books in totals.replicas) // machine.interval_ps
+
+
+def iterations_ps(machine: BatchMachine, batches: BatchTotals) -> dict[str, int]:
+    """What all iterations took, by cause, without the proposals of a draft."""
+    base = machine.timer.terms_of_all(
+        {rows: count.iterations for rows, count in batches.by_rows.items()},
+        {rows: count.iterations for rows, count in batches.by_sampled.items()},
+        batches.base_ps,
+    )
+    spent = dict(base.by_name())
+    for roof, ps in zip(machine.timer.roofs, batches.attention_ps, strict=True):
+        spent[roof.name] += ps
     return spent
 
 

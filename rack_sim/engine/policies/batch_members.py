@@ -198,10 +198,12 @@ class BatchMembers(Replica):
             sequence.admitted_ps = now
         self.kv_tokens += tokens
         hits = self.hit_tokens(sequence)
-        if hits:
-            self.line.count(CACHED, now, hits)
-            self.books.cached_tokens += hits
-            sequence.hit_tokens = max(sequence.hit_tokens, hits)
+        found = hits - sequence.reached_tokens
+        if found > 0:
+            self.line.count(CACHED, now, found)
+            self.books.cached_tokens += found
+            sequence.hit_tokens += found
+            sequence.reached_tokens = hits
         sequence.prompt_left = tokens - hits
         self.prefilling.append(sequence)
 
@@ -293,6 +295,8 @@ class BatchMembers(Replica):
                 sequence.last_token_ps = now
         else:
             self.prefilling.remove(sequence)
+        reached = min(sequence.cached_tokens - sequence.prompt_left, sequence.request.input_tokens)
+        sequence.reached_tokens = max(sequence.reached_tokens, reached)
         self._take_out(sequence, now)
         self.free_blocks += self._blocks(sequence.cached_tokens)
         sequence.preemptions += 1

@@ -185,8 +185,13 @@ class BatchServer(BatchMembers):
             if chunk.sequence.prefill_start_ps < 0:
                 chunk.sequence.prefill_start_ps = now
         if len(chunks) == 1 and not completing:
-            # The same chunk again and again, as long as a whole one is left behind it.
-            limit = min(limit, (chunks[0].sequence.prompt_left - 1) // chunks[0].rows)
+            # The same chunk again and again, as long as a whole one is left behind it, and as it is
+            # prefilled for the first time, or again.
+            sequence, size = chunks[0]
+            limit = min(limit, (sequence.prompt_left - 1) // size)
+            again = sequence.reached_tokens - sequence.cached_tokens + sequence.prompt_left
+            if again > 0:
+                limit = min(limit, max(again // size, 1))
         elif chunks:
             limit = 1
         if self.speculation is not None:

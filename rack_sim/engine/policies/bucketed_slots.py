@@ -21,7 +21,6 @@ class BucketedSlots(PhasedSlots):
 
     def set_up(self) -> None:
         super().set_up()
-        self._token_ps = [bucket.token_ps for bucket in self.buckets]
         self._table = Timetable(
             self.slot_count, [bucket.latency_ps for bucket in self.buckets], self.separation_ps
         )
@@ -135,7 +134,7 @@ class BucketedSlots(PhasedSlots):
         if number == self._aim_number:
             now, entry = int(self.env.now), self._cursor
             self._table.enter(entry, bucket, now)
-            self._visit(entry, now, self._token_ps[bucket])
+            self._visit(entry, now, bucket)
             self.count_busy(1, bucket)
             self._aim(now)
 
@@ -144,15 +143,19 @@ class BucketedSlots(PhasedSlots):
         super()._leap(end)
         self._table.leave(first, self._cursor)
 
-    def _busy(self, slot: int, steps: int) -> None:
-        self.count_busy(steps, self._table.buckets[slot])
+    def _bucket_of_slot(self, slot: int) -> int:
+        return self._table.buckets[slot]
+
+    def _token_after_ps(self, bucket: int) -> int:
+        return self.buckets[bucket].token_ps
 
     def _send_turns(self, owner: Owner, turns: int) -> None:
         entry, slots, table = owner.next_entry, self.slot_count, self._table
-        token_ps = self._token_ps[table.buckets[owner.sequence.slot]]
+        bucket = self._bucket_of_slot(owner.sequence.slot)
+        token_ps = self._token_after_ps(bucket)
         while turns and table.written_out(entry):
-            self._send(owner, table.time(entry) + token_ps, 1, 1)
+            self._send(owner, table.time(entry) + token_ps, 1, 1, bucket)
             entry += slots
             turns -= 1
         if turns:
-            self._send(owner, table.time(entry) + token_ps, table.period_ps, turns)
+            self._send(owner, table.time(entry) + token_ps, table.period_ps, turns, bucket)

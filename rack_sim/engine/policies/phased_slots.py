@@ -143,7 +143,7 @@ class PhasedSlots(SlotServer):
         if number == self._aim_number:
             now = self._time(entry)
             self._leap(entry)
-            self._visit(entry, now, self.token_ps)
+            self._visit(entry, now)
             self.count_busy(1)
             self._aim(now)
 
@@ -171,13 +171,18 @@ class PhasedSlots(SlotServer):
                 first = self._cursor + (slot - self._cursor) % slots
                 most = max(-(-(end - first) // slots), 0)
             if most:
-                self._busy(slot, most)
+                self.count_busy(most, self._bucket_of_slot(slot))
         self._cursor = end
 
-    def _busy(self, slot: int, steps: int) -> None:
-        """A slot entered so many times with a row in it."""
+    def _bucket_of_slot(self, slot: int) -> int:
+        """The bucket whose program a slot runs until the next turning point."""
         del slot  # all run the same program
-        self.count_busy(steps)
+        return 0
+
+    def _token_after_ps(self, bucket: int) -> int:
+        """How long after its entry a row of a program has its token."""
+        del bucket
+        return self.token_ps
 
     def _leap_prompt(self, end: int) -> None:
         """The first prompt takes the rows that are there for prompts up to `end`."""
@@ -201,14 +206,17 @@ class PhasedSlots(SlotServer):
             self.line.count(PROMPT, at_ps, (rows - taken) * self.seat_rows)
             at, taken = stop, rows
         sequence.prompt_left -= taken * self.seat_rows
-        self.row_step_count += taken * self.seat_rows
+        for place, rows in enumerate(free):
+            turns = max(-(-(end - start - place) // self.slot_count), 0)
+            bucket = self._bucket_of_slot((start + place) % self.slot_count)
+            self.count_rows(turns * rows * self.seat_rows, bucket)
 
     def _send_turns(self, owner: Owner, turns: int) -> None:
         """A sequence's rows enter, from its next entry on one in a revolution."""
         first_ps = self._time(owner.next_entry) + self.token_ps
         self._send(owner, first_ps, self.revolution_ps, turns)
 
-    def _send(self, owner: Owner, first_ps: int, gap_ps: int, turns: int) -> None:
+    def _send(self, owner: Owner, first_ps: int, gap_ps: int, turns: int, bucket: int = 0) -> None:
         """Rows have entered whose tokens leave at `first_ps`, `first_ps` + `gap_ps`, …"""
         if self.speculation:
             had, totals = owner.turns, owner.totals
@@ -223,25 +231,25 @@ class PhasedSlots(SlotServer):
             owner.gaps[gap_ps] += turns - 1
         owner.leaves_ps = first_ps + (turns - 1) * gap_ps
         owner.left -= turns
-        self.row_step_count += turns * self.seat_rows
+        self.count_rows(turns * self.seat_rows, bucket)
         if not owner.left:
             self._ends(owner)
 
-    def _visit(self, entry: int, now: int, token_ps: int) -> None:
+    def _visit(self, entry: int, now: int, bucket: int = 0) -> None:
         """One entry row by row: prompts and sequences may end in it."""
         slots = self.slot_count
         owners = self._owners[entry % slots]
         ready = [owner for owner in owners if owner.next_entry == entry and owner.left]
         rows = self.seats if self.prefill_first else self.seats - len(owners)
-        rows_left = rows - self._visit_prompts(entry, rows, now, token_ps)
+        rows_left = rows - self._visit_prompts(entry, rows, now, bucket)
         served = ready[:rows_left] if self.prefill_first else ready
         for owner in served:
-            self._send(owner, now + token_ps, 1, 1)
+            self._send(owner, now + self._token_after_ps(bucket), 1, 1, bucket)
         for owner in ready:
             owner.next_entry += slots
         self._cursor = entry + 1
 
-    def _visit_prompts(self, entry: int, rows: int, now: int, token_ps: int) -> int:
+    def _visit_prompts(self, entry: int, rows: int, now: int, bucket: int) -> int:
         """Prompts take up to `rows` rows of one entry; returns how many they took."""
         taken = 0
         while taken < rows and self.prompts:
@@ -252,11 +260,11 @@ class PhasedSlots(SlotServer):
             tokens = min(part * self.seat_rows, sequence.prompt_left)
             sequence.prompt_left -= tokens
             self.line.count(PROMPT, now, tokens)
-            self.row_step_count += tokens
+            self.count_rows(tokens, bucket)
             taken += part
             if not sequence.prompt_left:
                 self.prompts.popleft()
-                self._own(sequence, entry, now, token_ps)
+                self._own(sequence, entry, now, self._token_after_ps(bucket))
         return taken
 
     def _own(self, sequence: Sequence, entry: int, now: int, token_ps: int) -> None:

@@ -62,7 +62,8 @@ class Admission:
 class ReplicaBooks:
     """What a replica did in all, for replicas.csv. A pool of one kind: `role` says which.
 
-    `busy_ps` is how long its bottleneck worked: steps times interval, or iterations.
+    `busy_ps` is how long its bottleneck worked: steps times interval, or iterations. `rows_ps` is
+    the same for the rows of slots that carried a token, added up.
     """
 
     number: int
@@ -81,6 +82,7 @@ class ReplicaBooks:
     transfer_count: int = 0
     transfer_bytes: int = 0
     busy_ps: int = 0
+    rows_ps: int = 0
     running_max: int = 0
     waiting_max: int = 0
     kv_tokens_max: int = 0

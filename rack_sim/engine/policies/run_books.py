@@ -124,12 +124,8 @@ class RunBooks:
                 self.observer.gaps(stretch.first_ps, stretch.step_ps, stretch.iterations, n)
         if emitted > n * count:
             self.observer.gaps(0, 0, 1, emitted - n * count)
-        again = fresh = 0
-        for sequence, rows in run.chunks:
-            if sequence.preemptions:
-                again += rows
-            else:
-                fresh += rows
+        fresh = sum(_first_time(sequence, rows) for sequence, rows in run.chunks)
+        again = sum(rows for _, rows in run.chunks) - fresh
         self.books.prompt_tokens += fresh * count
         self.books.recomputed_tokens += again * count
         self._to_timeline(run, kv_tokens, emitted // count, fresh, again, end_ps)
@@ -181,6 +177,13 @@ class RunBooks:
             line.add(number, PROMPT, fresh * iterations)
         if again:
             line.add(number, RECOMPUTED, again * iterations)
+
+
+def _first_time(sequence: Served, rows: int) -> int:
+    """How many of the next rows of a prompt were neither prefilled nor found in a cache before."""
+    start = sequence.cached_tokens - sequence.prompt_left
+    end = min(start + rows, sequence.request.input_tokens)
+    return max(end - max(start, sequence.reached_tokens), 0)
 
 
 def _ended_by(stretches: "Sequence[Stretch]", elapsed_ps: int) -> int:

@@ -81,10 +81,12 @@ class SlotServer(Replica):
         self.books.kv_tokens = self.kv_tokens
         self.seat_count = self.slot_count * self.seats
         self.prompts: deque[Sequence] = deque()
+        self.held_ps = timing.held_ps
         self.busy_step_count = 0
-        # How much shorter the bottleneck's work was in steps of smaller buckets.
-        self.spared_ps = 0
         self.row_step_count = 0
+        # How much less steps of smaller buckets held the pipeline, and each of their rows did.
+        self.spared_ps = 0
+        self.rows_spared_ps = 0
         self.expected_row_step_count = 0
         self.set_up()
 
@@ -161,7 +163,8 @@ class SlotServer(Replica):
 
     def closed_books(self) -> ReplicaBooks:
         """The books at the end."""
-        self.books.busy_ps = self.busy_step_count * self.interval_ps - self.spared_ps
+        self.books.busy_ps = self.busy_step_count * self.held_ps[-1] - self.spared_ps
+        self.books.rows_ps = self.row_step_count * self.held_ps[-1] - self.rows_spared_ps
         return self.books
 
     def set_up(self) -> None:
@@ -188,7 +191,13 @@ class SlotServer(Replica):
         """So many more steps carried a row; `bucket` is that of their program, if there are any."""
         self.busy_step_count += steps
         if self.buckets:
-            self.spared_ps += steps * (self.interval_ps - self.separation_ps[bucket][bucket])
+            self.spared_ps += steps * (self.held_ps[-1] - self.held_ps[bucket])
+
+    def count_rows(self, rows: int, bucket: int = 0) -> None:
+        """So many more rows carried a token, in steps of a bucket's program."""
+        self.row_step_count += rows
+        if self.buckets:
+            self.rows_spared_ps += rows * (self.held_ps[-1] - self.held_ps[bucket])
 
     def bucket_of(self, context_tokens: int) -> int:
         """The smallest bucket that covers a context."""

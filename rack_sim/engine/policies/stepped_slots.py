@@ -120,18 +120,18 @@ class SteppedSlots(SlotServer):
         if not self.running:
             self._walking = False
             return
-        token_ps = self.buckets[bucket].token_ps if self.buckets else self.token_ps
+        token_ps = self._token_ps(bucket)
         owners = self._owners[entry % self.slot_count]
         ready = [owner for owner in owners if self._is_back(owner, entry)]
         if self.prefill_first:
-            seats_used = self._send_prompts(entry, now, token_ps, self.seats)
+            seats_used = self._send_prompts(entry, now, bucket, self.seats)
             ready = ready[: self.seats - seats_used]
         else:
-            seats_used = self._send_prompts(entry, now, token_ps, self.seats - len(owners))
+            seats_used = self._send_prompts(entry, now, bucket, self.seats - len(owners))
         for owner in ready:
             self._decoding[owner.request.request_id].turns += 1
             self._send_tokens(owner, entry, now + token_ps)
-            self.row_step_count += self.seat_rows
+            self.count_rows(self.seat_rows, bucket)
         if seats_used or ready:
             self.count_busy(1, bucket)
         self._plan(now)
@@ -141,8 +141,12 @@ class SteppedSlots(SlotServer):
         state = self._decoding[owner.request.request_id]
         return bool(state.to_come) and state.entry + self.slot_count <= entry
 
-    def _send_prompts(self, entry: int, now: int, token_ps: int, seats: int) -> int:
+    def _token_ps(self, bucket: int) -> int:
+        return self.buckets[bucket].token_ps if self.buckets else self.token_ps
+
+    def _send_prompts(self, entry: int, now: int, bucket: int, seats: int) -> int:
         """Prompts take up to `seats` seats, one after the other; returns how many they took."""
+        token_ps = self._token_ps(bucket)
         for taken in range(seats):
             if not self.prompts:
                 return taken
@@ -151,7 +155,7 @@ class SteppedSlots(SlotServer):
                 sequence.prefill_start_ps = now
             tokens = min(self.seat_rows, sequence.prompt_left)
             sequence.prompt_left -= tokens
-            self.row_step_count += tokens
+            self.count_rows(tokens, bucket)
             self.line.count(PROMPT, now, tokens)
             if not sequence.prompt_left:
                 self.prompts.popleft()

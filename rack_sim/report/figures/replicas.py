@@ -50,7 +50,9 @@ def draw_replicas(result: Result) -> "Figure":
 def busy_shares(result: Result) -> list[float]:
     """The busy share of each replica, by number."""
     end_ps = result.totals.end_ps
-    return [book.busy_ps / end_ps if end_ps else 0.0 for book in result.totals.replicas]
+    books = result.totals.replicas
+    # The last step's interval may reach beyond the end.
+    return [min(book.busy_ps, end_ps) / end_ps if end_ps else 0.0 for book in books]
 
 
 def requests_of(books: ReplicaBooks) -> int:

@@ -46,11 +46,13 @@ def headline(row: Mapping[str, Value]) -> str:
     """The answer in one sentence, for a title or a preview."""
     if not row["finished_count"]:
         return f"{row['model']} on {counted(row['chip_count'], 'chip')}: no request finished"
+    # Where no request has a second token, nobody has a speed.
+    speed = row["output_tok_s_per_user_p50"]
     return (
         f"{row['model']} on {counted(row['chip_count'], 'chip')}: "
-        f"{figure(row['output_tok_s_per_user_p50'])} tokens/s per user, TTFT p99 "
-        f"{milliseconds(row['ttft_ms_p99'])}, {usd(row['usd_per_million_output_tokens'])} per "
-        "million output tokens"
+        + (f"{figure(speed)} tokens/s per user, " if speed is not None else "")
+        + f"TTFT p99 {milliseconds(row['ttft_ms_p99'])}, "
+        f"{usd(row['usd_per_million_output_tokens'])} per million output tokens"
     )
 
 

@@ -3,7 +3,6 @@
 import importlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -318,10 +317,10 @@ def test_routes_over_a_failed_link(cli: Cli) -> None:
 
 
 def test_21_sizes_on_8_chips_take_no_time(cli: Cli) -> None:
-    """The bound is twenty times what it takes."""
-    started = time.perf_counter()
+    """The bound is twenty times what it takes of a processor, whatever else that is busy with."""
+    started = time.process_time()
     assert len(asked(cli, RING)["rows"]) == 21
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_interrupted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,16 +335,25 @@ def test_interrupted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_ctrl_c_while_a_large_group_is_timed() -> None:
+    """Ctrl-C comes 0.2 s after the timing has begun, however long it took to get there."""
     # A test run in the background of a shell passes on that it ignores Ctrl-C.
-    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    run = "import runpy; runpy.run_module('rack_sim', run_name='__main__')"
+    run = """
+import importlib, os, signal, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)
+module = importlib.import_module("rack_sim.cli.collective")
+timed = module.time_sizes
+def begun(*given, **named):
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    return timed(*given, **named)
+module.time_sizes = begun
+from rack_sim.__main__ import main
+main()
+"""
     process = subprocess.Popen(
-        [sys.executable, "-c", f"{heed}; {run}", "collective", "groq-264"],
+        [sys.executable, "-c", run, "collective", "groq-264"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(4)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out, err) == (130, "", "interrupted\n")

@@ -204,7 +204,7 @@ def test_ctrl_c(small: Path) -> None:
         text=True,
     )
     try:
-        for _ in range(300):
+        for _ in range(2400):
             if names(folder):  # the hidden draft: the replay has begun
                 break
             time.sleep(0.05)
@@ -212,7 +212,7 @@ def test_ctrl_c(small: Path) -> None:
         time.sleep(0.5)
         assert process.poll() is None, "it is in the middle"
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=120)
     finally:
         process.kill()
     assert process.returncode == 130, err

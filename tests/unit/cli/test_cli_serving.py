@@ -38,6 +38,10 @@ RUNS: dict[str, tuple[str, list[str]]] = {
     "slots_cached": ("slots", ["serving.prefix_cache={capacity_mib: 8, block_tokens: 16}"]),
     "slots_drafted": ("slots", ["serving.speculation={draft_tokens: 1, acceptance: 0.6, "
                                 "draft_latency_us: 2}"]),
+    # Slow long programs: at the longest one's interval, busy steps would be more than all time.
+    "slots_in_slow_buckets": ("slots", ["system.chip.matrix.feed_gbytes_per_s=10",
+                                        "serving.policy.context_buckets=[256, 1024, 2048]",
+                                            "serving.policy.kv_reservation=request"]),
     "slots_in_buckets": ("slots", ["serving.policy.context_buckets=[128, 512, 2048]"]),
 }  # fmt: skip
 # Each of the eight terms of a token, and their sum, is rounded to six decimals of a millisecond.
@@ -140,7 +144,7 @@ def test_the_parts_of_a_token_are_the_mean_gap(ran: tuple[str, Path]) -> None:
     """On slots every revolution, on batches every iteration: nothing is unexplained."""
     name, folder = ran
     (summary,) = read(folder / "summary.csv")
-    if name == "slots_in_buckets":
+    if name.endswith("buckets"):
         assert summary["tpot_slack_ms"] == summary["tpot_bound_by"] == "", "several programs"
         return
     terms = (
@@ -281,6 +285,25 @@ def test_who_cannot_be_replayed_apart_is_told_why(cli: Cli, overrides: list[str]
     assert cli(*common, "--jobs", "2", "-q", "--out", "quiet") == (0, "", "")
     assert cli(*common, "-q", "--out", "one") == (0, "", "")
     assert tables(Path("one")) == tables(Path("two")) == tables(Path("quiet"))
+
+
+@pytest.mark.parametrize("name", ["batches", "slots"])
+def test_prompts_alone_have_a_bottleneck_and_no_time_per_token(cli: Cli, name: str) -> None:
+    """One output token each: it comes with the prompt, and no gap between tokens is measured."""
+    change = "workload.output_tokens={kind: fixed, tokens: 1}"
+    options = ("--set", change, "--no-figures", "--no-workbook")
+    code, out, err = cli("run", f"{name}.yaml", *options, "--out", "alone")
+    assert (code, err) == (0, "")
+    assert "None" not in out
+    assert "nothing" not in out
+    (row,) = read(Path("alone/summary.csv"))
+    assert row["tpot_ms_p50"] == row["output_tok_s_per_user_p50"] == ""
+    page = Path("alone/report.html").read_text(encoding="utf-8")
+    assert "chips: TTFT p99 " in page
+    if name == "batches":
+        term = row["bottleneck"].removeprefix("iteration: ")
+        assert term in {"compute", "memory", "fixed_latency", "link_latency", "link_serialisation"}
+        assert row["tpot_bound_by"] == ""
 
 
 @pytest.mark.parametrize("name", sorted(RUNS))

@@ -314,8 +314,23 @@ def test_rows_of_another_version_are_kept(
     assert folder.exists()
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "rack_sim", "sweep", *arguments]
+# A sweep that stands still when its journal has so many rows.
+STOPPED = """
+import os, signal, sys
+from rack_sim.study.journal import Journal
+add, least = Journal.add, int(sys.argv.pop(1))
+def adding(journal, *row):
+    add(journal, *row)
+    if journal.path.read_bytes().count(b"\\n") - 1 >= least:
+        os.kill(os.getpid(), signal.SIGSTOP)
+Journal.add = adding
+from rack_sim.__main__ import main
+main()
+"""
+
+
+def is_stopped(process: subprocess.Popen[bytes]) -> bool:
+    return bool(psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
 
 
 def runs(pid: int) -> bool:
@@ -338,10 +353,13 @@ def test_a_killed_sweep_goes_on(cli: Cli, study: Path, jobs: int, kills: tuple[i
     journal = Path("killed.points.jsonl")
     for least in kills:
         process = subprocess.Popen(
-            command("tiny.yaml", *options), start_new_session=True, stderr=subprocess.DEVNULL
+            [sys.executable, "-c", STOPPED, str(least), "sweep", "tiny.yaml", *options],
+            start_new_session=True,
+            stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 60
-        while rows_in(journal) < least and process.poll() is None:
+        deadline = time.monotonic() + 300
+        while not is_stopped(process):
+            assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)
         workers = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
@@ -351,8 +369,8 @@ def test_a_killed_sweep_goes_on(cli: Cli, study: Path, jobs: int, kills: tuple[i
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert not Path("killed").exists()
-    there = rows_in(journal)
-    assert 9 <= there < 36
+        assert rows_in(journal) == least
+    there = kills[-1]
     code, _, err = cli("sweep", "tiny.yaml", *options)
     assert code == 0
     assert f"{there} of 36 points were there already" in err

@@ -1,11 +1,14 @@
 """Programs for several contexts: what serving is told of them, against each compiled alone."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rack_sim.compiler.buckets import bucket_slots
 from rack_sim.compiler.draft import draft_slots
+from rack_sim.compiler.slots import BucketTiming, SlotTiming
 from rack_sim.compiler.step import StepTiming, compile_step, program_of
 from rack_sim.foundation.errors import InputError
 from rack_sim.hardware.builders import fully_connected
@@ -107,3 +110,38 @@ def test_a_draft_makes_slots_revolve_slower_and_more_of_them(step, draft_latency
 def test_a_draft_that_has_no_rows_is_refused(step):
     with pytest.raises(InputError, match="need 3 rows of a slot, which has 2"):
         draft_slots(step, step.slots, draft_tokens=2, draft_latency_ps=0)
+
+
+@st.composite
+def holds(draw: st.DrawFn) -> list[list[tuple[int, int]]]:
+    """Programs on some units, the longest last: from when to when each holds each unit."""
+    units = draw(st.integers(1, 4))
+    longest = draw(st.lists(st.tuples(*[st.integers(0, 50)] * 2), min_size=units, max_size=units))
+    return [
+        [(draw(st.integers(0, a)), a + draw(st.integers(1, 1 + b))) for a, b in longest]
+        for _ in range(draw(st.integers(0, 3)))
+    ] + [[(a, a + b + 1) for a, b in longest]]
+
+
+@given(holds(), st.data())
+def test_steps_hold_the_pipeline_no_longer_than_there_is_time(
+    programs: list[list[tuple[int, int]]], data: st.DataObject
+) -> None:
+    """Whatever follows what, as soon as it may: with own intervals that would not be so."""
+    separation_ps = tuple(
+        tuple(
+            max(1, *(last - first for (_, last), (first, _) in zip(a, b, strict=True)))
+            for b in programs
+        )
+        for a in programs
+    )
+    buckets = tuple(BucketTiming(n + 1, 1, 1) for n in range(len(programs)))
+    own = [row[number] for number, row in enumerate(separation_ps)]
+    timing = SlotTiming(1, 1, own[-1], 1, 1, 1, buckets=buckets, separation_ps=separation_ps)
+    held = timing.held_ps
+    assert held[-1] == own[-1]
+    assert all(0 <= less <= most for less, most in zip(held, own, strict=True))
+    order = data.draw(st.lists(st.integers(0, len(programs) - 1), min_size=1, max_size=9))
+    entry_ps = sum(separation_ps[a][b] for a, b in pairwise(order))
+    ends_ps = entry_ps + max(last for _, last in programs[order[-1]])
+    assert sum(held[number] for number in order) <= ends_ps

@@ -111,6 +111,36 @@ def test_without_blocks_the_youngest_starts_again():
     assert (books.preemptions, books.kv_tokens_max, books.busy_ps) == (1, 9, 600)
 
 
+def test_what_a_preempted_prompt_finds_of_itself_counts_once():
+    """The same, and the first two tokens are alike and kept in the prefix cache from 100 on.
+
+    Both prompts were prefilled by then, so request 1 saves two of the five rows that it repeats,
+    and none of its prompt was found instead of being prefilled.
+    """
+    requests = [Request(0, 0, 4, 4, (1, 2)), Request(1, 0, 3, 4, (1, 3))]
+    caching = PrefixCaching(2, 10)
+    found = serve(requests, block_tokens=2, block_count=5, prefix_caching=caching)
+    assert found.column("preemptions") == [0, 1]
+    assert found.sums["prompt_tokens"] == 4 + 3
+    assert found.sums["recomputed_tokens"] == 5 - 2
+    assert found.sums["cached_tokens"] == 0
+    assert found.column("hit_tokens") == [0, 0]
+
+
+def test_a_prompt_thrown_out_half_way_is_prefilled_for_the_first_time_in_part():
+    """Five blocks of two, three rows an iteration. Request 0 prefills 2 tokens, request 1 one of 7.
+
+    At 100 request 0 wants a second block, which only request 1 can give. That starts again when
+    request 0 has ended at 800: of its first three rows one is prefilled again.
+    """
+    requests = [Request(0, 0, 2, 8), Request(1, 0, 7, 2)]
+    found = serve(requests, block_tokens=2, block_count=5, budget=3)
+    assert found.column("preemptions") == [0, 1]
+    assert found.column("first_token_ps") == [100, 1100]
+    assert found.sums["prompt_tokens"] == 2 + 7
+    assert found.sums["recomputed_tokens"] == 1
+
+
 def test_nobody_is_let_in_while_somebody_is_thrown_out():
     """As before, and a small request of a high priority comes before the fifth block is wanted.
 

@@ -6,6 +6,7 @@ import pytest
 
 import rack_sim
 from rack_sim.compiler.step import StepTiming
+from rack_sim.engine.policies.replica import ReplicaBooks
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.metrics.cost import (
     CostInputs,
@@ -31,7 +32,8 @@ def spent(
     step: StepTiming, inputs: CostInputs, *, duration_ps: int, busy_step_count: int
 ) -> RunCost:
     """What a run of one replica costs."""
-    totals = ReplayTotals(duration_ps, 1, busy_step_count, 0)
+    books = ReplicaBooks(0, busy_ps=busy_step_count * step.interval_ps)
+    totals = ReplayTotals(duration_ps, 1, busy_step_count, 0, replicas=(books,))
     return cost_of(
         step.plan,
         footprint_of(step.plan),

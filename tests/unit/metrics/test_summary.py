@@ -1,5 +1,8 @@
 """The summary row of requests written by hand: every number worked out beside it."""
 
+from dataclasses import replace
+from math import nan
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,8 +16,10 @@ from rack_sim.engine.observer import Outcome, Sequence
 from rack_sim.engine.policies.replica import ReplicaBooks
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.engine.timeline import COLUMNS as TIMELINE_COLUMNS
+from rack_sim.foundation.errors import ConservationError
+from rack_sim.metrics.checker import check_summary
 from rack_sim.metrics.columns import SUMMARY
-from rack_sim.metrics.cost import CostInputs, busy_chip_ps, cost_of, footprint_of
+from rack_sim.metrics.cost import CostInputs, cost_of, footprint_of
 from rack_sim.metrics.gaps import GapLog, mean_and_percentiles
 from rack_sim.metrics.log import Collector
 from rack_sim.metrics.slo import Slo
@@ -46,7 +51,9 @@ def facts(
 ) -> RunFacts:
     """A run in which every replica had 1000 busy steps and 3000 rows with a token."""
     busy_ps = 1000 * step.interval_ps if step else 0
-    books = tuple(ReplicaBooks(number, busy_ps=busy_ps) for number in range(replicas))
+    books = tuple(
+        ReplicaBooks(number, busy_ps=busy_ps, rows_ps=3 * busy_ps) for number in range(replicas)
+    )
     return RunFacts(
         head={"scenario": "s", "system": "h", "model": "m", "policy": "p"},
         tail={"scenario_hash": "x", "version": "0", "seed": 7},
@@ -198,7 +205,7 @@ def test_machine(row: dict[str, object], step: StepTiming) -> None:
         footprint_of(step.plan),
         COST,
         duration_ps=end,
-        busy_chip_ps=busy_chip_ps(step, ReplayTotals(end, 6, 1000, 3000)),
+        busy_chip_ps=1000 * step.plan.tensor_parallel * sum(s.service_ps for s in step.stages),
     )
     limit = limits_of(step).token_limit_ps / MS
     assert row["slot_row_utilisation"] == pytest.approx(
@@ -285,3 +292,37 @@ def test_pooled_gaps_are_percentiles_of_all_of_them(gaps: dict[int, int]) -> Non
     assert row["itl_ms_mean"] == pytest.approx(np.mean(pooled), abs=1e-6)
     for percent in (50, 90, 95, 99):
         assert row[f"itl_ms_p{percent}"] == pytest.approx(np.percentile(pooled, percent), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"step_utilisation": 1.031}, "step_utilisation is 1.031"),
+        ({"slo_attainment": -0.1}, "slo_attainment is -0.1"),
+        ({"busy_link_share": nan}, "busy_link_share is nan"),
+        (
+            {"replica_utilisation": 2, "cached_token_share": "much"},
+            "replica_utilisation is 2, cached_token_share is much",
+        ),
+    ],
+)
+def test_a_share_that_is_none_is_our_bug(
+    row: dict[str, object], changes: dict[str, object], said: str
+) -> None:
+    """Every column whose unit is a share is looked at, and ratios may be what they are."""
+    check_summary(row)
+    check_summary(row | {"tpot_to_limit_ratio": 7.0, "cached_token_share": None})
+    with pytest.raises(ConservationError, match=f"between 0 and 1: {said}$"):
+        check_summary(row | changes)
+
+
+def test_the_last_interval_may_reach_beyond_the_end(step: StepTiming) -> None:
+    """A thousand intervals, all rows in use, in a run that ends half an interval sooner."""
+    end_ps = 1000 * step.interval_ps - step.interval_ps // 2
+    run = facts(step, arriving(0), end_ps=end_ps, requests=1)
+    books = ReplicaBooks(
+        0, busy_ps=1000 * step.interval_ps, rows_ps=1000 * step.rows * step.interval_ps
+    )
+    found = summarise_run(replace(run, totals=replace(run.totals, replicas=(books,))))
+    for name in ("slot_row_utilisation", "step_utilisation", "replica_utilisation"):
+        assert found[name] == 1

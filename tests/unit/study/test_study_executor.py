@@ -44,10 +44,10 @@ def test_results_come_as_they_are_finished() -> None:
     """The short call does not wait for the long one before it; what is left is abandoned."""
     begun = time.monotonic()
     with open_executor("loky", jobs=2) as executor:
-        for number, _ in executor.run(time.sleep, [20, 0.01, 20, 20]):
+        for number, _ in executor.run(time.sleep, [300, 0.01, 300, 300]):
             assert number == 1
             break
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 200  # a fraction of a call, and an age for the rest
 
 
 def test_a_lost_worker_is_said() -> None:
@@ -112,15 +112,17 @@ def chatty() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def free_port() -> int:
+@pytest.fixture
+def empty() -> Iterator[int]:
+    """A port at which nothing listens, held so that nothing else can."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
+        yield server.getsockname()[1]
 
 
 @pytest.mark.parametrize("backend", ["dask", "ray"])
-def test_nobody_at_the_address(backend: str) -> None:
-    address = f"127.0.0.1:{free_port()}"
+def test_nobody_at_the_address(backend: str, empty: int) -> None:
+    address = f"127.0.0.1:{empty}"
     text = said(backend, scheduler=address)
     assert text.startswith(f"--scheduler {address}: does not answer: Connection refused")
 
@@ -129,7 +131,7 @@ def test_nobody_at_the_address(backend: str) -> None:
 def test_something_else_at_the_address(backend: str, chatty: int) -> None:
     begun = time.monotonic()
     assert "does not answer" in said(backend, scheduler=f"127.0.0.1:{chatty}")
-    assert time.monotonic() - begun < SCHEDULER_SECONDS + 5
+    assert time.monotonic() - begun < SCHEDULER_SECONDS + 60  # a busy machine is slow
 
 
 @pytest.mark.parametrize("backend", ["dask", "ray"])
@@ -140,4 +142,4 @@ def test_a_scheduler_that_does_not_answer(
     monkeypatch.setattr("rack_sim.study.executor.SCHEDULER_SECONDS", 1)
     begun = time.monotonic()
     assert "nothing within 1 s" in said(backend, scheduler=f"127.0.0.1:{mute}")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 60
