@@ -71,6 +71,31 @@ def separations(programs: Sequence[Program]) -> Separations:
     return Separations(pair_ps, interval_ps, unit_ps, unit, chip)
 
 
+def revolution(program: Program, apart: Separations, *, latency_first: bool) -> tuple[int, int]:
+    """How many slots revolve, and how far apart they enter, so that each is back in time.
+
+    As many as there can be, S = ceil(L / II), wait up to an interval for their turn to come again.
+    With `latency_first` there are at most floor(L / II), spread over the step's latency L, and none
+    waits: S x ceil(L / S) is L but for less than S picoseconds. As many of them as do not meet on a
+    link; one alone never does.
+    """
+    latency_ps, interval_ps = program.latency_ps, apart.interval_ps
+    if not latency_first:
+        return -(-latency_ps // interval_ps), interval_ps
+    forbidden = _forbidden(program, program, beyond_ps=apart.unit_ps)
+    slots = next(
+        slots
+        for slots in range(max(latency_ps // interval_ps, 1), 0, -1)
+        if slots == 1 or _is_free(-(-latency_ps // slots), forbidden, latency_ps)
+    )
+    return slots, max(-(-latency_ps // slots), 1)
+
+
+def _is_free(interval_ps: int, forbidden: Whole, longest_ps: int) -> bool:
+    """Whether no multiple of an interval is forbidden."""
+    return _least(interval_ps, forbidden, longest_ps=longest_ps) == interval_ps
+
+
 def collides(programs: Sequence[Program], interval_ps: int) -> bool:
     """Whether steps of these programs that enter at this interval get into each other's way."""
     for a in programs:

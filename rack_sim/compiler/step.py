@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from rack_sim.compiler.checker import check_program
-from rack_sim.compiler.interval import Separations, separations
+from rack_sim.compiler.interval import Separations, revolution, separations
 from rack_sim.compiler.program import Program, lower
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.compiler.traffic import Load, loads
@@ -91,10 +91,10 @@ class StepTiming(Brief):
         """What bounds the interval (a link, or the stage whose unit is busy longest), and why."""
         busy = self.link_busy_ps
         hop = max(busy, key=lambda link: (busy[link], link), default=None)
-        if hop is not None and busy[hop] == self.interval_ps:
+        if hop is not None and busy[hop] == self.separations.interval_ps:
             return f"link {hop[0]}->{hop[1]}: link_serialisation"
         bound = next(t for t in self.stages if self.separations.chip in t.stage.chips)
-        links = " and links" if self.interval_ps > self.separations.unit_ps else ""
+        links = " and links" if self.separations.interval_ps > self.separations.unit_ps else ""
         return f"stage {bound.stage.number}: {bound.terms.largest}{links}"
 
     @cached_property
@@ -139,9 +139,11 @@ def compile_step(plan: Plan) -> StepTiming:
     )
     program = lower(plan, plan.demand.shape, timed)
     apart = separations([program])
-    check_program(program, interval_ps=apart.interval_ps)
-    slot_count = -(-timed.latency_ps // apart.interval_ps)
-    terms += Terms(slack_ps=slot_count * apart.interval_ps - timed.latency_ps)
+    slot_count, interval_ps = revolution(
+        program, apart, latency_first=plan.objective == "lowest_latency"
+    )
+    check_program(program, interval_ps=interval_ps)
+    terms += Terms(slack_ps=slot_count * interval_ps - timed.latency_ps)
     return StepTiming(
         plan=plan,
         stages=stages,
@@ -149,7 +151,7 @@ def compile_step(plan: Plan) -> StepTiming:
         terms=terms,
         latency_ps=timed.latency_ps,
         token_ps=timed.latency_ps - timed.transfers[-1].message.duration_ps,
-        interval_ps=apart.interval_ps,
+        interval_ps=interval_ps,
         slot_count=slot_count,
         program=program,
         separations=apart,

@@ -24,20 +24,22 @@ VARIABLE = "RACK_SIM_LIMITS"
 class Limit:
     """One limit: its name in `RACK_SIM_LIMITS`, what is allowed unless raised, and what it guards.
 
-    `unit` is what is counted, in the plural; a number that equals the limit is allowed.
+    `unit` is what is counted, in the plural; a number that equals the limit is allowed. `least`
+    says that smaller numbers are refused, not larger ones.
     """
 
     name: str
     default: int
     unit: str
     guards: str
+    least: bool = False
 
 
 # assumed: every default, as a round number some ten times what the largest published machine,
 # model or trace needs, and which a laptop still survives. None is a limit of the method.
 LIMITS: tuple[Limit, ...] = (
-    Limit("chips", 50_000, "chips", "the chips of a system, with all its replicas"),
-    Limit("links", 2_000_000, "links", "the links of a topology, which may grow as chips squared"),
+    Limit("chips", 100_000, "chips", "the chips of a system, with all its replicas"),
+    Limit("cables", 1_000_000, "cables", "the cables of a topology, up to chips squared"),
     Limit("replicas", 20_000, "replicas", "the copies of the model that serve side by side"),
     Limit("layers", 2_000, "layers", "num_hidden_layers of a model"),
     Limit("experts", 16_384, "experts", "the experts of one layer of a model"),
@@ -62,6 +64,9 @@ LIMITS: tuple[Limit, ...] = (
     Limit("wall_note_s", 60, "seconds", "the estimated time of a run; above it, a note"),
     Limit("memory_bytes", 64_000_000_000, "bytes", "the estimated memory of a run; above, refused"),
     Limit("memory_note_bytes", 4_000_000_000, "bytes", "the estimated memory; above it, a note"),
+    Limit("latency_s", 10, "seconds", "one hop, operator or launch"),
+    Limit("least_flop_per_s", 10**9, "FLOP/s", "the rate of a matrix or vector unit", least=True),
+    Limit("least_bytes_per_s", 10**6, "bytes/s", "the rate of a memory or link", least=True),
 )
 _BY_NAME: Mapping[str, Limit] = {entry.name: entry for entry in LIMITS}
 # Digits, a decimal part, a power of ten: each of bounded length, so that no pattern runs long.
@@ -77,25 +82,40 @@ def limit(name: str) -> int:
 def over_limit(
     name: str,
     given: int | float,
-    what: str,
+    what: str = "",
     *,
     place: str = "",
     line: int | None = None,
     column: int | None = None,
     field: str = "",
 ) -> Problem | None:
-    """What is wrong with `given`, the size of `what`; None where the limit `name` allows it."""
+    """What is wrong with `given`, the size of `what`; None where the limit `name` allows it.
+
+    `what` may be empty where a field says it.
+    """
     allowed = limit(name)
     if given <= allowed:
         return None
     unit = _BY_NAME[name].unit
     return Problem(
-        f"{what}: {_readable(given)} {unit}, more than the limit of {_readable(allowed)}",
+        f"{_of(what)}{_readable(given)} {unit}, more than the limit of {_readable(allowed)}",
         place=place,
         line=line,
         column=column,
         field=field,
         suggestion=f"is a digit or a unit wrong? if not, raise it: {raised(name, given)}",
+    )
+
+
+def under_limit(name: str, given: int | float, what: str = "") -> Problem | None:
+    """What is wrong with `given`, the rate of `what`; None where the least rate allows it."""
+    allowed = limit(name)
+    if given >= allowed:
+        return None
+    return Problem(
+        f"{_of(what)}{_readable(given)} {_BY_NAME[name].unit}, less than the limit of "
+        f"{_readable(allowed)}",
+        suggestion=f"is a unit wrong? if not, lower it: {VARIABLE}={name}={max(int(given), 1)}",
     )
 
 
@@ -115,7 +135,9 @@ def raised(name: str, needed: int | float) -> str:
 def limits_markdown() -> str:
     """docs/limits.md: the table of limits and how to change them."""
     rows = "\n".join(
-        f"| `{entry.name}` | {entry.default:,} {entry.unit} | {entry.guards} |" for entry in LIMITS
+        f"| `{entry.name}` | {'at least ' if entry.least else ''}{entry.default:,} {entry.unit} "
+        f"| {entry.guards} |"
+        for entry in LIMITS
     )
     return f"""# Limits
 
@@ -138,6 +160,9 @@ gives the same bytes under either.
 | name | allowed unless changed | what it guards |
 |---|---|---|
 {rows}
+
+Rates below the least ones are slips of a unit (FLOP/s for TFLOP/s, say): a run on such a machine
+takes years of its time and may never end in ours.
 
 Times and memory are estimated before a run from what it will do (tasks, steps, requests), with
 rates measured on one core of 2023; a note on stderr says the estimate where it is over
@@ -180,6 +205,10 @@ def _whole(text: str) -> int | None:
     return int(whole + part.ljust(power, "0")[:power])
 
 
+def _of(what: str) -> str:
+    return f"{what}: " if what else ""
+
+
 def _problem(message: str, suggestion: str) -> Problem:
     return Problem(message, place=f"environment variable {VARIABLE}", suggestion=suggestion)
 
@@ -195,4 +224,4 @@ def _readable(number: int | float) -> str:
         return f"{number:,.0f}" if number < 10**15 else f"{number:.3g}"
     if number < 10**15:
         return f"{number:,}"
-    return f"about 10^{math.floor(math.log10(2) * (number.bit_length() - 1))}"
+    return f"about 10^{math.floor(math.log10(number))}"

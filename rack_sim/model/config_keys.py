@@ -6,6 +6,7 @@ from math import inf
 from typing import Any
 
 from rack_sim.foundation.errors import Problem, suggest
+from rack_sim.foundation.work_limits import over_limit
 
 # Keys of the common shape, which an unknown model type may have too.
 REQUIRED_KEYS = (
@@ -17,6 +18,14 @@ REQUIRED_KEYS = (
     "max_position_embeddings",
 )
 OPTIONAL_KEYS = ("num_key_value_heads", "head_dim", "tie_word_embeddings")
+_LIMIT_OF = {
+    "num_hidden_layers": "layers",
+    "num_local_experts": "experts",
+    "num_experts": "experts",
+    "n_routed_experts": "experts",
+    "max_position_embeddings": "prompt_tokens",
+    "sliding_window": "prompt_tokens",
+}
 COMMON_KEYS = (*REQUIRED_KEYS, *OPTIONAL_KEYS)
 
 
@@ -44,6 +53,10 @@ class ConfigKeys:
             return default
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             self.refuse(key, f"{value!r} is not a whole number of at least {least}")
+            return 1 if default is None else default
+        problem = over_limit(_LIMIT_OF.get(key, "hidden_size"), value)
+        if problem:
+            self.refuse(key, problem.message, problem.suggestion)
             return 1 if default is None else default
         return value
 

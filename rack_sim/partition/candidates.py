@@ -32,8 +32,13 @@ class Candidate:
         return self._rank(objective, self.interval_ps, self.latency_ps)
 
     def rank(self, objective: Objective, timed: PipelineTiming) -> tuple[int, ...]:
-        """The rank of its best cut, timed; smaller is better."""
-        return self._rank(objective, timed.interval_ps, timed.revolution_ps)
+        """The rank of its best cut, timed; smaller is better.
+
+        For the lowest latency a revolution is made as long as a step (`compiler.interval`).
+        """
+        latency_first = objective == "lowest_latency"
+        token_ps = timed.latency_ps if latency_first else timed.revolution_ps
+        return self._rank(objective, timed.interval_ps, token_ps)
 
     def _rank(self, objective: Objective, interval_ps: int, token_ps: int) -> tuple[int, ...]:
         ranks = {

@@ -206,6 +206,7 @@ class Partitioner:
             for number, (start, end) in enumerate(cut)
         )
         return Plan(
+            objective=self.deployment.objective,
             system=replace(deployment.system, chip=chip),
             model=deployment.model,
             demand=deployment.demand,

@@ -8,6 +8,7 @@ from rack_sim.hardware.routing import Router
 from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.operators import Block
+from rack_sim.partition.candidates import Objective
 from rack_sim.partition.memory import ChipMemory, MemoryDemand
 from rack_sim.timing.pipeline import PipelineTimer
 
@@ -36,7 +37,8 @@ class Plan(Brief):
     """A model placed on a system: tensor-parallel stages in pipeline order.
 
     The chip of `system` says in which of its memory tiers each kind of bytes lies. `timer` holds
-    the routes and timings that the search has found; the compiler goes on with it.
+    the routes and timings that the search has found; the compiler goes on with it. `objective` is
+    what the search ranked by, and what the compiler decides by.
     """
 
     system: System
@@ -46,6 +48,7 @@ class Plan(Brief):
     stages: tuple[Stage, ...]
     timer: PipelineTimer
     concurrent_sequences_max: int
+    objective: Objective = "lowest_latency"
 
     def with_tiers(self, tiers: Tiers) -> "Plan":
         """The same chips with their kinds of bytes in other memory tiers."""

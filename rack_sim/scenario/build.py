@@ -21,6 +21,7 @@ from rack_sim.partition.partitioner import Deployment, check_deployment
 from rack_sim.scenario.fields import Model, Reading, Sourced
 from rack_sim.scenario.hardware import build_system
 from rack_sim.scenario.hardware_schema import SystemSchema
+from rack_sim.scenario.plausible import implausible
 from rack_sim.scenario.problems import ProblemPlaces, from_validation, in_order
 from rack_sim.scenario.scenario import Scenario
 from rack_sim.scenario.schema import CostSchema, ScenarioSchema, SloSchema
@@ -54,6 +55,7 @@ def build_scenario(
             in_order([*reading.problems, *from_validation(error, tree, reading)])
         ) from None
     builder = ProblemPlaces(tree, reading)
+    _refuse_implausible(schema, builder)
     system = builder.attempt(("system",), lambda: build_system(schema.system))
     model = builder.attempt(("model",), lambda: _model(schema.model))
     workload = builder.attempt(
@@ -136,6 +138,7 @@ def build_system_alone(tree: dict[str, Any], reading: Reading) -> System:
         found = from_validation(error, tree["system"], reading)
         raise InputError(in_order([*reading.problems, *found])) from None
     places = ProblemPlaces(tree["system"], reading)
+    _refuse_implausible(schema, places)
     system = places.attempt((), lambda: build_system(schema))
     problems = [*reading.problems, *places.problems]
     if problems or system is None:
@@ -221,6 +224,14 @@ def _deployment(schema: ScenarioSchema, system: System, model: Architecture) -> 
             parts.expert_capacity_factor.value if parts.expert_capacity_factor else None
         ),
     )
+
+
+def _refuse_implausible(schema: Model, builder: ProblemPlaces) -> None:
+    """Raises InputError with every number that is out of the limits, before anything is built."""
+    for path, problem in implausible(schema):
+        builder.complain(path, problem.message, problem.suggestion)
+    if builder.problems:
+        raise InputError(in_order([*builder.reading.problems, *builder.problems]))
 
 
 def _cost(schema: CostSchema) -> CostInputs:

@@ -201,6 +201,12 @@ class SourcedNumber(Sourced):
     value: Annotated[float, Field(ge=0, le=1e12)]
 
 
+class SourcedYears(Sourced):
+    """A number of years, from some hours to a century, with its source."""
+
+    value: Annotated[float, Field(ge=0.001, le=100)]
+
+
 class SourcedShare(Sourced):
     """A share above 0 and of at most 1 with its source."""
 

@@ -27,7 +27,6 @@ _GRIDS = {"mesh": builders.mesh, "torus": builders.torus, "hyperx": builders.hyp
 
 def build_system(schema: SystemSchema) -> System:
     """The system that `schema` describes. Raises InputError with places below the system."""
-    _refuse_zero_rates(schema)
     _refuse_static_jitter(schema.chip)
     _refuse_static_host(schema.chip)
     _refuse_homeless_kinds(schema.chip)
@@ -272,26 +271,6 @@ def _refuse_homeless_kinds(chip: ChipSchema) -> None:
                 suggestion=f"holds: [{', '.join(KINDS)}] on one of them",
             )
         )
-
-
-def _refuse_zero_rates(schema: SystemSchema) -> None:
-    """A rate of zero would make every time infinite."""
-    chip = schema.chip
-    rates = {
-        **{f"chip.memory.{n}": tier.bandwidth_bytes_per_s for n, tier in enumerate(chip.memory)},
-        **{f"chip.matrix.peak ({name})": r for name, r in chip.matrix.peak_flop_per_s.items()},
-        "chip.vector": chip.vector_flop_per_s,
-        **{f"links.{name}": link.rate_bytes_per_s for name, link in schema.links.items()},
-    }
-    if chip.matrix.feed_bytes_per_s:
-        rates["chip.matrix"] = chip.matrix.feed_bytes_per_s
-    problems = [
-        Problem(f"the rate of {name} is zero", field=name.split(" ")[0])
-        for name, rate in rates.items()
-        if rate.value == 0
-    ]
-    if problems:
-        raise InputError(problems)
 
 
 def _refuse_falling_power(chip: ChipSchema) -> None:

@@ -13,6 +13,7 @@ from rack_sim.scenario.fields import (
     SourcedFactor,
     SourcedNumber,
     SourcedRatio,
+    SourcedYears,
 )
 from rack_sim.scenario.hardware_schema import SystemSchema
 from rack_sim.scenario.power_schema import ApiPriceSchema, SourcedPositiveShare
@@ -83,7 +84,7 @@ class MetricsSchema(Model):
 class CostSchema(Model):
     """What chips and electricity cost; the chip's price stands with the chip."""
 
-    amortisation_years: SourcedNumber = SourcedNumber(
+    amortisation_years: SourcedYears = SourcedYears(
         value=4.0, assumed="usual depreciation of servers"
     )
     """Years over which the capital is paid off."""

@@ -95,10 +95,9 @@ def _by_nodes(router: Router, members: Sequence[int], root: int | None) -> list[
     for chip in members:
         nodes.setdefault(router.node_of_chip[chip], []).append(chip)
     teams = list(nodes.values())
-    found = [[chip for team in teams for chip in team]]
     if len({len(team) for team in teams}) > 1 or len(teams) < 2:
-        return found
-    found.append([chip for team in _aligned(router, teams) for chip in team])
+        return [[chip for team in teams for chip in team]]
+    found = [[chip for team in _aligned(router, teams) for chip in team]]
     where = turn_places(router, members, root)
     if where:
         found.append(sorted(members, key=where.__getitem__))

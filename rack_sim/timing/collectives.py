@@ -13,7 +13,7 @@ Gropp 2005 give the others); tests/theory has one for every algorithm.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import isqrt
 from typing import NamedTuple
@@ -63,6 +63,18 @@ class RoutedCollective:
     def step_count(self) -> int:
         """Transfers on the longest chain of those that need each other."""
         return max(step_counts(self.transfers), default=0)
+
+    def with_members_of(self, group: tuple[int, ...]) -> "RoutedCollective":
+        """The same with members counted as `group` has them; pieces keep their numbers."""
+        if group == self.group:
+            return self
+        place = {chip: number for number, chip in enumerate(group)}
+        member = [place[chip] for chip in self.group]
+        transfers = tuple(
+            transfer._replace(source=member[transfer.source], target=member[transfer.target])
+            for transfer in self.transfers
+        )
+        return replace(self, group=group, transfers=transfers)
 
     def add_to(
         self,
@@ -250,7 +262,8 @@ def _fastest(
                 suggestion=f"at most {TRANSFERS_MAX:,} are; a --group of up to {chips_max} chips",
             )
         )
-    _, _, routed, placed = contest.best
+    _, _, found_best, placed = contest.best
+    routed = found_best.with_members_of(group)
     return CollectiveTiming(
         operation, routed.algorithm, group, size_bytes, placed, routed, contest.reasons()
     )

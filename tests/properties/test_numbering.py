@@ -146,3 +146,19 @@ def test_symmetries_keep_every_link(machine):
     for goes in canonical_form(colours, arcs).symmetries:
         assert sorted((goes[a], goes[b], label) for a, b, label in arcs) == sorted(arcs)
         assert [colours[goes[vertex]] for vertex in range(len(colours))] == colours
+
+
+@pytest.mark.parametrize("machine", ["torus:2x8", "dragonfly:4x3,links_per_node_pair=1"])
+def test_transfers_lead_from_member_to_member_of_the_group_as_given(machine):
+    """Whatever the order that was taken: who uses the transfers counts members as it gave them."""
+    topology = load_system(machine).topology
+    group = tuple(reversed(range(topology.chip_count)))
+    for size_bytes in (4096, 1 << 24):
+        routed = time_collective(
+            Router(topology), group, operation="all_gather", size_bytes=size_bytes
+        ).routed
+        assert routed.group == group
+        for transfer, parts in zip(routed.transfers, routed.parts, strict=True):
+            for part in parts:
+                assert part.route[0] == group[transfer.source]
+                assert part.route[-1] == group[transfer.target]

@@ -4,11 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.work_limits import over_limit
 from rack_sim.hardware.link import Link, LinkType
 from rack_sim.hardware.topology import Topology, both_ways
-
-CABLES_MAX = 1_000_000
-CHIPS_MAX = 100_000
 
 Cable = tuple[int, int, int]
 """Two chips and the number of parallel cables between them."""
@@ -16,13 +14,13 @@ Cable = tuple[int, int, int]
 
 def check_size(name: str, cables: int, chips: int) -> None:
     """Refuses a system that would not fit into memory, before any of it is built."""
-    if cables > CABLES_MAX or chips > CHIPS_MAX:
-        raise InputError(
-            Problem(
-                f"topology {name!r} would have {chips:,} chips and {cables:,} cables",
-                suggestion=f"at most {CHIPS_MAX:,} chips and {CABLES_MAX:,} cables are simulated",
-            )
-        )
+    found = [
+        over_limit(counted, count, f"topology {name!r}")
+        for counted, count in (("chips", chips), ("cables", cables))
+    ]
+    problems = [problem for problem in found if problem is not None]
+    if problems:
+        raise InputError(problems)
 
 
 def complete(chips: Sequence[int], lanes: int, kind: str) -> Iterator[Link]:

@@ -185,7 +185,7 @@ def test_an_edge_list_that_leaves_a_chip_alone_is_refused() -> None:
     ],
 )
 def test_what_would_fill_the_memory_is_refused_before_it_is_built(build) -> None:
-    with pytest.raises(InputError, match="are simulated"):
+    with pytest.raises(InputError, match="more than the limit"):
         build()
 
 

@@ -107,8 +107,10 @@ def test_lowest_latency_is_the_shortest_time_between_tokens(machine: str) -> Non
     steps = every_step(machine)
     plan = partition(deployment)
     assert isinstance(plan, Plan)
-    best = min(step.revolution_ps for step in steps.values())
-    assert compile_step(plan).revolution_ps == best
+    best = min(step.latency_ps for step in steps.values())
+    step = compile_step(plan)
+    # R = S x ceil(L / S): what rounding adds is less than one picosecond a slot.
+    assert 0 <= step.revolution_ps - best < step.slot_count
 
 
 @pytest.mark.parametrize("machine", MACHINES)

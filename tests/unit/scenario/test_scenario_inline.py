@@ -233,7 +233,7 @@ def test_a_long_line_is_a_name_too() -> None:
         ("torus:4x", "", "size '' is not"),
         ("ring:" + "9" * 5_000, "", "is not a whole number"),
         ("ring:9999999999", "topology.chips", "out of range"),
-        ("ring:999999", "topology", "are simulated"),
+        ("ring:999999", "topology", "more than the limit"),
         ("torus:4x1", "topology.sides.1", "at least 2 chips"),
         ("ring:8,chips_per_node=3", "topology.chips_per_node", "make no nodes of 3"),
         ("ring:8,", "", "'' has no key"),

@@ -109,7 +109,7 @@ def test_entries_of_the_wrong_length_are_told() -> None:
             "16 ports on switch 4",
         ),
         ("kind: edge_list, chips: 4, cables: [[0, 1], [2, 3]]", "not connected"),
-        ("kind: ring, chips: 1e9", "are simulated"),
+        ("kind: ring, chips: 1e9", "more than the limit"),
         (
             "kind: dragonfly, racks: 2, nodes_per_rack: 2, chips_per_node: 2, "
             "links_per_node_pair: 1",
