@@ -140,7 +140,7 @@ def contenders(references: Sequence[str], overrides: Sequence[str] = ()) -> list
 def comparison_hash(found: Sequence[Contender]) -> str:
     """Twelve hexadecimal digits of what is compared."""
     text = "\n".join(f"{one.name} {one.scenario_hash}" for one in found)
-    return sha256(f"{VERSION}\n{text}".encode()).hexdigest()[:12]
+    return sha256(f"{VERSION}\n{text}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def run_comparison(
