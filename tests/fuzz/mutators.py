@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -146,7 +147,7 @@ def _changed(rng: Random, content: Any) -> Any:
         holder[key] = value * rng.choice((-1, 10, 1000, 10**6, 10**9, 1e-3, 1e-9, 0.999))
     elif kind == 6:
         other, from_key = rng.choice(places)
-        holder[key] = other[from_key]
+        holder[key] = deepcopy(other[from_key])  # itself in itself would have no end
     else:
         holder[key] = rng.choice(ODD_NUMBERS)
     return content

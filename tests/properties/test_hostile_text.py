@@ -229,7 +229,7 @@ def test_each_text(run: Callable[..., Path], name: str) -> None:
     Path("one.json").write_text(_json(HOSTILE[name]), encoding="utf-8")
     Path("two.json").write_text(_json("other"), encoding="utf-8")
     check_files(run("run", "one.json"))
-    called = HOSTILE[name].replace("=", "").replace("\0", "") or "nothing"
+    called = HOSTILE[name].lstrip("-").replace("=", "").replace("\0", "") or "nothing"
     check_files(run("compare", f"{called}=one.json", "two.json"))
 
 
