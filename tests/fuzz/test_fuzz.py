@@ -20,21 +20,27 @@ SEED = 12
 # still finds something in it.
 CASES = {
     "scenario": 0,
-    "study": 0,
-    "system": 0,
-    "chip": 0,
+    "study": 50,
+    "system": 50,
+    "chip": 50,
     "model": 0,
-    "price": 0,
-    "trace": 0,
-    "measurements": 0,
+    "price": 50,
+    "trace": 50,
+    "measurements": 50,
     "journal": 0,
     "run": 0,
 }
 # Seeds that still lead to a finding, as they stand in tests/fuzz/seeds.
 OPEN = {
+    "journal/found-TypeError-in-grid.jsonl",
+    "run/found-TypeError-in-sheet-write.json",
+    "run/found-ValueError-in-over-time.csv",
+    "run/found-ValueError-in-rack.csv",
+    "run/found-ValueError-in-replicas.csv",
     "scenario/indexerror_live_memory.json",
     "scenario/unit_slip_feed_1.json",
     "scenario/unit_slip_flop.json",
+    "system/found-InvalidOperation-in-scalar.yaml",
 }
 
 
