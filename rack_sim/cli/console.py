@@ -21,13 +21,15 @@ from rich.table import Table
 from rich.text import Text
 
 from rack_sim.foundation.errors import InputError, RackSimError
-from rack_sim.foundation.visible import on_one_line, visible
+from rack_sim.foundation.visible import on_one_line, shortened, visible
 from rack_sim.hardware.topology import Topology
 
 # Where output goes to a file or a pipe there is no terminal to fit into.
 _PIPE_COLUMNS = 120
 _FEWEST_COLUMNS = 80
 _WIDEST_COLUMNS = 1_000
+# The name of a row stays on one line; a longer one would leave its numbers no room.
+_ROW_NAME_CHARACTERS = 60
 
 
 class _Console(Console):
@@ -100,7 +102,10 @@ def nodes_and_racks(topology: Topology) -> str:
 
 def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[tuple[str, ...]]) -> Table:
     """A table; each column is a heading and "left" or "right"."""
-    rows = [tuple(map(visible, row)) for row in rows]
+    rows = [
+        (shortened(on_one_line(row[0]), _ROW_NAME_CHARACTERS), *map(visible, row[1:]))
+        for row in rows
+    ]
     drawn = Table(
         title=title,
         title_justify="left",

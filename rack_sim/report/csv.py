@@ -17,7 +17,7 @@ from rack_sim.metrics.column import Column
 from rack_sim.metrics.summary import Value
 
 # The wide forms are what a Japanese or Chinese keyboard types; spreadsheets there take them, too.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # Letters that neither begin a formula nor act; of other texts more has to be asked.
 _HARMLESS = re.compile(r"[0-9A-Za-z_.(\[][ -~]*", re.ASCII)
 
@@ -77,8 +77,8 @@ def safe_text(text: str) -> str:
     >>> [safe_text(text) for text in ("=1+1", " @x", "a = b", chr(27))]
     ["'=1+1", "' @x", 'a = b', '\\\\x1b']
     """
-    formula = text.startswith(_FORMULA_STARTS) or text.lstrip().startswith(_FORMULA_STARTS)
     text = visible(text.replace("\r", " "))
+    formula = text.startswith(_FORMULA_STARTS) or text.lstrip().startswith(_FORMULA_STARTS)
     return f"'{text}" if formula else text
 
 

@@ -183,7 +183,7 @@ def comparison_hash(found: Sequence[Contender], slo: Slo | None = None) -> str:
     text = "\n".join(f"{one.name} {one.scenario_hash}" for one in found)
     if slo is not None:
         text += f"\n{slo}"
-    return sha256(f"{VERSION}\n{text}".encode()).hexdigest()[:12]
+    return sha256(f"{VERSION}\n{text}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def run_comparison(

@@ -14,10 +14,10 @@ from matplotlib.ticker import FixedFormatter, FuncFormatter
 
 from rack_sim.foundation.visible import shortened, visible
 
-# A line over the whole of the widest sheet; headings come wrapped and are shorter.
-_LINE_CHARACTERS = 170
+# A line in a drawing, about seven inches; headings of the sheet come wrapped and are left alone.
+_LINE_CHARACTERS = 100
 # Names beside an axis, of which the drawing loses as much room as they take.
-_TICK_CHARACTERS = 48
+_TICK_CHARACTERS = 40
 
 
 class InertFigure(Figure):
@@ -37,7 +37,7 @@ class InertFigure(Figure):
         for text in found:
             text.set_parse_math(False)
             words = text.get_text()
-            shown = inert_lines(words)
+            shown = words if text in self.texts else inert_lines(words)
             if shown != words:
                 text.set_text(shown)
 

@@ -1,0 +1,189 @@
+"""Kinds: every kind of file that the package reads, seeds of it, and what is done with a file.
+
+What is done is what a command would do, without the command line around it: it may only succeed, or
+raise InputError or InfeasibleError.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).resolve().parents[2]
+SEEDS = Path(__file__).parent / "seeds"
+SLOTS, GRID = SEEDS / "scenario" / "slots.yaml", SEEDS / "study" / "grid.yaml"
+# Of what is larger, only that it is read: a fuzzer wants many small machines.
+_CHIPS_RUN_MAX = 100
+_REQUESTS_RUN_MAX = 100
+_REQUESTS_READ_MAX = 5000
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of input file: where its shipped seeds are, and what reads it."""
+
+    name: str
+    shipped: tuple[str, ...]
+    exercise: Callable[[Path], None]
+    # Where `make_seeds` leaves seeds of it; of a directory, a file is put into a copy of all of it.
+    made: str = ""
+    is_within: bool = False
+
+    def seeds(self, made: Path) -> list[Path]:
+        """The seeds: shipped, kept here, and `made` by running something; in a stable order."""
+        own = SEEDS / self.name
+        kept = [path for path in own.rglob("*") if path.is_file()]
+        ours = made.glob(f"{self.made}/*") if self.made else []
+        shipped = [path for pattern in self.shipped for path in ROOT.glob(pattern)]
+        return sorted((*shipped, *kept, *(path for path in ours if _is_input(path))), key=str)
+
+
+def _is_input(path: Path) -> bool:
+    return path.suffix in (".csv", ".json", ".yaml", ".jsonl")
+
+
+def _scenario(path: Path) -> None:
+    from rack_sim.pipeline import simulate
+    from rack_sim.scenario import load_scenario, resolved_yaml
+
+    scenario = load_scenario(path)
+    resolved_yaml(scenario).encode("utf-8")
+    chips = scenario.deployment.system.topology.chip_count
+    requests = scenario.workload.request_count
+    if chips <= _CHIPS_RUN_MAX and requests is not None and requests <= _REQUESTS_RUN_MAX:
+        simulate(scenario)
+
+
+def _study(path: Path) -> None:
+    from rack_sim.scenario import load_study, resolved_yaml
+
+    resolved_yaml(load_study(str(path))).encode("utf-8")
+
+
+def _system(path: Path) -> None:
+    from rack_sim.hardware.survey import survey
+    from rack_sim.scenario import load_system
+
+    topology = load_system(str(path.resolve())).topology
+    if topology.chip_count <= _CHIPS_RUN_MAX:
+        survey(topology)
+
+
+def _part(**parts: str) -> Callable[[Path], None]:
+    """Reads a scenario one part of which is the file."""
+
+    def read(path: Path) -> None:
+        from rack_sim.scenario import load_scenario
+
+        overrides = [f"{key.replace('__', '.')}={path.resolve()}" for key in parts]
+        load_scenario(SLOTS, overrides)
+
+    return read
+
+
+def _trace(path: Path) -> None:
+    from rack_sim.foundation.errors import InputError
+    from rack_sim.workload import TraceOptions, TraceWorkload
+    from rack_sim.workload.summary import summarise
+
+    refused: InputError | None = None
+    for skip in (False, True):
+        try:
+            workload = TraceWorkload(path, TraceOptions(skip_bad_rows=skip))
+            workload.validate()
+            summarise(islice(workload.open().arrivals(), _REQUESTS_READ_MAX))
+        except InputError as error:
+            refused = refused or error
+    if refused:
+        raise refused
+
+
+def _measurements(path: Path) -> None:
+    from rack_sim.study.measurements import read_measurements
+
+    read_measurements(path)
+
+
+def _journal(path: Path) -> None:
+    """Goes on with a sweep from its journal, and writes what came of it."""
+    from rack_sim.report.study_files import write_study
+    from rack_sim.scenario import load_study
+    from rack_sim.study.kinds import run_study
+
+    study = shutil.copy(GRID, path.parent)
+    result = run_study(load_study(str(study)), journal=path)
+    folder = path.parent / "written"
+    folder.mkdir()
+    write_study(result, folder, wall_s=0, figures=False)
+
+
+def _finished(path: Path) -> None:
+    """Makes the reports of a directory, and compares it with itself."""
+    from rack_sim.foundation.errors import InputError
+    from rack_sim.report.html import write_html
+    from rack_sim.report.workbook import write_workbook
+    from rack_sim.study.compare import contenders
+
+    folder, refused = path.parent, None
+    for read in (
+        lambda: write_html(folder, folder / "made.html"),
+        lambda: write_workbook(folder, folder / "made.xlsx"),
+        lambda: contenders([str(folder), str(folder)]),
+    ):
+        try:
+            read()
+        except InputError as error:
+            refused = error
+    if refused:
+        raise refused
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("scenario", ("scenarios/*.yaml", "scenarios/article/*.yaml"), _scenario),
+        Kind("study", ("scenarios/studies/*.yaml",), _study),
+        Kind("system", ("topologies/systems/*.yaml",), _system),
+        Kind("chip", ("topologies/chips/*.yaml",), _part(system__chip="")),
+        Kind("model", ("scenarios/models/*.yaml",), _part(model="")),
+        Kind("price", ("topologies/prices/*.yaml",), _part(cost__api_price="")),
+        Kind("trace", (), _trace),
+        Kind("measurements", ("topologies/measurements.csv",), _measurements),
+        Kind("journal", (), _journal, made="journal"),
+        Kind("run", (), _finished, made="run", is_within=True),
+    )
+}
+
+
+def make_seeds(folder: Path) -> None:
+    """Runs a small scenario and a small sweep: what they leave are seeds."""
+    from rack_sim.pipeline import simulate
+    from rack_sim.report.run_files import write_run
+    from rack_sim.scenario import load_scenario, load_study
+    from rack_sim.study.kinds import run_study
+
+    for name in ("run", "journal"):
+        (folder / name).mkdir()
+    result = simulate(load_scenario(SLOTS))
+    write_run(result, folder / "run", wall_s=0, figures=False, html=False, workbook=False)
+    shutil.copy(SLOTS, folder)
+    study = shutil.copy(GRID, folder)
+    run_study(load_study(str(study)), journal=folder / "journal" / "points.jsonl")
+
+
+@contextmanager
+def placed(kind: Kind, seed: Path, data: bytes, made: Path) -> Iterator[Path]:
+    """Puts the bytes where a file of this kind stands; it is gone afterwards."""
+    with TemporaryDirectory(prefix="rack-sim-fuzz-") as folder:
+        place = Path(folder)
+        if kind.is_within:
+            place = place / kind.made
+            shutil.copytree(made / kind.made, place)
+        else:
+            shutil.copy(SLOTS, place)  # what studies and scenarios of the seeds name
+        path = place / (seed.parent.name if kind.is_within and "found-" in seed.name else seed.name)
+        path.write_bytes(data)
+        yield path

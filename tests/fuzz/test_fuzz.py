@@ -1,0 +1,121 @@
+"""Fuzz, bounded: some hundred mutated files, the same every time, and every finding ever kept.
+
+`scripts/check fuzz SECONDS` tries others for as long as wanted.
+"""
+
+import signal
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from fuzz import judge
+from fuzz.campaign import Judge, cases, findings
+from fuzz.kinds import KINDS, Kind, make_seeds, placed
+
+from rack_sim.foundation.errors import InfeasibleError, InputError
+
+SEED = 12
+# Cases of each kind, about half a minute in all. A kind stands at 0 while a campaign of a minute
+# still finds something in it.
+CASES = {
+    "scenario": 0,
+    "study": 50,
+    "system": 50,
+    "chip": 50,
+    "model": 0,
+    "price": 50,
+    "trace": 50,
+    "measurements": 50,
+    "journal": 0,
+    "run": 0,
+}
+# Seeds that still lead to a finding, as they stand in tests/fuzz/seeds.
+OPEN = {
+    "journal/found-TypeError-in-grid.jsonl",
+    "run/found-TypeError-in-sheet-write.json",
+    "run/found-ValueError-in-over-time.csv",
+    "run/found-ValueError-in-rack.csv",
+    "run/found-ValueError-in-replicas.csv",
+    "scenario/indexerror_live_memory.json",
+    "scenario/unit_slip_feed_1.json",
+    "scenario/unit_slip_flop.json",
+    "system/found-InvalidOperation-in-scalar.yaml",
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What running something leaves, as seeds."""
+    folder = tmp_path_factory.mktemp("made")
+    make_seeds(folder)
+    return folder
+
+
+def test_every_kind_is_tried() -> None:
+    assert CASES.keys() == KINDS.keys()
+
+
+@pytest.mark.parametrize("kind", [kind for kind, count in CASES.items() if count])
+def test_mutated_files_are_read_or_refused(made: Path, kind: str) -> None:
+    tried = islice(cases([kind], SEED, made), CASES[kind])
+    assert not list(findings(tried, made))
+
+
+@pytest.mark.slow
+def test_seeds_are_read_or_refused(made: Path) -> None:
+    """Every seed as it is; among them are the files that once were findings."""
+    found = {}
+    with Judge() as judging:
+        for kind in KINDS.values():
+            for seed in kind.seeds(made):
+                name = f"{kind.name}/{seed.name}"
+                if name in OPEN or seed.stat().st_size > 20_000:  # presets have tests of their own
+                    continue
+                with placed(kind, seed, seed.read_bytes(), made) as path:
+                    if what := judging.finding_of(kind.name, path):
+                        found[name] = what
+    assert not found
+
+
+def test_cases_are_the_same_every_time(made: Path) -> None:
+    first, second = (list(islice(cases(list(KINDS), 3, made), 30)) for _ in range(2))
+    assert first == second
+    assert first != list(islice(cases(list(KINDS), 4, made), 30))
+    assert {kind for kind, _, _ in first} == KINDS.keys()
+
+
+@pytest.fixture
+def planted(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, BaseException | None]]:
+    """A kind whose reader does what the test says."""
+    plan: dict[str, BaseException | None] = {"error": None}
+
+    def exercise(_path: Path) -> None:
+        if plan["error"] is not None:
+            raise plan["error"]
+        while True:  # until the judge's alarm
+            pass
+
+    monkeypatch.setitem(KINDS, "planted", Kind("planted", (), exercise))
+    monkeypatch.setattr(judge, "CPU_S", 0.1)
+    before = signal.signal(signal.SIGPROF, judge._too_long)
+    yield plan
+    signal.signal(signal.SIGPROF, before)
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (InputError("no place"), "no place: no place"),
+        (InfeasibleError("too small"), ""),
+        (KeyError("x"), "KeyError in the fuzzer"),
+        (MemoryError(), "MemoryError in the fuzzer"),
+        (RecursionError(), "RecursionError in the fuzzer"),
+        (None, "TooLongError in the fuzzer"),
+    ],
+)
+def test_the_judge_tells_findings(
+    planted: dict[str, BaseException | None], error: BaseException | None, what: str
+) -> None:
+    planted["error"] = error
+    assert judge.finding_of("planted", Path("x")) == what
