@@ -87,7 +87,7 @@ def _peaks(owner: Whole, starts: Whole, ends: Whole, sizes: Whole, interval_ps: 
     steps = np.concatenate((sizes, -sizes, sizes[wrapped], -sizes[wrapped]))
     owners = np.concatenate((owner, owner, owner[wrapped], owner[wrapped]))
     # By owner and time; what ends makes room before what begins.
-    order = np.argsort((owners * (2 * interval_ps + 1) + times) * 2 + (steps > 0))
+    order = np.argsort((owners * (2 * interval_ps + 1) + times) * 2 + (steps > 0), kind="stable")
     # The steps of an owner add up to nothing, so each begins at nothing again.
     alive = np.cumsum(steps[order])
     first = np.searchsorted(owners[order], np.arange(len(level)))

@@ -76,7 +76,8 @@ def requests_of(run: RunTables) -> Requests:
             )
         texts = {"status": "category", "reason": "category"}
         numbers = {f"{metric}_ms": "float64" for metric in METRICS}
-        table = pd.read_csv(path, usecols=wanted, dtype={**texts, **numbers})
+        # Before pandas 3 a number without an end, 1e999, is read as text.
+        table = pd.read_csv(path, usecols=wanted, dtype=texts).astype(numbers)
     except (OSError, ValueError) as error:
         raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
     refuse_garbled(table, path)
