@@ -1,12 +1,13 @@
 """Surveys of random small systems agree with networkx, and two of them are equal."""
 
 import networkx as nx
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rack_sim.hardware import distance
-from rack_sim.hardware.bisection import bisection, cut_bytes_per_s
+from rack_sim.hardware.bisection import _exchanges, _rates, bisection, cut_bytes_per_s
 from rack_sim.hardware.builders import edge_list, switched
 from rack_sim.hardware.distance import distances
 from rack_sim.hardware.diversity import compared_pairs, path_diversity
@@ -79,6 +80,34 @@ def test_a_bisection_is_a_bound(system: Topology) -> None:
     half = set(range(system.chip_count // 2))
     assert not found.exact
     assert found.bytes_per_s <= cut_bytes_per_s(system, half)
+
+
+@given(systems(), st.data())
+@settings(deadline=None)
+def test_what_each_exchange_saves_is_what_crosses_no_longer(
+    system: Topology, data: st.DataObject
+) -> None:
+    chips = range(system.chip_count)
+    order = data.draw(st.permutations(chips))
+    left = np.isin(chips, order[: len(chips) // 2])
+    gains, pairs = _exchanges(_rates(system), left)
+    half = set(np.flatnonzero(left).tolist())
+    assert sorted(a for a, _ in pairs) == sorted(half)
+    for gain, pair in zip(gains, pairs, strict=True):
+        before = cut_bytes_per_s(system, half)
+        half = half.symmetric_difference(pair)
+        assert before - cut_bytes_per_s(system, half) == gain
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_two_cliques_are_told_apart_whatever_their_numbers(seed: int) -> None:
+    order = np.random.default_rng(seed).permutation(16).tolist()
+    cables = [[order[a], order[b], 1] for a in range(16) for b in range(a) if a // 8 == b // 8]
+    system = edge_list(
+        name="cliques", chips=16, cables=[*cables, [order[0], order[8], 1]], local=NEAR,
+        global_=NEAR, port_count=8, chips_per_node=1,
+    )  # fmt: skip
+    assert bisection(system).bytes_per_s == NEAR.bytes_per_s
 
 
 @given(systems())

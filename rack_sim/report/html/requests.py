@@ -80,7 +80,8 @@ def requests_of(run: RunTables) -> Requests:
             )
         texts = {"status": "category", "reason": "category"}
         numbers = {f"{metric}_ms": "float64" for metric in METRICS}
-        table = pd.read_csv(path, usecols=wanted, dtype={**texts, **numbers})
+        # Before pandas 3 a number without an end, 1e999, is read as text.
+        table = pd.read_csv(path, usecols=wanted, dtype=texts).astype(numbers)
     except (OSError, ValueError) as error:
         run.table("requests.csv")  # says where what is wrong stands
         raise InputError(unreadable(path, error, RUN_AGAIN)) from None

@@ -163,7 +163,7 @@ def _load_warnings(study: StudyTables) -> Iterator[str]:
 def _jitter_answers(study: StudyTables) -> Iterator[str]:
     frame = study.tables["jitter.csv"]
     for machine, rows in frame.groupby("machine", sort=False):
-        ordered = rows.sort_values("operator_jitter_ns")
+        ordered = rows.sort_values("operator_jitter_ns", kind="stable")
         first, last = ordered.iloc[0], ordered.iloc[-1]
         yield (
             f"{plain(machine)}, {counted(int(first['chip_count']), 'chip')}: "

@@ -100,6 +100,8 @@ def test_a_dask_cluster_of_this_machine(cli: Cli, whole: Path) -> None:
 
 
 @pytest.mark.slow
+# Ray leaves files and processes of its own to the collector of garbage, which tells of them.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_ray(cli: Cli, whole: Path) -> None:
     pytest.importorskip("ray")
     options = ("--backend", "ray", "--jobs", 2, "--no-figures", "--out", "a", "-q")
