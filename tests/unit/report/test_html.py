@@ -399,9 +399,11 @@ def test_a_study_without_its_tables_is_an_error_that_names_all_of_them(tmp_path)
     from rack_sim.pipeline import VERSION
 
     manifest = {
-        **dict.fromkeys(("machines", "assumed_by_the_study", "assumed", "sourced"), []),
+        **{key: [] for key in ("machines", "assumed_by_the_study", "assumed", "sourced")},
         **dict.fromkeys(("description", "study_hash"), "x"),
-        **{"study": "x", "kind": "load", "version": VERSION},
+        "study": "x",
+        "kind": "load",
+        "version": VERSION,
     }
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(InputError) as caught:
