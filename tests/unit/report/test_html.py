@@ -399,7 +399,13 @@ def test_a_garbled_table_is_said_and_the_old_page_stays(own, name):
 def test_a_study_without_its_tables_is_an_error_that_names_all_of_them(tmp_path):
     from rack_sim.pipeline import VERSION
 
-    manifest = {"study": "x", "kind": "load", "version": VERSION}
+    manifest = {
+        **{key: [] for key in ("machines", "assumed_by_the_study", "assumed", "sourced")},
+        **dict.fromkeys(("description", "study_hash"), "x"),
+        "study": "x",
+        "kind": "load",
+        "version": VERSION,
+    }
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(InputError) as caught:
         write_html(tmp_path, tmp_path / "report.html")

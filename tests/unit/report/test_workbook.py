@@ -337,7 +337,7 @@ def test_prefill_and_decode_are_bought_together(tmp_path: Path) -> None:
 
 def test_a_folder_of_something_else_is_refused(copy: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"no summary\.csv"):
+    with pytest.raises(InputError, match=r"no manifest\.json"):
         write_workbook(tmp_path / "empty", tmp_path / "x.xlsx")
     manifest = json.loads((copy / "manifest.json").read_text())
     del manifest["footprint"]
@@ -421,9 +421,20 @@ def test_both_machines_are_calculated_on_their_own(study: Path, tmp_path: Path) 
     assert named(book, "replica_sets_2").value == 10
 
 
+# What the manifest of every study says, whatever its kind.
+SAID = {
+    "description": "",
+    "study_hash": "abc",
+    "machines": [],
+    "assumed_by_the_study": [],
+    "assumed": [],
+    "sourced": [],
+}
+
+
 def test_any_table_of_a_study_is_shown(tmp_path: Path) -> None:
     """Of a kind whose columns are axes of its own, too; points that failed are counted."""
-    manifest = {"kind": "grid", "study": "=x", "version": VERSION}
+    manifest = {**SAID, "kind": "grid", "study": "=x", "version": VERSION}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     (tmp_path / "results.csv").write_text(
         "study,point_name,grid.sram_mib,grid.kind,status,reason,ttft_ms_p99,chip_count\n"
@@ -444,7 +455,7 @@ def test_any_table_of_a_study_is_shown(tmp_path: Path) -> None:
 
 
 def test_a_grid_is_drawn_over_the_key_that_changes_fastest(tmp_path: Path) -> None:
-    manifest = {"kind": "grid", "study": "x", "version": VERSION}
+    manifest = {**SAID, "kind": "grid", "study": "x", "version": VERSION}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     rows = [f"m,{a},{b},ok,,{a + b}" for a in (1, 2, 4) for b in (10, 20, 30)]
     head = "machine,grid.links,grid.hop_ns,status,reason,tpot_ms_p50"
