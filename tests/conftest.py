@@ -9,7 +9,6 @@ import os
 import random
 import re
 import time
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,6 +23,7 @@ for _name in (
 os.environ |= {"TZ": "UTC", "LC_ALL": "C.UTF-8", "TERM": "dumb"}
 if hasattr(time, "tzset"):
     time.tzset()
+os.umask(0o022)
 
 # No time limit for an example, nor a look at how fast they are drawn: a busy machine is no fault.
 _patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
@@ -36,14 +36,6 @@ _FOUND = re.compile(
     r"^E? *(?:Falsifying example|Failing test case): (\w+)\($\n(.*?)^E? *\)$",
     re.DOTALL | re.MULTILINE,
 )
-
-
-@pytest.fixture(autouse=True)
-def umask() -> Iterator[None]:
-    """Files get the usual permissions, whatever those of whoever runs the tests are."""
-    mask = os.umask(0o022)
-    yield
-    os.umask(mask)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
