@@ -280,3 +280,10 @@ def test_the_cache_of_a_sequence_is_whole_blocks(block: int) -> None:
     moved = batch_machine(planned(chip_of(*short)), room)
     assert isinstance(moved, BatchMachine)
     assert moved.plan.system.chip.tiers.kv == 1
+
+
+def test_the_fewest_chips_count_the_largest_tier_that_may_hold_weights() -> None:
+    """Two of a half each, not three of a third."""
+    memory = (tier("sram", WEIGHTS // 3 + 1, SRAM), tier("hbm", WEIGHTS // 2 + 1, HBM))
+    plan = planned(chip_of(*memory), degree=4)
+    assert batch_limits(plan, 1).chips_min == 2
