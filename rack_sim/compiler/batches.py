@@ -152,6 +152,10 @@ class CacheRoom:
     kv_capacity_bytes: int | None = None
     draft_model: Architecture | None = None
 
+    def tokens_for(self, context_tokens: int) -> int:
+        """Tokens of the whole blocks that the cache of a sequence takes."""
+        return -(-context_tokens // self.block_tokens) * self.block_tokens
+
 
 @dataclass(frozen=True, repr=False)
 class BatchMachine(Brief):
@@ -202,8 +206,8 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
         kv_bytes=0,
     )
     context = plan.demand.shape.context_tokens
-    wanted = -(-context // room.block_tokens)
-    plan = plan.with_tiers(_tiers(plan, room, fullest, wanted * room.block_tokens * token_bytes))
+    wanted_tokens = room.tokens_for(context)
+    plan = plan.with_tiers(_tiers(plan, room, fullest, wanted_tokens * token_bytes))
     chip = plan.system.chip
     free = _free_bytes(chip, chip.tiers, room, fullest)
     chip_bytes = {
@@ -215,7 +219,7 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
     block_count = max(free, 0) // (token_bytes * room.block_tokens)
     if not _rest_fits(chip, chip.tiers, fullest):
         return _rest_too_large(plan, fullest)
-    if block_count < wanted:
+    if block_count * room.block_tokens < wanted_tokens:
         return _too_small(plan, room, chip_bytes, token_bytes, free)
     chip_bytes["kv_cache"] = block_count * room.block_tokens * token_bytes
     timer = IterationTimer(
@@ -298,8 +302,7 @@ def _too_small(
     plan: Plan, room: CacheRoom, terms: Mapping[str, int], token_bytes: int, free_bytes: int
 ) -> Infeasible:
     context = plan.demand.shape.context_tokens
-    # Whole blocks: what the longest sequence takes.
-    wanted = -(-context // room.block_tokens) * room.block_tokens * token_bytes
+    wanted = room.tokens_for(context) * token_bytes
     fits = max(free_bytes, 0) // (token_bytes * room.block_tokens) * room.block_tokens
     chip = plan.system.chip
     capacity, tiers = chip.tier_of("kv").capacity_bytes, chip.tiers

@@ -138,7 +138,7 @@ def operators(program: Program) -> Iterator[str]:
     known = {name: number for number, name in enumerate(dict.fromkeys(stems))}
     stem = np.array([known[name] for name in stems], dtype=np.int64)[program.name]
     chips = program.result_chip
-    size = int(chips.max()) + 1
+    size = plan.system.topology.chip_count  # of any stage, also those without a task
     keys, place = np.unique((program.part * size + chips) * len(known) + stem, return_inverse=True)
     spent = np.zeros(len(keys) + 1, dtype=np.int64)  # the last one for what is not there
     np.add.at(spent, place, program.duration_ps)

@@ -4,7 +4,8 @@
   stage; a row may enter again after L.
 - `token_ps`: from entering to the token being sampled, that is L without the way back.
 - `interval_ps` II: how soon the next slot may enter (see `interval`).
-- `slot_count` S = ceil(L / II) slots revolve with period R = S x II, so that each is back in time.
+- `slot_count` S slots revolve with period R = S x II, so that each is back in time. Of the lowest
+  latency they are as many as fit into L, and R is L; else S = ceil(L / II) (`interval.revolution`).
 
 Every compile writes the whole program out and checks it (`program`, `checker`).
 """

@@ -48,7 +48,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit("output_tokens", 20_000_000, "tokens", "the answer of one request"),
     Limit("slots", 1_000_000, "slots", "the slots that revolve on one pipeline"),
     Limit("tasks", 50_000_000, "tasks", "the operators and vectors of one compiled step"),
-    Limit("requests", 100_000_000, "requests", "request_count of a workload that is drawn"),
+    Limit("requests", 1_000_000_000, "requests", "request_count of a workload that is drawn"),
     Limit("points", 1_000_000, "points", "the points of a sweep, grid or search"),
     Limit("document_bytes", 50_000_000, "bytes", "a scenario, preset, model or journal file"),
     Limit("document_values", 1_000_000, "values", "what such a file holds, aliases written out"),

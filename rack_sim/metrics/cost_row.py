@@ -91,6 +91,9 @@ COST_COLUMNS: tuple[Column, ...] = (
     ),
 )
 
+# Prices of tokens are per million.
+_MILLION = 10**6
+
 
 def cost_row(
     machine: StepTiming | BatchMachine,
@@ -120,10 +123,12 @@ def cost_row(
             for name in (*WORK_CLASSES, OTHER)
         },
         "capital_usd": round(cost.capital_usd, 2),
-        "usd_per_million_output_tokens": _per(cost.usd * 1e6, outputs),
-        "usd_per_million_total_tokens": _per(cost.usd * 1e6, total),
-        "capital_usd_per_million_output_tokens": _per(cost.run_capital_usd * 1e6, outputs),
-        "electricity_usd_per_million_output_tokens": _per(cost.run_electricity_usd * 1e6, outputs),
+        "usd_per_million_output_tokens": _per(cost.usd * _MILLION, outputs),
+        "usd_per_million_total_tokens": _per(cost.usd * _MILLION, total),
+        "capital_usd_per_million_output_tokens": _per(cost.run_capital_usd * _MILLION, outputs),
+        "electricity_usd_per_million_output_tokens": _per(
+            cost.run_electricity_usd * _MILLION, outputs
+        ),
         **_against_price(cost, inputs, tokens, totals.end_ps / PS_PER_S),
     }
 
@@ -168,14 +173,14 @@ def _against_price(
     revenue = (
         tokens[0] * price.input_usd_per_million_tokens
         + tokens[1] * price.output_usd_per_million_tokens
-    ) / 1e6
+    ) / _MILLION
     if not tokens[1] or not seconds:
         return row
     margin = revenue - cost.usd
     row |= {
-        "api_usd_per_million_output_tokens": _per(revenue * 1e6, tokens[1]),
-        "margin_usd_per_million_output_tokens": _per(margin * 1e6, tokens[1]),
-        "margin_usd_per_million_total_tokens": _per(margin * 1e6, sum(tokens)),
+        "api_usd_per_million_output_tokens": _per(revenue * _MILLION, tokens[1]),
+        "margin_usd_per_million_output_tokens": _per(margin * _MILLION, tokens[1]),
+        "margin_usd_per_million_total_tokens": _per(margin * _MILLION, sum(tokens)),
         "break_even_utilisation": _finite(break_even_utilisation(cost, inputs, revenue / seconds)),
         "payback_years": _finite(payback_years(cost, inputs, revenue / seconds)),
     }

@@ -27,7 +27,7 @@ class Stage(Brief):
 
     @property
     def title(self) -> str:
-        """The blocks in short: ``layer3.attention … layer4.attention (3 blocks)``."""
+        """The blocks in short: ``layer3.attention … layer4.attention``."""
         first, last = self.blocks[0].name, self.blocks[-1].name
         return first if first == last else f"{first} … {last}"
 

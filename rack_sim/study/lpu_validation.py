@@ -118,8 +118,8 @@ not make a token faster here: it passes the same blocks either way, and crosses 
 (the partitioner finds 54 stages, 432 chips, as fast as 72). One point with known chips and software
 is not a validation: against the others, predictions are off by a quarter to a factor of three.
 
-A token waits for a whole number of slots: R = ceil(L / II) x II. That costs {_slack(steps, 0):.1%}
-on the fitted system and {_slack(steps, -1):.1%} on the few long stages of the last row.
+With the objective of latency no token waits for its slot: R is L, to the picosecond a slot. Where
+throughput is the objective it waits for a whole number of slots, R = ceil(L / II) x II.
 
 ## What the unknowns would change
 
@@ -145,12 +145,6 @@ public. Power and cost: one product-sheet figure and one list price.
 
 {notes}
 """
-
-
-def _slack(steps: list[tuple[Case, StepTiming]], number: int) -> float:
-    """Share of a token's time that is waiting for its slot."""
-    step = steps[number][1]
-    return step.terms.slack_ps / step.revolution_ps
 
 
 def _sensitivity(fitted_on: Deployment, measured_tok_s: float) -> str:

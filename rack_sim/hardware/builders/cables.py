@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.foundation.work_limits import over_limit
+from rack_sim.foundation.work_limits import refuse_over
 from rack_sim.hardware.link import Link, LinkType
 from rack_sim.hardware.topology import Topology, both_ways
 
@@ -14,13 +14,8 @@ Cable = tuple[int, int, int]
 
 def check_size(name: str, cables: int, chips: int) -> None:
     """Refuses a system that would not fit into memory, before any of it is built."""
-    found = [
-        over_limit(counted, count, f"topology {name!r}")
-        for counted, count in (("chips", chips), ("cables", cables))
-    ]
-    problems = [problem for problem in found if problem is not None]
-    if problems:
-        raise InputError(problems)
+    refuse_over("chips", chips, f"topology {name!r}")
+    refuse_over("cables", cables, f"topology {name!r}")
 
 
 def complete(chips: Sequence[int], lanes: int, kind: str) -> Iterator[Link]:

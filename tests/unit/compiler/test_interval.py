@@ -6,10 +6,10 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rack_sim.compiler.interval import collides, separations
+from rack_sim.compiler.interval import collides, revolution, separations
 from rack_sim.compiler.program import Program
 from rack_sim.compiler.step import compile_program, compile_step
 from rack_sim.hardware.builders import fully_connected
@@ -17,6 +17,7 @@ from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
+from rack_sim.partition.candidates import Objective
 from rack_sim.partition.partitioner import Deployment, partition
 from rack_sim.partition.plan import Plan
 from rack_sim.timing.precision import Precision
@@ -178,7 +179,9 @@ def test_every_multiple_counts() -> None:
 # Compiled programs --------------------------------------------------------------------------------
 
 
-def planned(degree: int, stages: int) -> Plan:
+def planned(
+    degree: int, stages: int | None, layers: int = 2, objective: Objective = "fewest_chips"
+) -> Plan:
     """A box of 8 whose steps take some hundred thousand picoseconds."""
     link = LinkType("c2c", 10**10, 10_000, 320, 328)
     chip = Chip(
@@ -197,13 +200,13 @@ def planned(degree: int, stages: int) -> Plan:
     topology = fully_connected(name="node", chips=8, local=link, port_count=8)
     plan = partition(
         Deployment(
-            model=Architecture.dense("small", 2, 256, 8, 4, 32, 512, 1000, False, 512),
+            model=Architecture.dense("small", layers, 256, 8, 4, 32, 512, 1000, False, 512),
             system=System("small", chip, topology, 0.0),
             shape=StepShape(1, 64, Precision("int8", "fp16", "fp16", "fp16")),
             concurrent_sequences=2,
             tensor_parallel=degree,
             stage_count=stages,
-            objective="fewest_chips",
+            objective=objective,
         )
     )
     assert isinstance(plan, Plan)
@@ -245,3 +248,29 @@ def links_overlap(kinds: Sequence[Program], interval_ps: int) -> bool:
         if any(end > start for (_, end), (start, _) in pairwise(times)):
             return True
     return False
+
+
+@given(rows())
+@settings(deadline=None)
+def test_with_latency_first_a_slot_is_back_when_its_step_ends(step: list[Row]) -> None:
+    """R - L < S picoseconds, no slots more than fit, and steps that far apart do not collide."""
+    program = program_of(step)
+    assume(program.latency_ps)
+    apart = separations([program])
+    slots, interval_ps = revolution(program, apart, latency_first=True)
+    assert 0 <= slots * interval_ps - program.latency_ps < slots
+    assert 1 <= slots <= program.latency_ps // apart.interval_ps
+    assert not collides([program], interval_ps)
+    most, least_ps = revolution(program, apart, latency_first=False)
+    assert least_ps == apart.interval_ps <= interval_ps
+    assert (most - 1) * least_ps < program.latency_ps <= most * least_ps
+
+
+def test_more_layers_are_not_faster() -> None:
+    """From two layers to a dozen on one box: whole slots once made 17 faster than 16."""
+    turns = []
+    for layers in range(3, 12):
+        step = compile_step(planned(1, None, layers, "lowest_latency"))
+        assert 0 <= step.revolution_ps - step.latency_ps < step.slot_count
+        turns.append(step.revolution_ps)
+    assert turns == sorted(turns)

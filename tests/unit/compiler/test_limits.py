@@ -21,7 +21,7 @@ from rack_sim.timing.shape import StepShape
 
 def compiled(
     *, memory: int = 10**9, feed: int | None = 10**9, vocabulary: int = 1000, layers: int = 3,
-    degree: int = 2, stages: int = 2, capacity: int = 10**8, rows: int = 1,
+    degree: int = 2, stages: int = 2, capacity: int = 10**8, rows: int = 1, peak: int = 10**18,
 ) -> StepTiming:  # fmt: skip
     """A machine that is bound by reading weights: no fixed latency, no link, no arithmetic."""
     link = LinkType("c2c", 10**18, 0, 320, 328)
@@ -29,7 +29,7 @@ def compiled(
         name="small",
         execution="static",
         memory=(MemoryTier("sram", capacity, memory),),
-        matrix=MatrixUnit({"fp16": 10**18}, feed),
+        matrix=MatrixUnit({"fp16": peak}, feed),
         vector_flop_per_s=10**18,
         operator_fixed_latency_ps=0,
         program_text_bytes=0,
@@ -106,3 +106,23 @@ def test_an_embedding_table_that_is_only_looked_up_bounds_nothing(feed: int) -> 
     assert limits.token_limit_ps <= step.latency_ps
     assert limits.token_feed_limit_ps <= step.latency_ps
     assert limits.compiled_rows_per_s <= limits.system_rows_per_s
+
+
+@pytest.mark.parametrize("peak", [10**18, 10**9])
+def test_rows_of_the_system_are_those_of_its_slowest_stage(peak: int) -> None:
+    """Which reads its matrices or multiplies by them, whichever takes longer; 2 FLOP a weight.
+
+    One byte a weight. The table of 1000 x 256 on the first chip is looked up, not read.
+    """
+    rows = 16
+    step = compiled(degree=1, stages=3, rows=rows, memory=10**9, peak=peak)
+    seconds = []
+    for stage in step.plan.stages:
+        operators = [o for block in stage.blocks for o in block.operators]
+        read = sum(
+            o.lookup_per_row * rows if o.lookup_per_row else o.parameters_met for o in operators
+        )
+        flop = sum(2 * rows * o.parameters for o in operators if o.unit == "matrix")
+        seconds.append(max(read / 10**9, flop / peak))
+    assert len(set(seconds)) > 1  # else the slowest is any
+    assert limits_of(step).system_rows_per_s == pytest.approx(rows / max(seconds), rel=0.01)

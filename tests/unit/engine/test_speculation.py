@@ -1,12 +1,14 @@
 """Speculation: what is emitted adds up, and as much is kept as the chances say."""
 
 from math import sqrt
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rack_sim.engine.policies.batch_server import BatchServer
 from rack_sim.engine.speculation import Speculation
 from rack_sim.workload.request import Request
 
@@ -71,3 +73,20 @@ def test_requests_do_not_know_of_each_other():
     assert longer[: len(alone) - 1] == alone[:-1]
     assert emitted(one, 43, 200) != alone
     assert emitted(Speculation((0.6,) * 3, 6), 42, 200) != alone
+
+
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_the_rows_of_a_draft_read_each_other(width):
+    """Row k of a sequence sees its context and the k rows before it, counted one by one."""
+    contexts = (7, 30)
+    server = SimpleNamespace(
+        decoding=len(contexts),
+        width=width,
+        context_tokens=lambda: sum(contexts),
+        # Roofs that count pairs, and tokens read.
+        coefficients=[(1, 0, 0), (0, 1, 0)],
+    )
+    pairs, read = (first for first, _ in BatchServer._roofs(server, [], rows=0))
+    assert pairs == sum(context + row for context in contexts for row in range(width))
+    # What the last row sees has been read for all of them.
+    assert read == sum(context + width - 1 for context in contexts)

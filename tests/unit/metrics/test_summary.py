@@ -218,7 +218,9 @@ def test_machine(row: dict[str, object], step: StepTiming) -> None:
     # Rounded to six decimals.
     assert row["tpot_to_limit_ratio"] == pytest.approx(3 / limit, abs=1e-6)
     assert row["joules_per_output_token"] == pytest.approx(cost.joules / 20, abs=1e-6)
-    assert row["usd_per_million_output_tokens"] == pytest.approx(cost.usd / 20 * 1e6, abs=1e-6)
+    assert row["usd_per_million_output_tokens"] == pytest.approx(
+        cost.usd / 20 * 10**6, rel=1e-9, abs=1e-6
+    )
     assert (row["chip_count"], row["spare_chip_count"], row["rack_count"]) == (4, 2, 1)
     assert (row["slot_count"], row["slot_rows"]) == (step.slot_count, 5)
 

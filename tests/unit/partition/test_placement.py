@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from rack_sim.hardware.builders import dragonfly
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.topology import Topology
+from rack_sim.hardware.topology import Topology, both_ways
+from rack_sim.model.operators import Block
 from rack_sim.partition.placement import groups, node_order
+from rack_sim.partition.plan import Stage
 
 LINK = LinkType("c2c", 12_500_000_000, 533_000, 320, 328)
 
@@ -110,3 +112,25 @@ def test_groups_share_no_chip_and_use_no_spare(
     assert all(len(group) == size for group in found)
     spare = {chip for node in system.spare_nodes for chip in system.nodes[node]}
     assert not spare & set(used)
+
+
+def test_a_group_of_a_whole_node_is_that_node() -> None:
+    """Nodes of 2, 4 and 2 chips: four fill the second, and four are gathered from the others."""
+    links = tuple(link for chip in range(7) for link in both_ways(chip, chip + 1, 0, "local"))
+    topology = Topology(
+        name="uneven",
+        nodes=((0, 1), (2, 3, 4, 5), (6, 7)),
+        racks=((0, 1, 2),),
+        spare_nodes=(),
+        link_types={"local": LINK},
+        links=links,
+        port_count=2,
+    )
+    assert groups(topology, 4) == ((2, 3, 4, 5), (0, 1, 6, 7))
+
+
+def test_the_title_of_a_stage_names_its_first_and_last_block() -> None:
+    """The last of three, not the one before."""
+    blocks = tuple(Block(name, "feed_forward", (), False) for name in ("first", "second", "third"))
+    assert Stage(0, blocks, (0,), ()).title == "first … third"
+    assert Stage(0, blocks[:1], (0,), ()).title == "first"

@@ -264,3 +264,26 @@ def test_eight_sn40l_hold_a_70b_in_hbm_and_its_activations_in_sram() -> None:
     )  # as many rows looked up as there can be
     assert found.limits.token_limit_ps == ceil(Fraction(read * PS_PER_S, 8 * 1_600 * 10**9))
     assert found.batch.timer.base_ps(2_048, 1) > found.limits.token_limit_ps
+
+
+@pytest.mark.parametrize("block", [16, 100, 513])
+def test_the_cache_of_a_sequence_is_whole_blocks(block: int) -> None:
+    """512 tokens in blocks of 16, 100 and 513: 32, 6 and 1 of them, to the byte where they fit."""
+    tokens = {16: 512, 100: 600, 513: 513}[block]
+    room = CacheRoom(1, block)
+    assert room.tokens_for(CONTEXT) == tokens
+    memory = (tier("sram", tokens * TOKEN_BYTES, SRAM, ("kv",)), tier("hbm", 10**9, HBM))
+    holds = batch_machine(planned(chip_of(*memory)), room)
+    assert isinstance(holds, BatchMachine)
+    assert holds.plan.system.chip.tiers.kv == 0
+    short = (tier("sram", tokens * TOKEN_BYTES - 1, SRAM, ("kv",)), tier("hbm", 10**9, HBM))
+    moved = batch_machine(planned(chip_of(*short)), room)
+    assert isinstance(moved, BatchMachine)
+    assert moved.plan.system.chip.tiers.kv == 1
+
+
+def test_the_fewest_chips_count_the_largest_tier_that_may_hold_weights() -> None:
+    """Two of a half each, not three of a third."""
+    memory = (tier("sram", WEIGHTS // 3 + 1, SRAM), tier("hbm", WEIGHTS // 2 + 1, HBM))
+    plan = planned(chip_of(*memory), degree=4)
+    assert batch_limits(plan, 1).chips_min == 2
