@@ -229,7 +229,7 @@ def test_the_installed_command(small: Path) -> None:
         ["sh", "-c", '"$0" "$@" <&-', *arguments], check=False, capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert done.stdout.startswith("small.yaml: ok (small, ")
+    assert done.stdout.startswith("small.yaml: ok (scenario small, ")
     assert done.stderr == "error: nope.yaml: no such file\n"
 
 

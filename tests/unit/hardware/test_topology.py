@@ -10,6 +10,7 @@ from rack_sim.foundation.errors import InputError
 from rack_sim.hardware.builders import dragonfly, fully_connected
 from rack_sim.hardware.link import Link, LinkType
 from rack_sim.hardware.topology import Topology, both_ways
+from rack_sim.scenario import load_system
 
 LINK = LinkType("c2c", 12_500_000_000, 533_000, 320, 328)
 
@@ -178,3 +179,17 @@ def test_ports_and_reach_are_reported_together() -> None:
 
 def test_a_cable_is_two_links() -> None:
     assert both_ways(3, 5, 1, "local") == (Link(3, 5, 1, "local"), Link(5, 3, 1, "local"))
+
+
+@pytest.mark.parametrize(
+    ("system", "noun"),
+    [
+        ("nvidia-h100-x8", "node"),
+        ("groq-node-8", "node"),
+        ("groq-rack-72", "rack"),
+        ("groq-264", "rack"),
+    ],
+)
+def test_a_rack_of_one_node_is_that_node(system: str, noun: str) -> None:
+    """Forty-eight boxes of eight GPUs are no forty-eight racks."""
+    assert load_system(system).topology.rack_noun == noun

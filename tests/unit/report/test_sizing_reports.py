@@ -92,10 +92,11 @@ def test_the_answer_is_that_of_the_tables(sized: Callable[[str], Path]) -> None:
     assert facts["tensor parallel × stages × replicas"].value == " x ".join(shape)
     for what, column in (
         ("to buy", "bought_chip_count"), ("of them hold the model", "chip_count"),
-        ("spare, in the same racks", "spare_chip_count"), ("they stand in", "rack_count"),
-        ("not used, in the same racks", "idle_chip_count"),
+        ("spare, in the same nodes", "spare_chip_count"), ("they stand in", "rack_count"),
+        ("not used, in the same nodes", "idle_chip_count"),
     ):  # fmt: skip
         assert facts[what].value == answer[column]
+    assert facts["they stand in"].unit.startswith("node")  # each of its racks holds one
     year = float(answer["usd_per_year"])
     assert facts["a year, capital and electricity"].value == f"{year:,.0f}"
     assert facts["mean power in the replay"].unit == "kW"
