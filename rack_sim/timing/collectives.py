@@ -252,7 +252,8 @@ def _fastest(
     ):
         contest.enter((order, number), arrangement, algorithm, found, least_ps)
     if contest.best is None and contest.refused:
-        raise InputError(dict.fromkeys(contest.refused))
+        # The same whatever the order of the arrangements.
+        raise InputError(sorted(dict.fromkeys(contest.refused), key=str))
     if contest.best is None:
         chips_max = isqrt(TRANSFERS_MAX // (2 if operation == "all_reduce" else 1))
         raise InputError(
