@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import ClassVar
 
-# A number with its decimals, as in llama-3.3; two digits, such as 70 (billion), are a size.
+# A number with its decimals, as in llama-3.3. One other digit makes another size or generation
+# of 7 or 70 (billion), but is a slip in 640 (chips).
 _NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _LONG_NUMBER = 3
 
@@ -107,7 +108,7 @@ def suggest(given: str, allowed: Iterable[str]) -> str:
 
 
 def _may_be_meant(given: str, word: str) -> bool:
-    """Whether the numbers in two words are the same, but for one digit of a long one."""
+    """Whether the numbers in two words are the same, but for a slip of the pen."""
     ours, theirs = _NUMBERS.findall(given), _NUMBERS.findall(word)
     return len(ours) == len(theirs) and all(map(_same_but_a_slip, ours, theirs))
 
@@ -115,6 +116,8 @@ def _may_be_meant(given: str, word: str) -> bool:
 def _same_but_a_slip(one: str, other: str) -> bool:
     if one == other:
         return True
-    wrong = sum(left != right for left, right in zip(one, other, strict=False))
-    is_long = len(one) == len(other) >= _LONG_NUMBER and one.isdigit() and other.isdigit()
-    return is_long and wrong == 1
+    if len(one) != len(other) or not (one.isdigit() and other.isdigit()):
+        return False
+    wrong = [pair for pair in zip(one, other, strict=True) if pair[0] != pair[1]]
+    is_swap = len(wrong) == 2 and wrong[0] == wrong[1][::-1]
+    return is_swap or (len(one) >= _LONG_NUMBER and len(wrong) == 1)

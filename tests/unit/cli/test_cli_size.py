@@ -315,7 +315,7 @@ def test_a_model_that_does_not_fit(cli: Cli, slots: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--slo", "ttft_p98=1s"), ["'ttft_p98' is no objective (did you mean 'ttft_p9"]),
+        (("--slo", "ttft_p98=1s"), ["'ttft_p98' is no objective (one of ttft, tpot"]),
         (("--slo", "ttft_p99=1hour"), ["'hour' is no unit of time"]),
         (("--slo", "ttft_p99=1s", "--rate", "0"), ["--rate: 0 is no rate of requests"]),
         (("--slo", "ttft_p99=1s", "--rate", "-3"), ["--rate: -3 is no rate"]),

@@ -139,7 +139,7 @@ def test_a_system_that_is_not_there_is_told() -> None:
     with pytest.raises(InputError, match="no such file"):
         load_system("nowhere.yaml")
     Path("bad.yaml").write_text("name: bad\nchip: groq-lpu-v2\n")
-    with pytest.raises(InputError, match="did you mean 'groq-lpu-v1'"):
+    with pytest.raises(InputError, match="there are: groq-lp30, groq-lpu-v1"):
         load_system("bad.yaml")
     Path("list.yaml").write_text("- 1\n")
     with pytest.raises(InputError, match="must be a mapping"):

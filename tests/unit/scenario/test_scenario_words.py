@@ -56,7 +56,7 @@ PRESET = "system: groq-rack-72"
         ),
         (
             (PRESET, "system: groq-rack-27"),
-            "p.yaml:2:1: no system is called 'groq-rack-27' (there are: groq-10440",
+            "p.yaml:2:1: no system is called 'groq-rack-27' (did you mean 'groq-rack-72'?)",
         ),
         (
             (PRESET, "system: {preset: nope}"),
