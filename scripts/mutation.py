@@ -54,6 +54,7 @@ SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
 TIMES_LONGER = 5
 IMPORT_SECONDS = 20
 MEMORY_BYTES = 12 << 30
+EXAMPLES = 20  # of a property: thousands of mutants meet it, and most fail at once
 
 
 class SwapMinMax(Operator):
@@ -122,11 +123,13 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
 
 
 def _lines_that_never_run(tree: ast.Module) -> set[int]:
-    """Imports for the type checker, and what is only a hint of a type."""
+    """Imports for the type checker; and what dataclasses are told: slots change no result."""
     lines: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             lines.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+        if isinstance(node, ast.ClassDef):
+            lines.update(decorator.lineno for decorator in node.decorator_list)
     return lines
 
 
@@ -157,10 +160,10 @@ class Coverage:
         return chosen
 
 
-def measured() -> Coverage:
+def measured(places: Sequence[str]) -> Coverage:
     """The coverage of every test file; only of those that are new where the sources are not."""
     sources = _digest(path for folder in SETTINGS["folders"] for path in _files(folder))
-    files = sorted({path for place in SETTINGS["tests"] for path in _tests(ROOT / place)})
+    files = sorted({path for place in places for path in _tests(ROOT / place)})
     known = KEPT / "coverage"
     known.mkdir(parents=True, exist_ok=True)
     kept = {path: known / f"{_digest([path])}-{sources}.json" for path in files}
@@ -234,7 +237,7 @@ def _pytest(arguments: Sequence[str], plugins: Sequence[object] = ()) -> int:
     from hypothesis import Phase, settings
 
     class Quick:
-        """The first example that fails is enough, and none is kept."""
+        """Few examples; the first that fails is enough, and none is kept."""
 
         def pytest_sessionstart(self) -> None:
             settings.register_profile(
@@ -245,6 +248,13 @@ def _pytest(arguments: Sequence[str], plugins: Sequence[object] = ()) -> int:
                 derandomize=True,
             )
             settings.load_profile("mutation")
+
+        def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+            for item in items:
+                wanted = getattr(item.obj, "_hypothesis_internal_use_settings", None)
+                if wanted and wanted.max_examples > EXAMPLES:
+                    few = settings(wanted, max_examples=EXAMPLES)
+                    item.obj._hypothesis_internal_use_settings = few
 
     options = ["-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:faulthandler"]
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what is loaded already
@@ -415,6 +425,7 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="how many mutants of each folder, at random")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
     parser.add_argument("--minutes", type=float, help="stop a folder after so many")
+    parser.add_argument("--tests", nargs="+", help="only these files and folders: a first look")
     parser.add_argument("--list", action="store_true", help="show what is known, run nothing")
     options = parser.parse_args()
     unknown = set(options.folders) - set(SETTINGS["folders"])
@@ -423,7 +434,7 @@ def main() -> int:
     folders = options.folders or SETTINGS["folders"]
     os.chdir(ROOT)
     _warm_up()
-    coverage = measured()
+    coverage = measured(options.tests or SETTINGS["tests"])
     scores = [run_folder(folder, options, coverage) for folder in folders]
     for score in scores:
         for mutant in score.survivors:
