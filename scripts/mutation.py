@@ -49,10 +49,10 @@ KEPT = ROOT / ".mutation"
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["rack-sim"][
     "mutation"
 ]
-# A mutant may loop: it gets so many times the processor time that its tests take, and so many
-# seconds more for imports, and so much memory. A test that is slower by as much has found it.
+# A mutant may loop: each test gets so many times the processor time that it takes, and so many
+# seconds more, and so much memory. A test that is slower by as much has found it.
 TIMES_LONGER = 5
-IMPORT_SECONDS = 20
+LEAST_SECONDS = 5
 MEMORY_BYTES = 12 << 30
 EXAMPLES = 20  # of a property: thousands of mutants meet it, and most fail at once
 
@@ -284,18 +284,31 @@ class Planted(importlib.abc.MetaPathFinder, importlib.machinery.SourceFileLoader
         return compile(self.text, self.path, "exec", dont_inherit=True)
 
 
-def killed(mutant: Mutant, tests: Sequence[str], seconds: float) -> str:
+class Limit:
+    """Ends the process at a test that takes much longer than it did without a fault."""
+
+    def __init__(self, seconds: Mapping[str, float]) -> None:
+        self._seconds = seconds
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Counts the time of the processor from here, however busy the machine is."""
+        limit = LEAST_SECONDS + TIMES_LONGER * self._seconds.get(nodeid, 0.0)
+        signal.setitimer(signal.ITIMER_VIRTUAL, limit)
+
+
+def killed(mutant: Mutant, tests: Sequence[str], seconds: Mapping[str, float]) -> str:
     """What became of a mutant: killed, survived, or timeout."""
     path = ROOT / mutant.path
     text = mutant.text(path.read_text(encoding="utf-8"))
 
     def met() -> int:
         sys.meta_path.insert(0, Planted(path, text))
-        return _pytest(["-x", *tests])
+        return _pytest(["-x", *tests], plugins=[Limit(seconds)])
 
-    status = _in_child(met, cpu_seconds=int(IMPORT_SECONDS + TIMES_LONGER * seconds), quiet=True)
+    expected = sum(seconds[test] for test in tests)
+    status = _in_child(met, cpu_seconds=int(60 + TIMES_LONGER * expected), quiet=True)
     if os.WIFSIGNALED(status):
-        by_time = os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGALRM)
+        by_time = os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGALRM, signal.SIGVTALRM)
         return "timeout" if by_time else "killed"
     return "survived" if os.WEXITSTATUS(status) == 0 else "killed"
 
@@ -409,7 +422,7 @@ def run_folder(folder: str, options: argparse.Namespace, coverage: Coverage) -> 
             if options.minutes and time.monotonic() - started > 60 * options.minutes:
                 print(f"stopped after {options.minutes} minutes; the same command goes on")
                 break
-            outcome = killed(mutant, new, sum(coverage.seconds[test] for test in new))
+            outcome = killed(mutant, new, coverage.seconds)
             journal.add(mutant, outcome, met | {test: coverage.version[test] for test in new})
             place = f"{mutant.path}:{mutant.line}"
             print(f"{number}/{len(chosen)} {outcome:<9} {place} {mutant.name}", flush=True)
