@@ -131,6 +131,11 @@ class TraceWorkload:
         return None if self._check is None else self._check.request_count
 
     @property
+    def duration_ps(self) -> int | None:
+        """From the first arrival to the last; None before `validate`."""
+        return None if self._check is None else self._check.duration_ps
+
+    @property
     def description(self) -> str:
         """One line for a report: the file, and what was changed about it."""
         options = self.options
