@@ -1,7 +1,8 @@
 """Work estimate: about how long a piece of work takes and how much memory, told before it begins.
 
-Estimates are rates times counts, and good to a factor of two or three: enough to tell a minute from
-a day. What is long is told in one line, what is over a limit of `work_limits` is refused.
+Estimates are rates times counts, beside what the program itself takes, and good to a factor of
+three: enough to tell a minute from a day. What is long is told in one line, what is over a limit of
+`work_limits` is refused.
 """
 
 import math
@@ -53,7 +54,7 @@ def tell(work: Work, on_note: Note) -> None:
     if work.seconds > limit("wall_note_s") or work.memory_bytes > limit("memory_note_bytes"):
         on_note(
             f"{work.what}: about {_duration(work.seconds)} on one core and "
-            f"{format_bytes(math.ceil(work.memory_bytes))} of memory; less with {work.smaller}"
+            f"{format_bytes(math.ceil(work.memory_bytes))} more memory; less with {work.smaller}"
         )
 
 

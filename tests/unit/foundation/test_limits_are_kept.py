@@ -43,7 +43,12 @@ def trace(rows: str, *, zipped: bool = False) -> Callable[[Path], object]:
 
 def lists(folder: Path) -> object:
     """A Parquet trace with lists."""
-    columns = {"arrival_s": [1], "input_tokens": [9], "output_tokens": [1], "block_hashes": [[1]]}
+    columns = {
+        "arrival_s": [1],
+        "input_tokens": [9],
+        "output_tokens": [1],
+        "block_hashes": [[1, 2]],
+    }
     pq.write_table(pa.table(columns), folder / "trace")
     return TraceWorkload(folder / "trace").validate()
 
@@ -54,7 +59,7 @@ CASES: dict[str, tuple[int, Callable[[Path], object]]] = {
     "cables": (1000, loaded()),
     "replicas": (1, loaded("serving.replicas=2")),
     "layers": (79, loaded()),
-    "experts": (7, lambda _folder: load_scenario("mixtral-8x7b")),
+    "experts": (7, lambda _folder: load_scenario("llama70b-a100", ["model=mixtral-8x7b"])),
     "hidden_size": (8191, loaded()),
     "prompt_tokens": (199, loaded("workload.input_tokens={kind: fixed, tokens: 200}")),
     "output_tokens": (199, loaded("workload.output_tokens={kind: fixed, tokens: 200}")),
@@ -66,7 +71,7 @@ CASES: dict[str, tuple[int, Callable[[Path], object]]] = {
     "document_values": (3, loaded()),
     "document_depth": (1, loaded()),
     "number_digits": (1, loaded()),
-    "line_bytes": (10, trace("1,2,3\n" * 1000)),
+    "line_bytes": (10, trace("1,2," + "3" * 1000)),
     "trace_rows": (1, trace("1,2,3\n2,2,3\n")),
     "held_rows": (1, trace("1,2,3\n1,2,3\n1,2,3\n")),
     "group_values": (1, lists),
