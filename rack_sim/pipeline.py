@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 from rack_sim.compiler.batches import BatchMachine, batch_machine
 from rack_sim.compiler.limits import Limits, batch_limits, limits_of
 from rack_sim.compiler.step import StepTiming, compile_step
+from rack_sim.engine.expected import replay_work
 from rack_sim.engine.fleet import FleetPlan, fleet_plan
 from rack_sim.engine.parts import dealt, why_together
 from rack_sim.engine.serving import ReplayTotals, replay, totals_of_parts
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InfeasibleError, InputError
 from rack_sim.foundation.garbage import collected_later
+from rack_sim.foundation.work_estimate import Note, Work, announce, no_note
 from rack_sim.metrics.columns import (
     CHIPS,
     CRITICAL_PATH,
@@ -239,20 +241,21 @@ class Result(Brief):
         return {name: frame for name, frame in found.items() if len(frame)}
 
 
-def explain(scenario: Scenario) -> Explanation:
+def explain(scenario: Scenario, *, on_note: Note = no_note) -> Explanation:
     """Partitions and compiles a scenario without replaying it.
 
-    Raises InfeasibleError where the model does not fit the system.
+    `on_note` is told before that takes long. Raises InfeasibleError where the model does not fit
+    the system.
     """
     with collected_later():
-        return _explained(scenario)
+        return _explained(scenario, on_note)
 
 
-def _explained(scenario: Scenario) -> Explanation:
+def _explained(scenario: Scenario, on_note: Note) -> Explanation:
     answer = _partitioned(scenario)
     room = scenario.cache_room
     if room is None:
-        step = compile_step(answer)
+        step = compile_step(answer, on_note=on_note)
         return Explanation(scenario, answer, step, None, limits_of(step))
     batch = batch_machine(answer, room)
     if isinstance(batch, Infeasible):
@@ -290,6 +293,16 @@ def _rests(scenario: Scenario, answer: Infeasible) -> Iterator[str]:
         )
 
 
+def expected_work(scenario: Scenario, *, every_step: bool = False) -> Work:
+    """About what a replay of the scenario takes, files and figures included."""
+    return replay_work(
+        scenario.workload,
+        bin_ps=scenario.bin_ps,
+        is_static=scenario.cache_room is None,
+        every_step=every_step,
+    )
+
+
 def simulate(
     scenario: Scenario,
     *,
@@ -297,18 +310,20 @@ def simulate(
     jobs: int = 1,
     on_progress: Progress | None = None,
     explanation: Explanation | None = None,
-    on_note: Callable[[str], None] = lambda _text: None,
+    on_note: Note = no_note,
 ) -> Result:
     """Replays a scenario's workload and summarises what came out.
 
     `every_step` visits every step instead of skipping between decisions: slow, with equal results.
     Replicas that know nothing of each other (see `engine.parts`) are replayed in `jobs`
-    processes, with equal results; `on_note` is told why it is one process after all. `on_progress`
-    is called now and then with the requests ended and the simulated picoseconds, where there is one
-    process. An `explanation` of the scenario that is there already is taken. Raises
-    InfeasibleError where the model does not fit.
+    processes, with equal results; `on_note` is told why it is one process after all, and before
+    work that takes long. `on_progress` is called now and then with the requests ended and the
+    simulated picoseconds, where there is one process. An `explanation` of the scenario that is
+    there already is taken. Raises InfeasibleError where the model does not fit, InputError where it
+    would take more than the limits of time or memory.
     """
-    explanation = explanation or explain(scenario)
+    announce(expected_work(scenario, every_step=every_step), on_note)
+    explanation = explanation or explain(scenario, on_note=on_note)
     with collected_later():
         totals, collector = _replayed(
             explanation, every_step=every_step, jobs=jobs, on_progress=on_progress, on_note=on_note
@@ -322,7 +337,7 @@ def _replayed(
     every_step: bool,
     jobs: int,
     on_progress: Progress | None,
-    on_note: Callable[[str], None],
+    on_note: Note,
 ) -> tuple[ReplayTotals, Collector]:
     """Replays a scenario's workload, in as many processes as asked where that can be."""
     scenario = explanation.scenario

@@ -13,7 +13,7 @@ from rack_sim.cli.compiled import (
     programs_of,
     programs_table,
 )
-from rack_sim.cli.console import counted, err, nodes_and_racks, out, say_json, table
+from rack_sim.cli.console import counted, err, nodes_and_racks, out, say_json, table, tell
 from rack_sim.cli.options import JsonOption, ScenarioArgument, SetOption
 from rack_sim.cli.topology import survey_table
 from rack_sim.compiler.changes import Change, changes
@@ -51,7 +51,7 @@ def explain(
         rack-sim explain llama70b-a100 --json
     """
     with err.status("placing the model"):
-        found = explain_scenario(load_scenario(scenario, overrides or []))
+        found = explain_scenario(load_scenario(scenario, overrides or []), on_note=tell)
     if found.batch is not None:
         if as_json:
             say_json(batch_dict(found, found.batch))

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, Progress, TimeElapsedColumn
 
-from rack_sim.cli.console import err, out, say_json, words_column
+from rack_sim.cli.console import err, out, say_json, tell, words_column
 from rack_sim.cli.options import (
     HtmlOption,
     JsonOption,
@@ -24,6 +24,7 @@ from rack_sim.cli.options import (
 from rack_sim.cli.place import result_directory
 from rack_sim.cli.size_view import size_content, size_tables
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.work_estimate import no_note
 from rack_sim.report.sizing_files import write_sizing
 from rack_sim.report.sizing_manifest import sizing_warnings
 from rack_sim.scenario import load_scenario
@@ -139,6 +140,7 @@ def size(
                 on_progress=lambda text, replays: bar.update(
                     task, description=f"{text} ({replays} replays done)"
                 ),
+                on_note=no_note if quiet else tell,
             )
         except KeyboardInterrupt:
             if draft is None:

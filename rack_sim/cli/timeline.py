@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from rack_sim.cli.console import err, out, say_json, table
+from rack_sim.cli.console import err, out, say_json, table, tell
 from rack_sim.cli.options import (
     JsonOption,
     ScenarioArgument,
@@ -106,10 +106,10 @@ def timeline(
             log = None
             if window_ms:
                 status.update("replaying")
-                result = simulate(loaded)
+                result = simulate(loaded, on_note=tell)
                 step, log = result.explanation.step, result.collector.requests
             else:
-                step = explain(loaded).step
+                step = explain(loaded, on_note=tell).step
             status.update("writing the trace")
             shown, interval_ps = program_of(step, kind, rows, context)
             movie = Movie(shown, interval_ps, log, window_ms * PS_PER_MS)

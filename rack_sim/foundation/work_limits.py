@@ -38,7 +38,7 @@ class Limit:
 # assumed: every default, as a round number some ten times what the largest published machine,
 # model or trace needs, and which a laptop still survives. None is a limit of the method.
 LIMITS: tuple[Limit, ...] = (
-    Limit("chips", 100_000, "chips", "the chips of a system, with all its replicas"),
+    Limit("chips", 100_000, "chips", "the chips of one system"),
     Limit("cables", 1_000_000, "cables", "the cables of a topology, up to chips squared"),
     Limit("replicas", 20_000, "replicas", "the copies of the model that serve side by side"),
     Limit("layers", 2_000, "layers", "num_hidden_layers of a model"),
@@ -164,9 +164,10 @@ gives the same bytes under either.
 Rates below the least ones are slips of a unit (FLOP/s for TFLOP/s, say): a run on such a machine
 takes years of its time and may never end in ours.
 
-Times and memory are estimated before a run from what it will do (tasks, steps, requests), with
-rates measured on one core of 2023; a note on stderr says the estimate where it is over
-`wall_note_s` or `memory_note_bytes`.
+Times and memory are estimated before a run from what it will do (tasks, requests, tokens, bins of
+time), with rates measured on one core of 2023; a note on stderr says the estimate where it is over
+`wall_note_s` or `memory_note_bytes`. Of a sweep, a load study and a search for a system the note
+counts all replays; refused over `wall_s` or `memory_bytes` is each replay by itself.
 """
 
 

@@ -16,7 +16,7 @@ import yaml
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import split_unit
-from rack_sim.foundation.work_limits import limit, over_limit, refuse_over
+from rack_sim.foundation.work_limits import limit, over_limit, raised, refuse_over
 
 Tree = Any
 
@@ -81,7 +81,7 @@ class _Loader(yaml.SafeLoader):
                 problem=f"tag {tag!r} is not supported", problem_mark=event.start_mark
             )
         if self._depth > self._depth_max:
-            too_deep = f"is nested deeper than {self._depth_max} levels"
+            too_deep = _too_deep(self._depth_max)
             raise yaml.MarkedYAMLError(problem=too_deep, problem_mark=event.start_mark)
         self._depth += 1
         try:
@@ -95,6 +95,12 @@ class _Loader(yaml.SafeLoader):
         while self.flow_level and self.peek() == "\t":
             self.forward()
             super().scan_to_next_token()
+
+
+def _too_deep(levels: int) -> str:
+    """What is wrong with a file of more levels than these, and how to allow more."""
+    more = raised("document_depth", levels + 100)
+    return f"is nested deeper than {levels} levels (if that is meant, raise it: {more})"
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -219,7 +225,7 @@ class _Builder:
             )
             raise InputError(found or ())
         if depth > self.depth_max:
-            self._complain(node, f"is nested deeper than {self.depth_max} levels")
+            self._complain(node, _too_deep(self.depth_max))
             return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, depth)

@@ -5,24 +5,26 @@ whatever ran where and however often it was interrupted.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.work_estimate import Note, Work, no_note, tell
+from rack_sim.foundation.work_limits import over_limit
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.frames import frame_of
 from rack_sim.metrics.grid_columns import COMPILED, GRID_HEAD, GRID_STATUS
 from rack_sim.metrics.summary import Value
-from rack_sim.pipeline import VERSION
-from rack_sim.scenario import GridPoint, GridStudy
+from rack_sim.pipeline import VERSION, expected_work
+from rack_sim.scenario import GridPoint, GridStudy, scenario_of_point_keys
 from rack_sim.study.code_state import code_state
 from rack_sim.study.executor import open_executor
-from rack_sim.study.grid_point import FAILED, OK, Row, run_point, task_of
+from rack_sim.study.grid_point import FAILED, OK, PointTask, Row, run_point, task_of
 from rack_sim.study.journal import Journal, open_journal
 
 if TYPE_CHECKING:
@@ -33,7 +35,8 @@ Progress = Callable[[str, float], None]
 POINT_COUNT_MAX = 1000
 """Points that run without being asked for twice (assumed: ten minutes at half a second each)."""
 
-_POINT_COUNT_LIMIT = 10**6
+# assumed: what a point takes to load and compile; see POINT_COUNT_MAX.
+_POINT_S = 0.5
 
 
 @dataclass(frozen=True, repr=False)
@@ -126,15 +129,15 @@ def run_grid_study(
     journal: Path | None = None,
     fresh: bool = False,
     point_count_max: int | None = POINT_COUNT_MAX,
-    on_note: Callable[[str], None] = lambda _text: None,
+    on_note: Note = no_note,
 ) -> GridResult:
     """Runs every point of a grid, with `jobs` at a time on a `backend` (see `study.executor`).
 
     Finished rows are kept in the file `journal`, where one is named, and taken from it when the
     same study runs again; `fresh` sets an older one aside. It stays when the study is finished:
     whoever has written the rows elsewhere removes it. `on_progress` is told how far it is,
-    `on_note` what was odd. Raises InputError where the grid has more than `point_count_max` points,
-    or the executor or the journal cannot be opened.
+    `on_note` what was odd, and what takes long before it begins. Raises InputError where the grid
+    has more than `point_count_max` points, or the executor or the journal cannot be opened.
     """
     refuse_large(study, point_count_max)
     head = {
@@ -156,6 +159,9 @@ def run_grid_study(
             notes.append(f"{resumed} of {len(points)} points were there already")
         for note in notes:
             on_note(note)
+        missing = [task for number, task in tasks.items() if number not in rows]
+        if missing:
+            tell(_expected_work(missing), on_note)
         _run(tasks, rows, kept, on_progress, jobs=jobs, backend=backend, scheduler=scheduler)
     found = tuple(
         GridRow(point, row["status"], row["reason"], row["values"])
@@ -166,7 +172,7 @@ def run_grid_study(
 
 
 def refuse_large(study: GridStudy, point_count_max: int | None = POINT_COUNT_MAX) -> None:
-    """Raises InputError where a grid has more points than that (a million at the most)."""
+    """Raises InputError where a grid has more points than that, or than the limit allows."""
     count = study.point_count
     sides = " x ".join(
         [
@@ -174,12 +180,31 @@ def refuse_large(study: GridStudy, point_count_max: int | None = POINT_COUNT_MAX
             *(str(len(axis.choices)) for axis in study.axes),
         ]
     )
-    if count > _POINT_COUNT_LIMIT:
-        message = f"{count:,} points ({sides}): the most is {_POINT_COUNT_LIMIT:,}"
-        raise InputError(Problem(message, study.place, field="grid"))
+    too_many = over_limit("points", count, sides, place=study.place, field="grid")
+    if too_many:
+        raise InputError(too_many)
     if point_count_max is not None and count > point_count_max:
         message = f"{count:,} points ({sides}) are more than {point_count_max:,}"
         raise InputError(Problem(message, study.place, field="grid", suggestion="--yes to go on"))
+
+
+def _expected_work(tasks: Sequence[PointTask]) -> Work:
+    """About what these points take one after the other, if the others are like the first."""
+    first = tasks[0]
+    work = Work("a compile", _POINT_S, 0, "fewer values in the grid or more --jobs")
+    if first.mode != "explain":
+        try:
+            scenario = scenario_of_point_keys(first.keys, first.folder, first.changes)
+        except InputError:  # its row will say so
+            return work.times(len(tasks), "points")
+        replay = expected_work(scenario)
+        work = replace(
+            work,
+            what=replay.what,
+            seconds=work.seconds + replay.seconds,
+            memory_bytes=replay.memory_bytes,
+        )
+    return work.times(len(tasks), "points")
 
 
 def _run(

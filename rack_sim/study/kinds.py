@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.work_estimate import Note, no_note
 from rack_sim.scenario import GridStudy, Study
 from rack_sim.study.executor import check_executor
 from rack_sim.study.grid import POINT_COUNT_MAX, run_grid_study
@@ -23,7 +24,7 @@ class StudyResult(Protocol):
         ...
 
 
-# kind -> the function that runs such a study in one process; it takes it and `on_progress`.
+# kind -> the function that runs such a study in one process; it takes it, `on_progress`, `on_note`.
 RUNS: dict[str, Callable[..., Any]] = {"jitter": run_jitter_study, "load": run_load_study}
 
 
@@ -37,7 +38,7 @@ def run_study(
     journal: Path | None = None,
     fresh: bool = False,
     point_count_max: int | None = POINT_COUNT_MAX,
-    on_note: Callable[[str], None] = lambda _text: None,
+    on_note: Note = no_note,
 ) -> Any:  # noqa: ANN401 - one class per kind of study
     """Runs a study of any kind; see `run_grid_study` for what only a grid can use.
 
@@ -58,7 +59,7 @@ def run_study(
             on_note=on_note,
         )
     refuse_executor(study, jobs=jobs, backend=backend, scheduler=scheduler)
-    return RUNS[study.kind](study, on_progress=on_progress)
+    return RUNS[study.kind](study, on_progress=on_progress, on_note=on_note)
 
 
 def refuse_executor(study: Study, *, jobs: int | None, backend: str, scheduler: str | None) -> None:

@@ -7,12 +7,14 @@ objective. The knee is the highest rate that is neither.
 
 from bisect import insort
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.work_estimate import Note, Work, no_note, tell
 from rack_sim.metrics.slo import Slo
-from rack_sim.pipeline import explain
+from rack_sim.pipeline import expected_work, explain
 from rack_sim.scenario import LoadStudy, Scenario, StudyPoint
 from rack_sim.study.knee import Bracket, Test, bracket, knee_rates, replay_count
 from rack_sim.study.load_row import LoadRow, replay_rate
@@ -21,6 +23,9 @@ from rack_sim.workload.offered import bounded, offered_rate_rps
 Progress = Callable[[str, float], None]
 
 SATURATION = "saturation"
+
+# assumed: replays until a knee is found, as the shipped studies need them, for a guess.
+_RATES_TO_A_KNEE = 12
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,13 +87,19 @@ class LoadResult(Brief):
 
 
 def run_load_study(
-    study: LoadStudy, *, on_progress: Progress = lambda _name, _share: None
+    study: LoadStudy,
+    *,
+    on_progress: Progress = lambda _name, _share: None,
+    on_note: Note = no_note,
 ) -> LoadResult:
     """Replays every machine at every rate, or at those that lead to its knees.
 
-    `on_progress` is told what is being done and which share of all, as far as is known. Raises
-    InfeasibleError where a machine cannot hold its model, InputError where nothing is served.
+    `on_progress` is told what is being done and which share of all, as far as is known,
+    `on_note` of what takes long before it begins. Raises InfeasibleError where a machine cannot
+    hold its model, InputError where nothing is served.
     """
+    for work in _expected_work(study):
+        tell(work, on_note)
     points: list[LoadPoint] = []
     shown = 0.0
 
@@ -100,6 +111,16 @@ def run_load_study(
     for given in study.points:
         points.append(_run_point(study, given, show))
     return LoadResult(study, tuple(points))
+
+
+def _expected_work(study: LoadStudy) -> Iterator[Work]:
+    """About what the replays of each machine take at all rates."""
+    rates = _RATES_TO_A_KNEE if study.rates_rps is None else len(study.rates_rps)
+    for point in study.points:
+        with suppress(InputError):  # the replay will say so
+            workload = bounded(point.scenario.workload, study.request_count, study.duration_ps)
+            work = expected_work(replace(point.scenario, workload=workload))
+            yield work.times(rates, f"replays of {point.name}")
 
 
 def point_of(name: str, slo: Slo, rows: Iterable[LoadRow], attainment: float) -> LoadPoint:

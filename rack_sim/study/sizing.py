@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, TypeVar
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_S
+from rack_sim.foundation.work_estimate import Note, no_note, tell
 from rack_sim.metrics.frames import frame_of
 from rack_sim.metrics.sizing_columns import CANDIDATES, fixed_columns, objective_columns
 from rack_sim.metrics.slo import AttainmentObjective, Objective, parse_slo, slo_settings
-from rack_sim.pipeline import VERSION
+from rack_sim.pipeline import VERSION, expected_work
 from rack_sim.scenario import Scenario, scenario_of_keys
 from rack_sim.study.sizing_candidate import GOALS, Candidate, Goal
 from rack_sim.study.sizing_rows import candidate_rows
@@ -43,6 +44,9 @@ ATTAINMENT_ASKED = 0.99
 REQUESTS_MOST = 200_000
 # Arrivals are drawn, and a longer run has longer requests among its last percent.
 _SPARE = 1.25
+
+# assumed: replays of a search, as the shipped scenarios need them, for a guess.
+_REPLAYS = 20
 
 
 @dataclass(frozen=True, repr=False)
@@ -149,6 +153,7 @@ def size(
     replicas_max: int | None = None,
     request_count: int | None = None,
     on_progress: Progress = lambda _text, _count: None,
+    on_note: Note = no_note,
 ) -> Sizing:
     """The systems that meet objectives: that of the fewest chips, the cheapest, the least power.
 
@@ -158,7 +163,7 @@ def size(
     and `replicas_max` bound the space that is searched; the partition and the replicas that the
     scenario itself asks for do not count. Synthetic traffic that is over too soon to tell goes on
     for longer, unless `request_count` says how many requests there are. `on_progress` is told what
-    is done and how many replays there were.
+    is done and how many replays there were, `on_note` of what takes long before it begins.
 
     Raises InputError with every problem found, or where there are too few requests to tell,
     InfeasibleError where the model does not fit or
@@ -183,6 +188,7 @@ def size(
     fixed: tuple[str, ...] = ()
     if request_count is not None:
         at_rate, fixed = with_requests(at_rate, request_count)
+    tell(expected_work(at_rate).times(_REPLAYS, "replays or so"), on_note)
     may_lengthen, replays, spare = request_count is None, 0, 1.0
     while True:
         traffic = traffic_of(at_rate.workload, scenario.deployment.shape.context_tokens, rate)

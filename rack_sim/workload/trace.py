@@ -17,7 +17,7 @@ import numpy as np
 from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.foundation.streams import stream
 from rack_sim.foundation.units import PS_PER_S, format_time
-from rack_sim.foundation.work_limits import limit, over_limit
+from rack_sim.foundation.work_limits import limit, over_limit, raised
 from rack_sim.workload.arguments import ArgumentCheck
 from rack_sim.workload.request import Request, Source
 from rack_sim.workload.trace_file import sha256_of
@@ -129,6 +129,11 @@ class TraceWorkload:
     def request_count(self) -> int | None:
         """How many requests a replay issues; None before `validate`."""
         return None if self._check is None else self._check.request_count
+
+    @property
+    def duration_ps(self) -> int | None:
+        """From the first arrival to the last; None before `validate`."""
+        return None if self._check is None else self._check.duration_ps
 
     @property
     def description(self) -> str:
@@ -310,7 +315,8 @@ class TraceSource:
     def _too_many_held(self, held: int, row: Row) -> InputError:
         what = f"held to be put in order over {format_time(self._options.sort_window_ps)}"
         problem = over_limit("held_rows", held, what, place=str(self._path), line=row[1])
-        hint = "sort the file by time and set workload.sort_window_ps=0, or raise the limit"
+        hint = "sort the file by time and set workload.sort_window_ps=0, or raise the limit: "
+        hint += raised("held_rows", 10 * held)
         return InputError([] if problem is None else replace(problem, suggestion=hint))
 
     def _too_late(self, row: Row, newest_ps: int, newest_line: int) -> InputError:

@@ -200,8 +200,10 @@ def test_a_large_grid_is_asked_for_twice(
     )
     assert cli("sweep", "tiny.yaml", *wide, "--yes", "--no-figures", "-q")[0] == 3
     assert len(run) == 1008
-    monkeypatch.setattr("rack_sim.study.grid._POINT_COUNT_LIMIT", 1000)
-    assert "the most is 1,000" in cli("sweep", "tiny.yaml", *wide, "--yes")[2]
+    monkeypatch.setenv("RACK_SIM_LIMITS", "points=1000")
+    assert (
+        "1,008 points, more than the limit of 1,000" in cli("sweep", "tiny.yaml", *wide, "--yes")[2]
+    )
 
 
 def test_what_a_kind_cannot_use(cli: Cli, study: Path) -> None:

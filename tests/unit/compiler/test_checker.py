@@ -469,7 +469,10 @@ def test_memory_over_capacity_says_what_it_is_full_of(good: Program) -> None:
     assert f"chip {fullest}" in reason.question
 
 
-@pytest.mark.parametrize("interval_ps", [30_000, 250_000, 777_777, 5_000_000, 10**9])
+# Picoseconds of the last ones, times the number of a chip, do not fit in 64 bits.
+@pytest.mark.parametrize(
+    "interval_ps", [30_000, 250_000, 777_777, 5_000_000, 10**9, 10**18, 2**62, 2**63 - 1]
+)
 def test_what_lives_at_one_time_is_what_steps_on_their_way_add_up_to(
     good: Program, interval_ps: int
 ) -> None:

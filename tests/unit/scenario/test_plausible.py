@@ -16,7 +16,10 @@ KV_LINK = (
     ("scenario", "changes", "words"),
     [
         ("llama70b", ["model.num_hidden_layers=1000000000"], "layers=1000000000"),
-        ("llama70b", ["model.hidden_size=1000000000000000"], "hidden_size"),
+        *(
+            ("llama70b", [f"model.{width}=1000000000000"], "hidden_size=1000000000000")
+            for width in ("hidden_size", "num_attention_heads", "intermediate_size", "vocab_size")
+        ),
         ("llama70b", ["serving.replicas=1000000000"], "replicas=1000000000"),
         ("llama70b", ["serving.max_context_tokens=1000000000"], "prompt_tokens=1000000000"),
         (
