@@ -5,7 +5,8 @@
 - `token_ps`: from entering to the token being sampled, that is L without the way back.
 - `interval_ps` II: how soon the next slot may enter (see `interval`).
 - `slot_count` S slots revolve with period R = S x II, so that each is back in time. Of the lowest
-  latency they are as many as fit into L, and R is L; else S = ceil(L / II) (`interval.revolution`).
+  latency they are as many as fit into L, and R is L but for a thousandth; else S = ceil(L / II)
+  (`interval.revolution`).
 
 Every compile writes the whole program out and checks it (`program`, `checker`).
 """
@@ -36,7 +37,7 @@ from rack_sim.timing.pipeline import (
 from rack_sim.timing.shape import ProgramKind, StepShape
 from rack_sim.timing.terms import Terms, total
 
-# Measured on llama70b (47,068 tasks) on one core of 2023: 3.5 us and 650 bytes a task, rounded up.
+# Measured on llama70b (47,068 tasks) on one core of an AMD EPYC: 3.5 us and 650 bytes a task, rounded up.
 _TASK_S, _TASK_BYTES = 5e-6, 700
 
 

@@ -1,7 +1,7 @@
 """Expected work: about how long a replay with its files takes, and how much memory.
 
-Rates: measured with benchmarks/serving.py and `rack-sim run` on one core of 2023 under CPython
-3.12, rounded up; files and figures included.
+Rates: measured with benchmarks/serving.py and `rack-sim run` on one core of an AMD EPYC under CPython
+3.11, rounded up; files and figures included.
 """
 
 from itertools import islice

@@ -118,7 +118,7 @@ not make a token faster here: it passes the same blocks either way, and crosses 
 (the partitioner finds 54 stages, 432 chips, as fast as 72). One point with known chips and software
 is not a validation: against the others, predictions are off by a quarter to a factor of three.
 
-With the objective of latency no token waits for its slot: R is L, to the picosecond a slot. Where
+With the objective of latency a token waits no more than a thousandth of L for its slot. Where
 throughput is the objective it waits for a whole number of slots, R = ceil(L / II) x II.
 
 ## What the unknowns would change

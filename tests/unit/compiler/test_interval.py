@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rack_sim.compiler.interval import collides, revolution, separations
+from rack_sim.compiler.interval import WAIT_PARTS, collides, revolution, separations
 from rack_sim.compiler.program import Program
 from rack_sim.compiler.step import compile_program, compile_step
 from rack_sim.hardware.builders import fully_connected
@@ -253,14 +253,21 @@ def links_overlap(kinds: Sequence[Program], interval_ps: int) -> bool:
 @given(rows())
 @settings(deadline=None)
 def test_with_latency_first_a_slot_is_back_when_its_step_ends(step: list[Row]) -> None:
-    """R - L < S picoseconds, no slots more than fit, and steps that far apart do not collide."""
+    """R - L is no more than rounding and a thousandth, no slots more than fit, nothing collides.
+
+    One slot more, and as far apart as need be, would wait for longer.
+    """
     program = program_of(step)
     assume(program.latency_ps)
     apart = separations([program])
     slots, interval_ps = revolution(program, apart, latency_first=True)
-    assert 0 <= slots * interval_ps - program.latency_ps < slots
+    assert 0 <= slots * interval_ps - program.latency_ps < slots + program.latency_ps / WAIT_PARTS
     assert 1 <= slots <= program.latency_ps // apart.interval_ps
     assert not collides([program], interval_ps)
+    if slots < program.latency_ps // apart.interval_ps:
+        spread_ps = -(-program.latency_ps // (slots + 1))
+        longest_ps = spread_ps + program.latency_ps // WAIT_PARTS // (slots + 1)
+        assert all(collides([program], ps) for ps in range(spread_ps, longest_ps + 1))
     most, least_ps = revolution(program, apart, latency_first=False)
     assert least_ps == apart.interval_ps <= interval_ps
     assert (most - 1) * least_ps < program.latency_ps <= most * least_ps
@@ -271,6 +278,7 @@ def test_more_layers_are_not_faster() -> None:
     turns = []
     for layers in range(3, 12):
         step = compile_step(planned(1, None, layers, "lowest_latency"))
-        assert 0 <= step.revolution_ps - step.latency_ps < step.slot_count
+        wait_ps = step.revolution_ps - step.latency_ps
+        assert 0 <= wait_ps < step.slot_count + step.latency_ps / WAIT_PARTS
         turns.append(step.revolution_ps)
     assert turns == sorted(turns)
