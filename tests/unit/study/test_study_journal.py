@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rack_sim.foundation.errors import InputError
+from rack_sim.study.grid_point import is_finished_row
 from rack_sim.study.journal import open_journal
 
 HEAD = {"study": "mine", "study_hash": "0123456789ab", "version": "1", "code": "a"}
@@ -243,3 +244,24 @@ def test_a_row_that_is_none_is_left_out(path: Path) -> None:
     with open_journal(path, HEAD, is_row=lambda row: row != ROWS["key0"]) as journal:
         assert journal.rows == {key: row for key, row in ROWS.items() if key != "key0"}
         assert f"{path}:2: is not as it was written" in journal.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("row", "is_one"),
+    [
+        ({"status": "ok", "reason": "", "values": {"seed": 1, "scenario": "x"}}, True),
+        ({"status": "infeasible", "reason": "too small", "values": {}}, True),
+        ({"status": "failed", "reason": "", "values": {}}, False),
+        ({"status": ["ok"], "reason": "", "values": {}}, False),
+        ({"status": "ok", "reason": 1, "values": {}}, False),
+        ({"status": "ok", "reason": "", "values": []}, False),
+        ({"status": "ok", "reason": "", "values": {"seed": "1"}}, False),
+        ({"status": "ok", "reason": "", "values": {"seed": True}}, False),
+        ({"status": "ok", "reason": "", "values": {"seed": 1.5}}, False),
+        ({"status": "ok", "reason": "", "values": {"simulated_s": float("nan")}}, False),
+        ({"status": "ok", "reason": "", "values": {"scenario": 1}}, False),
+        (0, False),
+    ],
+)
+def test_a_row_has_the_types_of_its_columns(row: object, is_one: bool) -> None:
+    assert is_finished_row(row) is is_one
