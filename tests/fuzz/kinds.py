@@ -17,7 +17,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = Path(__file__).parent / "seeds"
-SLOTS, GRID = SEEDS / "scenario" / "slots.yaml", SEEDS / "study" / "grid.yaml"
+SLOTS, BATCHES = SEEDS / "scenario" / "slots.yaml", SEEDS / "scenario" / "batches.yaml"
+GRID = SEEDS / "study" / "grid.yaml"
 # Of what is larger, only that it is read: a fuzzer wants many small machines.
 _CHIPS_RUN_MAX = 100
 _REQUESTS_RUN_MAX = 100
@@ -50,16 +51,32 @@ def _is_input(path: Path) -> bool:
     return path.suffix in (".csv", ".json", ".yaml", ".jsonl")
 
 
-def _scenario(path: Path) -> None:
+def _scenario(path: Path, *overrides: str) -> None:
     from rack_sim.pipeline import simulate
     from rack_sim.scenario import load_scenario, resolved_yaml
 
-    scenario = load_scenario(path)
+    scenario = load_scenario(path, overrides)
     resolved_yaml(scenario).encode("utf-8")
     chips = scenario.deployment.system.topology.chip_count
     requests = scenario.workload.request_count
     if chips <= _CHIPS_RUN_MAX and requests is not None and requests <= _REQUESTS_RUN_MAX:
         simulate(scenario)
+
+
+def _chip(path: Path) -> None:
+    """Puts the chip on a machine with slots and on one with batches."""
+    given = f"system.chip={path.resolve()}"
+    _each((lambda: _scenario(SLOTS, given), lambda: _scenario(BATCHES, given)))
+
+
+def _model(path: Path) -> None:
+    """Serves the model, on a machine with room for it where it is small."""
+    given, room = f"model={path.resolve()}", "serving.policy.kv_capacity_mib=4096"
+    _each((lambda: _scenario(SLOTS, given), lambda: _scenario(BATCHES, given, room)))
+
+
+def _price(path: Path) -> None:
+    _scenario(SLOTS, f"cost.api_price={path.resolve()}")
 
 
 def _study(path: Path) -> None:
@@ -77,30 +94,20 @@ def _system(path: Path) -> None:
         survey(topology)
 
 
-def _part(**parts: str) -> Callable[[Path], None]:
-    """Reads a scenario one part of which is the file."""
-
-    def read(path: Path) -> None:
-        from rack_sim.scenario import load_scenario
-
-        overrides = [f"{key.replace('__', '.')}={path.resolve()}" for key in parts]
-        load_scenario(SLOTS, overrides)
-
-    return read
-
-
 def _each(steps: Iterable[Callable[[], object]]) -> None:
-    """Does every step; the first refusal is raised when all are done."""
-    from rack_sim.foundation.errors import InputError
+    """Does every step; all that was refused is raised when all are done."""
+    from rack_sim.foundation.errors import InfeasibleError, InputError
 
-    refused: InputError | None = None
+    problems = []
     for step in steps:
         try:
             step()
         except InputError as error:
-            refused = refused or error
-    if refused:
-        raise refused
+            problems += error.problems
+        except InfeasibleError:
+            pass
+    if problems:
+        raise InputError(problems)
 
 
 def _trace(path: Path) -> None:
@@ -197,9 +204,9 @@ KINDS = {
         ),
         Kind("study", ("scenarios/studies/*.yaml",), _study, is_document=True),
         Kind("system", ("topologies/systems/*.yaml",), _system, is_document=True),
-        Kind("chip", ("topologies/chips/*.yaml",), _part(system__chip=""), is_document=True),
-        Kind("model", ("scenarios/models/*.yaml",), _part(model=""), is_document=True),
-        Kind("price", ("topologies/prices/*.yaml",), _part(cost__api_price=""), is_document=True),
+        Kind("chip", ("topologies/chips/*.yaml",), _chip, is_document=True),
+        Kind("model", ("scenarios/models/*.yaml",), _model, is_document=True),
+        Kind("price", ("topologies/prices/*.yaml",), _price, is_document=True),
         Kind("trace", (), _trace),
         Kind("measurements", ("topologies/measurements.csv",), _measurements),
         Kind("journal", (), _journal, made="journal"),
