@@ -18,16 +18,16 @@ from rack_sim.foundation.errors import InfeasibleError, InputError
 SEED = 12
 # Cases of each kind.
 CASES = {
-    "scenario": 50,
-    "study": 50,
-    "system": 50,
-    "chip": 50,
-    "model": 50,
-    "price": 50,
-    "trace": 50,
-    "measurements": 50,
-    "journal": 50,
-    "run": 50,
+    "scenario": 20,
+    "study": 20,
+    "system": 20,
+    "chip": 20,
+    "model": 20,
+    "price": 20,
+    "trace": 20,
+    "measurements": 20,
+    "journal": 20,
+    "run": 20,
 }
 
 
