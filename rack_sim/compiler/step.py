@@ -37,7 +37,7 @@ from rack_sim.timing.pipeline import (
 from rack_sim.timing.shape import ProgramKind, StepShape
 from rack_sim.timing.terms import Terms, total
 
-# Measured on llama70b (47,068 tasks) on one core of an AMD EPYC: 3.5 us and 650 bytes a task, rounded up.
+# Measured on llama70b (47,068 tasks) on an AMD EPYC core: 3.5 us and 650 bytes a task, rounded up.
 _TASK_S, _TASK_BYTES = 5e-6, 700
 
 

@@ -1,6 +1,6 @@
 """Expected work: about how long a replay with its files takes, and how much memory.
 
-Rates: measured with benchmarks/serving.py and `rack-sim run` on one core of an AMD EPYC under CPython
+Rates: measured with benchmarks/serving.py and `rack-sim run` on an AMD EPYC core under CPython
 3.11, rounded up; files and figures included.
 """
 

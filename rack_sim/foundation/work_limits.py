@@ -165,7 +165,7 @@ Rates below the least ones are slips of a unit (FLOP/s for TFLOP/s, say): a run 
 takes years of its time and may never end in ours.
 
 Times and memory are estimated before a run from what it will do (tasks, requests, tokens, bins of
-time), with rates measured on one core of an AMD EPYC; a note on stderr says the estimate where it is over
+time), with rates measured on an AMD EPYC core; a note on stderr says the estimate where it is over
 `wall_note_s` or `memory_note_bytes`. Of a sweep, a load study and a search for a system the note
 counts all replays; refused over `wall_s` or `memory_bytes` is each replay by itself.
 """

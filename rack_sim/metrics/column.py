@@ -61,6 +61,19 @@ def read_cell(kind: Kind, cell: str) -> str | int | float | bool | None:
         raise ValueError(f"{_short(cell)} is not a number") from None
 
 
+def fits(kind: Kind, value: object) -> bool:
+    """Whether a value may stand in a column of the kind; nothing may in each."""
+    if value is None:
+        return True
+    if isinstance(value, bool):
+        return kind == "flag"
+    if isinstance(value, str):
+        return kind in ("words", "any")
+    if isinstance(value, int) or (isinstance(value, float) and kind != "count"):
+        return kind in ("count", "number", "any") and abs(value) < LARGEST
+    return False
+
+
 def _within(number: Number) -> Number:
     """The number, where a table of ours can hold it. Raises ValueError for an endless one."""
     if abs(number) < LARGEST:  # which what is no number is not, either

@@ -10,6 +10,18 @@ from rack_sim.metrics.column import Column, text_types
 if TYPE_CHECKING:
     import pandas as pd
 
+# Cells that every row has: what it is of, and its bytes.
+_NEVER_EMPTY = {
+    "chips.csv": ("chip", "node", "rack", "used_bytes", "capacity_bytes"),
+    "links.csv": ("source_chip", "target_chip", "payload_bytes"),
+    "memory.csv": (
+        "chip",
+        *("weight_bytes", "kv_bytes", "activation_bytes", "program_bytes", "free_bytes"),
+        "capacity_bytes",
+    ),
+    "replicas.csv": ("replica", "request_count", "finished_count"),
+    "requests.csv": ("request_id", "input_tokens"),
+}
 REQUEST_STATUSES = ("finished", "rejected", "timed_out")
 
 
@@ -69,7 +81,9 @@ def _garbled(
     numeric = {column.name for column in columns if column.is_numeric}
     for name in frame.columns:
         column = frame[name]
-        if column.dtype.kind == "f":
+        if name in _NEVER_EMPTY.get(path.name, ()) and column.isna().any():
+            bad, said = column.isna().to_numpy(), "stands where a number must be"
+        elif column.dtype.kind == "f":
             bad, said = np.isinf(column.to_numpy()), "is no finite number"
         elif (path.name, name) == ("requests.csv", "status"):
             bad = ~column.isin(REQUEST_STATUSES).to_numpy()
@@ -83,7 +97,7 @@ def _garbled(
         rows = np.flatnonzero(bad)
         if len(rows):
             more = f", and so {len(rows) - 1:,} more" if len(rows) > 1 else ""
-            given = str(column.iloc[rows[0]])
+            given = "nothing" if pd.isna(column.iloc[rows[0]]) else str(column.iloc[rows[0]])
             yield Problem(
                 f"{given if len(given) <= 40 else f'{given[:39]}…'} {said}{more}",
                 str(path),

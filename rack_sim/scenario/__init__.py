@@ -28,7 +28,7 @@ import yaml
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware.system import System
-from rack_sim.scenario.build import build_scenario, build_system_alone
+from rack_sim.scenario.build import build_scenario, build_system_alone, resolved_keys
 from rack_sim.scenario.document import IMPLICIT_RESOLVERS, Marks, read_document
 from rack_sim.scenario.fields import Reading
 from rack_sim.scenario.file_kinds import FileKind, PartKind, kind_of_file, load_part
@@ -151,18 +151,16 @@ def _hinted(problem: Problem) -> Problem:
 
 
 def read_resolved(path: Path) -> dict[str, Any]:
-    """The keys of a resolved.yaml as they stand there, nothing checked but that a model is in it.
+    """The keys of a resolved.yaml, each of the type that a scenario has there.
 
-    Raises InputError where it cannot be read.
+    Raises InputError where it cannot be read, or is no resolved scenario.
     """
-    problems: list[Problem] = []
-    content = read_document(path, Marks(), problems)
-    if problems:
-        raise InputError(problems)
+    reading = Reading()
+    content = read_document(path, reading.marks, reading.problems)
     parts = ("model", "workload", "system")
     if not isinstance(content, dict) or not all(isinstance(content.get(p), dict) for p in parts):
-        raise InputError(Problem("is no resolved scenario", str(path)))
-    return content
+        raise InputError([*reading.problems, Problem("is no resolved scenario", str(path), 1)])
+    return resolved_keys(content, reading)
 
 
 def read_resolved_study(path: Path) -> dict[str, Any]:
@@ -175,7 +173,7 @@ def read_resolved_study(path: Path) -> dict[str, Any]:
     if problems:
         raise InputError(problems)
     if not isinstance(content, dict):
-        raise InputError(Problem("is no resolved study", str(path)))
+        raise InputError(Problem("is no resolved study", str(path), 1))
     return content
 
 

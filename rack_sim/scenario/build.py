@@ -127,6 +127,21 @@ def build_scenario(
     )
 
 
+def resolved_keys(tree: dict[str, Any], reading: Reading) -> dict[str, Any]:
+    """What a resolved.yaml of these keys says: those of a scenario, of the right types.
+
+    Whether they suit each other is not asked. Raises InputError with every problem found.
+    """
+    try:
+        schema = ScenarioSchema.model_validate(tree, context=reading)
+    except ValidationError as error:
+        found = from_validation(error, tree, reading)
+        raise InputError(in_order([*reading.problems, *found])) from None
+    if reading.problems:
+        raise InputError(in_order(reading.problems))
+    return schema.model_dump(mode="json", exclude_none=True)
+
+
 def build_system_alone(tree: dict[str, Any], reading: Reading) -> System:
     """The system that stands in `tree` under ``system``, without a model or traffic.
 

@@ -37,6 +37,18 @@ class Mark(NamedTuple):
         """A problem at this place."""
         return Problem(message, self.place, self.line, self.column, field, suggestion)
 
+    def names(self, path: Path, error: InputError) -> InputError:
+        """The error of a file that is named here; what is wrong with all of it stands here."""
+        return InputError(
+            self.problem(
+                ": ".join(part for part in (problem.place, problem.message) if part),
+                suggestion=problem.suggestion,
+            )
+            if problem.line is None and problem.place in ("", str(path))
+            else problem
+            for problem in error.problems
+        )
+
 
 @dataclass
 class Marks:

@@ -264,10 +264,7 @@ def _read_preset(
     try:
         path = find(kind, reference, folder)
     except InputError as error:
-        raise InputError(
-            mark.problem(problem.message, suggestion=problem.suggestion)
-            for problem in error.problems
-        ) from None
+        raise mark.names(folder, error) from None
     if kind == "model" and path.is_dir():
         path = path / "config.json"
     try:
@@ -276,7 +273,10 @@ def _read_preset(
         there = False
     if not there:
         raise InputError(mark.problem(f"no such file: {path}"))
-    content = read_document(path, reading.marks, reading.problems)
+    try:
+        content = read_document(path, reading.marks, reading.problems)
+    except InputError as error:
+        raise mark.names(path, error) from None
     if not isinstance(content, dict):
         raise InputError(Problem("must be a mapping of keys to values", str(path), 1, 1))
     if kind == "model" and "name" not in content:

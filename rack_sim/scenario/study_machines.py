@@ -87,7 +87,7 @@ def _root(holder: Keys, folder: Path, reading: Reading) -> Root:
     Raises InputError where it cannot be read.
     """
     given = holder["scenario"]
-    own = Reading(reading.marks)
+    own, path = Reading(reading.marks), folder
     try:
         if isinstance(given, str):
             path = find("scenario", given, folder)
@@ -97,12 +97,8 @@ def _root(holder: Keys, folder: Path, reading: Reading) -> Root:
             keys = complete_tree(copied(given, reading.marks), folder, [], own)
     except InputError as error:
         mark = reading.marks.get(holder, "scenario")
-        raise InputError(
-            mark.problem(problem.message, suggestion=problem.suggestion)
-            if mark and not problem.place
-            else problem
-            for problem in (*own.problems, *error.problems)
-        ) from None
+        found = InputError([*own.problems, *error.problems])
+        raise (mark.names(path, found) if mark else found) from None
     if own.problems:
         raise InputError(own.problems)
     folder = folder.resolve()

@@ -24,7 +24,15 @@ from rack_sim.pipeline import VERSION, expected_work
 from rack_sim.scenario import GridPoint, GridStudy, scenario_of_point_keys
 from rack_sim.study.code_state import code_state
 from rack_sim.study.executor import open_executor
-from rack_sim.study.grid_point import FAILED, OK, PointTask, Row, run_point, task_of
+from rack_sim.study.grid_point import (
+    FAILED,
+    OK,
+    PointTask,
+    Row,
+    is_finished_row,
+    run_point,
+    task_of,
+)
 from rack_sim.study.journal import Journal, open_journal
 
 if TYPE_CHECKING:
@@ -146,7 +154,11 @@ def run_grid_study(
         "version": VERSION,
         "code": code_state(),
     }
-    keeping = open_journal(journal, head, fresh=fresh) if journal else nullcontext(None)
+    keeping = (
+        open_journal(journal, head, is_row=is_finished_row, fresh=fresh)
+        if journal
+        else nullcontext(None)
+    )
     with keeping as kept:
         points = list(study.combinations())
         tasks = {point.number: task_of(study, point) for point in points}

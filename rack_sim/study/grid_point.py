@@ -8,7 +8,10 @@ from typing import Any
 
 from rack_sim.foundation.errors import InfeasibleError, InputError, RackSimError
 from rack_sim.foundation.units import PS_PER_MS
+from rack_sim.metrics.column import fits
+from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.cost import footprint_of
+from rack_sim.metrics.grid_columns import COMPILED
 from rack_sim.metrics.summary import Value
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.pipeline import VERSION, Explanation, explain, simulate
@@ -22,6 +25,7 @@ INFEASIBLE = "infeasible"
 BAD_INPUT = "bad_input"
 FAILED = "failed"
 STATUSES = (OK, INFEASIBLE, BAD_INPUT, FAILED)
+_ANSWERED = (OK, INFEASIBLE, BAD_INPUT)
 
 Row = dict[str, Any]
 
@@ -85,6 +89,18 @@ def run_point(task: PointTask) -> Row:
     # Plain numbers, as the journal keeps them, whether the row has been there or not.
     plain: Row = json.loads(json.dumps(_row(OK, "", values), default=_plain))
     return plain
+
+
+def is_finished_row(row: Any) -> bool:  # noqa: ANN401 - whatever a line of a journal says
+    """Whether something is a row with an answer, as `run_point` gives it."""
+    if not isinstance(row, dict) or row.get("status") not in _ANSWERED:
+        return False
+    reason, values = row.get("reason"), row.get("values")
+    return (
+        isinstance(reason, str)
+        and isinstance(values, dict)
+        and all(fits(column.kind, values.get(column.name)) for column in (*COMPILED, *SUMMARY))
+    )
 
 
 def explained_row(found: Explanation) -> dict[str, Value]:

@@ -31,7 +31,7 @@ from rack_sim.scenario import JitterStudy
 
 Progress = Callable[[str, float], None]
 
-# Measured on llama70b with 4 to 64 draws on one core of an AMD EPYC: a task of a step, each draw of it.
+# Measured on llama70b with 4 to 64 draws on an AMD EPYC core: a task of a step, each draw of it.
 _TASK_S, _DRAW_S = 1.8e-6, 0.05e-6
 # Two numbers of eight bytes of a task while its step is in flight, rounded up; one of each stage.
 _IN_FLIGHT_BYTES, _STAGE_BYTES = 18, 8

@@ -10,7 +10,7 @@ writes to it.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -44,13 +44,19 @@ class Journal:
 
 
 @contextmanager
-def open_journal(path: Path, head: Mapping[str, str], *, fresh: bool = False) -> Iterator[Journal]:
+def open_journal(
+    path: Path,
+    head: Mapping[str, str],
+    *,
+    is_row: Callable[[Any], bool] = lambda _row: True,
+    fresh: bool = False,
+) -> Iterator[Journal]:
     """The journal in `path`, made where there is none; `head` says what study it is of.
 
-    What is there already is taken up, but for damaged lines, which `notes` tell of; with `fresh` it
-    is set aside under another name. A journal without rows does not stay. Raises InputError where
-    it is of another study, version or state of the code, where it is no journal, or where another
-    process has it open.
+    What is there already is taken up, but for damaged lines and for rows that are none by `is_row`,
+    which `notes` tell of; with `fresh` it is set aside under another name. A journal without rows
+    does not stay. Raises InputError where it is of another study, version or state of the code,
+    where it is no journal, or where another process has it open.
     """
     made = [folder for folder in path.parents if not folder.exists()]
     try:
@@ -68,7 +74,7 @@ def open_journal(path: Path, head: Mapping[str, str], *, fresh: bool = False) ->
             notes.append(f"what was there before is in {aside}")
             os.close(handle)
             handle = _open_locked(path)
-        rows = _read(path, handle, head, notes)
+        rows = _read(path, handle, head, notes, is_row)
         yield Journal(path, handle, rows, notes)
     finally:
         with suppress(OSError):
@@ -90,7 +96,13 @@ def _open_locked(path: Path) -> int:
         raise InputError(Problem(message, str(path), suggestion=hint)) from None
 
 
-def _read(path: Path, handle: int, head: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
+def _read(
+    path: Path,
+    handle: int,
+    head: Mapping[str, str],
+    notes: list[str],
+    is_row: Callable[[Any], bool],
+) -> dict[str, Any]:
     """The finished rows; a torn end is cut off, and a new file gets its head."""
     content = path.read_bytes()
     wanted = {"rack_sim_journal": FORMAT, **head}
@@ -101,7 +113,7 @@ def _read(path: Path, handle: int, head: Mapping[str, str], notes: list[str]) ->
         return {}
     first, *others = (whole or content).split(b"\n")
     lines = [line for line in enumerate(others, start=2) if line[1]]
-    found = {number: _row(line) for number, line in lines}
+    found = {number: _row(line, is_row) for number, line in lines}
     rows = dict(row for row in found.values() if row)
     _check_head(path, _parsed(first), wanted, has_rows=bool(rows), notes=notes)
     damaged = [number for number, row in found.items() if row is None]
@@ -122,9 +134,8 @@ def _check_head(
 ) -> None:
     if not isinstance(found, dict) or "rack_sim_journal" not in found:
         if not has_rows:
-            raise InputError(
-                Problem("is no journal of a sweep, and is kept", f"{path}:1", suggestion=FRESH)
-            )
+            message = "is no journal of a sweep, and is kept"
+            raise InputError(Problem(message, str(path), 1, suggestion=FRESH))
         # The key of a row says as much: one of another study or state is no key of this one.
         notes.append(f"{path}:1: is not as it was written; the rows below it tell what they are of")
         return
@@ -139,7 +150,7 @@ def _check_head(
             message = (
                 f"its rows are of {words} {found.get(name)}, not {wanted.get(name)}, and are kept"
             )
-            raise InputError(Problem(message, str(path), suggestion=FRESH))
+            raise InputError(Problem(message, str(path), 1, suggestion=FRESH))
 
 
 def _line(content: Mapping[str, Any]) -> bytes:
@@ -154,12 +165,17 @@ def _parsed(line: bytes) -> object:
     text = b"{" + line[start:]
     if line[:start] != _SEAL % sha256(text).hexdigest().encode():
         return {"rack_sim_journal": 1} if line.startswith(_FIRST_FORM) else None
-    return json.loads(text)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
-def _row(line: bytes) -> tuple[str, Any] | None:
+def _row(line: bytes, is_row: Callable[[Any], bool]) -> tuple[str, Any] | None:
     found = _parsed(line)
-    return (found["key"], found["row"]) if isinstance(found, dict) and "row" in found else None
+    if not isinstance(found, dict) or not isinstance(found.get("key"), str):
+        return None
+    return (found["key"], found["row"]) if is_row(found.get("row")) else None
 
 
 def _append(handle: int, content: Mapping[str, Any]) -> None:

@@ -13,7 +13,10 @@ import traceback
 import warnings
 from pathlib import Path
 from types import FrameType
-from typing import Any, Never
+from typing import TYPE_CHECKING, Any, Never
+
+if TYPE_CHECKING:
+    from rack_sim.foundation.errors import Problem
 
 CPU_S = 20
 MEMORY_BYTES = 4 * 2**30
@@ -33,7 +36,8 @@ def finding_of(kind: str, path: Path) -> str:
     try:
         KINDS[kind].exercise(path)
     except InputError as error:
-        lacking = [p for p in error.problems if not p.place and not p.field]
+        is_document = KINDS[kind].is_document
+        lacking = [problem for problem in error.problems if not _is_placed(problem, is_document)]
         return f"no place: {lacking[0].message[:80]}" if lacking else ""
     except InfeasibleError:
         return ""
@@ -42,6 +46,13 @@ def finding_of(kind: str, path: Path) -> str:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     return ""
+
+
+def _is_placed(problem: "Problem", is_document: bool) -> bool:
+    """Whether a user finds what is meant: in a document by line and column, or by the option."""
+    if is_document and not problem.place.startswith("--"):
+        return bool(problem.place and problem.line and problem.column)
+    return bool(problem.place)
 
 
 def _where(error: BaseException) -> str:

@@ -4,17 +4,21 @@ What is done is what a command would do, without the command line around it: it 
 raise InputError or InfeasibleError.
 """
 
+import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import islice
+from hashlib import sha256
+from itertools import cycle, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = Path(__file__).parent / "seeds"
-SLOTS, GRID = SEEDS / "scenario" / "slots.yaml", SEEDS / "study" / "grid.yaml"
+SLOTS, BATCHES = SEEDS / "scenario" / "slots.yaml", SEEDS / "scenario" / "batches.yaml"
+GRID = SEEDS / "study" / "grid.yaml"
 # Of what is larger, only that it is read: a fuzzer wants many small machines.
 _CHIPS_RUN_MAX = 100
 _REQUESTS_RUN_MAX = 100
@@ -31,6 +35,8 @@ class Kind:
     # Where `make_seeds` leaves seeds of it; of a directory, a file is put into a copy of all of it.
     made: str = ""
     is_within: bool = False
+    # Whether people write it: each problem then has a line and a column.
+    is_document: bool = False
 
     def seeds(self, made: Path) -> list[Path]:
         """The seeds: shipped, kept here, and `made` by running something; in a stable order."""
@@ -45,16 +51,32 @@ def _is_input(path: Path) -> bool:
     return path.suffix in (".csv", ".json", ".yaml", ".jsonl")
 
 
-def _scenario(path: Path) -> None:
+def _scenario(path: Path, *overrides: str) -> None:
     from rack_sim.pipeline import simulate
     from rack_sim.scenario import load_scenario, resolved_yaml
 
-    scenario = load_scenario(path)
+    scenario = load_scenario(path, overrides)
     resolved_yaml(scenario).encode("utf-8")
     chips = scenario.deployment.system.topology.chip_count
     requests = scenario.workload.request_count
     if chips <= _CHIPS_RUN_MAX and requests is not None and requests <= _REQUESTS_RUN_MAX:
         simulate(scenario)
+
+
+def _chip(path: Path) -> None:
+    """Puts the chip on a machine with slots and on one with batches."""
+    given = f"system.chip={path.resolve()}"
+    _each((lambda: _scenario(SLOTS, given), lambda: _scenario(BATCHES, given)))
+
+
+def _model(path: Path) -> None:
+    """Serves the model, on a machine with room for it where it is small."""
+    given, room = f"model={path.resolve()}", "serving.policy.kv_capacity_mib=4096"
+    _each((lambda: _scenario(SLOTS, given), lambda: _scenario(BATCHES, given, room)))
+
+
+def _price(path: Path) -> None:
+    _scenario(SLOTS, f"cost.api_price={path.resolve()}")
 
 
 def _study(path: Path) -> None:
@@ -72,33 +94,32 @@ def _system(path: Path) -> None:
         survey(topology)
 
 
-def _part(**parts: str) -> Callable[[Path], None]:
-    """Reads a scenario one part of which is the file."""
+def _each(steps: Iterable[Callable[[], object]]) -> None:
+    """Does every step; all that was refused is raised when all are done."""
+    from rack_sim.foundation.errors import InfeasibleError, InputError
 
-    def read(path: Path) -> None:
-        from rack_sim.scenario import load_scenario
-
-        overrides = [f"{key.replace('__', '.')}={path.resolve()}" for key in parts]
-        load_scenario(SLOTS, overrides)
-
-    return read
+    problems = []
+    for step in steps:
+        try:
+            step()
+        except InputError as error:
+            problems += error.problems
+        except InfeasibleError:
+            pass
+    if problems:
+        raise InputError(problems)
 
 
 def _trace(path: Path) -> None:
-    from rack_sim.foundation.errors import InputError
     from rack_sim.workload import TraceOptions, TraceWorkload
     from rack_sim.workload.summary import summarise
 
-    refused: InputError | None = None
-    for skip in (False, True):
-        try:
-            workload = TraceWorkload(path, TraceOptions(skip_bad_rows=skip))
-            workload.validate()
-            summarise(islice(workload.open().arrivals(), _REQUESTS_READ_MAX))
-        except InputError as error:
-            refused = refused or error
-    if refused:
-        raise refused
+    def read(*, skip_bad_rows: bool) -> None:
+        workload = TraceWorkload(path, TraceOptions(skip_bad_rows=skip_bad_rows))
+        workload.validate()
+        summarise(islice(workload.open().arrivals(), _REQUESTS_READ_MAX))
+
+    _each((lambda: read(skip_bad_rows=False), lambda: read(skip_bad_rows=True)))
 
 
 def _measurements(path: Path) -> None:
@@ -108,48 +129,84 @@ def _measurements(path: Path) -> None:
 
 
 def _journal(path: Path) -> None:
-    """Goes on with a sweep from its journal, and writes what came of it."""
+    """Goes on with a sweep from its journal, and writes what came of it.
+
+    Once as the file is, and once as if this code had written it: rows are not taken on faith.
+    """
     from rack_sim.report.study_files import write_study
     from rack_sim.scenario import load_study
     from rack_sim.study.kinds import run_study
 
-    study = shutil.copy(GRID, path.parent)
-    result = run_study(load_study(str(study)), journal=path)
-    folder = path.parent / "written"
-    folder.mkdir()
-    write_study(result, folder, wall_s=0, figures=False)
+    study, content = load_study(str(shutil.copy(GRID, path.parent))), path.read_bytes()
+
+    def go_on(journal: bytes) -> None:
+        path.write_bytes(journal)
+        result = run_study(study, journal=path, jobs=1)
+        with TemporaryDirectory(dir=path.parent) as folder:
+            write_study(result, Path(folder), wall_s=0, figures=False)
+
+    _each((lambda: go_on(content), lambda: go_on(_of_today(content, study))))
+
+
+def _of_today(journal: bytes, study: Any) -> bytes:
+    """A journal with the keys, the head and the checksums of today."""
+    from rack_sim.pipeline import VERSION
+    from rack_sim.study.code_state import code_state
+    from rack_sim.study.grid_point import task_of
+
+    keys = cycle([task_of(study, point).key for point in study.combinations()])
+    head = {"code": code_state(), "study_hash": study.study_hash, "version": VERSION}
+    lines = []
+    for line in journal.splitlines():
+        said = re.sub(rb'^\{"sha256": ?"[0-9a-f]{64}", ?', b"{", line)
+        for name, word in head.items() if said.startswith(b'{"rack_sim_journal"') else ():
+            said = re.sub(
+                rb'("%s": ?")[0-9a-z.]+"' % name.encode(), rb'\g<1>%s"' % word.encode(), said
+            )
+        said = re.sub(rb'"key": ?"[0-9a-f]{64}"', b'"key":"%s"' % next(keys).encode(), said)
+        lines.append(b'{"sha256":"%s",%s\n' % (sha256(said).hexdigest().encode(), said[1:]))
+    return b"".join(lines)
 
 
 def _finished(path: Path) -> None:
-    """Makes the reports of a directory, and compares it with itself."""
-    from rack_sim.foundation.errors import InputError
+    """Makes the reports of a directory, and compares it with itself.
+
+    Once as it is, and once with digests that are right again: cells are not taken on faith.
+    """
     from rack_sim.report.html import write_html
     from rack_sim.report.workbook import write_workbook
     from rack_sim.study.compare import contenders
+    from rack_sim.study.record import sign
 
-    folder, refused = path.parent, None
-    for read in (
+    folder = path.parent
+    readers = (
         lambda: write_html(folder, folder / "made.html"),
         lambda: write_workbook(folder, folder / "made.xlsx"),
         lambda: contenders([str(folder), str(folder)]),
-    ):
-        try:
-            read()
-        except InputError as error:
-            refused = error
-    if refused:
-        raise refused
+    )
+
+    def signed() -> None:
+        with suppress(ValueError, AttributeError, RecursionError):  # a manifest that is none
+            sign(folder)
+        _each(readers)
+
+    _each((*readers, signed))
 
 
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("scenario", ("scenarios/*.yaml", "scenarios/article/*.yaml"), _scenario),
-        Kind("study", ("scenarios/studies/*.yaml",), _study),
-        Kind("system", ("topologies/systems/*.yaml",), _system),
-        Kind("chip", ("topologies/chips/*.yaml",), _part(system__chip="")),
-        Kind("model", ("scenarios/models/*.yaml",), _part(model="")),
-        Kind("price", ("topologies/prices/*.yaml",), _part(cost__api_price="")),
+        Kind(
+            "scenario",
+            ("scenarios/*.yaml", "scenarios/article/*.yaml"),
+            _scenario,
+            is_document=True,
+        ),
+        Kind("study", ("scenarios/studies/*.yaml",), _study, is_document=True),
+        Kind("system", ("topologies/systems/*.yaml",), _system, is_document=True),
+        Kind("chip", ("topologies/chips/*.yaml",), _chip, is_document=True),
+        Kind("model", ("scenarios/models/*.yaml",), _model, is_document=True),
+        Kind("price", ("topologies/prices/*.yaml",), _price, is_document=True),
         Kind("trace", (), _trace),
         Kind("measurements", ("topologies/measurements.csv",), _measurements),
         Kind("journal", (), _journal, made="journal"),

@@ -1,4 +1,4 @@
-"""Fuzz, bounded: some hundred mutated files, the same every time, and every finding ever kept.
+"""Fuzz, bounded: some hundred mutated files, the same every time.
 
 `scripts/check fuzz SECONDS` tries others for as long as wanted.
 """
@@ -10,72 +10,36 @@ from pathlib import Path
 
 import pytest
 from fuzz import judge
-from fuzz.campaign import Judge, cases, findings
-from fuzz.kinds import KINDS, Kind, make_seeds, placed
+from fuzz.campaign import cases, findings
+from fuzz.kinds import KINDS, Kind
 
 from rack_sim.foundation.errors import InfeasibleError, InputError
 
 SEED = 12
-# Cases of each kind, about half a minute in all. A kind stands at 0 while a campaign of a minute
-# still finds something in it.
+# Cases of each kind, some seconds each: what is run or written costs more than what is only read.
 CASES = {
-    "scenario": 0,
-    "study": 50,
-    "system": 50,
-    "chip": 50,
-    "model": 0,
-    "price": 50,
+    "scenario": 25,
+    "study": 20,
+    "system": 25,
+    "chip": 20,
+    "model": 20,
+    "price": 25,
     "trace": 50,
     "measurements": 50,
-    "journal": 0,
-    "run": 0,
+    "journal": 10,
+    "run": 12,
 }
-# Seeds that still lead to a finding, as they stand in tests/fuzz/seeds.
-OPEN = {
-    "journal/found-TypeError-in-grid.jsonl",
-    "run/found-TypeError-in-sheet-write.json",
-    "run/found-ValueError-in-over-time.csv",
-    "run/found-ValueError-in-rack.csv",
-    "run/found-ValueError-in-replicas.csv",
-    "scenario/indexerror_live_memory.json",
-    "scenario/unit_slip_feed_1.json",
-    "scenario/unit_slip_flop.json",
-    "system/found-InvalidOperation-in-scalar.yaml",
-}
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What running something leaves, as seeds."""
-    folder = tmp_path_factory.mktemp("made")
-    make_seeds(folder)
-    return folder
 
 
 def test_every_kind_is_tried() -> None:
     assert CASES.keys() == KINDS.keys()
 
 
-@pytest.mark.parametrize("kind", [kind for kind, count in CASES.items() if count])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", CASES)
 def test_mutated_files_are_read_or_refused(made: Path, kind: str) -> None:
     tried = islice(cases([kind], SEED, made), CASES[kind])
     assert not list(findings(tried, made))
-
-
-@pytest.mark.slow
-def test_seeds_are_read_or_refused(made: Path) -> None:
-    """Every seed as it is; among them are the files that once were findings."""
-    found = {}
-    with Judge() as judging:
-        for kind in KINDS.values():
-            for seed in kind.seeds(made):
-                name = f"{kind.name}/{seed.name}"
-                if name in OPEN or seed.stat().st_size > 20_000:  # presets have tests of their own
-                    continue
-                with placed(kind, seed, seed.read_bytes(), made) as path:
-                    if what := judging.finding_of(kind.name, path):
-                        found[name] = what
-    assert not found
 
 
 def test_cases_are_the_same_every_time(made: Path) -> None:

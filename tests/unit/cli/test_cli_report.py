@@ -107,23 +107,23 @@ def test_what_is_not_whole_is_said_and_the_old_report_stays(
 
 
 @pytest.mark.parametrize(
-    ("column", "given", "said"),
+    ("place", "given", "said"),
     [
-        ("e2el_ms", "1e999", "requests.csv:4: e2el_ms: inf is no finite number ("),
-        ("ttft_ms", "-inf", "requests.csv:4: ttft_ms: -inf is no finite number ("),
-        (
-            "status",
-            "finishd",
-            "requests.csv:4: status: finishd is none of finished, rejected, timed_out (",
-        ),
-        ("status", "", "requests.csv:4: status: nan is none of finished, rejected, timed_out ("),
+        ("requests.csv: e2el_ms", "1e999", "inf is no finite number ("),
+        ("requests.csv: ttft_ms", "-inf", "-inf is no finite number ("),
+        ("requests.csv: status", "finishd", "finishd is none of finished, rejected, timed_out ("),
+        ("requests.csv: status", "", "nothing is none of finished, rejected, timed_out ("),
+        ("memory.csv: kv_bytes", "", "nothing stands where a number must be ("),
+        ("memory.csv: kv_bytes", "many", "many is no number ("),
+        ("chips.csv: node", "", "nothing stands where a number must be ("),
     ],
 )
 def test_garbled_cells_are_refused_with_their_line(
-    cli: Cli, ran: Path, column: str, given: str, said: str
+    cli: Cli, ran: Path, place: str, given: str, said: str
 ) -> None:
     """An infinite latency would become a mean and an axis without end."""
-    path = ran / "requests.csv"
+    name, column = place.split(": ")
+    path = ran / name
     lines = path.read_text(encoding="utf-8").splitlines()
     cells = lines[3].split(",")
     cells[lines[0].split(",").index(column)] = given
@@ -131,8 +131,19 @@ def test_garbled_cells_are_refused_with_their_line(
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     code, out, err = cli("report", ran)
     assert (code, out) == (2, ""), err
-    assert said in " ".join(err.split())
+    assert f"{name}:4: {column}: {said}" in " ".join(err.split())
     assert reports(ran) == set()
+
+
+def test_a_resolved_scenario_of_other_types_is_refused_with_its_lines(cli: Cli, ran: Path) -> None:
+    path = ran / "resolved.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    number = next(number for number, line in enumerate(lines) if line.startswith("seed:"))
+    lines[number] = "seed: [1]"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    code, out, err = cli("report", ran)
+    assert (code, out) == (2, ""), err
+    assert f"resolved.yaml:{number + 1}:1: seed: " in err
 
 
 def test_another_version_is_said(cli: Cli, ran: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from rack_sim.foundation.errors import InputError
 from rack_sim.scenario import load_scenario, load_study
 from rack_sim.scenario.studies import GridStudy, LoadStudy
 
@@ -127,3 +128,24 @@ def test_no_commands_to_a_terminal_in_names(folders: Path, override: str) -> Non
     with pytest.raises(Exception, match="--set ") as caught:
         load_scenario("there/p.yaml", [override])
     assert type(caught.value).__name__ == "InputError"
+
+
+@pytest.mark.parametrize("given", ["system: ..", "model: ./none.yaml", "system: {preset: ./}"])
+def test_what_cannot_be_opened_stands_where_it_is_named(folders: Path, given: str) -> None:
+    text = Path("here/p.yaml").read_text()
+    key = given.partition(":")[0]
+    kept = [line for line in text.splitlines() if not line.startswith(f"{key}:")]
+    Path("here/p.yaml").write_text("\n".join([given, *kept]))
+    with pytest.raises(InputError) as raised:
+        load_scenario("here/p.yaml")
+    (problem,) = raised.value.problems
+    assert (problem.place, problem.line, problem.column) == ("here/p.yaml", 1, 1)
+
+
+def test_what_a_study_cannot_open_stands_where_it_is_named(folders: Path) -> None:
+    Path("here/s.yaml").write_text(
+        "kind: grid\nname: s\nscenario: ../\ngrid: {seed: [1]}\ncollect: [tpot_ms_p50]\n"
+    )
+    with pytest.raises(InputError, match=r"^here/s\.yaml:3:1: .*is a directory") as raised:
+        load_study("here/s.yaml")
+    assert len(raised.value.problems) == 1

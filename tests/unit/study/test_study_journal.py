@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rack_sim.foundation.errors import InputError
+from rack_sim.study.grid_point import is_finished_row
 from rack_sim.study.journal import open_journal
 
 HEAD = {"study": "mine", "study_hash": "0123456789ab", "version": "1", "code": "a"}
@@ -221,3 +222,46 @@ def test_where_nothing_can_be_written(path: Path) -> None:
     path.parent.write_text("a file")
     with pytest.raises(InputError, match="cannot be written"):
         taken_up(path)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b'"key":"key0","row":{"status":"ok"', b'"key":"\xff","row":{}}', b'"key":["key0"],"row":{}}'],
+    ids=["no JSON", "no text", "a key that is a list"],
+)
+def test_a_line_under_a_right_checksum_may_be_none_of_ours(path: Path, said: bytes) -> None:
+    fill(path)
+    line = b'{"sha256":"%s",%s\n' % (sha256(b"{" + said).hexdigest().encode(), said)
+    with path.open("ab") as file:
+        file.write(line)
+    rows, (note,) = taken_up(path)
+    assert rows == ROWS
+    assert f"{path}:{len(ROWS) + 2}: is not as it was written" in note
+
+
+def test_a_row_that_is_none_is_left_out(path: Path) -> None:
+    fill(path)
+    with open_journal(path, HEAD, is_row=lambda row: row != ROWS["key0"]) as journal:
+        assert journal.rows == {key: row for key, row in ROWS.items() if key != "key0"}
+        assert f"{path}:2: is not as it was written" in journal.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("row", "is_one"),
+    [
+        ({"status": "ok", "reason": "", "values": {"seed": 1, "scenario": "x"}}, True),
+        ({"status": "infeasible", "reason": "too small", "values": {}}, True),
+        ({"status": "failed", "reason": "", "values": {}}, False),
+        ({"status": ["ok"], "reason": "", "values": {}}, False),
+        ({"status": "ok", "reason": 1, "values": {}}, False),
+        ({"status": "ok", "reason": "", "values": []}, False),
+        ({"status": "ok", "reason": "", "values": {"seed": "1"}}, False),
+        ({"status": "ok", "reason": "", "values": {"seed": True}}, False),
+        ({"status": "ok", "reason": "", "values": {"seed": 1.5}}, False),
+        ({"status": "ok", "reason": "", "values": {"simulated_s": float("nan")}}, False),
+        ({"status": "ok", "reason": "", "values": {"scenario": 1}}, False),
+        (0, False),
+    ],
+)
+def test_a_row_has_the_types_of_its_columns(row: object, is_one: bool) -> None:
+    assert is_finished_row(row) is is_one
