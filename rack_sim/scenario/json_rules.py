@@ -27,7 +27,15 @@ ONE_ORIGIN: Json = {
             "required": ["assumed"],
             "properties": {"assumed": {"type": "string"}, "source": {"type": "null"}},
         },
-    ]
+    ],
+    # Its range has two ends or none.
+    "anyOf": [
+        {
+            "required": ["low", "high"],
+            "properties": {"low": {"type": "number"}, "high": {"type": "number"}},
+        },
+        {"properties": {"low": {"type": "null"}, "high": {"type": "null"}}},
+    ],
 }
 # Keys of a config.json that every model needs; others depend on its family.
 _ALWAYS = tuple(key for key in REQUIRED_KEYS if key != "intermediate_size")

@@ -23,8 +23,9 @@ SCENARIO = [file for file in FILES if file.startswith("scenario/")]
 GATES: dict[str, tuple[str, ...]] = {
     # terminal
     "print": (),
-    "sys.stdout": (CONSOLE,),
-    "sys.stderr": (CONSOLE, "__main__.py"),  # there a word of ours, before the console is made
+    # There words of ours, before the console is made, and streams that are closed or flushed.
+    "sys.stdout": (CONSOLE, "__main__.py"),
+    "sys.stderr": (CONSOLE, "__main__.py"),
     "sys.__stdout__": (),
     "sys.__stderr__": (),
     "typer.echo": (),

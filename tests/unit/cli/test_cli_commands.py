@@ -64,7 +64,8 @@ def test_validate_reads_traces(cli: Cli, own_trace: Path) -> None:
 
 
 def test_explain_json(cli: Cli, small: Path) -> None:
-    code, out, err = cli("explain", "small.yaml", "--json")
+    throughput = ("--set", "partition.objective=most_tokens_per_chip")
+    code, out, err = cli("explain", "small.yaml", "--json", *throughput)
     assert (code, err) == (0, "")
     found = json.loads(out)
     assert found["parameter_count"] == 6_738_415_616  # as published for Llama-2 7B

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 from pydantic import ValidationError
@@ -167,6 +167,7 @@ def test_what_the_loader_refuses_the_schema_refuses(data):
         slips += ["unknown key"] + ["another unit", "two units", "no such unit"] * bool(unit)
     slip = data.draw(st.sampled_from(slips))
     if slip == "another value":
+        assume(way[-1] not in ("low", "high"))  # a schema cannot say that one is below the other
         holder[way[-1]] = copy.deepcopy(data.draw(st.sampled_from(JUNK)))
     elif slip == "left out":
         del holder[way[-1]]

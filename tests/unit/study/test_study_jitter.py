@@ -133,7 +133,8 @@ def small() -> JitterStudy:
             *changes,
             "repeat_count=1",
             "points=[{name: node, overrides: {"
-            "system: groq-node-8, model.num_hidden_layers: 1, partition.stages: 1}}]",
+            "system: groq-node-8, model.num_hidden_layers: 1, partition.stages: 1, "
+            "partition.objective: most_tokens_per_chip}}]",
         ),
     )
 
