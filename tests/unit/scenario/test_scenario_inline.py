@@ -142,14 +142,18 @@ def test_links_are_those_of_the_preset_where_nothing_is_said() -> None:
 )
 @settings(deadline=None, max_examples=40)
 @example("bytes_per_s", "ps", 7, True)
+@example("bytes_per_s", "s", 11, False)
+@example("mbytes_per_s", "ns", 0.5, False)
 def test_links_may_be_given_in_any_unit(
     rate: str, time: str, number: int | float, across: bool
 ) -> None:
     head = "global_" if across else ""
     if isinstance(number, float) and (rate == "bytes_per_s" or time == "ps"):
         number = 3
-    if KNOWN_UNITS[rate].factor < 10**6:
+    if KNOWN_UNITS[rate].factor * number < 10**6:  # the least of a rate
         rate, number = "mbytes_per_s", 3 if isinstance(number, float) else number
+    if time == "s":
+        number = min(number, 10)  # seconds: the limit of a latency
     text = f"ring:8,chips_per_node=2,{head}link_{rate}={number},{head}latency_{time}={number}"
     types = load_system(text).topology.link_types
     changed = types["global" if across else "local"]
