@@ -56,11 +56,11 @@ def calibrate(
 
     Then name the file where a chip stands: `chip: my-h100.yaml` in a system, or in the table.
     """
-    read = read_table(measurements)
     with ExitStack() as stack:
         draft = None
         if out_file is not None:
             draft = stack.enter_context(result_file(out_file, force=force))
+        read = read_table(measurements)
         fit = _fitted(read.rows, chip, constants, measurements)
         if draft is not None:
             values = fitted_values(fit, measurements.name)

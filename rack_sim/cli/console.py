@@ -102,10 +102,13 @@ def nodes_and_racks(topology: Topology) -> str:
 
 def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[tuple[str, ...]]) -> Table:
     """A table; each column is a heading and "left" or "right"."""
-    rows = [
-        (shortened(on_one_line(row[0]), _ROW_NAME_CHARACTERS), *map(visible, row[1:]))
-        for row in rows
-    ]
+    if len(columns) == 1:  # sentences, which have no numbers beside them
+        rows = [(on_one_line(row[0]),) for row in rows]
+    else:
+        rows = [
+            (shortened(on_one_line(row[0]), _ROW_NAME_CHARACTERS), *map(visible, row[1:]))
+            for row in rows
+        ]
     drawn = Table(
         title=title,
         title_justify="left",

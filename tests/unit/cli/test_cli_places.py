@@ -40,7 +40,7 @@ WORK = (
     ("sensitivity", "run_sensitivity"),
     ("timeline", "simulate"),
     ("timeline", "explain"),
-    ("calibrate", "read_measurements"),
+    ("calibrate", "read_table"),
     ("validate_model", "validate"),
 )
 # What reads the input of each, which is the same every time here.
@@ -52,6 +52,14 @@ READING = (
     ("sensitivity", "load_scenario"),
     ("timeline", "load_scenario"),
 )
+# What a finished comparison of nothing would say of itself.
+MANIFEST = {
+    "comparison": [],
+    "assumed_by_the_comparison": [],
+    "not_alike": [],
+    "judged_by": "no objectives",
+    "version": VERSION,
+}
 LONG = 5_000
 
 
@@ -91,7 +99,7 @@ def desk(small: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (desk / "mine" / "photo").write_text("precious")
     (desk / "file").write_text("precious")
     (desk / "done").mkdir()
-    (desk / "done" / "manifest.json").write_text(json.dumps({"version": VERSION}))
+    (desk / "done" / "manifest.json").write_text(json.dumps(MANIFEST))
     for name, target in (
         ("link", "mine"),
         ("dangling", "nowhere"),

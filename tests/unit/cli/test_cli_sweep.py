@@ -21,7 +21,9 @@ points:
   - name: one stage
     overrides: {partition: {stages: 1, tensor_parallel: 8}, model.num_hidden_layers: 1}
   - name: two stages
-    overrides: {partition: {stages: 2, tensor_parallel: 8}, model.num_hidden_layers: 2}
+    overrides:
+      partition: {stages: 2, tensor_parallel: 8, objective: most_tokens_per_chip}
+      model.num_hidden_layers: 2
 operator_jitter_ns: [0, 50, 500]
 step_count: 12
 warmup_step_count: 4

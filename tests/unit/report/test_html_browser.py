@@ -307,7 +307,10 @@ def test_a_study_and_its_markup_are_drawn_as_text(opened, tmp_path):
     from rack_sim.metrics.columns import STUDY_FILES
 
     name = "<a href='https://example.org'>fast</a> & <b>bold</b>"
-    manifest = {"study": name, "kind": "jitter", "study_hash": "0", "version": VERSION}
+    manifest = {
+        "study": name, "kind": "jitter", "study_hash": "0", "version": VERSION, "description": "",
+        "machines": [], "assumed_by_the_study": [], "assumed": [], "sourced": [],
+    }  # fmt: skip
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     for file, columns in STUDY_FILES["jitter"].items():
         with (tmp_path / file).open("w", encoding="utf-8", newline="") as handle:

@@ -70,7 +70,7 @@ def test_it_appears_whole(tmp_path: Path) -> None:
     assert names(tmp_path / "a") == ["run"]
     assert names(tmp_path / "a" / "run") == ["manifest.json", "summary.csv"]
     manifest = json.loads((tmp_path / "a" / "run" / "manifest.json").read_text())
-    assert manifest["files"] == ["manifest.json", "summary.csv"]
+    assert list(manifest["files"]) == ["manifest.json", "summary.csv"]
 
 
 def test_it_can_be_read_as_the_mask_allows(tmp_path: Path) -> None:

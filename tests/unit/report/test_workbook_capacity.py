@@ -36,6 +36,7 @@ RACKS = [
     TINY_MODEL,
     "partition.tensor_parallel=8",
     "partition.stages=3",
+    "partition.objective=most_tokens_per_chip",
     "serving.max_context_tokens=2048",
     "serving.concurrent_sequences=4",
     "serving.replicas=3",
