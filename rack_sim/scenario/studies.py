@@ -101,6 +101,11 @@ class GridAxis:
             isinstance(value, int | float) and not isinstance(value, bool) for value in self.choices
         )
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every value is a whole number."""
+        return self.is_numeric and all(isinstance(value, int) for value in self.choices)
+
 
 @dataclass(frozen=True, repr=False)
 class GridBase(Brief):

@@ -119,7 +119,7 @@ def result_columns(study: GridStudy) -> tuple[Column, ...]:
         Column(
             f"grid.{axis.key}",
             axis.unit,
-            "number" if axis.is_numeric else "words",
+            "count" if axis.is_whole else "number" if axis.is_numeric else "words",
             f"{axis.title}: the value at the point",
         )
         for axis in study.axes
