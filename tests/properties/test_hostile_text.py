@@ -19,10 +19,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from rack_sim.foundation.json_text import json_text
 from spreadsheets import opened
 
 import rack_sim.cli
+from rack_sim.foundation.json_text import json_text
 from rack_sim.foundation.visible import on_one_line, shortened, visible
 from rack_sim.report.csv import plain_text, safe_text
 from rack_sim.report.figures.canvas import drawing_style, new_sheet, write_figure

@@ -40,7 +40,11 @@ SPACES["slots pulled"] = SPACES["slots"]
 
 def scenario_of(name: str) -> Scenario:
     kind, _, pulled = name.partition(" ")
-    changes = ["partition={objective: most_tokens_per_chip}", "serving.replicas=1", *(PULLED if pulled else [])]
+    changes = [
+        "partition={objective: most_tokens_per_chip}",
+        "serving.replicas=1",
+        *(PULLED if pulled else []),
+    ]
     return load_scenario(SMALL / f"{kind}.yaml", changes)
 
 

@@ -15,7 +15,7 @@ import pytest
 COMMAND = str(Path(sys.executable).with_name("rack-sim"))
 # So many requests that it is in the middle whenever it is asked to end.
 LONG = ("run", "small.yaml", "--every-step", "--set", "workload.request_count=1000000")
-LONG = (*LONG, "--out", "runs/one")
+LONG = (*LONG, "--quiet", "--out", "runs/one")  # quiet: its length would be noted
 QUICK = ("--no-figures", "--no-workbook", "--no-html")
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and file descriptors of POSIX")
 pytestmark = POSIX

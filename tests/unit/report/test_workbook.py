@@ -211,7 +211,8 @@ def test_no_text_is_a_formula_or_a_link(copy: Path) -> None:
     manifest["workload"] = "=1+1"
     (copy / "manifest.json").write_text(json.dumps(manifest))
     resolved = (copy / "resolved.yaml").read_text()
-    (copy / "resolved.yaml").write_text(resolved.replace("kind: poisson", "kind: '=1+1'"))
+    assert "name: tiny-llama" in resolved
+    (copy / "resolved.yaml").write_text(resolved.replace("name: tiny-llama", "name: '=1+1'"))
     for file, old, new in (
         ("summary.csv", ",tiny-llama,", ",'=1+1,"),
         ("requests.csv", ",finished,,", ",finished,'=1+1,"),
