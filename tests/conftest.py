@@ -9,6 +9,7 @@ import os
 import random
 import re
 import time
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -44,7 +45,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         random.Random(str(config.getoption("--hypothesis-seed"))).shuffle(items)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: Any) -> None:  # its class is not public in pytest 8.0
     """What was found by drawing, as the line that keeps it."""
     for report in terminalreporter.stats.get("failed", []):
         for name, arguments in _FOUND.findall(str(report.longrepr)):
