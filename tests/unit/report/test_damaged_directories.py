@@ -113,6 +113,7 @@ def test_every_kind_has_its_reports(
     assert f"<title>{WORDS[name]}" in page
     book = openpyxl.load_workbook(folder / "report.xlsx", read_only=True)
     titles = [str(book[sheet]["A1"].value) for sheet in book.sheetnames]
+    book.close()
     assert not any(".csv" in title for title in titles) or kind_of(read_manifest(folder)) == "study"
     assert (
         not any("Sweep" in title for title in titles) or kind_of(read_manifest(folder)) == "study"
