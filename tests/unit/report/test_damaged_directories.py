@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pytest
 import yaml
+from spreadsheets import opened
 
 import rack_sim.cli
 from rack_sim.foundation.errors import InputError
@@ -111,16 +111,14 @@ def test_every_kind_has_its_reports(
     assert altered(folder) == []
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert f"<title>{WORDS[name]}" in page
-    book = openpyxl.load_workbook(folder / "report.xlsx", read_only=True)
+    book = opened(folder / "report.xlsx")
     titles = [str(book[sheet]["A1"].value) for sheet in book.sheetnames]
-    book.close()
     assert not any(".csv" in title for title in titles) or kind_of(read_manifest(folder)) == "study"
     assert (
         not any("Sweep" in title for title in titles) or kind_of(read_manifest(folder)) == "study"
     )
     title = {"compare": "Compare: a and b"}.get(name, WORDS[name])
     assert titles[0].removeprefix("Study: ").removeprefix("Study ") == title.removeprefix("Study: ")
-    book.close()
 
 
 def others(value: object) -> list[object]:
