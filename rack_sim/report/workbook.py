@@ -6,6 +6,7 @@ Equal files give equal bytes. docs/spreadsheets.md says what each sheet is.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -78,11 +79,9 @@ def write_workbook(folder: Path, target: Path, *, row_limit: int = SHEET_ROWS) -
     """
     manifest = read_manifest(folder)
     kind = kind_of(manifest)
-    with (
-        told_if_altered(folder),
-        whole_file(target, force=True) as draft,
-        draft.path.open("wb") as file,
-    ):
+    # In memory first: a zip that is interrupted still wants its file when it is thrown away.
+    file = BytesIO()
+    with told_if_altered(folder), whole_file(target, force=True) as draft:
         if kind == "sizing":
             _write_sizing(read_sizing_tables(folder, manifest), file, row_limit)
         elif kind == "study":
@@ -93,6 +92,7 @@ def write_workbook(folder: Path, target: Path, *, row_limit: int = SHEET_ROWS) -
             _write_sensitivity(read_sensitivity_tables(folder, manifest), file, row_limit)
         else:
             _write_run(read_run_tables(folder), file, row_limit)
+        draft.path.write_bytes(file.getvalue())
 
 
 def _write_run(run: RunTables, file: BinaryIO, row_limit: int) -> None:
