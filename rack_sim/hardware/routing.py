@@ -214,9 +214,7 @@ class Router:
             return [RoutedFlow(flow, routes[0])]
         if self.topology.switch_count and flow.message_bytes:
             return self._striped(flow, routes, load)
-        # Routes are in order, and of equal ones `min` takes the first.
-        best = min(routes, key=lambda route: max(load.get(hop, 0) for hop in hops(route)))
-        return [RoutedFlow(flow, best)]
+        return [RoutedFlow(flow, _emptiest(routes, load))]
 
     def _striped(
         self, flow: Flow, routes: Sequence[Route], load: Mapping[Hop, int]
@@ -364,6 +362,23 @@ class Router:
 def hops(route: Route) -> list[Hop]:
     """The links of a route as (source, target) pairs."""
     return list(pairwise(route))
+
+
+def _emptiest(routes: Sequence[Route], load: Mapping[Hop, int]) -> Route:
+    """The route whose fullest link carries least; of equal ones the first.
+
+    A route is left at its first link that is as full as the best route so far.
+    """
+    best, least = routes[0], max(load.get(hop, 0) for hop in pairwise(routes[0]))
+    for route in routes[1:]:
+        fullest = 0
+        for hop in pairwise(route):
+            fullest = max(fullest, load.get(hop, 0))
+            if fullest >= least:
+                break
+        else:
+            best, least = route, fullest
+    return best
 
 
 def _crosses(flow: Flow, hop: Hop) -> Problem:

@@ -362,9 +362,10 @@ class _Steps(NamedTuple):
         )
 
 
-# The patterns of small groups are asked for again and again, for messages of many sizes.
-_small_steps = lru_cache(maxsize=128)(_Steps.of)
-_SMALL_GROUP = 16
+# The patterns of small groups are asked for again and again, for messages of many sizes. One of 64
+# chips has 8,064 transfers.
+_small_steps = lru_cache(maxsize=64)(_Steps.of)
+_SMALL_GROUP = 64
 
 
 def _steps(operation: Operation, algorithm: Algorithm, nodes: Sequence[int]) -> _Steps:
