@@ -11,6 +11,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable
 from html.parser import HTMLParser
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -60,20 +61,25 @@ def _name(text: str) -> str:
     return re.sub("[\x00-\x1f\x7f-\x9f]", "", text)
 
 
-def _scenario(text: str) -> dict[str, Any]:
-    """A small machine in which every name that is free is `text`."""
+def _scenario(*texts: str) -> dict[str, Any]:
+    """A small machine in which every name that is free is one of `texts`, in turn."""
+    turn = cycle(texts)
     return {
         "name": "hostile",
-        "description": text,
+        "description": next(turn),
         "system": {
             "preset": "groq-node-8",
-            "name": _name(text),
-            "chip": {"preset": "groq-lpu-v1", "name": _name(text), "description": text},
+            "name": _name(next(turn)),
+            "chip": {
+                "preset": "groq-lpu-v1",
+                "name": _name(next(turn)),
+                "description": next(turn),
+            },
         },
         "model": {
             "architectures": ["LlamaForCausalLM"],
             "model_type": "llama",
-            "name": _name(text),
+            "name": _name(next(turn)),
             "hidden_size": 256,
             "intermediate_size": 512,
             "num_hidden_layers": 2,
@@ -95,7 +101,7 @@ def _scenario(text: str) -> dict[str, Any]:
         "slo": {"ttft_ms": 100},
         "cost": {
             "api_price": {
-                "name": _name(text),
+                "name": _name(next(turn)),
                 "input_usd_per_million_tokens": 1,
                 "output_usd_per_million_tokens": 1,
             }
@@ -214,8 +220,8 @@ def run(
     return run_it
 
 
-def _json(text: str) -> str:
-    return json_text(_scenario(text))
+def _json(*texts: str) -> str:
+    return json_text(_scenario(*texts))
 
 
 def test_a_run(run: Callable[..., Path]) -> None:
@@ -228,20 +234,29 @@ def test_a_run(run: Callable[..., Path]) -> None:
     assert check_files(run("run", "hostile.json")) == usual
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", HOSTILE)
-def test_each_text(run: Callable[..., Path], name: str) -> None:
-    Path("one.json").write_text(_json(HOSTILE[name]), encoding="utf-8")
-    Path("two.json").write_text(_json("other"), encoding="utf-8")
+# Four texts to a command: there are six places for a name, and each text is in others of the
+# second scenario than of the first.
+FOURS = [tuple(HOSTILE)[first : first + 4] for first in range(0, len(HOSTILE), 4)]
+
+
+@pytest.mark.parametrize("names", FOURS, ids="-".join)
+def test_each_text(run: Callable[..., Path], names: tuple[str, ...]) -> None:
+    texts = [HOSTILE[name] for name in names]
+    Path("one.json").write_text(_json(*texts), encoding="utf-8")
+    Path("two.json").write_text(_json(*texts[2:], *texts[:2]), encoding="utf-8")
     check_files(run("run", "one.json"))
-    called = HOSTILE[name].lstrip("-").replace("=", "").replace("\0", "") or "nothing"
-    check_files(run("compare", f"{called}=one.json", "two.json"))
+    called = [text.lstrip("-").replace("=", "").replace("\0", "") or "nothing" for text in texts]
+    names_of = [f"{text}={('one', 'two')[number % 2]}.json" for number, text in enumerate(called)]
+    check_files(run("compare", *names_of))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_study_of_named_machines(run: Callable[..., Path], name: str) -> None:
+@pytest.mark.parametrize("names", FOURS, ids="-".join)
+def test_a_study_of_named_machines(run: Callable[..., Path], names: tuple[str, ...]) -> None:
     Path("base.json").write_text(_json("base"), encoding="utf-8")
+    machines = [
+        {"name": _name(HOSTILE[name]), "overrides": {"serving.slot_rows": 1 + number}}
+        for number, name in enumerate(names)
+    ]
     study = {
         "kind": "load",
         "name": "mine",
@@ -249,10 +264,7 @@ def test_a_study_of_named_machines(run: Callable[..., Path], name: str) -> None:
         "rates_rps": [1, 2],
         "attainment": 0.9,
         "request_count": 20,
-        "points": [
-            {"name": _name(HOSTILE[name])},
-            {"name": "other", "overrides": {"serving.slot_rows": 2}},
-        ],
+        "points": machines,
     }
     Path("study.json").write_text(json_text(study), encoding="utf-8")
     folder = run("sweep", "study.json")
