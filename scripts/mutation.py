@@ -112,7 +112,7 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
     source = path.read_text(encoding="utf-8")
     tree = get_ast(source)
     nodes, lines = list(ast_nodes(tree)), source.splitlines()
-    ignored = _lines_that_never_run(ast.parse(source))
+    ignored = _lines_that_change_nothing(ast.parse(source))
     for name in SETTINGS["operators"]:
         operator = operator_named(name)
         places = [place for node in nodes for place in operator.mutation_positions(node)]
@@ -122,10 +122,15 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
                 yield Mutant(str(path.relative_to(ROOT)), name, occurrence, line)
 
 
-def _lines_that_never_run(tree: ast.Module) -> set[int]:
-    """Imports for the type checker; and what dataclasses are told: slots change no result."""
+def _lines_that_change_nothing(tree: ast.Module) -> set[int]:
+    """Imports for the type checker; and what changes no result, but memory and time.
+
+    What dataclasses are told (slots), and how much is worked on at once (`_ROWS_AT_ONCE = 2**16`).
+    """
     lines: set[int] = set()
     for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith("_AT_ONCE"):
+            lines.add(node.lineno)
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             lines.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
         if isinstance(node, ast.ClassDef):
