@@ -26,7 +26,7 @@ from rack_sim.partition.placement import groups
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.partition.stages import Cut, StageCutter
 from rack_sim.partition.tiers import least_overfull, packed, placements, room_for_sequences
-from rack_sim.timing.pipeline import PipelineTimer, PipelineTiming
+from rack_sim.timing.pipeline import PipelineTimer, PipelineTiming, refuse_long_step
 from rack_sim.timing.shape import StepShape
 
 
@@ -144,6 +144,7 @@ class Partitioner:
                 [timer.block(block, group).duration_ps for block in self.blocks]
                 for group in (placed[:1] if inside else placed)
             ]
+            refuse_long_step(max(map(sum, by_stage)))
             self._cutters[key] = replace(
                 self._packer(group_size, tiers),
                 durations_ps=[min(times) for times in zip(*by_stage, strict=True)],
