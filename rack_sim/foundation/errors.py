@@ -10,9 +10,11 @@ RackSimError                    exit code
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from typing import ClassVar
 
 # A number with its decimals, as in llama-3.3. One other digit makes another size or generation
@@ -121,3 +123,13 @@ def _same_but_a_slip(one: str, other: str) -> bool:
     wrong = [pair for pair in zip(one, other, strict=True) if pair[0] != pair[1]]
     is_swap = len(wrong) == 2 and wrong[0] == wrong[1][::-1]
     return is_swap or (len(one) >= _LONG_NUMBER and len(wrong) == 1)
+
+
+@contextmanager
+def naming(path: Path | str) -> Iterator[None]:
+    """Lets an OSError of the block name a file: where a disk is full, the system names none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise

@@ -172,8 +172,8 @@ gives the same bytes under either.
 Rates below the least ones are slips of a unit (FLOP/s for TFLOP/s, say): a run on such a machine
 takes years of its time and may never end in ours. Whoever lowers them meets the clock, which counts
 picoseconds in 64 bits: a step of more than `step_s`, which nobody can raise above
-{_BY_NAME["step_s"].farthest:,}, is refused, and so is a replay at the moment in which it would go on
-after 106 days of its time.
+{_BY_NAME["step_s"].farthest:,}, is refused, and so is a replay as soon as it would go on after 106
+days of its time.
 
 Times and memory are estimated before a run from what it will do (tasks, requests, tokens, bins of
 time), with rates measured on an AMD EPYC core; a note on stderr says the estimate where it is over

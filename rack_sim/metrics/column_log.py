@@ -4,12 +4,14 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copyfileobj
-from tempfile import SpooledTemporaryFile
+from tempfile import SpooledTemporaryFile, gettempdir
 from typing import IO, cast
 from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rack_sim.foundation.errors import naming
 
 _MEMORY_BYTES = 2**23
 _ROWS_AT_ONCE = 2**14
@@ -85,7 +87,7 @@ class ColumnLog:
         """Writes every row into a file, for another process to `take` them."""
         self._store()
         self._file.seek(0)
-        with path.open("wb") as file:
+        with naming(path), path.open("wb") as file:
             copyfileobj(self._file, file)
 
     def take(self, path: Path) -> None:
@@ -96,7 +98,10 @@ class ColumnLog:
         self.row_count = path.stat().st_size // (8 * self._stored_count)
 
     def _store(self) -> None:
-        if self._pending:
-            self._file.seek(0, 2)
+        if not self._pending:
+            return
+        self._file.seek(0, 2)
+        with naming(gettempdir()):
             self._file.write(self._pending.tobytes())
-            self._pending = array("q")
+            self._file.flush()
+        self._pending = array("q")

@@ -33,9 +33,9 @@ class ConfigKeys:
     """The keys of a config, each asked for by name.
 
     A value that is missing or no good is noted in `problems`, and 1 (or the default) stands for it,
-    so that everything wrong is found at once; `stood_in` names those keys, whose values are not to be
-    held against others. `inside` is the name of the part that is read, `read` holds every key that
-    was asked for.
+    so that everything wrong is found at once; `stood_in` names those keys, whose values are not to
+    be held against others. `inside` is the name of the part that is read, `read` holds every key
+    that was asked for.
     """
 
     def __init__(self, config: Mapping[str, Any], inside: str = "") -> None:
