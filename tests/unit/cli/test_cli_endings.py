@@ -209,7 +209,7 @@ def test_a_full_disk_for_output() -> None:
         assert done.stderr.count("\n") == 1
 
 
-# The largest file that may be written, in bytes: the first, a figure, a page, a workbook, a journal.
+# The largest file that may be written, in bytes: a table, a figure, a page, a workbook, …
 FULL = [
     (100, ("run", "small.yaml", "--out", "runs/one"), "runs/one"),
     (300_000, ("run", "small.yaml", "--no-html", "--no-workbook", "--out", "runs/one"), "runs/one"),
@@ -241,7 +241,7 @@ def test_no_room_for_a_result(
         check=False,
         capture_output=True,
         text=True,
-        preexec_fn=lambda: limit_file_size(size),  # noqa: PLW1509
+        preexec_fn=lambda: limit_file_size(size),
     )
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     said = f"error: {place}: cannot be written: (File too large|No space left on device)"
@@ -287,7 +287,7 @@ def test_ctrl_c_while_the_workbook_is_written(small: Path, method: str) -> None:
         check=False,
         capture_output=True,
         text=True,
-        preexec_fn=heeding,  # noqa: PLW1509
+        preexec_fn=heeding,
     )
     assert done.returncode == 130, done.stderr
     assert (done.stdout, done.stderr) == ("", "nothing was written to runs/one\ninterrupted\n")
