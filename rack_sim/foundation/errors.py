@@ -17,10 +17,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import ClassVar
 
+from rack_sim.foundation.visible import in_brief, shortened
+
 # A number with its decimals, as in llama-3.3. One other digit makes another size or generation
 # of 7 or 70 (billion), but is a slip in 640 (chips).
 _NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _LONG_NUMBER = 3
+# Of a place: a path, or an option with all that it was given.
+_PLACE_SHOWN = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,10 @@ class Problem:
             where += f":{self.line}"
             if self.column is not None:
                 where += f":{self.column}"
-        text = ": ".join(part for part in (where, self.field, self.message) if part)
-        return f"{text} ({self.suggestion})" if self.suggestion else text
+        place = shortened(in_brief(where), _PLACE_SHOWN)
+        parts = (place, in_brief(self.field), in_brief(self.message))
+        text = ": ".join(part for part in parts if part)
+        return f"{text} ({in_brief(self.suggestion)})" if self.suggestion else text
 
 
 class RackSimError(Exception):
