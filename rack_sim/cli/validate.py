@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from rack_sim.cli.console import complain, counted, out, tell
+from rack_sim.cli.console import complain, out, tell
 from rack_sim.cli.options import SetOption
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.units import counted
 from rack_sim.scenario import (
     FileKind,
     PartKind,

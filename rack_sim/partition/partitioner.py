@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.units import counted
 from rack_sim.hardware.chip import Tiers
 from rack_sim.hardware.routing import Router
 from rack_sim.hardware.system import System
@@ -250,8 +251,9 @@ class Partitioner:
         return Infeasible(
             question=(
                 f"{deployment.model.name} with {precision.weights} weights, {precision.kv} cache, "
-                f"{deployment.concurrent_sequences} sequences of "
-                f"{deployment.shape.context_tokens} tokens on {chips} chips of "
+                f"{counted(deployment.concurrent_sequences, 'sequence')} of "
+                f"{counted(deployment.shape.context_tokens, 'token')} on "
+                f"{counted(chips, 'chip')} of "
                 f"{deployment.system.name} (tensor parallel {degree}){tier}"
             ),
             scope=scope,
