@@ -96,7 +96,7 @@ def test_unknown_words(said: Said, change: tuple[str, str] | str, message: str) 
         (
             ("kind: poisson", "kind: constant"),
             (
-                "workload.arrivals: key 'gap_ps' (or in another unit: gap_ns, gap_us, …) is missing",
+                "(or in another unit: gap_ns, gap_us, …) is missing",
                 "'rate_rps' is a key of kind poisson and gamma, not of constant "
                 "(give the whole of it: {kind: constant, gap_ps: …})",
             ),
