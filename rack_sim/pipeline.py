@@ -247,8 +247,11 @@ def explain(scenario: Scenario, *, on_note: Note = no_note) -> Explanation:
     `on_note` is told before that takes long. Raises InfeasibleError where the model does not fit
     the system.
     """
-    with collected_later():
-        return _explained(scenario, on_note)
+    try:
+        with collected_later():
+            return _explained(scenario, on_note)
+    except InputError as error:
+        raise scenario.placed(error) from None
 
 
 def _explained(scenario: Scenario, on_note: Note) -> Explanation:

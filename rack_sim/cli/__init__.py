@@ -45,15 +45,13 @@ from rack_sim.cli.trace import trace
 from rack_sim.cli.validate import validate
 from rack_sim.cli.validate_model import validate_model
 from rack_sim.foundation.errors import InputError, RackSimError
+from rack_sim.foundation.visible import in_brief
 from rack_sim.pipeline import VERSION
+from rack_sim.report.place import NO_ROOM
 
 _INTERRUPTED = 130
-# Of a path in an error that comes from the system.
-_NAME_SHOWN = 200
-# What the system says where there is no room for what is written.
-_NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS)
 # What it says of a path that is no fault of ours.
-_REFUSALS = (*_NO_ROOM, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
+_REFUSALS = (*NO_ROOM, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 # typer may carry a click of its own, so the base of its errors is found through one of them.
 _UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
@@ -128,10 +126,8 @@ def exit_code(was_interrupted: Callable[[], bool] = lambda: False) -> int:
         if was_interrupted():
             return _interrupted()
         if isinstance(error, OSError) and error.errno in _REFUSALS:
-            where = f"{error.filename}: " if error.filename else ""
-            if len(where) > _NAME_SHOWN:
-                where = f"{where[:_NAME_SHOWN]}…: "
-            what = "written" if error.errno in _NO_ROOM else "used"
+            where = in_brief(f"{error.filename}: ") if error.filename else ""
+            what = "written" if error.errno in NO_ROOM else "used"
             tell(f"error: {where}cannot be {what}: {error.strerror}")
             return InputError.exit_code
         if isinstance(error, _UsageError):
@@ -155,7 +151,7 @@ def _usage(error: Any) -> str:  # noqa: ANN401 - a class of typer's own click
 
     typer would show it as markup, in a frame; what is wrong may be any text.
     """
-    words = f"error: {error.format_message()}"
+    words = f"error: {in_brief(error.format_message())}"
     context = getattr(error, "ctx", None)
     if context is None:
         return words

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from rack_sim.cli.console import counted, nodes_and_racks, table
+from rack_sim.cli.console import nodes_and_racks, table
 from rack_sim.cli.iterations import (
     Iteration,
     collective_values,
@@ -19,7 +19,7 @@ from rack_sim.cli.iterations import (
 from rack_sim.cli.topology import survey_table
 from rack_sim.compiler.batches import BatchMachine
 from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
-from rack_sim.foundation.units import PS_PER_S, format_bytes, format_time
+from rack_sim.foundation.units import PS_PER_S, counted, format_bytes, format_time
 from rack_sim.hardware.chip import KINDS, Chip
 from rack_sim.hardware.survey import survey
 from rack_sim.pipeline import Explanation

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from rack_sim.cli.console import counted, err, out, say_json, table, words_column
+from rack_sim.cli.console import err, out, say_json, table, words_column
 from rack_sim.cli.options import JsonOption
 from rack_sim.cli.place import result_file
 from rack_sim.cli.validate_model import print_unreadable, unreadable_json
+from rack_sim.foundation.units import counted
 from rack_sim.scenario.chip_file import FittedValue, chip_text
 from rack_sim.study.fitting import CONSTANTS, Fit, fit_chip
 from rack_sim.study.measurements import Measurement, read_table

@@ -10,10 +10,10 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
-from rack_sim.cli.console import counted, err, out, say_json, table, words_column
+from rack_sim.cli.console import err, out, say_json, table, words_column
 from rack_sim.cli.options import JsonOption
 from rack_sim.foundation.errors import InputError, Problem, suggest
-from rack_sim.foundation.units import PS_PER_US, format_time
+from rack_sim.foundation.units import PS_PER_US, counted, format_time
 from rack_sim.hardware.link import LinkType
 from rack_sim.scenario import load_system
 from rack_sim.scenario.group import active_chips, format_ranges, parse_group

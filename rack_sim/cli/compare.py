@@ -9,10 +9,11 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn
 from rich.table import Table
 
-from rack_sim.cli.console import counted, err, out, say_json, table, words_column
+from rack_sim.cli.console import err, out, say_json, table, words_column
 from rack_sim.cli.options import HtmlOption, JsonOption, SetOption
 from rack_sim.cli.place import result_directory
 from rack_sim.foundation.errors import InputError
+from rack_sim.foundation.units import counted
 from rack_sim.metrics.slo import slo_of
 from rack_sim.metrics.summary import Value
 from rack_sim.report.compare_files import compare_rows, write_comparison

@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rack_sim.foundation.errors import InputError, RackSimError
+from rack_sim.foundation.units import counted
 from rack_sim.foundation.visible import on_one_line, shortened, visible
 from rack_sim.hardware.topology import Topology
 
@@ -85,11 +86,6 @@ def words_column(field: str = "description") -> TextColumn:
     """A column of a progress bar with the words of a task's field, which are no markup."""
     pattern = "{task.description}" if field == "description" else f"{{task.fields[{field}]}}"
     return TextColumn(pattern, markup=False)
-
-
-def counted(count: int, noun: str) -> str:
-    """``1 rack``, ``2 racks``."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def nodes_and_racks(topology: Topology) -> str:

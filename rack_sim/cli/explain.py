@@ -13,13 +13,13 @@ from rack_sim.cli.compiled import (
     programs_of,
     programs_table,
 )
-from rack_sim.cli.console import counted, err, nodes_and_racks, out, say_json, table, tell
+from rack_sim.cli.console import err, nodes_and_racks, out, say_json, table, tell
 from rack_sim.cli.options import JsonOption, ScenarioArgument, SetOption
 from rack_sim.cli.topology import survey_table
 from rack_sim.compiler.changes import Change, changes
 from rack_sim.compiler.interval import Separations
 from rack_sim.compiler.program import Program
-from rack_sim.foundation.units import PS_PER_S, format_bytes, format_time
+from rack_sim.foundation.units import PS_PER_S, counted, format_bytes, format_time
 from rack_sim.hardware.survey import survey
 from rack_sim.metrics.critical_path import shares
 from rack_sim.pipeline import Explanation

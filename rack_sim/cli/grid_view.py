@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from rack_sim.cli.console import counted, table
+from rack_sim.cli.console import table
+from rack_sim.foundation.units import counted
 from rack_sim.metrics.summary import Value
 from rack_sim.scenario.studies import last_words
 from rack_sim.study.grid import GridResult, GridRow

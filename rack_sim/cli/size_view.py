@@ -6,7 +6,8 @@ from math import floor
 
 from rich.table import Table
 
-from rack_sim.cli.console import counted, table
+from rack_sim.cli.console import table
+from rack_sim.foundation.units import counted
 from rack_sim.metrics.slo import ATTAINMENT, Reading
 from rack_sim.report.sizing_manifest import question_of
 from rack_sim.study.sizing import Sizing
@@ -96,7 +97,7 @@ def _described(
     yield "  standing by", f"{found.standby_watts / 1000:,.1f} kW"
     tightest = found.tightest
     for reading in found.readings:
-        binds = " <" if tightest is reading and len(found.readings) > 1 else ""
+        binds = ", tightest" if tightest is reading and len(found.readings) > 1 else ""
         yield f"{reading.objective.name}{binds}", _value(reading)
         yield "  margin", _margin(reading)
     yield "tightest", tightest.objective.name if tightest else ""

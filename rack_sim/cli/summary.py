@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 from rich.table import Table
 
-from rack_sim.cli.console import counted, table
+from rack_sim.cli.console import table
 from rack_sim.engine.observer import Outcome
-from rack_sim.foundation.units import PS_PER_S, format_bytes
+from rack_sim.foundation.units import PS_PER_S, counted, format_bytes
 from rack_sim.metrics.latency import PERCENTS
 from rack_sim.metrics.slo import AttainmentObjective
 from rack_sim.metrics.summary import Value

@@ -10,12 +10,13 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rack_sim.cli.console import counted, err, out, say_json, words_column
+from rack_sim.cli.console import err, out, say_json, words_column
 from rack_sim.cli.grid_view import grid_content, grid_exit_code, grid_tables, grid_warnings
 from rack_sim.cli.jitter_view import jitter_content, jitter_tables
 from rack_sim.cli.load_view import load_content, load_views, load_warnings
 from rack_sim.cli.options import JsonOption, with_seed
 from rack_sim.cli.place import result_directory
+from rack_sim.foundation.units import counted
 from rack_sim.report.study_files import write_study
 from rack_sim.scenario import GridStudy, load_study
 from rack_sim.study.grid import POINT_COUNT_MAX

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from rack_sim.cli.console import complain, counted, out
+from rack_sim.cli.console import complain, out, tell
 from rack_sim.cli.options import SetOption
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.units import counted
 from rack_sim.scenario import (
     FileKind,
     PartKind,
@@ -42,6 +43,7 @@ def validate(
     """
     wrong = False
     for reference in scenarios:
+        kind: FileKind | None = None
         try:
             kind = kind_of_file(reference)
             if overrides and kind not in ("scenario", "study"):
@@ -50,6 +52,8 @@ def validate(
             said = _JUDGES[kind](reference, overrides or ())
         except InputError as error:
             complain(error)
+            if kind and Path(reference).exists():
+                tell(f"{reference} was judged as a {_NOUNS[kind]}")
             wrong = True
         else:
             out.print(f"{reference}: ok ({said})", soft_wrap=True, markup=False)

@@ -20,6 +20,7 @@ from rack_sim.partition.plan import Plan
 from rack_sim.partition.tiers import placements, used_by_tier
 from rack_sim.timing.attention_roofs import AttentionRoof, kv_bytes_per_token
 from rack_sim.timing.iterations import IterationTimer
+from rack_sim.timing.pipeline import refuse_long_step
 
 
 class Iterations(Protocol):
@@ -231,7 +232,7 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
         residual_elements=plan.demand.residual_elements,
     )
     # Finds here and now what the messages of all rows take; few of these are sampled.
-    timer.base_ps(room.rows, 1)
+    refuse_long_step(timer.base_ps(room.rows, 1))
     timing = BatchTiming(
         timer, room.block_tokens, block_count, context, kv_bytes, _draft(plan, room)
     )

@@ -35,7 +35,7 @@ class Limits:
 
 def limits_of(step: StepTiming) -> Limits:
     """The physical limits of a compiled step."""
-    compiled = step.rows * PS_PER_S // step.interval_ps
+    compiled = _rows_per_s(step.rows, step.interval_ps)
     return _limits(step.plan, step.rows, compiled)
 
 
@@ -61,9 +61,14 @@ def _limits(plan: Plan, rows: int, compiled_rows_per_s: int | None) -> Limits:
         chips_min=-(-_needed_weight_bytes(plan) // largest),
         token_limit_ps=sum(work_to_ps(size, tier.bandwidth_bytes_per_s) for size in read),
         token_feed_limit_ps=sum(work_to_ps(size, feed) for size in fed),
-        system_rows_per_s=rows * PS_PER_S // max(slowest_ps, 1),
+        system_rows_per_s=_rows_per_s(rows, max(slowest_ps, 1)),
         compiled_rows_per_s=compiled_rows_per_s,
     )
+
+
+def _rows_per_s(rows: int, interval_ps: int) -> int:
+    """Whole rows a second, rounded down; one where it is less, which is a bound still."""
+    return max(rows * PS_PER_S // interval_ps, 1)
 
 
 def _needed_weight_bytes(plan: Plan) -> int:

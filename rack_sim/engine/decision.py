@@ -10,6 +10,12 @@ from typing import Any
 
 from simpy import Environment, Event
 
+from rack_sim.foundation.errors import InputError
+from rack_sim.foundation.units import PS_PER_S
+
+# Times are stored in 64 bits: 106 days of picoseconds, and a few hours.
+CLOCK_END_PS = 106 * 86_400 * PS_PER_S
+
 
 class Priority(IntEnum):
     """What comes first at one instant.
@@ -45,6 +51,12 @@ class Decision(Event):
         subject: Any = None,
         place: int = 0,
     ) -> None:
+        # Requests may wait for as long as their users say, whether or not that time ever comes.
+        if at_ps > CLOCK_END_PS and priority != Priority.TIMEOUT:
+            raise InputError(
+                f"the replay takes more than the {CLOCK_END_PS // PS_PER_S:,} s that can be "
+                "simulated (fewer requests, or a faster system: is a unit wrong?)"
+            )
         # As in SimPy's own Timeout: the event is triggered when it is made.
         self.env = env
         self.callbacks = [action]

@@ -35,6 +35,9 @@ COLUMNS = (
     KV,
 ) = range(len(COLUMNS))
 
+# Integrals over time: the last columns.
+LEVELS = COLUMNS[WAITING:]
+
 _FLUSH_BINS = 256
 
 

@@ -10,15 +10,21 @@ RackSimError                    exit code
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from typing import ClassVar
+
+from rack_sim.foundation.visible import in_brief, shortened
 
 # A number with its decimals, as in llama-3.3. One other digit makes another size or generation
 # of 7 or 70 (billion), but is a slip in 640 (chips).
 _NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _LONG_NUMBER = 3
+# Of a place: a path, or an option with all that it was given.
+_PLACE_SHOWN = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,10 @@ class Problem:
             where += f":{self.line}"
             if self.column is not None:
                 where += f":{self.column}"
-        text = ": ".join(part for part in (where, self.field, self.message) if part)
-        return f"{text} ({self.suggestion})" if self.suggestion else text
+        place = shortened(in_brief(where), _PLACE_SHOWN)
+        parts = (place, in_brief(self.field), in_brief(self.message))
+        text = ": ".join(part for part in parts if part)
+        return f"{text} ({in_brief(self.suggestion)})" if self.suggestion else text
 
 
 class RackSimError(Exception):
@@ -121,3 +129,13 @@ def _same_but_a_slip(one: str, other: str) -> bool:
     wrong = [pair for pair in zip(one, other, strict=True) if pair[0] != pair[1]]
     is_swap = len(wrong) == 2 and wrong[0] == wrong[1][::-1]
     return is_swap or (len(one) >= _LONG_NUMBER and len(wrong) == 1)
+
+
+@contextmanager
+def naming(path: Path | str) -> Iterator[None]:
+    """Lets an OSError of the block name a file: where a disk is full, the system names none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise

@@ -113,6 +113,11 @@ def ps_to_ms(ps: int) -> float:
     return ps / PS_PER_MS
 
 
+def counted(count: int, noun: str) -> str:
+    """``counted(1, "token") == "1 token"``, ``counted(2000, "token") == "2,000 tokens"``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def format_ms(ps: int) -> str:
     """Picoseconds as decimal milliseconds, exact: ``format_ms(1) == "0.000000001"``."""
     sign = "-" if ps < 0 else ""

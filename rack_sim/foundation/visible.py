@@ -19,6 +19,9 @@ ACTS = re.compile(
     "]"
 )
 
+_WORD_MAX, _WORD_SHOWN, _TEXT_SHOWN = 400, 120, 2000
+_LONG_WORD = re.compile(rf"\S{{{_WORD_MAX},}}")
+
 
 def visible(text: str) -> str:
     """The text with everything written out that would act and not be seen; lines stay.
@@ -38,6 +41,18 @@ def on_one_line(text: str) -> str:
     'two\\\\nlines'
     """
     return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def in_brief(text: str) -> str:
+    """The text as a person may read it: of words longer than any path their two ends.
+
+    Whole texts of others are cut likewise, at a length that no sentence of ours has.
+
+    >>> in_brief("seed=" + "1" * 60_000 + " is no number")[-20:], len(in_brief("x" * 60_000))
+    ('1111111 is no number', 120)
+    """
+    cut = _LONG_WORD.sub(lambda found: shortened(found[0], _WORD_SHOWN), text)
+    return shortened(cut, _TEXT_SHOWN)
 
 
 def shortened(text: str, characters: int) -> str:

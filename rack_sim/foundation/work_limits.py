@@ -25,7 +25,8 @@ class Limit:
     """One limit: its name in `RACK_SIM_LIMITS`, what is allowed unless raised, and what it guards.
 
     `unit` is what is counted, in the plural; a number that equals the limit is allowed. `least`
-    says that smaller numbers are refused, not larger ones.
+    says that smaller numbers are refused, not larger ones. Nobody can raise it above `farthest`,
+    where there is one.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Limit:
     unit: str
     guards: str
     least: bool = False
+    farthest: int | None = None
 
 
 # assumed: every default, as a round number some ten times what the largest published machine,
@@ -65,6 +67,8 @@ LIMITS: tuple[Limit, ...] = (
     Limit("memory_bytes", 64_000_000_000, "bytes", "the estimated memory of a run; above, refused"),
     Limit("memory_note_bytes", 4_000_000_000, "bytes", "the estimated memory; above it, a note"),
     Limit("latency_s", 10, "seconds", "one hop, operator or launch"),
+    # The clock counts picoseconds in 64 bits: 106 days. A step leaves room to add up several.
+    Limit("step_s", 86_400, "seconds", "one step or iteration of a model", farthest=10**6),
     Limit("least_flop_per_s", 10**9, "FLOP/s", "the rate of a matrix or vector unit", least=True),
     Limit("least_bytes_per_s", 10**6, "bytes/s", "the rate of a memory or link", least=True),
 )
@@ -103,7 +107,7 @@ def over_limit(
         line=line,
         column=column,
         field=field,
-        suggestion=f"is a digit or a unit wrong? if not, raise it: {raised(name, given)}",
+        suggestion=_way_out(name, given),
     )
 
 
@@ -119,17 +123,21 @@ def under_limit(name: str, given: int | float, what: str = "") -> Problem | None
     )
 
 
-def refuse_over(name: str, given: int | float, what: str, *, place: str = "") -> None:
+def refuse_over(
+    name: str, given: int | float, what: str, *, place: str = "", field: str = ""
+) -> None:
     """Raise InputError where `given`, the size of `what`, is over the limit `name`."""
-    problem = over_limit(name, given, what, place=place)
+    problem = over_limit(name, given, what, place=place, field=field)
     if problem is not None:
         raise InputError(problem)
 
 
 def raised(name: str, needed: int | float) -> str:
-    """The setting that allows `needed`, to type before a command."""
-    number = str(math.ceil(needed)) if needed < 10**15 else "…"
-    return f"{VARIABLE}={name}={number}"
+    """The setting that allows `needed`, to type before a command; empty where none does."""
+    typed, farthest = _typed(needed), _BY_NAME[name].farthest
+    if not typed or (farthest is not None and needed > farthest):
+        return ""
+    return f"{VARIABLE}={name}={typed}"
 
 
 def limits_markdown() -> str:
@@ -162,7 +170,10 @@ gives the same bytes under either.
 {rows}
 
 Rates below the least ones are slips of a unit (FLOP/s for TFLOP/s, say): a run on such a machine
-takes years of its time and may never end in ours.
+takes years of its time and may never end in ours. Whoever lowers them meets the clock, which counts
+picoseconds in 64 bits: a step of more than `step_s`, which nobody can raise above
+{_BY_NAME["step_s"].farthest:,}, is refused, and so is a replay as soon as it would go on after 106
+days of its time.
 
 Times and memory are estimated before a run from what it will do (tasks, requests, tokens, bins of
 time), with rates measured on an AMD EPYC core; a note on stderr says the estimate where it is over
@@ -190,9 +201,17 @@ def _stated(text: str) -> Mapping[str, int]:
             )
         else:
             stated[name] = value
+            problems += _too_far(_BY_NAME[name], value)
     if problems:
         raise InputError(problems)
     return stated
+
+
+def _too_far(entry: Limit, value: int) -> list[Problem]:
+    if entry.farthest is None or value <= entry.farthest:
+        return []
+    message = f"{entry.name}={_readable(value)} is more than can be simulated"
+    return [_problem(message, f"at most {entry.name}={entry.farthest}")]
 
 
 def _whole(text: str) -> int | None:
@@ -204,6 +223,25 @@ def _whole(text: str) -> int | None:
     if len(part.rstrip("0")) > power:
         return None
     return int(whole + part.ljust(power, "0")[:power])
+
+
+def _typed(needed: int | float) -> str:
+    """A number as it is typed, at least `needed`: whole, or a power of ten where it is long.
+
+    Empty where it is longer than `_whole` reads.
+    """
+    if needed < 10**15:
+        return str(math.ceil(needed))
+    return next((f"1e{power}" for power in range(15, 100) if needed <= 10**power), "")
+
+
+def _way_out(name: str, needed: int | float) -> str:
+    setting = raised(name, needed)
+    if setting:
+        return f"is a digit or a unit wrong? if not, raise it: {setting}"
+    farthest = _BY_NAME[name].farthest
+    end = "" if farthest is None else f" {name} is at most {_readable(farthest)}"
+    return f"is a digit or a unit wrong?{end}"
 
 
 def _of(what: str) -> str:

@@ -1,7 +1,7 @@
 """Log: what the engine reported, in columns of integers, on disk once there is much of it.
 
-`RequestLog` keeps one row per request in the order of request numbers, `TimelineLog` one per bin.
-Both hold a bounded number of rows in memory, so a trace of any length can be replayed.
+`RequestLog` keeps one row per request in the order of request numbers, `Collector.bins` one per
+bin. Both hold a bounded number of rows in memory, so a trace of any length can be replayed.
 """
 
 from collections import deque
@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from rack_sim.engine.observer import Outcome, Sequence
 from rack_sim.engine.timeline import COLUMNS as TIMELINE_COLUMNS
+from rack_sim.engine.timeline import LEVELS
 from rack_sim.metrics.column_log import ColumnLog
 from rack_sim.metrics.gaps import GapLog
 
@@ -82,7 +83,7 @@ class Collector:
         expected: deque[int] | None = None,
     ) -> None:
         self.requests = RequestLog(expected)
-        self.bins = ColumnLog(TIMELINE_COLUMNS)
+        self.bins = ColumnLog(TIMELINE_COLUMNS, wide_count=len(LEVELS))
         self.gap_runs = GapLog()
         self.gaps = self.gap_runs.add  # there is one for every run of iterations
         self._on_progress = on_progress

@@ -66,17 +66,12 @@ def _logs(collector: Collector) -> dict[str, ColumnLog]:
     }
 
 
-def _tables(log: ColumnLog) -> Iterator[NDArray[np.int64]]:
-    for chunk in log.chunks():
-        yield np.stack([chunk[name] for name in log.columns], axis=1)
-
-
 class _Reader:
     """The rows of a log, taken from the front."""
 
     def __init__(self, log: ColumnLog) -> None:
-        self._tables = _tables(log)
-        self._rest = np.empty((0, len(log.columns)), dtype=np.int64)
+        self._tables = log.tables()
+        self._rest = next(self._tables, np.empty((0, len(log.columns)), dtype=np.int64))
 
     def until(self, number: int) -> NDArray[np.int64]:
         """Rows whose first column is below `number`."""
@@ -120,9 +115,11 @@ def _added(logs: Sequence[ColumnLog]) -> Iterator[NDArray[np.int64]]:
     left = max((log.row_count for log in logs), default=0)
     while left > 0:
         count = min(left, _REQUESTS_AT_ONCE)
-        rows = np.zeros((count, len(logs[0].columns)), dtype=np.int64)
-        for reader in readers:
-            part = reader.first(count)
-            rows[: len(part)] += part
+        parts = [reader.first(count) for reader in readers]
+        longest = max(parts, key=len)
+        rows = np.zeros_like(longest)
+        for part in parts:
+            if len(part):
+                rows[: len(part)] += part
         yield rows
         left -= count

@@ -12,6 +12,7 @@ from rack_sim.compiler.step import StepTiming
 from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import ReplayTotals
+from rack_sim.engine.timeline import LEVELS
 from rack_sim.foundation.units import PS_PER_US, format_ms
 from rack_sim.metrics import text_columns
 from rack_sim.metrics.cells import share
@@ -25,7 +26,6 @@ from rack_sim.partition.plan import Stage
 
 Row = tuple[str, ...]
 
-_LEVELS = ("waiting_ps", "running_ps", "kv_token_ps")
 _TIMES = ("admitted_ps", "prefill_start_ps", "prefill_end_ps", "first_token_ps", "finish_ps")
 
 
@@ -111,7 +111,7 @@ def timeline_lines(bins: ColumnLog, bin_ps: int) -> Iterator[str]:
             [
                 text_columns.decimals(*np.divmod(np.array(micros), 10**6), places=6),
                 *(
-                    text_columns.shares(values, bin_ps) if name in _LEVELS else numbers(values)
+                    text_columns.shares(values, bin_ps) if name in LEVELS else numbers(values)
                     for name, values in chunk.items()
                 ),
             ]

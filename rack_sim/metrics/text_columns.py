@@ -45,14 +45,17 @@ def decimals(whole: Column, part: Column, *, places: int) -> Text:
 
 
 def shares(parts: Column, whole: int) -> Text:
-    """Quotients with nine decimals, rounded half up, exact; `whole` is positive."""
-    units, rest = np.divmod(parts, whole)
+    """Quotients with nine decimals, rounded half up, exact; `whole` is positive.
+
+    Parts may be Python's integers, where they are too large for others.
+    """
+    units, rest = parts // whole, parts % whole  # divmod knows no Python integers
     common = gcd(10**9, whole)
     times, by = 10**9 // common, whole // common
     if 2 * whole * times >= 2**62:  # whole numbers of any size, one by one
         rest = rest.astype(object)
     rounded = ((2 * times * rest + by) // (2 * by)).astype(np.int64)
-    return decimals(units + rounded // 10**9, rounded % 10**9, places=9)
+    return decimals(units.astype(np.int64) + rounded // 10**9, rounded % 10**9, places=9)
 
 
 def words(text: str, count: int) -> Text:

@@ -33,14 +33,16 @@ class ConfigKeys:
     """The keys of a config, each asked for by name.
 
     A value that is missing or no good is noted in `problems`, and 1 (or the default) stands for it,
-    so that everything wrong is found at once. `inside` is the name of the part that is read, `read`
-    holds every key that was asked for.
+    so that everything wrong is found at once; `stood_in` names those keys, whose values are not to
+    be held against others. `inside` is the name of the part that is read, `read` holds every key
+    that was asked for.
     """
 
     def __init__(self, config: Mapping[str, Any], inside: str = "") -> None:
         self.config = config
         self.problems: list[Problem] = []
         self.read: set[str] = set()
+        self.stood_in: set[str] = set()
         self._inside = inside
 
     def count(self, key: str, default: int | None = None, *, least: int = 1) -> int:
@@ -49,16 +51,17 @@ class ConfigKeys:
         if value is None:
             if default is None:
                 self.missing(key)
+                self.stood_in.add(key)
                 return 1
             return default
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             self.refuse(key, f"{value!r} is not a whole number of at least {least}")
+            self.stood_in.add(key)
             return 1 if default is None else default
         problem = over_limit(_LIMIT_OF.get(key, "hidden_size"), value)
         if problem:
             self.refuse(key, problem.message, problem.suggestion)
-            return 1 if default is None else default
-        return value
+        return value  # a number that is too large is one still: what else it must be is asked of it
 
     def optional_count(self, key: str) -> int | None:
         """A whole number of at least 1, or None where there is none."""

@@ -71,9 +71,12 @@ def _no_latent(keys: ConfigKeys) -> None:
     keys.only("kv_lora_rank")
 
 
+_EXPERT_COUNTS = {"num_experts", "num_local_experts", "n_routed_experts"}
+
+
 def _chosen(keys: ConfigKeys, key: str, expert_count: int, default: int | None = None) -> int:
     chosen = keys.count(key, default)
-    if chosen > expert_count:
+    if chosen > expert_count and not keys.stood_in & _EXPERT_COUNTS:
         keys.refuse(key, f"{chosen} of {expert_count} experts cannot be chosen")
         return expert_count
     return chosen

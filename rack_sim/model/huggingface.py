@@ -41,10 +41,8 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
         keys.problems.append(_unknown(model_type, part))
         family = FAMILIES["llama"]
     layer_count = keys.count("num_hidden_layers")
-    where = "num_hidden_layers" if part is config else "text_config.num_hidden_layers"
-    too_many = over_limit("layers", layer_count, "the model", field=where)
-    if too_many:  # as many objects would be made
-        raise InputError([*keys.problems, too_many])
+    if over_limit("layers", layer_count):  # as many objects would be made; it is noted already
+        raise InputError(keys.problems)
     hidden_size = keys.count("hidden_size")
     vocabulary_size = keys.count("vocab_size")
     context_tokens = longest_context(keys)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.units import counted
 from rack_sim.hardware.chip import Tiers
 from rack_sim.hardware.routing import Router
 from rack_sim.hardware.system import System
@@ -26,7 +27,7 @@ from rack_sim.partition.placement import groups
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.partition.stages import Cut, StageCutter
 from rack_sim.partition.tiers import least_overfull, packed, placements, room_for_sequences
-from rack_sim.timing.pipeline import PipelineTimer, PipelineTiming
+from rack_sim.timing.pipeline import PipelineTimer, PipelineTiming, refuse_long_step
 from rack_sim.timing.shape import StepShape
 
 
@@ -144,6 +145,7 @@ class Partitioner:
                 [timer.block(block, group).duration_ps for block in self.blocks]
                 for group in (placed[:1] if inside else placed)
             ]
+            refuse_long_step(max(map(sum, by_stage)))
             self._cutters[key] = replace(
                 self._packer(group_size, tiers),
                 durations_ps=[min(times) for times in zip(*by_stage, strict=True)],
@@ -249,8 +251,9 @@ class Partitioner:
         return Infeasible(
             question=(
                 f"{deployment.model.name} with {precision.weights} weights, {precision.kv} cache, "
-                f"{deployment.concurrent_sequences} sequences of "
-                f"{deployment.shape.context_tokens} tokens on {chips} chips of "
+                f"{counted(deployment.concurrent_sequences, 'sequence')} of "
+                f"{counted(deployment.shape.context_tokens, 'token')} on "
+                f"{counted(chips, 'chip')} of "
                 f"{deployment.system.name} (tensor parallel {degree}){tier}"
             ),
             scope=scope,

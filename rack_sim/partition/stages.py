@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rack_sim.foundation.errors import InputError, Problem
+
 _NEVER = np.iinfo(np.int64).max // 4
 
 Cut = tuple[tuple[int, int], ...]
@@ -38,6 +40,17 @@ class StageCutter:
     durations_by_stage_ps: Sequence[Sequence[int]] = ()
     shared_bytes: int = 0
     beside: tuple["StageCutter", ...] = ()
+
+    def __post_init__(self) -> None:
+        held = sum(self.resident_bytes) + max(self.live_bytes, default=0) + self.overhead_bytes
+        if held >= _NEVER:  # all sums are made of 64 bits
+            raise InputError(
+                Problem(
+                    "one chip of a group would hold more than 2,000,000,000 GB",
+                    field="model",
+                    suggestion="is a digit of its sizes, or of those of a cache, wrong?",
+                )
+            )
 
     @property
     def block_count(self) -> int:

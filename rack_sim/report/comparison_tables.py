@@ -56,14 +56,24 @@ def _read(path: Path, columns: Sequence[Column]) -> list[dict[str, Value]]:
         raise InputError(
             Problem("has other columns than this version writes", str(path), suggestion=_AGAIN)
         )
+    problems: list[Problem] = []
+    read = [
+        {
+            column.name: _value(column, row[column.name], path, number, problems)
+            for column in columns
+        }
+        for number, row in enumerate(rows, start=2)  # the header is the first line
+    ]
+    if problems:
+        raise InputError(problems)
+    return read
+
+
+def _value(column: Column, cell: str, path: Path, line: int, problems: list[Problem]) -> Value:
+    """The value of a cell; what is wrong with it is noted."""
     try:
-        return [
-            {column.name: _value(column, row[column.name]) for column in columns} for row in rows
-        ]
+        value = read_cell(column.kind, cell)
     except ValueError as error:
-        raise InputError(Problem(str(error), str(path), suggestion=_AGAIN)) from None
-
-
-def _value(column: Column, cell: str) -> Value:
-    value = read_cell(column.kind, cell)
+        problems.append(Problem(str(error), str(path), line, field=column.name, suggestion=_AGAIN))
+        return None
     return value.removeprefix("'") if isinstance(value, str) else value

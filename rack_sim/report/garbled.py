@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.metrics.column import Column, text_types
+from rack_sim.metrics.column import LARGEST, Column, Kind, text_types
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,7 @@ _NEVER_EMPTY = {
     "replicas.csv": ("replica", "request_count", "finished_count"),
     "requests.csv": ("request_id", "input_tokens"),
 }
+_NO_FLAG = "is not true or false"
 REQUEST_STATUSES = ("finished", "rejected", "timed_out")
 
 
@@ -78,22 +79,16 @@ def _garbled(
     import numpy as np
     import pandas as pd
 
-    numeric = {column.name for column in columns if column.is_numeric}
-    for name in frame.columns:
+    kinds = {column.name: column.kind for column in columns}
+    for name in map(str, frame.columns):
         column = frame[name]
         if name in _NEVER_EMPTY.get(path.name, ()) and column.isna().any():
-            bad, said = column.isna().to_numpy(), "stands where a number must be"
-        elif column.dtype.kind == "f":
-            bad, said = np.isinf(column.to_numpy()), "is no finite number"
+            bad, said = column.isna(), "stands where a number must be"
         elif (path.name, name) == ("requests.csv", "status"):
-            bad = ~column.isin(REQUEST_STATUSES).to_numpy()
+            bad = ~column.isin(REQUEST_STATUSES)
             said = f"is none of {', '.join(REQUEST_STATUSES)}"
-        elif column.dtype.kind not in "if" and name in numeric:
-            numbers = pd.to_numeric(column.astype(str), errors="coerce")
-            bad = (numbers.isna() & column.notna()).to_numpy() | np.isinf(numbers.to_numpy(float))
-            said = "is no number"
         else:
-            continue
+            bad, said = _of_another_kind(column, kinds.get(name, "any"))
         rows = np.flatnonzero(bad)
         if len(rows):
             more = f", and so {len(rows) - 1:,} more" if len(rows) > 1 else ""
@@ -105,3 +100,21 @@ def _garbled(
                 field=name,
                 suggestion=again,
             )
+
+
+def _of_another_kind(column: "pd.Series[Any]", kind: Kind) -> tuple["pd.Series[bool]", str]:
+    """Which cells cannot stand in a column of the kind, and what is to be said of them."""
+    import pandas as pd
+
+    given = column.notna()
+    if kind == "flag":
+        return given & ~column.astype(str).isin(("True", "False", "true", "false")), _NO_FLAG
+    if kind not in ("count", "number") and column.dtype.kind != "f":
+        return given & False, ""
+    is_read = column.dtype.kind in "iuf"
+    numbers = column if is_read else pd.to_numeric(column.astype(str), errors="coerce")
+    if (no_numbers := given & numbers.isna()).any():
+        return no_numbers, "is no number"
+    if (endless := given & (numbers.abs() >= LARGEST)).any():
+        return endless, "is no finite number"
+    return given & (numbers % 1 != 0) & (kind == "count"), "is no whole number"

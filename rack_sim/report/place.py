@@ -5,6 +5,7 @@ file replaces a file. Neither ever takes the place of the working directory or o
 it, of a root, of what is mounted, or of a link and what that leads to.
 """
 
+import errno
 import json
 import os
 import stat
@@ -18,6 +19,8 @@ from rack_sim.study.record import MANIFEST
 # What `rack-sim report` adds to a finished result, whose manifest does not know of them.
 _ADDED = frozenset(("report.html", "report.xlsx"))
 _NAMES_SHOWN = 3
+# What the system says where there is no room for what is written.
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,17 @@ def refusal(message: str, shown: Path | str, hint: str = "another --out") -> Inp
 
 def cannot_be_written(error: OSError, shown: Path) -> InputError:
     """The error for what the system says of a place."""
-    return refusal(f"cannot be written: {error.strerror}", shown)
+    return refusal(f"cannot be written: {error.strerror or error}", shown)
+
+
+def is_of_writing(error: OSError, folder: Path) -> bool:
+    """Whether the system said it of something in `folder`, or of a write that names no file.
+
+    Who writes anywhere else names the file.
+    """
+    if error.filename is None:
+        return error.errno in NO_ROOM
+    return isinstance(error.filename, str) and Path(error.filename).is_relative_to(folder)
 
 
 def _resolved(given: Path) -> Place:

@@ -11,14 +11,17 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
+from rack_sim.foundation.errors import InputError
 from rack_sim.report.claim import Claim, TakenError, claimed, take_free_name, undisturbed
 from rack_sim.report.place import (
     Place,
     cannot_be_written,
     directory_place,
     file_place,
+    is_of_writing,
     still_replaceable,
 )
 from rack_sim.report.renames import exchange
@@ -125,11 +128,29 @@ def _make_file(path: Path) -> None:
     path.touch(exist_ok=False)
 
 
+def _by_shown_names(error: InputError, draft: Draft) -> InputError:
+    """The same error, hidden names in its places by what the user knows them by."""
+    hidden, shown = str(draft.path), str(draft.shown)
+    if not any(problem.place.startswith(hidden) for problem in error.problems):
+        return error
+    return InputError(
+        replace(problem, place=problem.place.replace(hidden, shown, 1))
+        for problem in error.problems
+    )
+
+
 @contextmanager
 def _draft(place: Place, make: Callable[[Path], None]) -> Iterator[Draft]:
     with claimed(place, make) as claim:
         draft = Draft(claim)
-        yield draft
+        try:
+            yield draft
+        except OSError as error:
+            if is_of_writing(error, draft.path):
+                raise cannot_be_written(error, place.shown) from None
+            raise
+        except InputError as error:  # of a file that is written into it
+            raise _by_shown_names(error, draft) from None
         try:
             if (draft.path / MANIFEST).is_file():
                 sign(draft.path)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.columns import FILES
 from rack_sim.metrics.summary import Value
 from rack_sim.report.garbled import read_table
@@ -44,6 +45,17 @@ class RunTables:
         if name not in self._frames:
             self._frames[name] = self._read(name)
         return self._frames[name]
+
+    def read_all(self) -> None:
+        """Reads every table that is there. Raises InputError with the problems of all of them."""
+        problems: list[Problem] = []
+        for name in filter(self.has, FILES):
+            try:
+                self.table(name)
+            except InputError as error:
+                problems += error.problems
+        if problems:
+            raise InputError(problems)
 
     def _read(self, name: str) -> "pd.DataFrame":
         return read_table(self.folder / name, FILES[name], RUN_AGAIN)

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from rack_sim.foundation.errors import naming
 from rack_sim.foundation.visible import shortened, visible
 from rack_sim.metrics.columns import FILES, ITERATIONS, REPLICAS, STAGES
 from rack_sim.metrics.compare_columns import SENSITIVITY
@@ -248,7 +249,8 @@ def _workbook(file: BinaryIO, title: str, row_count: int) -> Iterator["Workbook"
     """
     from xlsxwriter import Workbook  # imports slowly
 
-    with TemporaryDirectory() as rows:  # where they wait that are not kept in memory
+    # Rows wait there that are not kept in memory.
+    with TemporaryDirectory() as rows, naming(rows):
         made = Workbook(
             file,
             {

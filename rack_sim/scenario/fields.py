@@ -7,8 +7,9 @@ dimension (``latency_ns: 240``). A sourced field takes a mapping with ``value`` 
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -138,10 +139,41 @@ class Model(BaseModel):
                 )
                 reading.excused.add((reading.marks.get(data), name))
                 return None, None
-        reading.complain(
-            data, key, f"unknown key {key!r}", suggestion=suggest(key, cls.model_fields)
-        )
+        message, hint = cls._unknown(key)
+        reading.complain(data, key, message, suggestion=hint)
         return None, None
+
+    @classmethod
+    def _unknown(cls, key: str) -> tuple[str, str]:
+        """What is said of a key that is none of this model's, and a suggestion."""
+        return f"unknown key {key!r}", suggest(key, cls.model_fields)
+
+
+class OneOfSeveral(Model):
+    """The base of a base: models of which one is meant, by the word at `kind`.
+
+    Whoever changes the kind and leaves the other keys is told so, and not of misspelt words.
+    """
+
+    @classmethod
+    def _unknown(cls, key: str) -> tuple[str, str]:
+        stem = (split_unit(key) or (key,))[0]
+        siblings: Sequence[type[Model]] = cls.__mro__[1].__subclasses__()
+        owners = [
+            _kind_of(other)
+            for other in siblings
+            if any(stem == (split_unit(name) or (name,))[0] for name in other.model_fields)
+        ]
+        if not owners:
+            return super()._unknown(key)
+        needed = [name for name, of in cls.model_fields.items() if of.is_required()][1:]
+        own = ", ".join([f"kind: {_kind_of(cls)}", *(f"{name}: …" for name in needed)])
+        said = f"{key!r} is a key of kind {' and '.join(owners)}, not of {_kind_of(cls)}"
+        return said, f"give the whole of it: {{{own}}}"
+
+
+def _kind_of(model: type[Model]) -> str:
+    return str(get_args(model.model_fields["kind"].annotation)[0])
 
 
 class Sourced(Model):

@@ -1,13 +1,15 @@
 """File kinds: what a file is meant to be, and parts of a scenario judged on their own."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from pydantic import ValidationError
 
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.visible import shortened
+from rack_sim.metrics.columns import FILES, STUDY_FILES
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.huggingface import architecture_from_config
 from rack_sim.scenario.document import Marks, read_document
@@ -17,6 +19,7 @@ from rack_sim.scenario.hardware_schema import ChipSchema
 from rack_sim.scenario.library import find, is_path, presets
 from rack_sim.scenario.power_schema import ApiPriceSchema
 from rack_sim.scenario.problems import ProblemPlaces, from_validation, in_order
+from rack_sim.scenario.schema import ScenarioSchema
 from rack_sim.scenario.study_schema import STUDIES
 
 FileKind = Literal[
@@ -33,9 +36,30 @@ FileKind = Literal[
 PartKind = Literal["chip", "model", "price"]
 
 _PRESETS: tuple[FileKind, ...] = ("scenario", "study", "system", "chip", "model", "price")
+_JSON_ENDINGS = (".json", ".ndjson")
+_BEGIN_BYTES, _KEYS_SHOWN, _KEY_SHOWN = 64, 4, 30
 _TRACE_ENDINGS = (".csv", ".jsonl", ".parquet", ".gz", ".zst")
 # Columns that a table of measurements has and no trace.
 _MEASURED = {"chip", "model", "load"}
+# Tables of a finished directory. One of requests is a trace, too, and is judged as that.
+_FINISHED = {name for files in (FILES, *STUDY_FILES.values()) for name in files} | {
+    *("compare.csv", "changes.csv", "sizing.csv", "candidates.csv", "sensitivity.csv")
+}
+_FINISHED.remove("requests.csv")
+# Files of ours that are read by programs alone, by columns or keys that only they have.
+_UNJUDGED_TABLES = {
+    "a table of the reference article's figures": {"table", "published_tok_s", "finding"},
+    "a table of the reference article's prices": {"table", "published", "finding"},
+}
+_JUDGED = (
+    "judged are scenarios, studies, systems, chips, models, prices, tables of measurements, traces "
+    "and finished directories"
+)
+_UNJUDGED_KEYS = {
+    "a JSON schema, which says how files are written": {"$schema", "title"},
+    "a record of rack-sim validate-model": {"stamp", "predictions", "fits"},
+    "a notebook": {"cells", "nbformat"},
+}
 # Keys that only one kind has, in the order in which they are looked for. A model comes behind the
 # scenario, as resolved scenarios hold models.
 _OWN_KEYS: tuple[tuple[FileKind, frozenset[str]], ...] = (
@@ -52,12 +76,16 @@ _OWN_KEYS: tuple[tuple[FileKind, frozenset[str]], ...] = (
 
 
 def kind_of_file(reference: str) -> FileKind:
-    """What a file, a directory or a preset's name is meant to be; a scenario where in doubt."""
+    """What a file, a directory or a preset's name is meant to be.
+
+    A file of one key of a scenario is one; a name that nothing has is meant as one. Raises
+    InputError where a file is none of these kinds.
+    """
     path = Path(reference)
     if path.name == "manifest.json" or (path / "manifest.json").is_file():
         return "finished"
     if path.is_file():
-        return _kind_of_table(path) or _kind_of_keys(read_document(path, Marks(), []))
+        return _kind_of_table(path) or _kind_of_keys(path)
     if (path / "config.json").is_file():
         return "model"
     if not is_path(reference):
@@ -106,23 +134,49 @@ def _model(name: str, tree: Mapping[str, Any]) -> Architecture:
 
 
 def _kind_of_table(path: Path) -> FileKind | None:
+    if path.suffix.lower() in _JSON_ENDINGS:
+        with path.open("rb") as file:  # a trace as one array, say
+            return "trace" if file.read(_BEGIN_BYTES).lstrip().startswith(b"[") else None
     if path.suffix.lower() not in _TRACE_ENDINGS:
         return None
+    if path.name in _FINISHED and path.with_name("manifest.json").is_file():
+        return "finished"
     if path.suffix.lower() == ".csv":
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             header = next(csv.reader([file.readline(10_000)]), [])
-        if {name.strip().lower() for name in header} >= _MEASURED:
+        columns = {name.strip().lower() for name in header}
+        if columns >= _MEASURED:
             return "measurements"
+        _refuse_unjudged(path, columns, _UNJUDGED_TABLES)
     return "trace"
 
 
-def _kind_of_keys(content: Any) -> FileKind:
-    if isinstance(content, dict):
-        if "model" in content and "system" in content:
-            return "scenario"
-        if str(content.get("kind")) in STUDIES:
-            return "study"
-        for kind, keys in _OWN_KEYS:
-            if keys & content.keys():
-                return kind
+def _kind_of_keys(path: Path) -> FileKind:
+    """The kind of a document, by its keys. Raises InputError where none of them is of any."""
+    content = read_document(path, Marks(), [])
+    if not isinstance(content, dict):
+        _refuse(path, "neither keys with values, as all files of YAML and JSON have, nor a table")
+    if "model" in content and "system" in content:
+        return "scenario"
+    if str(content.get("kind")) in STUDIES:
+        return "study"
+    keys = set(map(str, content))
+    _refuse_unjudged(path, keys, _UNJUDGED_KEYS)
+    for kind, own in _OWN_KEYS:
+        if own & keys:
+            return kind
+    if keys and not keys & ScenarioSchema.model_fields.keys():
+        names = ", ".join(shortened(name, _KEY_SHOWN) for name in sorted(keys)[:_KEYS_SHOWN])
+        _refuse(path, f"of no kind that is known by its keys ({names})")
     return "scenario"
+
+
+def _refuse_unjudged(path: Path, given: Set[str], known: Mapping[str, Set[str]]) -> None:
+    for words, own in known.items():
+        if own <= given:
+            _refuse(path, words)
+
+
+def _refuse(path: Path, words: str) -> NoReturn:
+    said = f"is {words}: there is nothing to judge it by"
+    raise InputError(Problem(said, str(path), 1, 1, suggestion=_JUDGED))

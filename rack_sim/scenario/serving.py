@@ -20,7 +20,12 @@ from rack_sim.workload.request import Workload
 
 POLICY_FITS = {"static_slots": "static", "continuous_batching": "reactive"}
 """The execution of the chips that each policy is for."""
-JUDGED_LATER = ("serving.prefix_cache.capacity_bytes", "serving.disaggregation")
+JUDGED_LATER = (
+    "serving.prefix_cache.capacity_bytes",
+    "serving.disaggregation",
+    "system.chip",
+    "model",
+)
 """What only a plan can judge."""
 
 

@@ -8,13 +8,18 @@ from rack_sim.scenario.fields import (
     Amount,
     Count,
     Model,
+    OneOfSeveral,
     PositiveAmount,
     Share,
     SourcedAmount,
 )
 
 
-class StaticSlotsSchema(Model):
+class PolicyKind(OneOfSeveral):
+    """One of the policies."""
+
+
+class StaticSlotsSchema(PolicyKind):
     """Slots revolving through a statically scheduled pipeline."""
 
     kind: Literal["static_slots"]
@@ -29,7 +34,7 @@ class StaticSlotsSchema(Model):
     each, and a slot runs the one for the longest context in it. Left out: one program."""
 
 
-class ContinuousBatchingSchema(Model):
+class ContinuousBatchingSchema(PolicyKind):
     """Batches that change from iteration to iteration, on chips that schedule at run time."""
 
     kind: Literal["continuous_batching"]

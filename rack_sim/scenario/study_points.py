@@ -36,8 +36,8 @@ def scenario_of_point(
     replaced = {quantity_of(text.partition("=")[0].strip()) for text in overrides}
     kept = {key: value for key, value in changes.items() if quantity_of(key) not in replaced}
     texts = {f"{key}={json.dumps(value)}": key for key, value in kept.items()}
+    given, path = holder["scenario"], folder
     try:
-        given = holder["scenario"]
         if isinstance(given, str):
             path = find("scenario", given, folder)
             tree = load_tree(path, [*texts, *overrides], reading, trace=None, skip_bad_rows=False)
@@ -52,7 +52,10 @@ def scenario_of_point(
             raise InputError(places.problems)
         return scenario
     except InputError as error:
-        found = [*reading.problems, *error.problems]
+        found: Sequence[Problem] = [*reading.problems, *error.problems]
+        mark = marks.get(holder, "scenario")
+        if mark and isinstance(given, str):
+            found = mark.names(path, InputError(found)).problems
         raise InputError(
             dict.fromkeys(_placed(name, found, texts, holder, changes, marks))
         ) from None

@@ -10,6 +10,7 @@ from rack_sim.scenario.fields import (
     FilePath,
     MeanTokens,
     Model,
+    OneOfSeveral,
     PositiveAmount,
     Rate,
     Share,
@@ -18,7 +19,11 @@ from rack_sim.workload.arrivals import MAX_RATE_RPS
 from rack_sim.workload.trace_formats import COLUMN_NAMES
 
 
-class PoissonSchema(Model):
+class ArrivalKind(OneOfSeveral):
+    """One of the ways in which requests arrive."""
+
+
+class PoissonSchema(ArrivalKind):
     """Independent arrivals."""
 
     kind: Literal["poisson"]
@@ -26,7 +31,7 @@ class PoissonSchema(Model):
     """Mean requests per second."""
 
 
-class GammaSchema(Model):
+class GammaSchema(ArrivalKind):
     """Arrivals with gamma-distributed gaps: burstier than Poisson above 1, steadier below."""
 
     kind: Literal["gamma"]
@@ -36,7 +41,7 @@ class GammaSchema(Model):
     """Standard deviation of the gaps over their mean."""
 
 
-class ConstantSchema(Model):
+class ConstantSchema(ArrivalKind):
     """Arrivals like clockwork."""
 
     kind: Literal["constant"]
@@ -53,7 +58,7 @@ class PieceSchema(Model):
     """Mean requests per second in it."""
 
 
-class PiecewiseSchema(Model):
+class PiecewiseSchema(ArrivalKind):
     """Independent arrivals whose rate follows a repeating pattern, for example a day."""
 
     kind: Literal["piecewise"]
@@ -66,7 +71,11 @@ ArrivalsSchema = Annotated[
 ]
 
 
-class FixedSchema(Model):
+class LengthKind(OneOfSeveral):
+    """One of the ways in which lengths are drawn."""
+
+
+class FixedSchema(LengthKind):
     """Every length the same."""
 
     kind: Literal["fixed"]
@@ -74,7 +83,7 @@ class FixedSchema(Model):
     """The length."""
 
 
-class LognormalSchema(Model):
+class LognormalSchema(LengthKind):
     """Lognormal lengths from their mean and median."""
 
     kind: Literal["lognormal"]
@@ -88,7 +97,7 @@ class LognormalSchema(Model):
     """Longer draws become this."""
 
 
-class EmpiricalSchema(Model):
+class EmpiricalSchema(LengthKind):
     """Lengths from a table of quantiles, linear in between."""
 
     kind: Literal["empirical"]
@@ -122,7 +131,11 @@ class SharedPrefixSchema(Model):
     """Tokens of a block with a name; whole blocks are shared. That of the prefix cache."""
 
 
-class SyntheticSchema(Model):
+class WorkloadKind(OneOfSeveral):
+    """One of the kinds of traffic."""
+
+
+class SyntheticSchema(WorkloadKind):
     """An open loop of drawn arrivals and lengths."""
 
     kind: Literal["synthetic"]
@@ -144,7 +157,7 @@ class SyntheticSchema(Model):
     """Priority to share of the requests; what is left of 1 has priority 0."""
 
 
-class ClosedLoopSchema(Model):
+class ClosedLoopSchema(WorkloadKind):
     """Users who ask, wait for the answer, think, and ask again."""
 
     kind: Literal["closed_loop"]
@@ -165,7 +178,7 @@ TraceColumn = Annotated[str, Field(pattern=rf"^({'|'.join(COLUMN_NAMES)})$")]
 ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class TraceSchema(Model):
+class TraceSchema(WorkloadKind):
     """Recorded requests from a file whose format is recognised."""
 
     kind: Literal["trace"]

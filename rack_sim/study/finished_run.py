@@ -33,16 +33,13 @@ def read_finished_run(folder: Path) -> FinishedRun:
     numbers may mean something else.
     """
     path = folder / "summary.csv"
-    if folder.is_dir() and not path.is_file():
-        there = (
-            "it holds a study, a comparison or a sizing"
-            if (folder / "manifest.json").is_file()
-            else "it is no directory of `rack-sim run`"
-        )
-        raise InputError(Problem(f"has no summary.csv: {there}", str(folder)))
     manifest = read_manifest(folder)
-    if kind_of(manifest) != "scenario":
-        raise InputError(Problem("is no manifest of a run", str(folder / "manifest.json")))
+    kind = kind_of(manifest)
+    if kind != "scenario":
+        raise InputError(Problem(f"holds a {kind}, not a run", str(folder), suggestion=RUN_AGAIN))
+    if not path.is_file():
+        message = "summary.csv is missing: the run is not whole any more"
+        raise InputError(Problem(message, str(folder), suggestion=RUN_AGAIN))
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file, strict=True)

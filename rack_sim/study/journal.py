@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.errors import InputError, Problem, naming
 from rack_sim.foundation.locks import open_locked
 
 FORMAT = 2
@@ -36,7 +36,8 @@ class Journal:
 
     def add(self, key: str, row: Mapping[str, Any]) -> None:
         """Appends a finished row, and returns when it is on the disk."""
-        _append(self._handle, {"key": key, "row": row})
+        with naming(self.path):
+            _append(self._handle, {"key": key, "row": row})
 
     def remove(self) -> None:
         """Removes the file: its rows stand somewhere else by now."""
@@ -109,7 +110,8 @@ def _read(
     whole = content[: content.rfind(b"\n") + 1]
     if not whole and _line(wanted).startswith(content):  # empty, or torn in its first line
         os.truncate(path, 0)
-        _append(handle, wanted)
+        with naming(path):
+            _append(handle, wanted)
         return {}
     first, *others = (whole or content).split(b"\n")
     lines = [line for line in enumerate(others, start=2) if line[1]]

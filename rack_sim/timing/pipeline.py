@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rack_sim.foundation.brief import Brief
+from rack_sim.foundation.units import PS_PER_S
+from rack_sim.foundation.work_limits import refuse_over
 from rack_sim.hardware.chip import Chip
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.routing import Flow, Hop, Router
@@ -83,7 +85,7 @@ class PipelineTimer:
         if key not in self._blocks:
             alike = (block.operators, self._likeness_of(group))
             if alike not in self._placed:
-                self._placed[alike] = time_block(
+                placed = time_block(
                     block,
                     self.shape,
                     chip=self.chip,
@@ -92,6 +94,8 @@ class PipelineTimer:
                     residual_elements=self.residual_elements,
                     exchanges=self._exchanges,
                 )
+                refuse_long_step(placed.duration_ps)
+                self._placed[alike] = placed
             self._blocks[key] = self._placed[alike].on(group)
         return self._blocks[key]
 
@@ -149,6 +153,7 @@ class PipelineTimer:
             held.update(transfer.message.placed.held_by_hop)
         services = [sum(block.duration_ps for block in blocks) for blocks in timed]
         latency = sum(services) + sum(transfer.message.duration_ps for transfer in transfers)
+        refuse_long_step(latency)
         busiest_link_ps = max(held.values(), default=0)
         # Stages that are alike have the same schedules, moved to other chips.
         alike = {tuple(id(block.placed) for block in blocks): blocks for blocks in timed}
@@ -167,6 +172,11 @@ class PipelineTimer:
             flows = [Flow(a, b, message_bytes) for a, b in zip(source, target, strict=True)]
             self._messages[key] = time_flows(self.router, flows, traffic)
         return self._messages[key]
+
+
+def refuse_long_step(at_least_ps: int) -> None:
+    """Raises InputError where a step is longer than the limit: the clock does not hold any time."""
+    refuse_over("step_s", -(-at_least_ps // PS_PER_S), "one step", field="system.chip")
 
 
 def unit_span_ps(blocks: Sequence[BlockTiming]) -> int:

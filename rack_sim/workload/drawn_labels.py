@@ -12,6 +12,7 @@ from itertools import accumulate
 import numpy as np
 
 from rack_sim.foundation.streams import stream
+from rack_sim.foundation.units import counted
 from rack_sim.workload.arguments import ArgumentCheck
 from rack_sim.workload.request import MAX_TOKENS
 
@@ -58,7 +59,8 @@ class SharedPrefix:
     def description(self) -> str:
         """A few words for a report."""
         which = "a prefix" if self.variants == 1 else f"one of {self.variants:,} prefixes"
-        return f"{100 * self.share:g} % of prompts begin with {which} of {self.tokens:,} tokens"
+        length = counted(self.tokens, "token")
+        return f"{100 * self.share:g} % of prompts begin with {which} of {length}"
 
     def hashes_of(self, seed: int) -> Callable[[int, int], tuple[int, ...]]:
         """A function from a request's number and length to the names of its blocks.

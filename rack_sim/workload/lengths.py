@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from rack_sim.foundation.units import counted
 from rack_sim.workload.arguments import ArgumentCheck
 from rack_sim.workload.request import MAX_TOKENS
 
@@ -49,7 +50,7 @@ class Fixed:
     @property
     def description(self) -> str:
         """A few words for a report."""
-        return f"{self.tokens} tokens"
+        return counted(self.tokens, "token")
 
     def lengths_tokens(self, rng: np.random.Generator) -> Iterator[int]:
         """The same length for ever; draws nothing from `rng`."""

@@ -153,15 +153,6 @@ class ColumnFormat:
     labels: LabelColumns = NO_LABELS
 
     @property
-    def columns(self) -> str:
-        """What the format looks like, for an error message."""
-        time = "|".join(self.time_columns)
-        optional = (f"[{name}]" for name in self.labels.optional)
-        rest = (self.input_column, self.output_column, *self.marks)
-        rest = (*rest, *optional)
-        return f"{' or '.join(self.encodings)} {','.join((time, *rest))}"
-
-    @property
     def allowed(self) -> str:
         """What a row may hold, for an error message."""
         numbers = " or ".join(name for name, unit in self.time_columns.items() if unit is not None)
@@ -340,7 +331,7 @@ def recognise(
     times = [column for column in _OURS.named(columns) if column in _OWN_TIMES]
     if len(times) > 1:
         raise BadRowError(f"more than one column of time ({', '.join(times)}): give exactly one")
-    known = "; ".join(f"{known.name}: {known.columns}" for known in FORMATS)
+    known = ", ".join(known.name for known in FORMATS)
     raise BadRowError(
         f"not a known trace format; found {encoding} {_header(columns)}; known are {known}",
         f"say which column is what: workload.columns={_example(columns)}, see docs/traces.md",

@@ -87,7 +87,7 @@ def resample(
         size = len(chunk["arrived"])
         steps = np.minimum(np.arange(number, number + size) // bins_per_step, step_count - 1)
         for name in columns:
-            sums[name] += np.bincount(steps, weights=chunk[name], minlength=step_count)
+            sums[name] += np.bincount(steps, chunk[name].astype(np.float64), step_count)
         number += size
     edges_ps = np.arange(step_count + 1, dtype=np.float64) * step_ps
     edges_ps[-1] = end_ps

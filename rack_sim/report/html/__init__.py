@@ -27,9 +27,11 @@ def read_finished(folder: Path) -> str:
 
     Raises InputError where it is none, is not whole, or was written by another version.
     """
-    _page(folder)
     manifest = read_manifest(folder)
     kind = kind_of(manifest)
+    if kind == "scenario":  # its page is made without some of its tables
+        read_run_tables(folder).read_all()
+    _page(folder)
     name = manifest[kind] if isinstance(manifest[kind], str) else ""
     words = "run of scenario" if kind == "scenario" else kind
     return f"finished {words} {name}".rstrip()

@@ -44,6 +44,7 @@ def test_validate_many(cli: Cli, small: Path) -> None:
     assert lines[1].startswith("llama70b: ok (scenario llama70b, ")
     assert err.splitlines() == [
         "error: bad.yaml:14:1: unknown key 'sede' (did you mean 'seed'?)",
+        "bad.yaml was judged as a scenario",
         "error: worse.yaml:1:1: is empty",
         "error: no scenario is called 'nope' (allowed: "
         + ", ".join(sorted(presets("scenario")))
@@ -229,6 +230,9 @@ def test_help_and_version(cli: Cli) -> None:
         assert not command or "Example" in out or command == ("list",)
 
 
+SCHEMAS = {"topologies": ("chip", "system", "price"), "scenarios": ("model", "study", "scenario")}
+
+
 def test_validate_knows_what_a_file_is(cli: Cli, tmp_path: Path) -> None:
     """A system and a study are checked as what they are, not as scenarios."""
     root = data_root()
@@ -277,8 +281,48 @@ def test_validate_judges_every_kind_of_file(cli: Cli, own_trace: Path, tmp_path:
         code, out, err = cli("validate", reference)
         assert (code, err) == (0, "")
         assert f"{reference}: ok (finished run of scenario small)" in out
+    for table, said in (("chips.csv", "finished run"), ("requests.csv", "trace in rack-sim")):
+        assert f"{run / table}: ok ({said}" in cli("validate", run / table)[1]
     (run / "summary.csv").unlink()
-    assert cli("validate", run)[0] == 2
+    code, _, err = cli("validate", run)
+    assert code == 2
+    assert f"{run}: summary.csv is missing: the run is not whole any more" in err
+    assert err.endswith(f"{run} was judged as a finished directory\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("scenarios/article/prices.csv", "is a table of the reference article"),
+        ("scenarios/article/published.csv", "is a table of the reference article"),
+        *(
+            (f"{folder}/schema/{name}.schema.json", "is a JSON schema")
+            for folder, names in SCHEMAS.items()
+            for name in names
+        ),
+        ("docs/validation.json", "is a record of rack-sim validate-model"),
+        ("README.md", "mapping values are not allowed here"),
+    ],
+)
+def test_validate_says_what_it_cannot_judge(cli: Cli, file: str, said: str) -> None:
+    """What is none of the kinds is not called a wrong scenario or trace: one problem, no more."""
+    code, _, err = cli("validate", data_root() / file)
+    assert code == 2
+    assert said in err
+    assert err.count("error: ") == 1
+    assert "judged as" not in err
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.csv"])
+def test_a_trace_in_one_array_is_called_that(cli: Cli, small: Path, name: str) -> None:
+    """Whatever its name is, and however long: it is not read as a scenario."""
+    row = {"arrival_s": 1, "input_tokens": 2, "output_tokens": 3}
+    Path(name).write_text(json.dumps([row] * 3, indent=1))
+    code, _, err = cli("validate", name)
+    assert code == 2
+    assert f"error: {name}:1: is JSON in one array" in err
+    assert "an object on each line (JSONL)" in err
+    assert err.endswith(f"{name} was judged as a trace\n")
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def test_every_problem_at_once(cli: Cli, done: Path) -> None:
     code, out, err = cli("compare", "done", "llama7b", "empty", "lost")
     assert (code, out) == (2, "")
     assert "no scenario is called 'llama7b'" in err
-    assert "empty: has no summary.csv: it is no directory of `rack-sim run`" in err
+    assert "empty: has no manifest.json: it is no directory of rack-sim" in err
     assert "lacks columns of this version (energy_hosts_joules" in err
     assert "3 problems" in err
 
@@ -231,7 +231,7 @@ def test_a_comparison_is_kept(cli: Cli, done: Path) -> None:
     assert (Path("c") / "compare.csv").read_bytes() == before, "and again the same bytes"
     code, _, err = cli("compare", "c", "small.yaml")
     assert code == 2
-    assert "it holds a study, a comparison or a sizing" in err
+    assert "error: c: holds a comparison, not a run" in err
 
 
 ASKED = ("--set", "slo={ttft_ms: 400, tpot_ms: 3, asked: ttft_p90=300ms}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -206,3 +207,88 @@ def test_a_full_disk_for_output() -> None:
         assert done.returncode == 2
         assert "cannot be written: No space left on device" in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+# The largest file that may be written, in bytes: a table, a figure, a page, a workbook, …
+FULL = [
+    (100, ("run", "small.yaml", "--out", "runs/one"), "runs/one"),
+    (300_000, ("run", "small.yaml", "--no-html", "--no-workbook", "--out", "runs/one"), "runs/one"),
+    (1_000_000, ("run", "small.yaml", "--no-figures", "--out", "a/b"), "a/b/report.html"),
+    (3_000, ("run", "small.yaml", *QUICK, "--parquet", "--out", "a"), "a"),
+    (50_000, ("report", "done", "--out", "new/a.xlsx"), "new/a.xlsx"),
+    (50_000, ("report", "done"), "done/report.html"),
+    (1_000, ("timeline", "small.yaml", "--out", "a/t.json.gz"), "a/t.json.gz"),
+    (300, ("sensitivity", "small.yaml", "--out", "a"), "a"),
+    (300, ("compare", "small.yaml", "small.yaml", "--out", "a"), "a"),
+    (100, ("sweep", "tiny.yaml", "--out", "a"), "a.points.jsonl"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "arguments", "place"), FULL)
+def test_no_room_for_a_result(
+    small: Path, size: int, arguments: tuple[str, ...], place: str
+) -> None:
+    """One line says where, nothing half-written stays, and what was there is as it was."""
+    if "done" in arguments:
+        run = [COMMAND, "run", "small.yaml", "-q", *QUICK, "--out", "done"]
+        subprocess.run(run, check=True)
+    study = "name: tiny\nkind: grid\nscenario: small.yaml\n"
+    Path("tiny.yaml").write_text(f"{study}grid: {{seed: [1, 2]}}\ncollect: [tpot_ms_p50]\n")
+    before = {path: path.read_bytes() for path in small.parent.rglob("*") if path.is_file()}
+    done = subprocess.run(
+        [COMMAND, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: limit_file_size(size),
+    )
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    said = f"error: {place}: cannot be written: (File too large|No space left on device)"
+    assert re.match(said, done.stderr.splitlines()[-1])
+    assert done.stderr.count("error") == 1
+    assert "Traceback" not in done.stderr
+    left = {path: path.read_bytes() for path in small.parent.rglob("*") if path.is_file()}
+    assert left == before
+
+
+def limit_file_size(size: int) -> None:
+    """The nearest thing to a full disk that needs no disk."""
+    import resource  # POSIX alone has it
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+# Ctrl-C as the workbook's zip takes its first file, or is closed.
+AT_THE_WORKBOOK = """
+import os, signal, sys, zipfile
+from rack_sim.__main__ import main
+
+usual, calls = zipfile.ZipFile.{method}, []
+
+def ended(self, *given, **more):
+    if self.mode == "w":
+        calls.append(self)
+    if calls == [self]:
+        os.kill(os.getpid(), signal.SIGINT)
+    return usual(self, *given, **more)
+
+zipfile.ZipFile.{method} = ended
+main()
+"""
+
+
+@pytest.mark.parametrize("method", ["writestr", "close"])
+def test_ctrl_c_while_the_workbook_is_written(small: Path, method: str) -> None:
+    """Exit 130, no traceback of whatever is thrown away half-written, and nothing stays."""
+    run = ("run", "small.yaml", "--no-figures", "--no-html", "--out", "runs/one")
+    done = subprocess.run(
+        [sys.executable, "-c", AT_THE_WORKBOOK.format(method=method), *run],
+        check=False,
+        capture_output=True,
+        text=True,
+        preexec_fn=heeding,
+    )
+    assert done.returncode == 130, done.stderr
+    assert (done.stdout, done.stderr) == ("", "nothing was written to runs/one\ninterrupted\n")
+    assert names(small.parent) == {"small.yaml"}

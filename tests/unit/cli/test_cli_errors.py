@@ -42,11 +42,12 @@ def test_bad_scenarios(cli: Cli, small: Path, command: str) -> None:
     text = small.read_text()
     small.write_text(text.replace("seed: 1", "sede: 1\nslo: {ttft: 5}"))
     err = check_refused(cli, command, "small.yaml")
+    judged = "small.yaml was judged as a scenario\n" if command == "validate" else ""
     assert err == (
         "error: small.yaml:14:1: unknown key 'sede' (did you mean 'seed'?)\n"
         "error: small.yaml:15:7: 'ttft' is in no unit of time "
         "(allowed: ttft_ps, ttft_ns, ttft_us, ttft_ms, ttft_s)\n"
-        "2 problems\n"
+        f"2 problems\n{judged}"
     )
     for name, message in [
         ("nope.yaml", "error: nope.yaml: no such file"),
@@ -247,3 +248,33 @@ def test_an_error_that_a_library_made_of_an_interrupt(
     assert rack_sim.cli.exit_code(lambda: True) == 130
     assert capsys.readouterr() == ("", "interrupted\n")
     assert names(small.parent) == {"small.yaml"}
+
+
+LONG = ("1" * 60_000 + "x", "a b " * 15_000)
+
+
+@pytest.mark.parametrize("text", LONG, ids=["word", "words"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "validate llama70b --set seed=@",
+        "validate llama70b --set @",
+        "validate llama70b --set model=@",
+        "validate llama70b --set name=@",
+        "run llama70b --out @",
+        "run llama70b --trace @",
+        "size llama70b --slo @",
+        "collective ring:4 --bytes @",
+        "calibrate @ --chip @",
+        "trace summary @",
+        "list @",
+        "@",
+    ],
+)
+def test_text_of_any_length_is_told_in_brief(cli: Cli, command: str, text: str) -> None:
+    """Whatever is given, whoever complains of it: a screen holds what is said, and its end."""
+    code, out, err = cli(*(word.replace("@", text) for word in command.split()))
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.endswith("\n")
+    assert all(len(line) < 3000 for line in err.splitlines())

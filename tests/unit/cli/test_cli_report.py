@@ -83,7 +83,10 @@ def test_a_name_that_does_not_say_what_it_is(cli: Cli, ran: Path) -> None:
             "manifest.json:1:2: cannot be read",
         ),
         (lambda folder: (folder / "manifest.json").write_text("[]"), "is no manifest of ours"),
-        (lambda folder: (folder / "summary.csv").unlink(), "has no summary.csv"),
+        (
+            lambda folder: (folder / "summary.csv").unlink(),
+            "summary.csv is missing: the run is not whole",
+        ),
         (lambda folder: (folder / "links.csv").unlink(), "links.csv: cannot be read"),
         (
             lambda folder: (folder / "links.csv").write_text("a\n1\n"),

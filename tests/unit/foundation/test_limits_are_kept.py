@@ -18,6 +18,7 @@ from rack_sim.scenario import load_scenario, load_study, load_system
 from rack_sim.study.kinds import run_study
 from rack_sim.workload import TraceWorkload
 
+SLOW = "system.chip.matrix.feed_mbytes_per_s=1"
 HEADER = "arrival_s,input_tokens,output_tokens\n"
 
 
@@ -80,6 +81,7 @@ CASES: dict[str, tuple[int, Callable[[Path], object]]] = {
     "wall_s": (1, replayed("workload.request_count=20000")),
     "memory_bytes": (1000, replayed("workload.request_count=200")),
     "latency_s": (1, lambda _folder: load_system("ring:4,latency_ns=1000000001")),
+    "step_s": (1, lambda _folder: explain(load_scenario("llama70b", [SLOW]))),
     "least_flop_per_s": (10**18, loaded()),
     "least_bytes_per_s": (10**15, loaded()),
 }

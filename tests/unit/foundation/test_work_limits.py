@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rack_sim.foundation.errors import InputError
-from rack_sim.foundation.work_limits import LIMITS, VARIABLE, limit, over_limit, refuse_over
+from rack_sim.foundation.work_limits import (
+    LIMITS,
+    VARIABLE,
+    limit,
+    over_limit,
+    raised,
+    refuse_over,
+)
 
 NAMES = [entry.name for entry in LIMITS]
 
@@ -42,6 +49,7 @@ def test_the_variable_changes_what_it_names(monkeypatch):
         ("layers=nan", "not a whole number of at least 1"),
         ("layers=" + "9" * 60_000 + "x", "not a whole number of at least 1"),
         ("layers=2,layers=2", "given twice"),
+        ("step_s=1000001", "more than can be simulated (at most step_s=1000000)"),
         ("\x1b[31m=2", "there is no limit '\\x1b[31m'"),
     ],
 )
@@ -65,14 +73,26 @@ def test_every_mistake_of_the_variable_at_once(monkeypatch):
 
 @given(st.sampled_from(NAMES), st.integers(1, 10**4000), st.booleans())
 def test_what_is_over_is_told(name, more, as_float):
-    """At the limit is allowed; above it the words hold what is needed, however long the number."""
+    """At the limit is allowed; above it the words hold what is needed, where that can be set."""
     allowed = limit(name)
     assert over_limit(name, allowed, "this") is None
     above = float("inf") if as_float else allowed + more
     problem = over_limit(name, above, "this", field="model.x")
     assert problem is not None
-    assert f"{VARIABLE}={name}=" in problem.suggestion
+    assert raised(name, above) in problem.suggestion
     assert len(str(problem)) < 300
+
+
+@given(st.sampled_from(LIMITS), st.integers(1, 10**99) | st.floats(1, 1e20))
+def test_what_is_advised_allows_it(entry, needed):
+    """The setting is typed as it is printed, and then nothing is wrong with the number."""
+    setting = raised(entry.name, needed)
+    if entry.farthest is not None and needed > entry.farthest:
+        assert setting == ""
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(*setting.split("=", maxsplit=1))
+        assert over_limit(entry.name, needed) is None
 
 
 def test_refused_with_the_way_out():

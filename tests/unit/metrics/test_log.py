@@ -1,6 +1,7 @@
 """Logs keep every row, in order of request numbers, whatever the order of events and the size."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from rack_sim.engine.observer import Outcome, Sequence
 from rack_sim.engine.timeline import COLUMNS as TIMELINE_COLUMNS
 from rack_sim.metrics.log import REQUEST_COLUMNS, Collector, ColumnLog, RequestLog
+from rack_sim.metrics.parts import collect
+from rack_sim.metrics.tables import timeline_lines
 from rack_sim.workload.request import Request
 
 
@@ -119,3 +122,31 @@ def test_gaps_are_pooled_over_tokens_not_over_requests() -> None:
         for gap_ps, times in zip(values.tolist(), counts.tolist(), strict=True):
             pooled[gap_ps] += times
     assert pooled == {100: 10, 900: 1, 200: 2, 250: 2, 300: 2}
+
+
+def test_levels_of_many_tokens_over_a_long_bin_are_exact() -> None:
+    """Twenty million tokens in caches for a day are more than 64 bits of token-picoseconds."""
+    day_ps = 86_400 * 10**12
+    levels = (7, 3 * day_ps, 20_000_000 * day_ps + 1)
+    empty = (0,) * (len(TIMELINE_COLUMNS) - 3)
+    collector = Collector()
+    collector.timeline(0, [(*empty, 1, 2, 3), (*empty, *levels)])
+    found = [column(collector.bins, name) for name in TIMELINE_COLUMNS[-3:]]
+    assert found == [[1, 7], [2, 3 * day_ps], [3, 20_000_000 * day_ps + 1]]
+    lines = [line.split(",") for line in timeline_lines(collector.bins, day_ps)]
+    assert lines[1][-3:] == ["0.000000000", "3.000000000", "20000000.000000000"]
+
+
+def test_levels_of_parts_are_added_exactly(tmp_path: Path) -> None:
+    """Two halves of more than 63 bits, each of which fits: their sum does not, and is kept."""
+    half = 2**63 - 1
+    folders = []
+    for number in range(2):
+        part = Collector()
+        part.timeline(0, [(0,) * 10 + (half,)])
+        folders.append(tmp_path / str(number))
+        folders[-1].mkdir()
+        for name, log in (("requests", part.requests), ("bins", part.bins)):
+            log.save(folders[-1] / name)
+        part.gap_runs.as_runs().save(folders[-1] / "gaps")
+    assert column(collect(folders).bins, "kv_token_ps") == [2 * half]

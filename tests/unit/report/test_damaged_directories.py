@@ -4,6 +4,7 @@ Whatever is done to a file, a report is made of it or InputError says which file
 comes out, and an older report stays.
 """
 
+import csv
 import json
 import shutil
 import sys
@@ -17,7 +18,7 @@ from spreadsheets import opened
 
 import rack_sim.cli
 from rack_sim.foundation.errors import InputError
-from rack_sim.report.html import write_html
+from rack_sim.report.html import read_finished, write_html
 from rack_sim.report.workbook import write_workbook
 from rack_sim.study.compare import contenders
 from rack_sim.study.record import KINDS, altered, kind_of, read_manifest
@@ -90,6 +91,34 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def copy(made: Path, tmp_path: Path) -> Callable[[str], Path]:
     return lambda name: Path(shutil.copytree(made / name, tmp_path / name, dirs_exist_ok=True))
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+@pytest.mark.parametrize("cell", ["1e999", "many"])
+def test_every_table_is_read_with_its_stated_types(
+    copy: Callable[[str], Path], kind: str, cell: str
+) -> None:
+    """What validates a directory says of which table, line and column a number is none."""
+    folder = copy(kind)
+    for table in sorted(folder.glob("*.csv")):
+        intact = table.read_bytes()
+        header, first, *rest = csv.reader(intact.decode().splitlines())
+        numbers = [at for at, name in enumerate(header) if is_number(name, first[at])]
+        for at in (numbers[0], numbers[-1]) if numbers else ():
+            changed = [*first[:at], cell, *first[at + 1 :]]
+            with table.open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows([header, changed, *rest])
+            with pytest.raises(InputError) as caught:
+                read_finished(folder)
+            assert f"{table}:2: {header[at]}: " in str(caught.value)
+        table.write_bytes(intact)
+    read_finished(folder)
+
+
+def is_number(column: str, cell: str) -> bool:
+    """Whether a column is one of numbers by name, and has one in this row."""
+    units = ("_ms", "_count", "_bytes", "_tokens", "_p50", "_rps", "_s", "chip", "stage", "replica")
+    return column.endswith(units) and cell.replace(".", "").isdigit()
 
 
 def reports(folder: Path) -> None:

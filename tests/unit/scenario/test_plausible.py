@@ -4,6 +4,7 @@ import pytest
 
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.work_limits import VARIABLE
+from rack_sim.pipeline import explain, simulate
 from rack_sim.scenario import load_scenario, load_system
 
 KV_LINK = (
@@ -56,6 +57,26 @@ def test_refused_before_anything_is_built(scenario, changes, words):
     assert "--set" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("scenario", "changes", "words"),
+    [
+        # What is too large is held against the rest as it is: 10^15 is a multiple of 64 heads.
+        ("llama70b", ["model.hidden_size=1000000000000000"], "hidden_size=1e15"),
+        # What is no number is held against nothing.
+        (
+            "llama70b-a100",
+            ["model=mixtral-8x7b", "model.num_local_experts=many", "model.num_experts_per_tok=9"],
+            "'many' is not a whole number",
+        ),
+    ],
+)
+def test_one_mistake_is_one_problem(scenario, changes, words):
+    """A value that is no good is not replaced by another one that is then found wrong, too."""
+    with pytest.raises(InputError) as caught:
+        load_scenario(scenario, changes)
+    assert [words in str(problem) for problem in caught.value.problems] == [True]
+
+
 def test_who_means_it_raises_the_limit(monkeypatch):
     """The setting that the message shows is the one that allows it."""
     slow = "ring:4,link_bytes_per_s=1000"
@@ -63,3 +84,38 @@ def test_who_means_it_raises_the_limit(monkeypatch):
         load_system(slow)
     monkeypatch.setenv(VARIABLE, "least_bytes_per_s=1000")
     assert load_system(slow).topology.link_types["local"].bytes_per_s == 1000
+
+
+@pytest.mark.parametrize(
+    ("scenario", "change", "lowered"),
+    [
+        ("llama70b", "system.chip.matrix.feed_bytes_per_s=1", "least_bytes_per_s=1"),
+        (
+            "llama70b-a100",
+            "system.chip.matrix.peak_tflop_per_s.bf16=312e-12",
+            "least_flop_per_s=312",
+        ),
+        ("llama70b", "model.hidden_size=1048576000000", "hidden_size=1e13"),
+    ],
+)
+def test_whoever_takes_the_limits_away_meets_the_clock(scenario, change, lowered, monkeypatch):
+    """A step of months, or bytes that no 64 bits hold, are refused where the file says them."""
+    monkeypatch.setenv(VARIABLE, f"{lowered},step_s=1000000")
+    with pytest.raises(InputError) as caught:
+        explain(load_scenario(scenario, [change]))
+    (problem,) = caught.value.problems
+    assert problem.place
+    assert problem.line or problem.place.startswith("--set")
+
+
+def test_a_replay_ends_with_the_clock(monkeypatch):
+    """A machine that takes hours for an iteration and months for its requests is told so."""
+    monkeypatch.setenv(VARIABLE, "least_flop_per_s=1,step_s=1000000")
+    changes = [
+        "system.chip.matrix.peak_tflop_per_s.bf16=0.0001",
+        "metrics.timeline_bin_s=10000",
+        "workload.request_count=200",
+        "serving.policy.token_budget=256",
+    ]
+    with pytest.raises(InputError, match="more than the 9,158,400 s that can be simulated"):
+        simulate(load_scenario("llama70b-a100", changes))

@@ -149,3 +149,37 @@ def test_what_a_study_cannot_open_stands_where_it_is_named(folders: Path) -> Non
     with pytest.raises(InputError, match=r"^here/s\.yaml:3:1: .*is a directory") as raised:
         load_study("here/s.yaml")
     assert len(raised.value.problems) == 1
+
+
+GRID = "kind: grid\nname: g\nscenario: gone.yaml\ngrid: {seed: [1, 2]}\ncollect: [tpot_ms_p50]\n"
+LOAD = "kind: load\nname: l\nscenario: gone.yaml\nrates_rps: [1, 2]\nrequest_count: 200\n"
+LOADS = LOAD.replace("scenario: gone.yaml\n", "points:\n  - name: a\n    scenario: gone.yaml\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (("model: llama-2-7b", "model: gone.yaml"), "p.yaml:3:1: "),
+        (("system: groq-rack-72", "system: gone.yaml"), "p.yaml:2:1: "),
+        (
+            ("system: groq-rack-72", "system: {preset: groq-rack-72, chip: gone.yaml}"),
+            "p.yaml:2:32: ",
+        ),
+        (GRID, "p.yaml:3:1: "),
+        (LOAD, "p.yaml:3:1: "),
+        (LOADS, "p.yaml:5:5: "),
+        (LOAD.replace("gone.yaml", "llama70b") + "points: [{name: a, overrides: "
+         "{model: gone.yaml}}]\n", "p.yaml:6:32: "),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_not_there_is_said_where_it_is_named(
+    here: Path, small: str, change: tuple[str, str] | str, place: str
+) -> None:
+    """Whatever names it: a scenario, a study, a machine of one."""
+    is_study = isinstance(change, str)
+    Path("p.yaml").write_text(change if isinstance(change, str) else small.replace(*change))
+    with pytest.raises(InputError) as caught:
+        (load_study if is_study else load_scenario)("p.yaml")
+    assert str(caught.value).startswith(place)
+    assert "no such file" in str(caught.value)
+    assert "gone.yaml" in str(caught.value)

@@ -90,6 +90,36 @@ def test_unknown_words(said: Said, change: tuple[str, str] | str, message: str) 
     assert problem.startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("change", "messages"),
+    [
+        (
+            ("kind: poisson", "kind: constant"),
+            (
+                "(or in another unit: gap_ns, gap_us, …) is missing",
+                "'rate_rps' is a key of kind poisson and gamma, not of constant "
+                "(give the whole of it: {kind: constant, gap_ps: …})",
+            ),
+        ),
+        (
+            ("kind: synthetic", "kind: trace"),
+            (
+                "workload: key 'path' is missing",
+                "'arrivals' is a key of kind synthetic, not of trace "
+                "(give the whole of it: {kind: trace, path: …})",
+            ),
+        ),
+    ],
+)
+def test_keys_of_another_kind(
+    said: Said, change: tuple[str, str], messages: tuple[str, ...]
+) -> None:
+    """They are not misspelt: what needs them and what the kind needs is said."""
+    problems = said(change)
+    for message in messages:
+        assert any(problem.endswith(message) for problem in problems), problems
+
+
 def test_precision_that_the_chip_lacks(said: Said) -> None:
     assert said("", "precision.activations=fp8") == [
         "--set precision.activations=fp8: precision.activations: "

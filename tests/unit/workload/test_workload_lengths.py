@@ -118,3 +118,8 @@ def test_bad_empirical(quantiles: object, field: str) -> None:
     with pytest.raises(InputError) as caught:
         Empirical(quantiles)  # type: ignore[arg-type]
     assert caught.value.problems[0].field == field
+
+
+def test_one_token_is_no_tokens():
+    """In a report, as a person would say it."""
+    assert [Fixed(count).description for count in (1, 2)] == ["1 token", "2 tokens"]
