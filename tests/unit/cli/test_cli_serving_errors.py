@@ -164,7 +164,7 @@ def refused(cli: Cli, name: str, *overrides: str, code: int = 2) -> list[str]:
         (
             "batches",
             "serving.policy.context_buckets=[2048]",
-            ": unknown key 'context_buckets' (allowed: block_tokens, chunk_tokens, kind,",
+            ": 'context_buckets' is a key of kind static_slots, not of continuous_batching (give",
         ),
         (
             "batches",
