@@ -69,7 +69,7 @@ def test_a_long_cell_is_told_by_its_beginning():
 
 def test_numbers_are_below_the_largest_one():
     """A thousand quintillion quintillions are too many, whichever way they are written."""
-    assert LARGEST == float("1" + 30 * "0")
+    assert float("1" + 30 * "0") == LARGEST
     below = 9.99e29
     assert read_cell("number", "9.99e29") == below
     assert read_cell("number", "-9.99e29") == -below

@@ -31,9 +31,7 @@ INPUTS = CostInputs(
     power_usage_effectiveness=1.25,
     utilisation=0.25,
 )
-WHERE = Footprint(
-    chip_count=10, spare_chip_count=4, idle_chip_count=2, node_count=5, rack_count=2
-)
+WHERE = Footprint(chip_count=10, spare_chip_count=4, idle_chip_count=2, node_count=5, rack_count=2)
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +172,7 @@ def test_tokens_at_a_price(step: StepTiming) -> None:
     }
     assert row["api_price"] == "dear"
     # Columns are rounded to six decimals, watts to three.
-    places = {name: 0.5e-6 for name in wanted} | {"mean_watts": 0.5e-3}
+    places = dict.fromkeys(wanted, 5e-07) | {"mean_watts": 0.5e-3}
     for name, value in wanted.items():
         assert row[name] == pytest.approx(value, abs=1.01 * places[name], rel=0), name
 

@@ -139,9 +139,7 @@ def test_nothing_decoded_or_counted_is_no_split(reactive: BatchMachine, step: St
 
 def test_iterations_by_their_rows(reactive: BatchMachine) -> None:
     names = [column.name for column in ITERATIONS]
-    four, six = (
-        dict(zip(names, row, strict=True)) for row in iteration_rows(totals_of(reactive))
-    )
+    four, six = (dict(zip(names, row, strict=True)) for row in iteration_rows(totals_of(reactive)))
     assert (four["rows"], four["iteration_count"]) == ("4", "3")
     assert (four["decoding_mean"], four["sampled_mean"]) == ("2.000000000", "2.000000000")
     assert int(four["time_ms_mean"].replace(".", "")) == reactive.timer.base_ps(4, 2)
@@ -319,4 +317,8 @@ def test_replicas_tell_their_books() -> None:
     assert (first["replica"], first["role"]) == ("3", "prefill")
     assert (first["busy_ms"], first["utilisation"]) == ("125.000000000", "0.125000000")
     assert first["last_end_ms"] == "0.000000005"
-    assert (second["replica"], second["role"], second["utilisation"]) == ("4", "both", "1.000000000")
+    assert (second["replica"], second["role"], second["utilisation"]) == (
+        "4",
+        "both",
+        "1.000000000",
+    )
