@@ -49,7 +49,7 @@ def test_shares_of_any_whole(whole: int) -> None:
 
 @pytest.mark.parametrize("digits", range(1, 20))
 def test_numbers_of_every_length(digits: int) -> None:
-    """The least and the largest of so many digits, beside one of a single digit and an empty one."""
+    """The least and the largest of so many digits, beside short ones and empty cells."""
     values = [10 ** (digits - 1), min(10**digits - 1, TOP), 0, 7, -1, -2, 10 ** (digits // 2)]
     assert text_columns.lines([text_columns.numbers(column(*values))]) == [
         str(value) if value >= 0 else "" for value in values

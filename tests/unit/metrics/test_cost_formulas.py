@@ -1,4 +1,4 @@
-"""Energy and money of made-up footprints, added up by hand; tokens at a price, to the last digit."""
+"""Energy and money of made-up footprints, added up by hand; tokens at a price."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Objectives of requests and of runs: from their text to bounds, and how near a run came to them."""
+"""Objectives of requests and of runs: from their text to bounds, and how near a run came."""
 
 import pytest
 

@@ -31,7 +31,7 @@ class Run:
     """Requests by hand, and what else a summary is made of."""
 
     machine: StepTiming | BatchMachine
-    slo: Slo = Slo()
+    slo: Slo = field(default_factory=Slo)
     end_ps: int = 10 * S
     warmup: float = 0.0
     request_count: int = 0
