@@ -35,7 +35,9 @@ def test_shares_have_nine_decimals_rounded_half_up(part: int, whole: int, text: 
         assert text_columns.lines([text_columns.shares(column(part), whole)]) == [text]
 
 
-@pytest.mark.parametrize("whole", [1, 2, 3, 10**9, 2**60, 2**61 - 1, 2**61, 2**61 + 1, TOP])
+@pytest.mark.parametrize(
+    "whole", [1, 2, 3, 9, 11, 77, 10**9, 2**60, 2**61 - 1, 2**61, 2**61 + 1, TOP]
+)
 def test_shares_of_any_whole(whole: int) -> None:
     """Also where twice the quotient, or its digits, need more than 64 bits."""
     parts = sorted({0, 1, 2, whole // 3, whole // 2, whole - 1, whole, min(TOP, 7 * whole), TOP})

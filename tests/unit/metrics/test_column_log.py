@@ -74,3 +74,13 @@ def test_what_waits_in_memory_is_at_most_a_block(monkeypatch: pytest.MonkeyPatch
     assert stored == [BLOCK_ROWS]
     log.append_rows(table[:1])
     assert stored == [BLOCK_ROWS, 2 * BLOCK_ROWS]
+
+
+def test_rows_can_follow_while_others_are_read() -> None:
+    """A reader that stops half way leaves the rest where it is."""
+    log = ColumnLog(("a",))
+    log.append_rows(np.arange(3 * BLOCK_ROWS, dtype=np.int64).reshape(-1, 1))
+    reader = log.chunks()
+    assert next(reader)["a"][-1] == BLOCK_ROWS - 1
+    log.append((3 * BLOCK_ROWS,))
+    assert rows_of(log) == [(number,) for number in range(3 * BLOCK_ROWS + 1)]

@@ -18,7 +18,12 @@ from rack_sim.metrics.cost import (
     footprint_on,
     usd_per_year,
 )
-from rack_sim.metrics.cost_row import break_even_utilisation, cost_row, payback_years
+from rack_sim.metrics.cost_row import (
+    COST_COLUMNS,
+    break_even_utilisation,
+    cost_row,
+    payback_years,
+)
 
 # Products and sums of a few floats: their rounding, not a modelling tolerance.
 ROUNDING = 1e-12
@@ -211,6 +216,43 @@ def test_a_price_without_output_or_time_says_nothing(
     named = [name for name in row if name.startswith(told)]
     assert len(named) == 5
     assert all(row[name] is None for name in named)
+
+
+def test_what_does_not_pay_has_no_break_even(step: StepTiming) -> None:
+    """A millionth of a cent a second does not even pay for the power of serving."""
+    row = row_of(step, (0, 10), api_price=ApiPrice("cheap", 0.0, 0.001), utilisation=1.0)
+    assert row["api_usd_per_million_output_tokens"] == 0.001
+    assert (row["break_even_utilisation"], row["payback_years"]) == (None, None)
+
+
+def test_columns_show_so_many_decimals(step: StepTiming) -> None:
+    """Money for tokens six, watts and joules three, capital cents, shares nine; never one more."""
+    row = row_of(step, (401, 103), api_price=PRICE, system_price_factor=1.2345678)
+    digits = {"W": 3, "J": 3, "share": 9}
+    for column in COST_COLUMNS:
+        value = row[column.name]
+        if not isinstance(value, float):
+            continue
+        wanted = digits.get(column.unit, 6)
+        if column.name.startswith("joules_per"):
+            wanted = 6
+        if column.name == "capital_usd":
+            wanted = 2
+        assert value == round(value, wanted), column.name
+    chips_usd = 6 * 20_000 * 1.2345678
+    assert row["capital_usd"] == round(chips_usd, 2) != round(chips_usd, 1)
+    busy_steps = S // 2 // step.interval_ps
+    busy_s = 2 * busy_steps * sum(stage.service_ps for stage in step.stages) / S
+    machine = 6 * 50 + 165 * busy_s + 3 * 900
+    for name, joules in (
+        ("chips_idle", 300),
+        ("chips_dynamic", 165 * busy_s),
+        ("hosts", 2700),
+        ("network", 0),
+        ("building", 0.25 * machine),
+    ):
+        assert row[f"energy_{name}_joules"] == pytest.approx(joules, abs=0.51e-3, rel=0)
+    assert row["mean_watts"] == pytest.approx(1.25 * machine, abs=0.51e-3, rel=0)
 
 
 def test_what_chips_were_busy_with_adds_up(step: StepTiming) -> None:

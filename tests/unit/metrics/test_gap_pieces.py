@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from rack_sim.metrics import gaps
@@ -28,6 +29,9 @@ def test_64_different_gaps_are_counted_and_others_are_rows() -> None:
     assert counted == [(1000 - gap_ps, 6) for gap_ps in range(COUNTED - 1, 0, -1)] + [(1000, 7)]
     assert rest == [(1000 - COUNTED, 6), (1000 - COUNTED - 1, 6)]
     assert log.gap_count == 6 * (COUNTED + 2) + 1
+    (chunk,) = log.as_runs().chunks()
+    assert set(chunk["step_ps"].tolist()) == {0}, "a single gap has no step"
+    assert set(chunk["count"].tolist()) == {1}
 
 
 def test_a_run_of_one_gap_is_counted_whatever_its_step() -> None:
@@ -61,6 +65,7 @@ def test_long_runs_come_in_pieces_of_a_quarter_million(count: int) -> None:
     whole, rest = divmod(count, AT_ONCE)
     assert sizes == [AT_ONCE] * whole + [rest] * bool(rest)
     assert log.gap_count == 5 * count
+    assert log.as_runs().row_count == len(sizes), "and no row of nothing"
 
 
 def test_short_runs_are_put_together_up_to_the_size_of_a_piece(
@@ -85,12 +90,7 @@ def test_as_runs_has_everything_that_was_counted() -> None:
         for row in zip(*(chunk[name].tolist() for name in runs.columns), strict=True)
     ]
     assert runs.columns == ("first_ps", "step_ps", "count", "weight")
-    assert [(first, count, weight) for first, _, count, weight in rows] == [
-        (1, 2, 3),
-        (5, 1, 1),
-        (9, 1, 8),
-    ]
-    assert rows[0][1] == 1
+    assert rows == [(1, 1, 2, 3), (5, 0, 1, 1), (9, 0, 1, 8)]
     assert pieces(log) == [[(1, 3), (2, 3), (5, 1), (9, 8)]], "once, not twice"
 
 
@@ -146,3 +146,40 @@ def test_no_gaps_have_no_mean() -> None:
     merged = GapLog()
     merged.add_all(GapLog())
     assert (merged.gap_count, pieces(merged)) == (0, [])
+
+
+@pytest.fixture
+def sorted_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many gaps were sorted each time."""
+    sizes: list[int] = []
+    argsort = np.argsort
+
+    def watched(values: np.ndarray, **options: str) -> np.ndarray:
+        sizes.append(len(values))
+        return argsort(values, **options)
+
+    monkeypatch.setattr(gaps.np, "argsort", watched)
+    return sizes
+
+
+def test_as_many_gaps_as_may_be_are_sorted_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, sorted_sizes: list[int]
+) -> None:
+    """Ten different gaps; one more, and each has a bin of its own."""
+    monkeypatch.setattr(gaps, "SORTED_AT_ONCE", 10)
+    log = GapLog()
+    for gap_ps in range(10):
+        log.add(gap_ps, 0, 5, 1)
+    assert mean_and_percentiles(log, (0, 100)) == [Fraction(9, 2), 0, 9]
+    assert sorted_sizes == [10]
+    log.add(10, 0, 5, 1)
+    assert mean_and_percentiles(log, (0, 100)) == [5, 0, 10]
+    assert sorted_sizes == [10]
+
+
+@pytest.mark.parametrize("gap_ps", [0, 1, 2**62, TOP])
+def test_equal_gaps_are_never_sorted(gap_ps: int, sorted_sizes: list[int]) -> None:
+    log = GapLog()
+    log.add(gap_ps, 0, 5, 1)
+    assert mean_and_percentiles(log, (0, 50)) == [gap_ps] * 3
+    assert sorted_sizes == []

@@ -1,6 +1,6 @@
 """Logs keep every row, in order of request numbers, whatever the order of events and the size."""
 
-from collections import Counter
+from collections import Counter, deque
 
 import numpy as np
 import pytest
@@ -119,3 +119,27 @@ def test_gaps_are_pooled_over_tokens_not_over_requests() -> None:
         for gap_ps, times in zip(values.tolist(), counts.tolist(), strict=True):
             pooled[gap_ps] += times
     assert pooled == {100: 10, 900: 1, 200: 2, 250: 2, 300: 2}
+
+
+@given(st.permutations([2, 3, 7, 8, 20]))
+def test_requests_with_given_numbers_are_stored_in_their_order(order: list[int]) -> None:
+    """A part of a fleet has some of the requests, whose numbers are told as they are issued."""
+    expected = deque([2, 3, 7, 8, 20])
+    log = RequestLog(expected)
+    for place, number in enumerate(order):
+        log.add(row(number))
+        assert log.row_count + log.waiting_row_count == place + 1
+    assert column(log, "request_id") == [2, 3, 7, 8, 20]
+    assert column(log, "outcome") == [1000 * number + 1 for number in (2, 3, 7, 8, 20)]
+    assert (log.waiting_row_count, len(expected)) == (0, 0)
+
+
+def test_the_number_that_is_expected_is_not_waited_for() -> None:
+    log = RequestLog(deque([4, 6, 9]))
+    for number, stored in ((6, 0), (4, 2), (9, 3)):
+        log.add(row(number))
+        assert log.row_count == stored
+
+
+def test_a_collector_without_a_listener_tells_nobody() -> None:
+    Collector().progress(5)

@@ -246,12 +246,9 @@ def test_chips_of_a_replica_are_busy_together(reactive: BatchMachine) -> None:
     assert [row["used_bytes"] for row in rows] == [str(reactive.used_bytes)] * 4 + ["0"] * 2
     assert {row["step_busy_ms"] for row in rows[:4]} == {""}
     assert {row["step_busy_ms"] for row in rows[4:]} == {"0.000000000"}
-    nobody = [dict(zip(names, row, strict=True)) for row in chip_rows(reactive, _no_replicas())]
+    nothing = ReplayTotals(10, 0, 0, 0)  # of ten picoseconds each would show
+    nobody = [dict(zip(names, row, strict=True)) for row in chip_rows(reactive, nothing)]
     assert {row["utilisation"] for row in nobody} == {"0.000000000"}
-
-
-def _no_replicas() -> ReplayTotals:
-    return ReplayTotals(S, 0, 0, 0)
 
 
 def test_memory_of_a_chip_adds_up_to_what_it_has(reactive: BatchMachine) -> None:

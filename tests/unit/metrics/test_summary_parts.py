@@ -227,6 +227,13 @@ def test_one_missed_objective_is_enough(step: StepTiming) -> None:
     assert run.summary()["slo_met"] == "yes"
 
 
+def test_a_share_of_nothing_is_missed(step: StepTiming) -> None:
+    run = Run(step, Slo(ttft_ps=20 * MS, attainment=0.5))
+    run.add(0, 0, 0, 0, 21 * MS)
+    row = run.summary()
+    assert (row["fit_slo_attainment"], row["slo_met"]) == (0, "no")
+
+
 def test_where_nothing_is_asked_or_nothing_finished(step: StepTiming) -> None:
     run = Run(step)
     run.add(0, 0, 0, 0, MS)
@@ -362,7 +369,7 @@ def test_a_reactive_machine_has_iterations_and_no_slots(reactive: BatchMachine) 
     assert row["physical_limit_tok_s"] == 7000
     assert row["tpot_ms_p50"] == 6
     assert row["tpot_to_limit_ratio"] == 2
-    assert row["output_tok_s_per_user_p50"] == pytest.approx(1000 / 6, abs=0.51e-6)
+    assert row["output_tok_s_per_user_p50"] == 166.666667
     # Six gaps, six times an iteration of two sequences: one each.
     base = reactive.timer.base_terms(4, 2).by_name()
     assert row["tpot_weight_feed_ms"] == pytest.approx(base["weight_feed"] / MS, abs=0.51e-6)
@@ -411,3 +418,37 @@ def test_a_median_gap_of_nothing_has_no_rate(step: StepTiming) -> None:
     run = Run(step)
     run.add(0, 0, 0, 0, MS, outputs=3, gap=0)
     assert run.summary()["output_tok_s_per_user_p50"] is None
+
+
+@pytest.mark.parametrize(
+    ("spent_ps", "shown"), [(501, 1e-6), (2499, 2e-6), (10**15 // 3, 333333.333333)]
+)
+def test_times_are_rounded_to_the_nearest_nanosecond(
+    reactive: BatchMachine, spent_ps: int, shown: float
+) -> None:
+    """Of a mean no picosecond is lost on the way."""
+    run = Run(reactive, prefill_count=1, batches=iterations(reactive))
+    run.add(0, 0, 0, 0, spent_ps, prefill_replica=0, transfer_ps=spent_ps)
+    row = run.summary()
+    for name in ("ttft_ms_mean", "ttft_ms_p50", "ttft_pass_ms_mean", "transfer_ms_mean"):
+        assert row[name] == shown, name
+
+
+def test_columns_show_six_decimals_and_shares_and_seconds_nine(step: StepTiming) -> None:
+    """Thirds of everything: one digit more or less would show."""
+    third_s = S // 3
+    books = (ReplicaBooks(0, busy_ps=2 * third_s // 3, draft_tokens=3, accepted_draft_tokens=2),)
+    run = Run(step, end_ps=third_s, books=books, limits=replace(LIMITS, token_limit_ps=MS * 7 // 3))
+    run.add(0, 0, 0, 0, MS, outputs=2, gap=MS // 3)
+    run.collector.timeline(
+        0, [tuple({**dict.fromkeys(TIMELINE_COLUMNS, 0), "finished": 1}.values())]
+    )
+    row = run.summary()
+    assert row["simulated_s"] == 0.333333333
+    assert row["draft_acceptance"] == 0.666666667
+    assert row["replica_utilisation"] == 0.666666667
+    assert row["tok_latency_limit_ms"] == 2.333333
+    assert row["tpot_ms_mean"] == 0.333333
+    assert row["tpot_to_limit_ratio"] == 0.142857
+    run.end_ps = 3 * S
+    assert run.summary()["request_throughput_rps"] == 0.333333
