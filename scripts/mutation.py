@@ -148,14 +148,18 @@ class Coverage:
     seconds: dict[str, float] = field(default_factory=dict)
     tests: dict[str, dict[int, set[str]]] = field(default_factory=dict)  # file -> line -> tests
     version: dict[str, str] = field(default_factory=dict)  # of the file that a test is in
+    at_import: dict[str, set[int]] = field(default_factory=dict)  # file -> lines
 
     def of(self, mutant: Mutant) -> list[str]:
         """Tests that run the line, the fastest first, up to the time that one mutant may take.
 
-        A line that runs as its module is imported is met by all tests of the file.
+        A line that runs as its module is imported is met by all tests of the file: coverage knows
+        only those in the midst of which it happened to be imported.
         """
         lines = self.tests.get(mutant.path, {})
-        found = lines.get(mutant.line) or set().union(*lines.values())
+        found = lines.get(mutant.line, set())
+        if not found or mutant.line in self.at_import.get(mutant.path, ()):
+            found = set().union(*lines.values())
         chosen, seconds = [], 0.0
         for test in sorted(found, key=lambda test: (self.seconds[test], test)):
             seconds += self.seconds[test] + 0.01
@@ -176,7 +180,11 @@ def measured(places: Sequence[str]) -> Coverage:
     for number, path in enumerate(missing, 1):
         print(f"coverage {number}/{len(missing)}: {path.relative_to(ROOT)}", flush=True)
         _in_child(lambda path=path: _measure(path, kept[path]), cpu_seconds=1800, quiet=True)
-    coverage = Coverage()
+    imported = known / f"import-{sources}.json"
+    if not imported.exists():
+        _in_child(lambda: _measure_imports(imported), cpu_seconds=60, quiet=True)
+    found = json.loads(imported.read_text(encoding="utf-8"))
+    coverage = Coverage(at_import={source: set(lines) for source, lines in found.items()})
     for path in files:
         if not kept[path].exists():
             raise SystemExit(f"{path.relative_to(ROOT)}: its coverage could not be measured")
@@ -197,6 +205,23 @@ def _tests(place: Path) -> Iterator[Path]:
         yield from place.rglob("test_*.py")
     else:
         yield place
+
+
+def _measure_imports(target: Path) -> int:
+    """Imports every module of the folders and writes which lines ran."""
+    from coverage import Coverage as Tracer
+
+    files = [path for folder in SETTINGS["folders"] for path in _files(folder)]
+    tracer = Tracer(data_file=None, include=list(map(str, files)), config_file=False)
+    tracer.start()
+    for path in files:
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        importlib.import_module(module.removesuffix(".__init__"))
+    tracer.stop()
+    data = tracer.get_data()
+    lines = {str(path.relative_to(ROOT)): data.lines(str(path)) or [] for path in files}
+    target.write_text(json.dumps(lines), encoding="utf-8")
+    return 0
 
 
 def _measure(path: Path, target: Path) -> int:

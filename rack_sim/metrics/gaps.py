@@ -151,8 +151,8 @@ def _select(
         found.update(zip(ranks, values[order][places].tolist(), strict=True))
         return
     width = (highest - lowest) // _HISTOGRAM_BINS + 1
-    weights = np.zeros(_HISTOGRAM_BINS + 1, dtype=np.int64)
-    sizes = np.zeros(_HISTOGRAM_BINS + 1, dtype=np.int64)
+    weights = np.zeros(_HISTOGRAM_BINS, dtype=np.int64)
+    sizes = np.zeros(_HISTOGRAM_BINS, dtype=np.int64)
     for chunk in log.chunks():
         values, counts = _within(chunk, lowest, highest)
         numbers = (values - lowest) // width

@@ -76,7 +76,7 @@ def _select(
         found.update({rank: int(ordered[rank - below]) for rank in ranks})
         return
     width = (highest - lowest) // _HISTOGRAM_BINS + 1
-    counts = np.zeros(_HISTOGRAM_BINS + 1, dtype=np.int64)
+    counts = np.zeros(_HISTOGRAM_BINS, dtype=np.int64)
     for chunk in chunks():
         inside_chunk = chunk[(chunk >= lowest) & (chunk <= highest)]
         counts += np.bincount((inside_chunk - lowest) // width, minlength=len(counts))

@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 from rack_sim.foundation.errors import InputError, Problem, suggest
-from rack_sim.foundation.units import PS_PER_MS, UNITS, suffixes_of, to_base
+from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, UNITS, suffixes_of, to_base
 from rack_sim.metrics.latency import LATENCY_METRICS, PERCENTS
 
 METRICS = (*LATENCY_METRICS, "itl")
@@ -346,7 +346,8 @@ def _duration_ps(name: str, text: str) -> int:
         raise wrong(f"{unit!r} is no unit of time", suggest(unit, times))
     if not value.is_finite() or value <= 0:
         raise wrong(f"{text!r} is no bound", "a time above 0")
-    bound_ps = to_base(value, UNITS[unit]) if value < 10**20 else 10**30  # type: ignore[arg-type]
-    if bound_ps > _LONGEST_S * UNITS["s"].factor:
+    # Compared before they are made exact: an exponent may be of any size.
+    base = Decimal(UNITS[unit].factor)
+    if value > _LONGEST_S * PS_PER_S / base:
         raise wrong(f"{text} is longer than any run", "at most 92 days")
-    return bound_ps
+    return to_base(max(value, 1 / base), UNITS[unit])  # type: ignore[arg-type]

@@ -1,9 +1,14 @@
-"""A small compiled machine: one rack of three nodes of two chips, one node spare, two stages."""
+"""Two small machines: one rack of three nodes of two chips, one node spare, two stages.
+
+One runs a compiled step, the other iterations.
+"""
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 
+from rack_sim.compiler.batches import BatchMachine, CacheRoom, batch_machine
 from rack_sim.compiler.step import StepTiming, compile_step
 from rack_sim.hardware.builders import dragonfly
 from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
@@ -17,11 +22,11 @@ from rack_sim.timing.precision import Precision
 from rack_sim.timing.shape import StepShape
 
 
-def compiled(cables: int) -> StepTiming:
+def planned(cables: int, execution: Literal["static", "reactive"]) -> Plan:
     link = LinkType("c2c", 10**10, 100_000, 320, 328)
     chip = Chip(
         name="small",
-        execution="static",
+        execution=execution,
         memory=(MemoryTier("sram", 10**7, 10**12),),
         matrix=MatrixUnit({"fp16": 10**12}, 10**11),
         vector_flop_per_s=10**11,
@@ -56,7 +61,7 @@ def compiled(cables: int) -> StepTiming:
         )
     )
     assert isinstance(plan, Plan)
-    return compile_step(plan)
+    return plan
 
 
 @pytest.fixture(scope="session")
@@ -75,10 +80,18 @@ def request_row() -> Callable[..., tuple[int, ...]]:
 @pytest.fixture(scope="session")
 def step() -> StepTiming:
     """One cable between every two nodes."""
-    return compiled(1)
+    return compile_step(planned(1, "static"))
 
 
 @pytest.fixture(scope="session")
 def wide_step() -> StepTiming:
     """Four cables between every two nodes of two chips: two between a pair of chips."""
-    return compiled(4)
+    return compile_step(planned(4, "static"))
+
+
+@pytest.fixture(scope="session")
+def reactive() -> BatchMachine:
+    """Iterations on the same chips, and two cables between a pair of them; 16 tokens a block."""
+    machine = batch_machine(planned(4, "reactive"), CacheRoom(8, 16))
+    assert isinstance(machine, BatchMachine)
+    return machine

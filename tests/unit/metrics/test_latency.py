@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rack_sim.engine.observer import Outcome
 from rack_sim.metrics.latency import (
     LATENCY_METRICS,
+    PERCENTS,
     finished_rows,
     latencies_ps,
     metric_chunks,
@@ -108,3 +109,20 @@ def test_long_latencies_do_not_wrap() -> None:
     }
     assert latencies_ps(rows)["ntpot"].tolist() == [sixty_days_ps // 4]
     assert latencies_ps(rows)["tpot"].tolist() == [sixty_days_ps // 3]
+
+
+def test_no_time_at_all_is_a_latency(request_row: Callable[..., tuple[int, ...]]) -> None:
+    """Zero counts in every mean; what does not exist does not."""
+    log = RequestLog()
+    times = ("arrival_ps", "prefill_start_ps", "first_token_ps", "finish_ps")
+    log.add(request_row(request_id=0, output_tokens=2, **dict.fromkeys(times, 7)))
+    log.add(request_row(request_id=1, output_tokens=1, **dict.fromkeys(times, 7)))
+    found = {
+        name: [value for chunk in metric_chunks(log, name) for value in chunk.tolist()]
+        for name in LATENCY_METRICS
+    }
+    assert found == {name: [0, 0] for name in LATENCY_METRICS} | {"tpot": [0]}
+
+
+def test_percentiles_are_the_usual_ones() -> None:
+    assert PERCENTS == (50, 90, 95, 99)

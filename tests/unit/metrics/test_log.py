@@ -1,6 +1,6 @@
 """Logs keep every row, in order of request numbers, whatever the order of events and the size."""
 
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
 
 import numpy as np
@@ -150,3 +150,27 @@ def test_levels_of_parts_are_added_exactly(tmp_path: Path) -> None:
             log.save(folders[-1] / name)
         part.gap_runs.as_runs().save(folders[-1] / "gaps")
     assert column(collect(folders).bins, "kv_token_ps") == [2 * half]
+
+
+@given(st.permutations([2, 3, 7, 8, 20]))
+def test_requests_with_given_numbers_are_stored_in_their_order(order: list[int]) -> None:
+    """A part of a fleet has some of the requests, whose numbers are told as they are issued."""
+    expected = deque([2, 3, 7, 8, 20])
+    log = RequestLog(expected)
+    for place, number in enumerate(order):
+        log.add(row(number))
+        assert log.row_count + log.waiting_row_count == place + 1
+    assert column(log, "request_id") == [2, 3, 7, 8, 20]
+    assert column(log, "outcome") == [1000 * number + 1 for number in (2, 3, 7, 8, 20)]
+    assert (log.waiting_row_count, len(expected)) == (0, 0)
+
+
+def test_the_number_that_is_expected_is_not_waited_for() -> None:
+    log = RequestLog(deque([4, 6, 9]))
+    for number, stored in ((6, 0), (4, 2), (9, 3)):
+        log.add(row(number))
+        assert log.row_count == stored
+
+
+def test_a_collector_without_a_listener_tells_nobody() -> None:
+    Collector().progress(5)
