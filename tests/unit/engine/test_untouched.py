@@ -13,9 +13,11 @@ from rack_sim.engine.fleet import FleetPlan, Serving, StaticSlotsPolicy
 from rack_sim.engine.observer import Outcome, Sequence
 from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
 from rack_sim.engine.policies.replica import Admission, ReplicaBooks
+from rack_sim.engine.policies.static_slots import StaticSlots
 from rack_sim.engine.programs import Entry
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.engine.speculation import Speculation
+from rack_sim.engine.timeline import Timeline
 from rack_sim.engine.transfers import TransferPath
 from rack_sim.workload.request import Request
 
@@ -33,20 +35,47 @@ NOT_YET = {
 }
 
 
-def test_a_new_sequence_has_no_times_and_no_counts():
-    """What it has not yet is -1, what counts is 0."""
-    request = Request(0, 0, 1, 1)
-    found = {field.name: getattr(Sequence(request), field.name) for field in fields(Sequence)}
+class Nobody:
+    """A fleet and an observer that keep who was turned away, and do nothing about it."""
+
+    def __init__(self) -> None:
+        self.turned: list[tuple[Sequence, Outcome]] = []
+
+    def turned_away(self, sequence: Sequence, outcome: Outcome) -> None:
+        self.turned.append((sequence, outcome))
+
+    def ended(self, sequence: Sequence, now: int) -> None:
+        pass
+
+
+def server(listener: Nobody) -> StaticSlots:
+    timing = SlotTiming(2, 4, 10, 35, context_tokens=7, kv_tokens=99)
+    line = Timeline(1000, lambda first, rows: None)
+    return StaticSlots(
+        Environment(), 5, timing, Admission(), listener, line, listener, kv_reservation="request"
+    )
+
+
+def test_a_sequence_that_was_turned_away_has_no_times_and_no_counts():
+    """What it never had is -1, what counts is 0; only its prompt is still to be done."""
+    listener, request = Nobody(), Request(0, 0, 9, 1)
+    server(listener).submit(request)
+    ((sequence, outcome),) = listener.turned
+    assert outcome.status == "rejected"
+    found = {field.name: getattr(sequence, field.name) for field in fields(Sequence)}
     assert found.pop("request") is request
+    assert (found.pop("replica"), found.pop("prompt_left")) == (5, 9)
     assert found.pop("steps") is None
-    assert found.pop("ended") is False
+    assert found.pop("ended") is True
     assert found == {name: -1 if name in NOT_YET else 0 for name in found}
     assert NOT_YET <= found.keys()
+    assert not Sequence(request).ended
 
 
-def test_new_books_are_empty():
-    found = {field.name: getattr(ReplicaBooks(5), field.name) for field in fields(ReplicaBooks)}
-    assert (found.pop("number"), found.pop("role")) == (5, "both")
+def test_the_books_of_a_new_replica_are_empty():
+    books = server(Nobody()).closed_books()
+    found = {field.name: getattr(books, field.name) for field in fields(ReplicaBooks)}
+    assert (found.pop("number"), found.pop("role"), found.pop("kv_tokens")) == (5, "both", 99)
     assert set(found.values()) == {0}
 
 
@@ -109,9 +138,3 @@ def test_what_comes_first_at_one_instant(place):
         arrivals = ["second arrival", "third arrival", "first arrival"]
     assert order == ["completion", "timeout", *arrivals, "entry", "later"]
     assert env.now == 11
-
-
-def test_the_books_of_slots_know_their_room():
-    timing = SlotTiming(2, 4, 10, 35, context_tokens=7, kv_tokens=99)
-    assert timing.revolution_ps == 40
-    assert timing.held_ps == (10,)
