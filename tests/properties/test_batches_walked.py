@@ -162,9 +162,7 @@ class Walk:
         sampled = n * self.width + sum(size == here.left for here, size in chunks)
         parts = {
             "base": self.timing.iterations.base_ps(rows, sampled),
-            "attention": self.attention(
-                self.timing.iterations, self.width, decoding, chunks, rows
-            ),
+            "attention": self.attention(self.timing.iterations, self.width, decoding, chunks, rows),
             "draft": self.draft_ps(decoding, chunks) if self.speculation else 0,
         }
         for name, spent in parts.items():

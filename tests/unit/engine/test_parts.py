@@ -1,4 +1,4 @@
-"""Parts: which fleets can be replayed apart, who is in which part, and that the sum is the whole."""
+"""Parts: which fleets can be replayed apart, who is where, and that the parts are the whole."""
 
 from collections import deque
 

@@ -24,13 +24,14 @@ from rack_sim.workload.request import Request
 ONE_ROW = SlotTiming(1, 4, 100, 350, context_tokens=200, kv_tokens=1000)
 TWO_ROWS = replace(ONE_ROW, rows=2)
 SEATS = replace(ONE_ROW, rows=3, rows_per_sequence=3)
+AS_NEEDED = StaticSlotsPolicy("request")
 ALWAYS_RIGHT = Speculation((1.0, 1.0))
 
 
 def serve(
     requests: list[Request],
     timing: SlotTiming = ONE_ROW,
-    policy: StaticSlotsPolicy = StaticSlotsPolicy("request"),
+    policy: StaticSlotsPolicy = AS_NEEDED,
     speculation: Speculation | None = None,
     **admission: object,
 ) -> Replayed:
@@ -240,9 +241,7 @@ def test_steps_of_a_short_program_are_shorter():
     Contexts 1 to 4 are three prompt rows and a row that reads the first token; then two long ones.
     """
     buckets = (BucketTiming(4, 350, 350), BucketTiming(200, 400, 400))
-    timing = replace(
-        ONE_ROW, token_ps=400, buckets=buckets, separation_ps=((60, 60), (100, 100))
-    )
+    timing = replace(ONE_ROW, token_ps=400, buckets=buckets, separation_ps=((60, 60), (100, 100)))
     found = serve([Request(0, 0, 3, 4)], timing)
     assert (found.totals.busy_step_count, found.totals.row_step_count) == (6, 6)
     (books,) = found.totals.replicas
