@@ -140,6 +140,8 @@ def test_requests_go_to_the_replicas_that_prefill_and_on_to_the_least_loaded():
     assert [books.request_count for books in found.totals.replicas] == [2, 1, 0, 0]
     assert [books.transfer_count for books in found.totals.replicas] == [0, 0, 1, 2]
     assert [books.transfer_bytes for books in found.totals.replicas] == [0, 0, 500, 1000]
+    # Ten tokens each, held until they are fetched, and room for them where they go.
+    assert [books.parked_tokens_max for books in found.totals.replicas] == [20, 10, 10, 20]
     assert found.totals.transfers == {(0, 2): (1, 500), (0, 3): (1, 500), (1, 3): (1, 500)}
 
 
