@@ -3,7 +3,7 @@
 from itertools import accumulate, pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rack_sim.engine.policies.run_books import _area_until, _ended_by
@@ -28,6 +28,8 @@ def ends_of(run: list[Stretch]) -> list[int]:
     return list(accumulate(times_of(run)))
 
 
+@example(base_ps=1, roofs=[(9, 0), (9, 0), (0, 2), (0, 2)], count=20)  # equal all along
+@example(base_ps=1, roofs=[(8, 0), (0, 4), (4, 2)], count=20)  # three meet
 @given(base_ps=st.integers(1, 50), roofs=lines, count=st.integers(1, 40))
 def test_every_iteration_is_bound_by_the_highest_roof(base_ps, roofs, count):
     """Of equal roofs by the one that grows faster, then the first; stretches are as few as can."""
