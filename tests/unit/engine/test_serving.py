@@ -111,11 +111,16 @@ def test_work_for_one_who_gave_up_is_worked_to_its_end():
     assert found.totals.replicas[0].end_ps == 50
 
 
-def pools(requests: list[Request], **admission: object) -> Replayed:
+def pools(
+    requests: list[Request],
+    links: tuple[int, ...] = (),
+    block_count: int = 100,
+    **admission: object,
+) -> Replayed:
     """Two replicas that prefill and two that decode; a cache takes 50 ps a token and 70 more."""
-    paths = {(a, b): TransferPath((), 70, 10**12) for a in (0, 1) for b in (2, 3)}
+    paths = {(a, b): TransferPath(links, 70, 10**12) for a in (0, 1) for b in (2, 3)}
     fleet = FleetPlan(
-        BatchTiming(Iterations(100), 5, 100, 400, kv_bytes_per_token=50),
+        BatchTiming(Iterations(100), 5, block_count, 400, kv_bytes_per_token=50),
         ContinuousBatchingPolicy(1000, None, 8, 5, 0.0),
         replica_count=4,
         admission=Admission(**admission),
@@ -149,6 +154,23 @@ def test_a_cache_on_its_way_for_one_who_gave_up_arrives_before_the_end():
     """Given up at 150, and its cache, 500 ps and 70, is there at 670."""
     found = pools([Request(0, 0, 10, 9)], timeout_ps=150)
     assert found.column("outcome") == [Outcome.TIMED_OUT]
+    assert found.totals.end_ps == 670
+
+
+def test_a_cache_that_waits_for_its_link_is_called_off():
+    """Both are asked for at 100, and one link carries them: the second would begin at 600.
+
+    Both give up at 450. The first is there at 670; the second never goes, and its room at replica 1
+    is free at once: request 3 needs five of its six blocks.
+    """
+    requests = [Request(0, 0, 10, 9), Request(1, 0, 10, 9)]
+    requests += [Request(2, 440, 1, 1), Request(3, 440, 25, 1)]
+    found = pools(requests, (0,), 6, timeout_ps=450)
+    assert found.column("outcome") == [Outcome.TIMED_OUT] * 2 + [Outcome.FINISHED] * 2
+    assert found.column("transfer_ps") == [570, 0, 0, 0]
+    assert found.column("admitted_ps") == [0, 0, 440, 450]
+    assert found.totals.transfers == {(0, 2): (1, 500)}
+    assert [books.transfer_count for books in found.totals.replicas] == [0, 0, 1, 0]
     assert found.totals.end_ps == 670
 
 
