@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import astuple, dataclass, field, replace
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from rack_sim.engine.observer import Outcome, Sequence
 from rack_sim.engine.policies.phased_slots import PhasedSlots
 from rack_sim.engine.policies.prefix_cache import PrefixCaching
 from rack_sim.engine.policies.replica import Admission
+from rack_sim.engine.policies.slot_server import SlotPriority
 from rack_sim.engine.routers import ROUTERS
 from rack_sim.engine.serving import ReplayTotals, replay
 from rack_sim.engine.speculation import Speculation
@@ -24,8 +26,8 @@ from rack_sim.workload.lengths import Empirical
 from rack_sim.workload.request import Request, Source, Workload
 
 BLOCK_TOKENS = 2
-# More of them in a long run: RACK_SIM_EXAMPLES=20000 pytest …
-EXAMPLES = int(os.environ.get("RACK_SIM_EXAMPLES", "600"))
+# Of each kind of slots; more of them in a long run: RACK_SIM_EXAMPLES=5000 pytest …
+EXAMPLES = int(os.environ.get("RACK_SIM_EXAMPLES", "150"))
 
 
 @dataclass
@@ -81,7 +83,7 @@ class _GivenSource:
 
 
 @st.composite
-def slot_timings(draw: st.DrawFn) -> SlotTiming:
+def slot_timings(draw: st.DrawFn, *, buckets: bool) -> SlotTiming:
     slots = draw(st.integers(1, 7))
     interval = draw(st.integers(1, 50))
     timing = SlotTiming(
@@ -92,7 +94,7 @@ def slot_timings(draw: st.DrawFn) -> SlotTiming:
         context_tokens=draw(st.integers(2, 40)),
         kv_tokens=draw(st.integers(2, 600)),
     )
-    return draw(bucketed(timing)) if draw(st.booleans()) else timing
+    return draw(bucketed(timing)) if buckets else timing
 
 
 @st.composite
@@ -144,10 +146,10 @@ def listed(draw: st.DrawFn) -> GivenRequests:
 
 
 @st.composite
-def fleets(draw: st.DrawFn, *, named: bool) -> FleetPlan:
+def fleets(draw: st.DrawFn, *, named: bool, buckets: bool, priority: SlotPriority) -> FleetPlan:
     # Sessions and blocks have names in listed workloads only.
     caching = PrefixCaching(BLOCK_TOKENS, draw(st.integers(1, 20)))
-    timing, speculation = draw(slot_timings()), None
+    timing, speculation = draw(slot_timings(buckets=buckets)), None
     if draw(st.booleans()):
         rates = draw(st.lists(st.sampled_from([0.0, 0.3, 0.8, 1.0]), min_size=1, max_size=3))
         speculation = Speculation(tuple(rates), seed=draw(st.integers(0, 3)))
@@ -160,7 +162,7 @@ def fleets(draw: st.DrawFn, *, named: bool) -> FleetPlan:
         speculation=speculation,
         policy=StaticSlotsPolicy(
             kv_reservation=draw(st.sampled_from(["max_context", "request"])),
-            priority=draw(st.sampled_from(["decode", "prefill"])),
+            priority=priority,
         ),
         replica_count=draw(st.integers(1, 3)),
         router=draw(
@@ -195,13 +197,14 @@ def run(
     return totals, recording
 
 
-cases = st.one_of(st.tuples(fleets(named=True), listed()), st.tuples(fleets(named=False), closed))
-
-
+@pytest.mark.parametrize("priority", ["decode", "prefill"])
+@pytest.mark.parametrize("buckets", [False, True], ids=["one program", "buckets"])
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(case=cases, bin_ps=st.integers(1, 5000))
-def test_skipping_equals_stepping(case, bin_ps):
-    fleet, workload = case
+@given(data=st.data(), bin_ps=st.integers(1, 5000))
+def test_skipping_equals_stepping(buckets, priority, data, bin_ps):
+    workload = data.draw(listed() | closed)
+    named = isinstance(workload, GivenRequests)
+    fleet = data.draw(fleets(named=named, buckets=buckets, priority=priority))
     walked = run(fleet, workload, bin_ps, every=True)
     assert run(fleet, workload, bin_ps, every=False) == walked
     # The engine for unequal turns must do for equal ones too.

@@ -4,6 +4,8 @@ The rate of a way is known from its narrowest cut: every chip of a replica sends
 counterpart, all at one time.
 """
 
+from fractions import Fraction
+
 import pytest
 from replays import Iterations
 
@@ -145,6 +147,8 @@ def test_a_box_of_direct_links_sends_over_four_of_them():
     """Chip i to chip i + 4, each over its own link."""
     path = paths_on(plan_on(BOX, 4), 1, 2)[0, 1]
     assert path == TransferPath((0, 1, 2, 3), LATENCY_PS, 4 * RATE, 320, 328)
+    assert path.hops == ((0, 4), (1, 5), (2, 6), (3, 7))
+    assert path.hop_shares == (Fraction(1, 4),) * 4
 
 
 def test_two_stages_send_both():
@@ -161,6 +165,8 @@ def test_a_ring_is_cut_in_two_places():
     path = paths_on(plan_on(RING, 4), 1, 2)[0, 1]
     assert path.bytes_per_s == 2 * RATE
     assert path.latency_ps == 4 * LATENCY_PS
+    # Four quarters over four links each, and half of the bytes over the busiest.
+    assert (sum(path.hop_shares), max(path.hop_shares)) == (4, Fraction(1, 2))
 
 
 def test_both_ways_round_a_ring_do_not_meet():

@@ -63,6 +63,15 @@ def test_a_cache_on_its_way():
     assert found.sums["kv_token_ps"] == 10 * 670 + 10 * 570 + 10 * 100 + 11 * 100
 
 
+def test_who_waits_for_room_to_decode():
+    """One sequence at a time: request 1, prefilled at 200, is let in when 0 has ended, at 870."""
+    found = serve([Request(n, 0, 10, 3) for n in range(2)], {(0, 1): path(0)}, sequences=1)
+    assert found.column("first_token_ps") == [100, 200]
+    assert found.column("decode_wait_ps") == [0, 670]
+    assert found.column("transfer_ps") == [570, 570]
+    assert found.column("finish_ps") == [870, 870 + 570 + 200]
+
+
 def test_one_token_is_not_handed_on():
     """The prefill replica makes the first token; where that is all, nothing travels."""
     found = serve([Request(0, 0, 10, 1)], {(0, 1): path(0)})
