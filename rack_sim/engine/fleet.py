@@ -196,12 +196,12 @@ def _paths(
     port = pools.kv_link
     if port is not None:
         for source, target in pairs:
-            # What a replica sends and what it receives do not meet.
-            ends = (2 * source, 2 * target + 1)
+            # A replica only sends or only receives: its number stands for its port.
+            pair = (source, target)
             yield (
-                (source, target),
+                pair,
                 TransferPath(
-                    ends, port.latency_ps, port.bytes_per_s, port.payload_bytes, port.wire_bytes
+                    pair, port.latency_ps, port.bytes_per_s, port.payload_bytes, port.wire_bytes
                 ),
             )
         return

@@ -156,11 +156,7 @@ class _Replay:
             replicas=tuple(replica.closed_books() for replica in self.replicas),
             batches=BatchTotals.sum(batches) if batches else None,
             first_batches=batches[0] if batches else None,
-            transfers={
-                pair: tuple(counts) for pair, counts in sorted(self.transfers.carried.items())
-            }
-            if self.transfers
-            else {},
+            transfers=self.transfers.totals() if self.transfers else {},
         )
 
     def ended(self, sequence: Served, now: int) -> None:

@@ -59,7 +59,7 @@ class BatchServer(BatchMembers):
         self.chunk_tokens = policy.chunk_tokens or policy.token_budget
         self.run: Run | None = None
         self.run_number = 0
-        self.planned_ps = -1
+        self.planned_ps: int | None = None
         self.draft_ps = 0
         self.account = RunBooks(timing, self.width, observer, timeline, self.books)
 
@@ -132,7 +132,7 @@ class BatchServer(BatchMembers):
             self._form_batch(now)
 
     def _plan(self, decision: Decision) -> None:
-        self.planned_ps = -1
+        self.planned_ps = None
         if self.run is None:
             self._form_batch(int(self.env.now))
 

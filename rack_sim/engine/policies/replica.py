@@ -205,10 +205,8 @@ class Replica:
         """So many more requests wait and run from now on; the books keep the highest numbers."""
         self.line.change_levels(now, waiting, running, kv_tokens)
         books = self.books
-        if waiting > 0 and self.waiting_count > books.waiting_max:
-            books.waiting_max = self.waiting_count
-        if running > 0 and self.running > books.running_max:
-            books.running_max = self.running
+        books.waiting_max = max(books.waiting_max, self.waiting_count)
+        books.running_max = max(books.running_max, self.running)
 
     def finish(self, sequence: Sequence, now: int) -> None:
         """The sequence has its last token; the policy has taken back what it held."""
@@ -250,11 +248,7 @@ class Replica:
         if len(deadlines) == 1:
             self._wait_for_deadline()
         elif len(deadlines) > 2 * self.unfinished_count + _ENDED_KEPT:
-            self._deadlines = deque(
-                [deadlines[0], *(waiting for waiting in deadlines if not waiting.ended)]
-                if deadlines[0].ended
-                else [waiting for waiting in deadlines if not waiting.ended]
-            )
+            self._deadlines = deque(waiting for waiting in deadlines if not waiting.ended)
 
     def _wait_for_deadline(self) -> None:
         at_ps = self._deadlines[0].request.arrival_ps + (self.timeout_ps or 0)
