@@ -14,6 +14,7 @@ from rack_sim.compiler.batches import (
     BatchTiming,
     BatchTotals,
     CacheRoom,
+    Draft,
     IterationCount,
     batch_machine,
 )
@@ -22,9 +23,11 @@ from rack_sim.hardware.chip import KINDS, Chip, Kind, MatrixUnit, MemoryTier
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
+from rack_sim.model.blocks import blocks_of
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.partitioner import Deployment, partition
 from rack_sim.partition.plan import Plan
+from rack_sim.timing.iterations import IterationTimer
 from rack_sim.timing.precision import Precision
 from rack_sim.timing.shape import StepShape
 
@@ -36,7 +39,7 @@ ROW = 2 * (256 + 2 * 3 * 512)
 BLOCK = 16 * TOKEN
 
 
-def planned(*memory: MemoryTier, degree: int = 1) -> Plan:
+def planned(*memory: MemoryTier, degree: int = 1, stages: int = 1, host_ps: int = 0) -> Plan:
     chip = Chip(
         name="tiered",
         execution="reactive",
@@ -49,6 +52,8 @@ def planned(*memory: MemoryTier, degree: int = 1) -> Plan:
         idle_watts=1.0,
         peak_watts=2.0,
         price_usd=1.0,
+        iteration_host_ps=host_ps,
+        sequence_host_ps=host_ps // 10,
     )
     link = LinkType("c2c", 10**12, 1000, 320, 328)
     plan = partition(
@@ -63,7 +68,7 @@ def planned(*memory: MemoryTier, degree: int = 1) -> Plan:
             shape=StepShape(1, CONTEXT, FP16),
             concurrent_sequences=1,
             tensor_parallel=degree,
-            stage_count=1,
+            stage_count=stages,
             objective="fewest_chips",
         )
     )
@@ -164,6 +169,34 @@ def test_a_draft_model_lies_beside_the_model() -> None:
     alone = machine(planned(tier(10**9), degree=4), CacheRoom(1, 16))
     more = shared.chip_bytes["weights"] - alone.chip_bytes["weights"]
     assert more == -(-2 * draft.parameter_count // 4)
+
+
+def test_a_draft_runs_on_the_first_stage_and_the_host_waits_for_it_but_once() -> None:
+    """Two stages of two chips. What the host takes for an iteration, a draft's tokens do not."""
+    draft = replace(MODEL, layers=MODEL.layers[:1])
+    room = CacheRoom(1, 16, draft_model=draft)
+    proposing, idle = (
+        machine(planned(tier(10**9), degree=2, stages=2, host_ps=ps), room) for ps in (5_000, 0)
+    )
+    model, hostless = proposing.timing.draft.model, idle.timing.draft.model
+    assert isinstance(model, IterationTimer)
+    assert isinstance(hostless, IterationTimer)
+    assert set(model.vectors_by_hop(1)) == {(0, 1), (1, 0)}
+    assert model.base_terms(3, 2) == hostless.base_terms(3, 2)
+    more_ps = proposing.timer.base_ps(3, 2) - idle.timer.base_ps(3, 2)
+    assert more_ps == 5_000 + 2 * 500
+    assert machine(PLAN, CacheRoom(1, 16)).timing.draft == Draft(None, 0)
+    # On the same chips and with the same precision as the model would be alone.
+    alone = IterationTimer(
+        idle.plan.system.chip,
+        idle.plan.router,
+        [(0, 1)],
+        [blocks_of(draft)],
+        FP16,
+        residual_elements=256,
+    )
+    assert hostless.base_terms(3, 2) == alone.base_terms(3, 2)
+    assert hostless.roofs == alone.roofs
 
 
 # Too small ----------------------------------------------------------------------------------------
