@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from math import ceil
 
 import pytest
 
 from rack_sim.hardware.builders import fully_connected
-from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
+from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier, Tiers
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.routing import Router
 from rack_sim.model.architecture import Architecture
@@ -190,3 +191,85 @@ def test_messages_that_are_known_are_taken_over() -> None:
         assert other.base_ps(rows, sampled) == fresh.base_ps(rows, sampled)
         assert other.vectors_by_hop(rows, sampled) == ONE.vectors_by_hop(rows, sampled)
     assert other.base_ps(4096, 1) < ONE.base_ps(4096, 1)
+
+
+def test_a_head_on_a_stage_of_its_own_has_no_norm_that_knows_both() -> None:
+    """The last add stands at the end of the stage before; all terms are then known one by one."""
+    timer = IterationTimer(
+        CHIP,
+        BOX,
+        [(0, 1, 2, 3), (4, 5, 6, 7)],
+        [BLOCKS[:-1], BLOCKS[-1:]],
+        PRECISION,
+        residual_elements=HIDDEN,
+    )
+    each = [timer.base_terms(rows, sampled) for rows, sampled in ((4, 1), (96, 0), (96, 16))]
+    base_ps = sum(terms.total_ps for terms in each)
+    assert timer.terms_of_all({4: 1, 96: 2}, {0: 1, 1: 1, 16: 1}, base_ps) == sum(each, Terms())
+
+
+def test_chips_that_share_a_head_combine_with_one_another_only() -> None:
+    """Eight chips, four heads: chips 0 and 1 share one, 2 and 3 the next."""
+    eight = IterationTimer(
+        CHIP, BOX, [tuple(range(8))], [BLOCKS], PRECISION, residual_elements=HIDDEN
+    )
+    rows = 64
+    shard, candidates = ceil(2 * rows * HIDDEN // 8 / 320), ceil(8 * rows / 320)
+    combined = ceil(2 * ceil(rows * BLOCKS[1].combined_per_row / 8) / 320)
+    everywhere = shard * (1 + 4 * LAYERS) + candidates
+    assert eight.vectors_by_hop(rows) == {
+        (a, b): everywhere + (LAYERS * combined if a // 2 == b // 2 else 0)
+        for a, b in pairs(*range(8))
+    }
+
+
+@pytest.mark.parametrize("parts", [1, 3, 4])
+@pytest.mark.parametrize("buffer_bytes", [0, 10**6])
+def test_every_weight_of_a_matrix_is_fed_whatever_the_unit_could_keep(
+    parts: int, buffer_bytes: int
+) -> None:
+    """A nanosecond a byte binds every matmul; a chip of three has its third rounded up."""
+    slow = replace(CHIP, matrix=MatrixUnit({"fp16": 10**18}, 10**9, buffer_bytes))
+    timer = IterationTimer(
+        slow, BOX, [tuple(range(parts))], [BLOCKS], PRECISION, residual_elements=HIDDEN
+    )
+    weights = [
+        operator.parameters
+        for block in BLOCKS
+        for operator in block.operators
+        if operator.unit == "matrix"
+    ]
+    fed_bytes = sum(-(-count // parts) for count in weights)
+    assert timer.base_terms(1, 1).weight_feed_ps == 1_000 * fed_bytes
+
+
+@pytest.mark.parametrize(
+    "tiers", [Tiers(0, 0, 0), Tiers(0, 1, 2), Tiers(2, 1, 0), Tiers(1, 0, 0), Tiers(0, 2, 1)]
+)
+def test_attention_moves_every_kind_of_bytes_at_the_rate_of_its_tier(tiers: Tiers) -> None:
+    """Per cached token keys and values, per row queries in and values out; nothing else binds.
+
+    Rates of which none divides another; each coefficient is rounded up once for all layers.
+    """
+    rates = (7 * 10**9, 5 * 10**9, 3 * 10**9)
+    chip = replace(
+        CHIP,
+        memory=tuple(MemoryTier(f"tier {n}", 10**12, rate) for n, rate in enumerate(rates)),
+        matrix=MatrixUnit({"fp16": 10**18}, None),
+        vector_flop_per_s=10**18,
+    ).placed(tiers)
+    timer = IterationTimer(chip, BOX, [(0,)], [BLOCKS], PRECISION, residual_elements=HIDDEN)
+    (roof,) = (one for one in timer.roofs if one.name == "memory")
+    token_bytes, row_bytes = 2 * 2 * 4 * 128 * LAYERS, 2 * 2 * 8 * 128 * LAYERS
+    assert roof.per_token_ps == ceil(Fraction(token_bytes * 10**12, rates[tiers.kv]))
+    assert roof.per_row_ps == ceil(Fraction(row_bytes * 10**12, rates[tiers.activations]))
+    assert roof.per_pair_ps == 0
+    # A kernel that writes to the cache does so at the cache's rate.
+    scores = BLOCKS[1].operators[3]
+    assert scores.name == "attention.scores"
+    writing = replace(scores, kv_write_per_row=11)
+    block = replace(BLOCKS[1], operators=(writing,))
+    wrote = IterationTimer(chip, BOX, [(0,)], [[block]], PRECISION, residual_elements=HIDDEN)
+    (more,) = (one for one in wrote.roofs if one.name == "memory")
+    read = Fraction(2 * scores.activations_per_row * 10**12, rates[tiers.activations])
+    assert more.per_row_ps == ceil(read + Fraction(2 * 11 * 10**12, rates[tiers.kv]))
