@@ -255,6 +255,35 @@ def test_every_chip_and_operator_that_is_too_fast_is_told(two: StepTiming) -> No
     assert not list(operators(replace(program, duration_ps=longer)))
 
 
+def test_nothing_that_a_unit_does_may_take_a_picosecond_less(two: StepTiming) -> None:
+    """Operators, their weights ahead and beside them, sums and layouts: each kind once a part."""
+    program = two.program
+    kinds: dict[tuple[str, int], int] = {}
+    for task in np.flatnonzero(~program.is_link[program.resource]).tolist():
+        if program.duration_ps[task]:
+            kinds[program.names[program.name[task]], int(program.part[task])] = task
+    endings = {name.rpartition(" ")[2] for name, _ in kinds}
+    assert {"ahead", "weights", "sum", "layout"} <= endings
+    for (name, part), task in kinds.items():
+        duration = program.duration_ps.copy()
+        duration[task] -= 1
+        (found,) = operators(replace(program, duration_ps=duration))
+        stem = name.rpartition(" ")[0] if name[-1].isdigit() and "/" in name else name
+        assert found.startswith(f"{stem} ({program.parts[part].name}) takes ")
+
+
+def test_weights_that_are_ahead_on_neither_chip_are_missed_on_both() -> None:
+    """Whatever else takes long on the chip before: here candidates of 600 rows."""
+    program = compile_step(planned(2, 1, rows=600)).program
+    ahead = "head.vocabulary_projection weights ahead"
+    assert ahead in program.names
+    gone = tuple("unknown" if name == ahead else name for name in program.names)
+    found = list(operators(replace(program, names=gone)))
+    assert [text.split(", which")[0] for text in found] == [
+        f"{ahead} (head) takes 0 ps on chip {chip}" for chip in (0, 1)
+    ]
+
+
 @pytest.mark.parametrize(("count", "shown", "more"), [(1, 1, ""), (5, 5, ""), (6, 5, "1 more")])
 def test_five_breaches_are_shown_and_the_rest_counted(
     alone: StepTiming, count: int, shown: int, more: str, monkeypatch: pytest.MonkeyPatch
