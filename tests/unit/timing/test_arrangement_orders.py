@@ -166,3 +166,15 @@ def test_peers_of_nodes_are_those_that_have_a_link() -> None:
     assert {a // 2, b // 2} in ({0}, {1})
     assert router.has_link((a, c))
     assert router.has_link((b, d))
+
+
+@pytest.mark.parametrize("place", ["torus 3 x 4", "torus 4 x 4", "torus in nodes"])
+def test_a_line_of_four_that_is_closed_is_also_taken_as_a_ring(place: str) -> None:
+    """Of some order every four chips in a row have links to the next, and the last to the first."""
+    router = Router(PLACES[place])
+
+    def in_rings(members: Sequence[int]) -> bool:
+        rings = [members[at : at + 4] for at in range(0, len(members), 4)]
+        return all(router.has_link(hop) for four in rings for hop in pairwise((*four, four[0])))
+
+    assert any(in_rings(one.members) for one in found(place) if not one.ring_only)

@@ -252,3 +252,10 @@ def test_the_busiest_link_is_the_first_of_those_held_longest() -> None:
         ring_of(6), (3, 4, 5), operation="broadcast", size_bytes=10, algorithm="direct"
     )
     assert uneven.busiest_hop == ((3, 4), 2 * 10 * 40)
+
+
+def test_one_chip_alone_takes_no_step() -> None:
+    routed = route_collective(
+        box_of(2), (1,), operation="all_gather", size_bytes=9, algorithm="direct"
+    )
+    assert (routed.transfers, routed.step_count) == ((), 0)
