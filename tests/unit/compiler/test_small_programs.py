@@ -19,6 +19,9 @@ from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
+from rack_sim.model.blocks import blocks_of
+from rack_sim.model.expert_blocks import ExpertPlacement
+from rack_sim.model.layers import Experts
 from rack_sim.partition.partitioner import Deployment, partition
 from rack_sim.partition.plan import Plan
 from rack_sim.timing.precision import Precision
@@ -134,6 +137,25 @@ def test_exchanges_of_a_block_by_hand(two: StepTiming, group: tuple[int, ...], s
     assert exchanges_of(two.program, blocks["layer2.feed_forward"], group) == [gather, reduce]
     candidates = Wanted("candidates", "all_gather", group, 8)
     assert exchanges_of(two.program, blocks["head"], group) == [gather, candidates]
+
+
+@pytest.mark.parametrize("size", [4, 8])
+def test_experts_that_lie_apart_exchange_logits_and_rows(two: StepTiming, size: int) -> None:
+    """And nothing else; one chip has all of them. A row's shard goes to every chip it may go to."""
+    model = Architecture.dense("sparse", 1, HIDDEN, 8, 4, 32, 512, 1000, False, 512)
+    (layer,) = model.layers
+    model = replace(model, layers=(replace(layer, feed_forward=Experts(8, 2, 64)),))
+    block = blocks_of(model, ExpertPlacement(apart=True))[2]
+    group = tuple(range(size))
+    shard_bytes = 2 * HIDDEN // size
+    assert exchanges_of(two.program, block, group) == [
+        Wanted("logits", "all_gather", group, (8 + 1) * 4),
+        Wanted("dispatch", "all_to_all", group, shard_bytes),
+        Wanted("collect", "all_to_all", group, shard_bytes),
+    ]
+    assert exchanges_of(two.program, block, (0,)) == []
+    sliced = exchanges_of(two.program, blocks_of(model)[2], group)
+    assert [item.traffic for item in sliced] == ["gather", "reduce"]
 
 
 def test_eight_chips_combine_what_pairs_found(two: StepTiming) -> None:
