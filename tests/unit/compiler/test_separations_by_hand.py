@@ -121,3 +121,11 @@ def test_a_slot_may_wait_for_a_thousandth_of_a_step(latency_ps: int, slots: int)
         assert found == (2, half + 10)
     else:
         assert found[0] == 1
+
+
+def test_a_step_of_no_time_enters_every_picosecond() -> None:
+    """Time goes forward: an interval is never nothing."""
+    step = program((("matrix", 0), 0, 0))
+    found = separations([step])
+    assert (found.pair_ps, found.interval_ps) == (((1,),), 1)
+    assert revolution(step, found, latency_first=True) == (1, 1)
