@@ -236,6 +236,17 @@ def test_more_steps_on_their_way_keep_more_activations(two: StepTiming) -> None:
     assert live_bytes_max(nothing, two.interval_ps) == {}
 
 
+@pytest.mark.parametrize("size", [2, 7, 1000])
+def test_results_of_so_many_bytes_keep_so_many_times_as_much_as_of_one(
+    alone: StepTiming, size: int
+) -> None:
+    """One byte each: what ends at a time makes room for what begins then, whatever its size."""
+    sizes = np.ones(len(alone.program), dtype=np.int64)
+    of_one = live_bytes_max(replace(alone.program, leaves_bytes=sizes), alone.latency_ps)
+    many = live_bytes_max(replace(alone.program, leaves_bytes=size * sizes), alone.latency_ps)
+    assert many == {chip: size * count for chip, count in of_one.items()}
+
+
 # Missing tasks ------------------------------------------------------------------------------------
 
 
