@@ -178,3 +178,64 @@ def test_a_line_of_four_that_is_closed_is_also_taken_as_a_ring(place: str) -> No
         return all(router.has_link(hop) for four in rings for hop in pairwise((*four, four[0])))
 
     assert any(in_rings(one.members) for one in found(place) if not one.ring_only)
+
+
+@pytest.mark.parametrize("group", [(0, 1, 2, 4, 5, 6, 8, 9), (0, 1, 2, 3, 4, 5), (0, 4, 5)])
+def test_nodes_of_two_different_numbers_of_chips_have_no_peers(group: tuple[int, ...]) -> None:
+    """They follow one another whole."""
+    for one in found("nodes", None, group):
+        assert sorted(one.members) == list(group)
+    first = found("nodes", None, group)[0].members
+    changes = sum(a // 4 != b // 4 for a, b in pairwise(first))
+    assert changes == len({chip // 4 for chip in group}) - 1
+
+
+@pytest.mark.parametrize("peer_of", [(1, 2, 0), (2, 0, 1), (0, 2, 1), (2, 1, 0), (1, 0, 2)])
+@pytest.mark.parametrize("nodes", [2, 3])
+def test_chips_of_equal_place_in_nodes_are_joined_whatever_their_numbers(
+    peer_of: tuple[int, ...], nodes: int
+) -> None:
+    """Chip c of a node has its cable to chip `peer_of` c of the next node."""
+    chips = [list(range(3))]
+    for node in range(1, nodes):
+        chips.append([3 * node + peer_of[chip % 3] for chip in chips[-1]])
+    inside = [(3 * n + a, 3 * n + b) for n in range(nodes) for a, b in ((0, 1), (1, 2), (0, 2))]
+    between = [
+        (a, b)
+        for m in range(nodes)
+        for n in range(m)
+        for a, b in zip(chips[n], chips[m], strict=True)
+    ]
+    links = tuple(
+        link
+        for kind, ways in (("local", inside), ("global", between))
+        for a, b in ways
+        for link in both_ways(a, b, 0, kind)
+    )
+    joined = Topology(
+        name="joined",
+        nodes=tuple(tuple(range(3 * n, 3 * n + 3)) for n in range(nodes)),
+        racks=(tuple(range(nodes)),),
+        spare_nodes=(),
+        link_types={"local": LINK, "global": LINK},
+        links=links,
+        port_count=8,
+    )
+    router = Router(joined)
+    orders = [
+        one.members
+        for one in arrangements(router, tuple(range(3 * nodes)), None)
+        if not one.ring_only
+    ]
+
+    def peers_are_joined(members: Sequence[int]) -> bool:
+        return all(
+            router.has_link((members[place], members[place + 3 * node]))
+            for place in range(3)
+            for node in range(1, nodes)
+        ) and all(
+            len({chip // 3 for chip in members[at : at + 3]}) == 1
+            for at in range(0, len(members), 3)
+        )
+
+    assert peers_are_joined(orders[0])

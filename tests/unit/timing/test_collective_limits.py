@@ -259,3 +259,20 @@ def test_one_chip_alone_takes_no_step() -> None:
         box_of(2), (1,), operation="all_gather", size_bytes=9, algorithm="direct"
     )
     assert (routed.transfers, routed.step_count) == ((), 0)
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 8])
+def test_what_goes_to_everybody_goes_as_far_as_it_must_and_no_further(count: int) -> None:
+    """Direct each piece goes once; on a ring to the member d places on d times.
+
+    Both ways round there are two halves of each piece; the longest way is half the ring.
+    """
+    nodes = (0,) * count
+
+    def moved(algorithm: Algorithm) -> int:
+        return sum(len(t.pieces) for t in pattern("all_to_all", algorithm, nodes).transfers)
+
+    assert moved("direct") == count * (count - 1)
+    assert moved("ring") == count * sum(range(1, count))
+    near = [min(far, count - far) for far in range(1, count)]
+    assert moved("two_way_ring") == 2 * count * sum(near)
