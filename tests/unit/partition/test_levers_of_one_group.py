@@ -119,7 +119,7 @@ def test_a_failure_counts_the_chips_of_the_largest_group(
 ) -> None:
     refused = partition(deploy(10_000, degree=degree, stages=stages))
     assert isinstance(refused, Infeasible)
-    assert "on 4 chips of node (tensor parallel 4)" in refused.question
+    assert refused.question.endswith("on 4 chips of node (tensor parallel 4)")
     assert refused.bound_bytes == 4 * 10_000
     assert refused.terms == {
         "weights": 2 * MODEL.parameter_count,
