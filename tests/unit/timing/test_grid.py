@@ -129,3 +129,8 @@ def test_links_carry_the_sum_of_the_lines_rounded_up_once(
     assert list(vectors) == list(held) == sorted(exact)
     none = [(grid, {**counts, 0: 9}) for grid, counts in grids]
     assert on_links(none) == (vectors, held), "no rows put nothing on links"
+
+
+def test_messages_that_take_no_time_take_none_at_any_number_of_rows() -> None:
+    grid = Grid(messages(lambda _: 0, lambda _: {}))
+    assert {grid.at(rows).duration_ps for rows in (1, 2, 5, 100)} == {0}
