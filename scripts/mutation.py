@@ -125,16 +125,20 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
 def _lines_that_change_nothing(tree: ast.Module) -> set[int]:
     """Imports for the type checker; and what changes no result, but memory and time.
 
-    What dataclasses are told (slots), and how much is worked on at once (`_ROWS_AT_ONCE = 2**16`).
+    What dataclasses are told (slots), and how much is worked on at once (`_ROWS_AT_ONCE = 2**16`)
+    or kept (`_KEPT_MAX`).
     """
     lines: set[int] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith("_AT_ONCE"):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith(
+            ("_AT_ONCE", "_KEPT_MAX")
+        ):
             lines.add(node.lineno)
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             lines.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
         if isinstance(node, ast.ClassDef):
-            lines.update(decorator.lineno for decorator in node.decorator_list)
+            for decorator in node.decorator_list:
+                lines.update(range(decorator.lineno, (decorator.end_lineno or 0) + 1))
     return lines
 
 

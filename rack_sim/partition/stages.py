@@ -122,8 +122,6 @@ class StageCutter:
     def fewest_stages(self, least: int = 1) -> int | None:
         """The smallest number of stages, `least` or more, that fits; None where there is none."""
         fits = self.fits()
-        if least > 1:
-            fits[0, -1] = False  # what two stages hold may be more than one would
         start, stages = 0, 0
         while start < self.block_count:
             ends = np.flatnonzero(fits[start])

@@ -439,7 +439,7 @@ def _too_many(operation: Operation, algorithm: Algorithm, nodes: Sequence[int]) 
         "hierarchical": count // max(len(set(nodes)), 1) + len(set(nodes)),
     }.get(algorithm, count.bit_length())
     transfers = count * per_chip * (2 if operation == "all_reduce" else 1)
-    if operation == "broadcast" and algorithm == "direct":
+    if operation == "broadcast" and algorithm in ("direct", "direct_balanced"):
         transfers = count
     if transfers <= TRANSFERS_MAX:
         return ""

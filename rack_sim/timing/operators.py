@@ -37,10 +37,10 @@ class OperatorTiming:
     flop: int
     memory_bytes: int
     binding: str
-    preload_ps: int = 0
-    stream_ps: int = 0
-    live_bytes: int = 0
-    memory_work: int = 0
+    preload_ps: int
+    stream_ps: int
+    live_bytes: int
+    memory_work: int
 
     @property
     def duration_ps(self) -> int:
