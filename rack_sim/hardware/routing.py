@@ -14,6 +14,7 @@ of the healthy machine: a program that was compiled before the failure.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
+from functools import lru_cache
 from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple
@@ -357,6 +358,12 @@ class Router:
     def _beyond(self, level: set[int], known: Mapping[int, int]) -> set[int]:
         """The neighbours of `level` that are not known."""
         return set().union(*(self._near[chip] for chip in level)) - known.keys()
+
+
+@lru_cache(maxsize=8)
+def router_of(topology: Topology) -> Router:
+    """A router on a topology, with what it has found so far where there is one already."""
+    return Router(topology)
 
 
 def hops(route: Route) -> list[Hop]:

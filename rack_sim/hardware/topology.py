@@ -64,6 +64,9 @@ class Topology(Brief):
         if problems:
             raise InputError(problems)
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.links, self.failed_links))
+
     @property
     def chip_count(self) -> int:
         """All chips, spare ones included."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from rack_sim.foundation.units import PS_PER_NS
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Hop, Router
+from rack_sim.hardware.routing import Hop, router_of
 from rack_sim.hardware.system import System, without_framing
 from rack_sim.timing.algorithms import Algorithm, Operation
 from rack_sim.timing.collectives import CollectiveTiming, time_collective
@@ -102,7 +102,7 @@ def time_sizes(
     route crosses a failed link.
     """
     topology = (system if framing else without_framing(system)).topology
-    router = Router(topology)
+    router = router_of(topology)
     kind_of = {(link.source, link.target): link.kind for link in topology.links}
     rows: list[SizeTiming] = []
     for number, size_bytes in enumerate(sizes_bytes):

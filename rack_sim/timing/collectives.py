@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import isqrt
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.foundation.units import format_time
@@ -163,6 +164,45 @@ def time_collective(
     _refuse_nonsense(router, members, operation, size_bytes, algorithm)
     if len(members) < 2 or size_bytes == 0:
         return CollectiveTiming(operation, None, members, size_bytes, Schedule((), ()), None)
+    kept = _KEPT.setdefault(router, _Kept())
+    asked = (members, operation, size_bytes, algorithm)
+    if asked not in kept.timings:
+        kept.add(asked, _timed(router, members, operation, size_bytes, algorithm))
+    return kept.timings[asked]
+
+
+_Asked = tuple[tuple[int, ...], Operation, int, Algorithm | None]
+# assumed: some 50 MB of tasks, which a machine that is planned on has to spare.
+_TASKS_KEPT_MAX = 200_000
+
+
+@dataclass
+class _Kept:
+    """What was found on one router: shapes, points of a study and scenarios ask the same again."""
+
+    timings: dict[_Asked, CollectiveTiming] = field(default_factory=dict)
+    task_count: int = 0
+
+    def add(self, asked: _Asked, found: CollectiveTiming) -> None:
+        """Keeps one more; the others go where that would be too many tasks."""
+        if self.task_count + len(found.placed.tasks) > _TASKS_KEPT_MAX:
+            self.timings.clear()
+            self.task_count = 0
+        self.timings[asked] = found
+        self.task_count += len(found.placed.tasks)
+
+
+# For as long as a router lives.
+_KEPT: WeakKeyDictionary[Router, _Kept] = WeakKeyDictionary()
+
+
+def _timed(
+    router: Router,
+    members: tuple[int, ...],
+    operation: Operation,
+    size_bytes: int,
+    algorithm: Algorithm | None,
+) -> CollectiveTiming:
     nodes = _nodes(router, members)
     if algorithm is not None:
         reason = misfit(operation, algorithm, nodes) or _too_many(operation, algorithm, nodes)
