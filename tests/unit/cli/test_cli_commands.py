@@ -169,7 +169,18 @@ def test_explained_iterations_are_those_that_serve(
     )
     explained = json.loads(cli("explain", "llama70b-a100", "--json")[1])["iterations"]
     served = json.loads(
-        cli("run", "llama70b-a100", "--set", workload, "--no-figures", "--out", "x", "--json")[1]
+        cli(
+            "run",
+            "llama70b-a100",
+            "--set",
+            workload,
+            "--no-figures",
+            "--no-html",
+            "--no-workbook",
+            "--out",
+            "x",
+            "--json",
+        )[1]
     )
     wanted = {
         999: ("decode", 1, 1000, "tpot_ms_mean"),

@@ -47,7 +47,16 @@ def done(cli: Cli, small: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     if "out" not in _done:
         folder = tmp_path_factory.mktemp("done") / "out"
         code, _, err = cli(
-            *("run", "small.yaml", "--out", folder, "-q", "--no-figures"),
+            *(
+                "run",
+                "small.yaml",
+                "--out",
+                folder,
+                "-q",
+                "--no-figures",
+                "--no-html",
+                "--no-workbook",
+            ),
             *("--set", "workload.arrivals.rate_rps=10", "--set", "cost.amortisation_years=5"),
         )
         assert (code, err) == (0, "")
@@ -89,7 +98,9 @@ def test_a_finished_run_and_a_scenario(cli: Cli, done: Path) -> None:
 
 
 def test_what_changed_key_by_key_and_in_words(cli: Cli, done: Path) -> None:
-    code, out, err = cli("compare", "done", "small.yaml", "--no-figures", "--out", "c")
+    code, out, err = cli(
+        "compare", "done", "small.yaml", "--no-figures", "--no-html", "--no-workbook", "--out", "c"
+    )
     assert (code, err) == (0, "")
     rows = read(Path("c/changes.csv"))
     assert list(rows[0]) == [column.name for column in CHANGES]
@@ -108,7 +119,15 @@ def test_what_changed_key_by_key_and_in_words(cli: Cli, done: Path) -> None:
 
 
 def test_the_same_twice_differs_in_nothing(cli: Cli, small: Path) -> None:
-    code, out, err = cli("compare", "small.yaml", "small.yaml", "--no-figures", "--json")
+    code, out, err = cli(
+        "compare",
+        "small.yaml",
+        "small.yaml",
+        "--no-figures",
+        "--no-html",
+        "--no-workbook",
+        "--json",
+    )
     assert (code, err) == (0, "")
     found = json.loads(out)
     assert found["changes"] == found["in_words"] == found["not_alike"] == []
@@ -118,13 +137,33 @@ def test_the_same_twice_differs_in_nothing(cli: Cli, small: Path) -> None:
 
 
 def test_json_and_quiet(cli: Cli, done: Path) -> None:
-    code, out, err = cli("compare", "done", "small.yaml", "--no-figures", "--json", "--out", "c")
+    code, out, err = cli(
+        "compare",
+        "done",
+        "small.yaml",
+        "--no-figures",
+        "--no-html",
+        "--no-workbook",
+        "--json",
+        "--out",
+        "c",
+    )
     assert (code, err) == (0, "")
     found = json.loads(out)
     assert found["path"] == "c"
     assert [run["name"] for run in found["runs"]] == ["small", "small (2)"]
     assert {change["kind"] for change in found["changes"]} == {"input", "output"}
-    assert cli("compare", "done", "small.yaml", "--no-figures", "-q", "--out", "d") == (0, "", "")
+    assert cli(
+        "compare",
+        "done",
+        "small.yaml",
+        "--no-figures",
+        "--no-html",
+        "--no-workbook",
+        "-q",
+        "--out",
+        "d",
+    ) == (0, "", "")
 
 
 def test_what_cannot_run_is_a_row_with_its_reason(cli: Cli, big: Path) -> None:
@@ -139,7 +178,13 @@ def test_what_cannot_run_is_a_row_with_its_reason(cli: Cli, big: Path) -> None:
 
 
 def test_more_than_three_stand_below_each_other(cli: Cli, small: Path) -> None:
-    code, out, _ = cli("compare", *(f"{n}=small.yaml" for n in "abcd"), "--no-figures")
+    code, out, _ = cli(
+        "compare",
+        *(f"{n}=small.yaml" for n in "abcd"),
+        "--no-figures",
+        "--no-html",
+        "--no-workbook",
+    )
     assert code == 0
     assert "4 runs compared" in out
     assert [line.split()[0] for line in out.splitlines() if line[1:2] in ("a", "b", "c", "d")]
@@ -221,7 +266,17 @@ def test_one_is_no_comparison_and_finished_runs_do_not_change(cli: Cli, done: Pa
 
 
 def test_a_comparison_is_kept(cli: Cli, done: Path) -> None:
-    arguments = ("compare", "done", "small.yaml", "--no-figures", "-q", "--out", "c")
+    arguments = (
+        "compare",
+        "done",
+        "small.yaml",
+        "--no-figures",
+        "--no-html",
+        "--no-workbook",
+        "-q",
+        "--out",
+        "c",
+    )
     assert cli(*arguments) == (0, "", "")
     before = (Path("c") / "compare.csv").read_bytes()
     code, _, err = cli(*arguments)
@@ -273,7 +328,9 @@ def test_without_any_the_first_judges_and_what_is_unlike_is_said_first(
     assert cli("run", "small.yaml", "--out", "strict", *TWO, "--set", "slo={ttft_us: 1}")[0] == 0
     changed = ("--set", "precision.kv=int8", "--set", "slo={ttft_s: 100}")
     assert cli("run", "small.yaml", "--out", "easy", *TWO, *changed)[0] == 0
-    code, out, err = cli("compare", "strict", "easy", "--no-figures", "--out", "c")
+    code, out, err = cli(
+        "compare", "strict", "easy", "--no-figures", "--no-html", "--no-workbook", "--out", "c"
+    )
     assert code == 0, err
     lines = out.splitlines()
     assert lines[0].startswith(
@@ -281,10 +338,22 @@ def test_without_any_the_first_judges_and_what_is_unlike_is_said_first(
     )
     assert lines[1] == "judged by: ttft <= 0.001 ms for a request (those of small)"
     assert [row["slo_attainment"] for row in read(Path("c/compare.csv"))] == ["0.0", "0.0"]
-    code, out, _ = cli("compare", "easy", "strict", "--no-figures", "--out", "d", "--json")
+    code, out, _ = cli(
+        "compare",
+        "easy",
+        "strict",
+        "--no-figures",
+        "--no-html",
+        "--no-workbook",
+        "--out",
+        "d",
+        "--json",
+    )
     assert [run["slo_attainment"] for run in json.loads(out)["runs"]] == [1.0, 1.0]
     Path("easy/requests.csv").unlink()
-    code, out, err = cli("compare", "strict", "easy", "--no-figures", "--out", "e")
+    code, out, err = cli(
+        "compare", "strict", "easy", "--no-figures", "--no-html", "--no-workbook", "--out", "e"
+    )
     assert (code, out) == (2, "")
     assert "easy/requests.csv" in err
     assert not Path("e").exists()

@@ -113,7 +113,17 @@ def test_output_that_exists_is_kept(cli: Cli, small: Path) -> None:
     Path("out").mkdir()
     Path("out/mine.txt").write_text("precious")
     for force in ([], ["--force"]):
-        err = check_refused(cli, "run", "small.yaml", "--no-figures", "--out", "out", *force)
+        err = check_refused(
+            cli,
+            "run",
+            "small.yaml",
+            "--no-figures",
+            "--no-html",
+            "--no-workbook",
+            "--out",
+            "out",
+            *force,
+        )
         said = "holds other things than a result, and is kept: mine.txt (another --out)"
         assert err == f"error: out: {said}\n"
     assert Path("out/mine.txt").read_text() == "precious"
@@ -126,7 +136,17 @@ def test_output_where_a_file_is_in_the_way(cli: Cli, small: Path) -> None:
         ("file/run", "error: file/run: cannot be written: "),
         ("file/a/b", "error: file/a/b: cannot be written: "),
     ]:
-        err = check_refused(cli, "run", "small.yaml", "--no-figures", "--force", "--out", out)
+        err = check_refused(
+            cli,
+            "run",
+            "small.yaml",
+            "--no-figures",
+            "--no-html",
+            "--no-workbook",
+            "--force",
+            "--out",
+            out,
+        )
         assert err.startswith(message)
     assert Path("file").read_text() == "mine"
 
@@ -160,7 +180,12 @@ def test_a_replay_that_ended_wrong_is_ours(
 def test_an_error_while_writing_leaves_the_old_run(
     cli: Cli, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert cli("run", "small.yaml", "--no-figures", "-q", "--out", "out")[0] == 0
+    assert (
+        cli(
+            "run", "small.yaml", "--no-figures", "--no-html", "--no-workbook", "-q", "--out", "out"
+        )[0]
+        == 0
+    )
     kept = {path.name: path.read_bytes() for path in Path("out").iterdir()}
 
     def broken(*_: object, **__: object) -> None:
@@ -191,7 +216,16 @@ def test_ctrl_c(small: Path) -> None:
     """SIGINT to a real process in the middle of a long replay."""
     folder = small.parent / "runs"
     folder.mkdir()
-    arguments = ["run", "small.yaml", "--every-step", "--no-figures", "--out", "runs/one"]
+    arguments = [
+        "run",
+        "small.yaml",
+        "--every-step",
+        "--no-figures",
+        "--no-html",
+        "--no-workbook",
+        "--out",
+        "runs/one",
+    ]
     # A process started in the background ignores SIGINT; this one must not.
     start = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"

@@ -222,7 +222,18 @@ def test_equal_bytes(cli: Cli, ran: Path) -> None:
     assert set(expected) == set(OF_SLOTS)
     assert cli(*MIXED, "--out", "again")[0] == 0
     assert cli(*MIXED, "--every-step", "--out", "stepped")[0] == 0
-    assert cli("run", "out/resolved.yaml", "--no-figures", "--out", "resolved")[0] == 0
+    assert (
+        cli(
+            "run",
+            "out/resolved.yaml",
+            "--no-figures",
+            "--no-html",
+            "--no-workbook",
+            "--out",
+            "resolved",
+        )[0]
+        == 0
+    )
     for name in ("again", "stepped", "resolved"):
         assert tables(name) == expected, name
         resolved = (Path(name) / "resolved.yaml").read_bytes()
@@ -230,7 +241,7 @@ def test_equal_bytes(cli: Cli, ran: Path) -> None:
 
 
 def test_equal_bytes_of_a_trace(cli: Cli, own_trace: Path) -> None:
-    options = ("--no-figures", "-q")
+    options = ("--no-figures", "--no-html", "--no-workbook", "-q")
     assert cli("run", "small.yaml", *options, "--trace", "own.csv", "--out", "one")[0] == 0
     assert cli("run", "one/resolved.yaml", *options, "--out", "two")[0] == 0
     assert cli("run", "one/resolved.yaml", *options, "--every-step", "--out", "three")[0] == 0
@@ -247,7 +258,7 @@ def test_equal_bytes_of_a_trace(cli: Cli, own_trace: Path) -> None:
 
 
 def test_seeds(cli: Cli, small: Path) -> None:
-    options = ("--no-figures", "-q")
+    options = ("--no-figures", "--no-html", "--no-workbook", "-q")
     assert cli("run", "small.yaml", *options, "--seed", 9, "--out", "a")[0] == 0
     assert cli("run", "small.yaml", *options, "--set", "seed=9", "--out", "b")[0] == 0
     assert cli("run", "small.yaml", *options, "--out", "c")[0] == 0
@@ -258,7 +269,9 @@ def test_seeds(cli: Cli, small: Path) -> None:
 
 
 def test_json(cli: Cli, small: Path) -> None:
-    code, out, err = cli("run", "small.yaml", "--no-figures", "--json", "--out", "out")
+    code, out, err = cli(
+        "run", "small.yaml", "--no-figures", "--no-html", "--no-workbook", "--json", "--out", "out"
+    )
     assert (code, err) == (0, "")
     found = json.loads(out)
     assert list(found) == [column.name for column in SUMMARY]
@@ -267,13 +280,25 @@ def test_json(cli: Cli, small: Path) -> None:
         value = found[name]
         assert cell == ("" if value is None else str(value)), name
     assert found["slo_attainment"] is None
-    quiet = cli("run", "small.yaml", "--no-figures", "--json", "-q", "--out", "quiet")
+    quiet = cli(
+        "run",
+        "small.yaml",
+        "--no-figures",
+        "--no-html",
+        "--no-workbook",
+        "--json",
+        "-q",
+        "--out",
+        "quiet",
+    )
     assert json.loads(quiet[1]) == found
     assert quiet[2] == ""
 
 
 def test_tables_on_the_terminal(cli: Cli, small: Path) -> None:
-    code, out, err = cli("run", "small.yaml", "--no-figures", "--out", "out")
+    code, out, err = cli(
+        "run", "small.yaml", "--no-figures", "--no-html", "--no-workbook", "--out", "out"
+    )
     assert (code, err) == (0, "")
     assert "small: llama-2-7b on groq-rack-72" in out
     assert "50: 50 finished, 0 rejected, 0 timed out, 0 unserved" in out
@@ -286,14 +311,24 @@ def test_tables_on_the_terminal(cli: Cli, small: Path) -> None:
 def test_names_of_runs(cli: Cli, small: Path) -> None:
     """By default a run is named after its content; another of the same gets a number."""
     for _ in range(3):
-        assert cli("run", "small.yaml", "--no-figures", "-q")[0] == 0
+        assert cli("run", "small.yaml", "--no-figures", "--no-html", "--no-workbook", "-q")[0] == 0
     (summary,) = read(next(Path("reports").iterdir()) / "summary.csv")
     name = f"small-{summary['scenario_hash']}"
     assert {path.name for path in Path("reports").iterdir()} == {name, f"{name}-2", f"{name}-3"}
 
 
 def test_force_replaces_a_run_whole(cli: Cli, ran: Path) -> None:
-    command = ("run", "small.yaml", "--no-figures", "-q", "--out", "out", "--force")
+    command = (
+        "run",
+        "small.yaml",
+        "--no-figures",
+        "--no-html",
+        "--no-workbook",
+        "-q",
+        "--out",
+        "out",
+        "--force",
+    )
     assert cli(*command, "--parquet")[0] == 0
     assert (ran / "links.parquet").exists()
     (ran / "notes.txt").write_text("precious")
@@ -308,6 +343,20 @@ def test_force_replaces_a_run_whole(cli: Cli, ran: Path) -> None:
 def test_words_that_look_like_formulas(cli: Cli, small: Path) -> None:
     """A spreadsheet must take no cell for a formula."""
     override = 'model.name="=HYPERLINK(1) =2"'
-    assert cli("run", "small.yaml", "--no-figures", "-q", "--out", "out", "--set", override)[0] == 0
+    assert (
+        cli(
+            "run",
+            "small.yaml",
+            "--no-figures",
+            "--no-html",
+            "--no-workbook",
+            "-q",
+            "--out",
+            "out",
+            "--set",
+            override,
+        )[0]
+        == 0
+    )
     (summary,) = read(Path("out/summary.csv"))
     assert summary["model"] == "'=HYPERLINK(1) =2"

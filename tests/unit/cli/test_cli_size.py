@@ -23,7 +23,17 @@ from rack_sim.study.sizing_search import SizingSearch
 Cli = Callable[..., tuple[int, str, str]]
 HERE = Path(__file__).parent
 SLO = ("--slo", "ttft_p99=80ms,tpot_p99=2ms", "--rate", "150", "--max-replicas", "8")
-FEW = ("--tensor-parallel", "2,4", "--stages", "1-2", "--no-figures", "--requests", "200")
+FEW = (
+    "--tensor-parallel",
+    "2,4",
+    "--stages",
+    "1-2",
+    "--no-figures",
+    "--no-html",
+    "--no-workbook",
+    "--requests",
+    "200",
+)
 
 
 @pytest.fixture
@@ -50,7 +60,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def test_it_writes_a_directory(cli: Cli, slots: Path) -> None:
-    arguments = [word for word in FEW if word != "--no-figures"]
+    arguments = [word for word in FEW if word[:4] != "--no"]
     code, out, err = cli("size", "slots.yaml", *SLO, *arguments)
     assert code == 0, err
     (folder,) = Path("reports").iterdir()
@@ -90,7 +100,16 @@ def test_it_writes_a_directory(cli: Cli, slots: Path) -> None:
 
 
 def test_reports_are_left_out_or_made_again(cli: Cli, slots: Path) -> None:
-    arguments = ("size", "slots.yaml", *SLO, *FEW, "--quiet", "--out")
+    arguments = (
+        "size",
+        "slots.yaml",
+        *SLO,
+        *FEW[:4],
+        *FEW[-2:],
+        "--no-figures",
+        "--quiet",
+        "--out",
+    )
     assert cli(*arguments, "bare", "--no-html", "--no-workbook") == (0, "", "")
     assert not list(Path("bare").glob("report.*"))
     Path("slots.yaml").rename("away.yaml")
@@ -116,7 +135,9 @@ def test_the_command_on_the_page_gives_the_same_numbers(cli: Cli, slots: Path) -
     command = html.unescape(page.split("<pre", 1)[1].split("<code>")[1].split("</code>")[0])
     words = shlex.split(command)
     os.chdir("sized")
-    code, out, err = cli(*words[1:], "--json", "--no-figures", "--out", "again")
+    code, out, err = cli(
+        *words[1:], "--json", "--no-figures", "--no-html", "--no-workbook", "--out", "again"
+    )
     assert code == 0, err
     assert json.loads(out)["ttft_ms_p99"] == answer["ttft_ms_p99"]
 
@@ -138,7 +159,7 @@ def test_the_printed_command_gives_the_same_numbers(
     cli: Cli, kind: str, request: pytest.FixtureRequest
 ) -> None:
     path = request.getfixturevalue(kind)
-    few = ("--max-replicas", "8", "--no-figures", "--json")
+    few = ("--max-replicas", "8", "--no-figures", "--no-html", "--no-workbook", "--json")
     code, out, err = cli(
         "size", path.name, "--slo", "ttft_p90=100ms", "--rate", "90.5", "--seed", "3",
         "--set", "metrics.warmup_share=0.2", "--set", "workload.request_count=300", *few,
@@ -147,7 +168,7 @@ def test_the_printed_command_gives_the_same_numbers(
     for answer in json.loads(out)["answers"]:
         command = shlex.split(answer["command"])
         assert command[0] == "rack-sim"
-        code, out, err = cli(*command[1:], "--json", "--no-figures")
+        code, out, err = cli(*command[1:], "--json", "--no-figures", "--no-html", "--no-workbook")
         assert code == 0, err
         summary = json.loads(out)
         bought = summary["spare_chip_count"] + summary["idle_chip_count"] + summary["chip_count"]
@@ -172,11 +193,13 @@ def test_any_arrivals_can_be_run_again(cli: Cli, slots: Path, arrivals: str) -> 
     code, out, err = cli(
         "size", "slots.yaml", "--slo", "ttft_mean=100ms", "--rate", "37", "--stages", "1",
         "--tensor-parallel", "4", "--set", f"workload.arrivals={arrivals}", "--json",
-        "--no-figures", "--max-replicas", "4",
+        "--no-figures", "--no-html", "--no-workbook", "--max-replicas", "4",
     )  # fmt: skip
     assert code == 0, err
     answer = json.loads(out)["answers"][0]
-    code, out, err = cli(*shlex.split(answer["command"])[1:], "--json", "--no-figures")
+    code, out, err = cli(
+        *shlex.split(answer["command"])[1:], "--json", "--no-figures", "--no-html", "--no-workbook"
+    )
     assert code == 0, err
     assert json.loads(out)["ttft_ms_mean"] == answer["ttft_ms_mean"]
 
@@ -189,7 +212,17 @@ def write_trace(output_tokens: int) -> None:
 
 def test_a_trace_that_is_over_too_soon_is_refused(cli: Cli, slots: Path) -> None:
     write_trace(output_tokens=1800)
-    few = ("--no-figures", "--tensor-parallel", "2", "--stages", "1", "--max-replicas", "20")
+    few = (
+        "--no-figures",
+        "--no-html",
+        "--no-workbook",
+        "--tensor-parallel",
+        "2",
+        "--stages",
+        "1",
+        "--max-replicas",
+        "20",
+    )
     slo = ("--slo", "ttft_p99=1s", "--rate", "70")
     code, out, err = cli("size", "slots.yaml", "--trace", "own.csv", *slo, *few)
     assert (code, out) == (2, "")
@@ -199,20 +232,40 @@ def test_a_trace_that_is_over_too_soon_is_refused(cli: Cli, slots: Path) -> None
 
 def test_a_trace_can_be_run_again(cli: Cli, slots: Path) -> None:
     write_trace(output_tokens=20)
-    few = ("--no-figures", "--json", "--tensor-parallel", "2", "--stages", "1")
+    few = (
+        "--no-figures",
+        "--no-html",
+        "--no-workbook",
+        "--json",
+        "--tensor-parallel",
+        "2",
+        "--stages",
+        "1",
+    )
     code, out, err = cli(
         "size", "slots.yaml", "--trace", "own.csv", "--slo", "ttft_p99=1s", "--rate", "70", *few
     )
     assert code == 0, err
     answer = json.loads(out)["answers"][0]
     assert answer["rate_rps"] == 70
-    code, out, err = cli(*shlex.split(answer["command"])[1:], "--json", "--no-figures")
+    code, out, err = cli(
+        *shlex.split(answer["command"])[1:], "--json", "--no-figures", "--no-html", "--no-workbook"
+    )
     assert code == 0, err
     assert json.loads(out)["ttft_ms_p99"] == answer["ttft_ms_p99"]
 
 
 def test_traffic_that_is_over_too_soon_goes_on(cli: Cli, batches: Path) -> None:
-    arguments = ("--slo", "ttft_p99=200ms", "--rate", "300", "--no-figures", "--json")
+    arguments = (
+        "--slo",
+        "ttft_p99=200ms",
+        "--rate",
+        "300",
+        "--no-figures",
+        "--no-html",
+        "--no-workbook",
+        "--json",
+    )
     few = ("--set", "workload.request_count=30", "--tensor-parallel", "1", "--stages", "1")
     code, out, err = cli("size", "batches.yaml", *arguments, *few)
     assert code == 0
@@ -247,7 +300,7 @@ def test_unreachable_says_the_best_and_what_is_in_the_way(cli: Cli, slots: Path)
 
 
 NEARLY = ("--rate", "400", "--max-replicas", "16", "--tensor-parallel", "1", "--stages", "1")
-LEAST = (*NEARLY, "--no-figures", "--requests", "400")
+LEAST = (*NEARLY, "--no-figures", "--no-html", "--no-workbook", "--requests", "400")
 
 
 def test_a_search_that_finds_nothing_ends_and_says_so(
@@ -305,7 +358,14 @@ def test_too_few_replicas_are_unreachable(cli: Cli, slots: Path) -> None:
 
 def test_a_model_that_does_not_fit(cli: Cli, slots: Path) -> None:
     code, _, err = cli(
-        "size", "slots.yaml", *SLO, "--no-figures", "--set", "model.num_hidden_layers=400"
+        "size",
+        "slots.yaml",
+        *SLO,
+        "--no-figures",
+        "--no-html",
+        "--no-workbook",
+        "--set",
+        "model.num_hidden_layers=400",
     )
     assert code == 3
     assert "infeasible" in err
@@ -399,7 +459,7 @@ def test_equal_bytes_whatever_the_hash_seed(slots: Path) -> None:
         subprocess.run(
             [
                 sys.executable, "-m", "rack_sim", "size", "slots.yaml", *SLO,
-                *(word for word in FEW if word != "--no-figures"), "--out", seed, "--quiet",
+                *(word for word in FEW if word[:4] != "--no"), "--out", seed, "--quiet",
             ],
             check=True,
             env={**os.environ, "PYTHONHASHSEED": seed},
@@ -454,12 +514,21 @@ def test_a_sized_answer_comes_out_as_met(
 ) -> None:  # fmt: skip
     """The command that is printed says what was asked, at which rate, and that it is met."""
     path = request.getfixturevalue(kind)
-    few = ("--max-replicas", "8", "--no-figures", "--json", "--set", "workload.request_count=300")
+    few = (
+        "--max-replicas",
+        "8",
+        "--no-figures",
+        "--no-html",
+        "--no-workbook",
+        "--json",
+        "--set",
+        "workload.request_count=300",
+    )
     code, out, err = cli("size", path.name, *asked, "--rate", "90", *few, "--out", "sized")
     assert code == 0, err
     for answer in json.loads(out)["answers"]:
         command = shlex.split(answer["command"])[1:]
-        code, out, err = cli(*command, "--no-figures", "--out", "again", "--force")
+        code, out, err = cli(*command, "--no-figures", "--no-workbook", "--out", "again", "--force")
         assert code == 0, err
         flat = " ".join(out.split())
         assert all(word in flat for word in words), out
@@ -521,7 +590,17 @@ def test_a_verdict_that_rests_on_a_fitted_constant_says_so(
     cli: Cli, batches: Path, low: float, said: str
 ) -> None:
     """With the range of the constant, what is reached at its ends, and whether it still holds."""
-    few = ("--tensor-parallel", "1", "--stages", "1", "--max-replicas", "4", "--no-figures")
+    few = (
+        "--tensor-parallel",
+        "1",
+        "--stages",
+        "1",
+        "--max-replicas",
+        "4",
+        "--no-figures",
+        "--no-html",
+        "--no-workbook",
+    )
     asked = ("--slo", "tpot_mean=0.2ms", "--rate", "5", "--requests", "100")
     code, out, err = cli("size", "batches.yaml", *asked, *few, "--set", FITTED % low)
     assert (code, out) == (3, ""), err
@@ -550,7 +629,17 @@ def test_a_verdict_that_rests_on_a_fitted_constant_says_so(
 
 
 def test_a_constant_without_a_range_says_that_none_is_known(cli: Cli, batches: Path) -> None:
-    few = ("--tensor-parallel", "1", "--stages", "1", "--max-replicas", "2", "--no-figures")
+    few = (
+        "--tensor-parallel",
+        "1",
+        "--stages",
+        "1",
+        "--max-replicas",
+        "2",
+        "--no-figures",
+        "--no-html",
+        "--no-workbook",
+    )
     asked = ("--slo", "tpot_mean=0.1ms", "--rate", "5", "--requests", "100")
     given = "system.chip.operator_fixed_latency_us={value: 8, assumed: a guess}"
     code, _, err = cli("size", "batches.yaml", *asked, *few, "--set", given)

@@ -9,7 +9,7 @@ import pytest
 
 Cli = Callable[..., tuple[int, str, str]]
 HEADER = "arrival_s,input_tokens,output_tokens\n"
-RUN = ("run", "small.yaml", "--no-figures")
+RUN = ("run", "small.yaml", "--no-figures", "--no-html", "--no-workbook")
 
 
 @pytest.mark.parametrize(
