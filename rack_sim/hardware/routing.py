@@ -362,7 +362,10 @@ class Router:
 
 @lru_cache(maxsize=8)
 def router_of(topology: Topology) -> Router:
-    """A router on a topology, with what it has found so far where there is one already."""
+    """A router on a topology: the one that is there already where an equal topology was asked for.
+
+    It finds the same as a new one, and knows what it has found.
+    """
     return Router(topology)
 
 

@@ -166,9 +166,11 @@ def time_collective(
         return CollectiveTiming(operation, None, members, size_bytes, Schedule((), ()), None)
     kept = _KEPT.setdefault(router, _Kept())
     asked = (members, operation, size_bytes, algorithm)
-    if asked not in kept.timings:
-        kept.add(asked, _timed(router, members, operation, size_bytes, algorithm))
-    return kept.timings[asked]
+    found = kept.timings.get(asked)
+    if found is None:
+        found = _timed(router, members, operation, size_bytes, algorithm)
+        kept.add(asked, found)
+    return found
 
 
 _Asked = tuple[tuple[int, ...], Operation, int, Algorithm | None]
@@ -184,12 +186,15 @@ class _Kept:
     task_count: int = 0
 
     def add(self, asked: _Asked, found: CollectiveTiming) -> None:
-        """Keeps one more; the others go where that would be too many tasks."""
-        if self.task_count + len(found.placed.tasks) > _TASKS_KEPT_MAX:
+        """Keeps one more, unless it is too large; the others go where all are too many tasks."""
+        task_count = len(found.placed.tasks)
+        if task_count > _TASKS_KEPT_MAX:
+            return
+        if self.task_count + task_count > _TASKS_KEPT_MAX:
             self.timings.clear()
             self.task_count = 0
         self.timings[asked] = found
-        self.task_count += len(found.placed.tasks)
+        self.task_count += task_count
 
 
 # For as long as a router lives.

@@ -218,7 +218,9 @@ FULL = [
     (1_000_000, (*RUN, "--no-figures", "--no-workbook", "--out", "a/b"), "a/b/report.html"),
     (3_000, (*RUN, *QUICK, "--parquet", "--out", "a"), "a"),
     (50_000, ("report", "done", "--out", "new/a.xlsx"), "new/a.xlsx"),
+    (50_000, ("report", "done"), "done/report.html"),
     (1_000, ("timeline", *RUN[1:], "--out", "a/t.json.gz"), "a/t.json.gz"),
+    (300, ("sensitivity", *RUN[1:], "--out", "a"), "a"),
     (300, ("compare", "small.yaml", *RUN[1:], "--out", "a"), "a"),
     (100, ("sweep", "tiny.yaml", "--out", "a"), "a.points.jsonl"),
 ]

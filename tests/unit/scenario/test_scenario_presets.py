@@ -64,9 +64,7 @@ def test_reactive_systems_load_and_hold_a_model(load: Load, name: str) -> None:
     half = "fp16" if "fp16" in peaks else "bf16"
     weights = "bfp8" if name == "tenstorrent-n150-x1" else half
     precision = f"precision={{weights: {weights}, kv: {half}, activations: {half}}}"
-    # Which way of 32 chips is the fastest takes half a minute to find.
-    groups = "partition.tensor_parallel=8" if name == "tenstorrent-galaxy-32" else "seed=1"
-    scenario = load((FOR_SLOTS, ""), f"system={name}", precision, groups)
+    scenario = load((FOR_SLOTS, ""), f"system={name}", precision)
     assert scenario.policy_kind == "continuous_batching"
     _check_provenance(scenario)
     explanation = rack_sim.explain(scenario)
