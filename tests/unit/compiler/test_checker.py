@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from machines import SMALL_CHIP, SMALL_LINK
 
 from rack_sim.compiler.checker import RULES, check_program
 from rack_sim.compiler.deliveries import received
@@ -20,8 +21,7 @@ from rack_sim.compiler.program import Program, Whole
 from rack_sim.compiler.step import compile_program, compile_step
 from rack_sim.foundation.errors import InfeasibleError, ScheduleError
 from rack_sim.hardware.builders import dragonfly, fully_connected, ring, switched, torus
-from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
-from rack_sim.hardware.link import LinkType
+from rack_sim.hardware.chip import MemoryTier
 from rack_sim.hardware.routing import Router
 from rack_sim.hardware.system import System
 from rack_sim.hardware.topology import Topology
@@ -34,21 +34,9 @@ from rack_sim.timing.precision import Precision
 from rack_sim.timing.shape import StepShape
 
 LATENCY_PS, VECTOR_PS = 100_000, 32_800  # 328 bytes at 10 GB/s
-LINK = LinkType("c2c", 10**10, LATENCY_PS, 320, 328)
+LINK = SMALL_LINK
 PRECISION = Precision("int8", "fp16", "fp16", "fp16")
-CHIP = Chip(
-    name="small",
-    execution="static",
-    memory=(MemoryTier("sram", 10**9, 10**12),),
-    matrix=MatrixUnit({"fp16": 10**12}, 10**11, 30_000),
-    vector_flop_per_s=10**11,
-    operator_fixed_latency_ps=50_000,
-    program_text_bytes=1000,
-    port_count=99,
-    idle_watts=1.0,
-    peak_watts=2.0,
-    price_usd=1.0,
-)
+CHIP = SMALL_CHIP
 TOPOLOGIES = {
     "dragonfly": dragonfly(
         name="small",

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from machines import SMALL_CHIP, SMALL_LINK
 
 from rack_sim.compiler.checker import RULES, bound, check_program, describe, operators
 from rack_sim.compiler.deliveries import Wanted, exchanges_of
@@ -15,8 +16,6 @@ from rack_sim.compiler.step import StepTiming, compile_program, compile_step, pr
 from rack_sim.compiler.traffic import TRAFFICS, loads
 from rack_sim.foundation.errors import InfeasibleError, InputError, ScheduleError
 from rack_sim.hardware.builders import fully_connected
-from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
-from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
@@ -28,21 +27,9 @@ from rack_sim.timing.precision import Precision
 from rack_sim.timing.shape import StepShape
 
 VECTOR_PS = 32_800  # 328 bytes at 10 GB/s
-LINK = LinkType("c2c", 10**10, 100_000, 320, 328)
+LINK = SMALL_LINK
 HIDDEN, CONTEXT, LAYERS = 256, 64, 3
-CHIP = Chip(
-    name="small",
-    execution="static",
-    memory=(MemoryTier("sram", 10**9, 10**12),),
-    matrix=MatrixUnit({"fp16": 10**12}, 10**11, 30_000),
-    vector_flop_per_s=10**11,
-    operator_fixed_latency_ps=50_000,
-    program_text_bytes=1000,
-    port_count=99,
-    idle_watts=1.0,
-    peak_watts=2.0,
-    price_usd=1.0,
-)
+CHIP = SMALL_CHIP
 
 
 def planned(degree: int, stages: int, rows: int = 1) -> Plan:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from machines import SMALL_CHIP, SMALL_LINK
 
 from rack_sim.compiler.interval import separations
 from rack_sim.compiler.program import Program, Whole
@@ -23,8 +24,6 @@ from rack_sim.engine.programs import Entry, replay_programs, steady_entries
 from rack_sim.engine.recurrence import slip, stage_starts_ps
 from rack_sim.foundation.errors import DeadlockError, ScheduleError
 from rack_sim.hardware.builders import dragonfly, fully_connected, ring, switched, torus
-from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
-from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
 from rack_sim.partition.partitioner import Deployment, partition
@@ -32,20 +31,8 @@ from rack_sim.partition.plan import Plan
 from rack_sim.timing.precision import Precision
 from rack_sim.timing.shape import StepShape
 
-LINK = LinkType("c2c", 10**10, 100_000, 320, 328)
-CHIP = Chip(
-    name="small",
-    execution="static",
-    memory=(MemoryTier("sram", 10**9, 10**12),),
-    matrix=MatrixUnit({"fp16": 10**12}, 10**11, 30_000),
-    vector_flop_per_s=10**11,
-    operator_fixed_latency_ps=50_000,
-    program_text_bytes=1000,
-    port_count=99,
-    idle_watts=1.0,
-    peak_watts=2.0,
-    price_usd=1.0,
-)
+LINK = SMALL_LINK
+CHIP = SMALL_CHIP
 TOPOLOGIES = {
     "dragonfly": dragonfly(
         name="small",

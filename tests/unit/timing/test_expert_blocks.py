@@ -3,11 +3,10 @@
 from dataclasses import replace
 
 import pytest
+from machines import SMALL_CHIP, SMALL_LINK
 
 from rack_sim.foundation.units import work_to_ps
 from rack_sim.hardware.builders import fully_connected
-from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
-from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.routing import Router
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
@@ -20,21 +19,9 @@ from rack_sim.timing.shape import StepShape
 from rack_sim.timing.tasks import Task
 
 HIDDEN, EXPERTS, CHIPS = 256, 8, 4
-LINK = LinkType("c2c", 10**10, 100_000, 320, 328)
+LINK = SMALL_LINK
 BOX = Router(fully_connected(name="box", chips=8, local=LINK, port_count=8))
-CHIP = Chip(
-    name="small",
-    execution="static",
-    memory=(MemoryTier("sram", 10**9, 10**12),),
-    matrix=MatrixUnit({"fp16": 10**12}, 10**11, 30_000),
-    vector_flop_per_s=10**9,
-    operator_fixed_latency_ps=50_000,
-    program_text_bytes=1000,
-    port_count=99,
-    idle_watts=1.0,
-    peak_watts=2.0,
-    price_usd=1.0,
-)
+CHIP = replace(SMALL_CHIP, vector_flop_per_s=10**9)
 DENSE = Architecture.dense("small", 1, HIDDEN, 8, 4, 32, 512, 1000, False, 512)
 SPARSE = replace(
     DENSE, layers=tuple(replace(one, feed_forward=Experts(EXPERTS, 2, 64)) for one in DENSE.layers)
