@@ -31,7 +31,7 @@ import pandas  # noqa: F401 - imported before the clock starts, as the imports b
 from rack_sim import load, pipeline, simulate
 from rack_sim.engine.serving import replay
 from rack_sim.metrics.log import Collector
-from rack_sim.report.run_files import write_run
+from rack_sim.report.views import Wanted, leave
 from rack_sim.scenario import Scenario
 
 REQUESTS = 10_000
@@ -94,7 +94,7 @@ def _measure(scenario: Scenario, started: float, folder: Path, jobs: int) -> Non
     result = simulate(scenario, jobs=jobs, explanation=explanation)
     simulated = time.process_time()
     folder.mkdir()
-    write_run(result, folder, wall_s=0, figures=False, html=False, workbook=False)
+    leave(result, folder, wall_s=0, wanted=Wanted(figures=False, html=False, workbook=False))
     written = time.process_time()
     wall = time.perf_counter() - wall
     peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rack_sim.door import explain, load, simulate, size, study_frames, sweep
     from rack_sim.foundation.errors import InfeasibleError, InputError, RackSimError, ReplayError
-    from rack_sim.pipeline import VERSION as __version__
+    from rack_sim.foundation.version import VERSION as __version__
     from rack_sim.pipeline import Explanation, Result
     from rack_sim.scenario import Scenario
     from rack_sim.scenario.library import schema_file
@@ -72,7 +72,7 @@ _HOMES = {
     "Result": ("rack_sim.pipeline", "Result"),
     "Scenario": ("rack_sim.scenario", "Scenario"),
     "Sizing": ("rack_sim.study.sizing", "Sizing"),
-    "__version__": ("rack_sim.pipeline", "VERSION"),
+    "__version__": ("rack_sim.foundation.version", "VERSION"),
     "explain": ("rack_sim.door", "explain"),
     "load": ("rack_sim.door", "load"),
     "schema_file": ("rack_sim.scenario.library", "schema_file"),

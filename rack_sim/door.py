@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.given import Given
-from rack_sim.metrics.columns import STUDY_FILES
-from rack_sim.metrics.frames import frame_of
 from rack_sim.pipeline import Explanation, Progress, Result
 from rack_sim.pipeline import explain as explain_scenario
 from rack_sim.pipeline import simulate as simulate_scenario
-from rack_sim.report.study_files import REPORTS
 from rack_sim.scenario import Scenario, Study, load_scenario, load_study, scenario_of_keys
 from rack_sim.study.grid import POINT_COUNT_MAX, GridResult
 from rack_sim.study.jitter import JitterResult
@@ -249,12 +246,7 @@ def study_frames(result: GridResult | LoadResult | JitterResult) -> "dict[str, p
     kinds = (GridResult, LoadResult, JitterResult)
     check.kind("result", result, kinds, "what rack_sim.sweep gives")
     check.finish()
-    if isinstance(result, GridResult):
-        return {"results.csv": result.frame()}
-    return {
-        name: frame_of(STUDY_FILES[result.study.kind][name], rows(result))
-        for name, rows in REPORTS[result.study.kind].tables.items()
-    }
+    return {name: table.frame() for name, table in result.tables.items()}
 
 
 def override_texts(overrides: Overrides) -> list[str]:

@@ -8,7 +8,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -23,47 +22,22 @@ from rack_sim.engine.serving import ReplayTotals, replay, totals_of_parts
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InfeasibleError, InputError
 from rack_sim.foundation.garbage import collected_later
+from rack_sim.foundation.version import VERSION
 from rack_sim.foundation.work_estimate import Note, Work, announce, no_note
-from rack_sim.metrics.columns import (
-    CHIPS,
-    CRITICAL_PATH,
-    ITERATIONS,
-    LINKS,
-    MEMORY,
-    REPLICAS,
-    REQUESTS,
-    STAGES,
-    SUMMARY,
-    TIMELINE,
-)
-from rack_sim.metrics.critical_path import critical_path_rows
-from rack_sim.metrics.frames import frame_of
-from rack_sim.metrics.link_table import link_lines
+from rack_sim.metrics.columns import FILES
 from rack_sim.metrics.log import Collector
 from rack_sim.metrics.parts import collect, replay_part
 from rack_sim.metrics.summary import RunFacts, Value, summarise_run
-from rack_sim.metrics.tables import (
-    chip_rows,
-    iteration_rows,
-    memory_rows,
-    outcome_reasons,
-    replica_rows,
-    request_lines,
-    stage_rows,
-    timeline_lines,
-)
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.partitioner import partition
 from rack_sim.partition.plan import Plan
+from rack_sim.record.of_run import critical_path_table, memory_table, run_record, run_tables
+from rack_sim.record.record import Record
+from rack_sim.record.table import Table
 from rack_sim.scenario.scenario import Scenario
 
 if TYPE_CHECKING:
     import pandas as pd
-
-try:
-    VERSION = version("rack-sim")
-except PackageNotFoundError:  # a checkout on the path, not installed
-    VERSION = "0+unknown"
 
 Progress = Callable[[int, int], None]
 
@@ -137,15 +111,14 @@ class Explanation(Brief):
 
     def memory(self) -> "pd.DataFrame":
         """The memory map: one row per chip that holds a part of the model, as in memory.csv."""
-        return frame_of(MEMORY, memory_rows(self.machine))
+        return memory_table(self.machine).frame()
 
     def critical_path(self) -> "pd.DataFrame":
         """What one token waits for, task by task, as in critical_path.csv.
 
         Of reactive chips no rows: their programs are not known before they run.
         """
-        rows = critical_path_rows(self.compiled.program) if self.compiled else ()
-        return frame_of(CRITICAL_PATH, rows)
+        return critical_path_table(self.machine).frame()
 
     @property
     def machine(self) -> StepTiming | BatchMachine:
@@ -177,68 +150,69 @@ class Result(Brief):
     def _facts(self) -> Mapping[str, object]:
         return {name: self.summary.get(name) for name in _TOLD}
 
-    def requests(self) -> "pd.DataFrame":
-        """One row per request, as in requests.csv."""
-        lines = request_lines(self.collector.requests, outcome_reasons(self.explanation.fleet))
-        return frame_of(REQUESTS, (line.split(",") for line in lines))
-
-    def timeline(self) -> "pd.DataFrame":
-        """One row per second (or other bin of the scenario), as in timeline.csv."""
-        lines = timeline_lines(self.collector.bins, self.explanation.scenario.bin_ps)
-        return frame_of(TIMELINE, (line.split(",") for line in lines))
-
-    def replicas(self) -> "pd.DataFrame":
-        """One row per replica, as in replicas.csv."""
-        return frame_of(REPLICAS, replica_rows(self.totals))
-
-    def chips(self) -> "pd.DataFrame":
-        """One row per chip of the first system, as in chips.csv."""
-        return frame_of(CHIPS, chip_rows(self.explanation.machine, self.totals))
-
-    def memory(self) -> "pd.DataFrame":
-        """The memory map: one row per chip that holds a part of the model, as in memory.csv."""
-        return self.explanation.memory()
-
-    def links(self) -> "pd.DataFrame":
-        """One row per link of the first system, as in links.csv."""
+    @cached_property
+    def tables(self) -> Mapping[str, Table]:
+        """Every table of the run, by the name of its file."""
         found = self.explanation
-        lines = link_lines(found.machine, self.totals, found.fleet)
-        return frame_of(LINKS, (line.split(",") for line in lines))
+        return run_tables(
+            found.scenario, found.fleet, self.totals, self.collector, self.summary, found.machine
+        )
 
-    def stages(self) -> "pd.DataFrame":
-        """One row per stage, as in stages.csv; of reactive chips no rows."""
-        step = self.explanation.compiled
-        return frame_of(STAGES, stage_rows(step, self.totals) if step else ())
+    def record(self, wall_s: float = 0.0) -> Record:
+        """What the run leaves behind; `wall_s` is how long it took."""
+        found = self.explanation
+        return run_record(found.scenario, self.tables, found.machine, found.fleet, wall_s)
 
-    def critical_path(self) -> "pd.DataFrame":
-        """What one token waits for, task by task, as in critical_path.csv; see `Explanation`."""
-        return self.explanation.critical_path()
-
-    def iterations(self) -> "pd.DataFrame":
-        """One row per number of rows that iterations had; of static chips no rows."""
-        return frame_of(ITERATIONS, iteration_rows(self.totals))
-
-    def summary_frame(self) -> "pd.DataFrame":
-        """The summary as a table of one row, as in summary.csv."""
-        cells = ["" if value is None else str(value) for value in self.summary.values()]
-        return frame_of(SUMMARY, [cells])
+    def frame(self, name: str) -> "pd.DataFrame":
+        """A table by the name of its file, with or without ``.csv``; no rows where it has none."""
+        file = f"{name.removesuffix('.csv')}.csv"
+        table = self.tables.get(file) or Table(FILES[file], tuple)
+        return table.frame()
 
     def frames(self) -> dict[str, "pd.DataFrame"]:
         """Every table of the run that has rows, by the name of its file without ``.csv``."""
-        made = {
-            "summary": self.summary_frame,
-            "requests": self.requests,
-            "timeline": self.timeline,
-            "replicas": self.replicas,
-            "iterations": self.iterations,
-            "stages": self.stages,
-            "chips": self.chips,
-            "memory": self.memory,
-            "links": self.links,
-            "critical_path": self.critical_path,
-        }
-        found = {name: make() for name, make in made.items()}
+        found = {name.removesuffix(".csv"): table.frame() for name, table in self.tables.items()}
         return {name: frame for name, frame in found.items() if len(frame)}
+
+    def requests(self) -> "pd.DataFrame":
+        """One row per request, as in requests.csv."""
+        return self.frame("requests")
+
+    def timeline(self) -> "pd.DataFrame":
+        """One row per second (or other bin of the scenario), as in timeline.csv."""
+        return self.frame("timeline")
+
+    def replicas(self) -> "pd.DataFrame":
+        """One row per replica, as in replicas.csv."""
+        return self.frame("replicas")
+
+    def chips(self) -> "pd.DataFrame":
+        """One row per chip of the first system, as in chips.csv."""
+        return self.frame("chips")
+
+    def memory(self) -> "pd.DataFrame":
+        """The memory map: one row per chip that holds a part of the model, as in memory.csv."""
+        return self.frame("memory")
+
+    def links(self) -> "pd.DataFrame":
+        """One row per link of the first system, as in links.csv."""
+        return self.frame("links")
+
+    def stages(self) -> "pd.DataFrame":
+        """One row per stage, as in stages.csv; of reactive chips no rows."""
+        return self.frame("stages")
+
+    def critical_path(self) -> "pd.DataFrame":
+        """What one token waits for, task by task, as in critical_path.csv; see `Explanation`."""
+        return self.frame("critical_path")
+
+    def iterations(self) -> "pd.DataFrame":
+        """One row per number of rows that iterations had; of static chips no rows."""
+        return self.frame("iterations")
+
+    def summary_frame(self) -> "pd.DataFrame":
+        """The summary as a table of one row, as in summary.csv."""
+        return self.frame("summary")
 
 
 def explain(scenario: Scenario, *, on_note: Note = no_note) -> Explanation:

@@ -45,9 +45,9 @@ from rack_sim.cli.trace import trace
 from rack_sim.cli.validate import validate
 from rack_sim.cli.validate_model import validate_model
 from rack_sim.foundation.errors import InputError, RackSimError
+from rack_sim.foundation.version import VERSION
 from rack_sim.foundation.visible import in_brief
-from rack_sim.pipeline import VERSION
-from rack_sim.report.place import NO_ROOM
+from rack_sim.record.place import NO_ROOM
 
 _INTERRUPTED = 130
 # What it says of a path that is no fault of ours.

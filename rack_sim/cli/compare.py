@@ -16,9 +16,9 @@ from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.units import counted
 from rack_sim.metrics.slo import slo_of
 from rack_sim.metrics.summary import Value
-from rack_sim.report.compare_files import compare_rows, write_comparison
+from rack_sim.report.views import Wanted, leave
 from rack_sim.study.compare import Comparison, comparison_hash, contenders, run_comparison
-from rack_sim.study.difference import Change, changes, headlines
+from rack_sim.study.difference import headlines
 
 # Rows of the terminal's table: words, column, digits; a column per contender.
 _ROWS = (
@@ -120,24 +120,20 @@ def compare(
                     task, description=f"simulating {name}", completed=share
                 ),
             )
-            changed = changes(result)
-            write_comparison(
+            leave(
                 result,
-                changed,
                 draft.path,
                 wall_s=time.perf_counter() - started,
-                figures=figures,
-                html=html,
-                workbook=workbook,
+                wanted=Wanted(figures, workbook, html),
                 on_step=lambda text: bar.update(task, description=text, total=None),
             )
     if as_json:
-        say_json(_content(result, changed, draft.shown))
+        say_json(_content(result, draft.shown))
     elif not quiet:
         if result.unlike:
             out.print(f"not alike in all: {', '.join(result.unlike)}", soft_wrap=True)
         out.print(f"judged by: {result.judged_by}", soft_wrap=True)
-        for shown in _tables(result, changed):
+        for shown in _tables(result):
             out.print(shown)
         for row in result.rows:
             if row.reason:
@@ -145,10 +141,10 @@ def compare(
         out.print(f"files: {draft.shown}", soft_wrap=True)
 
 
-def _content(result: Comparison, changed: tuple[Change, ...], target: Path) -> dict[str, object]:
+def _content(result: Comparison, target: Path) -> dict[str, object]:
     return {
         "path": str(target),
-        "runs": compare_rows(result),
+        "runs": result.tables["compare.csv"].records,
         "judged_by": result.judged_by,
         "not_alike": result.unlike,
         "changes": [
@@ -159,14 +155,14 @@ def _content(result: Comparison, changed: tuple[Change, ...], target: Path) -> d
                 "after": change.after,
                 "change_share": change.share,
             }
-            for change in changed
+            for change in result.changes
         ],
-        "in_words": headlines(changed),
+        "in_words": headlines(result.changes),
     }
 
 
-def _tables(result: Comparison, changed: tuple[Change, ...]) -> Iterator[Table]:
-    rows = compare_rows(result)
+def _tables(result: Comparison) -> Iterator[Table]:
+    rows = result.tables["compare.csv"].records
     ran = [row for row in rows if row["status"] == "ran"]
     if len(ran) > _SIDE_BY_SIDE_MAX:
         yield table(
@@ -183,7 +179,7 @@ def _tables(result: Comparison, changed: tuple[Change, ...]) -> Iterator[Table]:
         [("", "left"), *((str(row["name"]), "right") for row in ran)],
         [(words, *(_cell(row[column], digits) for row in ran)) for words, column, digits in _ROWS],
     )
-    inputs = [change for change in changed if change.kind == "input"]
+    inputs = [change for change in result.changes if change.kind == "input"]
     if len(rows) != 2:
         return
     first, second = (str(row["name"]) for row in rows)
@@ -196,7 +192,7 @@ def _tables(result: Comparison, changed: tuple[Change, ...]) -> Iterator[Table]:
     title = f"inputs that changed: {len(inputs)}" if inputs else "no input changed"
     if inputs:
         yield table(title, [("key", "left"), (first, "left"), (second, "left")], shown)
-    said = headlines(changed)
+    said = headlines(result.changes)
     if said:
         yield table(f"outputs, from {first} to {second}", [("", "left")], [(s,) for s in said])
 

@@ -1,14 +1,11 @@
 """Load view: what `rack-sim sweep` says of a load study, in the terminal and as JSON."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import floor
 
 from rich.table import Table
 
 from rack_sim.cli.console import table
-from rack_sim.metrics.column import Column, read_cell
-from rack_sim.metrics.load_columns import KNEE, LOAD
-from rack_sim.report.load_tables import knee_table, load_table
 from rack_sim.study.load import LoadPoint, LoadResult
 from rack_sim.study.load_row import LoadRow
 
@@ -59,10 +56,10 @@ def load_warnings(result: LoadResult) -> Iterator[str]:
 
 def load_content(result: LoadResult) -> list[dict[str, object]]:
     """Every machine with its knee and its rates, under the names of the columns of the tables."""
-    rates = [_named(LOAD, cells) for cells in load_table(result)]
+    rates = result.tables["load.csv"].records
     return [
         {**knee, "rates": [rate for rate in rates if rate["machine"] == knee["machine"]]}
-        for knee in (_named(KNEE, cells) for cells in knee_table(result))
+        for knee in result.tables["knee.csv"].records
     ]
 
 
@@ -108,11 +105,3 @@ def _ms(value: float | None) -> str:
 def _share(value: float | None) -> str:
     """A share in percent, rounded down: what falls short of 99 % never reads as 99 %."""
     return "" if value is None else f"{floor(value * 10_000) / 100:.2f} %"
-
-
-def _named(columns: Sequence[Column], cells: tuple[str, ...]) -> dict[str, object]:
-    """Cells of a table as JSON has them: numbers, true and false, null where there is none."""
-    return {
-        column.name: read_cell(column.kind, cell)
-        for column, cell in zip(columns, cells, strict=True)
-    }

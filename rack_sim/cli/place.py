@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from rack_sim.cli.console import err
-from rack_sim.report.run_directory import Draft, free_directory, run_directory, whole_file
+from rack_sim.record.directory import Draft, free_directory, run_directory, whole_file
 
 
 @contextmanager

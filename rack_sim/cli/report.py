@@ -10,10 +10,10 @@ from rich.progress import Progress, SpinnerColumn
 from rack_sim.cli.console import err, out, words_column
 from rack_sim.cli.place import result_file
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.record.manifest import altered, read_manifest
+from rack_sim.record.place import file_place
 from rack_sim.report.html import write_html
-from rack_sim.report.place import file_place
 from rack_sim.report.workbook import write_workbook
-from rack_sim.study.record import altered, read_manifest
 
 # ending of a file -> what writes it from a directory
 WRITERS: Mapping[str, Callable[[Path, Path], None]] = {

@@ -22,7 +22,7 @@ from rack_sim.cli.place import result_directory
 from rack_sim.cli.summary import summary_tables
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.pipeline import simulate
-from rack_sim.report.run_files import write_run
+from rack_sim.report.views import Wanted, leave
 from rack_sim.scenario import load_scenario
 
 
@@ -99,14 +99,11 @@ def run(
             result = simulate(
                 loaded, every_step=every_step, jobs=jobs, on_progress=show, on_note=note
             )
-            write_run(
+            leave(
                 result,
                 draft.path,
                 wall_s=time.perf_counter() - started,
-                figures=figures,
-                html=html,
-                parquet=parquet,
-                workbook=workbook,
+                wanted=Wanted(figures, workbook, html, parquet),
                 on_step=lambda text: bar.update(task, description=text, total=None, detail=""),
             )
     check = loaded.trace_check

@@ -18,11 +18,7 @@ from rack_sim.cli.options import (
 )
 from rack_sim.cli.place import result_directory
 from rack_sim.metrics.summary import Value
-from rack_sim.report.sensitivity_files import (
-    requests_words,
-    sensitivity_rows,
-    write_sensitivity,
-)
+from rack_sim.report.views import Wanted, leave
 from rack_sim.scenario import load_scenario
 from rack_sim.study.sensitivity import SPEED, USD, run_sensitivity
 
@@ -83,16 +79,14 @@ def sensitivity(
                     task, description=words, completed=share
                 ),
             )
-            write_sensitivity(
+            leave(
                 result,
                 draft.path,
                 wall_s=time.perf_counter() - started,
-                figures=figures,
-                html=html,
-                workbook=workbook,
+                wanted=Wanted(figures, workbook, html),
                 on_step=lambda text: bar.update(task, description=text, total=None),
             )
-    rows = list(sensitivity_rows(result))
+    rows = result.tables["sensitivity.csv"].records
     if as_json:
         say_json(
             {
@@ -108,7 +102,7 @@ def sensitivity(
     elif not quiet:
         out.print(
             table(
-                f"{loaded.name}: one input at a time, {requests_words(result)}; now "
+                f"{loaded.name}: one input at a time, {result.requests_words}; now "
                 f"{_cell(result.base[USD])} USD per million output tokens, "
                 f"{_cell(result.base[SPEED])} tokens/s per user",
                 [

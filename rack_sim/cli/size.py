@@ -25,12 +25,11 @@ from rack_sim.cli.place import result_directory
 from rack_sim.cli.size_view import size_content, size_tables
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.work_estimate import no_note
-from rack_sim.report.sizing_files import write_sizing
-from rack_sim.report.sizing_manifest import sizing_warnings
+from rack_sim.report.views import Wanted, leave
 from rack_sim.scenario import load_scenario
 from rack_sim.study.sizing import Sizing
 from rack_sim.study.sizing import size as size_scenario
-from rack_sim.study.sizing_candidate import Candidate
+from rack_sim.study.sizing.candidate import Candidate
 
 # What is searched, and the option that bounds it.
 _SEARCHED = {
@@ -150,13 +149,11 @@ def size(
         if draft is None:
             name = f"{loaded.name}-size-{found.sizing_hash}"
             draft = stack.enter_context(result_directory(None, name, force=force))
-        write_sizing(
+        leave(
             found,
             draft.path,
             wall_s=time.perf_counter() - started,
-            figures=figures,
-            workbook=workbook,
-            html=html,
+            wanted=Wanted(figures, workbook, html),
             on_step=lambda text: bar.update(task, description=text),
         )
     target = draft.shown
@@ -165,7 +162,7 @@ def size(
         for candidate, goals in found.winners.values()
     }
     if not quiet:
-        for warning in sizing_warnings(found):
+        for warning in found.warnings():
             err.print(f"warning: {warning}", soft_wrap=True)
     if as_json:
         say_json({**size_content(found, commands), "path": str(target)})

@@ -9,11 +9,9 @@ from rich.table import Table
 from rack_sim.cli.console import table
 from rack_sim.foundation.units import counted
 from rack_sim.metrics.slo import ATTAINMENT, Reading
-from rack_sim.report.sizing_manifest import question_of
 from rack_sim.study.sizing import Sizing
-from rack_sim.study.sizing_candidate import Candidate, Goal, Verdict
-from rack_sim.study.sizing_rows import candidate_rows, sizing_rows
-from rack_sim.study.sizing_search import DOES_NOT_FIT
+from rack_sim.study.sizing.candidate import Candidate, Goal, Verdict
+from rack_sim.study.sizing.search import DOES_NOT_FIT
 
 _CANDIDATES = [
     ("tensor x stages x replicas", "left"),
@@ -62,10 +60,13 @@ def size_content(sizing: Sizing, commands: Mapping[tuple[Goal, ...], str]) -> di
     return {
         "scenario": sizing.scenario.name,
         "sizing_hash": sizing.sizing_hash,
-        "question": question_of(sizing),
-        "answers": [{**row, "command": by_goal.get(row["goal"])} for row in sizing_rows(sizing)],
+        "question": sizing.question_facts(),
+        "answers": [
+            {**row, "command": by_goal.get(row["goal"])}
+            for row in sizing.tables["sizing.csv"].records
+        ],
         "replay_count": sizing.replay_count,
-        "candidates": list(candidate_rows(sizing)),
+        "candidates": sizing.tables["candidates.csv"].records,
     }
 
 

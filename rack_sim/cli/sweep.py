@@ -17,7 +17,7 @@ from rack_sim.cli.load_view import load_content, load_views, load_warnings
 from rack_sim.cli.options import JsonOption, with_seed
 from rack_sim.cli.place import result_directory
 from rack_sim.foundation.units import counted
-from rack_sim.report.study_files import write_study
+from rack_sim.report.views import Wanted, leave
 from rack_sim.scenario import GridStudy, load_study
 from rack_sim.study.grid import POINT_COUNT_MAX
 from rack_sim.study.kinds import refuse_executor, run_study
@@ -155,12 +155,11 @@ def sweep(
                 point_count_max=None if yes else POINT_COUNT_MAX,
                 on_note=note,
             )
-            write_study(
+            leave(
                 result,
                 draft.path,
                 wall_s=time.perf_counter() - started,
-                figures=figures,
-                parquet=parquet,
+                wanted=Wanted(figures, parquet=parquet),
                 on_step=lambda text: bar.update(task, description=text, total=None),
             )
         except BaseException:

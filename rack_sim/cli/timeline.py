@@ -17,8 +17,9 @@ from rack_sim.cli.place import result_file
 from rack_sim.compiler.step import program_of
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_NS, format_bytes, format_time
-from rack_sim.pipeline import VERSION, explain, simulate
-from rack_sim.report.place import file_place
+from rack_sim.foundation.version import VERSION
+from rack_sim.pipeline import explain, simulate
+from rack_sim.record.place import file_place
 from rack_sim.report.timeline import Movie, write_timeline
 from rack_sim.scenario import load_scenario
 from rack_sim.study.jitter import jittered_step

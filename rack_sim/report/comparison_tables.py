@@ -10,10 +10,10 @@ from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.column import Column, read_cell
 from rack_sim.metrics.compare_columns import CHANGES, COMPARE
 from rack_sim.metrics.summary import Value
+from rack_sim.record.kinds import KINDS
 from rack_sim.study.difference import Change
-from rack_sim.study.record import KINDS
 
-_AGAIN = KINDS["comparison"]
+_AGAIN = KINDS["compare"].again
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.pipeline import simulate
 from rack_sim.report import figures
-from rack_sim.report.run_files import write_run
+from rack_sim.report.views import Wanted, leave
 from rack_sim.scenario import load_scenario
 
 SCENARIO = "llama70b"
@@ -42,7 +42,7 @@ def _texts(figure_folder: Path | None) -> dict[str, str]:
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         result = simulate(load_scenario(SCENARIO))
-        write_run(result, folder, wall_s=0, html=False, figures=figure_folder is not None)
+        leave(result, folder, wall_s=0, wanted=Wanted(figure_folder is not None, html=False))
         if figure_folder is not None:
             for path in sorted(folder.glob("*.png")):
                 shutil.copy(path, figure_folder / path.name)

@@ -22,10 +22,10 @@ from rack_sim.report.figures.canvas import (
     say_instead,
 )
 from rack_sim.report.figures.labels import legend_words
-from rack_sim.report.grid_titles import axis_title, axis_unit, column_title
 from rack_sim.scenario import GridStudy
 from rack_sim.study.grid import GridResult, GridRow
 from rack_sim.study.grid_point import BAD_INPUT, FAILED, INFEASIBLE, OK
+from rack_sim.study.grid_titles import axis_title, axis_unit, column_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

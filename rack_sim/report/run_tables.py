@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.columns import FILES
 from rack_sim.metrics.summary import Value
-from rack_sim.report.garbled import read_table
+from rack_sim.record.garbled import read_table
 from rack_sim.study.finished_run import RUN_AGAIN, read_finished_run
 
 if TYPE_CHECKING:

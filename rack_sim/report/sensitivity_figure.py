@@ -11,7 +11,6 @@ from rack_sim.report.figures.canvas import (
     new_sheet,
     number_text,
 )
-from rack_sim.report.sensitivity_files import requests_words
 from rack_sim.study.sensitivity import SPEED, USD, Effect, Sensitivity, Side, number
 
 if TYPE_CHECKING:
@@ -133,6 +132,6 @@ def _title(result: Sensitivity) -> str:
 
 def _subtitle(result: Sensitivity) -> str:
     return (
-        f"{result.scenario.name}: one input at a time, the plan and {requests_words(result)} stay; "
+        f"{result.scenario.name}: one input at a time, the plan and {result.requests_words} stay; "
         "requests come as they do, so a faster machine is idle for longer rather than much cheaper"
     )

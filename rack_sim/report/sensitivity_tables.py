@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.compare_columns import SENSITIVITY
-from rack_sim.report.csv import plain_text
-from rack_sim.report.garbled import read_table
+from rack_sim.record.csv import plain_text
+from rack_sim.record.garbled import read_table
+from rack_sim.record.kinds import KINDS
 from rack_sim.scenario import read_resolved
-from rack_sim.study.record import KINDS
 from rack_sim.study.sensitivity import SPEED, USD
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ class SensitivityTables:
 def read_sensitivity_tables(folder: Path, manifest: Mapping[str, Any]) -> SensitivityTables:
     """The sensitivity in `folder`. Raises InputError where a file is missing or garbled."""
     path = folder / "sensitivity.csv"
-    frame = read_table(path, SENSITIVITY, KINDS["sensitivity"])
+    frame = read_table(path, SENSITIVITY, KINDS["sensitivity"].again)
     if frame.empty or frame["input"].isna().any():
         said = "names no input" if frame.empty else "has a row without an input"
-        raise InputError(Problem(said, str(path), suggestion=KINDS["sensitivity"]))
+        raise InputError(Problem(said, str(path), suggestion=KINDS["sensitivity"].again))
     return SensitivityTables(manifest, read_resolved(folder / "resolved.yaml"), frame)
 
 

@@ -16,7 +16,7 @@ from rack_sim.report.figures.canvas import (
     say_instead,
 )
 from rack_sim.study.sizing import Sizing
-from rack_sim.study.sizing_candidate import Candidate
+from rack_sim.study.sizing.candidate import Candidate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,18 +14,18 @@ from rack_sim.metrics.sizing_columns import (
     fixed_columns,
     objective_columns,
 )
-from rack_sim.report.csv import plain_text
-from rack_sim.report.garbled import refuse_garbled, unreadable
+from rack_sim.record.csv import plain_text
+from rack_sim.record.garbled import refuse_garbled, unreadable
+from rack_sim.record.kinds import KINDS
 from rack_sim.scenario import read_resolved
-from rack_sim.study.record import KINDS
-from rack_sim.study.sizing_candidate import GOALS
+from rack_sim.study.sizing import GOALS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Row = Mapping[str, Any]
 KEY = ("tensor_parallel", "stage_count", "replica_count")
-_AGAIN = KINDS["sizing"]
+_AGAIN = KINDS["size"].again
 
 
 class Asked(NamedTuple):

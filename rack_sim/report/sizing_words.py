@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from math import floor
 
-from rack_sim.report.footprint import rack_noun_of
+from rack_sim.record.footprint import rack_noun_of
 from rack_sim.report.html.quantity import (
     NONE,
     cell,

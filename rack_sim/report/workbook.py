@@ -15,8 +15,10 @@ from rack_sim.foundation.errors import naming
 from rack_sim.foundation.visible import shortened, visible
 from rack_sim.metrics.columns import FILES, ITERATIONS, REPLICAS, STAGES
 from rack_sim.metrics.compare_columns import SENSITIVITY
+from rack_sim.record.directory import whole_file
+from rack_sim.record.kinds import kind_of
+from rack_sim.record.manifest import read_manifest, told_if_altered
 from rack_sim.report.comparison_tables import ComparisonTables, read_comparison_tables
-from rack_sim.report.run_directory import whole_file
 from rack_sim.report.run_tables import RunTables, read_run_tables
 from rack_sim.report.sensitivity_tables import SensitivityTables, read_sensitivity_tables
 from rack_sim.report.sheets.capacity import write_capacity, write_no_capacity
@@ -55,16 +57,11 @@ from rack_sim.report.sheets.table import write_table_sheet
 from rack_sim.report.sheets.traffic import write_over_time, write_requests
 from rack_sim.report.sizing_tables import SizingTables, read_sizing_tables
 from rack_sim.scenario import read_resolved_study
-from rack_sim.study.record import kind_of, read_manifest, told_if_altered
 from rack_sim.study.sensitivity import SPEED, USD
 
 if TYPE_CHECKING:
     from xlsxwriter import Workbook
 
-# What `rack-sim run` puts on a sheet. A run of 100,000 requests takes five seconds, and so many
-# rows on a sheet 13: it would wait for its workbook. `write_workbook` goes up to the limit of a
-# sheet unless told otherwise.
-ROWS_OF_A_RUN = 20_000
 # From so many rows on cells are not kept in memory (27 columns of a million rows take 5 GB there).
 _ROWS_IN_MEMORY = 50_000
 _TITLE_CHARACTERS = 255  # Excel's limit for a property
@@ -83,11 +80,11 @@ def write_workbook(folder: Path, target: Path, *, row_limit: int = SHEET_ROWS) -
     # In memory first: a zip that is interrupted still wants its file when it is thrown away.
     file = BytesIO()
     with told_if_altered(folder), whole_file(target, force=True) as draft:
-        if kind == "sizing":
+        if kind == "size":
             _write_sizing(read_sizing_tables(folder, manifest), file, row_limit)
-        elif kind == "study":
+        elif kind in ("load", "jitter", "grid"):
             _write_study(folder, manifest, file, row_limit)
-        elif kind == "comparison":
+        elif kind == "compare":
             _write_comparison(read_comparison_tables(folder, manifest), file, row_limit)
         elif kind == "sensitivity":
             _write_sensitivity(read_sensitivity_tables(folder, manifest), file, row_limit)

@@ -3,27 +3,43 @@
 A scenario that cannot run (its model does not fit, its cache has no room) is a row with the reason.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InfeasibleError, InputError, Problem, RackSimError
-from rack_sim.metrics.compare_columns import COMPARED, DENSITIES, LIMITS
+from rack_sim.foundation.version import VERSION
+from rack_sim.metrics.compare_columns import CHANGES, COMPARE, COMPARED, DENSITIES, LIMITS
 from rack_sim.metrics.slo import Slo, slo_of_keys
 from rack_sim.metrics.summary import Value
 from rack_sim.partition.infeasible import Infeasible
-from rack_sim.pipeline import VERSION, simulate
+from rack_sim.pipeline import simulate
+from rack_sim.record.manifest import refuse_altered
+from rack_sim.record.of_run import ending_facts
+from rack_sim.record.record import Record
+from rack_sim.record.table import Table
 from rack_sim.scenario import Scenario, load_scenario
+from rack_sim.study.difference import Change, Side, changes
 from rack_sim.study.finished_run import read_finished_run
 from rack_sim.study.judged import judged
-from rack_sim.study.record import refuse_altered
 
 Progress = Callable[[str, float], None]
 
 SPEED = "output_tok_s_per_user_p50"
+
+
+# What a comparison takes for granted.
+COMPARE_ASSUMED = (
+    "every run is taken as it is: its own model, precision, traffic, window and prices; one set of "
+    "objectives judges all",
+    "throughput per chip counts the chips that hold a part of a model; watts and dollars count "
+    "every rack in use, spares included",
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -140,6 +156,75 @@ class Comparison(Brief):
             found.append(f"price basis ({'; '.join(said)})")
         return found
 
+    @cached_property
+    def changes(self) -> tuple[Change, ...]:
+        """What differs between two rows; nothing where there are not two."""
+        if len(self.rows) != 2:
+            return ()
+        before, after = (Side(row.contender.resolved, row.summary) for row in self.rows)
+        return changes(before, after)
+
+    @cached_property
+    def tables(self) -> Mapping[str, Table]:
+        """compare.csv, a row for each run, and of two changes.csv, a row for each change."""
+        tables = {"compare.csv": Table(COMPARE, lambda: _rows(self))}
+        if len(self.rows) == 2:
+            tables["changes.csv"] = Table(CHANGES, lambda: map(_cells, self.changes))
+        return tables
+
+    def record(self, wall_s: float = 0.0) -> Record:
+        """What the comparison leaves behind; `wall_s` is how long it took."""
+        facts = {
+            "comparison": [
+                {
+                    "name": row.name,
+                    "reference": row.contender.reference,
+                    "scenario_hash": row.contender.scenario_hash,
+                }
+                for row in self.rows
+            ],
+            "version": VERSION,
+            "assumed_by_the_comparison": list(COMPARE_ASSUMED),
+            "judged_by": self.judged_by,
+            "not_alike": self.unlike,
+            **ending_facts(wall_s),
+        }
+        return Record("compare", facts, self.tables)
+
+
+def _rows(result: Comparison) -> Iterator[list[Value]]:
+    """The rows of compare.csv."""
+    frontiers = {name: result.frontier(name) for name in DENSITIES}
+    for row in result.rows:
+        contender = row.contender
+        model, system = contender.resolved["model"], contender.resolved["system"]
+        given: dict[str, Value] = {
+            "name": row.name,
+            "source": "simulated" if contender.scenario else "finished",
+            "status": "ran" if row.summary is not None else "infeasible",
+            "reason": row.reason or None,
+            "model": model.get("name"),
+            "system": system.get("name"),
+            **row.values,
+            "scenario_hash": contender.scenario_hash,
+            "version": VERSION,
+        }
+        for name in DENSITIES:
+            known = row.number(name) is not None
+            there = any(row is other for other in frontiers[name])
+            given[f"{name}_frontier"] = ("yes" if there else "no") if known else None
+        yield [given.get(column.name) for column in COMPARE]
+
+
+def _cells(change: Change) -> Iterator[Value]:
+    """The cells of a row of changes.csv."""
+    yield change.kind
+    yield change.key
+    for value in (change.before, change.after):
+        plain = value is None or isinstance(value, str | int | float)
+        yield value if plain else json.dumps(value)  # type: ignore[misc]
+    yield None if change.share is None else round(change.share, 9)
+
 
 def _part(resolved: Mapping[str, Any], *path: str) -> object:
     part: Any = resolved
@@ -235,11 +320,6 @@ def _judged(one: Contender, slo: Slo) -> Mapping[str, Value] | None:
     if one.summary is None or _own_slo(one) == slo:
         return one.summary
     return judged(one.summary, Path(one.reference), slo)
-
-
-def densities_of(result: Comparison) -> dict[str, tuple[Compared, ...]]:
-    """The frontier of each density."""
-    return {name: result.frontier(name) for name in DENSITIES}
 
 
 def _named(text: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.compare_columns import COMPARED, LIMITS
-from rack_sim.study.compare import Compared, Comparison
+from rack_sim.metrics.summary import Value
 
 # Of a sourced number, what says where it comes from.
 _ORIGIN = ("source", "grade", "assumed", "note")
@@ -53,15 +53,20 @@ class Change:
         return None
 
 
-def changes(result: Comparison) -> tuple[Change, ...]:
-    """What differs between two rows; nothing where there are not two.
+@dataclass(frozen=True)
+class Side:
+    """One of two runs: its scenario with every default, and its summary, if it could run."""
+
+    resolved: Mapping[str, Any]
+    summary: Mapping[str, Value] | None
+
+
+def changes(before: Side, after: Side) -> tuple[Change, ...]:
+    """What differs between two runs.
 
     Numbers count by their values: a source changes nothing, and is listed only where the value
     stayed. Inputs come first, then every column of the summary.
     """
-    if len(result.rows) != 2:
-        return ()
-    before, after = result.rows
     return (*_input_changes(before, after), *_output_changes(before, after))
 
 
@@ -128,9 +133,9 @@ def _plain(value: object) -> str:
     return f"{value:,.6g}" if isinstance(value, int | float) else str(value)
 
 
-def _input_changes(before: Compared, after: Compared) -> Iterator[Change]:
-    old = dict(_flat(before.contender.resolved, ""))
-    new = dict(_flat(after.contender.resolved, ""))
+def _input_changes(before: Side, after: Side) -> Iterator[Change]:
+    old = dict(_flat(before.resolved, ""))
+    new = dict(_flat(after.resolved, ""))
     changed = {key for key in {**old, **new} if old.get(key) != new.get(key)}
     for key in {**old, **new}:
         stem, _, last = key.rpartition(".")
@@ -151,7 +156,7 @@ def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 -
         yield path, value
 
 
-def _output_changes(before: Compared, after: Compared) -> Iterator[Change]:
+def _output_changes(before: Side, after: Side) -> Iterator[Change]:
     if before.summary is None or after.summary is None:
         return
     for column in SUMMARY:

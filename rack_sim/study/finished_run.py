@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.version import VERSION
 from rack_sim.metrics.column import Column, read_cell
 from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.summary import Value
-from rack_sim.pipeline import VERSION
+from rack_sim.record.kinds import KINDS, kind_of
+from rack_sim.record.manifest import read_manifest
 from rack_sim.scenario import read_resolved
-from rack_sim.study.record import KINDS, kind_of, read_manifest
 
-RUN_AGAIN = KINDS["scenario"]
+RUN_AGAIN = KINDS["run"].again
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def read_finished_run(folder: Path) -> FinishedRun:
     path = folder / "summary.csv"
     manifest = read_manifest(folder)
     kind = kind_of(manifest)
-    if kind != "scenario":
+    if kind != "run":
         raise InputError(Problem(f"holds a {kind}, not a run", str(folder), suggestion=RUN_AGAIN))
     if not path.is_file():
         message = "summary.csv is missing: the run is not whole any more"

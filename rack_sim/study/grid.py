@@ -8,32 +8,38 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.version import VERSION
 from rack_sim.foundation.work_estimate import Note, Work, no_note, tell
 from rack_sim.foundation.work_limits import over_limit
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import SUMMARY
-from rack_sim.metrics.frames import frame_of
 from rack_sim.metrics.grid_columns import COMPILED, GRID_HEAD, GRID_STATUS
 from rack_sim.metrics.summary import Value
-from rack_sim.pipeline import VERSION, expected_work
+from rack_sim.pipeline import expected_work
+from rack_sim.record.record import Record
+from rack_sim.record.table import Table
 from rack_sim.scenario import GridPoint, GridStudy, scenario_of_point_keys
 from rack_sim.study.code_state import code_state
 from rack_sim.study.executor import open_executor
 from rack_sim.study.grid_point import (
     FAILED,
     OK,
+    STATUSES,
     PointTask,
     Row,
     is_finished_row,
     run_point,
     task_of,
 )
+from rack_sim.study.grid_titles import axis_title, column_title
 from rack_sim.study.journal import Journal, open_journal
+from rack_sim.study.study_record import study_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +51,13 @@ POINT_COUNT_MAX = 1000
 
 # assumed: what a point takes to load and compile; see POINT_COUNT_MAX.
 _POINT_S = 0.5
+
+
+# What the study takes for granted, for whoever reads the numbers without the documentation.
+GRID_ASSUMED = (
+    "every point replays the same workload with the same seed, unless the grid changes them",
+    "a point without numbers has its reason in its row; nothing is filled in for it",
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,10 +120,32 @@ class GridResult(Brief):
                 **{name: row.summary.get(name) for name in names},
             }
 
+    @cached_property
+    def tables(self) -> Mapping[str, Table]:
+        """results.csv, a row for each point in order of the grid."""
+        columns = result_columns(self.study)
+        rows = lambda: (record.values() for record in self.records())  # noqa: E731
+        return {"results.csv": Table(columns, rows)}
+
     def frame(self) -> "pd.DataFrame":
         """One row per point, as in results.csv."""
-        rows = (list(record.values()) for record in self.records())
-        return frame_of(result_columns(self.study), rows)
+        return self.tables["results.csv"].frame()
+
+    def record(self, wall_s: float = 0.0) -> Record:
+        """What the study leaves behind; `wall_s` is how long it took."""
+        study, counts = self.study, self.counts
+        facts = {
+            "mode": study.mode,
+            "grid": {axis.key: list(axis.choices) for axis in study.axes},
+            "titles": {axis.key: axis_title(axis) for axis in study.axes},
+            "collect": {name: column_title(name) for name in study.collect},
+            "point_count": study.point_count,
+            "points_by_status": {status: counts[status] for status in STATUSES},
+        }
+        varied = [key for axis in study.axes for key in axis.keys]
+        return study_record(
+            study, self.tables, wall_s, assumed=GRID_ASSUMED, facts=facts, varied=varied
+        )
 
 
 def result_columns(study: GridStudy) -> tuple[Column, ...]:

@@ -8,13 +8,14 @@ from typing import Any
 
 from rack_sim.foundation.errors import InfeasibleError, InputError, RackSimError
 from rack_sim.foundation.units import PS_PER_MS
+from rack_sim.foundation.version import VERSION
 from rack_sim.metrics.column import fits
 from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.cost import footprint_of
 from rack_sim.metrics.grid_columns import COMPILED
 from rack_sim.metrics.summary import Value
 from rack_sim.partition.infeasible import Infeasible
-from rack_sim.pipeline import VERSION, Explanation, explain, simulate
+from rack_sim.pipeline import Explanation, explain, simulate
 from rack_sim.scenario import GridPoint, GridStudy, Scenario, scenario_of_point_keys
 from rack_sim.study.code_state import code_state
 from rack_sim.workload.trace import TraceWorkload

@@ -11,8 +11,9 @@ time between two tokens of one sequence) and, counted from when a step really be
 and the slip of every stage.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +25,15 @@ from rack_sim.engine.programs import Entry, replay_programs, steady_entries
 from rack_sim.engine.recurrence import SlippedSteps, slip, stage_starts_ps
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.foundation.units import PS_PER_S
+from rack_sim.foundation.units import PS_PER_NS, PS_PER_S, format_ms
 from rack_sim.foundation.work_estimate import Note, Work, announce, no_note
+from rack_sim.metrics.columns import JITTER, SLIP
+from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import explain
+from rack_sim.record.record import Record
+from rack_sim.record.table import Table
 from rack_sim.scenario import JitterStudy
+from rack_sim.study.study_record import study_record
 
 Progress = Callable[[str, float], None]
 
@@ -35,6 +41,17 @@ Progress = Callable[[str, float], None]
 _TASK_S, _DRAW_S = 1.8e-6, 0.05e-6
 # Two numbers of eight bytes of a task while its step is in flight, rounded up; one of each stage.
 _IN_FLIGHT_BYTES, _STAGE_BYTES = 18, 8
+
+
+# What the replay takes for granted, for whoever reads the numbers without the documentation.
+JITTER_ASSUMED = (
+    "extra times are exponential and independent, one for each task of a matrix, vector or switch "
+    "unit; the same mean at every chip",
+    "links and memory take the time that was compiled",
+    "units and links keep the compiled order, so no step overtakes another",
+    "what arrives before it is needed waits without limit; flow control costs nothing",
+    "every row of every slot carries a token",
+)
 
 
 @dataclass(frozen=True)
@@ -117,6 +134,19 @@ class JitterResult(Brief):
             "machines": tuple(point.name for point in self.points),
             "rows": sum(len(point.rows) for point in self.points),
         }
+
+    @cached_property
+    def tables(self) -> Mapping[str, Table]:
+        """jitter.csv, a row for each machine and extra time, and slip.csv, one for each stage."""
+        return {
+            "jitter.csv": Table(JITTER, lambda: _jitter_rows(self)),
+            "slip.csv": Table(SLIP, lambda: _slip_rows(self)),
+        }
+
+    def record(self, wall_s: float = 0.0) -> Record:
+        """What the study leaves behind; `wall_s` is how long it took."""
+        facts = {"seed": self.study.seed}
+        return study_record(self.study, self.tables, wall_s, assumed=JITTER_ASSUMED, facts=facts)
 
 
 def run_jitter_study(
@@ -267,3 +297,48 @@ def _refuse_few_steps(study: JitterStudy, steps: Sequence[StepTiming]) -> None:
                 suggestion=f"at least {least}",
             )
         )
+
+
+def _jitter_rows(result: JitterResult) -> Iterator[Sequence[Value]]:
+    """One row for each machine and mean extra time."""
+    for point in result.points:
+        step = point.step
+        for row in point.rows:
+            yield (
+                *_machine(point, row),
+                step.plan.stage_count,
+                step.slot_count,
+                point.path_operator_count,
+                format_ms(step.revolution_ps),
+                format_ms(step.latency_ps),
+                f"{point.user_tokens_per_s(row):.6f}",
+                f"{row.tokens_per_s:.6f}",
+                f"{point.kept_share(row):.6f}",
+                *_spread_ms(row.gap),
+                *_spread_ms(row.step_latency),
+            )
+
+
+def _slip_rows(result: JitterResult) -> Iterator[Sequence[Value]]:
+    """One row for each machine, mean extra time and stage."""
+    for point in result.points:
+        starts = stage_starts_ps(point.step.program).tolist()
+        for row in point.rows:
+            for stage, (start_ps, slip_ps) in enumerate(
+                zip(starts, row.slip_ps.tolist(), strict=True)
+            ):
+                head = _machine(point, row)
+                yield (*head, stage, format_ms(start_ps), format_ms(round(slip_ps)))
+
+
+def _machine(point: JitterPoint, row: JitterRow) -> Sequence[Value]:
+    jitter_ns = f"{row.operator_jitter_ps / PS_PER_NS:.10g}"
+    return point.name, point.chip_count, jitter_ns
+
+
+def _spread_ms(times: Spread) -> tuple[str, str, str]:
+    return (
+        format_ms(round(times.mean_ps)),
+        format_ms(round(times.p50_ps)),
+        format_ms(round(times.p99_ps)),
+    )

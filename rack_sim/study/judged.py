@@ -8,7 +8,7 @@ from rack_sim.foundation.units import PS_PER_MS, PS_PER_S
 from rack_sim.metrics.columns import REQUESTS
 from rack_sim.metrics.slo import AttainmentObjective, Slo, reading_of
 from rack_sim.metrics.summary import Value
-from rack_sim.study.record import KINDS
+from rack_sim.record.kinds import KINDS
 
 # Columns of a summary that objectives decide.
 JUDGED = (
@@ -70,7 +70,7 @@ def _counted(summary: Mapping[str, Value], path: Path, slo: Slo) -> tuple[int, i
         )
     except (OSError, ValueError) as error:
         words = f"cannot be read, and its requests are judged anew: {error}"
-        raise InputError(Problem(words, str(path), suggestion=KINDS["scenario"])) from None
+        raise InputError(Problem(words, str(path), suggestion=KINDS["run"].again)) from None
     finished = (table["status"] == "finished").to_numpy()
     met = finished.copy()
     for metric, bound_ps in slo.bounds_ps.items():

@@ -6,18 +6,24 @@ objective. The knee is the highest rate that is neither.
 """
 
 from bisect import insort
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.work_estimate import Note, Work, no_note, tell
+from rack_sim.metrics.load_columns import KNEE, LOAD
 from rack_sim.metrics.slo import Slo
+from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import expected_work, explain
+from rack_sim.record.record import Record
+from rack_sim.record.table import Table
 from rack_sim.scenario import LoadStudy, Scenario, StudyPoint
 from rack_sim.study.knee import Bracket, Test, bracket, knee_rates, replay_count
 from rack_sim.study.load_row import LoadRow, replay_rate
+from rack_sim.study.study_record import footprint_of, study_record
 from rack_sim.workload.offered import bounded, offered_rate_rps
 
 Progress = Callable[[str, float], None]
@@ -26,6 +32,18 @@ SATURATION = "saturation"
 
 # assumed: replays until a knee is found, as the shipped studies need them, for a guess.
 _RATES_TO_A_KNEE = 12
+
+
+# What the study takes for granted, for whoever reads the numbers without the documentation.
+LOAD_ASSUMED = (
+    "every rate replays the same requests in the same order; only their arrivals are closer "
+    "together",
+    "a machine keeps up where its backlog grows, while the second half arrives, by no more than "
+    "the root of their number, and where no more is offered than it has rows for",
+    "requests longer than the compiled context or the cache are turned away at any rate: the knee "
+    "counts the others",
+    "a knee lies between two rates that were replayed; nothing is interpolated",
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,6 +102,20 @@ class LoadResult(Brief):
             "machines": tuple(point.name for point in self.points),
             "rows": sum(len(point.rows) for point in self.points),
         }
+
+    @cached_property
+    def tables(self) -> Mapping[str, Table]:
+        """load.csv, a row for each machine and rate, and knee.csv, a row for each machine."""
+        return {
+            "load.csv": Table(LOAD, lambda: _load_rows(self)),
+            "knee.csv": Table(KNEE, lambda: _knee_rows(self)),
+        }
+
+    def record(self, wall_s: float = 0.0) -> Record:
+        """What the study leaves behind; `wall_s` is how long it took."""
+        return study_record(
+            self.study, self.tables, wall_s, assumed=LOAD_ASSUMED, machine_facts=footprint_of
+        )
 
 
 def run_load_study(
@@ -204,3 +236,72 @@ def _limited_by(failed: LoadRow | None) -> str:
         return SATURATION
     metrics = {name: share for name, share in failed.attainment.items() if name != "all"}
     return min(metrics, key=lambda name: metrics[name])
+
+
+def _load_rows(result: LoadResult) -> Iterator[Sequence[Value]]:
+    """One row for each machine and rate."""
+    for point in result.points:
+        for row in point.rows:
+            ratio = row.offered_rps / row.capacity_rps if row.capacity_rps else None
+            has_slo = bool(row.attainment)
+            yield (
+                point.name,
+                row.chip_count,
+                _cell(row.rate_rps),
+                _cell(row.offered_rps),
+                _cell(ratio),
+                row.request_count,
+                row.finished_count,
+                row.rejected_count,
+                _cell(row.rejected_share),
+                _cell(row.arrival_span_s),
+                _cell(row.request_throughput_rps),
+                _cell(row.output_throughput_tok_s),
+                _cell(row.request_goodput_rps),
+                _cell(row.slo_attainment),
+                *(_cell(row.attainment.get(name)) for name in ("all", "ttft", "tpot", "e2el")),
+                *map(_cell, row.latencies_ms.values()),
+                _cell(row.ttft_queue_share),
+                row.backlog_mid,
+                row.backlog_end,
+                row.backlog_noise,
+                row.keeps_up,
+                row.meets(result.study.attainment) if has_slo else None,
+            )
+
+
+def _knee_rows(result: LoadResult) -> Iterator[Sequence[Value]]:
+    """One row for each machine."""
+    for point in result.points:
+        slo = bool(point.slo.bounds_ps)
+        met, kept = point.knee.met, point.saturation.met
+        capacity_rps = point.capacity_rps
+        yield (
+            point.name,
+            point.chip_count,
+            _cell(result.study.attainment) if slo else None,
+            _offered(met) if slo else None,
+            _offered(point.knee.failed) if slo else None,
+            point.limited_by if slo else None,
+            _offered(kept),
+            _offered(point.saturation.failed),
+            _cell(capacity_rps),
+            _cell(met.offered_rps / capacity_rps if slo and met and capacity_rps else None),
+            _cell(kept.offered_rps / capacity_rps if kept and capacity_rps else None),
+            _highest(point, lambda row: row.request_goodput_rps),
+            _highest(point, lambda row: row.request_throughput_rps),
+            _highest(point, lambda row: row.output_throughput_tok_s),
+            point.is_short,
+        )
+
+
+def _highest(point: LoadPoint, of: Callable[[LoadRow], float | None]) -> float | None:
+    return _cell(max((value for row in point.rows if (value := of(row)) is not None), default=None))
+
+
+def _offered(row: LoadRow | None) -> float | None:
+    return _cell(row.offered_rps if row else None)
+
+
+def _cell(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

@@ -4,15 +4,22 @@ What only money and watts are made of is recomputed from one replay; what change
 traffic is replayed, on the same plan, with the same requests.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError
+from rack_sim.foundation.version import VERSION
+from rack_sim.metrics.compare_columns import SENSITIVITY
 from rack_sim.metrics.cost_row import cost_row
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import Result, simulate
-from rack_sim.scenario import Scenario
+from rack_sim.record.manifest import origins
+from rack_sim.record.of_run import ending_facts, model_facts
+from rack_sim.record.record import Record
+from rack_sim.record.table import Table
+from rack_sim.scenario import Scenario, resolved_yaml
 from rack_sim.study.inputs import INPUTS, Input
 from rack_sim.study.load import with_plan
 from rack_sim.workload.offered import bounded
@@ -25,6 +32,17 @@ RATE = "output_throughput_tok_s"
 # A run this many times as long as nearly all requests take is mostly steady: filling and draining
 # are about a tenth of it, in the scenario as it is and changed.
 _STEADY_RATIO = 10
+
+
+# What a sensitivity takes for granted.
+SENSITIVITY_ASSUMED = (
+    "one input is changed at a time; those that are changed together in the world are not",
+    "the plan stays: a machine that is planned anew might lose less or gain more",
+    "requests arrive as they do, however fast the machine is: a faster one is idle for longer, "
+    "which saves little; `rack-sim sweep load` says how much more it could serve",
+    "memory bandwidth is that of every tier and of the feed of weights; peak FLOP that of every "
+    "format and of the vector unit; watts those of chips, hosts and switches",
+)
 
 
 @dataclass(frozen=True)
@@ -84,6 +102,39 @@ class Sensitivity(Brief):
         return tuple(
             sorted(self.effects, key=lambda e: (-self.swing(e, USD), -self.swing(e, SPEED)))
         )
+
+    @property
+    def requests_words(self) -> str:
+        """How many requests were replayed: ``1,000 of 5,000 requests``."""
+        whole = self.all_request_count
+        if whole is None or whole <= self.request_count:
+            return f"{self.request_count:,} requests"
+        return f"the first {self.request_count:,} of {whole:,} requests"
+
+    @cached_property
+    def tables(self) -> Mapping[str, Table]:
+        """sensitivity.csv: two rows for each input, the largest effect on cost first."""
+        rows = lambda: (row.values() for row in _rows(self))  # noqa: E731
+        return {"sensitivity.csv": Table(SENSITIVITY, rows)}
+
+    def record(self, wall_s: float = 0.0) -> Record:
+        """What the sensitivity leaves behind; `wall_s` is how long it took."""
+        scenario = self.scenario
+        facts = {
+            "sensitivity": scenario.name,
+            "scenario_hash": scenario.scenario_hash,
+            "version": VERSION,
+            "seed": scenario.seed,
+            "change": self.change,
+            "replayed": self.requests_words,
+            "assumed_by_the_sensitivity": list(SENSITIVITY_ASSUMED),
+            "base": {name: self.base[name] for name in (USD, SPEED)},
+            **origins(scenario.provenance),
+            "model": model_facts(scenario),
+            "workload": scenario.workload.description,
+            **ending_facts(wall_s),
+        }
+        return Record("sensitivity", facts, self.tables, resolved_yaml(scenario))
 
 
 def run_sensitivity(
@@ -180,3 +231,25 @@ def number(row: Mapping[str, Value], name: str) -> float | None:
     """A number of a summary; None where there is none."""
     value = row.get(name)
     return float(value) if isinstance(value, int | float) else None
+
+
+def _rows(result: Sensitivity) -> Iterator[dict[str, Value]]:
+    """The rows of sensitivity.csv, by column: two for each input, largest effect on cost first."""
+    for effect in result.ranked:
+        sides = (effect.less,) if effect.value is None else (effect.less, effect.more)
+        for side in sides:
+            usd, speed = result.share(USD, side.usd), result.share(SPEED, side.speed)
+            yield {
+                "input": effect.input.name,
+                "how": "replayed" if effect.input.is_replayed else "recomputed",
+                "change_share": round(side.change, 9),
+                "before": effect.value,
+                "after": None if side.value is None else round(side.value, 9),
+                "unit": effect.input.unit,
+                USD: side.usd,
+                "usd_change_share": None if usd is None else round(usd, 9),
+                SPEED: side.speed,
+                "speed_change_share": None if speed is None else round(speed, 9),
+                "output_throughput_tok_s": side.rate,
+                "note": side.note or None,
+            }

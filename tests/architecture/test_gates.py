@@ -62,7 +62,7 @@ GATES: dict[str, tuple[str, ...]] = {
     ".add_chart": (CHARTS,),
     ".add_series": (CHARTS,),
     # tables
-    "csv.writer": ("report/csv.py",),
+    "csv.writer": ("record/csv.py",),
     "csv.DictWriter": (),
     ".to_csv": (),
     ".to_html": (),

@@ -133,7 +133,7 @@ def _journal(path: Path) -> None:
 
     Once as the file is, and once as if this code had written it: rows are not taken on faith.
     """
-    from rack_sim.report.study_files import write_study
+    from rack_sim.report.views import Wanted, leave
     from rack_sim.scenario import load_study
     from rack_sim.study.kinds import run_study
 
@@ -143,14 +143,14 @@ def _journal(path: Path) -> None:
         path.write_bytes(journal)
         result = run_study(study, journal=path, jobs=1)
         with TemporaryDirectory(dir=path.parent) as folder:
-            write_study(result, Path(folder), wall_s=0, figures=False)
+            leave(result, Path(folder), wall_s=0, wanted=Wanted(figures=False))
 
     _each((lambda: go_on(content), lambda: go_on(_of_today(content, study))))
 
 
 def _of_today(journal: bytes, study: Any) -> bytes:
     """A journal with the keys, the head and the checksums of today."""
-    from rack_sim.pipeline import VERSION
+    from rack_sim.foundation.version import VERSION
     from rack_sim.study.code_state import code_state
     from rack_sim.study.grid_point import task_of
 
@@ -173,10 +173,10 @@ def _finished(path: Path) -> None:
 
     Once as it is, and once with digests that are right again: cells are not taken on faith.
     """
+    from rack_sim.record.manifest import sign
     from rack_sim.report.html import write_html
     from rack_sim.report.workbook import write_workbook
     from rack_sim.study.compare import contenders
-    from rack_sim.study.record import sign
 
     folder = path.parent
     readers = (
@@ -218,14 +218,16 @@ KINDS = {
 def make_seeds(folder: Path) -> None:
     """Runs a small scenario and a small sweep: what they leave are seeds."""
     from rack_sim.pipeline import simulate
-    from rack_sim.report.run_files import write_run
+    from rack_sim.report.views import Wanted, leave
     from rack_sim.scenario import load_scenario, load_study
     from rack_sim.study.kinds import run_study
 
     for name in ("run", "journal"):
         (folder / name).mkdir()
     result = simulate(load_scenario(SLOTS))
-    write_run(result, folder / "run", wall_s=0, figures=False, html=False, workbook=False)
+    leave(
+        result, folder / "run", wall_s=0, wanted=Wanted(figures=False, html=False, workbook=False)
+    )
     shutil.copy(SLOTS, folder)
     study = shutil.copy(GRID, folder)
     run_study(load_study(str(study)), journal=folder / "journal" / "points.jsonl")

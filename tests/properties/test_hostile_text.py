@@ -25,7 +25,7 @@ from spreadsheets import opened
 import rack_sim.cli
 from rack_sim.foundation.json_text import json_text
 from rack_sim.foundation.visible import on_one_line, shortened, visible
-from rack_sim.report.csv import plain_text, safe_text
+from rack_sim.record.csv import plain_text, safe_text
 from rack_sim.report.figures.canvas import drawing_style, new_sheet, write_figure
 from rack_sim.report.figures.labels import legend_words, name_points
 from rack_sim.report.html.page import Chart, Page, Section, Table, html_of

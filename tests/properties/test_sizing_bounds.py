@@ -15,8 +15,8 @@ from rack_sim.metrics.slo import (
 from rack_sim.pipeline import explain, simulate
 from rack_sim.scenario import load_scenario
 from rack_sim.study.load_row import row_of
-from rack_sim.study.sizing_bounds import Bounds
-from rack_sim.study.sizing_traffic import offered, traffic_of
+from rack_sim.study.sizing.bounds import Bounds
+from rack_sim.study.sizing.traffic import offered, traffic_of
 
 SMALL = Path(__file__).parents[1] / "unit" / "cli"
 OBJECTIVES = tuple(LatencyObjective(m, s, 10**10) for m in METRICS for s in STATISTICS)

@@ -18,8 +18,8 @@ from rack_sim.pipeline import explain, simulate
 from rack_sim.scenario import Scenario, load_scenario
 from rack_sim.study.load_row import row_of
 from rack_sim.study.sizing import size
-from rack_sim.study.sizing_bounds import REPLICAS_MOST, Bounds, fewest
-from rack_sim.study.sizing_traffic import traffic_of
+from rack_sim.study.sizing.bounds import REPLICAS_MOST, Bounds, fewest
+from rack_sim.study.sizing.traffic import traffic_of
 from rack_sim.workload.offered import at_rate
 
 SMALL = Path(__file__).parents[1] / "unit" / "cli"

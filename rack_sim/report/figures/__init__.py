@@ -18,11 +18,9 @@ its settings are put back afterwards: drawing leaves no trace in the process.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rack_sim.pipeline import Result
-from rack_sim.report.figures.canvas import drawing_style, write_figure
 from rack_sim.report.figures.critical_path import draw_critical_path
 from rack_sim.report.figures.energy_and_cost import draw_energy_and_cost
 from rack_sim.report.figures.latency import draw_latency
@@ -82,17 +80,4 @@ FIGURES: Mapping[str, Drawing] = {
     "rack": Drawing("Which chips and links are busy?", draw_rack),
 }
 
-__all__ = ["FIGURES", "Drawing", "draw_figures"]
-
-
-def draw_figures(result: Result, folder: Path) -> list[Path]:
-    """Writes the figures of a run into `folder`, as PNG and as SVG; returns the files.
-
-    Two runs of one scenario give byte-identical SVGs.
-    """
-    paths: list[Path] = []
-    with drawing_style():
-        for name, drawing in FIGURES.items():
-            if drawing.is_for(result):
-                paths += write_figure(drawing.draw(result), folder / name)
-    return paths
+__all__ = ["FIGURES", "Drawing"]

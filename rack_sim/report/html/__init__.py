@@ -15,9 +15,10 @@ it, as the Python package has it. Two pages of one folder are byte for byte the 
 
 from pathlib import Path
 
-from rack_sim.report.run_directory import whole_file
+from rack_sim.record.directory import whole_file
+from rack_sim.record.kinds import KINDS, kind_of
+from rack_sim.record.manifest import read_manifest, told_if_altered
 from rack_sim.report.run_tables import read_run_tables
-from rack_sim.study.record import kind_of, read_manifest, told_if_altered
 
 __all__ = ["read_finished", "write_html"]
 
@@ -29,11 +30,12 @@ def read_finished(folder: Path) -> str:
     """
     manifest = read_manifest(folder)
     kind = kind_of(manifest)
-    if kind == "scenario":  # its page is made without some of its tables
+    if kind == "run":  # its page is made without some of its tables
         read_run_tables(folder).read_all()
     _page(folder)
-    name = manifest[kind] if isinstance(manifest[kind], str) else ""
-    words = "run of scenario" if kind == "scenario" else kind
+    key = KINDS[kind].key
+    name = manifest[key] if isinstance(manifest[key], str) else ""
+    words = "run of scenario" if kind == "run" else key
     return f"finished {words} {name}".rstrip()
 
 
@@ -64,11 +66,11 @@ def _page(folder: Path) -> str:
     manifest = read_manifest(folder)
     kind = kind_of(manifest)
     with told_if_altered(folder):
-        if kind == "study":
+        if kind in ("load", "jitter", "grid"):
             return html_of(study_page(read_study_tables(folder, manifest)))
-        if kind == "comparison":
+        if kind == "compare":
             return html_of(comparison_page(read_comparison_tables(folder, manifest)))
-        if kind == "sizing":
+        if kind == "size":
             return html_of(sizing_page(read_sizing_tables(folder, manifest)))
         if kind == "sensitivity":
             return html_of(sensitivity_page(read_sensitivity_tables(folder, manifest)))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from rack_sim.metrics.summary import Value
-from rack_sim.report.footprint import rack_noun_of
+from rack_sim.record.footprint import rack_noun_of
 from rack_sim.report.html.page import Answer, Fact, Section, Table
 from rack_sim.report.html.quantity import (
     counted,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.columns import REQUESTS
 from rack_sim.metrics.slo import LatencyObjective, parse_slo
-from rack_sim.report.garbled import refuse_garbled, unreadable
+from rack_sim.record.garbled import refuse_garbled, unreadable
 from rack_sim.report.run_tables import RunTables
 from rack_sim.study.finished_run import RUN_AGAIN
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from rack_sim.report.footprint import rack_noun_of
+from rack_sim.record.footprint import rack_noun_of
 from rack_sim.report.html.inputs import assumptions_section, inputs_section, weak
 from rack_sim.report.html.page import Answer, Command, Fact, Page, Section, Table
 from rack_sim.report.html.quantity import cell, counted, figure, usd, watts

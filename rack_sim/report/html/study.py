@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rack_sim.record.kinds import AXIS
 from rack_sim.report.html.inputs import assumptions_section, inputs_section, weak
 from rack_sim.report.html.page import Chart, Page, Section, Table
 from rack_sim.report.html.quantity import cell, counted, figure, number_of, share
 from rack_sim.report.html.study_charts import grid_charts, jitter_charts, load_charts
-from rack_sim.report.html.study_tables import AXIS, StudyTables, named_by
+from rack_sim.report.html.study_tables import StudyTables, named_by
 
 if TYPE_CHECKING:
     import pandas as pd

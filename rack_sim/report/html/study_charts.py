@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rack_sim.record.kinds import AXIS
 from rack_sim.report.html.page import Chart, Table
 from rack_sim.report.html.plot import (
     COLOURS,
@@ -16,7 +17,7 @@ from rack_sim.report.html.plot import (
     line,
 )
 from rack_sim.report.html.quantity import cell, figure
-from rack_sim.report.html.study_tables import AXIS, StudyTables, named_by
+from rack_sim.report.html.study_tables import StudyTables, named_by
 
 if TYPE_CHECKING:
     import pandas as pd

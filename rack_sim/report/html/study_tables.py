@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.column import Column, text_types
 from rack_sim.metrics.columns import STUDY_FILES
-from rack_sim.report.garbled import refuse_garbled, unreadable
-from rack_sim.study.record import KINDS
+from rack_sim.record.garbled import refuse_garbled, unreadable
+from rack_sim.record.kinds import AXIS, KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Columns that a study's own keys are the names of: one for each key that it varies.
-AXIS = "grid."
-_AGAIN = KINDS["study"]
+_AGAIN = KINDS["load"].again
 
 
 @dataclass(frozen=True)

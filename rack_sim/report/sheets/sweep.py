@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from rack_sim.foundation.errors import InputError
 from rack_sim.metrics.column import Column, text_types
 from rack_sim.metrics.columns import STUDY_FILES, SUMMARY
-from rack_sim.report.csv import plain_text
-from rack_sim.report.garbled import refuse_garbled, unreadable
+from rack_sim.record.csv import plain_text
+from rack_sim.record.garbled import refuse_garbled, unreadable
+from rack_sim.record.kinds import KINDS
 from rack_sim.report.sheets.charts import Series, new_chart
 from rack_sim.report.sheets.sheet import SHEET_ROWS, Book
 from rack_sim.report.sheets.table import FIRST_ROW, write_table_sheet
-from rack_sim.study.record import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,9 +70,9 @@ def study_tables(folder: Path, kind: str) -> dict[str, "pd.DataFrame"]:
                 dtype=text_types(columns_of(kind, name, _header(folder / name))),
             )
         except (OSError, ValueError) as error:
-            raise InputError(unreadable(folder / name, error, KINDS["study"])) from None
+            raise InputError(unreadable(folder / name, error, KINDS["load"].again)) from None
         columns = columns_of(kind, name, [str(column) for column in frame.columns])
-        refuse_garbled(frame, folder / name, columns, KINDS["study"])
+        refuse_garbled(frame, folder / name, columns, KINDS["load"].again)
         found[name] = frame
     return found
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.metrics.column import Column
-from rack_sim.report.csv import plain_text
+from rack_sim.record.csv import plain_text
 from rack_sim.report.sheets.sheet import (
     ASIDE,
     HEADER,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from rack_sim.metrics.columns import REQUESTS, TIMELINE
 from rack_sim.metrics.latency import LATENCY_METRICS, PERCENTS
-from rack_sim.report.csv import plain_text
+from rack_sim.record.csv import plain_text
 from rack_sim.report.run_tables import RunTables
 from rack_sim.report.sheets.charts import Series, new_chart
 from rack_sim.report.sheets.sheet import (

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rack_sim.pipeline import VERSION
-from rack_sim.report.run_directory import run_directory, whole_file
+from rack_sim.foundation.version import VERSION
+from rack_sim.record.directory import run_directory, whole_file
 
 Cli = Callable[..., tuple[int, str, str]]
 

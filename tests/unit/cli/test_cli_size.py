@@ -18,7 +18,7 @@ from rack_sim.metrics.sizing_columns import (
     fixed_columns,
     objective_columns,
 )
-from rack_sim.study.sizing_search import SizingSearch
+from rack_sim.study.sizing.search import SizingSearch
 
 Cli = Callable[..., tuple[int, str, str]]
 HERE = Path(__file__).parent
@@ -315,8 +315,8 @@ def test_a_search_that_finds_nothing_ends_and_says_so(
     code, _, err = cli("size", "batches.yaml", *LEAST, "--slo", tight)
     assert code == 3
     assert "not proved" not in err, "16 replays are few: all were made"
-    monkeypatch.setattr("rack_sim.study.sizing_search._FAILURES_PATIENT", 2)
-    monkeypatch.setattr("rack_sim.study.sizing_search._REQUESTS_TO_FAIL", 4 * 400)
+    monkeypatch.setattr("rack_sim.study.sizing.search._FAILURES_PATIENT", 2)
+    monkeypatch.setattr("rack_sim.study.sizing.search._REQUESTS_TO_FAIL", 4 * 400)
     code, _, err = cli("size", "batches.yaml", *LEAST, "--slo", tight)
     assert code == 3
     assert "not proved: " in err
@@ -333,7 +333,7 @@ def test_a_look_far_ahead_changes_no_answer(
 
     plain = asked()
     looks: list[object] = []
-    monkeypatch.setattr("rack_sim.study.sizing_search._FAILURES_PATIENT", 0)
+    monkeypatch.setattr("rack_sim.study.sizing.search._FAILURES_PATIENT", 0)
     look = SizingSearch._look_far
     monkeypatch.setattr(
         SizingSearch, "_look_far", lambda self, waiting: looks.append(look(self, waiting))
@@ -434,7 +434,7 @@ def test_what_exists_is_kept_and_said_at_once(
 ) -> None:
     Path("there").mkdir()
     Path("there", "notes.txt").touch()
-    monkeypatch.setattr("rack_sim.study.sizing_search.simulate", None)
+    monkeypatch.setattr("rack_sim.study.sizing.search.simulate", None)
     code, _, err = cli("size", "slots.yaml", *SLO, *FEW, "--out", "there")
     assert code == 2
     assert "there: holds other things than a result, and is kept: notes.txt" in err
@@ -447,7 +447,7 @@ def test_an_interruption_leaves_nothing(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rack_sim.study.sizing_search.simulate", interrupted)
+    monkeypatch.setattr("rack_sim.study.sizing.search.simulate", interrupted)
     code, said, err = cli("size", "slots.yaml", *SLO, *FEW, *out)
     assert (code, said) == (130, "")
     assert err == f"nothing was written{where}\ninterrupted\n"

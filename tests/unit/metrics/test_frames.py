@@ -9,7 +9,7 @@ from rack_sim.metrics import frames
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import FILES
 from rack_sim.pipeline import Result, explain, simulate
-from rack_sim.report.run_files import write_run
+from rack_sim.report.views import Wanted, leave
 from rack_sim.scenario import load_scenario
 
 STATIC = ("serving.timeout_ms=2500", "workload.request_count=60")
@@ -21,7 +21,7 @@ def run(request, tmp_path_factory):
     """A run whose requests end in every way, and its files."""
     result = simulate(load_scenario(*request.param))
     folder = tmp_path_factory.mktemp("run")
-    write_run(result, folder, wall_s=1.0, figures=False)
+    leave(result, folder, wall_s=1.0, wanted=Wanted(figures=False))
     return result, folder
 
 

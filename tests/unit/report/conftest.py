@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 import rack_sim
-from rack_sim.report.run_files import write_run
-from rack_sim.report.sizing_files import write_sizing
+from rack_sim.report.views import Wanted, leave
 from rack_sim.study.sizing import size
 
 SMALL = Path(__file__).parents[1] / "scenario" / "small.yaml"
@@ -40,7 +39,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             scenario, overrides = RUNS[name]
             folder = tmp_path_factory.mktemp(name)
             result = rack_sim.simulate(rack_sim.load(scenario, overrides))
-            write_run(result, folder, wall_s=0, figures=False)
+            leave(result, folder, wall_s=0, wanted=Wanted(figures=False))
             made[name] = folder
         return made[name]
 
@@ -81,7 +80,7 @@ def sized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
                     scenario, rate_rps=700, attainment=0.95, replicas_max=3, request_count=300
                 )
             folder = tmp_path_factory.mktemp(name)
-            write_sizing(found, folder, wall_s=0, figures=False)
+            leave(found, folder, wall_s=0, wanted=Wanted(figures=False))
             made[name] = folder
         return made[name]
 

@@ -17,13 +17,8 @@ from rack_sim.metrics.sizing_columns import (
     fixed_columns,
     objective_columns,
 )
-from rack_sim.report.compare_files import write_comparison
-from rack_sim.report.run_files import write_run
-from rack_sim.report.sensitivity_files import write_sensitivity
-from rack_sim.report.sizing_files import write_sizing
-from rack_sim.report.study_files import write_study
+from rack_sim.report.views import Wanted, leave
 from rack_sim.study.compare import contenders, run_comparison
-from rack_sim.study.difference import changes
 from rack_sim.study.grid import result_columns
 from rack_sim.study.sensitivity import run_sensitivity
 
@@ -49,13 +44,13 @@ JITTER = {
 def _run(folder: Path) -> Tables:
     """Of static chips, with requests that end in every way."""
     changed = {"serving.timeout_ms": 2500, "workload.request_count": 60}
-    write_run(rack_sim.simulate("llama70b", changed), folder, wall_s=1.0, figures=False)
+    leave(rack_sim.simulate("llama70b", changed), folder, wall_s=1.0, wanted=Wanted(figures=False))
     return {path: FILES[path.name] for path in folder.glob("*.csv")}
 
 
 def _reactive(folder: Path) -> Tables:
     found = rack_sim.simulate("llama70b-a100", {"workload.request_count": 30})
-    write_run(found, folder, wall_s=1.0, figures=False)
+    leave(found, folder, wall_s=1.0, wanted=Wanted(figures=False))
     return {path: FILES[path.name] for path in folder.glob("*.csv")}
 
 
@@ -63,14 +58,24 @@ def _load(folder: Path) -> Tables:
     """With a rate that is too much."""
     keys = ["request_count=200", "rates_rps=[2,400]"]
     found = rack_sim.sweep("load", keys)
-    write_study(found, folder, wall_s=1.0, figures=False, workbook=False, html=False, parquet=True)
+    leave(
+        found,
+        folder,
+        wall_s=1.0,
+        wanted=Wanted(figures=False, workbook=False, html=False, parquet=True),
+    )
     return {folder / name: columns for name, columns in STUDY_FILES["load"].items()}
 
 
 def _jitter(folder: Path) -> Tables:
     """With a machine whose name looks like a number."""
     found = rack_sim.sweep("jitter", JITTER)
-    write_study(found, folder, wall_s=1.0, figures=False, workbook=False, html=False, parquet=True)
+    leave(
+        found,
+        folder,
+        wall_s=1.0,
+        wanted=Wanted(figures=False, workbook=False, html=False, parquet=True),
+    )
     return {folder / name: columns for name, columns in STUDY_FILES["jitter"].items()}
 
 
@@ -80,7 +85,12 @@ def _grid(folder: Path) -> Tables:
     file.write_text(GRID, encoding="utf-8")
     found = rack_sim.sweep(file)
     assert isinstance(found, rack_sim.GridResult)
-    write_study(found, folder, wall_s=1.0, figures=False, workbook=False, html=False, parquet=True)
+    leave(
+        found,
+        folder,
+        wall_s=1.0,
+        wanted=Wanted(figures=False, workbook=False, html=False, parquet=True),
+    )
     return {folder / "results.csv": result_columns(found.study)}
 
 
@@ -94,7 +104,7 @@ def _size(folder: Path) -> Tables:
         replicas_max=1,
         request_count=300,
     )
-    write_sizing(found, folder, wall_s=1.0, figures=False, workbook=False, html=False)
+    leave(found, folder, wall_s=1.0, wanted=Wanted(figures=False, workbook=False, html=False))
     asked = objective_columns(objective.column for objective in found.objectives)
     return {
         folder / "sizing.csv": (*fixed_columns(SIZING), *asked),
@@ -104,13 +114,13 @@ def _size(folder: Path) -> Tables:
 
 def _compare(folder: Path) -> Tables:
     found = run_comparison(contenders(["llama70b", "llama70b-a100"], ["workload.request_count=20"]))
-    write_comparison(found, changes(found), folder, wall_s=1.0, figures=False, html=False)
+    leave(found, folder, wall_s=1.0, wanted=Wanted(figures=False, html=False))
     return {folder / "compare.csv": COMPARE, folder / "changes.csv": CHANGES}
 
 
 def _sensitivity(folder: Path) -> Tables:
     scenario = rack_sim.load("llama70b-a100", {"workload.request_count": 20})
-    write_sensitivity(run_sensitivity(scenario), folder, wall_s=1.0, figures=False)
+    leave(run_sensitivity(scenario), folder, wall_s=1.0, wanted=Wanted(figures=False))
     return {folder / "sensitivity.csv": SENSITIVITY}
 
 

@@ -18,10 +18,10 @@ from spreadsheets import opened
 
 import rack_sim.cli
 from rack_sim.foundation.errors import InputError
+from rack_sim.record.manifest import KINDS, altered, kind_of, read_manifest
 from rack_sim.report.html import read_finished, write_html
 from rack_sim.report.workbook import write_workbook
 from rack_sim.study.compare import contenders
-from rack_sim.study.record import KINDS, altered, kind_of, read_manifest
 
 UNIT = Path(__file__).parents[1]
 SMALL = UNIT / "scenario" / "small.yaml"

@@ -397,7 +397,7 @@ def test_a_garbled_table_is_said_and_the_old_page_stays(own, name):
 
 
 def test_a_study_without_its_tables_is_an_error_that_names_all_of_them(tmp_path):
-    from rack_sim.pipeline import VERSION
+    from rack_sim.foundation.version import VERSION
 
     manifest = {
         **{key: [] for key in ("machines", "assumed_by_the_study", "assumed", "sourced")},

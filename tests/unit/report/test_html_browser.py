@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rack_sim.pipeline import VERSION
+from rack_sim.foundation.version import VERSION
 from rack_sim.report.html import write_html
 from rack_sim.report.html.rack import FILLS
 

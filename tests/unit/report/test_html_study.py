@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from rack_sim.foundation.errors import InputError
+from rack_sim.foundation.version import VERSION
 from rack_sim.metrics.load_columns import KNEE, LOAD
-from rack_sim.pipeline import VERSION
+from rack_sim.record.manifest import read_manifest
 from rack_sim.report.html.page import html_of, plain
 from rack_sim.report.html.study import study_page
 from rack_sim.report.html.study_tables import read_study_tables
-from rack_sim.study.record import read_manifest
 
 _GRID_HEAD = ("study", "point", "point_name", "machine")
 

@@ -14,6 +14,7 @@ import pytest
 from spreadsheets import FIFTEEN_DIGITS, SOFFICE, named, opened, recalculated
 
 from rack_sim.foundation.errors import InputError
+from rack_sim.record.manifest import read_manifest
 from rack_sim.report.html import write_html
 from rack_sim.report.html.page import plain
 from rack_sim.report.html.sizing import sizing_page
@@ -22,7 +23,6 @@ from rack_sim.report.sheets.capacity_lines import RESULTS
 from rack_sim.report.sheets.sizing_capacity import sizing_facts
 from rack_sim.report.sizing_tables import SizingTables, read_sizing_tables
 from rack_sim.report.workbook import write_workbook
-from rack_sim.study.record import read_manifest
 
 # Both are rounded to the cent, one from watts that are rounded to a thousandth.
 CENT = 0.011

@@ -15,13 +15,12 @@ from spreadsheets import SOFFICE, named, opened, recalculated
 
 import rack_sim
 from rack_sim.foundation.errors import InputError
+from rack_sim.foundation.version import VERSION
 from rack_sim.metrics.columns import FILES, SUMMARY
-from rack_sim.pipeline import VERSION
-from rack_sim.report import workbook
-from rack_sim.report.run_files import write_run
+from rack_sim.report import views, workbook
 from rack_sim.report.sheets.overview import grouped_columns
 from rack_sim.report.sheets.sheet import CELL_CHARACTERS, cell_text, number_or_text
-from rack_sim.report.study_files import write_study
+from rack_sim.report.views import Wanted, leave
 from rack_sim.report.workbook import write_workbook
 from rack_sim.scenario import load_study
 from rack_sim.study.load import run_load_study
@@ -45,7 +44,7 @@ CALCULATED = {"Capacity", "Cost", "Requests"}  # sheets that have formulas
 
 def made(folder: Path, scenario: str, changes: list[str]) -> Path:
     result = rack_sim.simulate(rack_sim.load(scenario, changes))
-    write_run(result, folder, wall_s=0, figures=False)
+    leave(result, folder, wall_s=0, wanted=Wanted(figures=False))
     return folder
 
 
@@ -281,7 +280,7 @@ def test_rows_left_out_are_counted(run: Path, tmp_path: Path) -> None:
 def test_a_run_writes_no_more_than_its_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workbook, "ROWS_OF_A_RUN", 30)
+    monkeypatch.setattr(views, "_ROWS_OF_A_RUN", 30)
     folder = made(tmp_path, "llama70b", NODE)
     assert opened(folder / "report.xlsx")["Request rows"].max_row == 30
 
@@ -376,7 +375,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given = [f"points=[{machines}]", "rates_rps=[20, 100, 300]", "request_count=60"]
     result = run_load_study(load_study("load", [*given, "slo={ttft_ms: 500}"]))
     folder = tmp_path_factory.mktemp("study")
-    write_study(result, folder, wall_s=0, figures=False)
+    leave(result, folder, wall_s=0, wanted=Wanted(figures=False))
     return folder
 
 

@@ -17,12 +17,12 @@ import rack_sim
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.metrics.cost import cost_of, footprint_of
 from rack_sim.metrics.work import powered_chip_ps, work_chip_ps
-from rack_sim.report.footprint import footprint_entry
-from rack_sim.report.run_files import write_run
+from rack_sim.record.footprint import footprint_entry
 from rack_sim.report.run_tables import read_run_tables
 from rack_sim.report.sheets.capacity import capacity_plan, default_choices
 from rack_sim.report.sheets.capacity_facts import CapacityFacts, run_facts
 from rack_sim.report.sheets.capacity_lines import RESULTS
+from rack_sim.report.views import Wanted, leave
 from rack_sim.report.workbook import write_workbook
 
 TINY_MODEL = (
@@ -55,7 +55,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     """A run of three replicas, and its folder."""
     result = rack_sim.simulate(rack_sim.load("llama70b", RACKS))
     folder = tmp_path_factory.mktemp("run")
-    write_run(result, folder, wall_s=0, figures=False)
+    leave(result, folder, wall_s=0, wanted=Wanted(figures=False))
     return result, folder
 
 

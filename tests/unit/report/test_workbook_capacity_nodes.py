@@ -9,11 +9,11 @@ from spreadsheets import FIFTEEN_DIGITS, SOFFICE, named, opened, recalculated
 
 import rack_sim
 from rack_sim.partition.placement import groups
-from rack_sim.report.footprint import footprint_entry_on
-from rack_sim.report.run_files import write_run
+from rack_sim.record.footprint import footprint_entry_on
 from rack_sim.report.run_tables import read_run_tables
 from rack_sim.report.sheets.capacity import capacity_plan, default_choices
 from rack_sim.report.sheets.capacity_facts import CapacityFacts, run_facts
+from rack_sim.report.views import Wanted, leave
 from rack_sim.scenario import load_system
 
 needs_office = pytest.mark.skipif(SOFFICE is None, reason="LibreOffice (soffice) is not installed")
@@ -27,7 +27,7 @@ def loose(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rack_sim.load("llama70b-a100", [*changes, "workload.request_count=20"])
     )
     folder = tmp_path_factory.mktemp("loose")
-    write_run(result, folder, wall_s=0, figures=False)
+    leave(result, folder, wall_s=0, wanted=Wanted(figures=False))
     return folder
 
 

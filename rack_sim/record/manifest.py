@@ -16,116 +16,16 @@ from typing import Any
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.json_text import json_text
 from rack_sim.foundation.sourced import Provenance
+from rack_sim.foundation.version import VERSION
 from rack_sim.metrics.column import LARGEST
-from rack_sim.pipeline import VERSION
+from rack_sim.record.kinds import KINDS, kind_of
 from rack_sim.scenario.document import Marks, read_document
 
 MANIFEST = "manifest.json"
 _FILES, _SEAL = "files", "manifest_sha256"
-# What a finished directory is of, by the key that only its manifest has -> how to make it again.
-KINDS: Mapping[str, str] = {
-    "study": "run its study again: rack-sim sweep",
-    "comparison": "compare again: rack-sim compare",
-    "sizing": "size it again: rack-sim size",
-    "sensitivity": "run it again: rack-sim sensitivity",
-    "scenario": "run its scenario again: rack-sim run",
-}
 _NAME_ONE = "name one that rack-sim run, sweep, compare, size or sensitivity has written"
 _REAL = (int, float)
 
-# A shape is a type, one of several in a tuple, a list of one, or the keys that must be there.
-_ORIGINS = {
-    "assumed": [{"name": str, "value": str, "why": str}],
-    "sourced": [{"name": str, "value": str, "source": str, "grade": str}],
-}
-_FOOTPRINT = {
-    "replica_count": int,
-    "chips_per_replica": int,
-    "replicas_per_system": int,
-    "system_chips": int,
-    "chips_per_node": int,
-    "usable_chips_per_node": int,
-    "nodes_per_rack": int,
-    "racks": [{"replicas": int, "racks": int, "nodes": int, "chips": int, "spares": int}],
-}
-_MODEL = {"name": (str, None), "source": (str, None), "grade": (str, None)}
-_SHAPES: Mapping[str, Any] = {
-    "scenario": {
-        "scenario": str,
-        "scenario_hash": str,
-        "seed": int,
-        "workload": str,
-        "trace": ({"skipped_row_count": int, "skipped_rows": [dict]}, None),
-        "footprint": _FOOTPRINT,
-        "model": _MODEL,
-        **_ORIGINS,
-    },
-    "study": {
-        "study": str,
-        "kind": str,
-        "description": str,
-        "study_hash": str,
-        "machines": [{"name": str, "scenario_hash": str, "scenario_seed": int}],
-        "assumed_by_the_study": [str],
-        **_ORIGINS,
-    },
-    "comparison": {
-        "comparison": [{"name": str, "reference": str, "scenario_hash": str}],
-        "assumed_by_the_comparison": [str],
-        "judged_by": str,
-        "not_alike": [str],
-    },
-    "sizing": {
-        "sizing": str,
-        "sizing_hash": str,
-        "scenario_hash": str,
-        "seed": int,
-        "question": {
-            "rate_rps": float,
-            "objectives": [{"name": str, "column": str, "bound": float, "unit": str}],
-            "replicas_max": int,
-            "request_count": int,
-            "fit_request_count": int,
-        },
-        "answers": [
-            {
-                "goals": [str],
-                "run_settings": [str],
-                "footprint": _FOOTPRINT,
-                "served": {
-                    "request_count": int,
-                    "finished_count": int,
-                    "input_token_count": int,
-                    "output_token_count": int,
-                    "energy_chips_dynamic_joules": float,
-                },
-            }
-        ],
-        "searched": str,
-        "warnings": [str],
-        "candidate_count": int,
-        "replay_count": int,
-        "assumed_by_the_search": [str],
-        "model": _MODEL,
-        "workload": str,
-        **_ORIGINS,
-    },
-    "sensitivity": {
-        "sensitivity": str,
-        "scenario_hash": str,
-        "seed": int,
-        "change": float,
-        "replayed": str,
-        "base": {
-            "usd_per_million_output_tokens": float,
-            "output_tok_s_per_user_p50": (float, None),
-        },
-        "assumed_by_the_sensitivity": [str],
-        "model": _MODEL,
-        "workload": str,
-        **_ORIGINS,
-    },
-}
 _WORDS = {str: "text", int: "a whole number", float: "a number", dict: "keys and values"}
 
 
@@ -161,11 +61,6 @@ def origins(numbers: Iterable[Provenance]) -> dict[str, list[dict[str, str]]]:
     return found
 
 
-def kind_of(manifest: Mapping[str, Any]) -> str:
-    """What its directory is of: a key of `KINDS`."""
-    return next((kind for kind in KINDS if kind in manifest), "")
-
-
 def read_manifest(folder: Path) -> dict[str, Any]:
     """What manifest.json says of a directory that a command of ours left.
 
@@ -181,20 +76,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     content = _parsed(path)
     if not isinstance(content, dict):
         raise InputError(Problem("is no manifest of ours", str(path), 1, suggestion=_NAME_ONE))
-    kind = kind_of(content)
+    name = kind_of(content)
     if content.get("version") != VERSION:
         said = f"was written by rack-sim {content.get('version')}; this is rack-sim {VERSION}"
-        hint = KINDS.get(kind, "run it again")
+        hint = _again(name)
         raise InputError(Problem(_sayable(said), str(path), field="version", suggestion=hint))
-    if not kind:
-        known = ", ".join(KINDS)
+    if not name:
+        known = ", ".join(dict.fromkeys(kind.key for kind in KINDS.values()))
         said = "does not say what its directory is of"
         raise InputError(Problem(said, str(path), suggestion=f"known are {known}"))
-    wrong = [*_wrong(content, _SHAPES[kind], ()), *_unsayable(content, ())]
+    wrong = [*_wrong(content, KINDS[name].shape, ()), *_unsayable(content, ())]
     if wrong:
         lines = _Lines(path)
         raise InputError(
-            Problem(said, str(path), lines.of(at), field=_dotted(at), suggestion=KINDS[kind])
+            Problem(said, str(path), lines.of(at), field=_dotted(at), suggestion=_again(name))
             for at, said in wrong
         )
     return content
@@ -241,12 +136,16 @@ def told_if_altered(folder: Path) -> Iterator[None]:
 
 
 def _not_as_written(folder: Path, changed: list[Path], why: str) -> list[Problem]:
-    kind = "" if changed == [folder / MANIFEST] else kind_of(_parsed(folder / MANIFEST))
-    again = KINDS.get(kind, "run it again")
+    again = _again("" if changed == [folder / MANIFEST] else kind_of(_parsed(folder / MANIFEST)))
     return [
         Problem(f"is not as rack-sim wrote it, {why}", str(path), suggestion=again)
         for path in changed
     ]
+
+
+def _again(kind: str) -> str:
+    """How a record of a kind is made again, where it is known which."""
+    return KINDS[kind].again if kind in KINDS else "run it again"
 
 
 def _is_table(name: str) -> bool:

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.locks import open_locked
-from rack_sim.report.place import Place, cannot_be_written, refusal
-from rack_sim.report.renames import take_name
+from rack_sim.record.place import Place, cannot_be_written, refusal
+from rack_sim.record.renames import take_name
 
 _LOCK, _DRAFT, _OLD = ".rack-sim-lock", ".rack-sim-draft", ".rack-sim-old"
 # Hidden names begin with so much of the place's own, for whoever looks.

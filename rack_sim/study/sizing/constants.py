@@ -14,8 +14,8 @@ from rack_sim.foundation.sourced import Provenance
 from rack_sim.foundation.units import format_time
 from rack_sim.metrics.slo import Objective, Reading
 from rack_sim.scenario import Scenario
-from rack_sim.study.sizing_candidate import Candidate
-from rack_sim.study.sizing_search import ExplainedShape, SizingSearch
+from rack_sim.study.sizing.candidate import Candidate
+from rack_sim.study.sizing.search import ExplainedShape, SizingSearch
 
 _CHIP = "system.chip."
 # Fields of a chip that are fitted, and whether less of them is faster.

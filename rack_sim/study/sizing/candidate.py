@@ -8,7 +8,7 @@ from rack_sim.foundation.brief import Brief
 from rack_sim.metrics.cost import Footprint
 from rack_sim.metrics.slo import Reading
 from rack_sim.metrics.summary import TOKEN_TERMS, Value
-from rack_sim.study.sizing_space import Shape
+from rack_sim.study.sizing.space import Shape
 
 Verdict = Literal["meets", "fails", "pruned"]
 Goal = Literal["fewest_chips", "cheapest", "least_power"]

@@ -27,10 +27,10 @@ from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import Explanation, Result, explain, simulate
 from rack_sim.scenario import Scenario
 from rack_sim.study.load_row import LoadRow, row_of
-from rack_sim.study.sizing_bounds import Bounds
-from rack_sim.study.sizing_candidate import GOALS, MEASURED, Candidate, Goal, rank_of
-from rack_sim.study.sizing_space import Shape, Space, footprint_of_shape
-from rack_sim.study.sizing_traffic import Traffic
+from rack_sim.study.sizing.bounds import Bounds
+from rack_sim.study.sizing.candidate import GOALS, MEASURED, Candidate, Goal, rank_of
+from rack_sim.study.sizing.space import Shape, Space, footprint_of_shape
+from rack_sim.study.sizing.traffic import Traffic
 
 Progress = Callable[[str, int], None]
 

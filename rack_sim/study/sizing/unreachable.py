@@ -14,9 +14,9 @@ from rack_sim.metrics.summary import TOKEN_TERMS
 from rack_sim.partition.partitioner import possible_degrees
 from rack_sim.pipeline import explain
 from rack_sim.scenario import Scenario
-from rack_sim.study.sizing_candidate import Candidate
-from rack_sim.study.sizing_constants import rests_on
-from rack_sim.study.sizing_search import (
+from rack_sim.study.sizing.candidate import Candidate
+from rack_sim.study.sizing.constants import rests_on
+from rack_sim.study.sizing.search import (
     SATURATION,
     TOO_SHORT,
     TURNED_AWAY,
@@ -24,7 +24,7 @@ from rack_sim.study.sizing_search import (
     Question,
     SizingSearch,
 )
-from rack_sim.study.sizing_traffic import offered, traffic_of
+from rack_sim.study.sizing.traffic import offered, traffic_of
 
 # So many shapes are replayed for the best there is: those whose bounds are the best.
 _SHAPES_REPLAYED = 4

@@ -13,9 +13,9 @@ import pytest
 
 from rack_sim.foundation import locks
 from rack_sim.foundation.errors import InputError
-from rack_sim.report import renames, run_directory
-from rack_sim.report.claim import TakenError
-from rack_sim.report.run_directory import Draft, free_directory, whole_file
+from rack_sim.record import directory, renames
+from rack_sim.record.claim import TakenError
+from rack_sim.record.directory import Draft, free_directory, whole_file
 
 Way = Callable[[Path], AbstractContextManager[Draft]]
 
@@ -34,7 +34,7 @@ def fill(draft: Draft, text: str) -> None:
 
 
 def write_one(target: Path, text: str = "new", *, force: bool = False) -> Path:
-    with run_directory.run_directory(target, force=force) as draft:
+    with directory.run_directory(target, force=force) as draft:
         assert not draft.path.samefile(target) if target.exists() else True
         fill(draft, text)
     return draft.shown
@@ -60,7 +60,7 @@ def unchanged(folder: Path) -> Iterator[None]:
 
 
 def test_it_appears_whole(tmp_path: Path) -> None:
-    with run_directory.run_directory(tmp_path / "a" / "run", force=False) as draft:
+    with directory.run_directory(tmp_path / "a" / "run", force=False) as draft:
         fill(draft, "1")
         assert all(name.startswith(".run-") for name in names(tmp_path / "a"))
         assert not draft.is_placed
@@ -92,7 +92,7 @@ def test_it_can_be_read_as_the_mask_allows(tmp_path: Path) -> None:
 def test_an_error_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
     with (
         pytest.raises(error),
-        run_directory.run_directory(tmp_path / "a" / "b" / "run", force=False) as draft,
+        directory.run_directory(tmp_path / "a" / "b" / "run", force=False) as draft,
     ):
         fill(draft, "half")
         raise error("stop")
@@ -108,7 +108,7 @@ def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
     with (
         unchanged(tmp_path),
         pytest.raises(RuntimeError),
-        run_directory.run_directory(tmp_path / "run", force=True) as draft,
+        directory.run_directory(tmp_path / "run", force=True) as draft,
     ):
         fill(draft, "half")
         raise RuntimeError
@@ -143,9 +143,9 @@ def test_a_rename_that_fails_leaves_what_was_there(
         return rename(self, target)
 
     if kernel:
-        monkeypatch.setattr(run_directory, "exchange", broken)
+        monkeypatch.setattr(directory, "exchange", broken)
     else:
-        monkeypatch.setattr(run_directory, "exchange", swaps)
+        monkeypatch.setattr(directory, "exchange", swaps)
         monkeypatch.setattr(Path, "rename", broken_rename)
     with unchanged(tmp_path), pytest.raises(InputError, match="cannot be written: No space left"):
         write_one(tmp_path / "run", force=True)
@@ -156,7 +156,7 @@ def test_force_replaces_results_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel: bool
 ) -> None:
     if not kernel:
-        monkeypatch.setattr(run_directory, "exchange", swaps)
+        monkeypatch.setattr(directory, "exchange", swaps)
         monkeypatch.setattr(renames, "_CALLS", {})
     write_one(tmp_path / "run", "old")
     with (
@@ -228,7 +228,7 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
     assert names(tmp_path) == ["file"]
 
 
-@pytest.mark.parametrize("way", [run_directory.run_directory, whole_file])
+@pytest.mark.parametrize("way", [directory.run_directory, whole_file])
 def test_a_name_that_no_path_can_have(tmp_path: Path, way: Callable[..., Way]) -> None:
     """A shell cannot hand it on; Python code can."""
     with pytest.raises(InputError, match=r"a\\0b: holds a NUL"), way(Path("a\0b"), force=True):
@@ -279,7 +279,7 @@ def test_what_appears_meanwhile_is_kept(
     if not kernel:
         monkeypatch.setattr(renames, "_CALLS", {})
     (tmp_path / "run-2").mkdir()
-    with run_directory.run_directory(tmp_path / "run", force=force) as draft:
+    with directory.run_directory(tmp_path / "run", force=force) as draft:
         fill(draft, "new")
         put(tmp_path / "run")
         was = os.lstat(tmp_path / "run").st_ino
@@ -299,7 +299,7 @@ def test_what_comes_into_a_result_or_an_empty_directory_meanwhile_is_kept(tmp_pa
     write_one(tmp_path / "run", "old")
     (tmp_path / "empty").mkdir()
     for name in ("run", "empty"):
-        with run_directory.run_directory(tmp_path / name, force=True) as draft:
+        with directory.run_directory(tmp_path / name, force=True) as draft:
             fill(draft, "new")
             (tmp_path / name / "notes.txt").write_text("precious")
         assert draft.shown == tmp_path / f"{name}-2"
@@ -309,7 +309,7 @@ def test_what_comes_into_a_result_or_an_empty_directory_meanwhile_is_kept(tmp_pa
 
 def test_what_goes_away_meanwhile_leaves_its_place(tmp_path: Path) -> None:
     write_one(tmp_path / "run", "old")
-    with run_directory.run_directory(tmp_path / "run", force=True) as draft:
+    with directory.run_directory(tmp_path / "run", force=True) as draft:
         fill(draft, "new")
         (tmp_path / "run").rename(tmp_path / "saved")
     assert not draft.was_moved
@@ -341,7 +341,7 @@ def test_a_file_appears_whole(tmp_path: Path) -> None:
 
 
 WAYS: dict[str, Way] = {
-    "directory": lambda path: run_directory.run_directory(path, force=True),
+    "directory": lambda path: directory.run_directory(path, force=True),
     "file": lambda path: whole_file(path, force=True),
 }
 
@@ -392,7 +392,7 @@ def begin(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from rack_sim.report import run_directory as r
+from rack_sim.record import directory as r
 way = r.run_directory if sys.argv[2] == "directory" else r.whole_file
 with way(Path(sys.argv[1]), force=True) as draft:
     (draft.path / "half.csv" if draft.path.is_dir() else draft.path).write_text("half")
@@ -416,7 +416,7 @@ def test_what_a_killed_process_leaves_is_cleared_by_the_next(tmp_path: Path, way
 DEAD_BETWEEN_RENAMES = """
 import os, sys
 from pathlib import Path
-from rack_sim.report import run_directory as r
+from rack_sim.record import directory as r
 r.exchange = lambda first, second: False
 rename = Path.rename
 def dying(self, target):

@@ -1,41 +1,20 @@
-"""Sizing: the smallest, the cheapest and the most frugal system that meets objectives.
+"""Size: searches for the smallest, the cheapest and the most frugal system."""
 
-`size` searches (`sizing_search`), `Sizing` is the answer. The answer is exact for the space that it
-names; `tests/theory/test_sizing.py` proves it on small spaces by replaying everything.
-"""
-
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from hashlib import sha256
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.foundation.work_estimate import Note, no_note, tell
-from rack_sim.metrics.frames import frame_of
-from rack_sim.metrics.sizing_columns import CANDIDATES, fixed_columns, objective_columns
 from rack_sim.metrics.slo import AttainmentObjective, Objective, parse_slo, slo_settings
-from rack_sim.pipeline import VERSION, expected_work
-from rack_sim.scenario import Scenario, scenario_of_keys
-from rack_sim.study.sizing_candidate import GOALS, Candidate, Goal
-from rack_sim.study.sizing_rows import candidate_rows
-from rack_sim.study.sizing_search import LIFETIMES, Progress, Question, SizingSearch
-from rack_sim.study.sizing_space import Space, sizing_space
-from rack_sim.study.sizing_traffic import (
-    Traffic,
-    lengthened,
-    offered,
-    rate_of,
-    traffic_of,
-    with_requests,
-)
-from rack_sim.study.sizing_unreachable import unreachable
-
-if TYPE_CHECKING:
-    import pandas as pd
+from rack_sim.pipeline import expected_work
+from rack_sim.scenario import Scenario
+from rack_sim.study.sizing.candidate import GOALS, Candidate
+from rack_sim.study.sizing.outcome import Answer, Sizing
+from rack_sim.study.sizing.search import LIFETIMES, Progress, Question, SizingSearch
+from rack_sim.study.sizing.space import sizing_space
+from rack_sim.study.sizing.traffic import lengthened, offered, rate_of, traffic_of, with_requests
+from rack_sim.study.sizing.unreachable import unreachable
 
 Checked = TypeVar("Checked")
 
@@ -47,99 +26,6 @@ _SPARE = 1.25
 
 # assumed: replays of a search, as the shipped scenarios need them, for a guess.
 _REPLAYS = 20
-
-
-@dataclass(frozen=True, repr=False)
-class Answer(Brief):
-    """The best candidate for a goal.
-
-    `next_smaller` has fewer chips to buy and does not meet the objectives: of all such the nearest.
-    `one_less` is the same shape with a replica less. Where there is no such candidate, None.
-    """
-
-    goal: Goal
-    candidate: Candidate
-    next_smaller: Candidate | None
-    one_less: Candidate | None
-
-
-@dataclass(frozen=True, repr=False)
-class Sizing(Brief):
-    """What was asked, every candidate with its verdict, and the answers.
-
-    `settings` make `rack-sim run` replay the traffic and judge it by what was asked; `settings_of`
-    adds a candidate's. `short` is
-    a candidate of which too few requests tell, and on which an answer may hang; None is as it
-    should be.
-    """
-
-    question: Question
-    scenario: Scenario
-    settings: tuple[str, ...]
-    candidates: tuple[Candidate, ...]
-    answers: Mapping[Goal, Answer]
-    replay_count: int
-    short: Candidate | None
-
-    def _facts(self) -> Mapping[str, object]:
-        answers = {str(goal): answer.candidate.name for goal, answer in self.answers.items()}
-        return {
-            "scenario": self.scenario.name,
-            "rate_rps": self.question.rate_rps,
-            "objectives": tuple(objective.name for objective in self.objectives),
-            "candidates": len(self.candidates),
-            **answers,
-        }
-
-    @property
-    def objectives(self) -> tuple[Objective, ...]:
-        """What was asked for."""
-        return self.question.objectives
-
-    @property
-    def space(self) -> Space:
-        """Where was looked."""
-        return self.question.space
-
-    @property
-    def traffic(self) -> Traffic:
-        """The requests that fit."""
-        return self.question.traffic
-
-    @property
-    def winners(self) -> dict[tuple[object, int], tuple[Candidate, tuple[Goal, ...]]]:
-        """Each best candidate once, and what it is best for."""
-        found: dict[tuple[object, int], tuple[Candidate, tuple[Goal, ...]]] = {}
-        for goal, answer in self.answers.items():
-            key = (answer.candidate.shape, answer.candidate.replica_count)
-            _, goals = found.get(key, (answer.candidate, ()))
-            found[key] = (answer.candidate, (*goals, goal))
-        return found
-
-    @cached_property
-    def sizing_hash(self) -> str:
-        """Twelve hexadecimal digits of the scenario and the question."""
-        return _digest(self.scenario, self.question)
-
-    @cached_property
-    def asked(self) -> Scenario:
-        """The scenario with what was asked of it written into it: the rate and the objectives."""
-        return scenario_of_keys(dict(self.scenario.resolved), overrides=self.settings)
-
-    def settings_of(self, candidate: Candidate) -> tuple[str, ...]:
-        """The settings with which `rack-sim run` replays a candidate, to the same numbers."""
-        return (
-            f"partition.tensor_parallel={candidate.shape.tensor_parallel}",
-            f"partition.stages={candidate.shape.stage_count}",
-            f"serving.replicas={candidate.replica_count}",
-            *self.settings,
-        )
-
-    def frame(self) -> "pd.DataFrame":
-        """Every candidate as a row, as in candidates.csv."""
-        objectives = objective_columns(objective.column for objective in self.objectives)
-        columns = (*fixed_columns(CANDIDATES), *objectives)
-        return frame_of(columns, (list(row.values()) for row in candidate_rows(self)))
 
 
 def size(
@@ -305,16 +191,3 @@ def _one_less(candidates: Sequence[Candidate], found: Candidate) -> Candidate | 
         if other.shape == found.shape and other.replica_count == found.replica_count - 1:
             return other
     return None
-
-
-def _digest(scenario: Scenario, question: Question) -> str:
-    content = {
-        "scenario": scenario.scenario_hash,
-        "rate_rps": question.rate_rps,
-        "objectives": [[o.name, o.bound] for o in question.objectives],
-        "shapes": [[s.tensor_parallel, s.stage_count] for s in question.space.shapes],
-        "replicas_max": question.space.replicas_max,
-        "request_count": question.traffic.request_count,
-        "version": VERSION,
-    }
-    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

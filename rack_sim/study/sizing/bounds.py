@@ -28,7 +28,7 @@ from rack_sim.metrics.latency import latencies_ps
 from rack_sim.metrics.quantiles import exact_sum, percentiles
 from rack_sim.metrics.slo import LatencyObjective, Objective, Reading
 from rack_sim.pipeline import Explanation
-from rack_sim.study.sizing_traffic import Traffic, Whole
+from rack_sim.study.sizing.traffic import Traffic, Whole
 from rack_sim.workload.request import Request
 
 # assumed: no fleet has more; a search that would go further has a rate that nothing can serve

@@ -15,8 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from rack_sim.foundation.errors import InputError
-from rack_sim.report.claim import Claim, TakenError, claimed, take_free_name, undisturbed
-from rack_sim.report.place import (
+from rack_sim.record.claim import Claim, TakenError, claimed, take_free_name, undisturbed
+from rack_sim.record.manifest import MANIFEST, sign
+from rack_sim.record.place import (
     Place,
     cannot_be_written,
     directory_place,
@@ -24,8 +25,7 @@ from rack_sim.report.place import (
     is_of_writing,
     still_replaceable,
 )
-from rack_sim.report.renames import exchange
-from rack_sim.study.record import MANIFEST, sign
+from rack_sim.record.renames import exchange
 
 
 class Draft:

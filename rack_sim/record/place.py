@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.study.record import MANIFEST
+from rack_sim.record.manifest import MANIFEST
 
 # What `rack-sim report` adds to a finished result, whose manifest does not know of them.
 _ADDED = frozenset(("report.html", "report.xlsx"))

@@ -51,6 +51,8 @@ def cell_of(value: Value) -> str:
         return ""
     if isinstance(value, str):
         return safe_text(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return repr(value) if isinstance(value, float) else str(value)
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import rack_sim
 from rack_sim.metrics.columns import Column
-from rack_sim.report.csv import cell_of, plain_text, safe_text, summary_cells, write_table
-from rack_sim.report.run_files import write_run
+from rack_sim.record.csv import cell_of, plain_text, safe_text, summary_cells, write_table
+from rack_sim.report.views import Wanted, leave
 
 TEXT = st.text("=+-@\t\r\n ,;'\"a1é中🙂")
 COLUMNS = (Column("a", "", "words", "one"), Column("b_ms", "ms", "number", "two"))
@@ -95,7 +95,7 @@ def test_a_hostile_name_is_text_in_every_file(tmp_path: Path) -> None:
         "workload.request_count=20",
     ]
     result = rack_sim.simulate(rack_sim.load("llama70b", changes))
-    write_run(result, tmp_path, wall_s=0, figures=False, workbook=False)
+    leave(result, tmp_path, wall_s=0, wanted=Wanted(figures=False, workbook=False))
     found = set()
     for path in tmp_path.glob("*.csv"):
         with path.open(encoding="utf-8", newline="") as file:

@@ -1,0 +1,19 @@
+"""Grid: what changes where the keys of a grid change."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rack_sim.report.story import Story
+from rack_sim.study.grid import GridResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def _figures(result: GridResult) -> "Iterator[tuple[str, Figure]]":
+    from rack_sim.report.grid_figure import draw_grid
+
+    yield "grid", draw_grid(result)
+
+
+STORY = Story(_figures)

@@ -1,0 +1,20 @@
+"""Load: where a machine saturates."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rack_sim.report.story import Story
+from rack_sim.study.load import LoadResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def _figures(result: LoadResult) -> "Iterator[tuple[str, Figure]]":
+    from rack_sim.report.load_figures import draw_load_goodput, draw_load_latency
+
+    yield "load_latency", draw_load_latency(result)
+    yield "load_goodput", draw_load_goodput(result)
+
+
+STORY = Story(_figures)

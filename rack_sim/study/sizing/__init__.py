@@ -1,0 +1,10 @@
+"""Sizing: the smallest, the cheapest and the most frugal system that meets objectives.
+
+`size` asks and searches, `Sizing` is the outcome.
+"""
+
+from rack_sim.study.sizing.candidate import GOALS, Candidate, Goal
+from rack_sim.study.sizing.outcome import Answer, Sizing
+from rack_sim.study.sizing.size import ATTAINMENT_ASKED, size
+
+__all__ = ["ATTAINMENT_ASKED", "GOALS", "Answer", "Candidate", "Goal", "Sizing", "size"]
