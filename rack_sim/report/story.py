@@ -4,6 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rack_sim.record.record import Record
+from rack_sim.report.html.page import Page
+from rack_sim.report.sheets.sheet import Book
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -12,7 +16,12 @@ if TYPE_CHECKING:
 class Story:
     """How a kind of record is told.
 
-    `figures` draws the figures of an outcome, each by the name of its files without their endings.
+    `title` is what it is called where it stands alone. `page` and `sheets` are made of a record:
+    the page, and the sheets of a workbook with so many rows at most. `figures` draws the figures of
+    an outcome, each by the name of its files without their endings.
     """
 
+    title: Callable[[Record], str]
+    page: Callable[[Record], Page]
+    sheets: Callable[[Book, Record, int], None]
     figures: Callable[[Any], Iterator[tuple[str, "Figure"]]]

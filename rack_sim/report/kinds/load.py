@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rack_sim.report.html.study import study_page
+from rack_sim.report.sheets.study import study_title, write_study
 from rack_sim.report.story import Story
 from rack_sim.study.load import LoadResult
 
@@ -17,4 +19,4 @@ def _figures(result: LoadResult) -> "Iterator[tuple[str, Figure]]":
     yield "load_goodput", draw_load_goodput(result)
 
 
-STORY = Story(_figures)
+STORY = Story(study_title, study_page, write_study, _figures)
