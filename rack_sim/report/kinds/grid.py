@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rack_sim.report.html.study import study_page
 from rack_sim.report.sheets.study import study_title, write_study
 from rack_sim.report.story import Story
+from rack_sim.report.text.grid import grid_content, grid_exit_code, grid_text, grid_warnings
 from rack_sim.study.grid import GridResult
 
 if TYPE_CHECKING:
@@ -18,4 +19,13 @@ def _figures(result: GridResult) -> "Iterator[tuple[str, Figure]]":
     yield "grid", draw_grid(result)
 
 
-STORY = Story(study_title, study_page, write_study, _figures)
+STORY = Story(
+    title=study_title,
+    text=grid_text,
+    content=grid_content,
+    page=study_page,
+    sheets=write_study,
+    figures=_figures,
+    warnings=grid_warnings,
+    exit_code=grid_exit_code,
+)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rack_sim.report.html.study import study_page
 from rack_sim.report.sheets.study import study_title, write_study
 from rack_sim.report.story import Story
+from rack_sim.report.text.load import load_content, load_text, load_warnings
 from rack_sim.study.load import LoadResult
 
 if TYPE_CHECKING:
@@ -19,4 +20,12 @@ def _figures(result: LoadResult) -> "Iterator[tuple[str, Figure]]":
     yield "load_goodput", draw_load_goodput(result)
 
 
-STORY = Story(study_title, study_page, write_study, _figures)
+STORY = Story(
+    title=study_title,
+    text=load_text,
+    content=load_content,
+    page=study_page,
+    sheets=write_study,
+    figures=_figures,
+    warnings=load_warnings,
+)

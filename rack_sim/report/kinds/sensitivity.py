@@ -13,6 +13,7 @@ from rack_sim.report.sheets.overview import start_overview, write_answer, write_
 from rack_sim.report.sheets.sheet import Book
 from rack_sim.report.sheets.table import write_table_sheet
 from rack_sim.report.story import Story
+from rack_sim.report.text.sensitivity import sensitivity_content, sensitivity_text
 from rack_sim.study.sensitivity import SPEED, USD, Sensitivity
 
 if TYPE_CHECKING:
@@ -60,4 +61,11 @@ def _figures(result: Sensitivity) -> "Iterator[tuple[str, Figure]]":
     yield "sensitivity", draw_tornado(result)
 
 
-STORY = Story(_title, lambda record: sensitivity_page(SensitivityTables(record)), _sheets, _figures)
+STORY = Story(
+    title=_title,
+    text=sensitivity_text,
+    content=sensitivity_content,
+    page=lambda record: sensitivity_page(SensitivityTables(record)),
+    sheets=_sheets,
+    figures=_figures,
+)
