@@ -8,7 +8,8 @@ import pytest
 from rack_sim.report.figures.canvas import drawing_style, write_figure
 from rack_sim.report.load_figures import draw_load_goodput, draw_load_latency
 from rack_sim.scenario import load_study
-from rack_sim.study.load import LoadResult, run_load_study
+from rack_sim.study import load
+from rack_sim.study.load import LoadResult
 
 NODE = "system: groq-node-8, model.num_hidden_layers: 1, partition.stages: 1"
 
@@ -19,7 +20,7 @@ def result_of(rates: str, *changes: str, points: int = 1) -> LoadResult:
         for number in range(points)
     )
     given = [f"points=[{machines}]", f"rates_rps={rates}", "request_count=60", *changes]
-    return run_load_study(load_study("load", given))
+    return load.run(load_study("load", given))
 
 
 def texts(figure: Any) -> list[str]:
