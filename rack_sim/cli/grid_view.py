@@ -7,14 +7,14 @@ from rich.table import Table
 from rack_sim.cli.console import table
 from rack_sim.foundation.units import counted
 from rack_sim.metrics.summary import Value
+from rack_sim.metrics.words import STATUSES
 from rack_sim.scenario.studies import last_words
 from rack_sim.study.grid import GridResult, GridRow
-from rack_sim.study.grid_point import BAD_INPUT, FAILED, INFEASIBLE, OK
+from rack_sim.study.grid_point import FAILED, INFEASIBLE, OK
 
 # Rows of the terminal's table; results.csv has all.
 _ROW_COUNT_MAX = 60
 _REASON_COUNT_MAX = 5
-_WORDS = {INFEASIBLE: "infeasible", BAD_INPUT: "bad input", FAILED: "failed"}
 
 
 def grid_tables(result: GridResult) -> Iterator[Table]:
@@ -56,7 +56,7 @@ def grid_warnings(result: GridResult) -> Iterator[str]:
     shown = list(reasons.items())[:_REASON_COUNT_MAX]
     for (status, reason), rows in shown:
         also = f" and {counted(len(rows) - 1, 'other point')}" if len(rows) > 1 else ""
-        yield f"{rows[0].point.name}{also}: {_WORDS[status]}: {reason}"
+        yield f"{rows[0].point.name}{also}: {STATUSES[status].name}: {reason}"
     if len(reasons) > len(shown):
         rest = sum(len(rows) for rows in list(reasons.values())[len(shown) :])
         yield f"{counted(rest, 'more point')} without numbers: results.csv has their reasons"
@@ -72,7 +72,7 @@ def grid_exit_code(result: GridResult) -> int:
 
 def _cells(row: GridRow, names: tuple[str, ...]) -> list[str]:
     if row.status != OK:
-        return [_WORDS[row.status], *("" for _ in names[1:])]
+        return [STATUSES[row.status].name, *("" for _ in names[1:])]
     return [_cell(row.summary.get(name)) for name in names]
 
 

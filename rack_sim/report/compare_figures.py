@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.metrics.compare_columns import DENSITIES
-from rack_sim.report.figures.canvas import (
+from rack_sim.report.colours import (
     BLUE,
     FAINT_INK,
     GREEN,
@@ -14,6 +14,8 @@ from rack_sim.report.figures.canvas import (
     PURPLE,
     SKY,
     VERMILION,
+)
+from rack_sim.report.figures.canvas import (
     count_text,
     new_sheet,
     number_text,

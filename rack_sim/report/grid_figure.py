@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING, Any
 
-from rack_sim.report.figures.canvas import (
+from rack_sim.report.colours import (
     BLUE,
     FAINT_INK,
     GREEN,
@@ -16,11 +16,8 @@ from rack_sim.report.figures.canvas import (
     PURPLE,
     SKY,
     VERMILION,
-    count_text,
-    new_sheet,
-    number_text,
-    say_instead,
 )
+from rack_sim.report.figures.canvas import count_text, new_sheet, number_text, say_instead
 from rack_sim.report.figures.labels import legend_words
 from rack_sim.scenario import GridStudy
 from rack_sim.study.grid import GridResult, GridRow

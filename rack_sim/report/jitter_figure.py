@@ -5,19 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_NS, PS_PER_US, format_time
-from rack_sim.report.figures.canvas import (
-    BLUE,
-    GREEN,
-    INK,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-    count_text,
-    new_sheet,
-    number_text,
-    percent_text,
-)
+from rack_sim.report.colours import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, VERMILION
+from rack_sim.report.figures.canvas import count_text, new_sheet, number_text, percent_text
 from rack_sim.report.figures.labels import legend_words
 from rack_sim.study.jitter import JitterPoint, JitterResult, JitterRow
 

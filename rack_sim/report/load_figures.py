@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rack_sim.foundation.units import PS_PER_MS
-from rack_sim.report.figures.canvas import (
+from rack_sim.report.colours import (
     BLUE,
     FAINT_INK,
     GREEN,
@@ -15,11 +15,8 @@ from rack_sim.report.figures.canvas import (
     PURPLE,
     SKY,
     VERMILION,
-    new_sheet,
-    number_text,
-    percent_text,
-    say_instead,
 )
+from rack_sim.report.figures.canvas import new_sheet, number_text, percent_text, say_instead
 from rack_sim.report.figures.labels import legend_words
 from rack_sim.study.load import SATURATION, LoadPoint, LoadResult
 from rack_sim.study.load_row import LoadRow

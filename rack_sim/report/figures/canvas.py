@@ -10,23 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.visible import shortened, visible
+from rack_sim.report.colours import FAINT_INK, INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: distinct for every kind of colour vision, and in grey.
-BLUE = "#0072B2"
-SKY = "#56B4E9"
-GREEN = "#009E73"
-ORANGE = "#E69F00"
-VERMILION = "#D55E00"
-PURPLE = "#CC79A7"
-YELLOW = "#F0E442"
-INK = "#222222"
-FAINT_INK = "#555555"
-GREY = "#B8B8B8"
-PALE = "#EFEFEF"
 
 PNG_DOTS_PER_INCH = 160
 

@@ -4,11 +4,9 @@ from typing import TYPE_CHECKING
 
 from rack_sim.hardware.topology import Topology
 from rack_sim.pipeline import Result
+from rack_sim.report.colours import FAINT_INK, GREY, INK
 from rack_sim.report.figures.canvas import (
     BOLD_CHARACTER,
-    FAINT_INK,
-    GREY,
-    INK,
     POINTS_PER_INCH,
     count_text,
     new_sheet,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.columns import REQUESTS
 from rack_sim.metrics.slo import LatencyObjective, parse_slo
+from rack_sim.metrics.words import METRICS as WORDS
 from rack_sim.record.garbled import refuse_garbled, unreadable
 from rack_sim.report.run_tables import RunTables
 from rack_sim.study.finished_run import RUN_AGAIN
@@ -20,11 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # metric -> words
-METRICS: Mapping[str, str] = {
-    "ttft": "Time to first token (TTFT)",
-    "tpot": "Time per output token (TPOT)",
-    "e2el": "End-to-end latency",
-}
+METRICS: Mapping[str, str] = {name: WORDS[name].title for name in ("ttft", "tpot", "e2el")}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rack_sim.metrics.words import METRICS
 from rack_sim.record.kinds import AXIS
 from rack_sim.report.html.inputs import assumptions_section, inputs_section, weak
 from rack_sim.report.html.page import Chart, Page, Section, Table
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 _ROWS_SHOWN = 500
 _GOOD_STATUS = "ok"
-_METRICS = {"ttft": "TTFT", "tpot": "TPOT", "e2el": "end-to-end latency"}
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ def _load_answers(study: StudyTables) -> Iterator[str]:
         machine, asked = plain(row["machine"]), number_of(row["attainment_asked"])
         met, failed = number_of(row["slo_met_rps"]), number_of(row["slo_failed_rps"])
         if asked is not None:
-            limited = _METRICS.get(str(row["slo_limited_by"]), str(row["slo_limited_by"]))
+            by = str(row["slo_limited_by"])
+            limited = METRICS[by].short if by in METRICS else by
             words = f"{machine}: {share(asked)} of the requests that fit meet the SLO "
             if met is None:
                 yield f"{words}at none of the rates that were replayed."

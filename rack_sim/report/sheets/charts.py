@@ -4,17 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rack_sim.foundation.visible import shortened, visible
-from rack_sim.report.figures.canvas import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-    YELLOW,
-)
+from rack_sim.report.colours import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION, YELLOW
 from rack_sim.report.sheets.sheet import Book
 
 if TYPE_CHECKING:
