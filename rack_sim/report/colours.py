@@ -27,6 +27,10 @@ class Colour(str):
         made.css = f"--{name}"
         return made
 
+    def __getnewargs__(self) -> tuple[str, str]:
+        """What a copy is made of."""
+        return str(self), self.css.removeprefix("--")
+
 
 # Okabe and Ito's palette: distinct for every kind of colour vision.
 BLUE = Colour("#0072B2", "blue")
