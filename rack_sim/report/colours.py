@@ -48,6 +48,15 @@ INK = Colour("#222222", "ink")
 FAINT_INK = Colour("#555555", "faint")
 GREY = Colour("#B8B8B8", "grey")
 PALE = Colour("#EFEFEF", "pale")
+# From pale to dark: more of one thing. Against a dark page they rise the other way.
+SHADES = (
+    Colour("#89BCDF", "m4"),
+    Colour("#66A8D4", "m5"),
+    Colour("#4592C6", "m6"),
+    Colour("#2A7AB3", "m7"),
+    Colour("#15619A", "m8"),
+    Colour("#08457A", "m9"),
+)
 
 
 class Look(NamedTuple):

@@ -15,14 +15,9 @@ from rack_sim.report.colours import (
     SKY,
     VERMILION,
 )
-from rack_sim.report.figures.canvas import (
-    count_text,
-    new_sheet,
-    number_text,
-    percent_text,
-    say_instead,
-)
+from rack_sim.report.figures.canvas import new_sheet, say_instead
 from rack_sim.report.figures.labels import legend_words, name_points
+from rack_sim.report.numbers import count_text, number_text, percent_text
 from rack_sim.study.compare import SPEED, Compared, Comparison
 
 if TYPE_CHECKING:

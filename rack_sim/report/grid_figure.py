@@ -17,8 +17,9 @@ from rack_sim.report.colours import (
     SKY,
     VERMILION,
 )
-from rack_sim.report.figures.canvas import count_text, new_sheet, number_text, say_instead
+from rack_sim.report.figures.canvas import new_sheet, say_instead
 from rack_sim.report.figures.labels import legend_words
+from rack_sim.report.numbers import count_text, number_text
 from rack_sim.scenario import GridStudy
 from rack_sim.study.grid import GridResult, GridRow
 from rack_sim.study.grid_point import BAD_INPUT, FAILED, INFEASIBLE, OK

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rack_sim.report.colours import BLUE, FAINT_INK, INK, ORANGE
-from rack_sim.report.figures.canvas import new_sheet, number_text
+from rack_sim.report.figures.canvas import new_sheet
+from rack_sim.report.numbers import number_text
 from rack_sim.study.sensitivity import SPEED, USD, Effect, Sensitivity, Side, number
 
 if TYPE_CHECKING:

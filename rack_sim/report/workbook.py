@@ -18,7 +18,10 @@ from rack_sim.metrics.compare_columns import SENSITIVITY
 from rack_sim.record.directory import whole_file
 from rack_sim.record.kinds import kind_of
 from rack_sim.record.manifest import read_manifest, told_if_altered
+from rack_sim.record.store import read
 from rack_sim.report.comparison_tables import ComparisonTables, read_comparison_tables
+from rack_sim.report.draw.excel import write_charts
+from rack_sim.report.kinds import story_of
 from rack_sim.report.run_tables import RunTables, read_run_tables
 from rack_sim.report.sensitivity_tables import SensitivityTables, read_sensitivity_tables
 from rack_sim.report.sheets.capacity import write_capacity, write_no_capacity
@@ -156,6 +159,7 @@ def _write_study(folder: Path, manifest: Mapping[str, Any], file: BinaryIO, row_
         purpose = str(resolved.get("description") or "")
         overview = start_overview(book, f"Study {name}", purpose)
         collected = collected_of(manifest, resolved)
+        write_charts(book, story_of(kind).charts(read(folder)))
         written = write_sweep(book, kind, tables, collected, row_limit)
         if "knee.csv" in tables and "load.csv" in tables:
             knees, loads = (plain_rows(tables[file]) for file in ("knee.csv", "load.csv"))

@@ -12,7 +12,8 @@ from rack_sim.metrics.critical_path import Stretch, shares, stretches
 from rack_sim.metrics.words import TERMS
 from rack_sim.pipeline import Result
 from rack_sim.report.colours import FAINT_INK, INK, TERM_LOOKS
-from rack_sim.report.figures.canvas import count_text, new_sheet, number_text, percent_text
+from rack_sim.report.figures.canvas import new_sheet
+from rack_sim.report.numbers import count_text, number_text, percent_text
 from rack_sim.timing.terms import Terms, total
 
 if TYPE_CHECKING:

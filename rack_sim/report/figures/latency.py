@@ -12,7 +12,8 @@ from rack_sim.metrics.log import RequestLog
 from rack_sim.metrics.words import METRICS
 from rack_sim.pipeline import Result
 from rack_sim.report.colours import BLUE, INK, VERMILION
-from rack_sim.report.figures.canvas import new_sheet, number_text, percent_text, say_instead
+from rack_sim.report.figures.canvas import new_sheet, say_instead
+from rack_sim.report.numbers import number_text, percent_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,8 @@ from rack_sim.metrics.quantiles import exact_sum
 from rack_sim.metrics.words import TERMS
 from rack_sim.pipeline import Result
 from rack_sim.report.colours import GREEN, GREY, INK, PHASE_LOOKS, TERM_LOOKS
-from rack_sim.report.figures.canvas import new_sheet, number_text, percent_text, say_instead
+from rack_sim.report.figures.canvas import new_sheet, say_instead
+from rack_sim.report.numbers import number_text, percent_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from rack_sim.metrics.words import METRICS
 from rack_sim.record.kinds import AXIS
+from rack_sim.record.store import read
+from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.inputs import assumptions_section, inputs_section, weak
 from rack_sim.report.html.page import Chart, Page, Section, Table
 from rack_sim.report.html.quantity import cell, counted, figure, number_of, share
-from rack_sim.report.html.study_charts import grid_charts, jitter_charts, load_charts
+from rack_sim.report.html.study_charts import grid_charts
 from rack_sim.report.html.study_tables import StudyTables, named_by
+from rack_sim.report.kinds import story_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +36,7 @@ def study_page(study: StudyTables) -> Page:
     """The page of a study of any kind that leaves tables."""
     kind = _KINDS.get(study.kind, _OTHER)
     manifest = study.manifest
-    charts = kind.charts(study)
+    charts = draw_all(story_of(study.kind).charts(read(study.folder))) or kind.charts(study)
     warnings = (*kind.warnings(study), *_input_warnings(manifest))
     machines = manifest.get("machines")
     count = len(machines) if isinstance(machines, list) else 0
@@ -214,6 +217,10 @@ def _done(frame: "pd.DataFrame") -> "pd.DataFrame":
     return frame[frame["status"] == _GOOD_STATUS] if "status" in frame.columns else frame
 
 
+def _no_charts(_study: StudyTables) -> tuple[Chart, ...]:
+    return ()
+
+
 def _nothing(_study: StudyTables) -> Iterator[str]:
     return iter(())
 
@@ -223,13 +230,13 @@ _KINDS: Mapping[str, _Kind] = {
         "How many requests a second does it serve before the SLO breaks, and before the queue "
         "grows?",
         _load_answers,
-        load_charts,
+        _no_charts,
         _load_warnings,
     ),
     "jitter": _Kind(
         "What is left of the speed where operators take longer than they were compiled for?",
         _jitter_answers,
-        jitter_charts,
+        _no_charts,
         _nothing,
     ),
     "grid": _Kind(

@@ -17,4 +17,4 @@ def _figures(result: Comparison) -> "Iterator[tuple[str, Figure]]":
     yield "compared", draw_compared(result)
 
 
-STORY = Story(_figures)
+STORY = Story(figures=_figures)

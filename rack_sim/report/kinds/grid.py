@@ -16,4 +16,4 @@ def _figures(result: GridResult) -> "Iterator[tuple[str, Figure]]":
     yield "grid", draw_grid(result)
 
 
-STORY = Story(_figures)
+STORY = Story(figures=_figures)

@@ -18,4 +18,4 @@ def _figures(result: Result) -> "Iterator[tuple[str, Figure]]":
             yield name, drawing.draw(result)
 
 
-STORY = Story(_figures)
+STORY = Story(figures=_figures)

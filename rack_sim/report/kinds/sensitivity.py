@@ -16,4 +16,4 @@ def _figures(result: Sensitivity) -> "Iterator[tuple[str, Figure]]":
     yield "sensitivity", draw_tornado(result)
 
 
-STORY = Story(_figures)
+STORY = Story(figures=_figures)

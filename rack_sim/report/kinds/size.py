@@ -16,4 +16,4 @@ def _figures(result: Sizing) -> "Iterator[tuple[str, Figure]]":
     yield "candidates", draw_candidates(result)
 
 
-STORY = Story(_figures)
+STORY = Story(figures=_figures)

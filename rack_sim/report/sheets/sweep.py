@@ -19,26 +19,7 @@ from rack_sim.report.sheets.table import FIRST_ROW, write_table_sheet
 if TYPE_CHECKING:
     import pandas as pd
 
-# kind of study -> charts of its first table: title, x, what is shown, whether by powers of ten
-_CHARTS: Mapping[str, Sequence[tuple[str, str, tuple[str, ...], bool]]] = {
-    "load": (
-        ("Time to first token as load rises", "offered_rps", ("ttft_ms_p50", "ttft_ms_p99"), True),
-        (
-            "What is served as load rises",
-            "offered_rps",
-            ("request_throughput_rps", "request_goodput_rps"),
-            False,
-        ),
-    ),
-    "jitter": (
-        (
-            "Speed kept as jitter rises",
-            "operator_jitter_ns",
-            ("kept_share",),
-            False,
-        ),
-    ),
-}
+_CHARTS: Mapping[str, Sequence[tuple[str, str, tuple[str, ...], bool]]] = {"load": (), "jitter": ()}
 # Of a grid: what is shown where the study does not say what it collects, the first that is there.
 _SHOWN = (
     "output_tok_s_per_user_p50",
