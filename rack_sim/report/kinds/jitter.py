@@ -161,6 +161,6 @@ def _says(record: Record, machines: _Machines) -> str:
     count = count_text(int(_number(rows[0], "path_operator_count")), "operator")
     return (
         f"{record.name}: extra times are random (exponential, mean as shown), whatever waits for "
-        f"an operator begins later. Compiled starts leave nothing to wait for: a token passes {count} "
-        f"of {name} in {amount_text(_number(rows[0], 'compiled_step_latency_ms'))} ms"
+        f"an operator begins later. Compiled starts leave nothing to wait for: a token passes "
+        f"{count} of {name} in {amount_text(_number(rows[0], 'compiled_step_latency_ms'))} ms"
     )
