@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
-from rack_sim.cli.console import err, out, say_json, table, words_column
+from rack_sim.cli.console import out, say_json, table
 from rack_sim.cli.options import JsonOption
 from rack_sim.cli.place import result_file
+from rack_sim.cli.progress import progress
 from rack_sim.cli.validate_model import print_unreadable, unreadable_json
 from rack_sim.foundation.units import counted
 from rack_sim.scenario.chip_file import FittedValue, chip_text
@@ -78,15 +78,14 @@ def calibrate(
 
 def _fitted(rows: Sequence[Measurement], chip: str, constants: str, measurements: Path) -> Fit:
     names = [name.strip() for name in constants.split(",") if name.strip()]
-    with Progress(words_column(), console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("", total=None)
+    with progress() as show:
         return fit_chip(
             rows,
             chip,
             measurements.parent,
             names=names,
             place=str(measurements),
-            on_progress=lambda text: bar.update(task, description=text),
+            on_progress=show,
         )
 
 

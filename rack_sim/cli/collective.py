@@ -1,17 +1,15 @@
 """Collective: what an all-reduce and its like take on chips, size by size, as in nccl-tests."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Timer
 from typing import Annotated, Literal, TypeVar
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
-from rack_sim.cli.console import err, out, say_json, table, words_column
+from rack_sim.cli.console import out, say_json, table
 from rack_sim.cli.options import JsonOption
+from rack_sim.cli.progress import progress
 from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.foundation.units import PS_PER_US, counted, format_time
 from rack_sim.hardware.link import LinkType
@@ -24,7 +22,6 @@ from rack_sim.timing.collectives import TOO_MANY
 
 AUTO: Literal["auto"] = "auto"
 _CHOICES: tuple[Algorithm | Literal["auto"], ...] = (AUTO, *ALGORITHMS)
-_QUIET_S = 2.0  # what is there sooner needs no progress bar
 _REDUCES = ("all_reduce", "reduce_scatter")
 # A failed link may be in the way of very many routes; the first say enough.
 _PROBLEMS_MAX = 8
@@ -118,7 +115,7 @@ def collective(
         or sizes_bytes is None
     ):
         raise InputError(problems)
-    with _progress(len(sizes_bytes)) as show:
+    with progress() as show:
         try:
             sweep = time_sizes(
                 loaded,
@@ -127,7 +124,9 @@ def collective(
                 algorithm=None if wanted_algorithm == AUTO else wanted_algorithm,
                 sizes_bytes=sizes_bytes,
                 framing=framing,
-                on_size=show,
+                on_size=lambda done, size_bytes: show(
+                    f"timing {format_size(size_bytes)}", done / len(sizes_bytes)
+                ),
             )
         except InputError as error:
             raise InputError(_shortened(error.problems)) from None
@@ -165,28 +164,6 @@ def _gather(problems: list[Problem], make: Callable[[], Result]) -> Result | Non
     except InputError as error:
         problems += error.problems
         return None
-
-
-@contextmanager
-def _progress(count: int) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr that shows itself when two seconds have passed."""
-    columns = (words_column("size"), BarColumn(), MofNCompleteColumn())
-    bar = Progress(*columns, TimeRemainingColumn(), console=err, transient=True)
-    task = bar.add_task("", total=count, size="timing")
-    timer = Timer(_QUIET_S, bar.start)
-    timer.daemon = True
-    if err.is_terminal:
-        timer.start()
-    try:
-        yield lambda done, size_bytes: bar.update(
-            task, completed=done, size=f"timing {format_size(size_bytes)}"
-        )
-    finally:
-        timer.cancel()
-        if err.is_terminal:
-            timer.join()
-        if bar.live.is_started:
-            bar.stop()
 
 
 def _shortened(problems: Sequence[Problem]) -> list[Problem]:

@@ -1,22 +1,19 @@
 """Compare: scenarios and finished runs side by side, in one table and one set of figures."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn
 from rich.table import Table
 
-from rack_sim.cli.console import err, out, say_json, table, words_column
-from rack_sim.cli.options import HtmlOption, JsonOption, SetOption
-from rack_sim.cli.place import result_directory
+from rack_sim.cli.console import table
+from rack_sim.cli.leave import leaving
+from rack_sim.cli.options import Output, SetOption, grouped
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.units import counted
 from rack_sim.metrics.slo import slo_of
 from rack_sim.metrics.summary import Value
-from rack_sim.report.views import Wanted, leave
 from rack_sim.study.compare import Comparison, comparison_hash, contenders, run_comparison
 from rack_sim.study.difference import headlines
 
@@ -59,7 +56,9 @@ _SHORT = (
 _INPUTS_SHOWN = 25
 
 
+@grouped
 def compare(
+    *,
     references: Annotated[
         list[str],
         typer.Argument(
@@ -77,16 +76,7 @@ def compare(
             "… of the run [those of the first that has any].",
         ),
     ] = None,
-    out_dir: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Where files go [reports/compare-HASH]."),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
-    as_json: JsonOption = False,
-    figures: Annotated[bool, typer.Option(help="Draw figures.")] = True,
-    workbook: Annotated[bool, typer.Option(help="Write report.xlsx.")] = True,
-    html: HtmlOption = True,
+    output: Output,
 ) -> None:
     """Compare scenarios and finished runs: speed, latency, power, cost, and what binds each.
 
@@ -102,43 +92,28 @@ def compare(
 
         rack-sim compare before=reports/llama70b-1a2b3c4d5e6f after=my-scenario.yaml
     """
-    started = time.perf_counter()
     found = contenders(references, overrides or [])
     if len(found) < 2:
         raise InputError("one run is no comparison: name another scenario or directory")
     asked = None if slo is None else slo_of(slo)
-    name = f"compare-{comparison_hash(found, asked)}"
-    with result_directory(out_dir, name, force=force) as draft:
-        columns = (words_column(), BarColumn(), TaskProgressColumn())
-        hidden = quiet or not err.is_terminal
-        with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
-            task = bar.add_task("reading", total=1.0)
-            result = run_comparison(
-                found,
-                asked,
-                on_progress=lambda name, share: bar.update(
-                    task, description=f"simulating {name}", completed=share
-                ),
-            )
-            leave(
-                result,
-                draft.path,
-                wall_s=time.perf_counter() - started,
-                wanted=Wanted(figures, workbook, html),
-                on_step=lambda text: bar.update(task, description=text, total=None),
-            )
-    if as_json:
-        say_json(_content(result, draft.shown))
-    elif not quiet:
-        if result.unlike:
-            out.print(f"not alike in all: {', '.join(result.unlike)}", soft_wrap=True)
-        out.print(f"judged by: {result.judged_by}", soft_wrap=True)
-        for shown in _tables(result):
-            out.print(shown)
-        for row in result.rows:
-            if row.reason:
-                out.print(f"{row.name} cannot run: {row.reason}", soft_wrap=True)
-        out.print(f"files: {draft.shown}", soft_wrap=True)
+    with leaving(output, f"compare-{comparison_hash(found, asked)}") as work:
+        result = run_comparison(
+            found,
+            asked,
+            on_progress=lambda name, share: work.show(f"simulating {name}", share),
+        )
+        work.leave(result)
+    work.say(content=lambda: _content(result, work.shown), lines=lambda: _lines(result))
+
+
+def _lines(result: Comparison) -> Iterator[str | Table]:
+    if result.unlike:
+        yield f"not alike in all: {', '.join(result.unlike)}"
+    yield f"judged by: {result.judged_by}"
+    yield from _tables(result)
+    for row in result.rows:
+        if row.reason:
+            yield f"{row.name} cannot run: {row.reason}"
 
 
 def _content(result: Comparison, target: Path) -> dict[str, object]:

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, SpinnerColumn
 
-from rack_sim.cli.console import err, out, words_column
+from rack_sim.cli.console import err, out
 from rack_sim.cli.place import result_file
+from rack_sim.cli.progress import progress
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.record.manifest import altered, read_manifest
 from rack_sim.record.place import file_place
@@ -65,17 +65,10 @@ def report(
                 suggestion=f"--out {out_file.with_suffix('.html')}",
             )
         )
-    with Progress(
-        SpinnerColumn(),
-        words_column(),
-        console=err,
-        transient=True,
-        disable=quiet or not err.is_terminal,
-    ) as bar:
-        task = bar.add_task("reading", total=None)
-        written = []
+    written = []
+    with progress(quiet=quiet) as show:
         for target in targets:
-            bar.update(task, description=f"writing {target.name}")
+            show(f"writing {target.name}")
             with result_file(target, force=force) as draft:
                 WRITERS[target.suffix.lower()](folder, draft.path)
             written.append(draft.shown)

@@ -1,29 +1,22 @@
 """Sensitivity: what each input of cost and machine, changed alone, does to cost and speed."""
 
-import time
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn
+from rich.table import Table
 
-from rack_sim.cli.console import err, out, say_json, table, words_column
-from rack_sim.cli.options import (
-    HtmlOption,
-    JsonOption,
-    ScenarioArgument,
-    SeedOption,
-    SetOption,
-    with_seed,
-)
-from rack_sim.cli.place import result_directory
+from rack_sim.cli.console import table
+from rack_sim.cli.leave import leaving
+from rack_sim.cli.options import Output, ScenarioArgument, SeedOption, SetOption, grouped, with_seed
 from rack_sim.metrics.summary import Value
-from rack_sim.report.views import Wanted, leave
 from rack_sim.scenario import load_scenario
-from rack_sim.study.sensitivity import SPEED, USD, run_sensitivity
+from rack_sim.study.sensitivity import SPEED, USD, Sensitivity, run_sensitivity
 
 
+@grouped
 def sensitivity(
+    *,
     scenario: ScenarioArgument,
     change: Annotated[
         float,
@@ -38,19 +31,8 @@ def sensitivity(
         ),
     ] = 1000,
     overrides: SetOption = None,
-    out_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", metavar="DIR", help="Where files go [reports/sensitivity-NAME-HASH]."
-        ),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
     seed: SeedOption = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
-    as_json: JsonOption = False,
-    figures: Annotated[bool, typer.Option(help="Draw figures.")] = True,
-    workbook: Annotated[bool, typer.Option(help="Write report.xlsx.")] = True,
-    html: HtmlOption = True,
+    output: Output,
 ) -> None:
     """Change each input of cost and machine alone: what do a token and a user's speed gain or lose?
 
@@ -63,65 +45,48 @@ def sensitivity(
 
         rack-sim sensitivity llama70b-a100 --change 10 --set cost.utilisation=0.4
     """
-    started = time.perf_counter()
     loaded = load_scenario(scenario, with_seed(overrides, seed))
-    name = f"sensitivity-{loaded.name}-{loaded.scenario_hash}"
-    with result_directory(out_dir, name, force=force) as draft:
-        columns = (words_column(), BarColumn(), TaskProgressColumn())
-        hidden = quiet or not err.is_terminal
-        with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
-            task = bar.add_task("placing the model", total=1.0)
-            result = run_sensitivity(
-                loaded,
-                change=change / 100,
-                request_count=requests,
-                on_progress=lambda words, share: bar.update(
-                    task, description=words, completed=share
-                ),
-            )
-            leave(
-                result,
-                draft.path,
-                wall_s=time.perf_counter() - started,
-                wanted=Wanted(figures, workbook, html),
-                on_step=lambda text: bar.update(task, description=text, total=None),
-            )
+    with leaving(output, f"sensitivity-{loaded.name}-{loaded.scenario_hash}") as work:
+        work.show("placing the model")
+        result = run_sensitivity(
+            loaded, change=change / 100, request_count=requests, on_progress=work.show
+        )
+        work.leave(result)
+    head = {
+        "scenario": loaded.name,
+        "scenario_hash": loaded.scenario_hash,
+        "path": str(work.shown),
+        "change": result.change,
+        "request_count": result.request_count,
+        "base": {name: result.base[name] for name in (USD, SPEED)},
+    }
+    work.say(
+        content=lambda: {**head, "effects": result.tables["sensitivity.csv"].records},
+        lines=lambda: _lines(loaded.name, result),
+    )
+
+
+def _lines(name: str, result: Sensitivity) -> Iterator[str | Table]:
     rows = result.tables["sensitivity.csv"].records
-    if as_json:
-        say_json(
-            {
-                "scenario": loaded.name,
-                "scenario_hash": loaded.scenario_hash,
-                "path": str(draft.shown),
-                "change": result.change,
-                "request_count": result.request_count,
-                "base": {name: result.base[name] for name in (USD, SPEED)},
-                "effects": rows,
-            }
-        )
-    elif not quiet:
-        out.print(
-            table(
-                f"{loaded.name}: one input at a time, {result.requests_words}; now "
-                f"{_cell(result.base[USD])} USD per million output tokens, "
-                f"{_cell(result.base[SPEED])} tokens/s per user",
-                [
-                    ("input", "left"),
-                    ("change", "right"),
-                    ("from", "right"),
-                    ("to", "right"),
-                    ("USD per million", "right"),
-                    ("", "right"),
-                    ("tokens/s per user", "right"),
-                    ("", "right"),
-                ],
-                [_shown(row) for row in rows],
-            )
-        )
-        for row in rows:
-            if row["note"]:
-                out.print(f"{row['input']}: {row['note']}", soft_wrap=True)
-        out.print(f"files: {draft.shown}", soft_wrap=True)
+    yield table(
+        f"{name}: one input at a time, {result.requests_words}; now "
+        f"{_cell(result.base[USD])} USD per million output tokens, "
+        f"{_cell(result.base[SPEED])} tokens/s per user",
+        [
+            ("input", "left"),
+            ("change", "right"),
+            ("from", "right"),
+            ("to", "right"),
+            ("USD per million", "right"),
+            ("", "right"),
+            ("tokens/s per user", "right"),
+            ("", "right"),
+        ],
+        [_shown(row) for row in rows],
+    )
+    for row in rows:
+        if row["note"]:
+            yield f"{row['input']}: {row['note']}"
 
 
 def _shown(row: dict[str, Value]) -> tuple[str, ...]:

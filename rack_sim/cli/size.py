@@ -1,35 +1,19 @@
 """Size: the smallest, the cheapest and the most frugal system that meets objectives."""
 
 import shlex
-import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TimeElapsedColumn
+from rich.table import Table
 
-from rack_sim.cli.console import err, out, say_json, tell, words_column
-from rack_sim.cli.options import (
-    HtmlOption,
-    JsonOption,
-    ScenarioArgument,
-    SeedOption,
-    SetOption,
-    SkipBadRowsOption,
-    TraceOption,
-    with_seed,
-)
-from rack_sim.cli.place import result_directory
+from rack_sim.cli.leave import leaving
+from rack_sim.cli.options import Output, Question, grouped
 from rack_sim.cli.size_view import size_content, size_tables
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.foundation.work_estimate import no_note
-from rack_sim.report.views import Wanted, leave
-from rack_sim.scenario import load_scenario
-from rack_sim.study.sizing import Sizing
+from rack_sim.study.sizing import Candidate, Sizing
 from rack_sim.study.sizing import size as size_scenario
-from rack_sim.study.sizing.candidate import Candidate
 
 # What is searched, and the option that bounds it.
 _SEARCHED = {
@@ -39,8 +23,10 @@ _SEARCHED = {
 }
 
 
+@grouped
 def size(
-    scenario: ScenarioArgument,
+    *,
+    question: Question,
     slo: Annotated[
         str | None,
         typer.Option(
@@ -79,20 +65,7 @@ def size(
             help="Replay so many requests [the scenario's, or more where these are over too soon].",
         ),
     ] = None,
-    trace: TraceOption = None,
-    overrides: SetOption = None,
-    out_dir: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Where files go [reports/NAME-size-HASH]."),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
-    seed: SeedOption = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
-    as_json: JsonOption = False,
-    skip_bad_rows: SkipBadRowsOption = False,
-    figures: Annotated[bool, typer.Option(help="Draw figures.")] = True,
-    workbook: Annotated[bool, typer.Option(help="Write report.xlsx.")] = True,
-    html: HtmlOption = True,
+    output: Output,
 ) -> None:
     """Find the smallest, the cheapest and the least power-hungry system that meets an SLO.
 
@@ -111,84 +84,49 @@ def size(
 
         rack-sim size llama70b --trace my-trace.csv --slo e2el_p95=5s
     """
-    started = time.perf_counter()
-    counts = _counts(tensor_parallel, stages, overrides)
+    counts = _counts(tensor_parallel, stages, question.overrides)
     free = [f"{key}=auto" for key in ("partition.tensor_parallel", "partition.stages")]
-    given = with_seed(overrides, seed)
-    loaded = load_scenario(scenario, [*given, *free], trace=trace, skip_bad_rows=skip_bad_rows)
-    columns = (words_column(), BarColumn(), TimeElapsedColumn())
-    hidden = quiet or not err.is_terminal
-    with ExitStack() as stack:
-        # What cannot be written to is said before the search, not after it.
-        draft = None
-        if out_dir is not None:
-            draft = stack.enter_context(result_directory(out_dir, "", force=force))
-        bar = Progress(*columns, console=err, transient=True, disable=hidden)
-        stack.enter_context(bar)
-        task = bar.add_task("reading the traffic", total=None)
-        try:
-            found = size_scenario(
-                loaded,
-                slo,
-                rate,
-                attainment=attainment,
-                tensor_parallel=counts[0],
-                stages=counts[1],
-                replicas_max=max_replicas,
-                request_count=requests,
-                on_progress=lambda text, replays: bar.update(
-                    task, description=f"{text} ({replays} replays done)"
-                ),
-                on_note=no_note if quiet else tell,
-            )
-        except KeyboardInterrupt:
-            if draft is None:
-                bar.stop()
-                err.print("nothing was written")
-            raise
-        if draft is None:
-            name = f"{loaded.name}-size-{found.sizing_hash}"
-            draft = stack.enter_context(result_directory(None, name, force=force))
-        leave(
-            found,
-            draft.path,
-            wall_s=time.perf_counter() - started,
-            wanted=Wanted(figures, workbook, html),
-            on_step=lambda text: bar.update(task, description=text),
+    loaded = question.load(*free)
+    with leaving(output) as work:
+        work.show("reading the traffic")
+        found = size_scenario(
+            loaded,
+            slo,
+            rate,
+            attainment=attainment,
+            tensor_parallel=counts[0],
+            stages=counts[1],
+            replicas_max=max_replicas,
+            request_count=requests,
+            on_progress=lambda text, replays: work.show(text, detail=f"{replays} replays done"),
+            on_note=work.show.note,
         )
-    target = draft.shown
+        work.leave(found, f"{loaded.name}-size-{found.sizing_hash}")
     commands = {
-        goals: shlex.join(_run_command(scenario, trace, given, target, found, candidate))
+        goals: _run_command(question, work.shown, found, candidate)
         for candidate, goals in found.winners.values()
     }
-    if not quiet:
-        for warning in found.warnings():
-            err.print(f"warning: {warning}", soft_wrap=True)
-    if as_json:
-        say_json({**size_content(found, commands), "path": str(target)})
-    elif not quiet:
-        for shown in size_tables(found):
-            out.print(shown)
+
+    def lines() -> Iterator[str | Table]:
+        yield from size_tables(found)
         for goals, line in commands.items():
             words_of = ", ".join(goal.replace("_", " ") for goal in goals)
-            out.print(f"run it ({words_of}):\n  {line}", soft_wrap=True)
-        out.print(f"files: {target}", soft_wrap=True)
+            yield f"run it ({words_of}):\n  {line}"
+
+    work.say(
+        content=lambda: {**size_content(found, commands), "path": str(work.shown)},
+        lines=lines,
+        warnings=found.warnings(),
+    )
 
 
-def _run_command(
-    scenario: str,
-    trace: str | None,
-    given: Sequence[str],
-    target: Path,
-    found: Sizing,
-    candidate: Candidate,
-) -> list[str]:
+def _run_command(question: Question, target: Path, found: Sizing, candidate: Candidate) -> str:
     """The command that replays a candidate, to the same numbers.
 
     Where a --set of this one is about the same as one that it needs, or malformed rows were
     skipped, it starts from what was written.
     """
-    needed = found.settings_of(candidate)
+    given, needed = question.settings, found.settings_of(candidate)
     keys = [f"{text.partition('=')[0].strip()}." for text in (*given, *needed)]
     mine, its = keys[: len(given)], keys[len(given) :]
     clash = any(a.startswith(b) or b.startswith(a) for a in mine for b in its)
@@ -196,9 +134,10 @@ def _run_command(
     if clash or (check and check.skipped_count):
         words, texts = ["rack-sim", "run", str(target / "resolved.yaml")], needed
     else:
-        words = ["rack-sim", "run", scenario, *(["--trace", trace] if trace else [])]
+        trace = ["--trace", question.trace] if question.trace else []
+        words = ["rack-sim", "run", question.scenario, *trace]
         texts = (*given, *needed)
-    return [*words, *(word for text in texts for word in ("--set", text))]
+    return shlex.join([*words, *(word for text in texts for word in ("--set", text))])
 
 
 # assumed: no model has more blocks to make stages of, nor a node more chips to share one

@@ -8,9 +8,10 @@ from rich.table import Table
 
 from rack_sim.cli.console import table
 from rack_sim.foundation.units import counted
+from rack_sim.metrics.sizing_columns import Goal
 from rack_sim.metrics.slo import ATTAINMENT, Reading
 from rack_sim.study.sizing import Sizing
-from rack_sim.study.sizing.candidate import Candidate, Goal, Verdict
+from rack_sim.study.sizing.candidate import Candidate, Verdict
 from rack_sim.study.sizing.search import DOES_NOT_FIT
 
 _CANDIDATES = [

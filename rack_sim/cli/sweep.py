@@ -1,23 +1,20 @@
 """Sweep: runs a study, that is many replays, and writes what they say together."""
 
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rack_sim.cli.console import err, out, say_json, words_column
+from rack_sim.cli.console import err
 from rack_sim.cli.grid_view import grid_content, grid_exit_code, grid_tables, grid_warnings
 from rack_sim.cli.jitter_view import jitter_content, jitter_tables
+from rack_sim.cli.leave import leaving
 from rack_sim.cli.load_view import load_content, load_views, load_warnings
-from rack_sim.cli.options import JsonOption, with_seed
-from rack_sim.cli.place import result_directory
+from rack_sim.cli.options import Output, grouped, with_seed
 from rack_sim.foundation.units import counted
-from rack_sim.report.views import Wanted, leave
 from rack_sim.scenario import GridStudy, load_study
 from rack_sim.study.grid import POINT_COUNT_MAX
 from rack_sim.study.kinds import refuse_executor, run_study
@@ -44,7 +41,9 @@ VIEWS: dict[str, View] = {
 }
 
 
+@grouped
 def sweep(
+    *,
     study: Annotated[
         str,
         typer.Argument(help="A study file, or a preset's name (see `rack-sim list studies`)."),
@@ -58,20 +57,9 @@ def sweep(
             "of the scenario of every machine (`precision.kv=fp8`). May be given many times.",
         ),
     ] = None,
-    out_dir: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Where files go [reports/NAME-HASH]."),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of every draw, instead of the study's.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
-    as_json: JsonOption = False,
-    figures: Annotated[bool, typer.Option(help="Draw figures.")] = True,
-    parquet: Annotated[
-        bool, typer.Option("--parquet", help="Write every table as Parquet, too.")
-    ] = False,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -98,6 +86,7 @@ def sweep(
             "--fresh", help="Begin anew: what an interrupted sweep has left is set aside."
         ),
     ] = False,
+    output: Output,
 ) -> None:
     """Run a study: many replays compared.
 
@@ -120,65 +109,39 @@ def sweep(
 
         rack-sim sweep jitter --set "operator_jitter_ns=[0, 50]" --set repeat_count=5 --seed 3
     """
-    started = time.perf_counter()
     loaded = load_study(study, with_seed(overrides, seed))
     refuse_executor(loaded, jobs=jobs, backend=backend, scheduler=scheduler)
     name = f"{loaded.name}-{loaded.study_hash}"
-    columns = (
-        words_column(),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-    )
-    hidden = quiet or not err.is_terminal
-    with (
-        result_directory(out_dir, name, force=force) as draft,
-        Progress(*columns, console=err, transient=True, disable=hidden) as bar,
-    ):
-        kept = draft.asked if out_dir is not None else draft.asked.with_name(name)
+    with leaving(output, name) as work:
+        kept = work.asked if output.out_dir is not None else work.asked.with_name(name)
         journal = kept.with_name(f"{kept.name}.points.jsonl")
-        task = bar.add_task("reading the study", total=1.0)
-
-        def note(text: str) -> None:
-            if not quiet:
-                bar.console.print(text, soft_wrap=True)
-
+        work.show("reading the study")
         try:
             result = run_study(
                 loaded,
-                on_progress=lambda text, share: bar.update(task, description=text, completed=share),
+                on_progress=work.show,
                 jobs=jobs,
                 backend=backend,
                 scheduler=scheduler,
                 journal=journal,
                 fresh=fresh,
                 point_count_max=None if yes else POINT_COUNT_MAX,
-                on_note=note,
+                on_note=work.show.note,
             )
-            leave(
-                result,
-                draft.path,
-                wall_s=time.perf_counter() - started,
-                wanted=Wanted(figures, parquet=parquet),
-                on_step=lambda text: bar.update(task, description=text, total=None),
-            )
+            work.leave(result)
         except BaseException:
-            bar.stop()
+            work.show.stop()
             _say_what_is_kept(journal)
             raise
     if isinstance(loaded, GridStudy):
         journal.unlink(missing_ok=True)  # its rows stand in the result by now
     view = VIEWS[loaded.kind]
-    if not quiet:
-        for warning in view.warnings(result):
-            err.print(f"warning: {warning}", soft_wrap=True)
-    if as_json:
-        head = {"study": loaded.name, "kind": loaded.kind, "study_hash": loaded.study_hash}
-        say_json({**head, "path": str(draft.shown), view.noun: view.content(result)})
-    elif not quiet:
-        for shown in view.tables(result):
-            out.print(shown)
-        out.print(f"files: {draft.shown}", soft_wrap=True)
+    head = {"study": loaded.name, "kind": loaded.kind, "study_hash": loaded.study_hash}
+    work.say(
+        content=lambda: {**head, "path": str(work.shown), view.noun: view.content(result)},
+        lines=lambda: view.tables(result),
+        warnings=view.warnings(result),
+    )
     code = view.exit_code(result)
     if code:
         raise typer.Exit(code)

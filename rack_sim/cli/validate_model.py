@@ -7,11 +7,11 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
-from rack_sim.cli.console import err, out, say_json, table, words_column
+from rack_sim.cli.console import out, say_json, table
 from rack_sim.cli.options import JsonOption
 from rack_sim.cli.place import result_file
+from rack_sim.cli.progress import progress
 from rack_sim.foundation.errors import InputError
 from rack_sim.report.numbers import number_text
 from rack_sim.report.validation_figure import write_validation_figure
@@ -57,13 +57,12 @@ def validate_model(
         return
     path = measurements or shipped_table()
     read = read_table(path)
-    with _progress() as bar:
-        task = bar.add_task("", total=None)
+    with progress() as show:
         found = predict_all(
             read.rows,
             path.parent,
-            lambda number, count, name: bar.update(
-                task, description=f"row {number + 1} of {count}: {name}"
+            lambda number, count, name: show(
+                f"row {number + 1} of {count}: {name}", number / count
             ),
         )
     if as_json:
@@ -197,23 +196,12 @@ def _spread_cells(items: list[Prediction]) -> tuple[str, str]:
     return (f"{spread.p50:.1%}", f"{spread.p90:.1%}") if spread else ("", "")
 
 
-def _progress() -> Progress:
-    return Progress(
-        words_column(),
-        console=err,
-        transient=True,
-        disable=not err.is_terminal,
-    )
-
-
 def _write_docs() -> None:
     folder = docs_folder()
     names = ("validation.json", "validation.md", "validation.png")
     with ExitStack() as stack:
         drafts = [stack.enter_context(result_file(folder / name, force=True)) for name in names]
-        bar = stack.enter_context(_progress())
-        task = bar.add_task("", total=None)
-        record = validate(on_progress=lambda text: bar.update(task, description=text))
+        record = validate(on_progress=stack.enter_context(progress()))
         for draft, text in zip(drafts[:2], validation_texts(record), strict=True):
             draft.path.write_text(text, encoding="utf-8")
         place = Path(stack.enter_context(TemporaryDirectory()))

@@ -1,8 +1,12 @@
 """Sizing columns: sizing.csv and candidates.csv of `rack-sim size`."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 from rack_sim.metrics.column import Column
+
+Goal = Literal["fewest_chips", "cheapest", "least_power"]
+GOALS: tuple[Goal, ...] = ("fewest_chips", "cheapest", "least_power")
 
 _CANDIDATE = (
     Column("tensor_parallel", "chips", "count", "chips that share a stage"),

@@ -1,5 +1,6 @@
 """Garbled: tables of ours read back, and what in them can never have been written."""
 
+import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,29 +27,43 @@ _NO_FLAG = "is not true or false"
 REQUEST_STATUSES = ("finished", "rejected", "timed_out")
 
 
-def read_table(path: Path, columns: Sequence[Column], again: str) -> "pd.DataFrame":
-    """The table in a file, which has these columns and no others.
+def read_table(
+    path: Path, columns: Sequence[Column], again: str, only: Sequence[str] = ()
+) -> "pd.DataFrame":
+    """The table in a file, which has these columns and no others; `only` some, where named.
 
     Raises InputError where it cannot be read, has other columns, or is garbled; `again` is what to
     do then.
     """
     import pandas as pd  # imports slowly, and only who reads a table needs it
 
+    names = [column.name for column in columns]
     try:
+        if header_of(path) != names:
+            said = "has other columns than this version writes"
+            raise InputError(Problem(said, str(path), 1, suggestion=again))
         frame = pd.read_csv(
             path,
+            usecols=list(only) or None,
             keep_default_na=False,
             na_values=[""],
             dtype=text_types(columns),
             low_memory=False,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise InputError(unreadable(path, error, again)) from None
-    if list(frame.columns) != [column.name for column in columns]:
-        said = "has other columns than this version writes"
-        raise InputError(Problem(said, str(path), 1, suggestion=again))
-    refuse_garbled(frame, path, columns, again)
+    if problems := list(_garbled(frame, path, columns, again)):
+        raise InputError(problems)
     return frame
+
+
+def header_of(path: Path) -> list[str]:
+    """The names in the first line of a table.
+
+    Raises OSError, UnicodeDecodeError or csv.Error where it cannot be read.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file, strict=True), [])
 
 
 def unreadable(path: Path, error: Exception, again: str) -> Problem:
@@ -61,15 +76,6 @@ def unreadable(path: Path, error: Exception, again: str) -> Problem:
             return Problem("cannot be read: is not UTF-8 text", str(path), line, suggestion=again)
     words = str(error).strip() or type(error).__name__
     return Problem(f"cannot be read: {words}", str(path), suggestion=again)
-
-
-def refuse_garbled(
-    frame: "pd.DataFrame", path: Path, columns: Sequence[Column], again: str
-) -> None:
-    """Raises InputError where a cell is no number and should be, or no status of a request."""
-    problems = list(_garbled(frame, path, columns, again))
-    if problems:
-        raise InputError(problems)
 
 
 def _garbled(

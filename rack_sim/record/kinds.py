@@ -1,18 +1,29 @@
 """Kinds: what commands leave behind, and how a directory of each is told and read."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from rack_sim.foundation.version import VERSION
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import FILES, STUDY_FILES
 from rack_sim.metrics.compare_columns import CHANGES, COMPARE, SENSITIVITY
-from rack_sim.metrics.sizing_columns import CANDIDATES, SIZING, fixed_columns, objective_columns
+from rack_sim.metrics.sizing_columns import (
+    CANDIDATES,
+    GOALS,
+    SIZING,
+    fixed_columns,
+    objective_columns,
+)
+from rack_sim.metrics.summary import Value
 
 Facts = Mapping[str, Any]
 Columns = Mapping[str, Sequence[Column]]
 # A file's name -> the names that stand in its first line.
 Header = Callable[[str], Sequence[str]]
+Rows = Sequence[Mapping[str, Value]]
+# What is wrong with the rows of a table beside what the manifest says.
+Check = Callable[[Facts, Rows], Iterator[str]]
 
 # Columns that a study's own keys are the names of: one for each key that it varies.
 AXIS = "grid."
@@ -41,13 +52,15 @@ class Kind:
     """One kind of record.
 
     `key` is what its manifest calls it by: the key says what it is, its value the name. `again`
-    says how one is made again, `shape` what its manifest must say, `columns` what is in its tables.
+    says how one is made again, `shape` what its manifest must say, `columns` what is in its tables,
+    the first of which every one has. `checks` look at tables that must agree with the manifest.
     """
 
     key: str
     again: str
     shape: Facts
     columns: Callable[[Facts, Header], Columns]
+    checks: Mapping[str, Check] = field(default_factory=dict)
 
 
 def _always(columns: Columns) -> Callable[[Facts, Header], Columns]:
@@ -151,6 +164,30 @@ _SENSITIVITY = {
     **_ORIGINS,
 }
 
+
+def _one_row_of_this_version(_facts: Facts, rows: Rows) -> Iterator[str]:
+    """Numbers of another version may mean something else."""
+    if len(rows) != 1:
+        yield f"has {len(rows)} rows, and a run's has one"
+    elif rows[0]["version"] != VERSION:
+        yield f"was written by rack-sim {rows[0]['version']}; this is rack-sim {VERSION}"
+
+
+def _the_answers_of_its_manifest(facts: Facts, rows: Rows) -> Iterator[str]:
+    asked = facts["question"]["objectives"]
+    named = sorted(goal for entry in facts["answers"] for goal in entry["goals"])
+    answered = sorted(str(row["goal"]) for row in rows)
+    if not asked or named != sorted(GOALS) or answered != named:
+        yield "does not have the answers that its manifest.json has"
+
+
+def _an_input_in_each_row(_facts: Facts, rows: Rows) -> Iterator[str]:
+    if not rows:
+        yield "names no input"
+    elif any(row["input"] is None for row in rows):
+        yield "has a row without an input"
+
+
 _SWEEP_AGAIN = "run its study again: rack-sim sweep"
 
 
@@ -161,7 +198,13 @@ def _study(kind: str) -> Kind:
 
 # The only list of kinds. `report.kinds` has a file of the same name for each: its story.
 KINDS: Mapping[str, Kind] = {
-    "run": Kind("scenario", "run its scenario again: rack-sim run", _RUN, _always(FILES)),
+    "run": Kind(
+        "scenario",
+        "run its scenario again: rack-sim run",
+        _RUN,
+        _always(FILES),
+        {"summary.csv": _one_row_of_this_version},
+    ),
     "load": _study("load"),
     "jitter": _study("jitter"),
     "grid": Kind("study", _SWEEP_AGAIN, _STUDY, _of_a_grid),
@@ -171,12 +214,19 @@ KINDS: Mapping[str, Kind] = {
         _COMPARISON,
         _always({"compare.csv": COMPARE, "changes.csv": CHANGES}),
     ),
-    "size": Kind("sizing", "size it again: rack-sim size", _SIZING, _of_a_sizing),
+    "size": Kind(
+        "sizing",
+        "size it again: rack-sim size",
+        _SIZING,
+        _of_a_sizing,
+        {"sizing.csv": _the_answers_of_its_manifest},
+    ),
     "sensitivity": Kind(
         "sensitivity",
         "run it again: rack-sim sensitivity",
         _SENSITIVITY,
         _always({"sensitivity.csv": SENSITIVITY}),
+        {"sensitivity.csv": _an_input_in_each_row},
     ),
 }
 

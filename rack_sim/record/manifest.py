@@ -22,7 +22,8 @@ from rack_sim.record.kinds import KINDS, kind_of
 from rack_sim.scenario.document import Marks, read_document
 
 MANIFEST = "manifest.json"
-_FILES, _SEAL = "files", "manifest_sha256"
+FILES = "files"
+_SEAL = "manifest_sha256"
 _NAME_ONE = "name one that rack-sim run, sweep, compare, size or sensitivity has written"
 _REAL = (int, float)
 
@@ -34,9 +35,9 @@ def manifest_text(content: Mapping[str, Any], folder: Path) -> str:
 
     Reports and figures have none: they may be made again.
     """
-    told = {key: item for key, item in content.items() if key not in (_FILES, _SEAL)}
+    told = {key: item for key, item in content.items() if key not in (FILES, _SEAL)}
     names = sorted({MANIFEST, *(path.name for path in folder.iterdir())})
-    told[_FILES] = {name: _digest(folder / name) if _is_table(name) else None for name in names}
+    told[FILES] = {name: _digest(folder / name) if _is_table(name) else None for name in names}
     return json_text({**told, _SEAL: _sealed(told)}) + "\n"
 
 
@@ -100,7 +101,7 @@ def altered(folder: Path) -> list[Path]:
     path = folder / MANIFEST
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        seal, files = content.pop(_SEAL), content[_FILES]
+        seal, files = content.pop(_SEAL), content[FILES]
         if seal != _sealed(content):
             return [path]
         tables = {folder / name: digest for name, digest in files.items() if digest is not None}

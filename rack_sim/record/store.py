@@ -1,13 +1,13 @@
 """Store: a record goes into a directory, and comes back from one."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.record.garbled import unreadable
+from rack_sim.record.garbled import header_of, unreadable
 from rack_sim.record.kinds import KINDS, kind_of
-from rack_sim.record.manifest import MANIFEST, manifest_text, read_manifest
+from rack_sim.record.manifest import FILES, MANIFEST, manifest_text, read_manifest
 from rack_sim.record.record import Record
 from rack_sim.record.table import read_back
 
@@ -31,35 +31,41 @@ def write(record: Record, folder: Path, *, parquet: bool = False) -> None:
 
 
 def read(folder: Path) -> Record:
-    """The record in `folder`; its tables are read when they are asked for.
+    """The record in `folder`; most of its tables are read when they are asked for.
 
-    Raises InputError where there is none, where one of its files is missing, and where another
-    version wrote it.
+    Raises InputError where there is none, where one of its files is missing, where another version
+    wrote it, and where its tables and its manifest say different things.
     """
     facts = read_manifest(folder)
     name = kind_of(facts)
     kind = KINDS[name]
-    files = [str(file) for file in facts.get("files", {})]
-    missing = [file for file in files if file.endswith(".csv") and not (folder / file).is_file()]
+
+    def header(file: str) -> list[str]:
+        try:
+            return header_of(folder / file)
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise InputError(unreadable(folder / file, error, kind.again)) from None
+
+    columns = kind.columns(facts, header)
+    there = [file for file in columns if (folder / file).is_file()]
+    named = facts.get(FILES)
+    promised = {*list(columns)[:1], *(named if isinstance(named, dict) else ())}
+    missing = [file for file in columns if file in promised and file not in there]
     if missing:
+        said = "is missing: the result is not whole"
         raise InputError(
-            Problem(
-                "is missing: the result is not whole", str(folder / file), suggestion=kind.again
-            )
-            for file in missing
+            Problem(said, str(folder / file), suggestion=kind.again) for file in missing
         )
-    columns = kind.columns(facts, lambda file: _header(folder / file, kind.again))
-    tables = {
-        file: read_back(folder / file, columns[file], kind.again)
-        for file in files
-        if file in columns
-    }
-    return Record(name, facts, tables, folder=folder)
+    tables = {file: read_back(folder / file, columns[file], kind.again) for file in there}
+    found = Record(name, facts, tables, folder=folder)
+    if problems := list(_contradictions(found)):
+        raise InputError(problems)
+    return found
 
 
-def _header(path: Path, again: str) -> Sequence[str]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return next(csv.reader(file), [])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(unreadable(path, error, again)) from None
+def _contradictions(record: Record) -> Iterator[Problem]:
+    """Where the tables of a record say what its manifest does not."""
+    kind, folder = KINDS[record.kind], record.folder or Path()
+    for file, check in kind.checks.items():
+        for said in check(record.facts, record.rows(file)):
+            yield Problem(said, str(folder / file), suggestion=kind.again)

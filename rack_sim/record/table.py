@@ -36,9 +36,13 @@ class Table:
     columns: tuple[Column, ...]
     rows: Callable[[], Iterable[Cells]]
 
-    def frame(self) -> "pd.DataFrame":
-        """It as a new data frame, typed by the kinds of its columns (see `metrics.frames`)."""
-        return frame_of(self.columns, map(tuple, self.rows()))
+    def frame(self, only: Sequence[str] = ()) -> "pd.DataFrame":
+        """It as a new data frame, typed by the kinds of its columns (see `metrics.frames`).
+
+        Of the columns `only`, where some are named.
+        """
+        whole = frame_of(self.columns, map(tuple, self.rows()))
+        return whole[list(only)] if only else whole
 
     @cached_property
     def records(self) -> tuple[Row, ...]:
@@ -88,12 +92,13 @@ class FiledTable(Table):
     path: Path = Path()
     again: str = ""
 
-    def frame(self) -> "pd.DataFrame":
-        """It as a data frame, read once: nobody writes into it.
+    def frame(self, only: Sequence[str] = ()) -> "pd.DataFrame":
+        """It as a data frame; the whole one is read once, and nobody writes into it.
 
+        Of the columns `only`, where some are named: of a million requests few fit in memory.
         Raises InputError where the file cannot be read or is garbled.
         """
-        return self._frame
+        return read_table(self.path, self.columns, self.again, only) if only else self._frame
 
     @cached_property
     def _frame(self) -> "pd.DataFrame":

@@ -19,13 +19,14 @@ from rack_sim.metrics.slo import Slo, slo_of_keys
 from rack_sim.metrics.summary import Value
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.pipeline import simulate
+from rack_sim.record.kinds import KINDS
 from rack_sim.record.manifest import refuse_altered
 from rack_sim.record.of_run import ending_facts
 from rack_sim.record.record import Record
+from rack_sim.record.store import read
 from rack_sim.record.table import Table
 from rack_sim.scenario import Scenario, load_scenario
 from rack_sim.study.difference import Change, Side, changes
-from rack_sim.study.finished_run import read_finished_run
 from rack_sim.study.judged import judged
 
 Progress = Callable[[str, float], None]
@@ -331,7 +332,10 @@ def _named(text: str) -> tuple[str, str]:
 
 def _contender(name: str, reference: str, overrides: Sequence[str]) -> Contender:
     if Path(reference).is_dir():
-        run = read_finished_run(Path(reference))
+        run = read(Path(reference))
+        if run.kind != "run":
+            said = f"holds a {run.kind}, not a run"
+            raise InputError(Problem(said, reference, suggestion=KINDS["run"].again))
         refuse_altered(Path(reference))
         own, digest = str(run.summary["scenario"]), str(run.summary["scenario_hash"])
         return Contender(name or own, reference, None, run.summary, run.resolved, digest)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from rack_sim.metrics.summary import Value
 from rack_sim.metrics.words import METRICS as WORDS
 from rack_sim.record.footprint import rack_noun_of
+from rack_sim.record.record import Record
 from rack_sim.report.html.page import Answer, Fact, Section, Table
 from rack_sim.report.html.quantity import (
     counted,
@@ -17,14 +18,13 @@ from rack_sim.report.html.quantity import (
     watts,
 )
 from rack_sim.report.html.requests import METRICS, Requests
-from rack_sim.report.run_tables import RunTables
 
 # The percentile that a run's objectives are judged at; a study may ask for another attainment.
 JUDGED_PERCENT = 99
 _WINDOWS = {"steady": "the steady window", "whole_run": "the whole run"}
 
 
-def answer_section(run: RunTables, requests: Requests, memory: str, warnings: int) -> Section:
+def answer_section(run: Record, requests: Requests, memory: str, warnings: int) -> Section:
     """The first thing a reader sees. `memory` is what the chips' memory is called."""
     row = run.summary
     more = (
@@ -104,7 +104,7 @@ def _fact(quantity: str, what: str, note: str = "") -> Fact:
     return Fact(value, unit.replace("\N{NO-BREAK SPACE}", " "), what, note)
 
 
-def _fit(run: RunTables, memory: str) -> Answer:
+def _fit(run: Record, memory: str) -> Answer:
     row, precision = run.summary, run.resolved.get("precision") or {}
     used, capacity = number_of(row["sram_used_bytes_max"]), number_of(row["sram_capacity_bytes"])
     formats = ", ".join(
@@ -124,7 +124,7 @@ def _fit(run: RunTables, memory: str) -> Answer:
         f"fullest chip uses {size(used)} of {size(capacity)} of its {memory}"
         f"{f' ({share(used / capacity)})' if used and capacity else ''}."
     )
-    place = rack_noun_of(run.manifest.get("footprint"))
+    place = rack_noun_of(run.facts.get("footprint"))
     idle = (_fact(counted(row["idle_chip_count"], "chip"), f"not used, in the same {place}s"),)
     facts = (
         _fact(counted(row["chip_count"], "chip"), "hold the model"),
@@ -155,10 +155,10 @@ def _speed(row: Mapping[str, Value], requests: Requests) -> Answer:
     return Answer("How fast is it?", said, facts, verdict, sign)
 
 
-def _cost(row: Mapping[str, Value], run: RunTables) -> Answer:
+def _cost(row: Mapping[str, Value], run: Record) -> Answer:
     assumed = [
         str(item.get("name"))
-        for item in run.manifest.get("assumed", [])
+        for item in run.facts.get("assumed", [])
         if str(item.get("name")).startswith("cost.")
     ]
     sentence = (

@@ -44,7 +44,7 @@ def comparison_page(compared: ComparisonTables) -> Page:
             "What changed" if two else "Side by side",
             sentences=(
                 *_unlike(compared.said("not_alike")),
-                f"All are judged by {compared.manifest['judged_by']}.",
+                f"All are judged by {compared.record.facts['judged_by']}.",
             ),
             points=(*_input_words(inputs), *headlines(changes)),
             tables=(_side_by_side(ran),) if ran else (),
@@ -78,8 +78,8 @@ def comparison_page(compared: ComparisonTables) -> Page:
             for row in rows
         ),
         sections=tuple(section for section in sections if section is not None),
-        origin=f"Written by rack-sim {compared.manifest.get('version')} from the summaries of the "
-        "runs. compare.csv and changes.csv have every number.",
+        origin=f"Written by rack-sim {compared.record.facts['version']} from the summaries of "
+        "the runs. compare.csv and changes.csv have every number.",
     )
 
 

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 from rack_sim.metrics.critical_path import whole_name
 from rack_sim.metrics.words import TERMS
+from rack_sim.record.record import Record
 from rack_sim.report.colours import TERM_LOOKS
 from rack_sim.report.html.page import Chart, Section, Table
 from rack_sim.report.html.plot import BLUE, bars, broken, layout, line
 from rack_sim.report.html.quantity import figure, milliseconds, share
-from rack_sim.report.run_tables import RunTables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,12 +17,12 @@ _TASKS_SHOWN = 12
 _POINTS_MAX = 400
 
 
-def critical_path_section(run: RunTables) -> Section:
+def critical_path_section(run: Record) -> Section:
     """The chain of tasks that makes a token take as long as it does."""
-    if run.has("critical_path.csv"):
-        return _static(run.table("critical_path.csv"))
-    if run.has("iterations.csv"):
-        return _reactive(run.table("iterations.csv"))
+    if "critical_path.csv" in run.tables:
+        return _static(run.frame("critical_path.csv"))
+    if "iterations.csv" in run.tables:
+        return _reactive(run.frame("iterations.csv"))
     return Section(
         "critical-path", "The critical path", sentences=("The run left no critical path.",)
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rack_sim.record.record import Record
 from rack_sim.report.html.page import Chart, Section, Table
 from rack_sim.report.html.plot import (
     BLUE,
@@ -16,16 +17,15 @@ from rack_sim.report.html.plot import (
     line,
 )
 from rack_sim.report.html.quantity import figure, milliseconds, number_of
-from rack_sim.report.run_tables import RunTables
 
 # More points than this would lie on one another, and make the page large.
 _POINTS_MAX = 160
 _TABLE_ROWS_MAX = 40
 
 
-def over_time_section(run: RunTables) -> Section:
+def over_time_section(run: Record) -> Section:
     """Three charts over the simulated time; bins are put together where there are many."""
-    table = run.table("timeline.csv")
+    table = run.frame("timeline.csv")
     if len(table) < 2:
         return Section(
             "over-time", "Over time", sentences=("The run is shorter than two bins of time.",)
@@ -166,7 +166,7 @@ def _layout(y_title: str, window: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _window(run: RunTables) -> tuple[dict[str, Any], str]:
+def _window(run: Record) -> tuple[dict[str, Any], str]:
     """The steady window as a shaded band, and what it is."""
     start, length = (number_of(run.summary[name]) for name in ("window_start_s", "window_s"))
     if run.summary["window_kind"] != "steady" or start is None or length is None:
@@ -189,8 +189,8 @@ def _window(run: RunTables) -> tuple[dict[str, Any], str]:
     )
 
 
-def _capacity(run: RunTables) -> float | None:
-    tokens = run.table("replicas.csv")["kv_capacity_tokens"]
+def _capacity(run: Record) -> float | None:
+    tokens = run.frame("replicas.csv")["kv_capacity_tokens"]
     return float(tokens.sum()) if len(tokens) else None
 
 

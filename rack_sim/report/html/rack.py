@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rack_sim.compiler.traffic import TRAFFICS
-from rack_sim.report.run_tables import RunTables
+from rack_sim.record.record import Record
 
 # What fills a chip: column of memory.csv -> words, in the order of the bar.
 FILLS: Mapping[str, str] = {
@@ -157,9 +157,9 @@ class Rack:
         return Flow(len(links), busy, payload, busiest, vectors)
 
 
-def rack_of(run: RunTables) -> Rack:
+def rack_of(run: Record) -> Rack:
     """The racks of a run that hold a part of a model, or a spare chip of them."""
-    chips_table, memory = run.table("chips.csv"), run.table("memory.csv")
+    chips_table, memory = run.frame("chips.csv"), run.frame("memory.csv")
     keep = set(chips_table.loc[chips_table["role"].isin(["stage", "replica"]), "rack"])
     all_racks = chips_table["rack"].nunique()
     chips_table = chips_table[chips_table["rack"].isin(keep)] if keep else chips_table
@@ -186,7 +186,7 @@ def rack_of(run: RunTables) -> Rack:
         )
         for row in chips_table.to_dict("records")
     }
-    links, profiles, switches = _links(run, chips, len(run.table("chips.csv")))
+    links, profiles, switches = _links(run, chips, len(run.frame("chips.csv")))
     nodes: dict[int, list[int]] = {}
     racks: dict[int, list[int]] = {}
     for chip in chips.values():
@@ -207,10 +207,10 @@ def rack_of(run: RunTables) -> Rack:
 
 
 def _links(
-    run: RunTables, chips: Mapping[int, Chip], chip_count: int
+    run: Record, chips: Mapping[int, Chip], chip_count: int
 ) -> tuple[list[Link], list[LinkProfile], list[int]]:
     """Links between what is drawn, what they carry, and the switches they lead to."""
-    table = run.table("links.csv")
+    table = run.frame("links.csv")
     drawn = [
         table[end].isin(chips.keys()) | (table[end] >= chip_count)
         for end in ("source_chip", "target_chip")

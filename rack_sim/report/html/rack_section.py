@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from rack_sim.compiler.traffic import TRAFFICS
+from rack_sim.record.record import Record
 from rack_sim.report.figures.rack_load import number_runs
 from rack_sim.report.html.page import Section, Table
 from rack_sim.report.html.quantity import counted, figure, share, size
 from rack_sim.report.html.rack import FILLS, Chip, Rack
 from rack_sim.report.html.rack_drawing import data_of, drawing_of
-from rack_sim.report.run_tables import RunTables
 
 _LINES_SHOWN = 25
 
 
-def rack_section(rack: Rack, run: RunTables) -> tuple[Section, Mapping[str, Any]]:
+def rack_section(rack: Rack, run: Record) -> tuple[Section, Mapping[str, Any]]:
     """The section, and what the page's script needs for it."""
     return (
         Section(
@@ -28,7 +28,7 @@ def rack_section(rack: Rack, run: RunTables) -> tuple[Section, Mapping[str, Any]
     )
 
 
-def _sentences(rack: Rack, run: RunTables) -> list[str]:
+def _sentences(rack: Rack, run: Record) -> list[str]:
     chips = list(rack.chips.values())
     roles = {role: sum(chip.role == role for chip in chips) for role in ("stage", "replica")}
     spare = sum(chip.role == "spare" for chip in chips)

@@ -1,17 +1,17 @@
 """Replicas: how alike the copies of a fleet were busy, and what each did."""
 
+from rack_sim.record.record import Record
 from rack_sim.report.html.page import Chart, Section, Table
 from rack_sim.report.html.plot import BLUE, GREEN, ORANGE, bars, layout
 from rack_sim.report.html.quantity import figure, milliseconds, share
-from rack_sim.report.run_tables import RunTables
 
 _COLOURS = {"both": BLUE, "prefill": ORANGE, "decode": GREEN}
 _BARS_MAX = 200
 
 
-def replicas_section(run: RunTables) -> Section | None:
+def replicas_section(run: Record) -> Section | None:
     """A bar and a row for each replica; nothing where there is one."""
-    table = run.table("replicas.csv")
+    table = run.frame("replicas.csv")
     if len(table) < 2:
         return None
     rows = table.to_dict("records")

@@ -8,13 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.metrics.columns import REQUESTS
 from rack_sim.metrics.slo import LatencyObjective, parse_slo
 from rack_sim.metrics.words import METRICS as WORDS
-from rack_sim.record.garbled import refuse_garbled, unreadable
-from rack_sim.report.run_tables import RunTables
-from rack_sim.study.finished_run import RUN_AGAIN
+from rack_sim.record.record import Record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,32 +53,14 @@ class Requests:
         return float(np.percentile(values, percent)) if len(values) else None
 
 
-def requests_of(run: RunTables) -> Requests:
+def requests_of(run: Record) -> Requests:
     """The requests of a run. Raises InputError where their table cannot be read or is garbled."""
     import numpy as np
-    import pandas as pd
 
-    path = run.folder / "requests.csv"
-    wanted = ["status", "reason", *(f"{metric}_ms" for metric in METRICS)]
-    try:
-        with path.open(encoding="utf-8") as file:
-            heading = file.readline().rstrip("\n").split(",")
-        if heading != [column.name for column in REQUESTS]:
-            raise InputError(
-                Problem(
-                    "has other columns than this version writes",
-                    str(path),
-                    suggestion=RUN_AGAIN,
-                )
-            )
-        texts = {"status": "category", "reason": "category"}
-        numbers = {f"{metric}_ms": "float64" for metric in METRICS}
-        # Before pandas 3 a number without an end, 1e999, is read as text.
-        table = pd.read_csv(path, usecols=wanted, dtype=texts).astype(numbers)
-    except (OSError, ValueError) as error:
-        run.table("requests.csv")  # says where what is wrong stands
-        raise InputError(unreadable(path, error, RUN_AGAIN)) from None
-    refuse_garbled(table, path, REQUESTS, RUN_AGAIN)
+    numbers = [f"{metric}_ms" for metric in METRICS]
+    table = run.frame("requests.csv", ["status", "reason", *numbers])
+    # Before pandas 3 a number without an end, 1e999, is read as text.
+    table = table.astype(dict.fromkeys(numbers, "float64"))
     lost = table.loc[table["status"] != "finished", ["status", "reason"]].astype(str)
     counted = Counter(zip(lost["status"].tolist(), lost["reason"].tolist(), strict=True))
     slo: Mapping[str, Any] = run.resolved.get("slo") or {}
@@ -98,7 +76,5 @@ def requests_of(run: RunTables) -> Requests:
             for metric in METRICS
             if slo.get(f"{metric}_ps") is not None
         },
-        asked=parse_slo(str(slo["asked"]), str(run.folder / "resolved.yaml"))
-        if slo.get("asked")
-        else (),
+        asked=parse_slo(str(slo["asked"]), "resolved.yaml") if slo.get("asked") else (),
     )

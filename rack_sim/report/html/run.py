@@ -1,5 +1,6 @@
 """Run page: the report of a finished run, the answer first."""
 
+from rack_sim.record.record import Record
 from rack_sim.report.html.answer import answer_section, headline
 from rack_sim.report.html.critical_path import critical_path_section
 from rack_sim.report.html.inputs import assumptions_section, inputs_section
@@ -13,10 +14,9 @@ from rack_sim.report.html.rack_section import rack_section
 from rack_sim.report.html.replicas import replicas_section
 from rack_sim.report.html.requests import requests_of
 from rack_sim.report.html.warnings import warnings_of, warnings_section
-from rack_sim.report.run_tables import RunTables
 
 
-def run_page(run: RunTables) -> Page:
+def run_page(run: Record) -> Page:
     """The page of a run. Raises InputError where one of its tables cannot be read."""
     row = run.summary
     requests, rack = requests_of(run), rack_of(run)
@@ -32,14 +32,14 @@ def run_page(run: RunTables) -> Page:
         limits_section(row),
         replicas_section(run),
         cost_section(row),
-        inputs_section(run.manifest, run.resolved),
-        assumptions_section(run.manifest),
+        inputs_section(run.facts, run.resolved),
+        assumptions_section(run.facts),
         warnings_section(warnings, requests),
     )
     description = str(run.resolved.get("description") or "")
     facts = (
         *((f"The scenario says: {description}",) if description else ()),
-        f"Traffic: {run.manifest.get('workload')}",
+        f"Traffic: {run.facts.get('workload')}",
         f"{counted(row['request_count'], 'request')}, {figure(row['simulated_s'], 4)} s simulated",
         f"Scenario {row['scenario_hash']}, seed {row['seed']}",
     )

@@ -20,7 +20,7 @@ _NOTHING = 0.0005  # less than this share of change is none to be seen
 
 def sensitivity_page(found: SensitivityTables) -> Page:
     """The page of a finished sensitivity."""
-    manifest, base, swings = found.manifest, found.base, found.swings
+    manifest, base, swings = found.record.facts, found.base, found.swings
     percent = f"{manifest['change']:.0%}"
     model = manifest["model"].get("name")
     speed = base[SPEED]
@@ -32,7 +32,7 @@ def sensitivity_page(found: SensitivityTables) -> Page:
         title=f"Sensitivity: {found.name}",
         subtitle=f"What do {percent} less and more of each input, alone, do to cost and speed?",
         facts=(
-            f"{model} on {found.resolved['system'].get('name')}",
+            f"{model} on {found.record.resolved['system'].get('name')}",
             f"Traffic: {manifest['workload']}; replayed: {manifest['replayed']}",
             f"As it is: {figure(base[USD])} USD per million output tokens"
             + (f", {figure(speed)} tokens/s per user" if speed is not None else ""),
@@ -42,7 +42,7 @@ def sensitivity_page(found: SensitivityTables) -> Page:
             Section("answer", "The answer", points=tuple(_answers(swings))),
             Section("figures", "Figures", charts=charts),
             Section("tables", "Tables", tables=(_table(swings),), points=notes),
-            inputs_section(manifest, found.resolved),
+            inputs_section(manifest, found.record.resolved),
             assumptions_section(manifest, manifest["assumed_by_the_sensitivity"]),
         ),
         origin=f"Written by rack-sim {manifest['version']} from the files of the sensitivity of "

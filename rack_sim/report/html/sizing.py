@@ -47,13 +47,13 @@ _COUNTED = (
 
 def sizing_page(sizing: SizingTables) -> Page:
     """The page of a finished sizing."""
-    manifest = sizing.manifest
+    manifest = sizing.record.facts
     asked = " and ".join(objective_words(objective) for objective in sizing.objectives)
     warnings = tuple(_warnings(sizing))
     also = manifest.get("assumed_by_the_search")
     charts = sizing_charts(sizing)
     model = (manifest.get("model") or {}).get("name")
-    system = (sizing.resolved["system"] or {}).get("name")
+    system = (sizing.record.resolved["system"] or {}).get("name")
     return Page(
         title=f"Size: {sizing.name}",
         subtitle=f"Which is the smallest system that serves {cell(sizing.rate_rps)} requests/s "
@@ -77,7 +77,7 @@ def sizing_page(sizing: SizingTables) -> Page:
                 ),
             ),
             _searched(sizing),
-            inputs_section(manifest, sizing.resolved),
+            inputs_section(manifest, sizing.record.resolved),
             assumptions_section(manifest, also if isinstance(also, list) else ()),
             Section(
                 "warnings",
@@ -316,7 +316,7 @@ def _cells(sizing: SizingTables, row: Row) -> tuple[str, ...]:
 
 
 def _searched(sizing: SizingTables) -> Section:
-    manifest = sizing.manifest
+    manifest = sizing.record.facts
     counts = Counter(verdict_words(sizing, row) for row in sizing.candidates)
     met = sum(count for (verdict, _), count in counts.items() if verdict == "meets")
     rows = [("meets", "every objective", figure(met))]
@@ -348,14 +348,14 @@ def _searched(sizing: SizingTables) -> Section:
 
 
 def _fitting(sizing: SizingTables) -> str:
-    question = sizing.manifest["question"]
+    question = sizing.record.facts["question"]
     if question["fit_request_count"] == question["request_count"]:
         return ", all of which fit the context"
     return f", {figure(question['fit_request_count'])} of which fit the context"
 
 
 def _warnings(sizing: SizingTables) -> Iterator[str]:
-    manifest = sizing.manifest
+    manifest = sizing.record.facts
     for text in manifest["warnings"]:
         yield f"{text[0].upper()}{text[1:]}."
     assumed = manifest.get("assumed")

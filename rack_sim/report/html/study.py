@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from rack_sim.metrics.words import METRICS
 from rack_sim.record.kinds import AXIS
-from rack_sim.record.store import read
+from rack_sim.record.record import Record
 from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.inputs import assumptions_section, inputs_section, weak
 from rack_sim.report.html.page import Chart, Page, Section, Table
 from rack_sim.report.html.quantity import cell, counted, figure, number_of, share
-from rack_sim.report.html.study_charts import grid_charts
-from rack_sim.report.html.study_tables import StudyTables, named_by
+from rack_sim.report.html.study_charts import (
+    RESULTS,
+    columns_by_name,
+    grid_charts,
+    named_by,
+)
 from rack_sim.report.kinds import story_of
 
 if TYPE_CHECKING:
@@ -27,16 +31,16 @@ class _Kind:
     """What the page of one kind of study asks, answers and draws."""
 
     question: str
-    answers: Callable[[StudyTables], Iterator[str]]
-    charts: Callable[[StudyTables], tuple[Chart, ...]]
-    warnings: Callable[[StudyTables], Iterator[str]]
+    answers: Callable[[Record], Iterator[str]]
+    charts: Callable[[Record], tuple[Chart, ...]]
+    warnings: Callable[[Record], Iterator[str]]
 
 
-def study_page(study: StudyTables) -> Page:
+def study_page(study: Record) -> Page:
     """The page of a study of any kind that leaves tables."""
     kind = _KINDS.get(study.kind, _OTHER)
-    manifest = study.manifest
-    charts = draw_all(story_of(study.kind).charts(read(study.folder))) or kind.charts(study)
+    manifest = study.facts
+    charts = draw_all(story_of(study.kind).charts(study)) or kind.charts(study)
     warnings = (*kind.warnings(study), *_input_warnings(manifest))
     machines = manifest.get("machines")
     count = len(machines) if isinstance(machines, list) else 0
@@ -80,8 +84,8 @@ def plain(value: object) -> str:
     return cell(value).removeprefix("'")
 
 
-def _table(study: StudyTables, name: str) -> Table:
-    frame, known = study.tables[name], study.columns[name]
+def _table(study: Record, name: str) -> Table:
+    frame, known = study.frame(name), columns_by_name(study, name)
     filled = [str(column) for column in frame.columns if frame[column].notna().any()]
     headings = []
     for column in filled:
@@ -100,9 +104,9 @@ def _table(study: StudyTables, name: str) -> Table:
     return Table(name, tuple(headings), rows, is_open=len(frame) <= 12, note=note)
 
 
-def _failed(study: StudyTables) -> Section | None:
+def _failed(study: Record) -> Section | None:
     rows = []
-    for frame in study.tables.values():
+    for frame in map(study.frame, study.tables):
         if "status" not in frame.columns:
             continue
         for row in frame[frame["status"] != _GOOD_STATUS].to_dict("records"):
@@ -130,8 +134,8 @@ def _input_warnings(manifest: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _load_answers(study: StudyTables) -> Iterator[str]:
-    for row in study.tables["knee.csv"].to_dict("records"):
+def _load_answers(study: Record) -> Iterator[str]:
+    for row in study.frame("knee.csv").to_dict("records"):
         machine, asked = plain(row["machine"]), number_of(row["attainment_asked"])
         met, failed = number_of(row["slo_met_rps"]), number_of(row["slo_failed_rps"])
         if asked is not None:
@@ -156,8 +160,8 @@ def _load_answers(study: StudyTables) -> Iterator[str]:
             )
 
 
-def _load_warnings(study: StudyTables) -> Iterator[str]:
-    for row in study.tables["knee.csv"].to_dict("records"):
+def _load_warnings(study: Record) -> Iterator[str]:
+    for row in study.frame("knee.csv").to_dict("records"):
         if str(row["is_short"]).lower() == "true":
             yield (
                 f"{plain(row['machine'])}: at the rate it does not keep up with, requests arrived "
@@ -165,8 +169,8 @@ def _load_warnings(study: StudyTables) -> Iterator[str]:
             )
 
 
-def _jitter_answers(study: StudyTables) -> Iterator[str]:
-    frame = study.tables["jitter.csv"]
+def _jitter_answers(study: Record) -> Iterator[str]:
+    frame = study.frame("jitter.csv")
     for machine, rows in frame.groupby("machine", sort=False):
         ordered = rows.sort_values("operator_jitter_ns", kind="stable")
         first, last = ordered.iloc[0], ordered.iloc[-1]
@@ -179,18 +183,18 @@ def _jitter_answers(study: StudyTables) -> Iterator[str]:
         )
 
 
-def _grid_answers(study: StudyTables) -> Iterator[str]:
-    frame = next(iter(study.tables.values()))
+def _grid_answers(study: Record) -> Iterator[str]:
+    frame = study.frame(RESULTS)
     done = _done(frame)
     yield f"{counted(len(frame), 'point')}, {len(done):,} of them with numbers."
-    for column, title in named_by(study.manifest, "collect").items():
+    for column, title in named_by(study.facts, "collect").items():
         if column not in done.columns or done[column].dtype.kind not in "if":
             continue
         known = done[done[column].notna()]
         if known.empty:
             continue
         low, high = known[column].min(), known[column].max()
-        unit = next(iter(study.columns.values()))[column].unit
+        unit = columns_by_name(study, RESULTS)[column].unit
         if low == high:
             yield f"{title}: {figure(float(low), 4)} {unit} at every point."
             continue
@@ -206,8 +210,8 @@ def _points_with(frame: "pd.DataFrame", column: str, value: Any) -> str:  # noqa
     return f"{plain(names[0])}{others}"
 
 
-def _grid_warnings(study: StudyTables) -> Iterator[str]:
-    frame = next(iter(study.tables.values()))
+def _grid_warnings(study: Record) -> Iterator[str]:
+    frame = study.frame(RESULTS)
     lost = len(frame) - len(_done(frame))
     if lost:
         yield f"{counted(lost, 'point')} of {len(frame):,} gave no numbers."
@@ -217,11 +221,11 @@ def _done(frame: "pd.DataFrame") -> "pd.DataFrame":
     return frame[frame["status"] == _GOOD_STATUS] if "status" in frame.columns else frame
 
 
-def _no_charts(_study: StudyTables) -> tuple[Chart, ...]:
+def _no_charts(_study: Record) -> tuple[Chart, ...]:
     return ()
 
 
-def _nothing(_study: StudyTables) -> Iterator[str]:
+def _nothing(_study: Record) -> Iterator[str]:
     return iter(())
 
 

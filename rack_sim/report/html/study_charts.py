@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rack_sim.metrics.column import Column
 from rack_sim.record.kinds import AXIS
+from rack_sim.record.record import Record
 from rack_sim.report.html.page import Chart, Table
 from rack_sim.report.html.plot import (
     COLOURS,
@@ -17,11 +19,11 @@ from rack_sim.report.html.plot import (
     line,
 )
 from rack_sim.report.html.quantity import cell, figure
-from rack_sim.report.html.study_tables import StudyTables, named_by
 
 if TYPE_CHECKING:
     import pandas as pd
 
+RESULTS = "results.csv"  # the table of a grid
 # More lines than there are colours could not be told apart.
 _LINES_MAX = len(COLOURS)
 _BARS_MAX = 40
@@ -31,9 +33,21 @@ _BEYOND_SATURATION = 1.3
 _LOG_RATIO = 20
 
 
-def load_charts(study: StudyTables) -> tuple[Chart, ...]:
+def named_by(facts: Mapping[str, Any], key: str) -> dict[str, str]:
+    """A mapping of names to words in a manifest; empty where it has none such."""
+    found = facts.get(key)
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {str(name): str(words) for name, words in pairs}
+
+
+def columns_by_name(study: Record, file: str) -> dict[str, Column]:
+    """The columns of a table of the study."""
+    return {column.name: column for column in study.tables[file].columns}
+
+
+def load_charts(study: Record) -> tuple[Chart, ...]:
     """Latency against load, and what is served of what is offered."""
-    frame = study.tables["load.csv"]
+    frame = study.frame("load.csv")
     near = frame[frame["offered_to_capacity_ratio"].fillna(0) <= _BEYOND_SATURATION]
     knee = _knee(study)
     charts = [
@@ -64,19 +78,19 @@ def load_charts(study: StudyTables) -> tuple[Chart, ...]:
     return tuple(chart for chart in charts if chart is not None)
 
 
-def _knee(study: StudyTables) -> Layout:
+def _knee(study: Record) -> Layout:
     """Of one machine, the highest rate that meets the SLO, as a line across the chart."""
-    table = study.tables["knee.csv"]
+    table = study.frame("knee.csv")
     if len(table) != 1 or table["slo_met_rps"].isna().any():
         return {}
     rate = float(table["slo_met_rps"].iloc[0])
-    middle = float(study.tables["load.csv"]["offered_rps"].max()) / 2
+    middle = float(study.frame("load.csv")["offered_rps"].max()) / 2
     return limit_line(rate, f"SLO met up to {figure(rate)}/s", middle=middle)
 
 
-def jitter_charts(study: StudyTables) -> tuple[Chart, ...]:
+def jitter_charts(study: Record) -> tuple[Chart, ...]:
     """Speed and tail against the extra time of operators, and the slip along the line."""
-    frame, slip = study.tables["jitter.csv"], study.tables["slip.csv"]
+    frame, slip = study.frame("jitter.csv"), study.frame("slip.csv")
     last = slip[slip["operator_jitter_ns"] == slip["operator_jitter_ns"].max()]
     x = ("mean extra time of an operator, ns", "")
     charts = (
@@ -111,9 +125,9 @@ def jitter_charts(study: StudyTables) -> tuple[Chart, ...]:
     return tuple(chart for chart in charts if chart is not None)
 
 
-def grid_charts(study: StudyTables) -> tuple[Chart, ...]:
+def grid_charts(study: Record) -> tuple[Chart, ...]:
     """What is collected against the first key that is a number, or as bars where none is."""
-    file, frame = next(iter(study.tables.items()))
+    frame = study.frame(RESULTS)
     if "status" in frame.columns:
         frame = frame[frame["status"] == "ok"]
     axes = [str(c) for c in frame.columns if str(c).startswith(AXIS)]
@@ -124,9 +138,9 @@ def grid_charts(study: StudyTables) -> tuple[Chart, ...]:
     others = [axis for axis in varied if axis != x]
     if "machine" in frame.columns and _values(frame, "machine") > 1:
         others.append("machine")
-    titles = named_by(study.manifest, "titles")
+    titles = named_by(study.facts, "titles")
     words = {axis: titles.get(axis.removeprefix(AXIS), axis.removeprefix(AXIS)) for axis in axes}
-    wanted = named_by(study.manifest, "collect")
+    wanted = named_by(study.facts, "collect")
     collected = [name for name in wanted if name in frame and frame[name].dtype.kind in "if"]
     frame = frame[[*axes, *others, "point", "point_name", *collected]].loc[
         :, lambda given: ~given.columns.duplicated()
@@ -135,7 +149,7 @@ def grid_charts(study: StudyTables) -> tuple[Chart, ...]:
     charts = []
     for metric in collected:
         name, title = f"grid-{metric.replace('_', '-')}", wanted[metric]
-        unit = study.columns[file][metric].unit
+        unit = columns_by_name(study, RESULTS)[metric].unit
         if x is not None:
             ys = {"": metric}
             charts.append(_lines(name, title, series, x, ys, "series", (words[x], unit)))

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from rack_sim.record.record import Record
 from rack_sim.report.html.inputs import weak
 from rack_sim.report.html.page import Section, Table
 from rack_sim.report.html.quantity import counted, figure, number_of, share
 from rack_sim.report.html.requests import Requests
-from rack_sim.report.run_tables import RunTables
 
 # Fewer finished requests than this leave less than ten beyond p99.
 _FEW_REQUESTS = 1_000
@@ -15,7 +15,7 @@ _GROWTH_RATIO = 2.0
 _NAMES_SHOWN = 6
 
 
-def warnings_of(run: RunTables, requests: Requests) -> tuple[str, ...]:
+def warnings_of(run: Record, requests: Requests) -> tuple[str, ...]:
     """One sentence each, what matters most first."""
     return tuple(_warnings(run, requests))
 
@@ -44,8 +44,8 @@ def warnings_section(warnings: tuple[str, ...], requests: Requests) -> Section:
     )
 
 
-def _warnings(run: RunTables, requests: Requests) -> Iterator[str]:
-    row, manifest = run.summary, run.manifest
+def _warnings(run: Record, requests: Requests) -> Iterator[str]:
+    row, manifest = run.summary, run.facts
     for (status, reason), count in requests.lost.items():
         yield (
             f"{counted(count, 'request')} ({share(count / requests.count)}) "
@@ -85,9 +85,9 @@ def _warnings(run: RunTables, requests: Requests) -> Iterator[str]:
         )
 
 
-def _growing(run: RunTables) -> Iterator[str]:
+def _growing(run: Record) -> Iterator[str]:
     """Whether ever more requests waited while they arrived."""
-    table = run.table("timeline.csv")
+    table = run.frame("timeline.csv")
     arrived = table["arrived"].to_numpy()
     bins = int(arrived.nonzero()[0].max()) + 1 if arrived.any() else 0
     quarter = bins // 4

@@ -3,11 +3,31 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rack_sim.record.record import Record
+from rack_sim.report.comparison_tables import ComparisonTables
+from rack_sim.report.html.comparison import comparison_page
+from rack_sim.report.sheets.comparison import comparison_answers, write_comparison_sheets
+from rack_sim.report.sheets.definitions import write_definitions
+from rack_sim.report.sheets.overview import start_overview, write_answer, write_contents
+from rack_sim.report.sheets.sheet import Book
 from rack_sim.report.story import Story
 from rack_sim.study.compare import Comparison
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+def _title(record: Record) -> str:
+    names = [str(row["name"]) for row in record.rows("compare.csv")]
+    return "Compare: " + (" and ".join(names) if len(names) == 2 else f"{len(names)} runs")
+
+
+def _sheets(book: Book, record: Record, row_limit: int) -> None:
+    compared = ComparisonTables(record)
+    overview = start_overview(book, _title(record), "What was compared, and what changed.")
+    written = write_comparison_sheets(book, compared, row_limit)
+    write_definitions(book, written)
+    write_contents(overview, write_answer(overview, 3, comparison_answers(compared)))
 
 
 def _figures(result: Comparison) -> "Iterator[tuple[str, Figure]]":
@@ -17,4 +37,4 @@ def _figures(result: Comparison) -> "Iterator[tuple[str, Figure]]":
     yield "compared", draw_compared(result)
 
 
-STORY = Story(figures=_figures)
+STORY = Story(_title, lambda record: comparison_page(ComparisonTables(record)), _sheets, _figures)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rack_sim.report.html.study import study_page
+from rack_sim.report.sheets.study import study_title, write_study
 from rack_sim.report.story import Story
 from rack_sim.study.grid import GridResult
 
@@ -16,4 +18,4 @@ def _figures(result: GridResult) -> "Iterator[tuple[str, Figure]]":
     yield "grid", draw_grid(result)
 
 
-STORY = Story(figures=_figures)
+STORY = Story(study_title, study_page, write_study, _figures)

@@ -7,7 +7,9 @@ from rack_sim.record.record import Record
 from rack_sim.record.table import Row
 from rack_sim.report.chart import Axis, Chart, Panels, Series, axis_of, things_axis
 from rack_sim.report.colours import SHADES, Look, look_of
+from rack_sim.report.html.study import study_page
 from rack_sim.report.numbers import amount_text, count_text, number_text, percent_text
+from rack_sim.report.sheets.study import study_title, write_study
 from rack_sim.report.story import Story
 
 # A loss that nobody would build another machine for, and one that everybody would.
@@ -26,7 +28,7 @@ def charts(record: Record) -> Iterator[Panels]:
     yield Panels("jitter", _title(machines), _says(record, machines), drawn, columns=3)
 
 
-STORY = Story(charts)
+STORY = Story(study_title, study_page, write_study, charts=charts)
 
 
 def _number(row: Row, column: str) -> float:

@@ -18,9 +18,10 @@ from rack_sim.report.colours import (
     Look,
     look_of,
 )
+from rack_sim.report.html.study import study_page
 from rack_sim.report.numbers import amount_text, number_text, percent_text
+from rack_sim.report.sheets.study import study_title, write_study
 from rack_sim.report.story import Story
-from rack_sim.scenario import read_resolved_study
 
 _METRICS = ("ttft", "tpot", "e2el")
 _SATURATION = "saturation"
@@ -63,7 +64,7 @@ def charts(record: Record) -> Iterator[Panels]:
     yield Panels("load_goodput", _served_title(machines), says, (_served(machines),), columns=1)
 
 
-STORY = Story(charts)
+STORY = Story(study_title, study_page, write_study, charts=charts)
 
 
 def _machines(record: Record) -> list[_Machine]:
@@ -83,9 +84,7 @@ def _machines(record: Record) -> list[_Machine]:
 
 def _bounds_ms(record: Record) -> dict[str, dict[str, float]]:
     """Objectives of each machine by metric, as the study's question has them."""
-    if record.folder is None:
-        return {}
-    points = read_resolved_study(record.folder / "resolved.yaml").get("points")
+    points = record.resolved.get("points")
     found: dict[str, dict[str, float]] = {}
     for point in points if isinstance(points, list) else ():
         slo = (point.get("scenario") or {}).get("slo") or {}

@@ -3,11 +3,55 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rack_sim.metrics.compare_columns import SENSITIVITY
+from rack_sim.record.record import Record
+from rack_sim.report.html.sensitivity import sensitivity_page
+from rack_sim.report.sensitivity_tables import SensitivityTables
+from rack_sim.report.sheets.definitions import write_definitions
+from rack_sim.report.sheets.inputs import chosen_of, write_inputs
+from rack_sim.report.sheets.overview import start_overview, write_answer, write_contents
+from rack_sim.report.sheets.sheet import Book
+from rack_sim.report.sheets.table import write_table_sheet
 from rack_sim.report.story import Story
-from rack_sim.study.sensitivity import Sensitivity
+from rack_sim.study.sensitivity import SPEED, USD, Sensitivity
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+_FILE = "sensitivity.csv"
+
+
+def _title(record: Record) -> str:
+    return f"Sensitivity: {record.name}"
+
+
+def _sheets(book: Book, record: Record, row_limit: int) -> None:
+    facts, found = record.facts, SensitivityTables(record)
+    purpose = f"{facts['change']:.0%} less and more of each input, one at a time."
+    overview = start_overview(book, _title(record), purpose)
+    write_table_sheet(
+        book,
+        "Sensitivity",
+        "Sensitivity",
+        "Each input, changed alone; the largest effect on cost first.",
+        SENSITIVITY,
+        record.frame(_FILE),
+        file=_FILE,
+        row_limit=row_limit,
+    )
+    write_inputs(book, facts, chosen_of(record.resolved))
+    write_definitions(book, [("Sensitivity", SENSITIVITY)])
+    lines = [
+        (words, "none" if found.base[name] is None else f"{found.base[name]:,.6g}")
+        for words, name in (
+            ("USD per million output tokens, as it is", USD),
+            ("tokens/s per user, as it is", SPEED),
+        )
+    ]
+    lines.append(("Replayed", facts["replayed"]))
+    lines += [("Mind" if not number else "", text) for number, text in enumerate(found.notes)]
+    write_contents(overview, write_answer(overview, 3, lines))
 
 
 def _figures(result: Sensitivity) -> "Iterator[tuple[str, Figure]]":
@@ -16,4 +60,4 @@ def _figures(result: Sensitivity) -> "Iterator[tuple[str, Figure]]":
     yield "sensitivity", draw_tornado(result)
 
 
-STORY = Story(figures=_figures)
+STORY = Story(_title, lambda record: sensitivity_page(SensitivityTables(record)), _sheets, _figures)

@@ -3,11 +3,32 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rack_sim.record.record import Record
+from rack_sim.report.html.sizing import sizing_page
+from rack_sim.report.sheets.capacity import write_capacity
+from rack_sim.report.sheets.definitions import write_definitions
+from rack_sim.report.sheets.inputs import chosen_of, write_inputs
+from rack_sim.report.sheets.overview import start_overview, write_answer, write_contents
+from rack_sim.report.sheets.sheet import Book
+from rack_sim.report.sheets.sizing import sizing_answers, sizing_question, write_sizing
+from rack_sim.report.sheets.sizing_capacity import sizing_facts
+from rack_sim.report.sizing_tables import SizingTables
 from rack_sim.report.story import Story
 from rack_sim.study.sizing import Sizing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+def _sheets(book: Book, record: Record, row_limit: int) -> None:
+    sizing = SizingTables(record)
+    overview = start_overview(book, f"Size: {sizing.name}", sizing_question(sizing))
+    write_sizing(book, sizing, row_limit)
+    for number, winner in enumerate(sizing.winners, start=1):
+        write_capacity(book, sizing_facts(sizing, winner), number=number)
+    write_inputs(book, record.facts, chosen_of(record.resolved))
+    write_definitions(book, [(name, table.columns) for name, table in record.tables.items()])
+    write_contents(overview, write_answer(overview, 3, sizing_answers(sizing)))
 
 
 def _figures(result: Sizing) -> "Iterator[tuple[str, Figure]]":
@@ -16,4 +37,9 @@ def _figures(result: Sizing) -> "Iterator[tuple[str, Figure]]":
     yield "candidates", draw_candidates(result)
 
 
-STORY = Story(figures=_figures)
+STORY = Story(
+    lambda record: f"Size {record.name}",
+    lambda record: sizing_page(SizingTables(record)),
+    _sheets,
+    _figures,
+)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rack_sim.metrics.summary import Value
-from rack_sim.report.run_tables import RunTables
+from rack_sim.record.record import Record
 
 RUN_BASIS = "this run"
 WINDOW_BASIS = "steady window"
@@ -64,15 +64,15 @@ class CapacityFacts:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-def run_facts(run: RunTables) -> CapacityFacts | str:
+def run_facts(run: Record) -> CapacityFacts | str:
     """The facts of a run, or why there are none."""
     row = run.summary
     seconds, requests = _number(row["simulated_s"]), _number(row["request_count"])
     finished, outputs = _number(row["finished_count"]), _number(row["output_token_count"])
     if not (seconds and finished and outputs):
         return "No request was served in this run: it shows no capacity."
-    footprint = run.manifest["footprint"]
-    roles = set(run.table("replicas.csv")["role"])
+    footprint = run.facts["footprint"]
+    roles = set(run.frame("replicas.csv")["role"])
     replicas = int(_number(row["replica_count"]))
     together = replicas if roles != {"both"} else 1
     sets = replicas / together

@@ -47,7 +47,7 @@ def comparison_answers(compared: ComparisonTables) -> list[tuple[str, str]]:
     unlike = compared.said("not_alike")
     if unlike:
         lines.append(("Not alike in all", "; ".join(unlike)))
-    lines.append(("All are judged by", str(compared.manifest["judged_by"])))
+    lines.append(("All are judged by", str(compared.record.facts["judged_by"])))
     lines += [
         ("Changed" if not n else "", text) for n, text in enumerate(headlines(compared.changes))
     ]

@@ -1,7 +1,7 @@
 """Cost: where the energy of a run goes, and what a million tokens are made of."""
 
 from rack_sim.metrics.cost_row import COST_COLUMNS
-from rack_sim.report.run_tables import RunTables
+from rack_sim.record.record import Record
 from rack_sim.report.sheets.charts import Series, new_chart
 from rack_sim.report.sheets.sheet import (
     HEADER,
@@ -36,7 +36,7 @@ _PRICE = (
 )
 
 
-def write_cost(book: Book, run: RunTables) -> None:
+def write_cost(book: Book, run: Record) -> None:
     """Energy by who draws it, time by what it goes to, money by what it is paid for."""
     row = run.summary
     sheet = book.sheet(

@@ -6,8 +6,8 @@ from rack_sim.compiler.traffic import TRAFFICS
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import CHIPS, LINKS, MEMORY
 from rack_sim.record.csv import plain_text
+from rack_sim.record.record import Record
 from rack_sim.report.colours import BLUE, GREEN, ORANGE, PALE, PURPLE
-from rack_sim.report.run_tables import RunTables
 from rack_sim.report.sheets.charts import Series, new_chart
 from rack_sim.report.sheets.sheet import (
     ASIDE,
@@ -28,9 +28,9 @@ _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, PALE)
 _LINK_ROWS = "Link rows"
 
 
-def write_chips(book: Book, run: RunTables, row_limit: int) -> None:
+def write_chips(book: Book, run: Record, row_limit: int) -> None:
     """A row for each chip of the first system, with bars behind its use."""
-    frame = run.table("chips.csv")
+    frame = run.frame("chips.csv")
     sheet = write_table_sheet(
         book,
         "Chips",
@@ -51,9 +51,9 @@ def write_chips(book: Book, run: RunTables, row_limit: int) -> None:
         )
 
 
-def write_sram_map(book: Book, run: RunTables) -> None:
+def write_sram_map(book: Book, run: Record) -> None:
     """The fullest chip of each stage as bars, and what they are made of."""
-    frame = run.table("memory.csv")
+    frame = run.frame("memory.csv")
     stages = len(set(frame["stage"])) > 1
     if stages:  # the fullest chip of each stage, the first of equals
         order = frame.sort_values(["stage", "free_bytes", "chip"], kind="stable")
@@ -123,9 +123,9 @@ def write_sram_map(book: Book, run: RunTables) -> None:
     )
 
 
-def write_sram_rows(book: Book, run: RunTables, row_limit: int) -> None:
+def write_sram_rows(book: Book, run: Record, row_limit: int) -> None:
     """memory.csv, a row for each chip."""
-    frame = run.table("memory.csv")
+    frame = run.frame("memory.csv")
     sheet = write_table_sheet(
         book,
         "SRAM by chip",
@@ -145,9 +145,9 @@ def write_sram_rows(book: Book, run: RunTables, row_limit: int) -> None:
         sheet.page.conditional_format(FIRST_ROW, place, last, place, bar)
 
 
-def write_links(book: Book, run: RunTables, row_limit: int) -> None:
+def write_links(book: Book, run: Record, row_limit: int) -> None:
     """Totals by kind of link and of traffic, how loads are spread, and the links themselves."""
-    frame = run.table("links.csv")
+    frame = run.frame("links.csv")
     order = ["utilisation", "source_chip", "target_chip", "lane"]
     busy = frame[frame["busy_ms"] > 0].sort_values(
         order, ascending=[False, True, True, True], kind="stable"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.summary import Value
-from rack_sim.report.run_tables import RunTables
+from rack_sim.record.record import Record
 from rack_sim.report.sheets.sheet import (
     HEADER,
     LABEL,
@@ -76,7 +76,7 @@ def write_answer(sheet: Sheet, row: int, lines: Sequence[tuple[str, str]]) -> in
     return row + 1
 
 
-def write_overview(sheet: Sheet, run: RunTables) -> None:
+def write_overview(sheet: Sheet, run: Record) -> None:
     """The answer first, then the contents, then every number of summary.csv with its meaning."""
     row = write_answer(sheet, 3, [*answers(run.summary), *_cautions(run)])
     row = write_contents(sheet, row)
@@ -129,7 +129,7 @@ def answers(row: Mapping[str, Value]) -> list[tuple[str, str]]:
     ]
 
 
-def _cautions(run: RunTables) -> list[tuple[str, str]]:
+def _cautions(run: Record) -> list[tuple[str, str]]:
     """What a reader should know before trusting the numbers."""
     row = run.summary
     found = []
@@ -140,7 +140,7 @@ def _cautions(run: RunTables) -> list[tuple[str, str]]:
         found.append("no request finished: latencies and costs per token are empty")
     if row["window_kind"] == "whole_run":
         found.append("the run was too short for a steady window: filling and draining count")
-    assumed = len(run.manifest.get("assumed") or ())
+    assumed = len(run.facts.get("assumed") or ())
     if assumed:
         found.append(f"{assumed} input numbers have no source and are assumed (sheet Inputs)")
     return [("Mind" if not number else "", text) for number, text in enumerate(found)]

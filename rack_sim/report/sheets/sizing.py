@@ -68,7 +68,7 @@ def sizing_answers(sizing: SizingTables) -> list[tuple[str, str]]:
         lines.append(("What binds", binds_words(sizing, winner)))
         lines += [(head, f"{text}.") for head, text in failures(sizing, winner)]
         lines.append(("Replay it, in this directory", commands(winner)))
-    manifest = sizing.manifest
+    manifest = sizing.record.facts
     lines.append(("Searched", manifest["searched"]))
     mind = [f"{text}." for text in manifest["warnings"]]
     assumed = len(manifest.get("assumed") or ())
@@ -87,14 +87,14 @@ def write_sizing(book: Book, sizing: SizingTables, row_limit: int) -> None:
         "The best system for each goal: every number of sizing.csv. Below, a chart of the "
         "candidates.",
     )
-    frame = _ordered(sizing.frames["candidates.csv"])
+    frame = _ordered(sizing.record.frame("candidates.csv"))
     write_table_sheet(
         book,
         "Candidates",
         "Candidates",
         "Every system that was looked at, with its verdict: those that meet first. Of pruned ones "
         "dollars, watts and latencies are the best that they can be.",
-        sizing.columns["candidates.csv"],
+        sizing.record.tables["candidates.csv"].columns,
         frame,
         file="candidates.csv",
         row_limit=row_limit,
@@ -106,15 +106,15 @@ def write_sizing(book: Book, sizing: SizingTables, row_limit: int) -> None:
 def _write_numbers(sheet: Sheet, sizing: SizingTables) -> int:
     """A line for each number and a column for each goal; the last row is given back."""
     sheet.link(2, 0, "Summary", "to the summary")
-    goals = [GOAL_WORDS[row["goal"]] for row in sizing.answers]
+    goals = [GOAL_WORDS[str(row["goal"])] for row in sizing.record.rows("sizing.csv")]
     sheet.widths(38, *[22] * len(goals), 20, 90)
     sheet.put_row(3, 0, ("number", *goals, "unit", "what it is"), HEADER)
     row = 3
-    for column in sizing.columns["sizing.csv"][1:]:
+    for column in sizing.record.tables["sizing.csv"].columns[1:]:
         row += 1
         style = number_style(column.unit, align="right")
         sheet.put(row, 0, column.name, LABEL)
-        for place, answer in enumerate(sizing.answers, start=1):
+        for place, answer in enumerate(sizing.record.rows("sizing.csv"), start=1):
             sheet.put(row, place, answer[column.name], style)
         sheet.put(row, 1 + len(goals), unit_words(column.unit), UNIT)
         sheet.put(row, 2 + len(goals), column.definition, WRAPPED)
@@ -167,7 +167,7 @@ def _draw(sheet: Sheet, sizing: SizingTables, frame: "pd.DataFrame", row: int) -
     known = frame[frame[asked.column].notna()]
     if known.empty:
         return
-    names = [column.name for column in sizing.columns["candidates.csv"]]
+    names = [column.name for column in sizing.record.tables["candidates.csv"].columns]
     at = (names.index("bought_chip_count"), names.index(asked.column))
     chips = known["bought_chip_count"]
     sheet.put_row(row, 0, ("The line in the chart", "chips to buy", objective_name(asked)), HEADER)

@@ -30,7 +30,7 @@ _PURPOSE = (
 def sizing_facts(sizing: SizingTables, winner: Winner) -> CapacityFacts:
     """The facts of an answer: it serves the rate that was asked, and each replica its part."""
     row, served, footprint = winner.row, winner.entry["served"], winner.entry["footprint"]
-    inputs, replicas = sizing.resolved, int(row["replica_count"])
+    inputs, replicas = sizing.record.resolved, int(row["replica_count"])
     requests, outputs = served["request_count"], served["output_token_count"]
     each, prices = sizing.rate_rps / replicas, prices_of(inputs)
     # As the answer's watts and dollars a year have it: the mean of the replay, at the rate asked.

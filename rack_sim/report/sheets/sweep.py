@@ -1,17 +1,14 @@
 """Sweep: the tables of a study, whatever its kind, with a chart of what it was made for."""
 
-import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rack_sim.foundation.errors import InputError
-from rack_sim.metrics.column import Column, text_types
+from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import STUDY_FILES, SUMMARY
 from rack_sim.record.csv import plain_text
-from rack_sim.record.garbled import refuse_garbled, unreadable
-from rack_sim.record.kinds import KINDS
+from rack_sim.record.record import Record
 from rack_sim.report.sheets.charts import Series, new_chart
 from rack_sim.report.sheets.sheet import SHEET_ROWS, Book
 from rack_sim.report.sheets.table import FIRST_ROW, write_table_sheet
@@ -30,38 +27,6 @@ _SHOWN = (
 _AXIS = "a key of the grid: its value"
 _CHARTS_MAX = 4  # of a study that collects more, the table has them
 _SERIES_MAX = 8  # more lines than the palette has colours are not told apart
-
-
-def study_tables(folder: Path, kind: str) -> dict[str, "pd.DataFrame"]:
-    """The tables of a study by file name: those its kind has, then any other CSV of the folder.
-
-    Raises InputError where one cannot be read.
-    """
-    import pandas as pd
-
-    known = [name for name in STUDY_FILES.get(kind, {}) if (folder / name).is_file()]
-    others = sorted(path.name for path in folder.glob("*.csv") if path.name not in known)
-    found = {}
-    for name in (*known, *others):
-        try:
-            frame = pd.read_csv(
-                folder / name,
-                keep_default_na=False,
-                na_values=[""],
-                dtype=text_types(columns_of(kind, name, _header(folder / name))),
-            )
-        except (OSError, ValueError) as error:
-            raise InputError(unreadable(folder / name, error, KINDS["load"].again)) from None
-        columns = columns_of(kind, name, [str(column) for column in frame.columns])
-        refuse_garbled(frame, folder / name, columns, KINDS["load"].again)
-        found[name] = frame
-    return found
-
-
-def _header(path: Path) -> list[str]:
-    """The names of the columns of a CSV file."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return next(csv.reader(file), [])
 
 
 def columns_of(kind: str, file: str, names: Sequence[str]) -> list[Column]:
@@ -216,10 +181,10 @@ def collected_of(manifest: Mapping[str, Any], resolved: Mapping[str, Any]) -> li
     return [name if isinstance(name, str) else json.dumps(name) for name in named]
 
 
-def study_answers(tables: Mapping[str, "pd.DataFrame"]) -> list[tuple[str, str]]:
+def study_answers(study: Record) -> list[tuple[str, str]]:
     """What a study found, in a line for each machine, or how its points ended."""
     lines = []
-    for row in plain_rows(tables["knee.csv"]) if "knee.csv" in tables else ():
+    for row in study.rows("knee.csv") if "knee.csv" in study.tables else ():
         met, kept, limit = (
             "unknown" if row[name] is None else f"{row[name]:,.2f} requests/s"
             for name in ("slo_met_rps", "kept_up_rps", "capacity_limit_rps")
@@ -229,21 +194,10 @@ def study_answers(tables: Mapping[str, "pd.DataFrame"]) -> list[tuple[str, str]]
             f"in use at {limit}"
         )
         lines.append((str(row["machine"]), text))
-    for file, frame in tables.items():
+    for file in study.tables:
+        frame = study.frame(file)
         if "status" in frame.columns:
             counts = frame["status"].value_counts().sort_index()
             said = ", ".join(f"{count:,} {plain_text(str(name))}" for name, count in counts.items())
             lines.append((f"Points of {file}", said))
     return lines
-
-
-def plain_rows(frame: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Rows with None for what is not there, and text as it was before it was safe for CSV."""
-    rows: list[dict[str, Any]] = []
-    for row in frame.to_dict("records"):
-        cells: dict[str, Any] = {}
-        for name, value in row.items():
-            text = plain_text(value) if isinstance(value, str) else value
-            cells[str(name)] = None if text != text else text
-        rows.append(cells)
-    return rows

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rack_sim.metrics.columns import REQUESTS, TIMELINE
 from rack_sim.metrics.latency import LATENCY_METRICS, PERCENTS
 from rack_sim.record.csv import plain_text
-from rack_sim.report.run_tables import RunTables
+from rack_sim.record.record import Record
 from rack_sim.report.sheets.charts import Series, new_chart
 from rack_sim.report.sheets.sheet import (
     ASIDE,
@@ -30,9 +30,9 @@ _PARTS = ("mean", *(f"p{percent}" for percent in PERCENTS))
 _MS = {"num_format": number_format("ms")}
 
 
-def write_requests(book: Book, run: RunTables, row_limit: int) -> None:
+def write_requests(book: Book, run: Record, row_limit: int) -> None:
     """How requests ended, percentiles of every latency, and the rows themselves."""
-    frame = run.table("requests.csv")
+    frame = run.frame("requests.csv")
     shown = max(0, min(len(frame), row_limit - FIRST_ROW))
     sheet = book.sheet(
         "Requests",
@@ -75,7 +75,7 @@ def _write_outcomes(sheet: Sheet, frame: "pd.DataFrame", row: int) -> int:
     return row
 
 
-def _write_summary_percentiles(sheet: Sheet, run: RunTables, row: int) -> int:
+def _write_summary_percentiles(sheet: Sheet, run: Record, row: int) -> int:
     """Percentiles of all requests as the run counted them; the last row is given back."""
     sheet.put_row(row, 0, ("Latency of all finished requests, ms", *[""] * 7), SECTION)
     sheet.put_row(row + 1, 0, ("latency", *_PARTS, "what it is"), HEADER)
@@ -90,7 +90,7 @@ def _write_summary_percentiles(sheet: Sheet, run: RunTables, row: int) -> int:
     return row
 
 
-def _write_formulas(sheet: Sheet, run: RunTables, row: int, shown: int, *, whole: bool) -> None:
+def _write_formulas(sheet: Sheet, run: Record, row: int, shown: int, *, whole: bool) -> None:
     """The same from the rows of this workbook, as formulas, where all are in it."""
     sheet.put_row(row, 0, (f"The same from the sheet {_ROWS}, as formulas", *[""] * 7), SECTION)
     if not whole:
@@ -110,7 +110,7 @@ def _write_formulas(sheet: Sheet, run: RunTables, row: int, shown: int, *, whole
         sheet.put(number, 0, f"{metric} [ms]", LABEL)
         for place, (text, value) in enumerate(zip(formulas, found, strict=True), start=1):
             sheet.put(number, place, Formula(f'IF(COUNT({cells})=0,"",{text})', value), _MS)
-        count = int(run.table("requests.csv")[f"{metric}_ms"].notna().sum())
+        count = int(run.frame("requests.csv")[f"{metric}_ms"].notna().sum())
         sheet.put(number, 6, Formula(f"COUNT({cells})", count), {"num_format": "#,##0"})
 
 
@@ -141,9 +141,9 @@ def _draw_percentiles(book: Book, sheet: Sheet, first: int) -> None:
     )
 
 
-def write_over_time(book: Book, run: RunTables, row_limit: int) -> None:
+def write_over_time(book: Book, run: Record, row_limit: int) -> None:
     """timeline.csv with tokens and requests over time."""
-    frame = run.table("timeline.csv")
+    frame = run.frame("timeline.csv")
     sheet = write_table_sheet(
         book,
         "Timeline",

@@ -3,7 +3,8 @@
 `size` asks and searches, `Sizing` is the outcome.
 """
 
-from rack_sim.study.sizing.candidate import GOALS, Candidate, Goal
+from rack_sim.metrics.sizing_columns import GOALS, Goal
+from rack_sim.study.sizing.candidate import Candidate
 from rack_sim.study.sizing.outcome import Answer, Sizing
 from rack_sim.study.sizing.size import ATTAINMENT_ASKED, size
 

@@ -6,14 +6,13 @@ from typing import Literal
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.metrics.cost import Footprint
+from rack_sim.metrics.sizing_columns import Goal
 from rack_sim.metrics.slo import Reading
 from rack_sim.metrics.summary import Value
 from rack_sim.metrics.words import TOKEN_TERMS
 from rack_sim.study.sizing.space import Shape
 
 Verdict = Literal["meets", "fails", "pruned"]
-Goal = Literal["fewest_chips", "cheapest", "least_power"]
-GOALS: tuple[Goal, ...] = ("fewest_chips", "cheapest", "least_power")
 
 # What was measured, as summary.csv has it.
 MEASURED = (

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.version import VERSION
-from rack_sim.metrics.sizing_columns import CANDIDATES, SIZING, fixed_columns, objective_columns
+from rack_sim.metrics.sizing_columns import (
+    CANDIDATES,
+    SIZING,
+    Goal,
+    fixed_columns,
+    objective_columns,
+)
 from rack_sim.metrics.slo import Objective
 from rack_sim.metrics.summary import Value
 from rack_sim.record.footprint import footprint_entry_on
@@ -22,7 +28,7 @@ from rack_sim.record.of_run import ending_facts, model_facts
 from rack_sim.record.record import Record
 from rack_sim.record.table import Table
 from rack_sim.scenario import Scenario, resolved_yaml, scenario_of_keys
-from rack_sim.study.sizing.candidate import Candidate, Goal
+from rack_sim.study.sizing.candidate import Candidate
 from rack_sim.study.sizing.search import Question
 from rack_sim.study.sizing.space import Space
 from rack_sim.study.sizing.traffic import Traffic

@@ -22,13 +22,14 @@ from rack_sim.metrics.cost import (
     standby_watts_of,
     usd_per_year,
 )
+from rack_sim.metrics.sizing_columns import GOALS, Goal
 from rack_sim.metrics.slo import ATTAINMENT, Objective, Reading, reading_of
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import Explanation, Result, explain, simulate
 from rack_sim.scenario import Scenario
 from rack_sim.study.load_row import LoadRow, row_of
 from rack_sim.study.sizing.bounds import Bounds
-from rack_sim.study.sizing.candidate import GOALS, MEASURED, Candidate, Goal, rank_of
+from rack_sim.study.sizing.candidate import MEASURED, Candidate, rank_of
 from rack_sim.study.sizing.space import Shape, Space, footprint_of_shape
 from rack_sim.study.sizing.traffic import Traffic
 

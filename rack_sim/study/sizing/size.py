@@ -6,10 +6,11 @@ from typing import TypeVar
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.foundation.work_estimate import Note, no_note, tell
+from rack_sim.metrics.sizing_columns import GOALS
 from rack_sim.metrics.slo import AttainmentObjective, Objective, parse_slo, slo_settings
 from rack_sim.pipeline import expected_work
 from rack_sim.scenario import Scenario
-from rack_sim.study.sizing.candidate import GOALS, Candidate
+from rack_sim.study.sizing.candidate import Candidate
 from rack_sim.study.sizing.outcome import Answer, Sizing
 from rack_sim.study.sizing.search import LIFETIMES, Progress, Question, SizingSearch
 from rack_sim.study.sizing.space import sizing_space

@@ -11,7 +11,7 @@ import pytest
 
 from rack_sim.metrics.compare_columns import CHANGES, COMPARE, COMPARED, DENSITIES
 from rack_sim.metrics.slo import slo_of
-from rack_sim.study.finished_run import read_finished_run
+from rack_sim.record import store
 from rack_sim.study.judged import judged
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -319,7 +319,7 @@ def test_one_set_of_objectives_judges_all(cli: Cli, small: Path, slo: str) -> No
 
 
 def judged_summary(folder: Path, slo: str) -> dict[str, object]:
-    return dict(judged(read_finished_run(folder).summary, folder, slo_of(slo)))
+    return dict(judged(store.read(folder).summary, folder, slo_of(slo)))
 
 
 def test_without_any_the_first_judges_and_what_is_unlike_is_said_first(

@@ -15,6 +15,7 @@ import pytest
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.visible import visible
 from rack_sim.metrics.columns import STUDY_FILES
+from rack_sim.record import store
 from rack_sim.report.html import write_html
 from rack_sim.report.html.answer import slo_sentence
 from rack_sim.report.html.page import Page, html_of, plain, safe_json
@@ -23,7 +24,6 @@ from rack_sim.report.html.rack_drawing import data_of, drawing_of
 from rack_sim.report.html.requests import requests_of
 from rack_sim.report.html.run import run_page
 from rack_sim.report.html.warnings import warnings_of
-from rack_sim.report.run_tables import read_run_tables
 
 RUNS = ("slots", "batches", "racks")
 
@@ -88,7 +88,7 @@ def test_a_page_is_whole_and_asks_nobody_for_anything(finished, name):
 
 @pytest.mark.parametrize("name", RUNS)
 def test_sections_stand_in_the_order_a_planner_reads(finished, name):
-    page = run_page(read_run_tables(finished(name)))
+    page = run_page(store.read(finished(name)))
     order = ["answer", "racks", "split", "distributions", "over-time", "critical-path", "limits"]
     order += ["replicas"] if name == "batches" else []
     order += ["cost", "inputs", "assumptions", "warnings"]
@@ -100,7 +100,7 @@ def test_plotly_knows_every_attribute_of_every_chart(finished, name):
     """Its Python classes refuse what plotly.js would silently leave out."""
     import plotly.graph_objects as go
 
-    page = run_page(read_run_tables(finished(name)))
+    page = run_page(store.read(finished(name)))
     assert len(page.charts) >= 6
     for chart in page.charts:
         content = plain({"data": list(chart.traces), "layout": dict(chart.layout)})
@@ -109,7 +109,7 @@ def test_plotly_knows_every_attribute_of_every_chart(finished, name):
 
 @pytest.mark.parametrize("name", RUNS)
 def test_every_chart_is_also_words_and_a_table(finished, name):
-    for chart in run_page(read_run_tables(finished(name))).charts:
+    for chart in run_page(store.read(finished(name))).charts:
         assert re.search(r"\d", chart.says), chart.name
         assert chart.table.rows, chart.name
         assert {len(row) for row in chart.table.rows} == {len(chart.table.headings)}, chart.name
@@ -117,7 +117,7 @@ def test_every_chart_is_also_words_and_a_table(finished, name):
 
 def test_the_numbers_of_a_split_add_up(finished):
     """The parts of the mean TTFT and of the mean gap are those of the summary."""
-    run = read_run_tables(finished("slots"))
+    run = store.read(finished("slots"))
     charts = {chart.name: chart for chart in run_page(run).charts}
     for name, whole in (("split-ttft", "ttft_ms_mean"), ("split-tpot", "itl_ms_mean")):
         (trace,) = charts[name].traces
@@ -126,7 +126,7 @@ def test_the_numbers_of_a_split_add_up(finished):
 
 
 def test_a_histogram_counts_every_request_and_the_curve_is_its_percentiles(finished):
-    run = read_run_tables(finished("slots"))
+    run = store.read(finished("slots"))
     values = sorted(
         float(row["ttft_ms"])
         for row in rows(finished("slots") / "requests.csv")
@@ -148,7 +148,7 @@ def test_a_histogram_counts_every_request_and_the_curve_is_its_percentiles(finis
 def test_the_slo_is_judged_by_all_requests(finished):
     """Attainment counts who got no answer; the shares are counted from requests.csv."""
     folder = finished("slots")
-    run, table = read_run_tables(folder), rows(folder / "requests.csv")
+    run, table = store.read(folder), rows(folder / "requests.csv")
     requests = requests_of(run)
     done = [row for row in table if row["status"] == "finished"]
     limits = {"ttft": 60, "tpot": 5, "e2el": 1000}
@@ -171,15 +171,15 @@ def test_the_slo_is_judged_by_all_requests(finished):
 
 def test_warnings_say_who_got_no_answer_and_what_was_assumed(finished):
     folder = finished("slots")
-    run = read_run_tables(folder)
+    run = store.read(folder)
     said = " ".join(warnings_of(run, requests_of(run))).replace("\N{NO-BREAK SPACE}", " ")
     table = rows(folder / "requests.csv")
     lost = [row for row in table if row["status"] == "rejected"]
     assert f"{len(lost)} requests" in said
     assert lost[0]["reason"] in said
-    assert f"{len(run.manifest['assumed'])} inputs without a source" in said
+    assert f"{len(run.facts['assumed'])} inputs without a source" in said
     assert "Only" in said, "fewer than a thousand finished"
-    weak = [item for item in run.manifest["sourced"] if item["grade"] in ("D", "M")]
+    weak = [item for item in run.facts["sourced"] if item["grade"] in ("D", "M")]
     assert all(item["name"] in said for item in weak[:6])
 
 
@@ -232,7 +232,7 @@ def test_every_chip_and_every_link_of_the_tables_is_in_the_page(finished):
 def test_lines_carry_what_their_links_carry(finished):
     """Bytes between nodes, both ways, are those of links.csv that join two nodes."""
     folder = finished("racks")
-    rack = rack_of(read_run_tables(folder))
+    rack = rack_of(store.read(folder))
     lines, between_nodes = rack.lines()
     assert between_nodes
     node_of = {row["chip"]: row["node"] for row in rows(folder / "chips.csv")}
@@ -266,14 +266,14 @@ def test_many_chips_are_drawn_by_node(own):
             place = (int(chip) + 648 * copy, int(node) + 81 * copy, int(rack) + 9 * copy)
             copies.append(",".join((*map(str, place), rest)))
     (folder / "chips.csv").write_text("\n".join(copies) + "\n", encoding="utf-8")
-    rack = rack_of(read_run_tables(folder))
+    rack = rack_of(store.read(folder))
     assert len(rack.chips) == 3 * 648 > CHIPS_DRAWN_MAX
     assert rack.is_by_node
     drawing, data = drawing_of(rack), data_of(rack)
     assert len(drawing["nodes"]) == len(data["nodeRows"]) == 3 * 81
     assert "chips" not in data
     assert "links" not in data
-    page = run_page(read_run_tables(folder))
+    page = run_page(store.read(folder))
     section = next(section for section in page.sections if section.name == "racks")
     assert any("every square is a node" in sentence for sentence in section.sentences)
     fullest = max(rack.chips[chip].used_bytes for chip in rack.nodes[0])
@@ -371,7 +371,7 @@ def test_a_run_of_nothing_but_rejected_requests_has_a_page(own):
         writer = csv.DictWriter(file, list(summary), lineterminator="\n")
         writer.writeheader()
         writer.writerow(summary)
-    page = run_page(read_run_tables(folder))
+    page = run_page(store.read(folder))
     assert not [chart for chart in page.charts if chart.name.startswith("distribution")]
     text = html_of(page)
     assert "No request finished" in text

@@ -10,10 +10,9 @@ import pytest
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.version import VERSION
 from rack_sim.metrics.load_columns import KNEE, LOAD
-from rack_sim.record.manifest import read_manifest
+from rack_sim.record.store import read
 from rack_sim.report.html.page import html_of, plain
 from rack_sim.report.html.study import study_page
-from rack_sim.report.html.study_tables import read_study_tables
 
 _GRID_HEAD = ("study", "point", "point_name", "machine")
 
@@ -33,7 +32,7 @@ def manifest(folder: Path, kind: str, **more: object) -> None:
 
 
 def page_of(folder: Path):
-    return study_page(read_study_tables(folder, read_manifest(folder)))
+    return study_page(read(folder))
 
 
 def known_to_plotly(page) -> None:

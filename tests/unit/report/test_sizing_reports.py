@@ -14,14 +14,14 @@ import pytest
 from spreadsheets import FIFTEEN_DIGITS, SOFFICE, named, opened, recalculated
 
 from rack_sim.foundation.errors import InputError
-from rack_sim.record.manifest import read_manifest
+from rack_sim.record.store import read
 from rack_sim.report.html import write_html
 from rack_sim.report.html.page import plain
 from rack_sim.report.html.sizing import sizing_page
 from rack_sim.report.sheets.capacity import capacity_plan, default_choices
 from rack_sim.report.sheets.capacity_lines import RESULTS
 from rack_sim.report.sheets.sizing_capacity import sizing_facts
-from rack_sim.report.sizing_tables import SizingTables, read_sizing_tables
+from rack_sim.report.sizing_tables import SizingTables
 from rack_sim.report.workbook import write_workbook
 
 # Both are rounded to the cent, one from watts that are rounded to a thousandth.
@@ -35,7 +35,7 @@ def own(sized: Callable[[str], Path], tmp_path: Path) -> Path:
 
 
 def tables(folder: Path) -> SizingTables:
-    return read_sizing_tables(folder, read_manifest(folder))
+    return SizingTables(read(folder))
 
 
 def rows(path: Path) -> list[dict[str, str]]:

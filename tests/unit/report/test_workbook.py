@@ -137,12 +137,12 @@ def test_charts_have_titles_axes_and_a_text(run: Path) -> None:
 
 
 def test_every_number_of_the_summary_is_there(run: Path) -> None:
-    from rack_sim.report.run_tables import read_run_tables
+    from rack_sim.record.store import read
 
     assert [c for _, columns in grouped_columns() for c in columns] == list(SUMMARY)
     page = opened(run / "report.xlsx")["Summary"]
     found = {row[0].value: [cell.value for cell in row[1:4]] for row in page.iter_rows()}
-    summary = read_run_tables(run).summary
+    summary = read(run).summary
     for column in SUMMARY:
         value, _, definition = found[column.name]
         assert value == summary[column.name]
@@ -154,9 +154,9 @@ def test_every_number_of_the_summary_is_there(run: Path) -> None:
     [("Request rows", "requests.csv"), ("Chips", "chips.csv"), ("SRAM by chip", "memory.csv")],
 )
 def test_rows_are_those_of_the_file(sheet: str, file: str, run: Path) -> None:
-    from rack_sim.report.run_tables import read_run_tables
+    from rack_sim.record.store import read
 
-    frame = read_run_tables(run).table(file)
+    frame = read(run).frame(file)
     rows = list(opened(run / "report.xlsx")[sheet].iter_rows(min_row=4, values_only=True))
     assert [head.split("\n")[0] for head in rows[0]] == [column.name for column in FILES[file]]
     wanted = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
@@ -164,9 +164,9 @@ def test_rows_are_those_of_the_file(sheet: str, file: str, run: Path) -> None:
 
 
 def test_links_are_sorted_and_add_up(run: Path) -> None:
-    from rack_sim.report.run_tables import read_run_tables
+    from rack_sim.record.store import read
 
-    frame = read_run_tables(run).table("links.csv")
+    frame = read(run).frame("links.csv")
     book = opened(run / "report.xlsx")
     rows = list(book["Link rows"].iter_rows(min_row=4, values_only=True))
     place = [head.split("\n")[0] for head in rows[0]].index("utilisation")

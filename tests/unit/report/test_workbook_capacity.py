@@ -18,7 +18,7 @@ from rack_sim.foundation.units import PS_PER_S
 from rack_sim.metrics.cost import cost_of, footprint_of
 from rack_sim.metrics.work import powered_chip_ps, work_chip_ps
 from rack_sim.record.footprint import footprint_entry
-from rack_sim.report.run_tables import read_run_tables
+from rack_sim.record.store import read
 from rack_sim.report.sheets.capacity import capacity_plan, default_choices
 from rack_sim.report.sheets.capacity_facts import CapacityFacts, run_facts
 from rack_sim.report.sheets.capacity_lines import RESULTS
@@ -60,7 +60,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
 
 
 def facts_of(folder: Path) -> CapacityFacts:
-    facts = run_facts(read_run_tables(folder))
+    facts = run_facts(read(folder))
     assert isinstance(facts, CapacityFacts)
     return facts
 

@@ -10,7 +10,7 @@ from spreadsheets import FIFTEEN_DIGITS, SOFFICE, named, opened, recalculated
 import rack_sim
 from rack_sim.partition.placement import groups
 from rack_sim.record.footprint import footprint_entry_on
-from rack_sim.report.run_tables import read_run_tables
+from rack_sim.record.store import read
 from rack_sim.report.sheets.capacity import capacity_plan, default_choices
 from rack_sim.report.sheets.capacity_facts import CapacityFacts, run_facts
 from rack_sim.report.views import Wanted, leave
@@ -45,9 +45,9 @@ def test_replicas_are_not_packed_across_systems(
     book.save(tmp_path / "changed.xlsx")
     (found,) = recalculated([tmp_path / "changed.xlsx"], tmp_path / "office")
     book = opened(found, values=True)
-    summary = read_run_tables(loose).summary
+    summary = read(loose).summary
     spare_nodes = ceil(Fraction(12) * Fraction(str(spare_share)) / 4)
-    facts = run_facts(read_run_tables(loose))
+    facts = run_facts(read(loose))
     assert isinstance(facts, CapacityFacts)
     plan = capacity_plan(facts, default_choices(facts) | changes)
     wanted = {
