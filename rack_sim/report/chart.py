@@ -19,6 +19,8 @@ Kind = Literal["line", "points", "bars", "area"]
 LOG_RATIO = 20
 """Where values span more than this, a linear axis would squeeze what lies low."""
 
+# The ticks of an axis are all counted in the largest of these that the last one reaches.
+_SIZES = (("bn", 1e9), ("M", 1e6), ("", 0.0))
 _ROOM = 1.08  # above the highest value
 _LOG_ROOM = 1.35
 # An objective this far above every value would flatten the curves; it is named at the edge.
@@ -57,8 +59,9 @@ class Axis:
         if self.labels:
             return tuple(enumerate(self.labels))
         places = self.marks or tuple(_places(self.low, self.high, self.scale, most))
-        millions = max(map(abs, places), default=0) >= 1e6
-        return tuple((place, _tick_text(place, in_millions=millions)) for place in places)
+        largest = max(map(abs, places), default=0)
+        unit, size = next(pair for pair in _SIZES if largest >= pair[1])
+        return tuple((place, _tick_text(place / (size or 1), unit)) for place in places)
 
     def text(self, value: float) -> str:
         """A value of it, with its unit; of an axis of things, the thing."""
@@ -235,7 +238,8 @@ def things_axis(name: str, labels: Iterable[str]) -> Axis:
 def _places(low: float, high: float, scale: Scale, most: int) -> list[float]:
     if scale == "log":
         exponents = range(floor(log10(low)), ceil(log10(high)) + 1)
-        for digits in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
+        within = high < 10 * low
+        for digits in ((1, 2, 3, 5, 7) if within else (1, 2, 5), (1, 2, 5), (1, 3), (1,)):
             found = [float(f"{d}e{e}") for e in exponents for d in digits]
             found = [place for place in found if low <= place <= high]
             if 3 <= len(found) <= most:
@@ -255,9 +259,8 @@ def _step(span: float, most: int) -> float:
     return next(size * power for size in (1, 2, 5, 10) if size * power >= least * (1 - 1e-9))
 
 
-def _tick_text(value: float, *, in_millions: bool) -> str:
-    if in_millions and value:
-        return f"{value / 1e6:,.6g} M"
-    if abs(value) >= 0.001 or not value:
-        return f"{value:,.10g}"
-    return f"{value:.12f}".rstrip("0").rstrip(".")
+def _tick_text(value: float, unit: str) -> str:
+    if not value:
+        return "0"
+    text = f"{value:,.12g}" if abs(value) >= 0.001 else f"{value:.12f}".rstrip("0").rstrip(".")
+    return f"{text} {unit}".rstrip()

@@ -27,9 +27,9 @@ class Colour(str):
         made.css = f"--{name}"
         return made
 
-    def __getnewargs__(self) -> tuple[str, str]:
-        """What a copy is made of."""
-        return str(self), self.css.removeprefix("--")
+    def __deepcopy__(self, _known: object) -> "Colour":
+        """Itself: a colour never changes."""
+        return self
 
 
 # Okabe and Ito's palette: distinct for every kind of colour vision.

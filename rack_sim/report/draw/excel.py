@@ -33,11 +33,11 @@ _MARKERS: Mapping[Marker, str] = {
 _PATTERNS = {
     "/": "wide_upward_diagonal",
     "\\": "wide_downward_diagonal",
-    ".": "percent_10",
-    "x": "outlined_diamond",
+    ".": "percent_20",
+    "x": "diagonal_brick",
     "+": "small_grid",
-    "-": "horizontal_brick",
-    "|": "vertical",
+    "-": "narrow_horizontal",
+    "|": "narrow_vertical",
 }
 _FIRST_ROW = 3
 _DATA_COLUMN = 11  # right of the charts

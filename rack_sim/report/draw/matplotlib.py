@@ -41,6 +41,7 @@ _HEIGHT_INCHES = 3.9
 _BAR_INCHES = 0.36
 _CHARACTERS_PER_INCH = 10.0  # of a chart's title
 _LABEL_CHARACTERS = 30
+_TICK_CHARACTERS = 60  # below a chart; more lie aslant
 _WHITE = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5}
 _LEGEND_CHARACTERS = 130
 
@@ -62,7 +63,7 @@ def draw(panels: Panels) -> "Figure":
     for axes, chart in drawn:
         _draw_chart(axes, chart, width / columns)
     for axes in grid[len(drawn) :]:
-        axes.set_axis_off()
+        axes.set_drawnf()
     _explain(figure, drawn)
     _name_points(figure, drawn)
     return figure
@@ -207,26 +208,20 @@ def _write_beside(axes: "Axes", chart: Chart, end: tuple[float, float], words: s
 
 def _scale(axes: "Axes", letter: str, axis: Axis) -> None:
     """Limits, ticks and the title of one of the two axes."""
-    if letter == "x":
-        set_scale, set_limits, set_ticks = axes.set_xscale, axes.set_xlim, axes.set_xticks
-        (axes.set_xlabel)(axis.words)
-    else:
-        set_scale, set_limits, set_ticks = axes.set_yscale, axes.set_ylim, axes.set_yticks
-        (axes.set_ylabel)(axis.words)
-    set_scale(axis.scale)
+    drawn = {"x": axes.xaxis, "y": axes.yaxis}[letter]
+    drawn.set_label_text(axis.words)
+    axes.set(**{f"{letter}scale": axis.scale})
     ticks = axis.ticks(10 if letter == "y" else 7)
     if axis.labels:
-        every = 1 if letter == "y" else -(-len(ticks) // 24)
-        ticks = ticks[::every]
+        ticks = ticks[:: 1 if letter == "y" else -(-len(ticks) // 24)]
     texts = [_short_label(text) for _, text in ticks]
-    crowded = letter == "x" and sum(map(len, texts)) > 60
-    set_ticks(
-        [place for place, _ in ticks],
-        texts,
-        **({"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if crowded else {}),
-    )
-    set_ticks([], minor=True)
-    set_limits(axis.low, axis.high)
+    drawn.set_ticks([place for place, _ in ticks], texts)
+    drawn.set_ticks([], minor=True)
+    if letter == "x" and sum(map(len, texts)) > _TICK_CHARACTERS:
+        axes.tick_params(axis="x", labelrotation=30)
+        for label in drawn.get_ticklabels():
+            label.set(ha="right", rotation_mode="anchor")
+    axes.set(**{f"{letter}lim": (axis.low, axis.high)})
 
 
 def _short_label(text: str) -> str:
@@ -318,9 +313,10 @@ def _draw_cells(axes: "Axes", chart: Chart, cells: Cells) -> None:
     values = np.array([[np.nan if v is None else v for v in row] for row in cells.values])
     low, high = cells.span
     norm = LogNorm(low, high) if chart.y.scale == "log" and 0 < low < high else Normalize(low, high)
-    shades = LinearSegmentedColormap.from_list("load", ["#eef5fb", "#66a8d4", "#08457a"])
-    shades.set_bad(PALE)
-    axes.imshow(values, cmap=shades, norm=norm, aspect="auto")
+    shades = LinearSegmentedColormap.from_list("values", ["#eef5fb", "#66a8d4", "#08457a"])
+    axes.imshow(
+        values, cmap=shades.with_extremes(bad=PALE), norm=norm, aspect="auto", origin="lower"
+    )
     for row, line in enumerate(cells.values):
         for place, value in enumerate(line):
             is_best = (row, place) == cells.best

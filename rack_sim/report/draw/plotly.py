@@ -59,7 +59,6 @@ def draw(chart: Chart) -> page.Chart:
     if any(one.kind == "bars" for one in series):
         layout["barmode"] = "stack" if chart.is_stacked else "group"
     if chart.cells is not None:
-        layout["yaxis"]["range"] = layout["yaxis"]["range"][::-1]
         layout["shapes"] += _best_frame(chart.cells)
     notes = " ".join(chart.notes)
     is_log = "log" in (chart.x.scale, chart.y.scale) and chart.cells is None
@@ -295,9 +294,9 @@ def _cell_words(cells: Cells) -> Iterable[Layout]:
     for row, line in enumerate(cells.values):
         for place, value in enumerate(line):
             text = "×" if value is None else amount_text(value, 3)
-            best = " ★" if (row, place) == cells.best else ""
+            best = ("best",) if (row, place) == cells.best else ()
             yield {
-                "x": place, "y": row, "text": text + best, "showarrow": False,
+                "x": place, "y": row, "text": lines_of(text, *best), "showarrow": False,
                 "bgcolor": "--panel", "font": {"color": INK.css},
             }  # fmt: skip
 
@@ -311,18 +310,18 @@ def _best_frame(cells: Cells) -> list[Layout]:
 
 
 def _table(chart: Chart) -> page.Table:
-    rows = list(chart.rows())
+    rows: list[tuple[str, ...]] = list(chart.rows())
     things = chart.cells is not None
     first = chart.y.name if things else "Series"
     last = chart.title if things else chart.y.words
     x = chart.x.words or "What"
-    headings = (first or "Series", x if chart.x.labels else f"#{x}", f"#{last}")
-    if not things and len({name for name, _, _ in rows}) < 2:
-        headings, rows = headings[1:], [row[1:] for row in rows]  # type: ignore[misc]
+    headings = [first or "Series", x if chart.x.labels else f"#{x}", f"#{last}"]
+    if not things and len({row[0] for row in rows}) < 2:
+        headings, rows = headings[1:], [row[1:] for row in rows]
     left_out = len(rows) - _ROWS_SHOWN
     return page.Table(
         chart.title,
-        headings,
+        tuple(headings),
         tuple(rows[:_ROWS_SHOWN]),
         note=f"{left_out:,} more rows are in the files." if left_out > 0 else "",
     )

@@ -118,8 +118,8 @@ def _slip(machines: _Machines, slip: Sequence[Row]) -> Chart:
         rows = [row for row in found if _number(row, "operator_jitter_ns") == jitter]
         x = tuple(_number(row, "stage") for row in rows)
         y = tuple(_number(row, "slip_ms_mean") for row in rows)
-        marker = "circle" if len(rows) == 1 else ""
-        lines.append(Series(_jitter_words(jitter), x, y, Look(shade, marker=marker)))
+        look = Look(shade, marker="circle" if len(rows) == 1 else "")
+        lines.append(Series(_jitter_words(jitter), x, y, look))
     values = [value for one in lines for value in one.values]
     last = max(stages, default=0)
     return Chart(

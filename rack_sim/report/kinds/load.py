@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from rack_sim.foundation.units import PS_PER_MS
 from rack_sim.metrics.words import METRICS
@@ -32,7 +33,7 @@ _OFFERED = ("offered load", "requests/s")
 
 @dataclass(frozen=True)
 class _Machine:
-    """One machine: the rates up to a little beyond saturation, its knee, its objectives in ms."""
+    """One machine: its rates, its knee, its objectives in ms."""
 
     name: str
     rows: tuple[Row, ...]
@@ -45,12 +46,25 @@ class _Machine:
         value = self.knee[column]
         return float(value) if isinstance(value, int | float) else None
 
-    def pairs(self, column: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Offered rates, and what a column has there."""
+    @property
+    def lost_rps(self) -> float:
+        """The highest rate that is drawn: a little beyond that which it does not keep up with."""
+        failed = self.number("not_kept_up_rps")
+        return _BEYOND_SATURATION * failed if failed else inf
+
+    @property
+    def last_rps(self) -> float:
+        """The highest rate at which a latency says something of the machine."""
+        capacity = self.number("capacity_limit_rps")
+        return min(self.lost_rps, _BEYOND_SATURATION * capacity if capacity else inf)
+
+    def pairs(self, column: str, last: float = inf) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Offered rates up to the `last`, and what a column has there."""
         found = [
-            (float(row["offered_rps"] or 0), float(value))
+            (offered, float(value))
             for row in self.rows
-            if isinstance(value := row[column], int | float)
+            if (offered := float(row["offered_rps"] or 0)) <= last
+            and isinstance(value := row[column], int | float)
         ]
         return tuple(x for x, _ in found), tuple(y for _, y in found)
 
@@ -72,10 +86,6 @@ def _machines(record: Record) -> list[_Machine]:
     found = []
     for number, knee in enumerate(record.tables["knee.csv"].records):
         rows = [r for r in record.tables["load.csv"].records if r["machine"] == knee["machine"]]
-        failed = knee["not_kept_up_rps"]
-        if isinstance(failed, int | float):
-            last = _BEYOND_SATURATION * failed
-            rows = [row for row in rows if float(row["offered_rps"] or 0) <= last]
         name = str(knee["machine"])
         machine = _Machine(name, tuple(rows), knee, look_of(number), bounds_ms.get(name, {}))
         found.append(machine)
@@ -103,7 +113,7 @@ def _latency(machines: Sequence[_Machine], metric: str) -> Chart | None:
     for machine in machines:
         for percent in (99, 50):
             look = PERCENTILE_LOOKS[percent]
-            x, y = machine.pairs(f"{metric}_ms_p{percent}")
+            x, y = machine.pairs(f"{metric}_ms_p{percent}", machine.last_rps)
             if not y:
                 continue
             name = f"p{percent}" if lone else f"{machine.name}, p{percent}"
@@ -129,7 +139,7 @@ def _latency(machines: Sequence[_Machine], metric: str) -> Chart | None:
 
 def _latency_title(machines: Sequence[_Machine], metric: str) -> str:
     """What a lone machine does; of several, what is held against each other."""
-    rates, values = machines[0].pairs(f"{metric}_ms_p99")
+    rates, values = machines[0].pairs(f"{metric}_ms_p99", machines[0].last_rps)
     words, bound = METRICS[metric], machines[0].bounds_ms.get(metric)
     if len(machines) > 1 or not values:
         return words.title
@@ -165,7 +175,7 @@ def _served(machines: Sequence[_Machine]) -> Chart:
         ):
             if column == "request_goodput_rps" and not machine.bounds_ms:
                 continue
-            at, values = machine.pairs(column)
+            at, values = machine.pairs(column, machine.lost_rps)
             short = words.partition(":")[0]
             name = words if lone else f"{machine.name}, {short}"
             if not lone:
@@ -223,7 +233,13 @@ def _knees(machines: Sequence[_Machine]) -> Iterator[Limit]:
 
 
 def _offered_axis(machines: Sequence[_Machine], scale: str = "") -> Axis:
-    rates = [float(row["offered_rps"] or 0) for machine in machines for row in machine.rows]
+    rates = [
+        rate
+        for machine in machines
+        for row in machine.rows
+        if (rate := float(row["offered_rps"] or 0))
+        <= (machine.lost_rps if scale else machine.last_rps)
+    ]
     # Far-off rates are seen on powers of ten alone, whatever is asked.
     if scale == "linear" and max(rates) <= 5 * LOG_RATIO * min(rates):
         return axis_of(*_OFFERED, rates, scale="linear")

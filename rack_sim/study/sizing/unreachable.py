@@ -224,7 +224,7 @@ def _limit(best: Candidate, missed: Reading | None) -> str:
     metric = "e2el" if isinstance(objective, AttainmentObjective) else objective.metric
     of_token = metric in ("tpot", "itl", "ntpot") or (metric == "e2el" and _decodes_longer(best))
     if not of_token:
-        part = best.measured.get("ttft_bound_by")
+        part = str(best.measured.get("ttft_bound_by"))
         words = PHASES[part].phrase if part in PHASES else "the first token"
         bottleneck = best.measured.get("bottleneck")
         behind = f"; they can follow each other no sooner than {bottleneck} allows"
