@@ -82,3 +82,18 @@ GOALS: Mapping[str, Words] = {
     "cheapest": Words("cheapest", "cheapest", "the fewest dollars a year"),
     "least_power": Words("least power", "least power", "the least mean power"),
 }
+
+# What names of columns have in them of which less is better, and of which more.
+_LESS = ("usd", "joules", "watts", "_ms", "chip_count", "rack_count", "bytes")
+_MORE = ("tok_s", "rps", "attainment", "tokens_per", "utilisation")
+
+
+def wants(column: str) -> str:
+    """Whether `less` or `more` of a column is better; nothing where that is not for us to say.
+
+    >>> wants("ttft_ms_p99"), wants("output_tokens_per_usd"), wants("seed")
+    ('less', 'more', '')
+    """
+    if any(part in column for part in _MORE):
+        return "more"
+    return "less" if any(part in column for part in _LESS) else ""

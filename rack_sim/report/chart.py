@@ -127,6 +127,12 @@ class Cells:
         known = [value for row in self.values for value in row if value is not None]
         return min(known), max(known)
 
+    @property
+    def by_powers(self) -> bool:
+        """Whether values lie so far apart that their shades go by powers."""
+        low, high = self.span
+        return low > 0 and high > LOG_RATIO * low
+
 
 @dataclass(frozen=True)
 class Chart:

@@ -107,7 +107,10 @@ GOAL_LOOKS: Mapping[str, Look] = {
     "cheapest": Look(GREEN, marker="ring"),
     "least_power": Look(PURPLE, marker="ring"),
 }
-LESS, MORE = Look(ORANGE, hatch="/"), Look(BLUE)
+# Less and more of an input; neither is good or bad.
+LESS, MORE = Look(SKY, hatch="/"), Look(BLUE)
+BETTER, WORSE = Look(GREEN), Look(ORANGE, hatch="/")
+NEUTRAL = Look(GREY)
 
 # Without vermilion, which is an objective's.
 _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, WINE, OLIVE, INDIGO)

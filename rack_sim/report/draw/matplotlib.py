@@ -208,18 +208,18 @@ def _write_beside(axes: "Axes", chart: Chart, end: tuple[float, float], words: s
 
 def _scale(axes: "Axes", letter: str, axis: Axis) -> None:
     """Limits, ticks and the title of one of the two axes."""
-    drawn = {"x": axes.xaxis, "y": axes.yaxis}[letter]
-    drawn.set_label_text(axis.words)
+    ruler = {"x": axes.xaxis, "y": axes.yaxis}[letter]
+    ruler.set_label_text(axis.words)
     axes.set(**{f"{letter}scale": axis.scale})
     ticks = axis.ticks(10 if letter == "y" else 7)
     if axis.labels:
         ticks = ticks[:: 1 if letter == "y" else -(-len(ticks) // 24)]
     texts = [_short_label(text) for _, text in ticks]
-    drawn.set_ticks([place for place, _ in ticks], texts)
-    drawn.set_ticks([], minor=True)
+    ruler.set_ticks([place for place, _ in ticks], texts)
+    ruler.set_ticks([], minor=True)
     if letter == "x" and sum(map(len, texts)) > _TICK_CHARACTERS:
         axes.tick_params(axis="x", labelrotation=30)
-        for label in drawn.get_ticklabels():
+        for label in ruler.get_ticklabels():
             label.set(ha="right", rotation_mode="anchor")
     axes.set(**{f"{letter}lim": (axis.low, axis.high)})
 
@@ -312,11 +312,10 @@ def _draw_cells(axes: "Axes", chart: Chart, cells: Cells) -> None:
 
     values = np.array([[np.nan if v is None else v for v in row] for row in cells.values])
     low, high = cells.span
-    norm = LogNorm(low, high) if chart.y.scale == "log" and 0 < low < high else Normalize(low, high)
+    norm = LogNorm(low, high) if cells.by_powers else Normalize(low, high)
     shades = LinearSegmentedColormap.from_list("values", ["#eef5fb", "#66a8d4", "#08457a"])
-    axes.imshow(
-        values, cmap=shades.with_extremes(bad=PALE), norm=norm, aspect="auto", origin="lower"
-    )
+    shown = shades.with_extremes(bad=PALE)
+    axes.imshow(values, cmap=shown, norm=norm, aspect="auto", origin="lower")
     for row, line in enumerate(cells.values):
         for place, value in enumerate(line):
             is_best = (row, place) == cells.best

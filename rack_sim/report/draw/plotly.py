@@ -270,10 +270,9 @@ def _words(words: str, look: Look, *, narrow: bool = False) -> Layout:
 
 def _heat(chart: Chart, cells: Cells) -> Trace:
     """A heat map: pale is low, dark is high; what has no value is left open."""
-    low, high = cells.span
-    by_powers = chart.y.scale == "log" or (low > 0 and high > 20 * low)
     shown = [
-        [None if v is None else log10(v) if by_powers else v for v in row] for row in cells.values
+        [None if v is None else log10(v) if cells.by_powers else v for v in row]
+        for row in cells.values
     ]
     return {
         "type": "heatmap",

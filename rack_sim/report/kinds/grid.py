@@ -6,7 +6,7 @@ from functools import cached_property
 
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.summary import Value
-from rack_sim.metrics.words import PHASES, STATUSES, TERMS
+from rack_sim.metrics.words import PHASES, STATUSES, TERMS, wants
 from rack_sim.record.kinds import AXIS
 from rack_sim.record.record import Record
 from rack_sim.record.table import Row
@@ -28,9 +28,6 @@ _REASON_CHARACTERS = 200
 # Bars with longer names, or more of them, lie on their side.
 _UPRIGHT_CHARACTERS = 60
 _AXIS_CHARACTERS = 40  # a longer title stands above the chart alone
-# How names of columns begin or end of which less is better, and of which more.
-_LESS = ("usd", "joules", "watts", "_ms", "chip_count", "rack_count", "bytes")
-_MORE = ("tok_s", "rps", "attainment", "tokens_per", "utilisation")
 # What is shown of a study that does not say what it collects.
 _SHOWN = ("output_tok_s_per_user_p50", "tpot_ms_p50", "ttft_ms_p99")
 _NOTHING = Look(GREY, marker="cross")
@@ -259,21 +256,13 @@ def _chart_name(name: str) -> str:
     return f"grid-{name.replace('_', '-')}"
 
 
-def _wants(name: str) -> str:
-    """Whether less or more of a column is better; nothing where nobody can say."""
-    if any(part in name for part in _MORE):
-        return "more"
-    return "less" if any(part in name for part in _LESS) else ""
-
-
 def _best(grid: _Grid, name: str) -> Row | None:
     """The best point by a column: None where points are alike, or where none is better."""
     known = [row for row in grid.rows if _number(row, name) is not None]
     values = {_number(row, name) for row in known}
-    wants = _wants(name)
-    if len(values) < 2 or not wants:
+    if len(values) < 2 or not wants(name):
         return None
-    return (min if wants == "less" else max)(known, key=lambda row: _number(row, name) or 0.0)
+    return (min if wants(name) == "less" else max)(known, key=lambda row: _number(row, name) or 0.0)
 
 
 def _title(grid: _Grid, name: str, best: Row | None) -> str:
@@ -284,7 +273,7 @@ def _title(grid: _Grid, name: str, best: Row | None) -> str:
         at = ", ".join(_at(grid, key, best[key]) for key in grid.varied)
         more = values.count(value) - 1
         at += f" (and at {count_text(more, 'other point')})" if more else ""
-        least = "least" if _wants(name) == "less" else "most"
+        least = "least" if wants(name) == "less" else "most"
         return f"{title}: {least}, {amount_text(value)} {unit}".rstrip() + f", with {at}"
     if min(values) == max(values):
         return f"{title}: always {amount_text(values[0])} {unit}".rstrip()
