@@ -24,6 +24,7 @@ from rack_sim.foundation.errors import InputError, RackSimError
 from rack_sim.foundation.units import counted
 from rack_sim.foundation.visible import on_one_line, shortened, visible
 from rack_sim.hardware.topology import Topology
+from rack_sim.report.text import Line
 
 # Where output goes to a file or a pipe there is no terminal to fit into.
 _PIPE_COLUMNS = 120
@@ -80,6 +81,14 @@ err = _console(stderr=True)
 def say_json(content: Mapping[str, object]) -> None:
     """Prints JSON on stdout, and nothing else there; it is ASCII, and its strings are exact."""
     out.out(json.dumps(content, indent=2).replace("\x7f", "\\u007f"), highlight=False)
+
+
+def say_line(line: Line) -> None:
+    """Prints a sentence or a table on stdout."""
+    if isinstance(line, str):
+        out.print(line, soft_wrap=True)
+    else:
+        out.print(table(line.title, line.columns, line.rows))
 
 
 def words_column(field: str = "description") -> TextColumn:

@@ -6,14 +6,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.table import Table
-
-from rack_sim.cli.console import err, out, say_json
+from rack_sim.cli.console import err, say_json, say_line
 from rack_sim.cli.options import Output
 from rack_sim.cli.place import result_directory
 from rack_sim.cli.progress import Shown, progress
 from rack_sim.record.directory import Draft
-from rack_sim.record.record import Outcome
+from rack_sim.record.record import Outcome, Record
+from rack_sim.record.store import read
+from rack_sim.report.kinds import story_of
 from rack_sim.report.views import leave
 
 
@@ -57,20 +57,24 @@ class Leaving:
     def say(
         self,
         *,
-        content: Callable[[], Mapping[str, object]],
-        lines: Callable[[], Iterable[str | Table]],
-        warnings: Iterable[str] = (),
-    ) -> None:
-        """Ends with what came out: on a screen, or as JSON; warnings go to stderr."""
-        if not self.output.quiet:
-            for warning in warnings:
+        lines: Iterable[str] = (),
+        also: Callable[[Record], Mapping[str, object]] = lambda _record: {},
+    ) -> int:
+        """Ends with what came out, on a screen or as JSON, and gives the exit code.
+
+        `lines` stand below the rest on a screen; `also` stands in the JSON.
+        """
+        record, output = read(self.shown), self.output
+        story = story_of(record.kind)
+        if not output.quiet:
+            for warning in story.warnings(record):
                 err.print(f"warning: {warning}", soft_wrap=True)
-        if self.output.as_json:
-            say_json(content())
-        elif not self.output.quiet:
-            for line in lines():
-                out.print(line, soft_wrap=isinstance(line, str))
-            out.print(f"files: {self.shown}", soft_wrap=True)
+        if output.as_json:
+            say_json({**story.content(record), **also(record), "path": str(self.shown)})
+        elif not output.quiet:
+            for line in (*story.text(record), *lines, f"files: {self.shown}"):
+                say_line(line)
+        return story.exit_code(record)
 
     def _place(self) -> Draft:
         assert self._draft is not None  # taken before anything asks

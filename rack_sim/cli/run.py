@@ -7,7 +7,6 @@ import typer
 from rack_sim.cli.console import tell
 from rack_sim.cli.leave import leaving
 from rack_sim.cli.options import Output, Question, grouped
-from rack_sim.cli.summary import summary_tables
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.pipeline import simulate
 
@@ -54,4 +53,4 @@ def run(
     check = loaded.trace_check
     if check and check.skipped_count and not output.quiet:
         tell(f"{check.skipped_count} malformed rows were skipped; manifest.json lists them")
-    work.say(content=lambda: dict(result.summary), lines=lambda: summary_tables(result))
+    work.say()

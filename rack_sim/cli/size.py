@@ -1,17 +1,15 @@
 """Size: the smallest, the cheapest and the most frugal system that meets objectives."""
 
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from rack_sim.cli.leave import leaving
 from rack_sim.cli.options import Output, Question, grouped
-from rack_sim.cli.size_view import size_content, size_tables
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.report.sizing_words import goals_words
 from rack_sim.study.sizing import Candidate, Sizing
 from rack_sim.study.sizing import size as size_scenario
 
@@ -107,16 +105,14 @@ def size(
         for candidate, goals in found.winners.values()
     }
 
-    def lines() -> Iterator[str | Table]:
-        yield from size_tables(found)
-        for goals, line in commands.items():
-            words_of = ", ".join(goal.replace("_", " ") for goal in goals)
-            yield f"run it ({words_of}):\n  {line}"
-
+    by_goal = {str(goal): line for goals, line in commands.items() for goal in goals}
     work.say(
-        content=lambda: {**size_content(found, commands), "path": str(work.shown)},
-        lines=lines,
-        warnings=found.warnings(),
+        also=lambda record: {
+            "answers": [
+                {**row, "command": by_goal[str(row["goal"])]} for row in record.rows("sizing.csv")
+            ]
+        },
+        lines=(f"run it ({goals_words(goals)}):\n  {line}" for goals, line in commands.items()),
     )
 
 

@@ -1,44 +1,18 @@
 """Sweep: runs a study, that is many replays, and writes what they say together."""
 
-from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from rack_sim.cli.console import err
-from rack_sim.cli.grid_view import grid_content, grid_exit_code, grid_tables, grid_warnings
-from rack_sim.cli.jitter_view import jitter_content, jitter_tables
 from rack_sim.cli.leave import leaving
-from rack_sim.cli.load_view import load_content, load_views, load_warnings
 from rack_sim.cli.options import Output, grouped, with_seed
 from rack_sim.foundation.units import counted
 from rack_sim.scenario import GridStudy, load_study
 from rack_sim.study.grid import POINT_COUNT_MAX
 from rack_sim.study.kinds import refuse_executor, run_study
-
-
-class View(NamedTuple):
-    """How a study of one kind is shown: tables for the terminal, content for JSON, warnings.
-
-    `content` stands under `noun` in the JSON; `exit_code` is what scripts are told.
-    """
-
-    tables: Callable[[Any], Iterable[Table]]
-    content: Callable[[Any], list[dict[str, object]]]
-    warnings: Callable[[Any], Iterable[str]] = lambda _result: ()
-    noun: str = "machines"
-    exit_code: Callable[[Any], int] = lambda _result: 0
-
-
-# kind of study -> its view
-VIEWS: dict[str, View] = {
-    "jitter": View(jitter_tables, jitter_content),
-    "load": View(load_views, load_content, load_warnings),
-    "grid": View(grid_tables, grid_content, grid_warnings, "points", grid_exit_code),
-}
 
 
 @grouped
@@ -135,14 +109,7 @@ def sweep(
             raise
     if isinstance(loaded, GridStudy):
         journal.unlink(missing_ok=True)  # its rows stand in the result by now
-    view = VIEWS[loaded.kind]
-    head = {"study": loaded.name, "kind": loaded.kind, "study_hash": loaded.study_hash}
-    work.say(
-        content=lambda: {**head, "path": str(work.shown), view.noun: view.content(result)},
-        lines=lambda: view.tables(result),
-        warnings=view.warnings(result),
-    )
-    code = view.exit_code(result)
+    code = work.say()
     if code:
         raise typer.Exit(code)
 

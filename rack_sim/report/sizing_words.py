@@ -205,3 +205,39 @@ def commands(winner: Winner) -> str:
 def spaced(text: str) -> str:
     """Words with common spaces, for cells of a spreadsheet, which break lines as they like."""
     return text.replace(_SPACE, " ")
+
+
+def candidates_that_matter(sizing: SizingTables) -> list[Row]:
+    """The answers, what is next to them, and of each degree the smallest that meets."""
+    found: dict[str, Row] = {}
+    for winner in sizing.winners:
+        for name in (name_of(winner.row), winner.row["one_less"], winner.row["next_smaller"]):
+            row = sizing.candidate(name)
+            if row is not None:
+                found[name] = row
+    for degree in sorted({row["tensor_parallel"] for row in sizing.candidates}):
+        rows = [
+            row
+            for row in sizing.candidates
+            if row["tensor_parallel"] == degree and row["reason"] != "does_not_fit"
+        ]
+        met = [row for row in rows if row["verdict"] == "meets"]
+        # Where none meets: how far it was looked at, and why no further.
+        best = min(met, key=_size) if met else max(rows, key=_size, default=None)
+        if best is not None:
+            found[name_of(best)] = best
+    return sorted(found.values(), key=_size)
+
+
+def _size(row: Row) -> tuple[float, ...]:
+    return tuple(
+        float(row[key])
+        for key in (
+            "bought_chip_count",
+            "chip_count",
+            "usd_per_year",
+            "tensor_parallel",
+            "stage_count",
+            "replica_count",
+        )
+    )

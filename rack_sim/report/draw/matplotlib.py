@@ -39,6 +39,8 @@ _RING_POINTS = 13.0
 _WIDTHS_INCHES = {1: 9.0, 2: 11.0, 3: 14.0, 4: 14.0}
 _HEIGHT_INCHES = 3.9
 _BAR_INCHES = 0.36
+# What stands left of a chart: numbers, or names of bars that lie on their side.
+_BESIDE_INCHES = {False: 0.8, True: 2.4}
 _CHARACTERS_PER_INCH = 10.0  # of a chart's title
 _LABEL_CHARACTERS = 30
 _TICK_CHARACTERS = 60  # below a chart; more lie aslant
@@ -78,9 +80,8 @@ def _height_inches(chart: Chart) -> float:
 
 
 def _draw_chart(axes: "Axes", chart: Chart, inches: float) -> None:
-    axes.set_title(
-        "\n".join(wrap(visible(chart.title), int((inches - 0.8) * _CHARACTERS_PER_INCH)))
-    )
+    characters = int((inches - _BESIDE_INCHES[chart.is_sideways]) * _CHARACTERS_PER_INCH)
+    axes.set_title("\n".join(wrap(visible(chart.title), characters)))
     if chart.cells is not None:
         _draw_cells(axes, chart, chart.cells)
         return

@@ -13,6 +13,7 @@ from rack_sim.report.sizing_words import (
     answer_words,
     binds_words,
     bound_words,
+    candidates_that_matter,
     commands,
     cost_words,
     failures,
@@ -72,7 +73,9 @@ def sizing_page(sizing: SizingTables) -> Page:
                 "Candidates",
                 sentences=(_counts(sizing),),
                 tables=(
-                    _table(sizing, "Those that matter", _that_matter(sizing), is_open=True),
+                    _table(
+                        sizing, "Those that matter", candidates_that_matter(sizing), is_open=True
+                    ),
                     _table(sizing, "All candidates", sizing.candidates, is_open=False),
                 ),
             ),
@@ -229,42 +232,6 @@ def _counts(sizing: SizingTables) -> str:
         f"{counted(len(sizing.candidates), 'candidate')}, each tensor parallel × stages × replicas "
         f"(chips that share a stage, stages of a replica, copies of the model): {said}. A row with "
         "“or more” stands for all larger numbers of replicas, too."
-    )
-
-
-def _that_matter(sizing: SizingTables) -> list[Row]:
-    """The answers, what is next to them, and of each degree the smallest that meets."""
-    found: dict[str, Row] = {}
-    for winner in sizing.winners:
-        for name in (name_of(winner.row), winner.row["one_less"], winner.row["next_smaller"]):
-            row = sizing.candidate(name)
-            if row is not None:
-                found[name] = row
-    for degree in sorted({row["tensor_parallel"] for row in sizing.candidates}):
-        rows = [
-            row
-            for row in sizing.candidates
-            if row["tensor_parallel"] == degree and row["reason"] != "does_not_fit"
-        ]
-        met = [row for row in rows if row["verdict"] == "meets"]
-        # Where none meets: how far it was looked at, and why no further.
-        best = min(met, key=_size) if met else max(rows, key=_size, default=None)
-        if best is not None:
-            found[name_of(best)] = best
-    return sorted(found.values(), key=_size)
-
-
-def _size(row: Row) -> tuple[float, ...]:
-    return tuple(
-        float(row[key])
-        for key in (
-            "bought_chip_count",
-            "chip_count",
-            "usd_per_year",
-            "tensor_parallel",
-            "stage_count",
-            "replica_count",
-        )
     )
 
 

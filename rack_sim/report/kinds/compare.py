@@ -11,6 +11,7 @@ from rack_sim.report.sheets.definitions import write_definitions
 from rack_sim.report.sheets.overview import start_overview, write_answer, write_contents
 from rack_sim.report.sheets.sheet import Book
 from rack_sim.report.story import Story
+from rack_sim.report.text.compare import compare_content, compare_text
 from rack_sim.study.compare import Comparison
 
 if TYPE_CHECKING:
@@ -37,4 +38,11 @@ def _figures(result: Comparison) -> "Iterator[tuple[str, Figure]]":
     yield "compared", draw_compared(result)
 
 
-STORY = Story(_title, lambda record: comparison_page(ComparisonTables(record)), _sheets, _figures)
+STORY = Story(
+    title=_title,
+    text=compare_text,
+    content=compare_content,
+    page=lambda record: comparison_page(ComparisonTables(record)),
+    sheets=_sheets,
+    figures=_figures,
+)

@@ -18,6 +18,7 @@ from rack_sim.report.sheets.sheet import Book
 from rack_sim.report.sheets.table import write_table_sheet
 from rack_sim.report.sheets.traffic import write_over_time, write_requests
 from rack_sim.report.story import Story
+from rack_sim.report.text.run import run_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,4 +63,11 @@ def _figures(result: Result) -> "Iterator[tuple[str, Figure]]":
             yield name, drawing.draw(result)
 
 
-STORY = Story(lambda run: run.name, run_page, _sheets, _figures)
+STORY = Story(
+    title=lambda run: run.name,
+    text=run_text,
+    content=lambda run: run.summary,
+    page=run_page,
+    sheets=_sheets,
+    figures=_figures,
+)

@@ -14,6 +14,7 @@ from rack_sim.report.sheets.sizing import sizing_answers, sizing_question, write
 from rack_sim.report.sheets.sizing_capacity import sizing_facts
 from rack_sim.report.sizing_tables import SizingTables
 from rack_sim.report.story import Story
+from rack_sim.report.text.size import size_content, size_text, size_warnings
 from rack_sim.study.sizing import Sizing
 
 if TYPE_CHECKING:
@@ -38,8 +39,11 @@ def _figures(result: Sizing) -> "Iterator[tuple[str, Figure]]":
 
 
 STORY = Story(
-    lambda record: f"Size {record.name}",
-    lambda record: sizing_page(SizingTables(record)),
-    _sheets,
-    _figures,
+    title=lambda record: f"Size {record.name}",
+    text=size_text,
+    content=size_content,
+    page=lambda record: sizing_page(SizingTables(record)),
+    sheets=_sheets,
+    figures=_figures,
+    warnings=size_warnings,
 )

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from rack_sim.report.chart import Panels
+from rack_sim.report.charts.grid import grid_charts
 from rack_sim.report.draw.matplotlib import draw
 from rack_sim.report.figures.canvas import drawing_style, write_figure
-from rack_sim.report.kinds.grid import charts
 from rack_sim.scenario import GridStudy, load_study
 from rack_sim.study.grid import GridResult, GridRow
 
@@ -40,7 +40,7 @@ THREE = TWO.replace("collect", "  precision.kv: [fp16, fp8]\ncollect")
 
 
 def panels_of(result: GridResult) -> Panels:
-    (panels,) = charts(result.record())
+    (panels,) = grid_charts(result.record())
     return panels
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from rack_sim.report.charts.jitter import jitter_charts
 from rack_sim.report.draw.matplotlib import draw
 from rack_sim.report.figures.canvas import drawing_style, write_figure
-from rack_sim.report.kinds.jitter import charts
 from rack_sim.scenario import load_study
 from rack_sim.study.jitter import JitterResult, run_jitter_study
 
@@ -23,7 +23,7 @@ def result_of(points: str, jitters: str) -> JitterResult:
 def test_lines_are_the_rows() -> None:
     points = f"[{{name: node, overrides: {NODE}}}, {{name: rack, overrides: {RACK}}}]"
     result = result_of(points, "[0, 50, 1000]")
-    (panels,) = charts(result.record())
+    (panels,) = jitter_charts(result.record())
     speed, gap, slip = panels.charts
     for line, point in zip(speed.series, result.points, strict=True):
         kept = [100 * point.kept_share(row) for row in point.rows]
@@ -39,7 +39,7 @@ def test_lines_are_the_rows() -> None:
 @pytest.mark.parametrize("jitters", ["[0]", "[5000]", "[0.001, 0.002]", str([*range(0, 90, 5)])])
 def test_any_jitters_can_be_drawn(tmp_path: Path, jitters: str) -> None:
     result = result_of(f"[{{name: a $node$, overrides: {NODE}}}]", jitters)
-    (panels,) = charts(result.record())
+    (panels,) = jitter_charts(result.record())
     with drawing_style():
         paths = write_figure(draw(panels), tmp_path / "jitter")
     assert all(path.stat().st_size for path in paths)

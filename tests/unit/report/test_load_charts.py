@@ -6,9 +6,9 @@ import pytest
 
 from rack_sim.record.store import read, write
 from rack_sim.report.chart import Panels
+from rack_sim.report.charts.load import load_charts
 from rack_sim.report.draw.matplotlib import draw
 from rack_sim.report.figures.canvas import drawing_style, write_figure
-from rack_sim.report.kinds.load import charts
 from rack_sim.scenario import load_study
 from rack_sim.study.load import LoadResult, run_load_study
 
@@ -28,7 +28,7 @@ def told(result: LoadResult, folder: Path) -> dict[str, Panels]:
     """The charts of a result, made of what it leaves behind."""
     folder.mkdir(exist_ok=True)
     write(result.record(), folder)
-    return {panels.name: panels for panels in charts(read(folder))}
+    return {panels.name: panels for panels in load_charts(read(folder))}
 
 
 def test_curves_are_the_rows(tmp_path: Path) -> None:

@@ -49,7 +49,10 @@
     const wide = printing ? PRINT_PX : place.clientWidth;
     // Of another width a legend has other lines; redrawn in place, it would lie over the points.
     if (place.layout && place.layout.width !== wide) Plotly.purge(place);
-    Plotly.react(place, coloured(chart.traces, style), {
+    const traces = coloured(chart.traces, style);
+    // Beside names there is no room for numbers at the ends of bars: the table has them.
+    if (narrow) traces.forEach((one) => { if (one.orientation === "h") one.textposition = "none"; });
+    Plotly.react(place, traces, {
       margin: { l: narrow ? 40 : 56, r: narrow ? 12 : 24, t: narrow ? 8 : 34, b: 44 },
       legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0, xanchor: "left" },
       ...layout,

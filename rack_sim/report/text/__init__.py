@@ -1,0 +1,30 @@
+"""Text: what a terminal says of a record: sentences, and tables of text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rack_sim.metrics.summary import Value
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table of text; each column is a heading and "left" or "right"."""
+
+    title: str
+    columns: Sequence[tuple[str, str]]
+    rows: Sequence[tuple[str, ...]]
+
+
+Line = str | TextTable
+
+
+def number(value: Value, digits: int) -> str:
+    """A number with so many decimals; a hyphen where there is none."""
+    return f"{value:,.{digits}f}" if isinstance(value, int | float) else "-"
+
+
+def digits4(value: Value) -> str:
+    """A number with four significant digits, whole ones whole, text as it is."""
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else value
