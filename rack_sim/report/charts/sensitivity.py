@@ -62,7 +62,7 @@ def _tornado(found: SensitivityTables, effect: _Effect, percent: str) -> Chart |
     series = []
     for sign, words, look in ((-1, "less", LESS), (1, "more", MORE)):
         sides = [_side(swing, sign) for swing in ranked]
-        shares = tuple(side and side[effect.column] for side in sides)
+        shares = [None if side is None else side[effect.column] for side in sides]
         series.append(
             Series(
                 f"{percent} {words} of it, or what there can be",

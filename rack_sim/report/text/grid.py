@@ -77,5 +77,5 @@ def _where(value: object) -> str:
 
 def _cells(row: Row, names: list[str]) -> list[str]:
     if row["status"] != OK:
-        return [_WORDS[str(row["status"])], *("" for _ in names[1:])]
+        return [STATUSES[str(row["status"])].name, *("" for _ in names[1:])]
     return [digits4(row[name]) for name in names]
