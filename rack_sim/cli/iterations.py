@@ -11,6 +11,7 @@ from rack_sim.cli.console import table
 from rack_sim.compiler.batches import BatchMachine
 from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_time
+from rack_sim.metrics.words import TERMS
 from rack_sim.timing.collectives import time_collective
 from rack_sim.timing.kernels import CollectiveKernel, launches_of
 from rack_sim.timing.terms import Terms
@@ -18,15 +19,7 @@ from rack_sim.timing.terms import Terms
 # Sequences that decode in the iterations shown, and the tokens that each attends to.
 _SEQUENCE_COUNTS = (1, 8, 32, 128)
 _CONTEXT_TOKENS = (1, 1_000)
-# term -> heading
-_TERMS = {
-    "fixed_latency": "fixed",
-    "compute": "compute",
-    "weight_feed": "feed",
-    "memory": "memory",
-    "link_latency": "link latency",
-    "link_serialisation": "on links",
-}
+_TERMS = tuple(TERMS)[:-2]  # neither slack nor a draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +150,7 @@ def iterations_table(examples: Sequence[Iteration]) -> Table:
             f"{one.cache_share:.1%}",
             f"{one.total_ps / PS_PER_MS:.2f}",
             *(f"{one.terms.by_name()[name] / PS_PER_MS:.2f}" for name in names),
-            _TERMS[one.terms.largest],
+            TERMS[one.terms.largest].short,
             "" if one.is_prompt else f"{PS_PER_S / one.total_ps:,.1f}",
             f"{one.rows_per_s:,.0f}",
         )
@@ -172,7 +165,7 @@ def iterations_table(examples: Sequence[Iteration]) -> Table:
             ("context", "right"),
             ("cache", "right"),
             ("total", "right"),
-            *((_TERMS[name], "right") for name in names),
+            *((TERMS[name].short, "right") for name in names),
             ("binds", "right"),
             ("tok/s a user", "right"),
             ("tok/s", "right"),

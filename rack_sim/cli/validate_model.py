@@ -13,7 +13,7 @@ from rack_sim.cli.options import JsonOption
 from rack_sim.cli.place import result_file
 from rack_sim.cli.progress import progress
 from rack_sim.foundation.errors import InputError
-from rack_sim.report.figures.canvas import number_text
+from rack_sim.report.numbers import number_text
 from rack_sim.report.validation_figure import write_validation_figure
 from rack_sim.study.measurements import Table, read_table, shipped_table
 from rack_sim.study.predictions import Prediction, Spread, predict_all

@@ -4,6 +4,7 @@ from rack_sim.compiler.traffic import TRAFFICS
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.cost_row import COST_COLUMNS
 from rack_sim.metrics.latency import LATENCY_METRICS
+<<<<<<< HEAD
 
 _TERMS = {
     "fixed_latency": "fixed latency of dependent operators",
@@ -14,6 +15,11 @@ _TERMS = {
     "link_serialisation": "serialisation on links",
     "slack": "waiting: for the slot to come round, or for a lost or distant cache",
 }
+=======
+from rack_sim.metrics.load_columns import KNEE, LOAD
+from rack_sim.metrics.sizing_columns import CANDIDATES, SIZING
+from rack_sim.metrics.words import TERMS
+>>>>>>> rd
 
 
 def _latency(metric: str, definition: str) -> list[Column]:
@@ -147,11 +153,8 @@ SUMMARY: tuple[Column, ...] = (
         "the largest of these four: admission, row_wait, prefill or pass",
     ),
     *(
-        Column(f"tpot_{name}_ms", "ms", "number", f"of the mean gap between tokens: {text}")
-        for name, text in _TERMS.items()
-    ),
-    Column(
-        "tpot_draft_ms", "ms", "number", "of the mean gap between tokens: the draft's proposals"
+        Column(f"tpot_{name}_ms", "ms", "number", f"of the mean gap between tokens: {words.phrase}")
+        for name, words in TERMS.items()
     ),
     Column("tpot_bound_by", "", "words", "the largest of these eight"),
     *_throughput("", "in the window"),
@@ -408,9 +411,9 @@ CRITICAL_PATH: tuple[Column, ...] = (
     Column("start_ms", "ms", "number", "when it begins, from the entry of the step"),
     Column("time_ms", "ms", "number", "what it adds to the latency: until it lets the next begin"),
     *(
-        Column(f"{name}_ms", "ms", "number", f"of that: {text}")
-        for name, text in _TERMS.items()
-        if name != "slack"
+        Column(f"{name}_ms", "ms", "number", f"of that: {words.phrase}")
+        for name, words in TERMS.items()
+        if name not in ("slack", "draft")
     ),
 )
 

@@ -31,18 +31,9 @@ from rack_sim.metrics.log import Collector
 from rack_sim.metrics.quantiles import exact_sum, percentiles
 from rack_sim.metrics.slo import AttainmentObjective, Slo, reading_of
 from rack_sim.metrics.token_split import token_split_ps
+from rack_sim.metrics.words import TOKEN_TERMS
 from rack_sim.metrics.work import iterations_ps
 
-TOKEN_TERMS = (
-    "fixed_latency",
-    "compute",
-    "weight_feed",
-    "memory",
-    "link_latency",
-    "link_serialisation",
-    "slack",
-    "draft",
-)
 Value = str | int | float | None
 
 # A steady window of fewer bins than this says little; the whole run is the window then.

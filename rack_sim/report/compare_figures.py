@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.metrics.compare_columns import DENSITIES
-from rack_sim.report.figures.canvas import (
+from rack_sim.report.colours import (
     BLUE,
     FAINT_INK,
     GREEN,
@@ -14,13 +14,10 @@ from rack_sim.report.figures.canvas import (
     PURPLE,
     SKY,
     VERMILION,
-    count_text,
-    new_sheet,
-    number_text,
-    percent_text,
-    say_instead,
 )
+from rack_sim.report.figures.canvas import new_sheet, say_instead
 from rack_sim.report.figures.labels import legend_words, name_points
+from rack_sim.report.numbers import count_text, number_text, percent_text
 from rack_sim.study.compare import SPEED, Compared, Comparison
 
 if TYPE_CHECKING:

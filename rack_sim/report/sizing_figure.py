@@ -4,17 +4,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rack_sim.metrics.slo import ATTAINMENT, Objective
-from rack_sim.report.figures.canvas import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PURPLE,
-    VERMILION,
-    new_sheet,
-    say_instead,
-)
+from rack_sim.metrics.words import GOALS
+from rack_sim.report.colours import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION
+from rack_sim.report.figures.canvas import new_sheet, say_instead
 from rack_sim.study.sizing import Sizing
 from rack_sim.study.sizing.candidate import Candidate
 
@@ -24,7 +16,6 @@ if TYPE_CHECKING:
 
 # From here on a linear axis would squeeze what lies low; below, it has more ticks.
 _LOG_RATIO = 5
-GOAL_WORDS = {"fewest_chips": "fewest chips", "cheapest": "cheapest", "least_power": "least power"}
 
 
 def draw_candidates(sizing: Sizing) -> "Figure":
@@ -63,7 +54,7 @@ def draw_candidates(sizing: Sizing) -> "Figure":
     asked = f"{objective.name}: {'at least' if share else 'at most'} {bound}"
     axes.axhline(objective.bound, color=INK, linewidth=1, linestyle="--", label=asked)
     for number, (candidate, goals) in enumerate(sizing.winners.values()):
-        words = ", ".join(GOAL_WORDS[goal] for goal in goals)
+        words = ", ".join(GOALS[goal].name for goal in goals)
         _mark(axes, candidate, objective, f"{candidate.name}: {words}", number)
     if not share:
         values = [v for c in sizing.candidates if (v := _value(c, objective))]

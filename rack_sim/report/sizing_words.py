@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from math import floor
 
+from rack_sim.metrics.words import GOALS, METRICS
 from rack_sim.record.footprint import rack_noun_of
 from rack_sim.report.html.quantity import (
     NONE,
@@ -17,7 +18,7 @@ from rack_sim.report.html.quantity import (
 )
 from rack_sim.report.sizing_tables import Asked, Row, SizingTables, Winner, name_of
 
-GOAL_WORDS = {"fewest_chips": "fewest chips", "cheapest": "cheapest", "least_power": "least power"}
+GOAL_WORDS = {goal: words.name for goal, words in GOALS.items()}
 # reason of candidates.csv -> what it says of many candidates at once
 REASONS = {
     "saturation": "it does not keep up: the backlog grows as long as requests arrive",
@@ -27,14 +28,6 @@ REASONS = {
     "rows_in_time": "it has too few rows for the first tokens in time",
     "does_not_fit": "its cache has no room for one sequence",
     "better_known": "it would not be better than what was found, for any goal",
-}
-_NAMES = {
-    "ttft": "TTFT",
-    "tpot": "TPOT",
-    "itl": "gap between tokens (ITL)",
-    "e2el": "end-to-end latency",
-    "ntpot": "end-to-end latency per output token",
-    "scheduling_delay": "wait before the first prefill row",
 }
 _SPACE = "\N{NO-BREAK SPACE}"
 
@@ -50,7 +43,7 @@ def objective_name(asked: Asked) -> str:
     if asked.is_share:
         return "requests within the SLO"
     metric, _, statistic = asked.name.rpartition("_")
-    return f"{_NAMES.get(metric, metric)} {statistic}"
+    return f"{METRICS[metric].short if metric in METRICS else metric} {statistic}"
 
 
 def objective_words(asked: Asked) -> str:

@@ -1,10 +1,11 @@
 """Story: how one kind of record is told, whatever it is told in."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.record.record import Record
+from rack_sim.report.chart import Panels
 from rack_sim.report.html.page import Page
 from rack_sim.report.sheets.sheet import Book
 from rack_sim.report.text import Line
@@ -20,8 +21,9 @@ class Story:
     Everything is made of a record: `title`, what it is called where it stands alone; `text`, what a
     terminal says of it, and `warnings`, what a reader should know; `content`, the same for
     programs, as JSON; its `page`; the `sheets` of a workbook, with so many rows at most.
-    `exit_code` is what scripts are told. `figures` draws the figures of an outcome, each by the
-    name of its files without their endings.
+    `charts` are drawn alike in figures, page and workbook; `figures` are drawings of an outcome
+    that no chart can be, each by the name of its files without their endings. `exit_code` is what
+    scripts are told.
     """
 
     title: Callable[[Record], str]
@@ -29,6 +31,7 @@ class Story:
     content: Callable[[Record], Mapping[str, object]]
     page: Callable[[Record], Page]
     sheets: Callable[[Book, Record, int], None]
-    figures: Callable[[Any], Iterator[tuple[str, "Figure"]]]
+    charts: Callable[[Record], Iterable[Panels]] = lambda _record: ()
+    figures: Callable[[Any], Iterator[tuple[str, "Figure"]]] = lambda _outcome: iter(())
     warnings: Callable[[Record], Iterator[str]] = lambda _record: iter(())
     exit_code: Callable[[Record], int] = lambda _record: 0

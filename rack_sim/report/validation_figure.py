@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rack_sim.report.figures.canvas import (
+from rack_sim.report.colours import (
     BLUE,
     FAINT_INK,
     GREEN,
@@ -15,10 +15,8 @@ from rack_sim.report.figures.canvas import (
     PURPLE,
     SKY,
     VERMILION,
-    drawing_style,
-    new_sheet,
-    write_figure,
 )
+from rack_sim.report.figures.canvas import drawing_style, new_sheet, write_figure
 from rack_sim.report.figures.labels import legend_words
 from rack_sim.study.validation import error_of, fitted_rows
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rack_sim.record.record import Outcome
-from rack_sim.record.store import write
+from rack_sim.record.store import read, write
 from rack_sim.report.kinds import story_of
 
 # What `rack-sim run` puts on a sheet. A run of 100,000 requests takes five seconds, and so many
@@ -50,9 +50,13 @@ def leave(
         on_step("writing report.html")
         write_html(folder, folder / "report.html")
     if wanted.figures:
+        from rack_sim.report.draw.matplotlib import draw
         from rack_sim.report.figures.canvas import drawing_style, write_figure
 
         on_step("drawing figures")
+        story = story_of(record.kind)
         with drawing_style():
-            for name, figure in story_of(record.kind).figures(outcome):
+            for panels in story.charts(read(folder)):
+                write_figure(draw(panels), folder / panels.name)
+            for name, figure in story.figures(outcome):
                 write_figure(figure, folder / name)

@@ -7,6 +7,7 @@ from typing import Any
 from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.compare_columns import COMPARED, LIMITS
 from rack_sim.metrics.summary import Value
+from rack_sim.metrics.words import PHASES, TERMS
 
 # Of a sourced number, what says where it comes from.
 _ORIGIN = ("source", "grade", "assumed", "note")
@@ -15,20 +16,10 @@ _PARTS = {
     "ttft_ms_mean": ("the mean TTFT", "ttft_", "_ms_mean"),
     "itl_ms_mean": ("the mean gap between tokens", "tpot_", "_ms"),
 }
-# part, as its column is named -> words
+# A part, as its column is named.
 _PART_WORDS = {
-    "admission": "waiting to be let in",
-    "row_wait": "waiting for a row, once let in",
-    "prefill": "prefill of the prompt",
-    "pass": "the last row's way to the token",
-    "fixed_latency": "fixed latency of operators",
-    "compute": "compute",
-    "weight_feed": "the feed of weights",
-    "memory": "memory bandwidth",
-    "link_latency": "latency of links",
-    "link_serialisation": "serialisation on links",
-    "slack": "slack",
-    "draft": "the draft's proposals",
+    **{name: words.phrase for name, words in PHASES.items()},
+    **{name: words.name for name, words in TERMS.items()},
 }
 _IDENTITY = {"scenario_hash", "version", "scenario"}
 

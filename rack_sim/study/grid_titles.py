@@ -2,18 +2,11 @@
 
 from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.grid_columns import COMPILED
+from rack_sim.metrics.words import METRICS, capital
 from rack_sim.scenario import GridAxis
 from rack_sim.scenario.studies import last_words
 
 _DEFINITIONS = {column.name: column.definition for column in (*COMPILED, *SUMMARY)}
-_METRIC_WORDS = {
-    "ttft": "Time to first token (TTFT)",
-    "tpot": "Time per output token (TPOT)",
-    "itl": "Time between tokens (ITL)",
-    "e2el": "Latency end to end",
-    "ntpot": "Latency over output tokens",
-    "scheduling_delay": "Wait before the first prefill",
-}
 _UNIT_WORDS = {
     "bytes": "bytes",
     "us": "µs",
@@ -48,10 +41,9 @@ def column_title(name: str) -> str:
     'Time to first token (TTFT), p99'
     """
     stem, _, part = name.partition("_ms_")
-    if stem in _METRIC_WORDS and part:
-        return f"{_METRIC_WORDS[stem]}, {'median' if part == 'p50' else part}"
-    words = _DEFINITIONS[name]
-    return words[0].upper() + words[1:]
+    if stem in METRICS and part:
+        return f"{METRICS[stem].title}, {'median' if part == 'p50' else part}"
+    return capital(_DEFINITIONS[name])
 
 
 def axis_title(axis: GridAxis) -> str:

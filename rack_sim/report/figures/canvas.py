@@ -1,32 +1,20 @@
-"""Canvas: what all figures share: a sheet under its heading, the palette, numbers as text."""
+"""Canvas: what all figures share: a sheet under its heading, the style, the writing of files."""
 
 import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import StringIO
-from math import floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.visible import shortened, visible
+from rack_sim.report.colours import FAINT_INK, INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: distinct for every kind of colour vision, and in grey.
-BLUE = "#0072B2"
-SKY = "#56B4E9"
-GREEN = "#009E73"
-ORANGE = "#E69F00"
-VERMILION = "#D55E00"
-PURPLE = "#CC79A7"
-YELLOW = "#F0E442"
-INK = "#222222"
-FAINT_INK = "#555555"
-GREY = "#B8B8B8"
-PALE = "#EFEFEF"
 
 PNG_DOTS_PER_INCH = 160
 
@@ -155,40 +143,6 @@ def write_figure(figure: "Figure", stem: Path) -> list[Path]:
     lines.print_svg(drawn, metadata={"Date": None, "Creator": "rack-sim"})
     svg.write_text(visible(drawn.getvalue()), encoding="utf-8", newline="\n")
     return [png, svg]
-
-
-def number_text(value: float, digits: int = 3) -> str:
-    """A number for people, with so many significant digits: ``number_text(1234.5) == "1,234"``.
-
-    >>> number_text(3.3353, 4), number_text(0.142577), number_text(72.738), number_text(0)
-    ('3.335', '0.143', '72.7', '0')
-    """
-    if not value:
-        return "0"
-    decimals = max(0, digits - 1 - floor(log10(abs(value))))
-    return f"{value:,.{decimals}f}"
-
-
-def count_text(count: int, noun: str) -> str:
-    """A count of things: ``count_text(1, "chip") == "1 chip"``.
-
-    >>> count_text(1, "chip"), count_text(10008, "chip")
-    ('1 chip', '10,008 chips')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def percent_text(share: float) -> str:
-    """A share for people: ``percent_text(0.9487) == "94.9 %"``; 100 % only where it is all.
-
-    >>> percent_text(1), percent_text(0.99999), percent_text(0), percent_text(0.00001)
-    ('100 %', '99.9 %', '0 %', '<0.1 %')
-    """
-    if share in (0, 1):
-        return f"{share * 100:.0f} %"
-    if 0 < share < 0.001:
-        return "<0.1 %"
-    return f"{floor(share * 1000 + 0.5) / 10 if share < 0.9995 else 99.9:.1f} %"
 
 
 def _wrap(text: str, width_inches: float, character_points: float) -> list[str]:

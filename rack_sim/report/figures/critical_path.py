@@ -9,36 +9,18 @@ import numpy as np
 from rack_sim.compiler.program import Part, Program
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_US, format_time
 from rack_sim.metrics.critical_path import Stretch, shares, stretches
+from rack_sim.metrics.words import TERMS
 from rack_sim.pipeline import Result
-from rack_sim.report.figures.canvas import (
-    BLUE,
-    FAINT_INK,
-    GREEN,
-    INK,
-    ORANGE,
-    SKY,
-    VERMILION,
-    YELLOW,
-    count_text,
-    new_sheet,
-    number_text,
-    percent_text,
-)
+from rack_sim.report.colours import FAINT_INK, INK, TERM_LOOKS
+from rack_sim.report.figures.canvas import new_sheet
+from rack_sim.report.numbers import count_text, number_text, percent_text
 from rack_sim.timing.terms import Terms, total
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# term -> words, colour, in the order of the stack
-_TERMS = {
-    "fixed_latency": ("fixed latency", VERMILION),
-    "compute": ("compute", BLUE),
-    "weight_feed": ("weight feed", SKY),
-    "memory": ("memory bandwidth", GREEN),
-    "link_latency": ("link latency", ORANGE),
-    "link_serialisation": ("link serialisation", YELLOW),
-}
+_TERMS = tuple(TERMS)[:-2]  # a program has neither slack nor a draft
 # Rows and columns of the grid: stages, legend, tasks.
 _PLACES = ((0, 0), (0, 1), (1, slice(None)))
 _ROW_COUNT_MAX = 34
@@ -112,11 +94,12 @@ def _draw_stages(axes: "Axes", path: Sequence[StagePath], middle: int, program: 
     count = len(path)
     edges = np.arange(count + 1) - 0.5
     bottom = np.zeros(count)
-    for name, (_, colour) in _TERMS.items():
+    for name in _TERMS:
         height = np.array([step.terms.by_name()[name] / PS_PER_US for step in path])
         if count <= _BAR_COUNT_MAX:
-            axes.bar(range(count), height, 0.8, bottom, color=colour)
+            axes.bar(range(count), height, 0.8, bottom, color=TERM_LOOKS[name].colour)
         else:
+            colour = TERM_LOOKS[name].colour
             axes.stairs(bottom + height, edges, baseline=bottom, fill=True, color=colour)
         bottom = bottom + height
     margin = max(0.0, (8 - count) / 2)  # few stages keep the width they have among eight
@@ -150,12 +133,12 @@ def _draw_tasks(axes: "Axes", path: StagePath, shown: Sequence[Stretch]) -> None
     for row, stretch in enumerate(shown):
         left = (stretch.start_ps - origin_ps) / PS_PER_US
         if stretch.terms.total_ps / PS_PER_US < span * _HAIRLINE_SHARE:
-            colour = _TERMS[stretch.terms.largest][1]
+            colour = TERM_LOOKS[stretch.terms.largest].colour
             axes.plot([left, left], [row - 0.36, row + 0.36], color=colour, linewidth=1)
-        for name, (_, colour) in _TERMS.items():
+        for name in _TERMS:
             width = stretch.terms.by_name()[name] / PS_PER_US
             if width:
-                axes.barh(row, width, 0.72, left, color=colour)
+                axes.barh(row, width, 0.72, left, color=TERM_LOOKS[name].colour)
                 left += width
         axes.annotate(
             format_time(stretch.terms.total_ps),
@@ -219,10 +202,10 @@ def _explain_terms(axes: "Axes", path: Sequence[StagePath]) -> None:
     whole = total(step.terms for step in path)
     entries = [
         Patch(
-            facecolor=colour,
-            label=f"{words}\n{_amount_words(whole.by_name()[name], whole.total_ps)}",
+            facecolor=TERM_LOOKS[name].colour,
+            label=f"{TERMS[name].name}\n{_amount_words(whole.by_name()[name], whole.total_ps)}",
         )
-        for name, (words, colour) in reversed(_TERMS.items())
+        for name in reversed(_TERMS)
     ]
     axes.set_axis_off()
     axes.legend(handles=entries, loc="center left", labelspacing=0.6, fontsize=8.5, borderpad=0)
@@ -238,7 +221,7 @@ def _title(program: Program) -> str:
     terms = total(stretch.terms for stretch in stretches(program))
     share = percent_text(terms.by_name()[terms.largest] / program.latency_ps)
     return (
-        f"One token takes {latency_ms} ms, {share} of it {_TERMS[terms.largest][0]}; "
+        f"One token takes {latency_ms} ms, {share} of it {TERMS[terms.largest].name}; "
         f"{largest.name} takes most, {percent_text(largest.spent_ps / program.latency_ps)}"
     )
 

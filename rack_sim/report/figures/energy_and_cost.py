@@ -6,20 +6,10 @@ from typing import TYPE_CHECKING
 
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import Result
-from rack_sim.report.figures.canvas import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PURPLE,
-    SKY,
-    new_sheet,
-    number_text,
-    percent_text,
-    say_instead,
-)
+from rack_sim.report.colours import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY
+from rack_sim.report.figures.canvas import new_sheet, say_instead
 from rack_sim.report.figures.over_time import fleet_words
+from rack_sim.report.numbers import number_text, percent_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

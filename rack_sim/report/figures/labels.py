@@ -6,7 +6,7 @@ from math import cos, pi, sin
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.visible import shortened, visible
-from rack_sim.report.figures.canvas import GREY, INK
+from rack_sim.report.colours import GREY, INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,22 +9,17 @@ from numpy.typing import NDArray
 from rack_sim.foundation.units import PS_PER_MS, ps_to_ms
 from rack_sim.metrics.latency import metric_chunks
 from rack_sim.metrics.log import RequestLog
+from rack_sim.metrics.words import METRICS
 from rack_sim.pipeline import Result
-from rack_sim.report.figures.canvas import (
-    BLUE,
-    INK,
-    VERMILION,
-    new_sheet,
-    number_text,
-    percent_text,
-    say_instead,
-)
+from rack_sim.report.colours import BLUE, INK, VERMILION
+from rack_sim.report.figures.canvas import new_sheet, say_instead
+from rack_sim.report.numbers import number_text, percent_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_PANELS = {"ttft": "Time to first token (TTFT)", "tpot": "Time per output token (TPOT)"}
+_PANELS = {metric: METRICS[metric].title for metric in ("ttft", "tpot")}
 # Up to here all values are sorted; beyond, they are counted between edges, in bounded memory.
 _SORTED_COUNT_MAX = 20_000
 _POINT_COUNT_MAX = 1_000

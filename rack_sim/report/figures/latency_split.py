@@ -9,38 +9,18 @@ from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_time
 from rack_sim.metrics.latency import finished_rows
 from rack_sim.metrics.log import RequestLog
 from rack_sim.metrics.quantiles import exact_sum
+from rack_sim.metrics.words import TERMS
 from rack_sim.pipeline import Result
-from rack_sim.report.figures.canvas import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-    YELLOW,
-    new_sheet,
-    number_text,
-    percent_text,
-    say_instead,
-)
+from rack_sim.report.colours import GREEN, GREY, INK, PHASE_LOOKS, TERM_LOOKS
+from rack_sim.report.figures.canvas import new_sheet, say_instead
+from rack_sim.report.numbers import number_text, percent_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# term -> words of its bar, words inside a sentence, colour
-_TERMS = {
-    "fixed_latency": ("fixed latency of\ndependent operators", "fixed latency", VERMILION),
-    "compute": ("compute", "compute", BLUE),
-    "weight_feed": ("weight feed", "weight feed", SKY),
-    "memory": ("memory bandwidth", "memory bandwidth", GREEN),
-    "link_latency": ("link latency", "link latency", ORANGE),
-    "link_serialisation": ("link serialisation", "link serialisation", YELLOW),
-    "draft": ("proposals of\nthe draft", "the draft", SKY),
-    "slack": ("slack: waiting\nfor the slot", "slack", PURPLE),
-}
+# What is left where all other causes are taken off stands last.
+_TERMS = (*tuple(TERMS)[:-2], "draft", "slack")
 # What slack is where iterations, not slots, follow each other.
 _LOST_WORDS = "slack: cache lost\nand made again"
 _FAR_WORDS = "slack: the cache\non its way"
@@ -123,14 +103,14 @@ def _token_parts(result: Result, spent: Mapping[str, float]) -> list[Part]:
     explanation = result.explanation
     reactive = isinstance(explanation.machine, BatchMachine)
     parts = [
-        Part(words, spent[name], colour)
-        for name, (words, _, colour) in _TERMS.items()
+        Part(TERMS[name].name, spent[name], TERM_LOOKS[name].colour)
+        for name in _TERMS
         # A chip without a feed, and a machine without a draft, have no such time.
         if spent[name] or name not in (("weight_feed", "draft") if reactive else ("draft",))
     ]
     if reactive:
         words = _FAR_WORDS if explanation.fleet.disaggregation else _LOST_WORDS
-        parts[-1] = Part(words, spent["slack"], PURPLE)
+        parts[-1] = Part(words, spent["slack"], TERM_LOOKS["slack"].colour)
     return [
         *(part for part in parts if not reactive or part.duration_ps or part.words != _LOST_WORDS),
         Part("time per\noutput token", sum(spent.values()), INK, is_whole=True),
@@ -145,16 +125,17 @@ def _token_parts(result: Result, spent: Mapping[str, float]) -> list[Part]:
 
 def _first_token_parts(result: Result, split: FirstTokenSplit) -> list[Part]:
     whole = Part("time to\nfirst token", split.total_ps, INK, is_whole=True)
+    waits, rows, last = (PHASE_LOOKS[n].colour for n in ("admission", "prefill", "pass"))
     if result.explanation.batch is None:
         return [
-            Part("queue: arrival to\nfirst prefill row", split.queue_ps, ORANGE),
-            Part("prefill: first to\nlast prompt row in", split.prefill_ps, BLUE),
-            Part("last prompt row\nthrough the pipeline", split.pass_ps, GREEN),
+            Part("queue: arrival to\nfirst prefill row", split.queue_ps, waits),
+            Part("prefill: first to\nlast prompt row in", split.prefill_ps, rows),
+            Part("last prompt row\nthrough the pipeline", split.pass_ps, last),
             whole,
         ]
     parts = [
-        Part("queue: arrival to\nfirst iteration", split.queue_ps, ORANGE),
-        Part("prefill: its iterations,\nthe first token out", split.prefill_ps, BLUE),
+        Part("queue: arrival to\nfirst iteration", split.queue_ps, waits),
+        Part("prefill: its iterations,\nthe first token out", split.prefill_ps, rows),
         whole,
     ]
     sent_ms = result.summary["transfer_ms_mean"]
@@ -208,7 +189,7 @@ def _title(result: Result) -> str:
     ratio = total_ps / max(result.explanation.limits.token_limit_ps, 1)
     return (
         f"{percent_text(spent[largest] / total_ps)} of a token's "
-        f"{number_text(total_ps / PS_PER_MS, 4)} ms is {_TERMS[largest][1]}; "
+        f"{number_text(total_ps / PS_PER_MS, 4)} ms is {TERMS[largest].name}; "
         f"the physical limit is {number_text(ratio)}× lower"
     )
 

@@ -14,18 +14,9 @@ from rack_sim.metrics.tables import memory_kinds
 from rack_sim.partition.memory import ChipMemory
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.pipeline import Result
-from rack_sim.report.figures.canvas import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PALE,
-    PURPLE,
-    count_text,
-    new_sheet,
-    percent_text,
-)
+from rack_sim.report.colours import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE
+from rack_sim.report.figures.canvas import new_sheet
+from rack_sim.report.numbers import count_text, percent_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

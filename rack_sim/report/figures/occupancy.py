@@ -6,15 +6,8 @@ from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
 from rack_sim.pipeline import Result
-from rack_sim.report.figures.canvas import (
-    GREEN,
-    ORANGE,
-    PURPLE,
-    new_sheet,
-    number_text,
-    percent_text,
-    say_instead,
-)
+from rack_sim.report.colours import GREEN, ORANGE, PURPLE
+from rack_sim.report.figures.canvas import new_sheet, say_instead
 from rack_sim.report.figures.over_time import (
     Line,
     Panel,
@@ -24,6 +17,7 @@ from rack_sim.report.figures.over_time import (
     series_of,
     shade_window,
 )
+from rack_sim.report.numbers import number_text, percent_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.metrics.column_log import ColumnLog
 from rack_sim.pipeline import Result
-from rack_sim.report.figures.canvas import FAINT_INK, count_text
+from rack_sim.report.colours import FAINT_INK
+from rack_sim.report.numbers import count_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

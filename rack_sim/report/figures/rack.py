@@ -4,16 +4,8 @@ from typing import TYPE_CHECKING
 
 from rack_sim.hardware.topology import Topology
 from rack_sim.pipeline import Result
-from rack_sim.report.figures.canvas import (
-    BOLD_CHARACTER,
-    FAINT_INK,
-    GREY,
-    INK,
-    POINTS_PER_INCH,
-    count_text,
-    new_sheet,
-    percent_text,
-)
+from rack_sim.report.colours import FAINT_INK, GREY, INK
+from rack_sim.report.figures.canvas import BOLD_CHARACTER, POINTS_PER_INCH, new_sheet
 from rack_sim.report.figures.rack_layout import (
     NODE_SIDE,
     RACK_HEADER_MAX,
@@ -23,6 +15,7 @@ from rack_sim.report.figures.rack_layout import (
 )
 from rack_sim.report.figures.rack_load import RackLoad, load_of
 from rack_sim.report.figures.rack_scale import Scale, draw_colour_bars, scale_of
+from rack_sim.report.numbers import count_text, percent_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

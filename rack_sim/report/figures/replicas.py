@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 from rack_sim.engine.policies.replica import ReplicaBooks
 from rack_sim.pipeline import Result
-from rack_sim.report.figures.canvas import BLUE, INK, ORANGE, VERMILION, new_sheet, percent_text
+from rack_sim.report.colours import BLUE, INK, ORANGE, VERMILION
+from rack_sim.report.figures.canvas import new_sheet
+from rack_sim.report.numbers import percent_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

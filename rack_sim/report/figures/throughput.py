@@ -3,15 +3,8 @@
 from typing import TYPE_CHECKING
 
 from rack_sim.pipeline import Result
-from rack_sim.report.figures.canvas import (
-    BLUE,
-    GREEN,
-    PURPLE,
-    VERMILION,
-    new_sheet,
-    number_text,
-    say_instead,
-)
+from rack_sim.report.colours import BLUE, GREEN, PURPLE, VERMILION
+from rack_sim.report.figures.canvas import new_sheet, say_instead
 from rack_sim.report.figures.over_time import (
     Line,
     Panel,
@@ -21,6 +14,7 @@ from rack_sim.report.figures.over_time import (
     series_of,
     shade_window,
 )
+from rack_sim.report.numbers import number_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from rack_sim.metrics.summary import Value
+from rack_sim.metrics.words import METRICS as WORDS
 from rack_sim.record.footprint import rack_noun_of
 from rack_sim.record.record import Record
 from rack_sim.report.html.page import Answer, Fact, Section, Table
@@ -20,7 +21,6 @@ from rack_sim.report.html.requests import METRICS, Requests
 
 # The percentile that a run's objectives are judged at; a study may ask for another attainment.
 JUDGED_PERCENT = 99
-_SHORT = {"ttft": "TTFT", "tpot": "TPOT", "e2el": "end-to-end latency"}
 _WINDOWS = {"steady": "the steady window", "whole_run": "the whole run"}
 
 
@@ -69,7 +69,7 @@ def slo_sentence(row: Mapping[str, Value], requests: Requests) -> tuple[str, str
     if attainment is None:
         return "No objective is given, so none can be missed.", "", "No SLO given"
     limits = " and ".join(
-        f"{_SHORT[metric]} ≤ {milliseconds(limit)}"
+        f"{WORDS[metric].short} ≤ {milliseconds(limit)}"
         for metric, limit in requests.objectives_ms.items()
     )
     lost = requests.count - requests.finished_count
@@ -192,21 +192,13 @@ def _cost(row: Mapping[str, Value], run: Record) -> Answer:
 
 
 def _latencies(row: Mapping[str, Value]) -> Table:
-    names = {
-        "ttft": "TTFT",
-        "tpot": "TPOT",
-        "itl": "gap between tokens (ITL)",
-        "e2el": "end to end",
-        "scheduling_delay": "wait before the first prefill row",
-        "ntpot": "end to end, per output token",
-    }
     parts = ("mean", "p50", "p90", "p95", "p99")
     return Table(
         "Latencies of finished requests, ms",
         ("Metric", *(f"#{part}" for part in parts)),
         tuple(
-            (words, *(figure(row[f"{name}_ms_{part}"], 4) for part in parts))
-            for name, words in names.items()
+            (words.title, *(figure(row[f"{name}_ms_{part}"], 4) for part in parts))
+            for name, words in WORDS.items()
         ),
         is_open=True,
     )

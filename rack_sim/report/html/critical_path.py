@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from rack_sim.metrics.critical_path import whole_name
+from rack_sim.metrics.words import TERMS
 from rack_sim.record.record import Record
-from rack_sim.report.html.latency import TERMS
+from rack_sim.report.colours import TERM_LOOKS
 from rack_sim.report.html.page import Chart, Section, Table
 from rack_sim.report.html.plot import BLUE, bars, broken, layout, line
 from rack_sim.report.html.quantity import figure, milliseconds, share
@@ -39,14 +40,15 @@ def _static(path: "pd.DataFrame") -> Section:
         "path-stages",
         "One token's way, stage by stage",
         f"{milliseconds(total)} from the first stage to the sampled token, over {len(stages)} "
-        f"stages and {len(path):,} tasks. {TERMS[largest][0].capitalize()} is "
+        f"stages and {len(path):,} tasks. {TERMS[largest].title} is "
         f"{share(sums[largest] / total)} of it. Stage {slowest} takes longest.",
         tuple(
             bars(
-                TERMS[name][0],
+                TERMS[name].name,
                 stages,
                 (by_stage[f"{name}_ms"] * 1000).tolist(),
-                TERMS[name][1],
+                TERM_LOOKS[name].colour.css,
+                pattern=TERM_LOOKS[name].hatch,
                 unit="µs",
             )
             for name in names
@@ -54,7 +56,7 @@ def _static(path: "pd.DataFrame") -> Section:
         layout("stage", "µs", barmode="stack", bargap=0.15, hovermode="x unified"),
         Table(
             "One token's way by stage, µs",
-            ("#Stage", *(f"#{TERMS[name][0]}" for name in names), "#in all"),
+            ("#Stage", *(f"#{TERMS[name].name}" for name in names), "#in all"),
             tuple(
                 (
                     str(stage),

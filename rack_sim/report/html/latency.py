@@ -6,17 +6,13 @@ import numpy as np
 from markupsafe import Markup
 
 from rack_sim.metrics.summary import Value
+from rack_sim.metrics.words import PHASES, TERMS, Words
+from rack_sim.report.colours import PHASE_LOOKS, TERM_LOOKS, Look
 from rack_sim.report.html.page import Chart, Section, Table
 from rack_sim.report.html.plot import (
     BLUE,
-    GREEN,
-    GREY,
     INK,
-    ORANGE,
-    PURPLE,
     SKY,
-    VERMILION,
-    YELLOW,
     bars,
     broken,
     layout,
@@ -26,23 +22,6 @@ from rack_sim.report.html.plot import (
 from rack_sim.report.html.quantity import figure, milliseconds, number_of, share
 from rack_sim.report.html.requests import METRICS, Requests
 
-# term -> words, colour
-TERMS: Mapping[str, tuple[str, str]] = {
-    "fixed_latency": ("fixed latency of operators", VERMILION),
-    "compute": ("compute", BLUE),
-    "weight_feed": ("weight feed", SKY),
-    "memory": ("memory bandwidth", GREEN),
-    "link_latency": ("link latency", ORANGE),
-    "link_serialisation": ("link serialisation", YELLOW),
-    "slack": ("slack: waiting for the slot or the cache", PURPLE),
-    "draft": ("the draft's proposals", GREY),
-}
-_PHASES: Mapping[str, tuple[str, str]] = {
-    "admission": ("waiting to be let in", GREY),
-    "row_wait": ("let in, waiting for a row", PURPLE),
-    "prefill": ("prefill of the prompt", BLUE),
-    "pass": ("the last row's way to the token", ORANGE),
-}
 _HISTOGRAM_BINS = 60
 _CDF_POINTS = 200
 _PERCENTS = (1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9, 100)
@@ -62,13 +41,17 @@ def split_section(row: Mapping[str, Value]) -> Section:
                     "split-ttft",
                     "Mean time to first token, by phase",
                     "ttft",
-                    {words: (row[f"ttft_{n}_ms_mean"], c) for n, (words, c) in _PHASES.items()},
+                    {n: row[f"ttft_{n}_ms_mean"] for n in PHASES},
+                    PHASES,
+                    PHASE_LOOKS,
                 ),
                 _split(
                     "split-tpot",
                     "Mean time between two tokens, by cause",
                     "tpot",
-                    {words: (row[f"tpot_{n}_ms"], c) for n, (words, c) in TERMS.items()},
+                    {n: row[f"tpot_{n}_ms"] for n in TERMS},
+                    TERMS,
+                    TERM_LOOKS,
                 ),
             )
             if chart is not None
@@ -77,36 +60,38 @@ def split_section(row: Mapping[str, Value]) -> Section:
 
 
 def _split(
-    name: str, title: str, metric: str, parts: Mapping[str, tuple[Value, str]]
+    name: str,
+    title: str,
+    metric: str,
+    parts: Mapping[str, Value],
+    words: Mapping[str, Words],
+    looks: Mapping[str, Look],
 ) -> Chart | None:
-    values = {
-        words: (value, colour)
-        for words, (given, colour) in parts.items()
-        if (value := number_of(given)) is not None
-    }
-    total = sum(value for value, _ in values.values())
+    values = {part: ms for part, given in parts.items() if (ms := number_of(given)) is not None}
+    total = sum(values.values())
     if not values or total <= 0:
         return None
-    largest = max(values, key=lambda words: values[words][0])
+    largest = max(values, key=lambda part: values[part])
     # plotly's first bar is the lowest; a part that took no time stands in the table alone.
-    order = [words for words, (value, _) in values.items() if value][::-1]
+    order = [part for part, value in values.items() if value][::-1]
     trace = bars(
         "",
         [
-            broken(words, f"{milliseconds(values[words][0])} ({share(values[words][0] / total)})")
-            for words in order
+            broken(words[n].name, f"{milliseconds(values[n])} ({share(values[n] / total)})")
+            for n in order
         ],
-        [values[words][0] for words in order],
+        [values[part] for part in order],
         BLUE,
         unit="ms",
         sideways=True,
     )
-    trace["marker"]["color"] = [values[words][1] for words in order]
+    trace["marker"]["color"] = [looks[part].colour.css for part in order]
     return Chart(
         name,
         title,
-        f"{milliseconds(total)} in all; the largest part is {largest} with "
-        f"{milliseconds(values[largest][0])}, {share(values[largest][0] / total)}.",
+        f"{milliseconds(total)} in all; the largest part is {words[largest].name} "
+        f"({words[largest].phrase}) with {milliseconds(values[largest])}, "
+        f"{share(values[largest] / total)}.",
         (trace,),
         layout(
             "ms",
@@ -120,8 +105,8 @@ def _split(
             ("Part", "#ms", "#share"),
             (
                 *(
-                    (words, figure(value, 4), share(value / total))
-                    for words, (value, _) in values.items()
+                    (words[part].name, figure(value, 4), share(value / total))
+                    for part, value in values.items()
                 ),
                 ("in all", figure(total, 4), share(1.0)),
             ),

@@ -14,13 +14,15 @@ from typing import Any
 from markupsafe import Markup
 
 from rack_sim.foundation.visible import shortened, visible
+from rack_sim.report import colours
 
 Trace = dict[str, Any]
 Layout = dict[str, Any]
 
-BLUE, SKY, GREEN, ORANGE = "--blue", "--sky", "--green", "--orange"
-VERMILION, PURPLE, YELLOW, GREY = "--vermilion", "--purple", "--yellow", "--grey"
-INK = "--ink"
+BLUE, SKY = colours.BLUE.css, colours.SKY.css
+GREEN, ORANGE = colours.GREEN.css, colours.ORANGE.css
+VERMILION, PURPLE = colours.VERMILION.css, colours.PURPLE.css
+YELLOW, GREY, INK = colours.YELLOW.css, colours.GREY.css, colours.INK.css
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW, GREY)
 _LABEL_CHARACTERS = 26
 _LABEL_LINES = 4

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.metrics.slo import LatencyObjective, parse_slo
+from rack_sim.metrics.words import METRICS as WORDS
 from rack_sim.record.record import Record
 
 if TYPE_CHECKING:
@@ -16,11 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # metric -> words
-METRICS: Mapping[str, str] = {
-    "ttft": "Time to first token (TTFT)",
-    "tpot": "Time per output token (TPOT)",
-    "e2el": "End-to-end latency",
-}
+METRICS: Mapping[str, str] = {name: WORDS[name].title for name in ("ttft", "tpot", "e2el")}
 
 
 @dataclass(frozen=True)

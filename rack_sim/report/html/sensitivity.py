@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.inputs import assumptions_section, inputs_section
-from rack_sim.report.html.page import Chart, Page, Section, Table
-from rack_sim.report.html.plot import BLUE, ORANGE, bars, broken, layout
+from rack_sim.report.html.page import Page, Section, Table
 from rack_sim.report.html.quantity import cell, counted, figure
+from rack_sim.report.kinds import story_of
 from rack_sim.report.sensitivity_tables import SensitivityTables, Swing
 from rack_sim.study.sensitivity import SPEED, USD
 
@@ -24,9 +25,7 @@ def sensitivity_page(found: SensitivityTables) -> Page:
     percent = f"{manifest['change']:.0%}"
     model = manifest["model"].get("name")
     speed = base[SPEED]
-    charts = tuple(
-        chart for column in _EFFECTS if (chart := _tornado(swings, column, percent)) is not None
-    )
+    charts = draw_all(story_of("sensitivity").charts(found.record))
     notes = found.notes
     return Page(
         title=f"Sensitivity: {found.name}",
@@ -68,50 +67,6 @@ def _answers(swings: Sequence[Swing]) -> list[str]:
     if still:
         said.append(f"{counted(len(still), 'input')} move neither: {', '.join(still)}.")
     return said
-
-
-def _tornado(swings: Sequence[Swing], column: str, percent: str) -> Chart | None:
-    """Bars of less and of more of each input that moves a number, the widest on top."""
-    moved = [swing for swing in swings if swing.widest(column) >= _NOTHING]
-    if not moved:
-        return None
-    drawn = sorted(moved, key=lambda swing: swing.widest(column))
-    labels = [broken(swing.name) for swing in drawn]
-
-    def values(sign: int) -> list[float | None]:
-        found = []
-        for swing in drawn:
-            rows = [row for row in swing.sides if row["change_share"] * sign > 0]
-            share = rows[0][column] if rows else None
-            found.append(None if share is None else 100 * share)
-        return found
-
-    traces = [
-        bars(f"{percent} {words} of it, or what there can be", labels, values(sign), colour,
-             unit="%", sideways=True, pattern=pattern)
-        for sign, words, colour, pattern in ((-1, "less", ORANGE, "/"), (1, "more", BLUE, ""))
-    ]  # fmt: skip
-    widest = drawn[-1]
-    return Chart(
-        column.removesuffix("_share").replace("_", "-"),
-        f"What each input does to {_EFFECTS[column]}",
-        f"Most is done by {widest.name}: {widest.widest(column):.1%}.",
-        tuple(traces),
-        layout("change, %", "", yaxis={"automargin": True}, barmode="overlay"),
-        Table(
-            f"Change of {_EFFECTS[column]}",
-            ("Input", "#less of it", "#more of it"),
-            tuple(
-                (swing.name, *(_percent(value) for value in pair))
-                for swing, *pair in zip(drawn[::-1], values(-1)[::-1], values(1)[::-1], strict=True)
-            ),
-        ),
-        height_px=120 + 40 * len(drawn),
-    )
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.1f} %"
 
 
 def _table(swings: Sequence[Swing]) -> Table:

@@ -4,35 +4,30 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rack_sim.metrics.column import Column
+from rack_sim.metrics.words import METRICS
 from rack_sim.record.kinds import AXIS
 from rack_sim.record.record import Record
+from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.inputs import assumptions_section, inputs_section, weak
-from rack_sim.report.html.page import Chart, Page, Section, Table
+from rack_sim.report.html.page import Page, Section, Table
 from rack_sim.report.html.quantity import cell, counted, figure, number_of, share
-from rack_sim.report.html.study_charts import (
-    RESULTS,
-    columns_by_name,
-    grid_charts,
-    jitter_charts,
-    load_charts,
-    named_by,
-)
+from rack_sim.report.kinds import story_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_RESULTS = "results.csv"  # the table of a grid
 _ROWS_SHOWN = 500
 _GOOD_STATUS = "ok"
-_METRICS = {"ttft": "TTFT", "tpot": "TPOT", "e2el": "end-to-end latency"}
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """What the page of one kind of study asks, answers and draws."""
+    """What the page of one kind of study asks, answers and warns of."""
 
     question: str
     answers: Callable[[Record], Iterator[str]]
-    charts: Callable[[Record], tuple[Chart, ...]]
     warnings: Callable[[Record], Iterator[str]]
 
 
@@ -40,7 +35,7 @@ def study_page(study: Record) -> Page:
     """The page of a study of any kind that leaves tables."""
     kind = _KINDS.get(study.kind, _OTHER)
     manifest = study.facts
-    charts = kind.charts(study)
+    charts = draw_all(story_of(study.kind).charts(study))
     warnings = (*kind.warnings(study), *_input_warnings(manifest))
     machines = manifest.get("machines")
     count = len(machines) if isinstance(machines, list) else 0
@@ -77,6 +72,17 @@ def study_page(study: Record) -> Page:
     )
 
 
+def _named_by(facts: Mapping[str, Any], key: str) -> dict[str, str]:
+    """A mapping of names to words in a manifest; empty where it has none such."""
+    found = facts.get(key)
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {str(name): str(words) for name, words in pairs}
+
+
+def _columns_by_name(study: Record, file: str) -> dict[str, Column]:
+    return {column.name: column for column in study.tables[file].columns}
+
+
 def plain(value: object) -> str:
     """A cell of a table for people: without the apostrophe that keeps it from being a formula."""
     if isinstance(value, bool):
@@ -85,7 +91,7 @@ def plain(value: object) -> str:
 
 
 def _table(study: Record, name: str) -> Table:
-    frame, known = study.frame(name), columns_by_name(study, name)
+    frame, known = study.frame(name), _columns_by_name(study, name)
     filled = [str(column) for column in frame.columns if frame[column].notna().any()]
     headings = []
     for column in filled:
@@ -139,7 +145,8 @@ def _load_answers(study: Record) -> Iterator[str]:
         machine, asked = plain(row["machine"]), number_of(row["attainment_asked"])
         met, failed = number_of(row["slo_met_rps"]), number_of(row["slo_failed_rps"])
         if asked is not None:
-            limited = _METRICS.get(str(row["slo_limited_by"]), str(row["slo_limited_by"]))
+            by = str(row["slo_limited_by"])
+            limited = METRICS[by].short if by in METRICS else by
             words = f"{machine}: {share(asked)} of the requests that fit meet the SLO "
             if met is None:
                 yield f"{words}at none of the rates that were replayed."
@@ -183,17 +190,17 @@ def _jitter_answers(study: Record) -> Iterator[str]:
 
 
 def _grid_answers(study: Record) -> Iterator[str]:
-    frame = study.frame(RESULTS)
+    frame = study.frame(_RESULTS)
     done = _done(frame)
     yield f"{counted(len(frame), 'point')}, {len(done):,} of them with numbers."
-    for column, title in named_by(study.facts, "collect").items():
+    for column, title in _named_by(study.facts, "collect").items():
         if column not in done.columns or done[column].dtype.kind not in "if":
             continue
         known = done[done[column].notna()]
         if known.empty:
             continue
         low, high = known[column].min(), known[column].max()
-        unit = columns_by_name(study, RESULTS)[column].unit
+        unit = _columns_by_name(study, _RESULTS)[column].unit
         if low == high:
             yield f"{title}: {figure(float(low), 4)} {unit} at every point."
             continue
@@ -210,7 +217,7 @@ def _points_with(frame: "pd.DataFrame", column: str, value: Any) -> str:  # noqa
 
 
 def _grid_warnings(study: Record) -> Iterator[str]:
-    frame = study.frame(RESULTS)
+    frame = study.frame(_RESULTS)
     lost = len(frame) - len(_done(frame))
     if lost:
         yield f"{counted(lost, 'point')} of {len(frame):,} gave no numbers."
@@ -229,20 +236,17 @@ _KINDS: Mapping[str, _Kind] = {
         "How many requests a second does it serve before the SLO breaks, and before the queue "
         "grows?",
         _load_answers,
-        load_charts,
         _load_warnings,
     ),
     "jitter": _Kind(
         "What is left of the speed where operators take longer than they were compiled for?",
         _jitter_answers,
-        jitter_charts,
         _nothing,
     ),
     "grid": _Kind(
         "What changes, where the keys of the grid change?",
         _grid_answers,
-        grid_charts,
         _grid_warnings,
     ),
 }
-_OTHER = _Kind("What came out?", _nothing, lambda _study: (), _nothing)
+_OTHER = _Kind("What came out?", _nothing, _nothing)

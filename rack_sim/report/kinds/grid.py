@@ -1,23 +1,10 @@
 """Grid: what changes where the keys of a grid change."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
+from rack_sim.report.charts.grid import grid_charts
 from rack_sim.report.html.study import study_page
 from rack_sim.report.sheets.study import study_title, write_study
 from rack_sim.report.story import Story
 from rack_sim.report.text.grid import grid_content, grid_exit_code, grid_text, grid_warnings
-from rack_sim.study.grid import GridResult
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
-def _figures(result: GridResult) -> "Iterator[tuple[str, Figure]]":
-    from rack_sim.report.grid_figure import draw_grid
-
-    yield "grid", draw_grid(result)
-
 
 STORY = Story(
     title=study_title,
@@ -25,7 +12,7 @@ STORY = Story(
     content=grid_content,
     page=study_page,
     sheets=write_study,
-    figures=_figures,
+    charts=grid_charts,
     warnings=grid_warnings,
     exit_code=grid_exit_code,
 )

@@ -1,10 +1,9 @@
 """Sensitivity: which inputs move cost and speed most."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
 from rack_sim.metrics.compare_columns import SENSITIVITY
 from rack_sim.record.record import Record
+from rack_sim.report.charts.sensitivity import sensitivity_charts
+from rack_sim.report.draw.excel import write_charts
 from rack_sim.report.html.sensitivity import sensitivity_page
 from rack_sim.report.sensitivity_tables import SensitivityTables
 from rack_sim.report.sheets.definitions import write_definitions
@@ -14,11 +13,7 @@ from rack_sim.report.sheets.sheet import Book
 from rack_sim.report.sheets.table import write_table_sheet
 from rack_sim.report.story import Story
 from rack_sim.report.text.sensitivity import sensitivity_content, sensitivity_text
-from rack_sim.study.sensitivity import SPEED, USD, Sensitivity
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+from rack_sim.study.sensitivity import SPEED, USD
 
 _FILE = "sensitivity.csv"
 
@@ -31,6 +26,7 @@ def _sheets(book: Book, record: Record, row_limit: int) -> None:
     facts, found = record.facts, SensitivityTables(record)
     purpose = f"{facts['change']:.0%} less and more of each input, one at a time."
     overview = start_overview(book, _title(record), purpose)
+    write_charts(book, sensitivity_charts(record))
     write_table_sheet(
         book,
         "Sensitivity",
@@ -55,17 +51,11 @@ def _sheets(book: Book, record: Record, row_limit: int) -> None:
     write_contents(overview, write_answer(overview, 3, lines))
 
 
-def _figures(result: Sensitivity) -> "Iterator[tuple[str, Figure]]":
-    from rack_sim.report.sensitivity_figure import draw_tornado
-
-    yield "sensitivity", draw_tornado(result)
-
-
 STORY = Story(
     title=_title,
     text=sensitivity_text,
     content=sensitivity_content,
     page=lambda record: sensitivity_page(SensitivityTables(record)),
     sheets=_sheets,
-    figures=_figures,
+    charts=sensitivity_charts,
 )

@@ -4,17 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rack_sim.foundation.visible import shortened, visible
-from rack_sim.report.figures.canvas import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-    YELLOW,
-)
+from rack_sim.report.colours import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION, YELLOW
 from rack_sim.report.sheets.sheet import Book
 
 if TYPE_CHECKING:
@@ -67,7 +57,7 @@ def new_chart(
     chart: Chart = book.file.add_chart(options)
     for number, one in enumerate(series):
         colour = one.colour or PALETTE[number % len(PALETTE)]
-        content: dict[str, Any] = {"name": _chart_text(one.name), "values": list(one.values)}
+        content: dict[str, Any] = {"name": chart_text(one.name), "values": list(one.values)}
         if one.categories:
             content["categories"] = list(one.categories)
         if kind in ("line", "scatter"):
@@ -96,11 +86,11 @@ def new_chart(
             content["gap"] = 30
         chart.add_series(content)
     chart.set_title(
-        {"name": _chart_text(title), "name_font": {"size": 12, "color": INK}, "overlay": False}
+        {"name": chart_text(title), "name_font": {"size": 12, "color": INK}, "overlay": False}
     )
     font = {"size": 9, "color": INK, "bold": False}
     y_axis: dict[str, Any] = {
-        "name": _chart_text(y),
+        "name": chart_text(y),
         "name_font": font,
         "num_font": font,
         "major_gridlines": {"visible": True, "line": {"color": "#D9D9D9", "width": 0.5}},
@@ -111,7 +101,7 @@ def new_chart(
         y_axis["min"] = 0
     if number_format:
         y_axis["num_format"] = number_format
-    x_axis: dict[str, Any] = {"name": _chart_text(x), "name_font": font, "num_font": font}
+    x_axis: dict[str, Any] = {"name": chart_text(x), "name_font": font, "num_font": font}
     if kind == "bar":  # lies on its side: categories go up, the first row of the table on top
         x_axis |= {"reverse": True}
         chart.set_x_axis(y_axis)
@@ -125,6 +115,6 @@ def new_chart(
     return chart
 
 
-def _chart_text(text: str) -> str:
+def chart_text(text: str) -> str:
     """Text of a chart; xlsxwriter would take ``name!A1`` in it for a cell's address."""
     return shortened(visible(text), _TEXT_CHARACTERS).replace("!", "! ").rstrip(" ")

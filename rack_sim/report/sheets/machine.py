@@ -7,7 +7,7 @@ from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import CHIPS, LINKS, MEMORY
 from rack_sim.record.csv import plain_text
 from rack_sim.record.record import Record
-from rack_sim.report.figures.canvas import BLUE, GREEN, ORANGE, PALE, PURPLE
+from rack_sim.report.colours import BLUE, GREEN, ORANGE, PALE, PURPLE
 from rack_sim.report.sheets.charts import Series, new_chart
 from rack_sim.report.sheets.sheet import (
     ASIDE,

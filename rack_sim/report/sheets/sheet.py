@@ -11,7 +11,7 @@ from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rack_sim.foundation.visible import visible
-from rack_sim.report.figures.canvas import FAINT_INK, INK
+from rack_sim.report.colours import FAINT_INK, INK
 
 if TYPE_CHECKING:
     from xlsxwriter import Workbook

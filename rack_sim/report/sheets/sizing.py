@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rack_sim.report.figures.canvas import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION
+from rack_sim.report.colours import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION
 from rack_sim.report.sheets.charts import Cells, Series, new_chart
 from rack_sim.report.sheets.sheet import (
     HEADER,

@@ -1,13 +1,15 @@
 """Study sheets: the workbook of a study of any kind."""
 
 from rack_sim.record.record import Record
+from rack_sim.report.draw.excel import write_charts
+from rack_sim.report.kinds import story_of
 from rack_sim.report.sheets.capacity import write_capacity, write_no_capacity
 from rack_sim.report.sheets.capacity_facts import study_facts
 from rack_sim.report.sheets.definitions import write_definitions
 from rack_sim.report.sheets.inputs import chosen_of, write_inputs
 from rack_sim.report.sheets.overview import start_overview, write_answer, write_contents
 from rack_sim.report.sheets.sheet import Book
-from rack_sim.report.sheets.sweep import collected_of, study_answers, write_sweep
+from rack_sim.report.sheets.sweep import study_answers, write_sweep
 
 
 def study_title(study: Record) -> str:
@@ -20,9 +22,9 @@ def write_study(book: Book, study: Record, row_limit: int) -> None:
     facts, resolved = study.facts, study.resolved
     purpose = str(resolved.get("description") or "")
     overview = start_overview(book, f"Study {study.name}", purpose)
+    write_charts(book, story_of(study.kind).charts(study))
     tables = {file: study.frame(file) for file in study.tables}
-    collected = collected_of(facts, resolved)
-    written = write_sweep(book, study.kind, tables, collected, row_limit)
+    written = write_sweep(book, study.kind, tables, row_limit)
     if study.kind == "load":
         _write_capacities(book, study)
     write_inputs(book, facts, chosen_of(resolved))

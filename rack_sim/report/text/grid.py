@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 
 from rack_sim.foundation.units import counted
+from rack_sim.metrics.words import STATUSES
 from rack_sim.record.kinds import AXIS
 from rack_sim.record.record import Record
 from rack_sim.record.table import Row
 from rack_sim.report.text import Line, TextTable, digits4
 from rack_sim.scenario.studies import last_words
-from rack_sim.study.grid_point import BAD_INPUT, FAILED, INFEASIBLE, OK
+from rack_sim.study.grid_point import FAILED, INFEASIBLE, OK
 
 RESULTS = "results.csv"
 # Rows of the table; results.csv has all.
 _ROWS_MAX = 60
 _REASONS_MAX = 5
-_WORDS = {INFEASIBLE: "infeasible", BAD_INPUT: "bad input", FAILED: "failed"}
 
 
 def grid_text(study: Record) -> Iterator[Line]:
@@ -53,7 +53,7 @@ def grid_warnings(study: Record) -> Iterator[str]:
     shown = list(reasons.items())[:_REASONS_MAX]
     for (status, reason), rows in shown:
         also = f" and {counted(len(rows) - 1, 'other point')}" if len(rows) > 1 else ""
-        yield f"{rows[0]['point_name']}{also}: {_WORDS[status]}: {reason}"
+        yield f"{rows[0]['point_name']}{also}: {STATUSES[status].name}: {reason}"
     if len(reasons) > len(shown):
         rest = sum(len(rows) for rows in list(reasons.values())[len(shown) :])
         yield f"{counted(rest, 'more point')} without numbers: {RESULTS} has their reasons"
@@ -77,5 +77,5 @@ def _where(value: object) -> str:
 
 def _cells(row: Row, names: list[str]) -> list[str]:
     if row["status"] != OK:
-        return [_WORDS[str(row["status"])], *("" for _ in names[1:])]
+        return [STATUSES[str(row["status"])].name, *("" for _ in names[1:])]
     return [digits4(row[name]) for name in names]

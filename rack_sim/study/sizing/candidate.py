@@ -8,7 +8,8 @@ from rack_sim.foundation.brief import Brief
 from rack_sim.metrics.cost import Footprint
 from rack_sim.metrics.sizing_columns import Goal
 from rack_sim.metrics.slo import Reading
-from rack_sim.metrics.summary import TOKEN_TERMS, Value
+from rack_sim.metrics.summary import Value
+from rack_sim.metrics.words import TOKEN_TERMS
 from rack_sim.study.sizing.space import Shape
 
 Verdict = Literal["meets", "fails", "pruned"]

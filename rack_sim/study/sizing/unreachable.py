@@ -10,7 +10,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from rack_sim.foundation.errors import InfeasibleError, InputError
 from rack_sim.metrics.slo import AttainmentObjective, Objective, Reading
-from rack_sim.metrics.summary import TOKEN_TERMS
+from rack_sim.metrics.words import PHASES, TERMS
 from rack_sim.partition.partitioner import possible_degrees
 from rack_sim.pipeline import explain
 from rack_sim.scenario import Scenario
@@ -32,23 +32,7 @@ _SHAPES_REPLAYED = 4
 _HELPS = 0.01
 _RATES_TRIED = 6
 
-_TERMS = {
-    "fixed_latency": "the fixed latency of operators that wait for each other",
-    "compute": "FLOP at the chips' peak",
-    "weight_feed": "feeding weights to the matrix units",
-    "memory": "reading weights and cache from memory",
-    "link_latency": "the latency of links",
-    "link_serialisation": "bytes on links",
-    "slack": "waiting for the next slot or iteration",
-    "draft": "proposals of the draft",
-}
 _KEPT = {TURNED_AWAY: "with none turned away or given up"}
-_PARTS = {
-    "admission": "waiting to be let in",
-    "row_wait": "waiting for prompts before it",
-    "prefill": "the rows of its own prompt, which enter one after the other",
-    "pass": "one pass through the pipeline",
-}
 
 
 @dataclass(frozen=True)
@@ -240,8 +224,8 @@ def _limit(best: Candidate, missed: Reading | None) -> str:
     metric = "e2el" if isinstance(objective, AttainmentObjective) else objective.metric
     of_token = metric in ("tpot", "itl", "ntpot") or (metric == "e2el" and _decodes_longer(best))
     if not of_token:
-        part = best.measured.get("ttft_bound_by")
-        words = _PARTS.get(str(part), "the first token")
+        part = str(best.measured.get("ttft_bound_by"))
+        words = PHASES[part].phrase if part in PHASES else "the first token"
         bottleneck = best.measured.get("bottleneck")
         behind = f"; they can follow each other no sooner than {bottleneck} allows"
         return words + (behind if part == "prefill" and bottleneck else "")
@@ -257,17 +241,17 @@ def _limit(best: Candidate, missed: Reading | None) -> str:
     term = max(spent, key=lambda name: spent[name])
     least = "" if read_ms is None else f"; reading the weights once takes {read_ms:,.4g} ms"
     alone = " alone" if spent[term] > objective.bound and metric == "tpot" else ""
-    return f"{_TERMS[term]}{alone}, {spent[term]:,.4g} ms of every token{least}"
+    return f"{TERMS[term].phrase}{alone}, {spent[term]:,.4g} ms of every token{least}"
 
 
 def _decodes_longer(best: Candidate) -> bool:
     """Whether long answers take longer after their first token than before it."""
-    first = sum(best.number(f"ttft_{part}_ms_mean") or 0.0 for part in _PARTS)
+    first = sum(best.number(f"ttft_{part}_ms_mean") or 0.0 for part in PHASES)
     return best.lifetime_s * 1000 - first > first
 
 
 def _token_terms(best: Candidate) -> dict[str, float]:
-    found = {term: best.number(f"tpot_{term}_ms") for term in TOKEN_TERMS}
+    found = {term: best.number(f"tpot_{term}_ms") for term in TERMS}
     return {term: ms for term, ms in found.items() if ms}
 
 
@@ -276,11 +260,11 @@ def _split(best: Candidate, objective: Objective) -> dict[str, float]:
     metric = "" if isinstance(objective, AttainmentObjective) else objective.metric
     found = {}
     if metric not in ("tpot", "itl"):
-        for part, words in _PARTS.items():
-            found[f"first token: {words}"] = best.number(f"ttft_{part}_ms_mean") or 0.0
+        for part, words in PHASES.items():
+            found[f"first token: {words.phrase}"] = best.number(f"ttft_{part}_ms_mean") or 0.0
     if metric not in ("ttft", "scheduling_delay"):
         for term, ms in _token_terms(best).items():
-            found[f"each token: {_TERMS[term]}"] = ms
+            found[f"each token: {TERMS[term].phrase}"] = ms
     return {words: ms for words, ms in found.items() if round(ms, 3)}
 
 

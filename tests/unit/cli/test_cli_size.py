@@ -289,7 +289,7 @@ def test_unreachable_says_the_best_and_what_is_in_the_way(cli: Cli, slots: Path)
     assert "demanded  tpot_p99 <= 0.001 ms" in err
     assert "no candidate can be below" in err
     assert "limit     the weights, read once at full memory bandwidth" in err or (
-        "limit     the fixed latency of operators" in err
+        "limit     fixed latency of dependent operators" in err
     )
     assert "ask for tpot_p99" in err
     assert not Path("reports").exists()

@@ -21,6 +21,7 @@ DRAWINGS = [
     (name, "panel")
     for name in (
         *("blue", "sky", "green", "orange", "vermilion", "purple", "yellow", "grey"),
+        *("wine", "olive", "indigo"),
         *("focus", "chip-edge", "faint", "accent"),
     )
 ]

@@ -91,7 +91,7 @@ def test_a_load_study_draws_latency_up_to_saturation_and_all_that_is_served(load
     page = page_of(load)
     charts = {chart.name: chart for chart in page.charts}
     assert set(charts) == {"load-ttft", "load-tpot", "load-e2el", "load-served"}
-    p50, p99 = charts["load-ttft"].traces
+    p99, p50 = charts["load-ttft"].traces
     assert p50["x"] == p99["x"] == [1, 2, 4, 8], "16 is 1.6 times the capacity"
     assert p99["y"] == [99, 198, 396, 792]
     assert charts["load-served"].traces[0]["x"] == [1, 2, 4, 8, 16]
@@ -138,13 +138,22 @@ def grid(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_grid_is_drawn_along_its_numbers_with_a_line_for_each_word(grid: Path):
+def test_a_grid_of_two_keys_is_a_map_with_the_best_point_and_what_limits_each(grid: Path):
     page = page_of(grid)
     charts = {chart.name: chart for chart in page.charts}
+    assert set(charts) == {"grid-chip-count", "grid-ttft-ms-p99"}, "words are no numbers"
     chips = charts["grid-chip-count"]
-    assert [trace["name"] for trace in chips.traces] == ["int8", "fp16"]
-    assert [trace["x"] for trace in chips.traces] == [[1024, 2048, 4096], [1024, 2048]]
-    assert [trace["y"] for trace in chips.traces] == [[8, 16, 32], [16, 32]]
+    (map_,) = chips.traces
+    assert map_["z"] == [[8, 16, 32], [16, 32, None]]
+    assert [chips.layout[f"{axis}axis"]["ticktext"] for axis in "xy"] == [
+        ["1,024", "2,048", "4,096"],
+        ["int8", "fp16"],
+    ]
+    assert chips.layout["xaxis"]["title"]["text"] == "context, tokens"
+    assert "least, 8 chips, with context 1,024 tokens" in chips.title
+    (frame,) = chips.layout["shapes"]
+    assert (frame["x0"], frame["y0"]) == (-0.5, -0.5), "the best point is the first"
+    assert "infeasible: &lt;b>too large" in str(map_["text"][1][2])
     known_to_plotly(page)
 
 

@@ -23,7 +23,7 @@
     if (Array.isArray(value)) return value.map((item) => coloured(item, style));
     if (value && typeof value === "object") {
       return Object.fromEntries(Object.entries(value).map(([key, item]) => [key,
-        /color$/.test(key) ? named(item, style) : coloured(item, style)]));
+        /color(scale)?$/.test(key) ? named(item, style) : coloured(item, style)]));
     }
     return value;
   }
@@ -49,9 +49,12 @@
     const wide = printing ? PRINT_PX : place.clientWidth;
     // Of another width a legend has other lines; redrawn in place, it would lie over the points.
     if (place.layout && place.layout.width !== wide) Plotly.purge(place);
-    Plotly.react(place, coloured(chart.traces, style), {
-      margin: { l: narrow ? 40 : 56, r: narrow ? 12 : 24, t: 8, b: 44 },
-      legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, xanchor: "left" },
+    const traces = coloured(chart.traces, style);
+    // Beside names there is no room for numbers at the ends of bars: the table has them.
+    if (narrow) traces.forEach((one) => { if (one.orientation === "h") one.textposition = "none"; });
+    Plotly.react(place, traces, {
+      margin: { l: narrow ? 40 : 56, r: narrow ? 12 : 24, t: narrow ? 8 : 34, b: 44 },
+      legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0, xanchor: "left" },
       ...layout,
       width: wide,
       height: chart.height,

@@ -1,0 +1,120 @@
+"""Sensitivity charts: which inputs move cost and speed most."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from rack_sim.record.record import Record
+from rack_sim.report.chart import Axis, Chart, Panels, Series, things_axis
+from rack_sim.report.colours import LESS, MORE
+from rack_sim.report.numbers import amount_text, number_text
+from rack_sim.report.sensitivity_tables import SensitivityTables, Swing
+from rack_sim.study.sensitivity import SPEED, USD
+
+_VISIBLE = 0.0005  # less than this share of change is none to be seen
+
+
+_UNIT = "USD per million output tokens"
+
+
+class _Effect(NamedTuple):
+    """What inputs move: the column of the share by which, and that of the number itself."""
+
+    name: str
+    column: str
+    base: str
+    words: str
+    unit: str
+
+
+_EFFECTS = (
+    _Effect("usd-change", "usd_change_share", USD, "Cost of an output token", _UNIT),
+    _Effect("speed-change", "speed_change_share", SPEED, "Speed of the median user", "tokens/s"),
+)
+
+
+def sensitivity_charts(record: Record) -> Iterator[Panels]:
+    """A tornado of cost and one of speed, of the inputs that move each."""
+    found = SensitivityTables(record)
+    percent = f"{record.facts['change'] * 100:g} %"
+    drawn = [_tornado(found, effect, percent) for effect in _EFFECTS]
+    still = [
+        swing.name
+        for swing in found.swings
+        if all(swing.widest(effect.column) < _VISIBLE for effect in _EFFECTS)
+    ]
+    says = (
+        f"{record.name}: {percent} less and more of each input, one at a time; replayed: "
+        f"{record.facts['replayed']}"
+    )
+    if still:
+        says += f". No effect: {', '.join(still)}"
+    known = tuple(chart for chart in drawn if chart is not None)
+    yield Panels("sensitivity", _finding(found, percent), says, known, columns=2)
+
+
+def _tornado(found: SensitivityTables, effect: _Effect, percent: str) -> Chart | None:
+    """Bars of less and of more of each input that moves a number, the widest on top."""
+    moved = [swing for swing in found.swings if swing.widest(effect.column) >= _VISIBLE]
+    if not moved:
+        return None
+    ranked = sorted(moved, key=lambda swing: -swing.widest(effect.column))
+    labels = [_label(swing) for swing in ranked]
+    series = []
+    for sign, words, look in ((-1, "less", LESS), (1, "more", MORE)):
+        sides = [_side(swing, sign) for swing in ranked]
+        shares = [None if side is None else side[effect.column] for side in sides]
+        series.append(
+            Series(
+                f"{percent} {words} of it, or what there can be",
+                tuple(map(float, range(len(ranked)))),
+                tuple(None if share is None else 100 * share for share in shares),
+                look,
+                "bars",
+                hover=tuple(side["how"] if side else "" for side in sides),
+                labels=tuple(_percent(share) for share in shares),
+            )
+        )
+    values = [value for one in series for value in one.values]
+    reach = 1.4 * max(map(abs, values))  # room for the words at the ends of the bars
+    base = found.base[effect.base]
+    return Chart(
+        effect.name,
+        f"{effect.words}: {ranked[0].name} moves it most, by up to "
+        f"{100 * ranked[0].widest(effect.column):.0f} %",
+        things_axis("", labels),
+        Axis("change", "%", low=-reach, high=reach),
+        tuple(series),
+        "" if base is None else f"As it is: {number_text(base)} {effect.unit}.",
+        is_sideways=True,
+    )
+
+
+def _side(swing: Swing, sign: int) -> Mapping[str, Any] | None:
+    return next((row for row in swing.sides if row["change_share"] * sign > 0), None)
+
+
+def _percent(share: float | None) -> str:
+    if share is None or abs(share) < _VISIBLE:
+        return ""
+    return f"{100 * share:+.1f} %"
+
+
+def _label(swing: Swing) -> str:
+    """An input, with how far it goes down and up."""
+    sides = [_side(swing, sign) for sign in (-1, 1)]
+    ends = [swing.value if side is None else side["after"] for side in sides]
+    amounts = " … ".join(amount_text(end) for end in ends if end is not None)
+    return f"{swing.name}: {amounts} {swing.unit}".rstrip()
+
+
+def _finding(found: SensitivityTables, percent: str) -> str:
+    parts = []
+    for effect in _EFFECTS:
+        most = max(found.swings, key=lambda swing: swing.widest(effect.column))
+        widest = most.widest(effect.column)
+        what = effect.words.partition(" ")[0].lower()
+        if widest < _VISIBLE:
+            parts.append(f"nothing moves {what}")
+        else:
+            parts.append(f"{most.name} moves {what} most, by up to {100 * widest:.0f} %")
+    return f"Changed by {percent}: {'; '.join(parts)}"

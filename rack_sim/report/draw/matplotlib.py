@@ -1,0 +1,397 @@
+"""Matplotlib: charts as PNG and SVG figures."""
+
+from collections.abc import Mapping, Sequence
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rack_sim.foundation.visible import shortened, visible
+from rack_sim.report.chart import Axis, Cells, Chart, Limit, Panels, Series
+from rack_sim.report.colours import FAINT_INK, INK, PALE, Dash, Marker
+from rack_sim.report.figures.canvas import new_sheet, say_instead
+from rack_sim.report.figures.labels import legend_words, name_points
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_DASHES: Mapping[Dash, Any] = {
+    "solid": "-",
+    "dash": (0, (4, 2)),
+    "dot": (0, (1, 1.6)),
+    "dashdot": (0, (5, 2, 1, 2)),
+}
+_MARKERS: Mapping[Marker, str] = {
+    "circle": "o",
+    "square": "s",
+    "diamond": "D",
+    "triangle": "^",
+    "triangle down": "v",
+    "plus": "P",
+    "cross": "x",
+    "ring": "o",
+    "": "",
+}
+_MARK_POINTS = 6.0
+_RING_POINTS = 13.0
+# Width of a picture by how many charts stand side by side, and the height of each.
+_WIDTHS_INCHES = {1: 9.0, 2: 11.0, 3: 14.0, 4: 14.0}
+_HEIGHT_INCHES = 3.9
+_BAR_INCHES = 0.36
+# What stands left of a chart: numbers, or names of bars that lie on their side.
+_BESIDE_INCHES = {False: 0.8, True: 2.4}
+_CHARACTERS_PER_INCH = 10.0  # of a chart's title
+_LABEL_CHARACTERS = 30
+_TICK_CHARACTERS = 60  # below a chart; more lie aslant
+_WHITE = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5}
+_LEGEND_CHARACTERS = 130
+
+
+def draw(panels: Panels) -> "Figure":
+    """A picture of charts that belong together, with one legend below where they share it."""
+    columns = max(1, min(panels.columns, len(panels.charts)))
+    width = _WIDTHS_INCHES[columns]
+    lines = [panels.charts[n : n + columns] for n in range(0, len(panels.charts), columns)]
+    heights = [max(map(_height_inches, line)) for line in lines] or [_HEIGHT_INCHES]
+    figure = new_sheet(
+        panels.title, panels.says, width_inches=width, height_inches=sum(heights) + 0.5
+    )
+    if not panels.charts:
+        say_instead(figure.subplots(), "There is nothing to draw.")
+        return figure
+    grid = list(figure.subplots(len(lines), columns, squeeze=False, height_ratios=heights).flat)
+    drawn = list(zip(grid, panels.charts, strict=False))
+    for axes, chart in drawn:
+        _draw_chart(axes, chart, width / columns)
+    for axes in grid[len(drawn) :]:
+        axes.set_drawnf()
+    _explain(figure, drawn)
+    _name_points(figure, drawn)
+    return figure
+
+
+def _height_inches(chart: Chart) -> float:
+    if chart.is_sideways:
+        return 1.2 + _BAR_INCHES * len(chart.x.labels)
+    if chart.cells is not None:
+        return max(_HEIGHT_INCHES - 0.6, 1.4 + 0.42 * len(chart.y.labels))
+    return _HEIGHT_INCHES
+
+
+def _draw_chart(axes: "Axes", chart: Chart, inches: float) -> None:
+    characters = int((inches - _BESIDE_INCHES[chart.is_sideways]) * _CHARACTERS_PER_INCH)
+    axes.set_title("\n".join(wrap(visible(chart.title), characters)))
+    if chart.cells is not None:
+        _draw_cells(axes, chart, chart.cells)
+        return
+    if not chart.values_of:
+        say_instead(axes, chart.says or "There is nothing to draw.")
+        return
+    place = _Stack(chart)
+    for number, one in enumerate(chart.series):
+        if one.kind == "bars":
+            _draw_bars(axes, chart, one, place.of(number))
+        elif one.kind == "area":
+            low, high = place.area(one)
+            axes.fill_between(
+                one.x, low, high, color=one.look.colour, linewidth=0, label=_label(one)
+            )
+        else:
+            _draw_line(axes, chart, one)
+    upright, along = (chart.x, chart.y) if chart.is_sideways else (chart.y, chart.x)
+    _scale(axes, "x", along)
+    _scale(axes, "y", upright)
+    if chart.is_sideways:
+        axes.invert_yaxis()
+        axes.tick_params(axis="y", length=0, labelcolor=INK)
+    if chart.x.labels:
+        axes.grid(visible=False, axis="y" if chart.is_sideways else "x")
+    if min(chart.values_of) < 0:
+        (axes.axvline if chart.is_sideways else axes.axhline)(0, color=FAINT_INK, linewidth=1)
+    for limit in chart.near:
+        _draw_limit(axes, chart, limit)
+    _say_beside(axes, chart)
+
+
+class _Stack:
+    """Where bars and areas begin: beside each other, or on what is below them."""
+
+    def __init__(self, chart: Chart) -> None:
+        self._chart = chart
+        self._bars = [n for n, one in enumerate(chart.series) if one.kind == "bars"]
+        self._tops: dict[float, float] = {}
+
+    def of(self, number: int) -> tuple[float, float, dict[float, float]]:
+        """How wide the bars of a series are, how far from their place, and what they stand on."""
+        if self._chart.is_stacked:
+            below = dict(self._tops)
+            self._raise(self._chart.series[number])
+            return 0.8, 0.0, below
+        wide = 0.8 / len(self._bars)
+        return wide, (self._bars.index(number) - (len(self._bars) - 1) / 2) * wide, {}
+
+    def area(self, one: Series) -> tuple[list[float], list[float]]:
+        """The lower and the upper edge of an area."""
+        low = [self._tops.get(x, 0.0) if self._chart.is_stacked else 0.0 for x in one.x]
+        self._raise(one)
+        return low, [base + (value or 0.0) for base, value in zip(low, one.y, strict=True)]
+
+    def _raise(self, one: Series) -> None:
+        for x, value in zip(one.x, one.y, strict=True):
+            self._tops[x] = self._tops.get(x, 0.0) + (value or 0.0)
+
+
+def _label(one: Series) -> str:
+    # matplotlib leaves out what begins with an underscore.
+    return legend_words(one.name) if one.name else "_"
+
+
+def _draw_line(axes: "Axes", chart: Chart, one: Series) -> None:
+    look, is_line = one.look, one.kind == "line"
+    marked = not is_line or (not chart.always and bool(look.marker))
+    is_ring = look.marker == "ring"
+    axes.plot(
+        one.x,
+        [np.nan if value is None else value for value in one.y],
+        color=look.colour,
+        linestyle=_DASHES[look.dash] if is_line else "none",
+        linewidth=2,
+        marker=_MARKERS[look.marker] if marked else "",
+        markersize=(_RING_POINTS if is_ring else _MARK_POINTS) * one.mark_size,
+        markerfacecolor="none" if is_ring else look.colour,
+        markeredgewidth=2 if look.marker in ("ring", "cross") else 0.5,
+        label=_label(one),
+        zorder=4 if is_ring else 3 if look.marker else 2,
+    )
+
+
+def _draw_bars(
+    axes: "Axes", chart: Chart, one: Series, place: tuple[float, float, dict[float, float]]
+) -> None:
+    wide, aside, below = place
+    bar = axes.barh if chart.is_sideways else axes.bar
+    for number, (x, value) in enumerate(zip(one.x, one.y, strict=True)):
+        look = one.look_at(number)
+        start = below.get(x, 0.0)
+        made: Any = bar(
+            x + aside,
+            value or 0.0,
+            wide * 0.94,
+            start,
+            facecolor=look.colour,
+            hatch=look.hatch * 3,
+            edgecolor="white",
+            linewidth=0,
+            label=_label(one) if not number else None,
+        )
+        del made
+        if one.labels and one.labels[number]:
+            _write_beside(axes, chart, (x + aside, start + (value or 0.0)), one.labels[number])
+
+
+def _write_beside(axes: "Axes", chart: Chart, end: tuple[float, float], words: str) -> None:
+    """A word at the end of a bar, on the side to which it grows."""
+    x, value = end
+    out = -1 if value < 0 else 1
+    sideways = chart.is_sideways
+    axes.annotate(
+        words,
+        (value, x) if sideways else (x, value),
+        xytext=(4 * out, 0) if sideways else (0, 3 * out),
+        textcoords="offset points",
+        ha=("left" if out > 0 else "right") if sideways else "center",
+        va="center" if sideways else "bottom" if out > 0 else "top",
+        fontsize=9,
+        annotation_clip=False,
+    )
+
+
+def _scale(axes: "Axes", letter: str, axis: Axis) -> None:
+    """Limits, ticks and the title of one of the two axes."""
+    ruler = {"x": axes.xaxis, "y": axes.yaxis}[letter]
+    ruler.set_label_text(axis.words)
+    axes.set(**{f"{letter}scale": axis.scale})
+    ticks = axis.ticks(10 if letter == "y" else 7)
+    if axis.labels:
+        ticks = ticks[:: 1 if letter == "y" else -(-len(ticks) // 24)]
+    texts = [_short_label(text) for _, text in ticks]
+    ruler.set_ticks([place for place, _ in ticks], texts)
+    ruler.set_ticks([], minor=True)
+    if letter == "x" and sum(map(len, texts)) > _TICK_CHARACTERS:
+        axes.tick_params(axis="x", labelrotation=30)
+        for label in ruler.get_ticklabels():
+            label.set(ha="right", rotation_mode="anchor")
+    axes.set(**{f"{letter}lim": (axis.low, axis.high)})
+
+
+def _short_label(text: str) -> str:
+    return "\n".join(wrap(shortened(visible(text), 2 * _LABEL_CHARACTERS), _LABEL_CHARACTERS)[:2])
+
+
+def _draw_limit(axes: "Axes", chart: Chart, limit: Limit) -> None:
+    upright = (limit.axis == "x") != chart.is_sideways
+    look = limit.look
+    if limit.end is not None:
+        span = axes.axvspan if upright else axes.axhspan
+        span(limit.value, limit.end, color=PALE, linewidth=0, zorder=0)
+    else:
+        (axes.axvline if upright else axes.axhline)(
+            limit.value, color=look.colour, linestyle=_DASHES[look.dash], linewidth=1.3
+        )
+    if not limit.words:
+        return
+    axis = chart.x if limit.axis == "x" else chart.y
+    is_late = upright and _place_on(axis, limit.value) > 0.6
+    axes.annotate(
+        "\n".join(wrap(limit.words, 9)) if limit.end is not None else limit.words,
+        (limit.value, 0.5 if limit.end is not None else 0.02) if upright else (0, limit.value),
+        xycoords=("data", "axes fraction") if upright else ("axes fraction", "data"),
+        xytext=(-5 if is_late and limit.end is None else 5, 3),
+        textcoords="offset points",
+        va="bottom",
+        ha="right" if is_late and limit.end is None else "left",
+        fontsize=9,
+        color=FAINT_INK if limit.end is not None else look.colour,
+        fontweight="normal" if limit.end is not None else "bold",
+        bbox=_WHITE if limit.end is None else None,
+        zorder=5,
+    )
+
+
+def _place_on(axis: Axis, value: float) -> float:
+    """How far along an axis a value is, from 0 to 1."""
+    if axis.scale == "log":
+        low, high, at = np.log10([axis.low, axis.high, value])
+    else:
+        low, high, at = axis.low, axis.high, value
+    return float((at - low) / (high - low))
+
+
+def _say_beside(axes: "Axes", chart: Chart) -> None:
+    """What is said inside: limits beyond the edge, a value that never changes, notes."""
+    far = [f"{'→' if limit.axis == 'x' else '↑'} {limit.words}" for limit in chart.far]
+    if far:
+        axes.text(
+            0.02,
+            0.98,
+            "\n".join(far),
+            transform=axes.transAxes,
+            va="top",
+            color=chart.far[0].look.colour,
+            fontweight="bold",
+            fontsize=9,
+            bbox=_WHITE,
+        )
+    if chart.always:
+        value = chart.values_of[0]
+        axes.annotate(
+            chart.always,
+            (0.03, value),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, 8),
+            textcoords="offset points",
+            fontweight="bold",
+            bbox=_WHITE,
+        )
+    if chart.notes:
+        axes.text(
+            0.02,
+            0.04,
+            "\n".join(wrap(" ".join(chart.notes), 44)),
+            transform=axes.transAxes,
+            fontsize=9,
+            bbox=_WHITE,
+            zorder=5,
+        )
+
+
+def _draw_cells(axes: "Axes", chart: Chart, cells: Cells) -> None:
+    """A heat map: pale is low, dark is high; a hatched cell has no value."""
+    from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
+    from matplotlib.patches import Rectangle
+
+    values = np.array([[np.nan if v is None else v for v in row] for row in cells.values])
+    low, high = cells.span
+    norm = LogNorm(low, high) if cells.by_powers else Normalize(low, high)
+    shades = LinearSegmentedColormap.from_list("values", ["#eef5fb", "#66a8d4", "#08457a"])
+    shown = shades.with_extremes(bad=PALE)
+    axes.imshow(values, cmap=shown, norm=norm, aspect="auto", origin="lower")
+    for row, line in enumerate(cells.values):
+        for place, value in enumerate(line):
+            is_best = (row, place) == cells.best
+            dark = value is not None and high > low and float(norm(value)) > 0.55
+            axes.text(
+                place,
+                row,
+                "×" if value is None else Axis("").text(value) + ("\nbest" if is_best else ""),
+                ha="center",
+                va="center",
+                color="white" if dark else INK,
+                fontsize=9,
+                fontweight="bold" if is_best else "normal",
+            )
+    if cells.best is not None:
+        row, place = cells.best
+        corner = (place - 0.48, row - 0.48)
+        axes.add_patch(Rectangle(corner, 0.96, 0.96, fill=False, edgecolor=INK, linewidth=2))
+    for letter, axis in (("x", chart.x), ("y", chart.y)):
+        _scale(axes, letter, axis)
+    axes.grid(visible=False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(length=0)
+
+
+def _explain(figure: "Figure", drawn: Sequence[tuple["Axes", Chart]]) -> None:
+    """Legends below: one for all charts that have the same, else one below each."""
+    found = [(axes, *axes.get_legend_handles_labels()) for axes, _ in drawn]
+    found = [(axes, handles, labels) for axes, handles, labels in found if len(labels) > 1]
+    if not found:
+        return
+    every = [labels for _, _, labels in found]
+    if all(labels == every[0] for labels in every) and len(found) == len(drawn):
+        _, handles, labels = found[0]
+        widest = max(map(len, labels)) + 8
+        columns = max(1, min(len(labels), _LEGEND_CHARACTERS // widest))
+        figure.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=9)
+        return
+    for axes, handles, labels in found:
+        room = int(axes.get_position().width * figure.get_figwidth() * 12)
+        columns = max(1, min(len(labels), room // (max(map(len, labels)) + 8)))
+        axes.legend(
+            handles,
+            labels,
+            loc="upper left",
+            bbox_to_anchor=(0, 0),
+            borderaxespad=4.6,
+            ncols=columns,
+            fontsize=9,
+        )
+
+
+def _name_points(figure: "Figure", drawn: Sequence[tuple["Axes", Chart]]) -> None:
+    """Names beside points, placed on the finished arrangement."""
+    named = {
+        number: [
+            (x, y, label)
+            for one in chart.series
+            if one.kind == "points" and one.labels
+            for x, y, label in zip(one.x, one.y, one.labels, strict=True)
+            if y is not None
+        ]
+        for number, (_, chart) in enumerate(drawn)
+    }
+    if not any(named.values()):
+        return
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for number, (axes, chart) in enumerate(drawn):
+        lines = [one for one in chart.series if one.kind == "line" and one.values]
+        corners = [pair for one in lines for pair in zip(one.x, one.y, strict=True)]
+        if named[number]:
+            known = [(x, y) for x, y in corners if y is not None]
+            name_points(figure, axes, named[number], line=known if len(lines) == 1 else ())
