@@ -4,22 +4,7 @@ from rack_sim.compiler.traffic import TRAFFICS
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.cost_row import COST_COLUMNS
 from rack_sim.metrics.latency import LATENCY_METRICS
-<<<<<<< HEAD
-
-_TERMS = {
-    "fixed_latency": "fixed latency of dependent operators",
-    "compute": "operators bound by compute",
-    "weight_feed": "operators bound by the feed of stationary operands",
-    "memory": "operators bound by memory bandwidth",
-    "link_latency": "latency of links",
-    "link_serialisation": "serialisation on links",
-    "slack": "waiting: for the slot to come round, or for a lost or distant cache",
-}
-=======
-from rack_sim.metrics.load_columns import KNEE, LOAD
-from rack_sim.metrics.sizing_columns import CANDIDATES, SIZING
 from rack_sim.metrics.words import TERMS
->>>>>>> rd
 
 
 def _latency(metric: str, definition: str) -> list[Column]:

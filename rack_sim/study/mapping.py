@@ -160,9 +160,7 @@ def _mapped(scenario: Scenario, shape: Shape) -> Mapped:
     )
 
 
-def _reactive(
-    found: Explanation, batch: BatchMachine, shape: Shape, capacity_bytes: int
-) -> Mapped:
+def _reactive(found: Explanation, batch: BatchMachine, shape: Shape, capacity_bytes: int) -> Mapped:
     room, timing, timer = found.scenario.cache_room, batch.timing, batch.timer
     held = timing.block_count // -(-timing.context_tokens // timing.block_tokens)
     rows = min(room.rows if room else 1, max(1, held))

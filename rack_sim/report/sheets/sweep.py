@@ -9,12 +9,8 @@ from rack_sim.metrics.columns import SUMMARY
 from rack_sim.record.csv import plain_text
 from rack_sim.record.record import Record
 from rack_sim.report.sheets.sheet import SHEET_ROWS, Book
-<<<<<<< HEAD
-from rack_sim.report.sheets.table import FIRST_ROW, write_table_sheet
-from rack_sim.scenario import STUDIES
-=======
 from rack_sim.report.sheets.table import write_table_sheet
->>>>>>> rd
+from rack_sim.scenario import STUDIES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from rack_sim.scenario.study_kind import StudyKind
-from rack_sim.scenario.study_kinds import grid, jitter, load
+from rack_sim.scenario.study_kinds import grid, jitter, load, mapping
 
 # The only list of kinds of studies. `study` and `report.kinds` have a file of the same name each:
 # how it is run, and how its answer is told.
@@ -11,4 +11,5 @@ STUDIES: Mapping[str, StudyKind] = {
     "jitter": jitter.KIND,
     "load": load.KIND,
     "grid": grid.KIND,
+    "mapping": mapping.KIND,
 }
