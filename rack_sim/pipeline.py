@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from rack_sim.compiler.batches import BatchMachine, batch_machine
 from rack_sim.compiler.limits import Limits, batch_limits, limits_of
+from rack_sim.compiler.machine import Machine
 from rack_sim.compiler.step import StepTiming, compile_step
 from rack_sim.engine.expected import replay_work
 from rack_sim.engine.fleet import FleetPlan, fleet_plan
@@ -64,13 +65,12 @@ _TOLD = (
 class Explanation(Brief):
     """What is known of a scenario before anything is replayed: who holds what, and how fast.
 
-    Static chips have a `compiled` step, reactive ones a `batch` machine.
+    The machine of static chips is a `compiled` step, that of reactive ones forms a `batch`.
     """
 
     scenario: Scenario
     plan: Plan
-    compiled: StepTiming | None
-    batch: BatchMachine | None
+    machine: Machine
     limits: Limits
 
     def _facts(self) -> Mapping[str, object]:
@@ -83,6 +83,16 @@ class Explanation(Brief):
             "tensor_parallel": self.tensor_parallel,
             "weight_bytes": self.weight_bytes,
         }
+
+    @property
+    def compiled(self) -> StepTiming | None:
+        """The machine of static chips."""
+        return self.machine if isinstance(self.machine, StepTiming) else None
+
+    @property
+    def batch(self) -> BatchMachine | None:
+        """The machine of reactive chips."""
+        return self.machine if isinstance(self.machine, BatchMachine) else None
 
     @cached_property
     def step(self) -> StepTiming:
@@ -118,12 +128,7 @@ class Explanation(Brief):
 
         Of reactive chips no rows: their programs are not known before they run.
         """
-        return critical_path_table(self.machine).frame()
-
-    @property
-    def machine(self) -> StepTiming | BatchMachine:
-        """Whichever of the two there is."""
-        return self.batch or self.step
+        return critical_path_table(self.compiled).frame()
 
     @cached_property
     def fleet(self) -> FleetPlan:
@@ -233,11 +238,11 @@ def _explained(scenario: Scenario, on_note: Note) -> Explanation:
     room = scenario.cache_room
     if room is None:
         step = compile_step(answer, on_note=on_note)
-        return Explanation(scenario, answer, step, None, limits_of(step))
+        return Explanation(scenario, answer, step, limits_of(step))
     batch = batch_machine(answer, room)
     if isinstance(batch, Infeasible):
         raise InfeasibleError(batch)
-    return Explanation(scenario, batch.plan, None, batch, batch_limits(batch.plan, room.rows))
+    return Explanation(scenario, batch.plan, batch, batch_limits(batch.plan, room.rows))
 
 
 def _partitioned(scenario: Scenario) -> Plan:

@@ -62,11 +62,11 @@ def batch_dict(found: Explanation, machine: BatchMachine) -> dict[str, Any]:
         "replica_count": found.fleet.replica_count,
         "stage_count": plan.stage_count,
         "tensor_parallel": plan.tensor_parallel,
-        "sram_used_bytes_max": machine.used_bytes,
+        "sram_used_bytes_max": machine.used_bytes_max,
         "sram_capacity_bytes": plan.system.chip.capacity_bytes,
         "memory_tiers": {kind: plan.system.chip.tier_of(kind).name for kind in KINDS},
         "chip_bytes": {name: machine.chip_bytes[name] for name in _KINDS},
-        "concurrent_sequences_max": sequences_max(machine),
+        "concurrent_sequences_max": machine.sequences_max,
         "block_tokens": timing.block_tokens,
         "block_count": timing.block_count,
         "kv_tokens": timing.kv_tokens,
@@ -90,12 +90,6 @@ def batch_dict(found: Explanation, machine: BatchMachine) -> dict[str, Any]:
         "iterations": [iteration_values(one) for one in iterations(machine, _policy(found))],
         "collectives": [collective_values(one) for one in collectives(machine, _policy(found))],
     }
-
-
-def sequences_max(machine: BatchMachine) -> int:
-    """Sequences of the longest context that the cache holds together, in whole blocks."""
-    timing = machine.timing
-    return timing.block_count // -(-timing.context_tokens // timing.block_tokens)
 
 
 def _policy(found: Explanation) -> ContinuousBatchingPolicy:
@@ -218,7 +212,7 @@ def _cache(machine: BatchMachine) -> Table:
             f"{timing.kv_bytes_per_token:,} over all chips of the replica",
         ),
         ("longest context", counted(timing.context_tokens, "token")),
-        ("sequences of that", f"{sequences_max(machine):,} at one time"),
+        ("sequences of that", f"{machine.sequences_max:,} at one time"),
     ]
     return table("cache of one replica", [("", "left"), ("", "left")], rows)
 

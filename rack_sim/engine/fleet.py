@@ -12,6 +12,7 @@ from fractions import Fraction
 from rack_sim.compiler.batches import BatchMachine, BatchTiming, Draft
 from rack_sim.compiler.buckets import bucket_slots
 from rack_sim.compiler.draft import draft_slots
+from rack_sim.compiler.machine import Machine
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.compiler.step import StepTiming
 from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
@@ -128,7 +129,7 @@ def replicas_per_system(plan: Plan) -> int:
     return len(groups(plan.system.topology, plan.tensor_parallel)) // plan.stage_count
 
 
-def fleet_plan(serving: Serving, machine: StepTiming | BatchMachine) -> FleetPlan:
+def fleet_plan(serving: Serving, machine: Machine) -> FleetPlan:
     """The fleet that serves as asked on copies of a compiled machine.
 
     Raises InputError where a prefix cache has no room for a block, or where caches have no way
@@ -167,8 +168,9 @@ def fleet_plan(serving: Serving, machine: StepTiming | BatchMachine) -> FleetPla
     )
 
 
-def _timing(serving: Serving, machine: StepTiming | BatchMachine) -> SlotTiming | BatchTiming:
-    if isinstance(machine, BatchMachine):
+def _timing(serving: Serving, machine: Machine) -> SlotTiming | BatchTiming:
+    if not isinstance(machine, StepTiming):
+        assert isinstance(machine, BatchMachine)
         if serving.draft_latency_ps:
             return replace(machine.timing, draft=Draft(latency_ps=serving.draft_latency_ps))
         return machine.timing

@@ -60,6 +60,16 @@ class ReplayTotals(Brief):
     first_batches: BatchTotals | None = None
     transfers: Mapping[tuple[int, int], tuple[int, ...]] = field(default_factory=dict)
 
+    @property
+    def busy_ps(self) -> int:
+        """How long the bottlenecks of all replicas worked, added up."""
+        return sum(books.busy_ps for books in self.replicas)
+
+    @property
+    def first_busy_ps(self) -> int:
+        """How long that of the first replica worked; nothing where there is none."""
+        return self.replicas[0].busy_ps if self.replicas else 0
+
 
 def totals_of_parts(parts: Sequence[ReplayTotals]) -> ReplayTotals:
     """The totals of a fleet whose replicas were replayed apart."""

@@ -365,7 +365,7 @@ def test_a_reactive_machine_has_iterations_and_no_slots(reactive: BatchMachine) 
         assert row[name] is None, name
     assert (row["iteration_count"], row["batch_sequences_mean"]) == (3, 2)
     assert row["replica_utilisation"] == 0.4
-    assert row["sram_used_bytes_max"] == reactive.used_bytes
+    assert row["sram_used_bytes_max"] == reactive.used_bytes_max
     assert row["physical_limit_tok_s"] == 7000
     assert row["tpot_ms_p50"] == 6
     assert row["tpot_to_limit_ratio"] == 2
