@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from rack_sim.scenario.fields import Count, Model, Name, PositiveAmount, Rate, Whole
+from rack_sim.foundation.keys import Count, PositiveAmount, Whole
+from rack_sim.scenario.fields import Model, Name, Rate
 
 _PS_PER_S = 10**12
 

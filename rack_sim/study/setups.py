@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rack_sim.compiler.batches import BatchMachine
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies import ContinuousBatchingPolicy
 from rack_sim.foundation.errors import InputError
 from rack_sim.hardware.chip import Chip
 from rack_sim.pipeline import Explanation, explain

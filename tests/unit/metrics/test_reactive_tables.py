@@ -9,7 +9,7 @@ import pytest
 from rack_sim.compiler.batches import BatchMachine, BatchTotals, IterationCount
 from rack_sim.compiler.machine import TokenGaps
 from rack_sim.engine.fleet import Disaggregation, FleetPlan
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies import ContinuousBatchingPolicy
 from rack_sim.engine.policies.replica import ReplicaBooks
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.engine.transfers import TransferPath

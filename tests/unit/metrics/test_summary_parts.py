@@ -8,9 +8,9 @@ from rack_sim.compiler.batches import BatchMachine, BatchTotals, IterationCount
 from rack_sim.compiler.buckets import bucket_slots
 from rack_sim.compiler.limits import Limits
 from rack_sim.compiler.step import StepTiming
-from rack_sim.engine.fleet import Disaggregation, FleetPlan, StaticSlotsPolicy
+from rack_sim.engine.fleet import Disaggregation, FleetPlan
 from rack_sim.engine.observer import Outcome, Sequence
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies import ContinuousBatchingPolicy, StaticSlotsPolicy
 from rack_sim.engine.policies.replica import ReplicaBooks
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.engine.timeline import COLUMNS as TIMELINE_COLUMNS

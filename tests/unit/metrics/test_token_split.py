@@ -8,7 +8,8 @@ from rack_sim.compiler.buckets import bucket_slots
 from rack_sim.compiler.draft import draft_slots
 from rack_sim.compiler.machine import TokenGaps
 from rack_sim.compiler.step import StepTiming
-from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
+from rack_sim.engine.fleet import FleetPlan
+from rack_sim.engine.policies import StaticSlotsPolicy
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.metrics.token_split import token_split_ps
 
