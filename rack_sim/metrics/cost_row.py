@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from rack_sim.compiler.batches import BatchMachine
-from rack_sim.compiler.step import StepTiming
+from rack_sim.compiler.machine import Machine
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.hardware.chip import WORK_CLASSES
@@ -96,7 +95,7 @@ _MILLION = 10**6
 
 
 def cost_row(
-    machine: StepTiming | BatchMachine,
+    machine: Machine,
     replica_count: int,
     totals: ReplayTotals,
     inputs: CostInputs,

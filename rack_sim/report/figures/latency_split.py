@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rack_sim.compiler.batches import BatchMachine
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_time
 from rack_sim.metrics.latency import finished_rows
 from rack_sim.metrics.log import RequestLog
@@ -101,7 +100,7 @@ def first_token_split(log: RequestLog) -> FirstTokenSplit | None:
 
 def _token_parts(result: Result, spent: Mapping[str, float]) -> list[Part]:
     explanation = result.explanation
-    reactive = isinstance(explanation.machine, BatchMachine)
+    reactive = explanation.machine.slots is None
     parts = [
         Part(TERMS[name].name, spent[name], TERM_LOOKS[name].colour)
         for name in _TERMS
@@ -126,7 +125,7 @@ def _token_parts(result: Result, spent: Mapping[str, float]) -> list[Part]:
 def _first_token_parts(result: Result, split: FirstTokenSplit) -> list[Part]:
     whole = Part("time to\nfirst token", split.total_ps, INK, is_whole=True)
     waits, rows, last = (PHASE_LOOKS[n].colour for n in ("admission", "prefill", "pass"))
-    if result.explanation.batch is None:
+    if result.explanation.machine.slots is not None:
         return [
             Part("queue: arrival to\nfirst prefill row", split.queue_ps, waits),
             Part("prefill: first to\nlast prompt row in", split.prefill_ps, rows),

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.fleet import FleetPlan
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
 from rack_sim.pipeline import Result
 from rack_sim.report.colours import GREEN, ORANGE, PURPLE
 from rack_sim.report.figures.canvas import new_sheet, say_instead
@@ -65,10 +64,9 @@ def _running(fleet: FleetPlan) -> Panel:
     if isinstance(fleet.timing, SlotTiming):
         rows = fleet.timing.slot_count * fleet.timing.rows * fleet.replica_count
         return Panel("requests running", lines, rows, f"{rows:,} rows in all slots")
-    if not isinstance(fleet.policy, ContinuousBatchingPolicy):
-        raise AssertionError("only batches are served without slots")
-    most = fleet.policy.max_sequences * fleet.replica_count
-    return Panel("requests running", lines, most, f"at most {most:,} sequences")
+    limits = fleet.policy.iteration_limits
+    most = limits.sequences * fleet.replica_count if limits else 0
+    return Panel("requests running", lines, most or None, f"at most {most:,} sequences")
 
 
 def fullest_share(result: Result) -> float:
