@@ -71,9 +71,10 @@ class Allowed:
 
 
 class Named(Term):
-    """What is known by a name: that of the class attribute that it is."""
+    """What is known by a name; a class attribute has that of the attribute."""
 
-    name = ""
+    def __init__(self, name: str = "") -> None:
+        self.name = name
 
     def __set_name__(self, _owner: type, name: str) -> None:
         self.name = name
@@ -94,6 +95,7 @@ class Quantity(Named):
         formula: Term | None = None,
         allowed: Allowed | None = None,
     ) -> None:
+        super().__init__()
         self.label, self.unit, self.note = label, unit, note
         self.formula, self.allowed = formula, allowed
 

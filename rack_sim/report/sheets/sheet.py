@@ -38,6 +38,7 @@ HEADER: Style = {
     "border": 1,
     "border_color": "#FFFFFF",
 }
+NUMBER_HEADER: Style = {**HEADER, "align": "right"}
 LABEL: Style = {"valign": "top"}
 ASIDE: Style = {"valign": "top", "align": "left", "indent": 1}
 UNIT: Style = {"valign": "top", "align": "left", "indent": 1, "font_color": FAINT_INK}
@@ -66,7 +67,9 @@ _NUMBER_FORMATS = {
     "W": "#,##0.0",
     "kW": "#,##0.0##",
     "J": "#,##0.0##",
-    "USD": "#,##0.00",
+    "USD": '[>=10000]"$"#,##0;"$"#,##0.00##',
+    "USD/year": '"$"#,##0',
+    "USD/kWh": '"$"0.00##',
     "years": "0.0#",
 }
 _COUNTS = "#,##0.###"

@@ -3,9 +3,8 @@
 from rack_sim.report.sheets.capacity_facts import (
     Basis,
     CapacityFacts,
-    counts_of,
+    numbers_of,
     own_basis,
-    prices_of,
     racks_of,
     system_price_of,
 )
@@ -32,9 +31,11 @@ def sizing_facts(sizing: SizingTables, winner: Winner) -> CapacityFacts:
     row, served, footprint = winner.row, winner.entry["served"], winner.entry["footprint"]
     inputs, replicas = sizing.resolved, int(row["replica_count"])
     requests, outputs = served["request_count"], served["output_token_count"]
-    each, prices = sizing.rate_rps / replicas, prices_of(inputs)
+    each, numbers = sizing.rate_rps / replicas, numbers_of(inputs, footprint)
     # As the answer's watts and dollars a year have it: the mean of the replay, at the rate asked.
-    dynamic_watts = (row["mean_watts"] - row["standby_watts"]) / prices["power_usage_effectiveness"]
+    dynamic_watts = (row["mean_watts"] - row["standby_watts"]) / numbers[
+        "power_usage_effectiveness"
+    ]
     counted_joules = served["energy_chips_dynamic_joules"] / requests
     return CapacityFacts(
         title=f"{sizing.name}, {name_of(row)} ({goals_words(winner.goals)})",
@@ -43,8 +44,7 @@ def sizing_facts(sizing: SizingTables, winner: Winner) -> CapacityFacts:
         attainment=None,
         attainment_words="",
         numbers={
-            **prices,
-            **counts_of(footprint),
+            **numbers,
             "replicas_per_set": 1,
             "joules_per_request": dynamic_watts / sizing.rate_rps,
             "output_tokens_per_request": outputs / requests,

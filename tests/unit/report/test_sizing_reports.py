@@ -14,12 +14,11 @@ import pytest
 from spreadsheets import FIFTEEN_DIGITS, SOFFICE, named, opened, recalculated
 
 from rack_sim.foundation.errors import InputError
+from rack_sim.metrics.capacity import RESULTS
 from rack_sim.record.manifest import read_manifest
 from rack_sim.report.html import write_html
 from rack_sim.report.html.page import plain
 from rack_sim.report.html.sizing import sizing_page
-from rack_sim.report.sheets.capacity import capacity_plan, default_choices
-from rack_sim.report.sheets.capacity_lines import RESULTS
 from rack_sim.report.sheets.sizing_capacity import sizing_facts
 from rack_sim.report.sizing_tables import SizingTables, read_sizing_tables
 from rack_sim.report.workbook import write_workbook
@@ -291,7 +290,7 @@ def test_the_workbook_has_the_tables(sized: Callable[[str], Path], name: str) ->
 def test_capacity_gives_back_the_answer(sized: Callable[[str], Path], name: str) -> None:
     sizing = tables(sized(name))
     facts = sizing_facts(sizing, sizing.winners[0])
-    plan, row = capacity_plan(facts, default_choices(facts)), sizing.winners[0].row
+    plan, row = facts.planned(), sizing.winners[0].row
     assert plan["replicas"] == row["replica_count"]
     assert plan["chips_bought"] == row["bought_chip_count"]
     assert plan["serving_watts"] == pytest.approx(row["mean_watts"], abs=0.001)
@@ -326,7 +325,7 @@ def test_changed_rates_buy_whole_replicas(sized: Callable[[str], Path], tmp_path
     assert row["replica_count"] == 4
     assert named(found, "replicas").value == 16
     changes = {"rate_rps": 525.0, "headroom_share": 0.1}
-    plan = capacity_plan(facts, default_choices(facts) | changes)
+    plan = facts.planned(changes)
     for line in RESULTS:
         value = plan[line.name]
         assert named(found, line.name).value == pytest.approx(value, rel=10 * FIFTEEN_DIGITS)
