@@ -23,7 +23,7 @@ from rack_sim.report.run_tables import RunTables, read_run_tables
 from rack_sim.report.sensitivity_tables import SensitivityTables, read_sensitivity_tables
 from rack_sim.report.sheets.capacity import write_capacity, write_no_capacity
 from rack_sim.report.sheets.capacity_facts import run_facts, study_facts
-from rack_sim.report.sheets.comparison import comparison_answers, write_comparison_sheets
+from rack_sim.report.sheets.comparison import write_comparison_answer, write_comparison_sheets
 from rack_sim.report.sheets.cost import write_cost
 from rack_sim.report.sheets.definitions import write_definitions
 from rack_sim.report.sheets.inputs import chosen_of, write_inputs
@@ -37,11 +37,18 @@ from rack_sim.report.sheets.overview import (
     start_overview,
     write_answer,
     write_contents,
+    write_figures,
+    write_knees,
     write_overview,
+)
+from rack_sim.report.sheets.sensitivity import (
+    write_sensitivity_answer,
+    write_sensitivity_table,
 )
 from rack_sim.report.sheets.sheet import SHEET_ROWS, Book
 from rack_sim.report.sheets.sizing import (
     sizing_answers,
+    sizing_figures,
     sizing_question,
     write_sizing,
 )
@@ -57,7 +64,6 @@ from rack_sim.report.sheets.table import write_table_sheet
 from rack_sim.report.sheets.traffic import write_over_time, write_requests
 from rack_sim.report.sizing_tables import SizingTables, read_sizing_tables
 from rack_sim.scenario import read_resolved_study
-from rack_sim.study.sensitivity import SPEED, USD
 
 if TYPE_CHECKING:
     from xlsxwriter import Workbook
@@ -154,12 +160,12 @@ def _write_study(folder: Path, manifest: Mapping[str, Any], file: BinaryIO, row_
     with _workbook(file, name, rows) as made:
         book = Book(made)
         purpose = str(resolved.get("description") or "")
-        overview = start_overview(book, f"Study {name}", purpose)
+        knees = plain_rows(tables["knee.csv"]) if "knee.csv" in tables else []
+        overview = start_overview(book, f"Study {name}", purpose, values=len(knees) or 1)
         collected = collected_of(manifest, resolved)
         written = write_sweep(book, kind, tables, collected, row_limit)
-        if "knee.csv" in tables and "load.csv" in tables:
-            knees, loads = (plain_rows(tables[file]) for file in ("knee.csv", "load.csv"))
-            facts = study_facts(manifest, resolved, knees, loads)
+        if knees and "load.csv" in tables:
+            facts = study_facts(manifest, resolved, knees, plain_rows(tables["load.csv"]))
             for number, one in enumerate(facts, start=1):
                 write_capacity(book, one, number=number)
             if not facts:
@@ -172,7 +178,8 @@ def _write_study(folder: Path, manifest: Mapping[str, Any], file: BinaryIO, row_
             ("Tables", ", ".join(tables) or "none"),
         ]
         lines += [("Version", str(manifest.get("version", "")))]
-        row = write_answer(overview, 3, lines)
+        row = write_knees(overview, knees) if knees else 3
+        row = write_answer(overview, row, lines)
         write_contents(overview, row)
         book.finish()
 
@@ -181,13 +188,17 @@ def _write_sizing(sizing: SizingTables, file: BinaryIO, row_limit: int) -> None:
     rows = min(row_limit, len(sizing.candidates))
     with _workbook(file, f"Size {sizing.name}", rows) as made:
         book = Book(made)
-        overview = start_overview(book, f"Size: {sizing.name}", sizing_question(sizing))
+        count = len(sizing.winners)
+        overview = start_overview(
+            book, f"Size: {sizing.name}", sizing_question(sizing), values=count
+        )
         write_sizing(book, sizing, row_limit)
         for number, winner in enumerate(sizing.winners, start=1):
             write_capacity(book, sizing_facts(sizing, winner), number=number)
         write_inputs(book, sizing.manifest, chosen_of(sizing.resolved))
         write_definitions(book, list(sizing.columns.items()))
-        row = write_answer(overview, 3, sizing_answers(sizing))
+        row = write_figures(overview, 3, *sizing_figures(sizing))
+        row = write_answer(overview, row, sizing_answers(sizing))
         write_contents(overview, row)
         book.finish()
 
@@ -197,10 +208,11 @@ def _write_comparison(compared: ComparisonTables, file: BinaryIO, row_limit: int
     title = "Compare: " + (" and ".join(names) if len(names) == 2 else f"{len(names)} runs")
     with _workbook(file, title, 0) as made:
         book = Book(made)
-        overview = start_overview(book, title, "What was compared, and what changed.")
+        purpose = "What was compared, and what changed."
+        overview = start_overview(book, title, purpose, values=len(names))
         written = write_comparison_sheets(book, compared, row_limit)
         write_definitions(book, written)
-        row = write_answer(overview, 3, comparison_answers(compared))
+        row = write_comparison_answer(overview, compared)
         write_contents(overview, row)
         book.finish()
 
@@ -211,29 +223,10 @@ def _write_sensitivity(found: SensitivityTables, file: BinaryIO, row_limit: int)
         book = Book(made)
         purpose = f"{found.manifest['change']:.0%} less and more of each input, one at a time."
         overview = start_overview(book, title, purpose)
-        write_table_sheet(
-            book,
-            "Sensitivity",
-            "Sensitivity",
-            "Each input, changed alone; the largest effect on cost first.",
-            SENSITIVITY,
-            found.frame,
-            file="sensitivity.csv",
-            row_limit=row_limit,
-        )
+        write_sensitivity_table(book, found, row_limit)
         write_inputs(book, found.manifest, chosen_of(found.resolved))
         write_definitions(book, [("Sensitivity", SENSITIVITY)])
-        base = found.base
-        lines = [
-            (words, "none" if base[name] is None else f"{base[name]:,.6g}")
-            for words, name in (
-                ("USD per million output tokens, as it is", USD),
-                ("tokens/s per user, as it is", SPEED),
-            )
-        ]
-        lines.append(("Replayed", found.manifest["replayed"]))
-        lines += [("Mind" if not number else "", text) for number, text in enumerate(found.notes)]
-        row = write_answer(overview, 3, lines)
+        row = write_sensitivity_answer(overview, found)
         write_contents(overview, row)
         book.finish()
 

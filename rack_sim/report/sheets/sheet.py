@@ -145,9 +145,12 @@ class Sheet:
         """How many printed pages stand side by side."""
         self.page.fit_to_pages(count, 0)
 
-    def place(self, row: int, column: int, chart: "Chart", alt_text: str) -> None:
-        """Lays a chart over the cells from this one on."""
-        self.page.insert_chart(row, column, chart, {"description": alt_text, "object_position": 2})
+    def place(
+        self, row: int, column: int, chart: "Chart", alt_text: str, *, right_px: int = 0
+    ) -> None:
+        """Lays a chart over the cells from this one on, so many pixels into it."""
+        options = {"description": alt_text, "object_position": 2, "x_offset": right_px}
+        self.page.insert_chart(row, column, chart, options)
 
     def finish(self) -> None:
         """Writes what has been put, row by row; cells put later go below."""

@@ -236,18 +236,8 @@ def collected_of(manifest: Mapping[str, Any], resolved: Mapping[str, Any]) -> li
 
 
 def study_answers(tables: Mapping[str, "pd.DataFrame"]) -> list[tuple[str, str]]:
-    """What a study found, in a line for each machine, or how its points ended."""
+    """How the points of a study ended, a line for each of its tables."""
     lines = []
-    for row in plain_rows(tables["knee.csv"]) if "knee.csv" in tables else ():
-        met, kept, limit = (
-            "unknown" if row[name] is None else f"{row[name]:,.2f} requests/s"
-            for name in ("slo_met_rps", "kept_up_rps", "capacity_limit_rps")
-        )
-        text = (
-            f"meets its objectives up to {met} offered, keeps up with {kept}; every row would be "
-            f"in use at {limit}"
-        )
-        lines.append((str(row["machine"]), text))
     for file, frame in tables.items():
         if "status" in frame.columns:
             counts = frame["status"].value_counts().sort_index()
