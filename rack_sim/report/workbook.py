@@ -164,7 +164,7 @@ def _write_study(folder: Path, manifest: Mapping[str, Any], file: BinaryIO, row_
         overview = start_overview(book, f"Study {name}", purpose, values=len(knees) or 1)
         collected = collected_of(manifest, resolved)
         written = write_sweep(book, kind, tables, collected, row_limit)
-        if knees and "load.csv" in tables:
+        if "knee.csv" in tables and "load.csv" in tables:
             facts = study_facts(manifest, resolved, knees, plain_rows(tables["load.csv"]))
             for number, one in enumerate(facts, start=1):
                 write_capacity(book, one, number=number)

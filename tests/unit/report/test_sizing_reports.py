@@ -197,6 +197,8 @@ def test_different_answers_stand_side_by_side(own: Path) -> None:
     assert len(rings) == 1
     write_workbook(own, own / "report.xlsx")
     assert {"Capacity", "Capacity 2"} <= set(opened(own / "report.xlsx").sheetnames)
+    assert len(tables(own).winners) == 2
+    assert_answers(own)
 
 
 def test_made_again_they_are_the_same(sized: Callable[[str], Path], tmp_path: Path) -> None:
@@ -278,12 +280,29 @@ def test_the_workbook_has_the_tables(sized: Callable[[str], Path], name: str) ->
     verdicts = [line[heads.index("verdict")] for line in lines[1:]]
     order = ["meets", "fails", "pruned"]
     assert verdicts == sorted(verdicts, key=order.index), "the chart takes each as one block"
-    answers = rows(folder / "sizing.csv")
-    shown = {line[0]: line[1:4] for line in book["Sizing"].iter_rows(values_only=True)}
+    assert_answers(folder)
+    assert len(opened(folder / "report.xlsx")["Summary"]._charts) == 1
+
+
+def assert_answers(folder: Path) -> None:
+    """Each system that answers stands once, on the first sheet and with all its numbers."""
+    answers = {row["goal"]: row for row in rows(folder / "sizing.csv")}
+    winners = [answers[winner.goals[0]] for winner in tables(folder).winners]
+    book = opened(folder / "report.xlsx", values=True)
+    lines = book["Sizing"].iter_rows(min_row=4, values_only=True)
+    shown = {line[0]: line[1:] for line in lines}
+    assert shown["number"].index("unit") == len(winners)
     for column in ("bought_chip_count", "usd_per_year", "mean_watts", "one_less"):
-        for cell, row in zip(shown[column], answers, strict=True):
+        for cell, row in zip(shown[column], winners, strict=False):
             assert ("" if cell is None else type(cell)(row[column])) == (cell or "")
-    assert len(opened(folder / "report.xlsx")["Sizing"]._charts) == 1
+    first = {line[0]: line[1:] for line in book["Summary"].iter_rows(values_only=True)}
+    for words, column in (
+        ("Replicas", "replica_count"),
+        ("Chips to buy", "bought_chip_count"),
+        ("Capital", "capital_usd"),
+        ("Capital and electricity of a year", "usd_per_year"),
+    ):
+        assert [*first[words][: len(winners)]] == [float(row[column]) for row in winners]
 
 
 @pytest.mark.parametrize("name", ["slots", "batches"])
