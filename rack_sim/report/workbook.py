@@ -36,8 +36,8 @@ from rack_sim.report.sheets.machine import (
 from rack_sim.report.sheets.overview import (
     start_overview,
     write_answer,
+    write_answer_lines,
     write_contents,
-    write_figures,
     write_knees,
     write_overview,
 )
@@ -48,7 +48,7 @@ from rack_sim.report.sheets.sensitivity import (
 from rack_sim.report.sheets.sheet import SHEET_ROWS, Book
 from rack_sim.report.sheets.sizing import (
     sizing_answers,
-    sizing_figures,
+    sizing_lines,
     sizing_question,
     write_sizing,
 )
@@ -197,7 +197,7 @@ def _write_sizing(sizing: SizingTables, file: BinaryIO, row_limit: int) -> None:
             write_capacity(book, sizing_facts(sizing, winner), number=number)
         write_inputs(book, sizing.manifest, chosen_of(sizing.resolved))
         write_definitions(book, list(sizing.columns.items()))
-        row = write_figures(overview, 3, *sizing_figures(sizing))
+        row = write_answer_lines(overview, 3, *sizing_lines(sizing))
         row = write_answer(overview, row, sizing_answers(sizing))
         write_contents(overview, row)
         book.finish()

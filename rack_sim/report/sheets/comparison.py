@@ -7,7 +7,13 @@ from rack_sim.metrics.column import Column
 from rack_sim.metrics.compare_columns import CHANGES, COMPARE, COMPARED, DENSITIES
 from rack_sim.report.comparison_tables import ComparisonTables
 from rack_sim.report.sheets.charts import Series
-from rack_sim.report.sheets.overview import Bars, Figure, place_bars, write_answer, write_figures
+from rack_sim.report.sheets.overview import (
+    AnswerLine,
+    Bars,
+    place_bars,
+    write_answer,
+    write_answer_lines,
+)
 from rack_sim.report.sheets.sheet import Book, Sheet
 from rack_sim.report.sheets.table import write_table_sheet
 from rack_sim.report.sizing_words import plain
@@ -69,18 +75,18 @@ def write_comparison_sheets(
 def write_comparison_answer(sheet: Sheet, compared: ComparisonTables) -> int:
     """The runs side by side, bars of speed and cost, and what to mind; the next free row."""
     rows, top, count = compared.rows, 3, len(compared.rows)
-    figures = comparison_figures(compared)
-    row = write_figures(sheet, top, ("", *(str(one["name"]) for one in rows)), figures)
+    lines = comparison_lines(compared)
+    row = write_answer_lines(sheet, top, ("", *(str(one["name"]) for one in rows)), lines)
     names = ("Summary", top, 1, top, count)
     charts = []
     for words, unit in ((_LABELS[column], unit) for column, unit in _DRAWN):
-        at = top + 1 + [figure.label for figure in figures].index(words)
+        at = top + 1 + [line.label for line in lines].index(words)
         charts.append(Bars(words, unit, (Series(words, ("Summary", at, 1, at, count), names),)))
     place_bars(sheet, 2 + count, charts)
     return write_answer(sheet, row, comparison_answers(compared))
 
 
-def comparison_figures(compared: ComparisonTables) -> list[Figure]:
+def comparison_lines(compared: ComparisonTables) -> list[AnswerLine]:
     """A line for each number that is compared; of two, with the change from one to the other."""
     found = []
     for column in COMPARE:
@@ -91,7 +97,7 @@ def comparison_figures(compared: ComparisonTables) -> list[Figure]:
             values = tuple(plain(value or "") for value in values)
         change = Change("output", column.name, *values).share if len(values) == 2 else None
         remark = f"{change:+.1%}" if change else ""
-        found.append(Figure(_LABELS[column.name], values, column.unit, remark))
+        found.append(AnswerLine(_LABELS[column.name], values, column.unit, remark))
     return found
 
 

@@ -97,7 +97,7 @@ def grouped_columns() -> list[tuple[str, list[Column]]]:
     return groups
 
 
-class Figure(NamedTuple):
+class AnswerLine(NamedTuple):
     """A line of an answer: what it is, its value or several side by side, its unit, a remark."""
 
     label: str
@@ -113,17 +113,19 @@ def start_overview(book: Book, title: str, purpose: str, *, values: int = 1) -> 
     return sheet
 
 
-def write_figures(sheet: Sheet, row: int, heads: Sequence[str], figures: Sequence[Figure]) -> int:
-    """A line for each figure below a heading and what its values are of; the next free row."""
+def write_answer_lines(
+    sheet: Sheet, row: int, heads: Sequence[str], lines: Sequence[AnswerLine]
+) -> int:
+    """Lines below a heading and what its values are of; the next free row."""
     sheet.put_row(row, 0, heads, [SECTION, *[_VALUE_HEAD] * (len(heads) - 1)])
-    for figure in figures:
+    for line in lines:
         row += 1
-        sheet.put(row, 0, figure.label, LABEL)
-        style = {**_VALUE, "num_format": _shown(figure.unit)}
-        sheet.put_row(row, 1, figure.values, style)
-        behind = 1 + len(figure.values)
-        unit = "" if figure.unit == "share" else figure.unit
-        sheet.put_row(row, behind, (unit, figure.remark), UNIT)
+        sheet.put(row, 0, line.label, LABEL)
+        style = {**_VALUE, "num_format": _shown(line.unit)}
+        sheet.put_row(row, 1, line.values, style)
+        behind = 1 + len(line.values)
+        unit = "" if line.unit == "share" else line.unit
+        sheet.put_row(row, behind, (unit, line.remark), UNIT)
     return row + 2
 
 
@@ -155,8 +157,8 @@ def write_answer(sheet: Sheet, row: int, lines: Sequence[tuple[str, str]]) -> in
 def write_overview(sheet: Sheet, run: RunTables) -> None:
     """The answer in figures, the contents, then every number of summary.csv with its meaning."""
     row = 3
-    for question, figures in answers(run.summary):
-        row = write_figures(sheet, row, (question, "", ""), figures) - 1
+    for question, lines in answers(run.summary):
+        row = write_answer_lines(sheet, row, (question, "", ""), lines) - 1
     row = write_answer(sheet, row + 1, _cautions(run))
     row = write_contents(sheet, row)
     sheet.put_row(row, 0, ("number", "value", "unit", "what it is"), _HEADS)
@@ -176,7 +178,7 @@ def write_overview(sheet: Sheet, run: RunTables) -> None:
     _draw(sheet, run.summary, places)
 
 
-def answers(row: Mapping[str, Value]) -> list[tuple[str, list[Figure]]]:
+def answers(row: Mapping[str, Value]) -> list[tuple[str, list[AnswerLine]]]:
     """Does it fit, how fast, how much: a few figures each."""
     used, capacity = _number(row["sram_used_bytes_max"]), _number(row["sram_capacity_bytes"])
     beside = (
@@ -187,8 +189,8 @@ def answers(row: Mapping[str, Value]) -> list[tuple[str, list[Figure]]]:
         (
             "Does it fit?",
             [
-                Figure("Chips that hold the model", (row["chip_count"],), "chips", beside),
-                Figure(
+                AnswerLine("Chips that hold the model", (row["chip_count"],), "chips", beside),
+                AnswerLine(
                     "Fullest chip",
                     (used / capacity if capacity else None,),
                     "share",
@@ -196,29 +198,29 @@ def answers(row: Mapping[str, Value]) -> list[tuple[str, list[Figure]]]:
                 ),
             ],
         ),
-        ("How fast?", [_figure(row, *one) for one in _SPEEDS]),
+        ("How fast?", [_line_of(row, *one) for one in _SPEEDS]),
         (
             "How much?",
             [
-                *(_figure(row, *one) for one in _AMOUNTS),
-                Figure("Mean power", (_number(row["mean_watts"]) / 1000,), "kW"),
+                *(_line_of(row, *one) for one in _AMOUNTS),
+                AnswerLine("Mean power", (_number(row["mean_watts"]) / 1000,), "kW"),
             ],
         ),
         ("Are objectives met?", [_objectives(row)]),
     ]
 
 
-def _figure(row: Mapping[str, Value], label: str, column: str) -> Figure:
-    return Figure(label, (row[column],), _UNITS[column])
+def _line_of(row: Mapping[str, Value], label: str, column: str) -> AnswerLine:
+    return AnswerLine(label, (row[column],), _UNITS[column])
 
 
-def _objectives(row: Mapping[str, Value]) -> Figure:
+def _objectives(row: Mapping[str, Value]) -> AnswerLine:
     if row["slo_asked"]:
         met = "yes" if row["slo_met"] == "yes" else "no"
-        return Figure("Objectives of the run", (met,), "", f"asked for: {row['slo_asked']}")
+        return AnswerLine("Objectives of the run", (met,), "", f"asked for: {row['slo_asked']}")
     if row["slo_attainment"] is None:
-        return Figure("Objectives", ("none given",), "")
-    return _figure(row, "Requests that met every objective", "slo_attainment")
+        return AnswerLine("Objectives", ("none given",), "")
+    return _line_of(row, "Requests that met every objective", "slo_attainment")
 
 
 def _draw(sheet: Sheet, row: Mapping[str, Value], places: Mapping[str, int]) -> None:
@@ -274,11 +276,12 @@ def place_bars(sheet: Sheet, column: int, charts: Sequence[Bars]) -> None:
         sheet.place(3, column, chart, text, right_px=_BESIDE_CHANGES_PX + number * width)
 
 
-def knee_figures(knees: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], list[Figure]]:
+def knee_lines(knees: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], list[AnswerLine]]:
     """What each machine of a load study bears, side by side."""
     heads = ("Offered load", *(str(row["machine"]) for row in knees))
     return heads, [
-        Figure(label, tuple(row[column] for row in knees), unit) for label, column, unit in _KNEES
+        AnswerLine(label, tuple(row[column] for row in knees), unit)
+        for label, column, unit in _KNEES
     ]
 
 
@@ -291,7 +294,7 @@ def write_knees(sheet: Sheet, knees: Sequence[Mapping[str, Any]]) -> int:
         if unit == "1/s"
     )
     place_bars(sheet, 2 + count, [Bars("Offered load that each bears", "requests/s", series)])
-    return max(row + _BARS_ROWS, write_figures(sheet, row, *knee_figures(knees)))
+    return max(row + _BARS_ROWS, write_answer_lines(sheet, row, *knee_lines(knees)))
 
 
 def _part(definition: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rack_sim.metrics.compare_columns import SENSITIVITY
 from rack_sim.report.sensitivity_tables import SensitivityTables
 from rack_sim.report.sheets.charts import Series, new_chart
-from rack_sim.report.sheets.overview import Figure, write_answer, write_figures
+from rack_sim.report.sheets.overview import AnswerLine, write_answer, write_answer_lines
 from rack_sim.report.sheets.sheet import HEADER, LABEL, NUMBER_HEADER, Book, Sheet
 from rack_sim.report.sheets.table import write_table_sheet
 from rack_sim.study.sensitivity import SPEED, USD
@@ -33,15 +33,15 @@ def write_sensitivity_table(book: Book, found: SensitivityTables, row_limit: int
 
 def write_sensitivity_answer(sheet: Sheet, found: SensitivityTables) -> int:
     """Cost and speed as they are, what moves the cost most, and what to mind; the next free row."""
-    figures = [
-        Figure("A million output tokens, as it is", (found.base[USD],), "USD"),
-        Figure("Output tokens for a user, as it is", (found.base[SPEED],), "token/s"),
+    lines = [
+        AnswerLine("A million output tokens, as it is", (found.base[USD],), "USD"),
+        AnswerLine("Output tokens for a user, as it is", (found.base[SPEED],), "token/s"),
     ]
-    row = write_figures(sheet, 3, ("Before any change", ""), figures)
+    row = write_answer_lines(sheet, 3, ("Before any change", ""), lines)
     row = _write_swings(sheet, found, row)
-    lines = [("Replayed", str(found.manifest["replayed"]))]
-    lines += [("Mind" if not number else "", text) for number, text in enumerate(found.notes)]
-    return write_answer(sheet, row, lines)
+    said = [("Replayed", str(found.manifest["replayed"]))]
+    said += [("Mind" if not number else "", text) for number, text in enumerate(found.notes)]
+    return write_answer(sheet, row, said)
 
 
 def _write_swings(sheet: Sheet, found: SensitivityTables, row: int) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rack_sim.record.footprint import rack_noun_of
 from rack_sim.report.figures.canvas import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION
 from rack_sim.report.sheets.charts import Cells, Series, new_chart
-from rack_sim.report.sheets.overview import Figure
+from rack_sim.report.sheets.overview import AnswerLine
 from rack_sim.report.sheets.sheet import (
     HEADER,
     LABEL,
@@ -44,7 +44,7 @@ _RINGS = ((ORANGE, "ring circle"), (GREEN, "ring square"), (PURPLE, "ring diamon
 _LOG_RATIO = 5
 _BESIDE_REMARKS_PX = 170
 # what is said of each answer first: words, column of sizing.csv, unit
-_FIGURES = (
+_LINES = (
     ("Replicas", "replica_count", "replicas"),
     ("Stages of a replica", "stage_count", "stages"),
     ("Chips of a stage", "tensor_parallel", "chips"),
@@ -63,25 +63,23 @@ def sizing_question(sizing: SizingTables) -> str:
     )
 
 
-def sizing_figures(sizing: SizingTables) -> tuple[tuple[str, ...], list[Figure]]:
-    """The systems that answer side by side: what each is best for, then its figures."""
+def sizing_lines(sizing: SizingTables) -> tuple[tuple[str, ...], list[AnswerLine]]:
+    """The systems that answer side by side: what each is best for, and what it is."""
     rows = [winner.row for winner in sizing.winners]
 
-    def figure(label: str, column: str, unit: str, remark: str = "") -> Figure:
-        return Figure(label, tuple(row[column] for row in rows), unit, remark)
+    def line_of(label: str, column: str, unit: str, remark: str = "") -> AnswerLine:
+        return AnswerLine(label, tuple(row[column] for row in rows), unit, remark)
 
     place = rack_noun_of(sizing.winners[0].entry.get("footprint"))
-    figures = [figure(*line) for line in _FIGURES]
-    figures.insert(
-        4, figure(f"{place.capitalize()}s that they stand in", "rack_count", f"{place}s")
-    )
+    lines = [line_of(*one) for one in _LINES]
+    lines.insert(4, line_of(f"{place.capitalize()}s that they stand in", "rack_count", f"{place}s"))
     watts = tuple(row["mean_watts"] / 1000 for row in rows)
-    figures.append(Figure("Mean power", watts, "kW"))
+    lines.append(AnswerLine("Mean power", watts, "kW"))
     for asked in sizing.objectives:
         name = objective_name(asked)
-        figures.append(figure(name, asked.column, asked.unit, bound_words(asked)))
-        figures.append(figure(f"{name}: left of it", f"{asked.column}_margin_share", "share"))
-    return ("Best for", *(goals_words(winner.goals) for winner in sizing.winners)), figures
+        lines.append(line_of(name, asked.column, asked.unit, bound_words(asked)))
+        lines.append(line_of(f"{name}: left of it", f"{asked.column}_margin_share", "share"))
+    return ("Best for", *(goals_words(winner.goals) for winner in sizing.winners)), lines
 
 
 def sizing_answers(sizing: SizingTables) -> list[tuple[str, str]]:
