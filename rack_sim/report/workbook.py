@@ -53,6 +53,7 @@ from rack_sim.report.sheets.sizing import (
     write_sizing,
 )
 from rack_sim.report.sheets.sizing_capacity import sizing_facts
+from rack_sim.report.sheets.spread import write_spreads
 from rack_sim.report.sheets.sweep import (
     collected_of,
     plain_rows,
@@ -161,7 +162,7 @@ def _write_study(folder: Path, manifest: Mapping[str, Any], file: BinaryIO, row_
         book = Book(made)
         purpose = str(resolved.get("description") or "")
         knees = plain_rows(tables["knee.csv"]) if "knee.csv" in tables else []
-        overview = start_overview(book, f"Study {name}", purpose, values=len(knees) or 1)
+        overview = start_overview(book, f"Study {name}", purpose, values=len(knees) or 2)
         collected = collected_of(manifest, resolved)
         written = write_sweep(book, kind, tables, collected, row_limit)
         if "knee.csv" in tables and "load.csv" in tables:
@@ -178,7 +179,11 @@ def _write_study(folder: Path, manifest: Mapping[str, Any], file: BinaryIO, row_
             ("Tables", ", ".join(tables) or "none"),
         ]
         lines += [("Version", str(manifest.get("version", "")))]
-        row = write_knees(overview, knees) if knees else 3
+        row = (
+            write_knees(overview, knees)
+            if knees
+            else write_spreads(overview, 3, kind, tables, collected)
+        )
         row = write_answer(overview, row, lines)
         write_contents(overview, row)
         book.finish()

@@ -55,6 +55,7 @@ _ANSWER_FORMATS = {
 }
 _VALUE: Style = {"align": "right", "valign": "top", "bold": True, "text_wrap": True}
 _VALUE_HEAD: Style = {**SECTION, "align": "right", "text_wrap": True}
+_ANSWER_UNITS = {"share": "", "1/s": "requests/s", "token/s": "tokens/s"}
 _HEADS = [HEADER, NUMBER_HEADER, HEADER, HEADER]
 _UNITS = {column.name: column.unit for column in SUMMARY}
 _SPEEDS = (
@@ -124,7 +125,7 @@ def write_answer_lines(
         style = {**_VALUE, "num_format": _shown(line.unit)}
         sheet.put_row(row, 1, line.values, style)
         behind = 1 + len(line.values)
-        unit = "" if line.unit == "share" else line.unit
+        unit = _ANSWER_UNITS.get(line.unit, line.unit)
         sheet.put_row(row, behind, (unit, line.remark), UNIT)
     return row + 2
 
@@ -220,7 +221,11 @@ def _objectives(row: Mapping[str, Value]) -> AnswerLine:
         return AnswerLine("Objectives of the run", (met,), "", f"asked for: {row['slo_asked']}")
     if row["slo_attainment"] is None:
         return AnswerLine("Objectives", ("none given",), "")
-    return _line_of(row, "Requests that met every objective", "slo_attainment")
+    line = _line_of(row, "Requests that met every objective", "slo_attainment")
+    fit = row["fit_slo_attainment"]
+    if fit in (None, row["slo_attainment"]):
+        return line
+    return line._replace(remark=f"of all; {_number(fit):.1%} of those that fit")
 
 
 def _draw(sheet: Sheet, row: Mapping[str, Value], places: Mapping[str, int]) -> None:

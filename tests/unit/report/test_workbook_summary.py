@@ -1,6 +1,7 @@
 """The first sheet of a workbook: the answer in figures, with units and currency, and a chart."""
 
 import csv
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,10 @@ from spreadsheets import opened
 
 import rack_sim
 import rack_sim.cli
+from rack_sim.foundation.version import VERSION
 from rack_sim.report.sheets.sheet import number_format
 from rack_sim.report.views import Wanted, leave
+from rack_sim.report.workbook import write_workbook
 from rack_sim.scenario import load_study
 from rack_sim.study.load import run_load_study
 from rack_sim.study.sensitivity import run_sensitivity
@@ -51,7 +54,7 @@ def test_a_run_opens_with_figures(finished: Callable[[str], Path], name: str) ->
         ("First token, median", "ttft_ms_p50", "ms"),
         ("First token, 99 of 100 requests within", "ttft_ms_p99", "ms"),
         ("Between two tokens, median", "tpot_ms_p50", "ms"),
-        ("Requests served", "request_throughput_rps", "1/s"),
+        ("Requests served", "request_throughput_rps", "requests/s"),
         ("A million output tokens", "usd_per_million_output_tokens", "USD"),
         ("Capital", "capital_usd", "USD"),
         ("Requests that met every objective", "slo_attainment", None),
@@ -89,6 +92,24 @@ def test_each_machine_of_a_load_study_has_its_rates(tmp_path: Path) -> None:
         assert values == [float(row[column]) if row[column] else None for row in knees]
     (chart,) = charts(tmp_path)
     assert len(chart.series) == 3
+
+
+def test_a_grid_says_between_what_its_numbers_lie(tmp_path: Path) -> None:
+    """The lowest and the highest of what is collected, and at which values of what was changed."""
+    said = {"description": "", "study_hash": "a", "assumed_by_the_study": []}
+    said |= {"machines": [], "assumed": [], "sourced": [], "collect": ["tpot_ms_p50", "racks"]}
+    manifest = {**said, "kind": "grid", "study": "x", "version": VERSION}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "results.csv").write_text(
+        "machine,grid.system.links,grid.hop_ns,status,reason,tpot_ms_p50,ttft_ms_p99\n"
+        "m,1,10,ok,,3.5,1\nm,1,20,infeasible,no,,\nm,2,10,ok,,1.25,2\nm,2,20,ok,,9.75,3\n"
+    )
+    write_workbook(tmp_path, tmp_path / "report.xlsx")
+    found = figures(tmp_path)
+    low, high, unit, where = (cell.value for cell in found["tpot_ms_p50"][:4])
+    assert (low, high, unit) == (1.25, 9.75, "ms")
+    assert where == "lowest at links 2, hop_ns 10; highest at links 2, hop_ns 20"
+    assert not {"ttft_ms_p99", "racks"} & found.keys()
 
 
 def test_runs_that_are_compared_stand_side_by_side(
