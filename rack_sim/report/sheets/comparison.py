@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rack_sim.metrics.column import Column
-from rack_sim.metrics.compare_columns import CHANGES, COMPARE, COMPARED, DENSITIES
+from rack_sim.metrics.compare_columns import CHANGES, COMPARE, COMPARED, DENSITIES, LIMITS
 from rack_sim.report.comparison_tables import ComparisonTables
 from rack_sim.report.sheets.charts import Series
 from rack_sim.report.sheets.overview import (
@@ -93,7 +93,7 @@ def comparison_lines(compared: ComparisonTables) -> list[AnswerLine]:
         if column.name not in _LABELS:
             continue
         values = tuple(row[column.name] for row in compared.rows)
-        if not column.is_numeric:
+        if column.name in LIMITS:
             values = tuple(plain(value or "") for value in values)
         change = Change("output", column.name, *values).share if len(values) == 2 else None
         remark = f"{change:+.1%}" if change else ""
