@@ -181,17 +181,20 @@ class Chart:
         """Every value of every series."""
         return [value for one in self.series for value in one.values]
 
-    def rows(self) -> Iterator[tuple[str, str, str]]:
-        """What is drawn as text: the series, where it is, what it is there."""
+    def rows(self) -> Iterator[tuple[str, str, str, str]]:
+        """What is drawn as text: the series, where it is, what it is there, what is said of it."""
         if self.cells is not None:
             for label, values in zip(self.y.labels, self.cells.values, strict=True):
                 for name, value in zip(self.x.labels, values, strict=True):
-                    yield label, name, "" if value is None else amount_text(value, 5)
+                    yield label, name, "" if value is None else amount_text(value, 5), ""
         for one in self.series:
-            for at, value in zip(one.x, one.y, strict=True):
+            if one.look.marker == "ring":
+                continue  # it marks a point of another series
+            said = one.hover or ("",) * len(one.x)
+            for at, value, words in zip(one.x, one.y, said, strict=True):
                 if value is not None:
                     place = self.x.labels[round(at)] if self.x.labels else amount_text(at, 6)
-                    yield one.name, place, amount_text(value, 5)
+                    yield one.name, place, amount_text(value, 5), words
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ _MARKERS: Mapping[Marker, str] = {
 }
 _MARK_POINTS = 6.0
 _RING_POINTS = 13.0
+_RING_SPACING = 1.1  # between lines of a legend, in which rings stand below each other
 # Width of a picture by how many charts stand side by side, and the height of each.
 _WIDTHS_INCHES = {1: 9.0, 2: 11.0, 3: 14.0, 4: 14.0}
 _HEIGHT_INCHES = 3.9
@@ -65,7 +66,7 @@ def draw(panels: Panels) -> "Figure":
     for axes, chart in drawn:
         _draw_chart(axes, chart, width / columns)
     for axes in grid[len(drawn) :]:
-        axes.set_drawnf()
+        axes.set_axis_off()
     _explain(figure, drawn)
     _name_points(figure, drawn)
     return figure
@@ -111,7 +112,10 @@ def _draw_chart(axes: "Axes", chart: Chart, inches: float) -> None:
         (axes.axvline if chart.is_sideways else axes.axhline)(0, color=FAINT_INK, linewidth=1)
     for limit in chart.near:
         _draw_limit(axes, chart, limit)
-    _say_beside(axes, chart)
+    _say_inside(axes, chart)
+    if chart.notes:
+        lines = wrap(" ".join(chart.notes), int(inches * _CHARACTERS_PER_INCH))
+        axes.set_xlabel("\n".join([along.words, *lines]))
 
 
 class _Stack:
@@ -268,8 +272,8 @@ def _place_on(axis: Axis, value: float) -> float:
     return float((at - low) / (high - low))
 
 
-def _say_beside(axes: "Axes", chart: Chart) -> None:
-    """What is said inside: limits beyond the edge, a value that never changes, notes."""
+def _say_inside(axes: "Axes", chart: Chart) -> None:
+    """What is said inside: limits beyond the edge, a value that never changes."""
     far = [f"{'→' if limit.axis == 'x' else '↑'} {limit.words}" for limit in chart.far]
     if far:
         axes.text(
@@ -293,16 +297,6 @@ def _say_beside(axes: "Axes", chart: Chart) -> None:
             textcoords="offset points",
             fontweight="bold",
             bbox=_WHITE,
-        )
-    if chart.notes:
-        axes.text(
-            0.02,
-            0.04,
-            "\n".join(wrap(" ".join(chart.notes), 44)),
-            transform=axes.transAxes,
-            fontsize=9,
-            bbox=_WHITE,
-            zorder=5,
         )
 
 
@@ -354,7 +348,14 @@ def _explain(figure: "Figure", drawn: Sequence[tuple["Axes", Chart]]) -> None:
         _, handles, labels = found[0]
         widest = max(map(len, labels)) + 8
         columns = max(1, min(len(labels), _LEGEND_CHARACTERS // widest))
-        figure.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=9)
+        figure.legend(
+            handles,
+            labels,
+            loc="outside lower left",
+            ncols=columns,
+            fontsize=9,
+            labelspacing=_RING_SPACING if _has_rings(drawn) else 0.5,
+        )
         return
     for axes, handles, labels in found:
         room = int(axes.get_position().width * figure.get_figwidth() * 12)
@@ -367,7 +368,12 @@ def _explain(figure: "Figure", drawn: Sequence[tuple["Axes", Chart]]) -> None:
             borderaxespad=4.6,
             ncols=columns,
             fontsize=9,
+            labelspacing=_RING_SPACING if _has_rings(drawn) else 0.5,
         )
+
+
+def _has_rings(drawn: Sequence[tuple["Axes", Chart]]) -> bool:
+    return any(one.look.marker == "ring" for _, chart in drawn for one in chart.series)
 
 
 def _name_points(figure: "Figure", drawn: Sequence[tuple["Axes", Chart]]) -> None:
