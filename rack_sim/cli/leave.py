@@ -72,7 +72,12 @@ class Leaving:
         if output.as_json:
             say_json({**story.content(record), **also(record), "path": str(self.shown)})
         elif not output.quiet:
-            for line in (*story.text(record), *lines, f"files: {self.shown}"):
+            for line in (
+                *story.answers(record),
+                *story.text(record),
+                *lines,
+                f"files: {self.shown}",
+            ):
                 say_line(line)
         return story.exit_code(record)
 

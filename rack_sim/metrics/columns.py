@@ -2,12 +2,8 @@
 
 from rack_sim.compiler.traffic import TRAFFICS
 from rack_sim.metrics.column import Column
-from rack_sim.metrics.compare_columns import CHANGES, COMPARE, SENSITIVITY
 from rack_sim.metrics.cost_row import COST_COLUMNS
-from rack_sim.metrics.grid_columns import COMPILED, GRID_AXIS, GRID_HEAD, GRID_STATUS
 from rack_sim.metrics.latency import LATENCY_METRICS
-from rack_sim.metrics.load_columns import KNEE, LOAD
-from rack_sim.metrics.sizing_columns import CANDIDATES, SIZING
 from rack_sim.metrics.words import TERMS
 
 
@@ -526,22 +522,6 @@ SLIP: tuple[Column, ...] = (
     ),
 )
 
-# Files of a study, by its kind.
-STUDY_FILES: dict[str, dict[str, tuple[Column, ...]]] = {
-    "jitter": {"jitter.csv": JITTER, "slip.csv": SLIP},
-    "load": {"load.csv": LOAD, "knee.csv": KNEE},
-    "grid": {"results.csv": (*GRID_HEAD, GRID_AXIS, *GRID_STATUS, *COMPILED, *SUMMARY)},
-}
-
-# Files of the other commands that compare.
-COMMAND_FILES: dict[str, tuple[Column, ...]] = {
-    "compare.csv (`rack-sim compare`)": COMPARE,
-    "changes.csv (`rack-sim compare`, of two)": CHANGES,
-    "sensitivity.csv (`rack-sim sensitivity`)": SENSITIVITY,
-    "sizing.csv (`rack-sim size`)": SIZING,
-    "candidates.csv (`rack-sim size`)": CANDIDATES,
-}
-
 FILES: dict[str, tuple[Column, ...]] = {
     "summary.csv": SUMMARY,
     "requests.csv": REQUESTS,
@@ -554,32 +534,3 @@ FILES: dict[str, tuple[Column, ...]] = {
     "links.csv": LINKS,
     "critical_path.csv": CRITICAL_PATH,
 }
-
-
-def columns_markdown() -> str:
-    """The text of docs/metrics.md."""
-    parts = [
-        "# Metrics",
-        "",
-        "Written by `scripts/refresh` from the column table; do not edit.",
-        "",
-        "Files of a run (at the end, of studies) and their columns. CSV is UTF-8 with a header",
-        "row, commas, `\\n` at line ends and quotes only where needed; an empty cell means that",
-        "there is no such value; text",
-        "that a spreadsheet could read as a formula gets an apostrophe in front. Times in `_ms`",
-        "columns are exact to the picosecond; percentiles are linear between neighbours.",
-        "Throughputs are counted over the steady window (warm-up share of the arrival span and",
-        "drain left out) and, under `run_`, over the whole run.",
-        "[Spreadsheets](spreadsheets.md) describes the dialect in full.",
-        "",
-    ]
-    studies = {
-        f"{file} (`rack-sim sweep`, kind: {kind})": columns
-        for kind, files in STUDY_FILES.items()
-        for file, columns in files.items()
-    }
-    for file, columns in (FILES | studies | COMMAND_FILES).items():
-        parts += [f"## {file}", "", "| column | unit | definition |", "|---|---|---|"]
-        parts += [f"| `{c.name}` | {c.unit} | {c.definition} |" for c in columns]
-        parts.append("")
-    return "\n".join(parts)

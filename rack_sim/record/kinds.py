@@ -6,7 +6,7 @@ from typing import Any
 
 from rack_sim.foundation.version import VERSION
 from rack_sim.metrics.column import Column
-from rack_sim.metrics.columns import FILES, STUDY_FILES
+from rack_sim.metrics.columns import FILES
 from rack_sim.metrics.compare_columns import CHANGES, COMPARE, SENSITIVITY
 from rack_sim.metrics.sizing_columns import (
     CANDIDATES,
@@ -16,6 +16,7 @@ from rack_sim.metrics.sizing_columns import (
     objective_columns,
 )
 from rack_sim.metrics.summary import Value
+from rack_sim.scenario import STUDIES
 
 Facts = Mapping[str, Any]
 Columns = Mapping[str, Sequence[Column]]
@@ -70,7 +71,7 @@ def _always(columns: Columns) -> Callable[[Facts, Header], Columns]:
 
 def _of_a_grid(_facts: Facts, header: Header) -> Columns:
     """Those of a grid: a column for each key that is varied, and what it collects."""
-    known = {column.name: column for column in STUDY_FILES["grid"]["results.csv"]}
+    known = {column.name: column for column in STUDIES["grid"].tables["results.csv"]}
     axis = next(column for name, column in known.items() if name.startswith(AXIS))
     found = [
         axis._replace(name=name) if name.startswith(AXIS) else known.get(name)
@@ -188,14 +189,6 @@ def _an_input_in_each_row(_facts: Facts, rows: Rows) -> Iterator[str]:
         yield "has a row without an input"
 
 
-_SWEEP_AGAIN = "run its study again: rack-sim sweep"
-
-
-def _study(kind: str) -> Kind:
-    """A kind of study whose tables always have the same columns."""
-    return Kind("study", _SWEEP_AGAIN, _STUDY, _always(STUDY_FILES[kind]))
-
-
 # The only list of kinds. `report.kinds` has a file of the same name for each: its story.
 KINDS: Mapping[str, Kind] = {
     "run": Kind(
@@ -205,9 +198,15 @@ KINDS: Mapping[str, Kind] = {
         _always(FILES),
         {"summary.csv": _one_row_of_this_version},
     ),
-    "load": _study("load"),
-    "jitter": _study("jitter"),
-    "grid": Kind("study", _SWEEP_AGAIN, _STUDY, _of_a_grid),
+    **{
+        name: Kind(
+            "study",
+            "run its study again: rack-sim sweep",
+            _STUDY,
+            _of_a_grid if name == "grid" else _always(study.tables),
+        )
+        for name, study in STUDIES.items()
+    },
     "compare": Kind(
         "comparison",
         "compare again: rack-sim compare",

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Story:
     """How a kind of record is told.
 
-    Everything is made of a record: `title`, what it is called where it stands alone; `text`, what a
+    `question` is what it answers. Everything else is made of a record: the `answers`, a sentence
+    each; `title`, what it is called where it stands alone; `text`, what a
     terminal says of it, and `warnings`, what a reader should know; `content`, the same for
     programs, as JSON; its `page`; the `sheets` of a workbook, with so many rows at most.
     `charts` are drawn alike in figures, page and workbook; `figures` are drawings of an outcome
@@ -35,3 +36,5 @@ class Story:
     figures: Callable[[Any], Iterator[tuple[str, "Figure"]]] = lambda _outcome: iter(())
     warnings: Callable[[Record], Iterator[str]] = lambda _record: iter(())
     exit_code: Callable[[Record], int] = lambda _record: 0
+    question: str = ""
+    answers: Callable[[Record], Iterator[str]] = lambda _record: iter(())

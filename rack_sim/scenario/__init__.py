@@ -41,15 +41,17 @@ from rack_sim.scenario.studies import (
     GridBase,
     GridPoint,
     GridStudy,
-    JitterStudy,
-    LoadStudy,
     Study,
     StudyPoint,
 )
 from rack_sim.scenario.study import load_study
+from rack_sim.scenario.study_kinds import STUDIES
+from rack_sim.scenario.study_kinds.jitter import JitterStudy
+from rack_sim.scenario.study_kinds.load import LoadStudy
 from rack_sim.scenario.study_machines import scenario_of_point_keys
 
 __all__ = [
+    "STUDIES",
     "FileKind",
     "GridAxis",
     "GridBase",

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.visible import shortened
-from rack_sim.metrics.columns import FILES, STUDY_FILES
+from rack_sim.metrics.columns import FILES
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.huggingface import architecture_from_config
 from rack_sim.scenario.document import Marks, read_document
@@ -20,7 +20,7 @@ from rack_sim.scenario.library import find, is_path, presets
 from rack_sim.scenario.power_schema import ApiPriceSchema
 from rack_sim.scenario.problems import ProblemPlaces, from_validation, in_order
 from rack_sim.scenario.schema import ScenarioSchema
-from rack_sim.scenario.study_schema import STUDIES
+from rack_sim.scenario.study_kinds import STUDIES
 
 FileKind = Literal[
     "scenario",
@@ -42,7 +42,7 @@ _TRACE_ENDINGS = (".csv", ".jsonl", ".parquet", ".gz", ".zst")
 # Columns that a table of measurements has and no trace.
 _MEASURED = {"chip", "model", "load"}
 # Tables of a finished directory. One of requests is a trace, too, and is judged as that.
-_FINISHED = {name for files in (FILES, *STUDY_FILES.values()) for name in files} | {
+_FINISHED = {name for files in (FILES, *(s.tables for s in STUDIES.values())) for name in files} | {
     *("compare.csv", "changes.csv", "sizing.csv", "candidates.csv", "sensitivity.csv")
 }
 _FINISHED.remove("requests.csv")

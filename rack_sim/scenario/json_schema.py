@@ -34,7 +34,7 @@ from rack_sim.scenario.library import SCHEMA_FILES, SCHEMA_MARK, presets
 from rack_sim.scenario.power_schema import ApiPriceSchema
 from rack_sim.scenario.reference import inner_models, models_of, reference_kind, title_of
 from rack_sim.scenario.schema import ScenarioSchema
-from rack_sim.scenario.study_schema import STUDIES
+from rack_sim.scenario.study_kinds import STUDIES
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 
@@ -86,7 +86,7 @@ class _Builder:
         """A schema that stands alone."""
         head = {"$schema": DRAFT, "title": _TITLES[kind]}
         if kind == "study":
-            body: Json = {"oneOf": [self._model(study) for study in STUDIES.values()]}
+            body: Json = {"oneOf": [self._model(study.schema) for study in STUDIES.values()]}
         elif kind == "model":
             body = config_keys(required=True)
         else:
@@ -248,7 +248,7 @@ class _Builder:
 def _all_models() -> list[type[Model]]:
     """Every model that a file is made of, the numbers with a source among them."""
     found: dict[type[Model], None] = {}
-    roots: list[type[Model]] = [ScenarioSchema, *STUDIES.values()]
+    roots: list[type[Model]] = [ScenarioSchema, *(study.schema for study in STUDIES.values())]
     for root in roots:
         for model in models_of(root):
             found[model] = None

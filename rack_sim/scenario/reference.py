@@ -13,7 +13,7 @@ from rack_sim.model.config_keys import OPTIONAL_KEYS, REQUIRED_KEYS
 from rack_sim.model.huggingface import KNOWN_MODEL_TYPES
 from rack_sim.scenario.fields import Model, Sourced
 from rack_sim.scenario.schema import ScenarioSchema
-from rack_sim.scenario.study_schema import STUDIES
+from rack_sim.scenario.study_kinds import STUDIES
 
 REFERENCES = {
     ("ScenarioSchema", "system"): "system",
@@ -32,7 +32,7 @@ def reference_markdown() -> str:
     of_scenarios = models_of(ScenarioSchema)
     of_studies: list[type[Model]] = []
     for kind in STUDIES.values():
-        models_of(kind, of_studies)
+        models_of(kind.schema, of_studies)
     sections = "\n".join(_section(model) for model in of_scenarios)
     studies = "\n".join(_section(model) for model in of_studies if model not in of_scenarios)
     return f"""# Scenario reference

@@ -1,4 +1,4 @@
-"""Studies: what each kind of study asks, checked, as domain objects."""
+"""Studies: what a study asks, checked, as domain objects: of any kind, and of a grid."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -37,38 +37,6 @@ class Study(Brief):
     resolved: Mapping[str, Any]
     study_hash: str
     place: str
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class JitterStudy(Study):
-    """What a machine loses when its operators do not take the time that was compiled."""
-
-    kind = "jitter"
-
-    operator_jitter_ps: tuple[int, ...]
-    step_count: int
-    warmup_step_count: int
-    repeat_count: int
-    seed: int
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class LoadStudy(Study):
-    """Where a machine saturates as requests are offered at a rising rate.
-
-    `rates_rps` is None where the rates are to be found, until the lowest rate that is too high is
-    no more than the share `knee_precision` above the highest that is not. `attainment` is the share
-    of requests that must meet every objective. `request_count` or `duration_ps`, where given, take
-    the place of the workload's own bounds at every rate.
-    """
-
-    kind = "load"
-
-    rates_rps: tuple[float, ...] | None
-    knee_precision: float
-    attainment: float
-    request_count: int | None
-    duration_ps: int | None
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ class JitterResult(Brief):
         return study_record(self.study, self.tables, wall_s, assumed=JITTER_ASSUMED, facts=facts)
 
 
-def run_jitter_study(
+def run(
     study: JitterStudy,
     *,
     on_progress: Progress = lambda _name, _share: None,

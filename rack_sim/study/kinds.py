@@ -1,6 +1,7 @@
 """Kinds: which function runs a study of which kind."""
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,8 +10,6 @@ from rack_sim.foundation.work_estimate import Note, no_note
 from rack_sim.scenario import GridStudy, Study
 from rack_sim.study.executor import check_executor
 from rack_sim.study.grid import POINT_COUNT_MAX, run_grid_study
-from rack_sim.study.jitter import run_jitter_study
-from rack_sim.study.load import run_load_study
 
 Progress = Callable[[str, float], None]
 
@@ -22,10 +21,6 @@ class StudyResult(Protocol):
     def study(self) -> Study:
         """The study."""
         ...
-
-
-# kind -> the function that runs such a study in one process; it takes it, `on_progress`, `on_note`.
-RUNS: dict[str, Callable[..., Any]] = {"jitter": run_jitter_study, "load": run_load_study}
 
 
 def run_study(
@@ -59,7 +54,9 @@ def run_study(
             on_note=on_note,
         )
     refuse_executor(study, jobs=jobs, backend=backend, scheduler=scheduler)
-    return RUNS[study.kind](study, on_progress=on_progress, on_note=on_note)
+    # A study of any other kind runs in one process; its file is called as its kind.
+    run = import_module(f"rack_sim.study.{study.kind}").run
+    return run(study, on_progress=on_progress, on_note=on_note)
 
 
 def refuse_executor(study: Study, *, jobs: int | None, backend: str, scheduler: str | None) -> None:
@@ -70,7 +67,7 @@ def refuse_executor(study: Study, *, jobs: int | None, backend: str, scheduler: 
         f"--backend {backend}": backend != "loky",
         f"--scheduler {scheduler}": scheduler is not None,
     }
-    if study.kind in RUNS and any(given.values()):
+    if not isinstance(study, GridStudy) and any(given.values()):
         place = next(text for text, is_given in given.items() if is_given)
         message = f"a study of kind {study.kind} runs in one process: what is next to be replayed "
         message += "depends on what came before" if study.kind == "load" else "is one replay"

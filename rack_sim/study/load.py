@@ -118,7 +118,7 @@ class LoadResult(Brief):
         )
 
 
-def run_load_study(
+def run(
     study: LoadStudy,
     *,
     on_progress: Progress = lambda _name, _share: None,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rack_sim.foundation.work_limits import limits_markdown
-from rack_sim.metrics.columns import columns_markdown
+from rack_sim.record.columns_reference import columns_markdown
 from rack_sim.report.example import example_texts
 from rack_sim.scenario.json_schema import schemas
 from rack_sim.scenario.library import SCHEMA_FILES

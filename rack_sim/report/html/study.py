@@ -1,46 +1,34 @@
 """Study page: the question of a study, its answer, its figures and its tables."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.metrics.column import Column
-from rack_sim.metrics.words import METRICS
 from rack_sim.record.kinds import AXIS
 from rack_sim.record.record import Record
 from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.inputs import assumptions_section, inputs_section, weak
 from rack_sim.report.html.page import Page, Section, Table
-from rack_sim.report.html.quantity import cell, counted, figure, number_of, share
+from rack_sim.report.html.quantity import cell, counted
 from rack_sim.report.kinds import story_of
+from rack_sim.report.text import as_sentence
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
-_RESULTS = "results.csv"  # the table of a grid
 _ROWS_SHOWN = 500
 _GOOD_STATUS = "ok"
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """What the page of one kind of study asks, answers and warns of."""
-
-    question: str
-    answers: Callable[[Record], Iterator[str]]
-    warnings: Callable[[Record], Iterator[str]]
-
-
 def study_page(study: Record) -> Page:
     """The page of a study of any kind that leaves tables."""
-    kind = _KINDS.get(study.kind, _OTHER)
-    manifest = study.facts
-    charts = draw_all(story_of(study.kind).charts(study))
-    warnings = (*kind.warnings(study), *_input_warnings(manifest))
+    story, manifest = story_of(study.kind), study.facts
+    charts = draw_all(story.charts(study))
+    warnings = (*map(as_sentence, story.warnings(study)), *_input_warnings(manifest))
     machines = manifest.get("machines")
     count = len(machines) if isinstance(machines, list) else 0
     also = manifest.get("assumed_by_the_study")
-    answers = tuple(kind.answers(study)) or ("The tables below have every number.",)
+    answers = tuple(map(as_sentence, story.answers(study)))
     sections = (
         Section("answer", "The answer", points=answers),
         Section("figures", "Figures", charts=charts) if charts else None,
@@ -61,7 +49,7 @@ def study_page(study: Record) -> Page:
     )
     return Page(
         title=f"Study: {study.name}",
-        subtitle=str(manifest.get("description") or kind.question),
+        subtitle=str(manifest.get("description") or story.question),
         facts=(
             f"Kind: {study.kind}" + (f", {counted(count, 'machine')}" if count else ""),
             f"Study {manifest.get('study_hash')}",
@@ -70,13 +58,6 @@ def study_page(study: Record) -> Page:
         origin=f"Written by rack-sim {manifest.get('version')} from the files of the study "
         f"{manifest.get('study_hash')}. resolved.yaml runs it again.",
     )
-
-
-def _named_by(facts: Mapping[str, Any], key: str) -> dict[str, str]:
-    """A mapping of names to words in a manifest; empty where it has none such."""
-    found = facts.get(key)
-    pairs = found.items() if isinstance(found, dict) else ()
-    return {str(name): str(words) for name, words in pairs}
 
 
 def _columns_by_name(study: Record, file: str) -> dict[str, Column]:
@@ -138,115 +119,3 @@ def _input_warnings(manifest: Mapping[str, Any]) -> Iterator[str]:
             f"{counted(len(low), 'input')} from a weak source or from memory (grades D and M): "
             f"{', '.join(dict.fromkeys(low))}."
         )
-
-
-def _load_answers(study: Record) -> Iterator[str]:
-    for row in study.frame("knee.csv").to_dict("records"):
-        machine, asked = plain(row["machine"]), number_of(row["attainment_asked"])
-        met, failed = number_of(row["slo_met_rps"]), number_of(row["slo_failed_rps"])
-        if asked is not None:
-            by = str(row["slo_limited_by"])
-            limited = METRICS[by].short if by in METRICS else by
-            words = f"{machine}: {share(asked)} of the requests that fit meet the SLO "
-            if met is None:
-                yield f"{words}at none of the rates that were replayed."
-            else:
-                yield (
-                    f"{words}up to {figure(met, 4)} requests/s"
-                    + (f", and no longer at {figure(failed, 4)}" if failed is not None else "")
-                    + (f"; what fails there is {limited}" if failed else "")
-                    + "."
-                )
-        kept, lost = number_of(row["kept_up_rps"]), number_of(row["not_kept_up_rps"])
-        if kept is not None:
-            yield (
-                f"{machine} keeps up with {figure(kept, 4)} requests/s"
-                + (f", and falls behind at {figure(lost, 4)}" if lost is not None else "")
-                + f"; every row in use would be {figure(row['capacity_limit_rps'], 4)}."
-            )
-
-
-def _load_warnings(study: Record) -> Iterator[str]:
-    for row in study.frame("knee.csv").to_dict("records"):
-        if str(row["is_short"]).lower() == "true":
-            yield (
-                f"{plain(row['machine'])}: at the rate it does not keep up with, requests arrived "
-                "for too short a time for the backlog to become steady; more would tell better."
-            )
-
-
-def _jitter_answers(study: Record) -> Iterator[str]:
-    frame = study.frame("jitter.csv")
-    for machine, rows in frame.groupby("machine", sort=False):
-        ordered = rows.sort_values("operator_jitter_ns", kind="stable")
-        first, last = ordered.iloc[0], ordered.iloc[-1]
-        yield (
-            f"{plain(machine)}, {counted(int(first['chip_count']), 'chip')}: "
-            f"{figure(float(first['tok_s_per_user']))} tokens/s per user as compiled, "
-            f"{figure(float(last['tok_s_per_user']))} where an operator takes "
-            f"{figure(float(last['operator_jitter_ns']))} ns more on average: "
-            f"{share(float(last['kept_share']))} of it is kept."
-        )
-
-
-def _grid_answers(study: Record) -> Iterator[str]:
-    frame = study.frame(_RESULTS)
-    done = _done(frame)
-    yield f"{counted(len(frame), 'point')}, {len(done):,} of them with numbers."
-    for column, title in _named_by(study.facts, "collect").items():
-        if column not in done.columns or done[column].dtype.kind not in "if":
-            continue
-        known = done[done[column].notna()]
-        if known.empty:
-            continue
-        low, high = known[column].min(), known[column].max()
-        unit = _columns_by_name(study, _RESULTS)[column].unit
-        if low == high:
-            yield f"{title}: {figure(float(low), 4)} {unit} at every point."
-            continue
-        ends = (
-            f"{figure(float(end), 4)} at {_points_with(known, column, end)}" for end in (low, high)
-        )
-        yield f"{title} ({unit or 'number'}): from {' to '.join(ends)}."
-
-
-def _points_with(frame: "pd.DataFrame", column: str, value: Any) -> str:  # noqa: ANN401 - a number
-    names = frame.loc[frame[column] == value, "point_name"].tolist()
-    others = f" and {counted(len(names) - 1, 'other')}" if len(names) > 1 else ""
-    return f"{plain(names[0])}{others}"
-
-
-def _grid_warnings(study: Record) -> Iterator[str]:
-    frame = study.frame(_RESULTS)
-    lost = len(frame) - len(_done(frame))
-    if lost:
-        yield f"{counted(lost, 'point')} of {len(frame):,} gave no numbers."
-
-
-def _done(frame: "pd.DataFrame") -> "pd.DataFrame":
-    return frame[frame["status"] == _GOOD_STATUS] if "status" in frame.columns else frame
-
-
-def _nothing(_study: Record) -> Iterator[str]:
-    return iter(())
-
-
-_KINDS: Mapping[str, _Kind] = {
-    "load": _Kind(
-        "How many requests a second does it serve before the SLO breaks, and before the queue "
-        "grows?",
-        _load_answers,
-        _load_warnings,
-    ),
-    "jitter": _Kind(
-        "What is left of the speed where operators take longer than they were compiled for?",
-        _jitter_answers,
-        _nothing,
-    ),
-    "grid": _Kind(
-        "What changes, where the keys of the grid change?",
-        _grid_answers,
-        _grid_warnings,
-    ),
-}
-_OTHER = _Kind("What came out?", _nothing, _nothing)

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rack_sim.metrics.column import Column
-from rack_sim.metrics.columns import STUDY_FILES, SUMMARY
+from rack_sim.metrics.columns import SUMMARY
 from rack_sim.record.csv import plain_text
 from rack_sim.record.record import Record
 from rack_sim.report.sheets.sheet import SHEET_ROWS, Book
 from rack_sim.report.sheets.table import write_table_sheet
+from rack_sim.scenario import STUDIES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,7 @@ _AXIS = "a key of the grid: its value"
 def columns_of(kind: str, file: str, names: Sequence[str]) -> list[Column]:
     """The columns of a table with units and definitions, where any table of ours knows them."""
     known = {column.name: column for column in SUMMARY}
-    known |= {column.name: column for column in STUDY_FILES.get(kind, {}).get(file, ())}
+    known |= {column.name: column for column in STUDIES[kind].tables.get(file, ())}
     return [
         known.get(name, Column(name, "", "any", _AXIS if name.startswith("grid.") else ""))
         for name in names

@@ -18,6 +18,11 @@ class TextTable:
 Line = str | TextTable
 
 
+def as_sentence(words: str) -> str:
+    """Words with a capital letter and a full stop: ``two points: infeasible`` as a page has it."""
+    return f"{words[:1].upper()}{words[1:]}{'' if words.endswith('.') else '.'}"
+
+
 def number(value: Value, digits: int) -> str:
     """A number with so many decimals; a hyphen where there is none."""
     return f"{value:,.{digits}f}" if isinstance(value, int | float) else "-"

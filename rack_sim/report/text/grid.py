@@ -7,6 +7,7 @@ from rack_sim.metrics.words import STATUSES
 from rack_sim.record.kinds import AXIS
 from rack_sim.record.record import Record
 from rack_sim.record.table import Row
+from rack_sim.report.html.quantity import figure
 from rack_sim.report.text import Line, TextTable, digits4
 from rack_sim.scenario.studies import last_words
 from rack_sim.study.grid_point import FAILED, INFEASIBLE, OK
@@ -36,6 +37,30 @@ def grid_text(study: Record) -> Iterator[Line]:
     more = f" (the first {_ROWS_MAX}; {RESULTS} has all)" if len(rows) > _ROWS_MAX else ""
     title = f"{study.name}: {counted(len(rows), 'point')}, {ok_count} with numbers{more}"
     yield TextTable(title, columns, cells)
+
+
+def grid_answers(study: Record) -> Iterator[str]:
+    """Between which values each collected column lies, and where."""
+    rows = study.rows(RESULTS)
+    done = [row for row in rows if row["status"] == OK]
+    yield f"{counted(len(rows), 'point')}, {len(done):,} of them with numbers"
+    units = {column.name: column.unit for column in study.tables[RESULTS].columns}
+    for name, title in study.facts["collect"].items():
+        known = [row for row in done if isinstance(row[name], int | float)]
+        if not known:
+            continue
+        low, high = (end(float(row[name] or 0) for row in known) for end in (min, max))
+        if low == high:
+            yield f"{title}: {figure(low, 4)} {units[name]} at every point"
+        else:
+            ends = (f"{figure(end, 4)} at {_points_with(known, name, end)}" for end in (low, high))
+            yield f"{title} ({units[name] or 'number'}): from {' to '.join(ends)}"
+
+
+def _points_with(rows: list[Row], name: str, value: float) -> str:
+    names = [row["point_name"] for row in rows if row[name] == value]
+    others = f" and {counted(len(names) - 1, 'other')}" if len(names) > 1 else ""
+    return f"{names[0]}{others}"
 
 
 def grid_content(study: Record) -> dict[str, object]:

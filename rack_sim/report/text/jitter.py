@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 
-from rack_sim.foundation.units import PS_PER_MS, format_time
+from rack_sim.foundation.units import PS_PER_MS, counted, format_time
 from rack_sim.record.record import Record
 from rack_sim.record.table import Row
+from rack_sim.report.html.quantity import figure, share
 from rack_sim.report.text import Line, TextTable
 
 # Of a replay in the JSON: its columns.
@@ -30,6 +31,20 @@ def jitter_text(study: Record) -> Iterator[Line]:
     for title, cell in shown:
         rows = [(name, *map(cell, replays)) for name, replays in machines.items()]
         yield TextTable(f"{study.name}: {title}", columns, rows)
+
+
+def jitter_answers(study: Record) -> Iterator[str]:
+    """Of each machine, its speed as compiled and with the largest jitter."""
+    for name, rows in _by_machine(study).items():
+        ordered = sorted(rows, key=lambda row: float(row["operator_jitter_ns"] or 0))
+        first, last = ordered[0], ordered[-1]
+        yield (
+            f"{name}, {counted(int(first['chip_count'] or 0), 'chip')}: "
+            f"{figure(first['tok_s_per_user'])} tokens/s per user as compiled, "
+            f"{figure(last['tok_s_per_user'])} where an operator takes "
+            f"{figure(last['operator_jitter_ns'])} ns more on average: "
+            f"{share(last['kept_share'])} of it is kept"
+        )
 
 
 def jitter_content(study: Record) -> dict[str, object]:

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from math import floor
 
+from rack_sim.metrics.words import METRICS
 from rack_sim.record.record import Record
 from rack_sim.record.table import Row
+from rack_sim.report.html.quantity import figure
 from rack_sim.report.text import Line, TextTable
 
 _RATES = [
@@ -41,6 +43,35 @@ def load_text(study: Record) -> Iterator[Line]:
     if isinstance(asked, float):
         what = f"{100 * asked:g} % of the requests that fit meet the SLO at"
     yield TextTable(f"{study.name}: requests/s that {what}", _KNEES, list(map(_knee_cells, knees)))
+
+
+def load_answers(study: Record) -> Iterator[str]:
+    """Of each machine, the rate that meets the SLO and the one it keeps up with."""
+    for knee in study.rows("knee.csv"):
+        machine, asked = knee["machine"], knee["attainment_asked"]
+        if isinstance(asked, float | int):
+            yield (
+                f"{machine}: {100 * asked:g} % of the requests that fit meet the SLO {_met(knee)}"
+            )
+        kept, lost = knee["kept_up_rps"], knee["not_kept_up_rps"]
+        if kept is not None:
+            behind = "" if lost is None else f", and falls behind at {figure(lost, 4)}"
+            full = figure(knee["capacity_limit_rps"], 4)
+            yield (
+                f"{machine} keeps up with {figure(kept, 4)} requests/s{behind}; every row in use "
+                f"would be {full}"
+            )
+
+
+def _met(knee: Row) -> str:
+    met, failed, by = knee["slo_met_rps"], knee["slo_failed_rps"], str(knee["slo_limited_by"])
+    if met is None:
+        return "at none of the rates that were replayed"
+    words = f"up to {figure(met, 4)} requests/s"
+    if failed is None:
+        return words
+    limited = METRICS[by].short if by in METRICS else by
+    return f"{words}, and no longer at {figure(failed, 4)}; what fails there is {limited}"
 
 
 def load_warnings(study: Record) -> Iterator[str]:

@@ -191,7 +191,7 @@ def test_an_error_while_writing_leaves_the_old_run(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(RUN, "write_run", broken)
+    monkeypatch.setattr("rack_sim.cli.leave.leave", broken)
     assert cli("run", "small.yaml", "--out", "out", "--force")[0] == 1
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == kept
     assert names(small.parent) == {"small.yaml", "out"}

@@ -45,9 +45,8 @@ WORK = (
 )
 # What reads the input of each, which is the same every time here.
 READING = (
-    ("run", "load_scenario"),
+    ("options", "load_scenario"),  # run, size
     ("sweep", "load_study"),
-    ("size", "load_scenario"),
     ("compare", "contenders"),
     ("sensitivity", "load_scenario"),
     ("timeline", "load_scenario"),

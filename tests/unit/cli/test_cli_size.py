@@ -146,7 +146,7 @@ def test_the_tables_say_what_binds_and_what_fails(cli: Cli, slots: Path) -> None
     code, out, _ = cli("size", "slots.yaml", *SLO, *FEW)
     assert code == 0
     for words in (
-        "ttft_p99 <= 80 ms", "chips to buy", "margin", "tightest", "TTFT is bound by",
+        "TTFT p99 at most 80 ms", "chips to buy", "margin", "tightest", "TTFT is bound by",
         "one replica less", "next smaller", "searched: tensor parallel 2 with 1-2 stages",
         "ruled out by bounds", "run it (",
     ):  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rack_sim.metrics.columns import STUDY_FILES
+from rack_sim.scenario import STUDIES
 
 Cli = Callable[..., tuple[int, str, str]]
 # The attribute of that name of `rack_sim.cli` is the command, a function.
@@ -48,7 +48,7 @@ def test_it_writes_a_directory(cli: Cli, study: Path) -> None:
     (folder,) = Path("reports").iterdir()
     assert out.endswith(f"files: {folder}\n")
     assert {path.name for path in folder.iterdir()} == {
-        *STUDY_FILES["jitter"],
+        *STUDIES["jitter"].tables,
         "manifest.json",
         "resolved.yaml",
         "report.xlsx",
@@ -57,7 +57,7 @@ def test_it_writes_a_directory(cli: Cli, study: Path) -> None:
         "jitter.svg",
     }
     rows = read(folder / "jitter.csv")
-    for name, columns in STUDY_FILES["jitter"].items():
+    for name, columns in STUDIES["jitter"].tables.items():
         head = (folder / name).read_text(encoding="utf-8").splitlines()[0]
         assert head == ",".join(column.name for column in columns)
     assert [(row["machine"], row["operator_jitter_ns"]) for row in rows] == [
@@ -132,7 +132,7 @@ def test_an_interruption_leaves_nothing(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(SWEEP, "write_study", interrupted)
+    monkeypatch.setattr("rack_sim.cli.leave.leave", interrupted)
     code, out, err = cli("sweep", "tiny.yaml")
     assert (code, out) == (130, "")
     assert "nothing was written" in err

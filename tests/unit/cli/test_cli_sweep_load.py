@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rack_sim.metrics.columns import STUDY_FILES
+from rack_sim.scenario import STUDIES
 
 Cli = Callable[..., tuple[int, str, str]]
 SWEEP = importlib.import_module("rack_sim.cli.sweep")
@@ -48,14 +48,14 @@ def test_it_writes_a_directory(cli: Cli, study: Path) -> None:
     (folder,) = Path("reports").iterdir()
     assert out.endswith(f"files: {folder}\n")
     assert {path.name for path in folder.iterdir()} == {
-        *STUDY_FILES["load"],
+        *STUDIES["load"].tables,
         "manifest.json",
         "resolved.yaml",
         "report.xlsx",
         "report.html",
         *(f"load_{name}.{kind}" for name in ("latency", "goodput") for kind in ("png", "svg")),
     }
-    for name, columns in STUDY_FILES["load"].items():
+    for name, columns in STUDIES["load"].tables.items():
         head = (folder / name).read_text(encoding="utf-8").splitlines()[0]
         assert head == ",".join(column.name for column in columns)
     rows = read(folder / "load.csv")
@@ -89,7 +89,7 @@ def test_the_same_study_gives_the_same_bytes(cli: Cli, study: Path) -> None:
     """Run twice, and from what was resolved; another seed of the scenarios gives others."""
     for number, source in enumerate(["rush.yaml", "rush.yaml", "0/resolved.yaml"]):
         assert cli("sweep", source, "--out", number, "--no-figures", "-q") == (0, "", "")
-    for name in (*STUDY_FILES["load"], "resolved.yaml"):
+    for name in (*STUDIES["load"].tables, "resolved.yaml"):
         first = Path("0", name).read_bytes()
         assert first == Path("1", name).read_bytes() == Path("2", name).read_bytes()
     options = ("--out", "3", "--no-figures", "-q", "--seed", 5)

@@ -4,10 +4,11 @@ import pytest
 
 from rack_sim.metrics.checker import check_summary
 from rack_sim.metrics.column import Column
-from rack_sim.metrics.columns import SUMMARY, columns_markdown
+from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.cost_row import COST_COLUMNS
 from rack_sim.metrics.latency import LATENCY_METRICS, PERCENTS
 from rack_sim.metrics.sizing_columns import SIZING, fixed_columns, objective_columns
+from rack_sim.record.columns_reference import columns_markdown
 
 
 def test_objectives_of_a_sizing_have_a_value_and_two_margins() -> None:

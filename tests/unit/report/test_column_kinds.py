@@ -9,7 +9,7 @@ import pytest
 
 import rack_sim
 from rack_sim.metrics.column import Column, Kind, read_cell
-from rack_sim.metrics.columns import COMMAND_FILES, FILES, STUDY_FILES
+from rack_sim.metrics.columns import FILES
 from rack_sim.metrics.compare_columns import CHANGES, COMPARE, SENSITIVITY
 from rack_sim.metrics.sizing_columns import (
     CANDIDATES,
@@ -17,7 +17,9 @@ from rack_sim.metrics.sizing_columns import (
     fixed_columns,
     objective_columns,
 )
+from rack_sim.record.columns_reference import COMMAND_FILES
 from rack_sim.report.views import Wanted, leave
+from rack_sim.scenario import STUDIES
 from rack_sim.study.compare import contenders, run_comparison
 from rack_sim.study.grid import result_columns
 from rack_sim.study.sensitivity import run_sensitivity
@@ -64,7 +66,7 @@ def _load(folder: Path) -> Tables:
         wall_s=1.0,
         wanted=Wanted(figures=False, workbook=False, html=False, parquet=True),
     )
-    return {folder / name: columns for name, columns in STUDY_FILES["load"].items()}
+    return {folder / name: columns for name, columns in STUDIES["load"].tables.items()}
 
 
 def _jitter(folder: Path) -> Tables:
@@ -76,7 +78,7 @@ def _jitter(folder: Path) -> Tables:
         wall_s=1.0,
         wanted=Wanted(figures=False, workbook=False, html=False, parquet=True),
     )
-    return {folder / name: columns for name, columns in STUDY_FILES["jitter"].items()}
+    return {folder / name: columns for name, columns in STUDIES["jitter"].tables.items()}
 
 
 def _grid(folder: Path) -> Tables:
@@ -159,7 +161,7 @@ def _same_in_parquet(path: Path, columns: Sequence[Column], rows: list[list[str]
 
 
 def _stated() -> Iterator[Column]:
-    for files in (FILES, COMMAND_FILES, *STUDY_FILES.values()):
+    for files in (FILES, COMMAND_FILES, *(study.tables for study in STUDIES.values())):
         for columns in files.values():
             yield from columns
 
@@ -215,7 +217,7 @@ def test_a_frame_of_a_load_study_has_the_stated_types() -> None:
     frames = rack_sim.study_frames(found)
     knee = frames["knee.csv"]
     types = {"words": "str", "count": "Int64", "number": "float64", "flag": "boolean"}
-    for name, columns in STUDY_FILES["load"].items():
+    for name, columns in STUDIES["load"].tables.items():
         for column in columns:
             dtype = str(frames[name][column.name].dtype)
             assert dtype in (types[column.kind], "object" if column.kind == "words" else ""), column

@@ -14,7 +14,6 @@ import pytest
 
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.visible import visible
-from rack_sim.metrics.columns import STUDY_FILES
 from rack_sim.record import store
 from rack_sim.report.html import write_html
 from rack_sim.report.html.answer import slo_sentence
@@ -24,6 +23,7 @@ from rack_sim.report.html.rack_drawing import data_of, drawing_of
 from rack_sim.report.html.requests import requests_of
 from rack_sim.report.html.run import run_page
 from rack_sim.report.html.warnings import warnings_of
+from rack_sim.scenario import STUDIES
 
 RUNS = ("slots", "batches", "racks")
 
@@ -409,7 +409,7 @@ def test_a_study_without_its_tables_is_an_error_that_names_all_of_them(tmp_path)
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(InputError) as caught:
         write_html(tmp_path, tmp_path / "report.html")
-    assert len(caught.value.problems) == len(STUDY_FILES["load"])
+    assert len(caught.value.problems) == len(STUDIES["load"].tables)
     manifest["kind"] = "of tomorrow"
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(InputError, match="not known: of tomorrow"):

@@ -304,7 +304,7 @@ def test_paper_is_light_and_complete(finished, opened, tmp_path):
 
 def test_a_study_and_its_markup_are_drawn_as_text(opened, tmp_path):
     """A machine may be called anything: plotly would read tags in a name."""
-    from rack_sim.metrics.columns import STUDY_FILES
+    from rack_sim.scenario import STUDIES
 
     name = "<a href='https://example.org'>fast</a> & <b>bold</b>"
     manifest = {
@@ -312,7 +312,7 @@ def test_a_study_and_its_markup_are_drawn_as_text(opened, tmp_path):
         "machines": [], "assumed_by_the_study": [], "assumed": [], "sourced": [],
     }  # fmt: skip
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    for file, columns in STUDY_FILES["jitter"].items():
+    for file, columns in STUDIES["jitter"].tables.items():
         with (tmp_path / file).open("w", encoding="utf-8", newline="") as handle:
             writer = csv.writer(handle)
             writer.writerow([column.name for column in columns])

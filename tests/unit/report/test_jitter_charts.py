@@ -8,7 +8,8 @@ from rack_sim.report.charts.jitter import jitter_charts
 from rack_sim.report.draw.matplotlib import draw
 from rack_sim.report.figures.canvas import drawing_style, write_figure
 from rack_sim.scenario import load_study
-from rack_sim.study.jitter import JitterResult, run_jitter_study
+from rack_sim.study import jitter
+from rack_sim.study.jitter import JitterResult
 
 NODE = "{system: groq-node-8, model.num_hidden_layers: 1, partition.stages: 1}"
 RACK = "{system: groq-rack-72, model.num_hidden_layers: 3, partition.stages: 3}"
@@ -17,7 +18,7 @@ RACK = "{system: groq-rack-72, model.num_hidden_layers: 3, partition.stages: 3}"
 def result_of(points: str, jitters: str) -> JitterResult:
     changes = ["step_count=12", "warmup_step_count=4", "repeat_count=1"]
     study = load_study("jitter", [*changes, f"points={points}", f"operator_jitter_ns={jitters}"])
-    return run_jitter_study(study)
+    return jitter.run(study)
 
 
 def test_lines_are_the_rows() -> None:

@@ -10,7 +10,8 @@ from rack_sim.report.charts.load import load_charts
 from rack_sim.report.draw.matplotlib import draw
 from rack_sim.report.figures.canvas import drawing_style, write_figure
 from rack_sim.scenario import load_study
-from rack_sim.study.load import LoadResult, run_load_study
+from rack_sim.study import load
+from rack_sim.study.load import LoadResult
 
 NODE = "system: groq-node-8, model.num_hidden_layers: 1, partition.stages: 1"
 
@@ -21,7 +22,7 @@ def result_of(rates: str, *changes: str, points: int = 1) -> LoadResult:
         for number in range(points)
     )
     given = [f"points=[{machines}]", f"rates_rps={rates}", "request_count=60", *changes]
-    return run_load_study(load_study("load", given))
+    return load.run(load_study("load", given))
 
 
 def told(result: LoadResult, folder: Path) -> dict[str, Panels]:

@@ -23,7 +23,7 @@ from rack_sim.report.sheets.sheet import CELL_CHARACTERS, cell_text, number_or_t
 from rack_sim.report.views import Wanted, leave
 from rack_sim.report.workbook import write_workbook
 from rack_sim.scenario import load_study
-from rack_sim.study.load import run_load_study
+from rack_sim.study import load
 
 TINY_MODEL = (
     "model={model_type: llama, name: tiny-llama, num_hidden_layers: 8, hidden_size: 1024, "
@@ -359,7 +359,7 @@ def test_ctrl_c_leaves_nothing(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(workbook, "_ROWS_IN_MEMORY", rows_in_memory)
-    monkeypatch.setattr(workbook, "write_cost", interrupt)
+    monkeypatch.setattr("rack_sim.report.kinds.run.write_cost", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_workbook(run, tmp_path / "report.xlsx")
     assert not list(tmp_path.iterdir())
@@ -373,7 +373,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for rows, name in ((1, "=1+1"), (2, "1e5"))
     )
     given = [f"points=[{machines}]", "rates_rps=[20, 100, 300]", "request_count=60"]
-    result = run_load_study(load_study("load", [*given, "slo={ttft_ms: 500}"]))
+    result = load.run(load_study("load", [*given, "slo={ttft_ms: 500}"]))
     folder = tmp_path_factory.mktemp("study")
     leave(result, folder, wall_s=0, wanted=Wanted(figures=False))
     return folder

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.units import split_unit, suffixes_of
 from rack_sim.hardware.chip import PRECISION_BITS
-from rack_sim.scenario import load_scenario, load_study
+from rack_sim.scenario import STUDIES, load_scenario, load_study
 from rack_sim.scenario.chip_file import chip_text
 from rack_sim.scenario.document import Marks, parse_document, read_document
 from rack_sim.scenario.fields import Reading
@@ -22,7 +22,6 @@ from rack_sim.scenario.library import FOLDERS, SCHEMA_FILES, SCHEMA_MARK, data_r
 from rack_sim.scenario.loader import complete_tree
 from rack_sim.scenario.reference import models_of, reference_markdown, title_of
 from rack_sim.scenario.schema import ScenarioSchema
-from rack_sim.scenario.study_schema import STUDIES
 
 VALIDATORS = {kind: Draft7Validator(json_schema(kind)) for kind in SCHEMA_FILES}
 SHIPPED = [
@@ -257,7 +256,7 @@ def test_schemas_are_no_presets():
 def test_the_reference_has_every_key_with_words():
     """Also those of parts that only studies have; none stands there without saying what it is."""
     text = reference_markdown()
-    for root in (ScenarioSchema, *STUDIES.values()):
+    for root in (ScenarioSchema, *(study.schema for study in STUDIES.values())):
         for model in models_of(root):
             section = text.split(f"\n## {title_of(model)}\n")[1].split("\n## ")[0]
             for name in model.model_fields:

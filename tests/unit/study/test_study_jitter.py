@@ -14,7 +14,8 @@ from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.pipeline import explain
 from rack_sim.scenario import JitterStudy, load_scenario, load_study
-from rack_sim.study.jitter import jitter_rows, path_operator_count, run_jitter_study
+from rack_sim.study import jitter
+from rack_sim.study.jitter import jitter_rows, path_operator_count
 
 RACK = ("system=groq-rack-72", "model.num_hidden_layers=3", "partition.stages=3")
 ALONE = (
@@ -142,7 +143,7 @@ def small() -> JitterStudy:
 def test_a_study_runs_every_point(small: JitterStudy) -> None:
     """Progress is told from nothing to nearly all, and rows stand in the order of the study."""
     told: list[tuple[str, float]] = []
-    result = run_jitter_study(small, on_progress=lambda *item: told.append(item))
+    result = jitter.run(small, on_progress=lambda *item: told.append(item))
     (point,) = result.points
     assert [row.operator_jitter_ps for row in point.rows] == [0, 100_000]
     assert point.kept_share(point.rows[0]) == 1
@@ -158,7 +159,7 @@ def test_a_study_runs_every_point(small: JitterStudy) -> None:
 def test_too_few_steps_are_refused(small: JitterStudy) -> None:
     """Some sequence would never get a second token."""
     with pytest.raises(InputError, match="2 steps are too few: the largest machine has 2 slots"):
-        run_jitter_study(replace(small, step_count=2, warmup_step_count=0))
+        jitter.run(replace(small, step_count=2, warmup_step_count=0))
 
 
 def test_the_preset_compares_like_with_like() -> None:

@@ -9,8 +9,9 @@ import pytest
 from rack_sim.foundation.errors import InputError
 from rack_sim.pipeline import explain, simulate
 from rack_sim.scenario import LoadStudy, load_scenario, load_study
+from rack_sim.study import load
 from rack_sim.study.knee import bracket
-from rack_sim.study.load import SATURATION, LoadPoint, run_load_study, with_plan
+from rack_sim.study.load import SATURATION, LoadPoint, with_plan
 from rack_sim.study.load_row import replay_rate
 
 SMALL = Path(__file__).parents[1] / "scenario" / "small.yaml"
@@ -33,7 +34,7 @@ def study_of(tmp_path: Path, *lines: str, slo: str = "{ttft_ms: 60}", **keys: st
 
 
 def lone(study: LoadStudy) -> LoadPoint:
-    (point,) = run_load_study(study).points
+    (point,) = load.run(study).points
     return point
 
 
@@ -85,7 +86,7 @@ def test_the_plan_that_is_asked_for_is_the_one_that_is_found() -> None:
 def test_rates_that_are_given_are_replayed_and_no_others(tmp_path: Path) -> None:
     seen: list[float] = []
     study = study_of(tmp_path, rates_rps="[5, 30, 200]", attainment="0.5", request_count="100")
-    result = run_load_study(study, on_progress=lambda _text, share: seen.append(share))
+    result = load.run(study, on_progress=lambda _text, share: seen.append(share))
     (point,) = result.points
     assert [row.rate_rps for row in point.rows] == [5, 30, 200]
     assert all(row.request_count == 100 for row in point.rows)
@@ -98,7 +99,7 @@ def test_rates_that_are_given_are_replayed_and_no_others(tmp_path: Path) -> None
 def test_both_knees_are_found(tmp_path: Path) -> None:
     seen: list[float] = []
     study = study_of(tmp_path, knee_precision="0.1")
-    (point,) = run_load_study(study, on_progress=lambda _text, share: seen.append(share)).points
+    (point,) = load.run(study, on_progress=lambda _text, share: seen.append(share)).points
     assert seen == sorted(seen)
     assert 0 <= seen[0] < seen[-1] <= 1
     assert point.knee.width <= 0.1
@@ -145,15 +146,15 @@ def test_a_run_that_is_over_too_soon_is_told(tmp_path: Path) -> None:
 def test_nothing_served_is_refused(tmp_path: Path) -> None:
     study = study_of(tmp_path, rates_rps="[0.01]", duration_s="0.001")
     with pytest.raises(InputError, match="nothing is served"):
-        run_load_study(study)
+        load.run(study)
     too_long = "{workload.input_tokens: {kind: fixed, tokens: 5000}}"
     points = ["points:", "  - {name: all too long, overrides: " + too_long + "}"]
     with pytest.raises(InputError, match="all too long: at 1 requests/s nothing is served"):
-        run_load_study(study_of(tmp_path, *points, rates_rps="[1]"))
+        load.run(study_of(tmp_path, *points, rates_rps="[1]"))
 
 
 def test_the_same_study_gives_the_same_rows(tmp_path: Path) -> None:
     study = study_of(tmp_path, rates_rps="[5, 30, 60]")
-    assert run_load_study(study).points == run_load_study(study).points
+    assert load.run(study).points == load.run(study).points
     other = replace(study, rates_rps=(30.0,))
-    assert lone(other).rows == run_load_study(study).points[0].rows[1:2], "each rate on its own"
+    assert lone(other).rows == load.run(study).points[0].rows[1:2], "each rate on its own"

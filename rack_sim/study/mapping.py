@@ -1,0 +1,224 @@
+"""Mapping study: every way to cut a model over chips, compiled, scored and held against the others.
+
+What a cut is worth is told with every row in use: for static chips from the compiled interval and
+revolution, for reactive ones from an iteration in which as many sequences as there may be and as
+the cache holds decode at the longest context.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from rack_sim.compiler.batches import BatchMachine
+from rack_sim.compiler.step import StepTiming
+from rack_sim.foundation.brief import Brief
+from rack_sim.foundation.errors import InfeasibleError, InputError
+from rack_sim.foundation.units import PS_PER_MS, PS_PER_S
+from rack_sim.foundation.work_estimate import Note, no_note
+from rack_sim.metrics.summary import Value
+from rack_sim.partition.candidates import Objective
+from rack_sim.pipeline import Explanation, explain
+from rack_sim.record.record import Record
+from rack_sim.record.table import Table
+from rack_sim.scenario import Scenario
+from rack_sim.scenario.study_kinds.mapping import MAPPING, MappingStudy
+from rack_sim.study.grid_point import INFEASIBLE, OK, in_one_line
+from rack_sim.study.sizing.space import Shape, sizing_space
+from rack_sim.study.study_record import study_record
+
+Progress = Callable[[str, float], None]
+
+MAPPING_ASSUMED = (
+    "every row of every slot or iteration is in use; of reactive chips every sequence is as long "
+    "as the longest context",
+    "one replica; nothing is served, so no request waits",
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Mapped(Brief):
+    """One cut of a machine: its shape, and what it is worth where it can run.
+
+    `gap_ps` is the time between two tokens of a sequence, `tokens_per_s` those of all
+    `sequence_count` together; `used_bytes` and `capacity_bytes` are of the fullest chip.
+    """
+
+    shape: Shape
+    reason: str = ""
+    sequence_count: int = 0
+    gap_ps: int = 0
+    tokens_per_s: float = 0.0
+    used_bytes: int = 0
+    capacity_bytes: int = 0
+
+    @property
+    def per_chip(self) -> float:
+        """Tokens per second of a chip."""
+        return self.tokens_per_s / self.shape.chip_count
+
+    def worth(self, objective: Objective) -> float:
+        """What the objective asks for, more of it better."""
+        return {
+            "fewest_chips": 1 / self.shape.chip_count,
+            "lowest_latency": 1 / self.gap_ps,
+            "most_tokens_per_chip": self.per_chip,
+        }[objective]
+
+    def is_beaten_by(self, other: "Mapped") -> bool:
+        """Whether another is as good in all that counts, and better in some of it."""
+        mine = (-self.shape.chip_count, -self.gap_ps, self.per_chip)
+        its = (-other.shape.chip_count, -other.gap_ps, other.per_chip)
+        return mine != its and all(b >= a for a, b in zip(mine, its, strict=True))
+
+
+@dataclass(frozen=True, repr=False)
+class MappingPoint(Brief):
+    """One machine: its cuts, and the one that `auto` takes, if there is one."""
+
+    name: str
+    objective: Objective
+    cuts: tuple[Mapped, ...]
+    chosen: Shape | None
+
+    @property
+    def runnable(self) -> tuple[Mapped, ...]:
+        """Those that can run."""
+        return tuple(cut for cut in self.cuts if not cut.reason)
+
+
+@dataclass(frozen=True, repr=False)
+class MappingResult(Brief):
+    """What a mapping study gave."""
+
+    study: MappingStudy
+    points: tuple[MappingPoint, ...]
+
+    def _facts(self) -> Mapping[str, object]:
+        return {
+            "study": self.study.name,
+            "machines": tuple(point.name for point in self.points),
+            "rows": sum(len(point.cuts) for point in self.points),
+        }
+
+    @cached_property
+    def tables(self) -> Mapping[str, Table]:
+        """mapping.csv, a row for each cut of each machine."""
+        return {"mapping.csv": Table(MAPPING, lambda: _rows(self))}
+
+    def record(self, wall_s: float = 0.0) -> Record:
+        """What the study leaves behind; `wall_s` is how long it took."""
+        facts = {"objectives": {point.name: point.objective for point in self.points}}
+        return study_record(self.study, self.tables, wall_s, assumed=MAPPING_ASSUMED, facts=facts)
+
+
+def run(
+    study: MappingStudy,
+    *,
+    on_progress: Progress = lambda _name, _share: None,
+    on_note: Note = no_note,
+) -> MappingResult:
+    """Places and compiles every cut of every machine.
+
+    `on_progress` is told what is being done and which share of all. Raises InfeasibleError where no
+    cut of a machine holds its model, InputError where a degree or a number of stages cannot be.
+    """
+    points: list[MappingPoint] = []
+    for number, given in enumerate(study.points):
+
+        def show(text: str, share: float, name: str = given.name, done: int = number) -> None:
+            on_progress(f"{name}: {text}", (done + share) / len(study.points))
+
+        points.append(_point(given.name, given.scenario, study, show))
+    return MappingResult(study, tuple(points))
+
+
+def _point(name: str, scenario: Scenario, study: MappingStudy, show: Progress) -> MappingPoint:
+    shapes = sizing_space(scenario, study.tensor_parallel, study.stages, 1).shapes
+    cuts = []
+    for number, shape in enumerate(shapes):
+        show(f"{shape.tensor_parallel} x {shape.stage_count}", number / len(shapes))
+        cuts.append(_mapped(scenario, shape))
+    return MappingPoint(name, scenario.deployment.objective, tuple(cuts), _chosen(scenario))
+
+
+def _mapped(scenario: Scenario, shape: Shape) -> Mapped:
+    try:
+        found = explain(_cut(scenario, shape.tensor_parallel, shape.stage_count))
+    except (InfeasibleError, InputError) as error:
+        return Mapped(shape, in_one_line(error))
+    capacity_bytes = found.plan.system.chip.capacity_bytes
+    if found.batch is not None:
+        return _reactive(found, found.batch, shape, capacity_bytes)
+    step: StepTiming = found.step
+    return Mapped(
+        shape,
+        sequence_count=step.slot_count * step.rows,
+        gap_ps=step.revolution_ps,
+        tokens_per_s=step.rows * PS_PER_S / step.interval_ps,
+        used_bytes=found.plan.used_bytes_max,
+        capacity_bytes=capacity_bytes,
+    )
+
+
+def _reactive(found: Explanation, batch: BatchMachine, shape: Shape, capacity_bytes: int) -> Mapped:
+    room, timing, timer = found.scenario.cache_room, batch.timing, batch.timer
+    held = timing.block_count // -(-timing.context_tokens // timing.block_tokens)
+    rows = min(room.rows if room else 1, max(1, held))
+    tokens = rows * timing.context_tokens
+    attention_ps = max(
+        roof.time_ps(pairs=tokens, cached_tokens=tokens, rows=rows) for roof in timer.roofs
+    )
+    gap_ps = timer.base_ps(rows, rows) + attention_ps
+    return Mapped(
+        shape,
+        sequence_count=rows,
+        gap_ps=gap_ps,
+        tokens_per_s=rows * PS_PER_S / gap_ps,
+        used_bytes=batch.used_bytes,
+        capacity_bytes=capacity_bytes,
+    )
+
+
+def _chosen(scenario: Scenario) -> Shape | None:
+    try:
+        plan = explain(_cut(scenario, None, None)).plan
+    except (InfeasibleError, InputError):
+        return None
+    return Shape(plan.tensor_parallel, plan.stage_count)
+
+
+def _cut(scenario: Scenario, tensor_parallel: int | None, stage_count: int | None) -> Scenario:
+    deployment = replace(
+        scenario.deployment, tensor_parallel=tensor_parallel, stage_count=stage_count
+    )
+    return replace(scenario, deployment=deployment)
+
+
+def _rows(result: MappingResult) -> Iterator[Sequence[Value]]:
+    for point in result.points:
+        best = max((cut.worth(point.objective) for cut in point.runnable), default=0.0)
+        for cut in point.cuts:
+            yield [point.name, *_cells(point, cut, best)]
+
+
+def _cells(point: MappingPoint, cut: Mapped, best: float) -> list[Value]:
+    shape = cut.shape
+    head: list[Value] = [shape.tensor_parallel, shape.stage_count, shape.chip_count]
+    if cut.reason:
+        return [*head, INFEASIBLE, cut.reason, *[None] * 8, shape == point.chosen, False]
+    beaten = any(cut.is_beaten_by(other) for other in point.runnable)
+    return [
+        *head,
+        OK,
+        None,
+        cut.sequence_count,
+        round(cut.gap_ps / PS_PER_MS, 9),
+        round(PS_PER_S / cut.gap_ps, 6),
+        round(cut.tokens_per_s, 6),
+        round(cut.per_chip, 6),
+        cut.used_bytes,
+        round(1 - cut.used_bytes / cut.capacity_bytes, 6),
+        round(cut.worth(point.objective) / best, 6),
+        shape == point.chosen,
+        not beaten,
+    ]
