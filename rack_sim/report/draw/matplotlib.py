@@ -40,8 +40,8 @@ _RING_SPACING = 1.1  # between lines of a legend, in which rings stand below eac
 _WIDTHS_INCHES = {1: 9.0, 2: 11.0, 3: 14.0, 4: 14.0}
 _HEIGHT_INCHES = 3.9
 _BAR_INCHES = 0.36
-# What stands left of a chart: numbers, or names of bars that lie on their side.
-_BESIDE_INCHES = {False: 0.8, True: 2.4}
+_BESIDE_INCHES = 0.8  # left of a chart, beside names of bars
+_LABEL_CHARACTERS_PER_INCH = 15.0
 _CHARACTERS_PER_INCH = 10.0  # of a chart's title
 _LABEL_CHARACTERS = 30
 _TICK_CHARACTERS = 60  # below a chart; more lie aslant
@@ -81,7 +81,9 @@ def _height_inches(chart: Chart) -> float:
 
 
 def _draw_chart(axes: "Axes", chart: Chart, inches: float) -> None:
-    characters = int((inches - _BESIDE_INCHES[chart.is_sideways]) * _CHARACTERS_PER_INCH)
+    names = max(map(len, chart.x.labels), default=0) if chart.is_sideways else 0
+    beside = _BESIDE_INCHES + min(names, _LABEL_CHARACTERS) / _LABEL_CHARACTERS_PER_INCH
+    characters = int((inches - beside) * _CHARACTERS_PER_INCH)
     axes.set_title("\n".join(wrap(visible(chart.title), characters)))
     if chart.cells is not None:
         _draw_cells(axes, chart, chart.cells)
@@ -147,8 +149,9 @@ class _Stack:
 
 
 def _label(one: Series) -> str:
-    # matplotlib leaves out what begins with an underscore.
-    return legend_words(one.name) if one.name else "_"
+    # matplotlib leaves out what begins with an underscore; points with names beside them need none.
+    is_told = one.kind == "points" and one.labels
+    return legend_words(one.name) if one.name and not is_told else "_"
 
 
 def _draw_line(axes: "Axes", chart: Chart, one: Series) -> None:

@@ -94,7 +94,7 @@ def _trace(chart: Chart, one: Series) -> Trace:
         "y": x if horizontal else y,
         "text": [_said(chart, one, place) for place in range(len(x))],
         "hovertemplate": _HOVER,
-        "showlegend": bool(one.name),
+        "showlegend": bool(one.name) and not (one.kind == "points" and one.labels),
     }
     if one.kind == "bars":
         return trace | _bars(chart, one)
