@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rack_sim.record.record import Outcome
+from rack_sim.record.record import Outcome, Record
 from rack_sim.record.store import read, write
 from rack_sim.report.kinds import story_of
 
@@ -50,13 +50,22 @@ def leave(
         on_step("writing report.html")
         write_html(folder, folder / "report.html")
     if wanted.figures:
-        from rack_sim.report.draw.matplotlib import draw
-        from rack_sim.report.figures.canvas import drawing_style, write_figure
-
         on_step("drawing figures")
-        story = story_of(record.kind)
-        with drawing_style():
-            for panels in story.charts(read(folder)):
-                write_figure(draw(panels), folder / panels.name)
-            for name, figure in story.figures(outcome):
-                write_figure(figure, folder / name)
+        draw_figures(outcome, read(folder), folder)
+
+
+def draw_figures(outcome: Outcome, record: Record, folder: Path) -> list[Path]:
+    """Writes the figures of a result and its record as PNG and as SVG; returns the files.
+
+    Two runs of one scenario give byte-identical SVGs.
+    """
+    from rack_sim.report.draw.matplotlib import draw
+    from rack_sim.report.figures.canvas import drawing_style, write_figure
+
+    story, paths = story_of(record.kind), list[Path]()
+    with drawing_style():
+        for panels in story.charts(record):
+            paths += write_figure(draw(panels), folder / panels.name)
+        for name, figure in story.figures(outcome):
+            paths += write_figure(figure, folder / name)
+    return paths

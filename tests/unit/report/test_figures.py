@@ -14,7 +14,7 @@ from rack_sim.metrics.columns import CHIPS, LINKS
 from rack_sim.metrics.latency import metric_chunks
 from rack_sim.metrics.link_table import link_lines
 from rack_sim.metrics.tables import chip_rows
-from rack_sim.report.figures import FIGURES, draw_figures, latency
+from rack_sim.report.figures import FIGURES, latency
 from rack_sim.report.figures.canvas import drawing_style, write_figure
 from rack_sim.report.figures.critical_path import draw_critical_path, stage_paths, zoomed
 from rack_sim.report.figures.latency import distribution_of, draw_latency
@@ -24,6 +24,7 @@ from rack_sim.report.figures.over_time import resample
 from rack_sim.report.figures.rack_layout import lay_out
 from rack_sim.report.figures.rack_load import load_of
 from rack_sim.report.figures.throughput import draw_throughput
+from rack_sim.report.views import draw_figures
 
 TINY_MODEL = (
     "model={model_type: llama, name: tiny-llama, num_hidden_layers: 8, hidden_size: 1024, "
@@ -94,7 +95,7 @@ def rack():
 def node_files(node, tmp_path_factory):
     folder = tmp_path_factory.mktemp("node")
     before = dict(matplotlib.rcParams)
-    paths = draw_figures(node, folder)
+    paths = draw_figures(node, node.record(), folder)
     assert dict(matplotlib.rcParams) == before, "the process's own settings are left alone"
     return paths
 
@@ -137,7 +138,8 @@ def test_a_rack_with_a_spare_node_is_drawn(rack, name, tmp_path):
     ],
 )
 def test_odd_runs_have_every_figure(overrides, tmp_path):
-    check_files(draw_figures(simulated(overrides), tmp_path))
+    result = simulated(overrides)
+    check_files(draw_figures(result, result.record(), tmp_path))
 
 
 def test_what_is_missing_is_said_in_words():
@@ -161,10 +163,10 @@ def test_an_objective_far_from_the_curve_is_still_stated(slo_ms, words):
 def test_another_process_draws_the_same_bytes_without_pyplot(node_files, tmp_path):
     program = (
         "import sys, pathlib, rack_sim\n"
-        "from rack_sim.report.figures import draw_figures\n"
+        "from rack_sim.report.views import draw_figures\n"
         "assert 'matplotlib' not in sys.modules, 'matplotlib is imported when it is needed'\n"
         f"result = rack_sim.simulate(rack_sim.load('llama70b', {NODE!r}))\n"
-        f"draw_figures(result, pathlib.Path({str(tmp_path)!r}))\n"
+        f"draw_figures(result, result.record(), pathlib.Path({str(tmp_path)!r}))\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
     done = subprocess.run(
@@ -325,4 +327,4 @@ def test_a_box_with_switches_is_drawn(tmp_path):
     load = load_of(result)
     assert {place for pair in load.share_by_pair for place in pair} == set(range(8 + 3))
     assert load.racks_in_use(result.explanation.plan.system.topology) == [0]
-    assert "rack.png" in {path.name for path in draw_figures(result, tmp_path)}
+    assert "rack.png" in {path.name for path in draw_figures(result, result.record(), tmp_path)}

@@ -10,7 +10,7 @@ import rack_sim
 from rack_sim.metrics.columns import CHIPS, LINKS, MEMORY, REPLICAS
 from rack_sim.metrics.link_table import link_lines
 from rack_sim.metrics.tables import chip_rows, memory_rows, replica_rows
-from rack_sim.report.figures import FIGURES, draw_figures
+from rack_sim.report.figures import FIGURES
 from rack_sim.report.figures.canvas import drawing_style
 from rack_sim.report.figures.latency_split import first_token_split, token_split
 from rack_sim.report.figures.memory_map import memory_columns
@@ -18,6 +18,7 @@ from rack_sim.report.figures.occupancy import cache_tokens, fullest_share
 from rack_sim.report.figures.over_time import series_of
 from rack_sim.report.figures.rack_load import load_of
 from rack_sim.report.figures.replicas import busy_shares, requests_of
+from rack_sim.report.views import draw_figures
 
 SHORT = ["workload.request_count=150"]
 FLEET = [*SHORT, "serving.replicas=3"]
@@ -109,7 +110,7 @@ ALL = {
 )
 def test_a_run_has_the_figures_that_are_for_it(run, more, request, tmp_path):
     result = request.getfixturevalue(run)
-    drawn = {path.stem for path in draw_figures(result, tmp_path)}
+    drawn = {path.stem for path in draw_figures(result, result.record(), tmp_path)}
     assert drawn == ALL | more
     assert result.explanation.batch is None or "step" not in vars(result.explanation), (
         "nothing is compiled for chips that run no program"
@@ -123,7 +124,7 @@ def test_a_run_in_which_nothing_is_served_is_drawn(tmp_path):
         "request_count: 3}"
     )
     result = simulated([rejected])
-    assert len(draw_figures(result, tmp_path)) == 2 * len(ALL | {"memory_map"})
+    assert len(draw_figures(result, result.record(), tmp_path)) == 2 * len(ALL | {"memory_map"})
     assert "No request had a second token." in words_of(result, "latency_split")
     assert "Nothing was served." in words_of(result, "occupancy_over_time")
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from rack_sim.foundation.errors import InputError
-from rack_sim.scenario import load_scenario, load_study
-from rack_sim.scenario.studies import GridStudy, LoadStudy
+from rack_sim.scenario import GridStudy, LoadStudy, load_scenario, load_study
 
 TRACE = "arrival_s,input_tokens,output_tokens\n0,10,5\n1,10,5\n"
 
