@@ -8,7 +8,7 @@
 - `html`: report.html, a page made of a record
 - `workbook`, `sheets`: report.xlsx made of it
 - `text`: what a terminal says of it
-- `sizing_tables`, `sizing_words`, `comparison_tables`, `sensitivity_tables`: records as reports read
-  them
+- `sizing_tables`, `sizing_words`, `comparison_tables`, `sensitivity_tables`: records as reports
+  read them
 - `timeline`, `trace_events`: a trace that ui.perfetto.dev shows
 """
