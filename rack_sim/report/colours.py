@@ -97,6 +97,8 @@ OFFERED = Look(GREY, marker="")
 CAPACITY = Look(FAINT_INK, "dot", "")
 OBJECTIVE = Look(VERMILION, "dash", "")
 KNEE = Look(INK, marker="")
+LIMIT = Look(GREY)
+TRANSFER = Look(OLIVE)
 VERDICT_LOOKS: Mapping[str, Look] = {
     "pruned": Look(GREY, marker="triangle"),
     "fails": Look(VERMILION, marker="cross"),

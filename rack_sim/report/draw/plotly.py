@@ -36,7 +36,12 @@ _HOVER = Markup("%{text}<extra></extra>")
 
 def draw_all(groups: Iterable[Panels]) -> tuple[page.Chart, ...]:
     """Every chart of every group, one below the other."""
-    return tuple(draw(chart) for panels in groups for chart in panels.charts)
+    return tuple(
+        draw(chart)
+        for panels in groups
+        for chart in panels.charts
+        if chart.cells is not None or chart.values_of
+    )
 
 
 def draw(chart: Chart) -> page.Chart:

@@ -25,7 +25,7 @@ def run_page(run: Record) -> Page:
     sections = (
         answer_section(run, requests, rack.memory_name, len(warnings)),
         drawn,
-        split_section(row),
+        split_section(run),
         distribution_section(requests),
         over_time_section(run),
         critical_path_section(run),

@@ -10,9 +10,10 @@ import rack_sim
 from rack_sim.metrics.columns import CHIPS, LINKS, MEMORY, REPLICAS
 from rack_sim.metrics.link_table import link_lines
 from rack_sim.metrics.tables import chip_rows, memory_rows, replica_rows
+from rack_sim.report.charts.latency_split import split_charts
+from rack_sim.report.draw.matplotlib import draw
 from rack_sim.report.figures import FIGURES
 from rack_sim.report.figures.canvas import drawing_style
-from rack_sim.report.figures.latency_split import first_token_split, token_split
 from rack_sim.report.figures.memory_map import memory_columns
 from rack_sim.report.figures.occupancy import cache_tokens, fullest_share
 from rack_sim.report.figures.over_time import series_of
@@ -55,7 +56,10 @@ def named(columns, rows):
 
 def words_of(result, name):
     with drawing_style():
-        figure = FIGURES[name].draw(result)
+        if name in FIGURES:
+            figure = FIGURES[name].draw(result)
+        else:
+            figure = draw(next(iter(split_charts(result.record()))))
     parts = [*figure.texts]
     for axes in figure.axes:
         parts += [*axes.texts, *axes.get_yticklabels()]
@@ -133,10 +137,10 @@ def test_a_run_in_which_nothing_is_served_is_drawn(tmp_path):
 def test_the_parts_of_a_token_are_its_mean(run, request):
     """Eight terms with six decimals of a millisecond each."""
     result = request.getfixturevalue(run)
-    spent_ms = sum(token_split(result).values()) / 10**9
-    assert spent_ms == pytest.approx(result.summary["itl_ms_mean"], abs=8e-6)
-    split = first_token_split(result.collector.requests)
-    assert split.total_ps / 10**9 == pytest.approx(result.summary["ttft_ms_mean"], abs=1e-6)
+    (panels,) = split_charts(result.record())
+    for chart, column in zip(panels.charts, ("itl_ms_mean", "ttft_ms_mean"), strict=True):
+        parts, _wholes = (one.values for one in chart.series)
+        assert sum(parts) == pytest.approx(result.summary[column], abs=8e-6)
 
 
 def test_the_split_says_what_slack_is(one, pools, scarce):
