@@ -200,13 +200,17 @@ class Chart:
 
 @dataclass(frozen=True)
 class Panels:
-    """Charts that belong together: one picture, under one heading that says the finding."""
+    """Charts that belong together: one picture, under one heading that says the finding.
+
+    In it, `columns` stand side by side, each `height_inches` high where nothing asks for more.
+    """
 
     name: str
     title: str
     says: str
     charts: tuple[Chart, ...]
     columns: int = 2
+    height_inches: float = 3.9
 
 
 def axis_of(

@@ -38,7 +38,6 @@ _RING_POINTS = 13.0
 _RING_SPACING = 1.1  # between lines of a legend, in which rings stand below each other
 # Width of a picture by how many charts stand side by side, and the height of each.
 _WIDTHS_INCHES = {1: 9.0, 2: 11.0, 3: 14.0, 4: 14.0}
-_HEIGHT_INCHES = 3.9
 _BAR_INCHES = 0.36
 _BESIDE_INCHES = 0.8  # left of a chart, beside names of bars
 _LABEL_CHARACTERS_PER_INCH = 15.0
@@ -54,7 +53,9 @@ def draw(panels: Panels) -> "Figure":
     columns = max(1, min(panels.columns, len(panels.charts)))
     width = _WIDTHS_INCHES[columns]
     lines = [panels.charts[n : n + columns] for n in range(0, len(panels.charts), columns)]
-    heights = [max(map(_height_inches, line)) for line in lines] or [_HEIGHT_INCHES]
+    heights = [
+        max(_height_inches(chart, panels.height_inches) for chart in line) for line in lines
+    ] or [panels.height_inches]
     figure = new_sheet(
         panels.title, panels.says, width_inches=width, height_inches=sum(heights) + 0.5
     )
@@ -72,12 +73,12 @@ def draw(panels: Panels) -> "Figure":
     return figure
 
 
-def _height_inches(chart: Chart) -> float:
+def _height_inches(chart: Chart, least: float) -> float:
     if chart.is_sideways:
         return 1.2 + _BAR_INCHES * len(chart.x.labels)
     if chart.cells is not None:
-        return max(_HEIGHT_INCHES - 0.6, 1.4 + 0.42 * len(chart.y.labels))
-    return _HEIGHT_INCHES
+        return max(least - 0.6, 1.4 + 0.42 * len(chart.y.labels))
+    return least
 
 
 def _draw_chart(axes: "Axes", chart: Chart, inches: float) -> None:

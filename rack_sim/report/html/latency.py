@@ -1,11 +1,8 @@
-"""Latency: where the time of a first token and of the next goes, and how it is distributed."""
+"""Latency: how the latencies of requests are distributed."""
 
 import numpy as np
 from markupsafe import Markup
 
-from rack_sim.record.record import Record
-from rack_sim.report.charts.latency_split import split_charts
-from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.page import Chart, Section, Table
 from rack_sim.report.html.plot import (
     INK,
@@ -23,11 +20,6 @@ _CDF_POINTS = 200
 _PERCENTS = (1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9, 100)
 # Beyond this many times the value at p99, a histogram is squeezed by a few.
 _TAIL_RATIO = 3.0
-
-
-def split_section(run: Record) -> Section:
-    """TTFT by phase and TPOT by cause, both means."""
-    return Section("split", "Where the time goes", charts=draw_all(split_charts(run)))
 
 
 def distribution_section(requests: Requests) -> Section:
