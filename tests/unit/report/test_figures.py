@@ -54,7 +54,8 @@ RACK = [
     "workload.request_count=60",
 ]
 ONE_REPLICA = sorted(FIGURES.keys() - {"replicas", "memory_map"})
-FILES = sorted(f"{name}.{ending}" for name in ONE_REPLICA for ending in ("png", "svg"))
+CHARTS = ("latency_split", "throughput_over_time", "occupancy_over_time")
+FILES = sorted(f"{name}.{end}" for name in (*ONE_REPLICA, *CHARTS) for end in ("png", "svg"))
 
 
 def simulated(overrides):
