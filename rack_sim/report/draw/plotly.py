@@ -184,8 +184,6 @@ def _axis(axis: Axis, *, most: int) -> dict[str, Any]:
         found["tickvals"] = [place for place, _ in ticks]
         found["ticktext"] = [broken(text) if axis.labels else text for _, text in ticks]
     else:
-        # 1,322 and 1.3M: never 1.3k, which stands beside 900 as if it were less.
-        found |= {"separatethousands": True, "exponentformat": "B", "minexponent": 6}
         found["nticks"] = most
     if axis.labels:
         found |= {"showgrid": False}
