@@ -1,16 +1,14 @@
 """Report: what a run leaves behind for people and spreadsheets.
 
-- `csv`: the dialect; no cell is ever a formula
-- `run_directory`: all files of a run, or none; `place`: where, and what stands there; `claim`: held
-  while it is written; `renames`: in one step
-- `run_files`: which files there are
-- `study_files`: what a study leaves behind; `jitter_tables`, `jitter_figure`, `load_tables`,
-  `load_figures`: of which kind
-- `run_tables`: a finished run read back; `workbook`, `sheets`: report.xlsx made of it
-- `footprint`: how racks fill, as manifest.json has it
-- `sizing_files`, `sizing_manifest`, `sizing_figure`: what `rack-sim size` leaves behind;
-  `sizing_tables`, `sizing_words`: what its reports read and say
-- `figures`: PNG and SVG
-- `html`: report.html, a page made of the files of a run, study, comparison or sizing
+- `views`: everything that a result leaves in its directory
+- `story`, `kinds`: how each kind of record is told
+- `chart`: a drawing as data; `charts`: what each kind of record is drawn as; `draw`: a pen for each
+  kind of paper; `colours`, `numbers`: what things look like, and how numbers are written
+- `figures`: PNG and SVG, and the drawings of a run
+- `html`: report.html, a page made of a record
+- `workbook`, `sheets`: report.xlsx made of it
+- `text`: what a terminal says of it
+- `sizing_tables`, `sizing_words`, `comparison_tables`, `sensitivity_tables`: records as reports
+  read them
 - `timeline`, `trace_events`: a trace that ui.perfetto.dev shows
 """

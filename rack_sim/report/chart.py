@@ -19,7 +19,7 @@ Kind = Literal["line", "points", "bars", "area"]
 LOG_RATIO = 20
 """Where values span more than this, a linear axis would squeeze what lies low."""
 
-# The ticks of an axis are all counted in the largest of these that the last one reaches.
+# Ticks are counted in the first of these that they reach.
 _SIZES = (("bn", 1e9), ("M", 1e6), ("", 0.0))
 _ROOM = 1.08  # above the highest value
 _LOG_ROOM = 1.35
@@ -59,9 +59,10 @@ class Axis:
         if self.labels:
             return tuple(enumerate(self.labels))
         places = self.marks or tuple(_places(self.low, self.high, self.scale, most))
+        # Side by side, ticks are counted in one unit; by powers, each in its own.
         largest = max(map(abs, places), default=0)
-        unit, size = next(pair for pair in _SIZES if largest >= pair[1])
-        return tuple((place, _tick_text(place / (size or 1), unit)) for place in places)
+        sizes = [abs(place) if self.scale == "log" else largest for place in places]
+        return tuple(zip(places, map(_tick_text, places, sizes), strict=True))
 
     def text(self, value: float) -> str:
         """A value of it, with its unit; of an axis of things, the thing."""
@@ -181,28 +182,35 @@ class Chart:
         """Every value of every series."""
         return [value for one in self.series for value in one.values]
 
-    def rows(self) -> Iterator[tuple[str, str, str]]:
-        """What is drawn as text: the series, where it is, what it is there."""
+    def rows(self) -> Iterator[tuple[str, str, str, str]]:
+        """What is drawn as text: the series, where it is, what it is there, what is said of it."""
         if self.cells is not None:
             for label, values in zip(self.y.labels, self.cells.values, strict=True):
                 for name, value in zip(self.x.labels, values, strict=True):
-                    yield label, name, "" if value is None else amount_text(value, 5)
+                    yield label, name, "" if value is None else amount_text(value, 5), ""
         for one in self.series:
-            for at, value in zip(one.x, one.y, strict=True):
+            if one.look.marker == "ring":
+                continue  # it marks a point of another series
+            said = one.hover or ("",) * len(one.x)
+            for at, value, words in zip(one.x, one.y, said, strict=True):
                 if value is not None:
                     place = self.x.labels[round(at)] if self.x.labels else amount_text(at, 6)
-                    yield one.name, place, amount_text(value, 5)
+                    yield one.name, place, amount_text(value, 5), words
 
 
 @dataclass(frozen=True)
 class Panels:
-    """Charts that belong together: one picture, under one heading that says the finding."""
+    """Charts that belong together: one picture, under one heading that says the finding.
+
+    In it, `columns` stand side by side, each `height_inches` high where nothing asks for more.
+    """
 
     name: str
     title: str
     says: str
     charts: tuple[Chart, ...]
     columns: int = 2
+    height_inches: float = 3.9
 
 
 def axis_of(
@@ -265,8 +273,10 @@ def _step(span: float, most: int) -> float:
     return next(size * power for size in (1, 2, 5, 10) if size * power >= least * (1 - 1e-9))
 
 
-def _tick_text(value: float, unit: str) -> str:
+def _tick_text(value: float, largest: float) -> str:
     if not value:
         return "0"
-    text = f"{value:,.12g}" if abs(value) >= 0.001 else f"{value:.12f}".rstrip("0").rstrip(".")
+    unit, size = next(pair for pair in _SIZES if largest >= pair[1])
+    shown = value / size if size else value
+    text = f"{shown:,.12g}" if abs(shown) >= 0.001 else f"{shown:.12f}".rstrip("0").rstrip(".")
     return f"{text} {unit}".rstrip()

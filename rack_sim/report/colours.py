@@ -97,6 +97,13 @@ OFFERED = Look(GREY, marker="")
 CAPACITY = Look(FAINT_INK, "dot", "")
 OBJECTIVE = Look(VERMILION, "dash", "")
 KNEE = Look(INK, marker="")
+LIMIT = Look(GREY)
+TRANSFER = Look(OLIVE)
+# Of a run over time: prompts are prefilled, so they look like that phase; caches are memory.
+PROMPT, OUTPUT = Look(BLUE, marker=""), Look(ORANGE, marker="")
+FROM_CACHE, RECOMPUTED = Look(GREEN, "dashdot", ""), Look(WINE, "dot", "")
+RUNNING, WAITING = Look(BLUE, marker=""), Look(PURPLE, marker="")
+ARRIVED, CACHE = Look(OLIVE, marker=""), Look(GREEN, marker="")
 VERDICT_LOOKS: Mapping[str, Look] = {
     "pruned": Look(GREY, marker="triangle"),
     "fails": Look(VERMILION, marker="cross"),

@@ -20,6 +20,8 @@ def jitter_charts(record: Record) -> Iterator[Panels]:
     """Speed kept, tail of a token's time and slip along the line, against the extra time."""
     rows = record.tables["jitter.csv"].records
     machines = {str(name): list(found) for name, found in groupby(rows, lambda row: row["machine"])}
+    if not machines:
+        return
     slip = record.tables["slip.csv"].records
     drawn = (_speed(machines), _gap(machines), _slip(machines, slip))
     yield Panels("jitter", _title(machines), _says(record, machines), drawn, columns=3)

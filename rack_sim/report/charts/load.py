@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 from rack_sim.foundation.units import PS_PER_MS
 from rack_sim.metrics.words import METRICS
@@ -69,6 +70,8 @@ class _Machine:
 def load_charts(record: Record) -> Iterator[Panels]:
     """Latency against load, and what of the offered load is served, with the knee."""
     machines = _machines(record)
+    if not any(machine.rows for machine in machines):
+        return
     says = _says(record)
     latencies = [chart for metric in _METRICS if (chart := _latency(machines, metric)) is not None]
     yield Panels("load_latency", _title(machines), says, tuple(latencies), columns=3)
@@ -91,13 +94,18 @@ def _bounds_ms(record: Record) -> dict[str, dict[str, float]]:
     points = record.resolved.get("points")
     found: dict[str, dict[str, float]] = {}
     for point in points if isinstance(points, list) else ():
-        slo = (point.get("scenario") or {}).get("slo") or {}
-        found[str(point.get("name"))] = {
+        slo = _keys(_keys(_keys(point).get("scenario")).get("slo"))
+        found[str(_keys(point).get("name"))] = {
             metric: bound / PS_PER_MS
             for metric in _METRICS
             if isinstance(bound := slo.get(f"{metric}_ps"), int | float)
         }
     return found
+
+
+def _keys(found: object) -> dict[str, Any]:
+    """Keys of a mapping; none of what somebody has made something else of."""
+    return found if isinstance(found, dict) else {}
 
 
 def _latency(machines: Sequence[_Machine], metric: str) -> Chart | None:
@@ -235,7 +243,7 @@ def _offered_axis(machines: Sequence[_Machine], scale: str = "") -> Axis:
         <= (machine.lost_rps if scale else machine.last_rps)
     ]
     # Far-off rates are seen on powers of ten alone, whatever is asked.
-    if scale == "linear" and max(rates) <= 5 * LOG_RATIO * min(rates):
+    if scale == "linear" and rates and max(rates) <= 5 * LOG_RATIO * min(rates):
         return axis_of(*_OFFERED, rates, scale="linear")
     return axis_of(*_OFFERED, rates)
 

@@ -35,6 +35,8 @@ _EFFECTS = (
 def sensitivity_charts(record: Record) -> Iterator[Panels]:
     """A tornado of cost and one of speed, of the inputs that move each."""
     found = SensitivityTables(record)
+    if not found.swings:
+        return
     percent = f"{record.facts['change'] * 100:g} %"
     drawn = [_tornado(found, effect, percent) for effect in _EFFECTS]
     still = [

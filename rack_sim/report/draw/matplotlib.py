@@ -35,12 +35,12 @@ _MARKERS: Mapping[Marker, str] = {
 }
 _MARK_POINTS = 6.0
 _RING_POINTS = 13.0
+_RING_SPACING = 1.1  # between lines of a legend, in which rings stand below each other
 # Width of a picture by how many charts stand side by side, and the height of each.
 _WIDTHS_INCHES = {1: 9.0, 2: 11.0, 3: 14.0, 4: 14.0}
-_HEIGHT_INCHES = 3.9
 _BAR_INCHES = 0.36
-# What stands left of a chart: numbers, or names of bars that lie on their side.
-_BESIDE_INCHES = {False: 0.8, True: 2.4}
+_BESIDE_INCHES = 0.8  # left of a chart, beside names of bars
+_LABEL_CHARACTERS_PER_INCH = 15.0
 _CHARACTERS_PER_INCH = 10.0  # of a chart's title
 _LABEL_CHARACTERS = 30
 _TICK_CHARACTERS = 60  # below a chart; more lie aslant
@@ -53,7 +53,9 @@ def draw(panels: Panels) -> "Figure":
     columns = max(1, min(panels.columns, len(panels.charts)))
     width = _WIDTHS_INCHES[columns]
     lines = [panels.charts[n : n + columns] for n in range(0, len(panels.charts), columns)]
-    heights = [max(map(_height_inches, line)) for line in lines] or [_HEIGHT_INCHES]
+    heights = [
+        max(_height_inches(chart, panels.height_inches) for chart in line) for line in lines
+    ] or [panels.height_inches]
     figure = new_sheet(
         panels.title, panels.says, width_inches=width, height_inches=sum(heights) + 0.5
     )
@@ -65,22 +67,24 @@ def draw(panels: Panels) -> "Figure":
     for axes, chart in drawn:
         _draw_chart(axes, chart, width / columns)
     for axes in grid[len(drawn) :]:
-        axes.set_drawnf()
+        axes.set_axis_off()
     _explain(figure, drawn)
     _name_points(figure, drawn)
     return figure
 
 
-def _height_inches(chart: Chart) -> float:
+def _height_inches(chart: Chart, least: float) -> float:
     if chart.is_sideways:
         return 1.2 + _BAR_INCHES * len(chart.x.labels)
     if chart.cells is not None:
-        return max(_HEIGHT_INCHES - 0.6, 1.4 + 0.42 * len(chart.y.labels))
-    return _HEIGHT_INCHES
+        return max(least - 0.6, 1.4 + 0.42 * len(chart.y.labels))
+    return least
 
 
 def _draw_chart(axes: "Axes", chart: Chart, inches: float) -> None:
-    characters = int((inches - _BESIDE_INCHES[chart.is_sideways]) * _CHARACTERS_PER_INCH)
+    names = max(map(len, chart.x.labels), default=0) if chart.is_sideways else 0
+    beside = _BESIDE_INCHES + min(names, _LABEL_CHARACTERS) / _LABEL_CHARACTERS_PER_INCH
+    characters = int((inches - beside) * _CHARACTERS_PER_INCH)
     axes.set_title("\n".join(wrap(visible(chart.title), characters)))
     if chart.cells is not None:
         _draw_cells(axes, chart, chart.cells)
@@ -111,7 +115,10 @@ def _draw_chart(axes: "Axes", chart: Chart, inches: float) -> None:
         (axes.axvline if chart.is_sideways else axes.axhline)(0, color=FAINT_INK, linewidth=1)
     for limit in chart.near:
         _draw_limit(axes, chart, limit)
-    _say_beside(axes, chart)
+    _say_inside(axes, chart)
+    if chart.notes:
+        lines = wrap(" ".join(chart.notes), int(inches * _CHARACTERS_PER_INCH))
+        axes.set_xlabel("\n".join([along.words, *lines]))
 
 
 class _Stack:
@@ -143,8 +150,9 @@ class _Stack:
 
 
 def _label(one: Series) -> str:
-    # matplotlib leaves out what begins with an underscore.
-    return legend_words(one.name) if one.name else "_"
+    # matplotlib leaves out what begins with an underscore; points with names beside them need none.
+    is_told = one.kind == "points" and one.labels
+    return legend_words(one.name) if one.name and not is_told else "_"
 
 
 def _draw_line(axes: "Axes", chart: Chart, one: Series) -> None:
@@ -268,8 +276,8 @@ def _place_on(axis: Axis, value: float) -> float:
     return float((at - low) / (high - low))
 
 
-def _say_beside(axes: "Axes", chart: Chart) -> None:
-    """What is said inside: limits beyond the edge, a value that never changes, notes."""
+def _say_inside(axes: "Axes", chart: Chart) -> None:
+    """What is said inside: limits beyond the edge, a value that never changes."""
     far = [f"{'→' if limit.axis == 'x' else '↑'} {limit.words}" for limit in chart.far]
     if far:
         axes.text(
@@ -293,16 +301,6 @@ def _say_beside(axes: "Axes", chart: Chart) -> None:
             textcoords="offset points",
             fontweight="bold",
             bbox=_WHITE,
-        )
-    if chart.notes:
-        axes.text(
-            0.02,
-            0.04,
-            "\n".join(wrap(" ".join(chart.notes), 44)),
-            transform=axes.transAxes,
-            fontsize=9,
-            bbox=_WHITE,
-            zorder=5,
         )
 
 
@@ -354,7 +352,14 @@ def _explain(figure: "Figure", drawn: Sequence[tuple["Axes", Chart]]) -> None:
         _, handles, labels = found[0]
         widest = max(map(len, labels)) + 8
         columns = max(1, min(len(labels), _LEGEND_CHARACTERS // widest))
-        figure.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=9)
+        figure.legend(
+            handles,
+            labels,
+            loc="outside lower left",
+            ncols=columns,
+            fontsize=9,
+            labelspacing=_RING_SPACING if _has_rings(drawn) else 0.5,
+        )
         return
     for axes, handles, labels in found:
         room = int(axes.get_position().width * figure.get_figwidth() * 12)
@@ -367,7 +372,12 @@ def _explain(figure: "Figure", drawn: Sequence[tuple["Axes", Chart]]) -> None:
             borderaxespad=4.6,
             ncols=columns,
             fontsize=9,
+            labelspacing=_RING_SPACING if _has_rings(drawn) else 0.5,
         )
+
+
+def _has_rings(drawn: Sequence[tuple["Axes", Chart]]) -> bool:
+    return any(one.look.marker == "ring" for _, chart in drawn for one in chart.series)
 
 
 def _name_points(figure: "Figure", drawn: Sequence[tuple["Axes", Chart]]) -> None:

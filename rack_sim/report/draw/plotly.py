@@ -1,6 +1,6 @@
 """Plotly: charts of a page, as plain data that plotly.js draws; colours are names of its style."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import log10
 from typing import Any
 
@@ -24,7 +24,7 @@ _MARKERS: Mapping[Marker, str] = {
     "ring": "circle-open",
     "": "circle",
 }
-_MARK_PX, _RING_PX = 7.0, 17.0
+_MARK_PX, _POINT_PX, _RING_PX = 7.0, 9.0, 17.0
 _HEIGHT_PX = 400
 _LEGEND_LINE_PX = 18
 _ROWS_SHOWN = 500
@@ -36,7 +36,12 @@ _HOVER = Markup("%{text}<extra></extra>")
 
 def draw_all(groups: Iterable[Panels]) -> tuple[page.Chart, ...]:
     """Every chart of every group, one below the other."""
-    return tuple(draw(chart) for panels in groups for chart in panels.charts)
+    return tuple(
+        draw(chart)
+        for panels in groups
+        for chart in panels.charts
+        if chart.cells is not None or chart.values_of
+    )
 
 
 def draw(chart: Chart) -> page.Chart:
@@ -94,7 +99,7 @@ def _trace(chart: Chart, one: Series) -> Trace:
         "y": x if horizontal else y,
         "text": [_said(chart, one, place) for place in range(len(x))],
         "hovertemplate": _HOVER,
-        "showlegend": bool(one.name),
+        "showlegend": bool(one.name) and not (one.kind == "points" and one.labels),
     }
     if one.kind == "bars":
         return trace | _bars(chart, one)
@@ -127,7 +132,7 @@ def _line(chart: Chart, one: Series) -> Trace:
         "marker": {
             "color": look.colour.css,
             "symbol": _MARKERS[look.marker],
-            "size": (_RING_PX if ring else _MARK_PX) * one.mark_size,
+            "size": (_RING_PX if ring else _POINT_PX if not is_line else _MARK_PX) * one.mark_size,
             "line": {"color": look.colour.css, "width": edge},
         },
     }
@@ -179,8 +184,6 @@ def _axis(axis: Axis, *, most: int) -> dict[str, Any]:
         found["tickvals"] = [place for place, _ in ticks]
         found["ticktext"] = [broken(text) if axis.labels else text for _, text in ticks]
     else:
-        # 1,322 and 1.3M: never 1.3k, which stands beside 900 as if it were less.
-        found |= {"separatethousands": True, "exponentformat": "B", "minexponent": 6}
         found["nticks"] = most
     if axis.labels:
         found |= {"showgrid": False}
@@ -309,18 +312,26 @@ def _best_frame(cells: Cells) -> list[Layout]:
 
 
 def _table(chart: Chart) -> page.Table:
-    rows: list[tuple[str, ...]] = list(chart.rows())
+    rows = list(chart.rows())
     things = chart.cells is not None
-    first = chart.y.name if things else "Series"
-    last = chart.title if things else chart.y.words
     x = chart.x.words or "What"
-    headings = [first or "Series", x if chart.x.labels else f"#{x}", f"#{last}"]
-    if not things and len({row[0] for row in rows}) < 2:
-        headings, rows = headings[1:], [row[1:] for row in rows]
+    headings = (
+        chart.y.name if things else "Series",
+        x if chart.x.labels else f"#{x}",
+        f"#{chart.title if things else chart.y.words}",
+        "Remark",
+    )
+    # A column in which nothing stands, or everywhere the same, says nothing.
+    kept = [place for place in range(4) if things * (place < 3) or _tells(rows, place)]
     left_out = len(rows) - _ROWS_SHOWN
     return page.Table(
         chart.title,
-        tuple(headings),
-        tuple(rows[:_ROWS_SHOWN]),
+        tuple(headings[place] for place in kept),
+        tuple(tuple(row[place] for place in kept) for row in rows[:_ROWS_SHOWN]),
         note=f"{left_out:,} more rows are in the files." if left_out > 0 else "",
     )
+
+
+def _tells(rows: Sequence[tuple[str, ...]], place: int) -> bool:
+    found = {row[place] for row in rows}
+    return place in (1, 2) or len(found) > 1 or (place == 3 and found != {""})

@@ -1,10 +1,7 @@
 """Figures: a run as pictures, each written as PNG and SVG.
 
 - `latency`: how TTFT and TPOT are distributed, beside their objectives
-- `throughput_over_time`: tokens per second over simulated time, by kind
-- `occupancy_over_time`: requests running and waiting, and the cache in use
 - `replicas`: how busy each replica was, where there are several
-- `latency_split`: where the time of a token, and of a first token, goes
 - `critical_path`: what the way of one token is made of, stage by stage and task by task (static
   chips: others have no schedule)
 - `energy_and_cost`: who draws the joules of a token, and what its dollars pay for
@@ -24,12 +21,9 @@ from rack_sim.pipeline import Result
 from rack_sim.report.figures.critical_path import draw_critical_path
 from rack_sim.report.figures.energy_and_cost import draw_energy_and_cost
 from rack_sim.report.figures.latency import draw_latency
-from rack_sim.report.figures.latency_split import draw_latency_split
 from rack_sim.report.figures.memory_map import draw_memory_map
-from rack_sim.report.figures.occupancy import draw_occupancy
 from rack_sim.report.figures.rack import draw_rack
 from rack_sim.report.figures.replicas import draw_replicas
-from rack_sim.report.figures.throughput import draw_throughput
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,10 +59,7 @@ FIGURES: Mapping[str, Drawing] = {
     "latency": Drawing(
         "How long do requests wait, for the first token and the next?", draw_latency
     ),
-    "throughput_over_time": Drawing("How much is served, and when?", draw_throughput),
-    "occupancy_over_time": Drawing("How full is the machine, and when?", draw_occupancy),
     "replicas": Drawing("Are the replicas equally busy?", draw_replicas, _has_several_replicas),
-    "latency_split": Drawing("Where does the time go?", draw_latency_split),
     "critical_path": Drawing(
         "What is the way of one token made of?", draw_critical_path, _has_schedule
     ),

@@ -8,8 +8,7 @@ from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import Result
 from rack_sim.report.colours import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY
 from rack_sim.report.figures.canvas import new_sheet, say_instead
-from rack_sim.report.figures.over_time import fleet_words
-from rack_sim.report.numbers import number_text, percent_text
+from rack_sim.report.numbers import count_text, number_text, percent_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -125,7 +124,7 @@ def _title(result: Result) -> str:
 def _subtitle(result: Result) -> str:
     row, cost = result.summary, result.explanation.scenario.cost
     return (
-        f"{fleet_words(result)}; {number_text(_number(row['mean_watts']) / 1000)} kW with the "
+        f"{_whose(result)}; {number_text(_number(row['mean_watts']) / 1000)} kW with the "
         f"building (PUE {cost.power_usage_effectiveness:g}); {_dollars(row['capital_usd'])} USD "
         f"over {cost.amortisation_years:g} years, serving {percent_text(cost.utilisation)} of the "
         f"time; {cost.electricity_usd_per_kwh:g} USD per kWh"
@@ -138,3 +137,12 @@ def _dollars(value: Value) -> str:
 
 def _number(value: Value) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _whose(result: Result) -> str:
+    """Whose numbers these are: ``name: 16 chips in 4 replicas``."""
+    explanation = result.explanation
+    replicas = explanation.fleet.replica_count
+    chips = count_text(explanation.plan.chip_count * replicas, "chip")
+    text = f"{explanation.scenario.name}: {chips}"
+    return f"{text} in {replicas:,} replicas" if replicas > 1 else text

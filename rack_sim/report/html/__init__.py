@@ -2,8 +2,7 @@
 
 - `run`: the page of a run: `answer`, `rack` (`rack_section`, `rack_drawing`), `requests`,
   `latency`, `over_time`, `critical_path`, `limits`, `replicas`, `inputs`, `warnings`
-- `study` (`study_charts`), `comparison`, `sizing` (`sizing_charts`),
-  `sensitivity`: the pages of those
+- `study`, `comparison`, `sizing`, `sensitivity`: the pages of those
 - `page`: what a page is made of, and how it becomes a file
 - `plot`: plotly's traces and layouts as plain data
 - `quantity`: numbers with their units

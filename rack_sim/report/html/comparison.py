@@ -1,33 +1,17 @@
 """Comparison page: what is compared, what changed, in words, figures and tables."""
 
 from collections.abc import Mapping, Sequence
-from math import log10
 
-from markupsafe import Markup
-
-from rack_sim.metrics.compare_columns import COMPARE, COMPARED
+from rack_sim.metrics.compare_columns import COMPARE, COMPARED, DENSITIES
 from rack_sim.metrics.summary import Value
+from rack_sim.report.charts.compare import compare_charts
 from rack_sim.report.comparison_tables import ComparisonTables
+from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.page import Chart, Page, Section, Table
-from rack_sim.report.html.plot import (
-    BLUE,
-    COLOURS,
-    PATTERNS,
-    VERMILION,
-    bars,
-    broken,
-    layout,
-)
-from rack_sim.report.html.quantity import cell, counted, figure, number_of
+from rack_sim.report.html.quantity import cell, counted, number_of
 from rack_sim.study.difference import Change, headlines
 
-_PARETO = {
-    "output_tok_s_per_chip": "output tokens/s per chip",
-    "output_tok_s_per_kilowatt": "output tokens/s per kilowatt",
-    "output_tokens_per_usd": "output tokens per US dollar",
-}
 _INPUTS_TOLD = 6
-_NAMES_BESIDE_POINTS_MAX = 12
 
 
 def comparison_page(compared: ComparisonTables) -> Page:
@@ -50,9 +34,7 @@ def comparison_page(compared: ComparisonTables) -> Page:
             tables=(_side_by_side(ran),) if ran else (),
         ),
         _failed(rows),
-        Section("figures", "Figures", charts=_charts(ran, outputs, names))
-        if len(ran) > 1
-        else None,
+        Section("figures", "Figures", charts=_charts(compared)) if len(ran) > 1 else None,
         Section(
             "inputs",
             "Inputs that changed",
@@ -105,7 +87,7 @@ def _unlike(unlike: Sequence[str]) -> list[str]:
 def _side_by_side(ran: Sequence[Mapping[str, Value]]) -> Table:
     skipped = {"name", "source", "status", "reason", "version", "scenario_hash"}
     columns = [c for c in COMPARE if c.name not in skipped and not c.name.endswith("_frontier")]
-    words = {**COMPARED, **_PARETO, "mean_kilowatts": "kilowatts"}
+    words = {**COMPARED, **DENSITIES, "mean_kilowatts": "kilowatts"}
     rows = tuple(
         (
             words.get(column.name, column.name.replace("_", " ")),
@@ -132,110 +114,11 @@ def _failed(rows: Sequence[Mapping[str, Value]]) -> Section | None:
     )
 
 
-def _charts(
-    ran: Sequence[Mapping[str, Value]], outputs: Sequence[Change], names: Sequence[str]
-) -> tuple[Chart, ...]:
-    charts = [_growth(outputs, names)] if outputs else []
-    charts += [_pareto(ran, density, words) for density, words in _PARETO.items()]
-    return tuple(chart for chart in charts if chart is not None)
-
-
-def _growth(outputs: Sequence[Change], names: Sequence[str]) -> Chart | None:
-    """By how much each compared number grew, in percent."""
-    by_key = {change.key: change for change in outputs}
-    grown = [
-        (words, 100 * share)
-        for key, words in COMPARED.items()
-        if key in by_key and (share := by_key[key].share) is not None
-    ]
-    if not grown:
-        return None
-    drawn = grown[::-1]
-    trace = bars(
-        "",
-        [broken(words, f"{value:+.1f} %") for words, value in drawn],
-        [value for _, value in drawn],
-        BLUE,
-        unit="%",
-        sideways=True,
-    )
-    trace["marker"]["color"] = [BLUE if value > 0 else VERMILION for _, value in drawn]
-    return Chart(
-        "growth",
-        f"Change from {names[0]} to {names[1]}",
-        "; ".join(f"{words} {value:+.1f} %" for words, value in grown) + ".",
-        (trace,),
-        layout("change, %", "", yaxis={"automargin": True}, showlegend=False),
-        Table(
-            "Change of outputs",
-            ("Output", "#change"),
-            tuple((words, f"{value:+.1f} %") for words, value in grown),
-        ),
-        height_px=90 + 46 * len(drawn),
-    )
-
-
-def _pareto(ran: Sequence[Mapping[str, Value]], density: str, words: str) -> Chart | None:
-    """Speed for a user against what the machine gives for its size, power or money."""
-    speed = "output_tok_s_per_user_p50"
-    given = [row for row in ran if number_of(row[speed]) and number_of(row[density])]
-    if len(given) < 2:
-        return None
-    beside = len(given) <= _NAMES_BESIDE_POINTS_MAX
-    traces = []
-    for number, row in enumerate(given):
-        colour = COLOURS[number % len(COLOURS)]
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers+text" if beside else "markers",
-                "name": str(row["name"]),
-                "x": [row[speed]],
-                "y": [row[density]],
-                "text": [str(row["name"])],
-                "textposition": "top center",
-                "cliponaxis": False,
-                "marker": {"size": 13, "color": colour, "symbol": number % len(PATTERNS)},
-                "hovertemplate": Markup(
-                    "%{{text}}: %{{x:,.4~g}} tokens/s per user, %{{y:,.4~g}} {}<extra></extra>"
-                ).format(words),
-            }
-        )
-    frontier = [str(row["name"]) for row in given if row.get(f"{density}_frontier") == "yes"]
-    return Chart(
-        f"pareto-{density.replace('_', '-')}",
-        f"Speed for a user against {words}",
-        f"No other is better in both than: {', '.join(frontier)}. Both scales are logarithmic.",
-        tuple(traces),
-        layout(
-            "tokens/s per user",
-            words,
-            xaxis=_log_axis([number_of(row[speed]) or 1.0 for row in given]),
-            yaxis=_log_axis([number_of(row[density]) or 1.0 for row in given]),
-            showlegend=not beside,
-        ),
-        Table(
-            f"Speed and {words}",
-            ("Run", "#tokens/s per user", f"#{words}", "best in one"),
-            tuple(
-                (
-                    str(row["name"]),
-                    figure(row[speed], 4),
-                    figure(row[density], 4),
-                    str(row.get(f"{density}_frontier") or ""),
-                )
-                for row in given
-            ),
-        ),
-        height_px=400,
-    )
-
-
-def _log_axis(values: Sequence[float]) -> dict[str, object]:
-    """A logarithmic axis around the values, with room for the names beside the points."""
-    low, high = log10(min(values)), log10(max(values))
-    room = max(0.25 * (high - low), 0.15)
-    return {"type": "log", "dtick": "D2", "range": [low - room, high + room]}
+def _charts(compared: ComparisonTables) -> tuple[Chart, ...]:
+    """Speed against density; of two runs what changed. The table has every number already."""
+    wanted = ("changed", "pareto") if len(compared.rows) == 2 else ("pareto", "compared")
+    by_name = {panels.name: panels for panels in compare_charts(compared.record)}
+    return draw_all(by_name[name] for name in wanted if name in by_name)
 
 
 def _changes(caption: str, changes: Sequence[Change], names: Sequence[str]) -> Table:

@@ -1,25 +1,18 @@
-"""Latency: where the time of a first token and of the next goes, and how it is distributed."""
-
-from collections.abc import Mapping
+"""Latency: how the latencies of requests are distributed."""
 
 import numpy as np
 from markupsafe import Markup
 
-from rack_sim.metrics.summary import Value
-from rack_sim.metrics.words import PHASES, TERMS, Words
-from rack_sim.report.colours import PHASE_LOOKS, TERM_LOOKS, Look
 from rack_sim.report.html.page import Chart, Section, Table
 from rack_sim.report.html.plot import (
-    BLUE,
     INK,
     SKY,
     bars,
-    broken,
     layout,
     limit_line,
     line,
 )
-from rack_sim.report.html.quantity import figure, milliseconds, number_of, share
+from rack_sim.report.html.quantity import figure, milliseconds, share
 from rack_sim.report.html.requests import METRICS, Requests
 
 _HISTOGRAM_BINS = 60
@@ -27,92 +20,6 @@ _CDF_POINTS = 200
 _PERCENTS = (1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9, 100)
 # Beyond this many times the value at p99, a histogram is squeezed by a few.
 _TAIL_RATIO = 3.0
-
-
-def split_section(row: Mapping[str, Value]) -> Section:
-    """TTFT by phase and TPOT by cause, both means."""
-    return Section(
-        "split",
-        "Where the time goes",
-        charts=tuple(
-            chart
-            for chart in (
-                _split(
-                    "split-ttft",
-                    "Mean time to first token, by phase",
-                    "ttft",
-                    {n: row[f"ttft_{n}_ms_mean"] for n in PHASES},
-                    PHASES,
-                    PHASE_LOOKS,
-                ),
-                _split(
-                    "split-tpot",
-                    "Mean time between two tokens, by cause",
-                    "tpot",
-                    {n: row[f"tpot_{n}_ms"] for n in TERMS},
-                    TERMS,
-                    TERM_LOOKS,
-                ),
-            )
-            if chart is not None
-        ),
-    )
-
-
-def _split(
-    name: str,
-    title: str,
-    metric: str,
-    parts: Mapping[str, Value],
-    words: Mapping[str, Words],
-    looks: Mapping[str, Look],
-) -> Chart | None:
-    values = {part: ms for part, given in parts.items() if (ms := number_of(given)) is not None}
-    total = sum(values.values())
-    if not values or total <= 0:
-        return None
-    largest = max(values, key=lambda part: values[part])
-    # plotly's first bar is the lowest; a part that took no time stands in the table alone.
-    order = [part for part, value in values.items() if value][::-1]
-    trace = bars(
-        "",
-        [
-            broken(words[n].name, f"{milliseconds(values[n])} ({share(values[n] / total)})")
-            for n in order
-        ],
-        [values[part] for part in order],
-        BLUE,
-        unit="ms",
-        sideways=True,
-    )
-    trace["marker"]["color"] = [looks[part].colour.css for part in order]
-    return Chart(
-        name,
-        title,
-        f"{milliseconds(total)} in all; the largest part is {words[largest].name} "
-        f"({words[largest].phrase}) with {milliseconds(values[largest])}, "
-        f"{share(values[largest] / total)}.",
-        (trace,),
-        layout(
-            "ms",
-            "",
-            xaxis={"rangemode": "tozero"},
-            yaxis={"automargin": True, "showgrid": False},
-            showlegend=False,
-        ),
-        Table(
-            title,
-            ("Part", "#ms", "#share"),
-            (
-                *(
-                    (words[part].name, figure(value, 4), share(value / total))
-                    for part, value in values.items()
-                ),
-                ("in all", figure(total, 4), share(1.0)),
-            ),
-        ),
-        height_px=80 + 46 * len(order),
-    )
 
 
 def distribution_section(requests: Requests) -> Section:

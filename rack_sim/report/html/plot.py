@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from rack_sim.foundation.visible import shortened, visible
 from rack_sim.report import colours
+from rack_sim.report.colours import LOOK_COUNT, look_of
 
 Trace = dict[str, Any]
 Layout = dict[str, Any]
@@ -23,7 +24,7 @@ BLUE, SKY = colours.BLUE.css, colours.SKY.css
 GREEN, ORANGE = colours.GREEN.css, colours.ORANGE.css
 VERMILION, PURPLE = colours.VERMILION.css, colours.PURPLE.css
 YELLOW, GREY, INK = colours.YELLOW.css, colours.GREY.css, colours.INK.css
-COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW, GREY)
+COLOURS = tuple(look_of(number).colour.css for number in range(LOOK_COUNT))
 _LABEL_CHARACTERS = 26
 _LABEL_LINES = 4
 # A legend or a box at the pointer with a longer line would cover the chart.

@@ -1,13 +1,18 @@
 """Run page: the report of a finished run, the answer first."""
 
+from collections.abc import Iterable
+
 from rack_sim.record.record import Record
+from rack_sim.report.chart import Panels
+from rack_sim.report.charts.latency_split import split_charts
+from rack_sim.report.charts.over_time import over_time_charts
+from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.answer import answer_section, headline
 from rack_sim.report.html.critical_path import critical_path_section
 from rack_sim.report.html.inputs import assumptions_section, inputs_section
-from rack_sim.report.html.latency import distribution_section, split_section
+from rack_sim.report.html.latency import distribution_section
 from rack_sim.report.html.limits import cost_section, limits_section
-from rack_sim.report.html.over_time import over_time_section
-from rack_sim.report.html.page import Page
+from rack_sim.report.html.page import Page, Section
 from rack_sim.report.html.quantity import counted, figure
 from rack_sim.report.html.rack import rack_of
 from rack_sim.report.html.rack_section import rack_section
@@ -25,9 +30,9 @@ def run_page(run: Record) -> Page:
     sections = (
         answer_section(run, requests, rack.memory_name, len(warnings)),
         drawn,
-        split_section(row),
+        _drawn("split", "Where the time goes", split_charts(run)),
         distribution_section(requests),
-        over_time_section(run),
+        _drawn("over-time", "Over time", over_time_charts(run)),
         critical_path_section(run),
         limits_section(row),
         replicas_section(run),
@@ -53,3 +58,11 @@ def run_page(run: Record) -> Page:
         f"{row['scenario_hash']}, seed {row['seed']}. The CSV files beside this page have every "
         "number; resolved.yaml runs it again.",
     )
+
+
+def _drawn(name: str, title: str, groups: Iterable[Panels]) -> Section:
+    """A section of charts, or of what they say where there is nothing to draw."""
+    found = tuple(groups)
+    empty = [c.says for panels in found for c in panels.charts if not c.values_of and not c.cells]
+    sentences = tuple(dict.fromkeys(empty))
+    return Section(name, title, sentences=sentences, charts=draw_all(found))

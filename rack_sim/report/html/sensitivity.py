@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from rack_sim.report.charts.sensitivity import sensitivity_charts
 from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.inputs import assumptions_section, inputs_section
 from rack_sim.report.html.page import Page, Section, Table
 from rack_sim.report.html.quantity import cell, counted, figure
-from rack_sim.report.kinds import story_of
 from rack_sim.report.sensitivity_tables import SensitivityTables, Swing
 from rack_sim.study.sensitivity import SPEED, USD
 
@@ -25,7 +25,7 @@ def sensitivity_page(found: SensitivityTables) -> Page:
     percent = f"{manifest['change']:.0%}"
     model = manifest["model"].get("name")
     speed = base[SPEED]
-    charts = draw_all(story_of("sensitivity").charts(found.record))
+    charts = draw_all(sensitivity_charts(found.record))
     notes = found.notes
     return Page(
         title=f"Sensitivity: {found.name}",

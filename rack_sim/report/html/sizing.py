@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rack_sim.record.footprint import rack_noun_of
+from rack_sim.report.charts.size import size_charts
+from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.inputs import assumptions_section, inputs_section, weak
 from rack_sim.report.html.page import Answer, Command, Fact, Page, Section, Table
 from rack_sim.report.html.quantity import cell, counted, figure, usd, watts
-from rack_sim.report.html.sizing_charts import sizing_charts
 from rack_sim.report.sizing_tables import Row, SizingTables, Winner, name_of
 from rack_sim.report.sizing_words import (
     answer_words,
@@ -52,7 +53,7 @@ def sizing_page(sizing: SizingTables) -> Page:
     asked = " and ".join(objective_words(objective) for objective in sizing.objectives)
     warnings = tuple(_warnings(sizing))
     also = manifest.get("assumed_by_the_search")
-    charts = sizing_charts(sizing)
+    charts = draw_all(size_charts(sizing.record))
     model = (manifest.get("model") or {}).get("name")
     system = (sizing.record.resolved["system"] or {}).get("name")
     return Page(

@@ -1,10 +1,9 @@
 """Compare: scenarios and finished runs side by side."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
 from rack_sim.record.record import Record
+from rack_sim.report.charts.compare import compare_charts
 from rack_sim.report.comparison_tables import ComparisonTables
+from rack_sim.report.draw.excel import write_charts
 from rack_sim.report.html.comparison import comparison_page
 from rack_sim.report.sheets.comparison import write_comparison_answer, write_comparison_sheets
 from rack_sim.report.sheets.definitions import write_definitions
@@ -12,10 +11,6 @@ from rack_sim.report.sheets.overview import start_overview, write_contents
 from rack_sim.report.sheets.sheet import Book
 from rack_sim.report.story import Story
 from rack_sim.report.text.compare import compare_content, compare_text
-from rack_sim.study.compare import Comparison
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def _title(record: Record) -> str:
@@ -27,16 +22,10 @@ def _sheets(book: Book, record: Record, row_limit: int) -> None:
     compared = ComparisonTables(record)
     purpose, count = "What was compared, and what changed.", len(compared.rows)
     overview = start_overview(book, _title(record), purpose, values=count)
+    write_charts(book, compare_charts(record))
     written = write_comparison_sheets(book, compared, row_limit)
     write_definitions(book, written)
     write_contents(overview, write_comparison_answer(overview, compared))
-
-
-def _figures(result: Comparison) -> "Iterator[tuple[str, Figure]]":
-    from rack_sim.report.compare_figures import draw_compared, draw_pareto
-
-    yield "pareto", draw_pareto(result)
-    yield "compared", draw_compared(result)
 
 
 STORY = Story(
@@ -45,5 +34,5 @@ STORY = Story(
     content=compare_content,
     page=lambda record: comparison_page(ComparisonTables(record)),
     sheets=_sheets,
-    figures=_figures,
+    charts=compare_charts,
 )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from rack_sim.metrics.columns import ITERATIONS, REPLICAS, STAGES
 from rack_sim.pipeline import Result
 from rack_sim.record.record import Record
+from rack_sim.report.charts.run import run_charts
+from rack_sim.report.draw.excel import write_charts
 from rack_sim.report.html.run import run_page
 from rack_sim.report.sheets.capacity import write_capacity, write_no_capacity
 from rack_sim.report.sheets.capacity_facts import run_facts
@@ -44,6 +46,7 @@ def _sheets(book: Book, run: Record, row_limit: int) -> None:
     write_sram_map(book, run)
     write_links(book, run, row_limit)
     write_cost(book, run)
+    write_charts(book, run_charts(run))
     write_over_time(book, run, row_limit)
     write_chips(book, run, row_limit)
     write_sram_rows(book, run, row_limit)
@@ -69,5 +72,6 @@ STORY = Story(
     content=lambda run: run.summary,
     page=run_page,
     sheets=_sheets,
+    charts=run_charts,
     figures=_figures,
 )

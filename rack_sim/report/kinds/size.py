@@ -1,9 +1,8 @@
 """Size: which system meets the objectives."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
 from rack_sim.record.record import Record
+from rack_sim.report.charts.size import size_charts
+from rack_sim.report.draw.excel import write_charts
 from rack_sim.report.html.sizing import sizing_page
 from rack_sim.report.sheets.capacity import write_capacity
 from rack_sim.report.sheets.definitions import write_definitions
@@ -25,10 +24,6 @@ from rack_sim.report.sheets.sizing_capacity import sizing_facts
 from rack_sim.report.sizing_tables import SizingTables
 from rack_sim.report.story import Story
 from rack_sim.report.text.size import size_content, size_text, size_warnings
-from rack_sim.study.sizing import Sizing
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def _sheets(book: Book, record: Record, row_limit: int) -> None:
@@ -37,6 +32,7 @@ def _sheets(book: Book, record: Record, row_limit: int) -> None:
     question = sizing_question(sizing)
     overview = start_overview(book, f"Size: {sizing.name}", question, values=count)
     write_sizing(book, sizing, row_limit)
+    write_charts(book, size_charts(record))
     for number, winner in enumerate(sizing.winners, start=1):
         write_capacity(book, sizing_facts(sizing, winner), number=number)
     write_inputs(book, record.facts, chosen_of(record.resolved))
@@ -45,18 +41,12 @@ def _sheets(book: Book, record: Record, row_limit: int) -> None:
     write_contents(overview, write_answer(overview, row, sizing_answers(sizing)))
 
 
-def _figures(result: Sizing) -> "Iterator[tuple[str, Figure]]":
-    from rack_sim.report.sizing_figure import draw_candidates
-
-    yield "candidates", draw_candidates(result)
-
-
 STORY = Story(
     title=lambda record: f"Size {record.name}",
     text=size_text,
     content=size_content,
     page=lambda record: sizing_page(SizingTables(record)),
     sheets=_sheets,
-    figures=_figures,
+    charts=size_charts,
     warnings=size_warnings,
 )

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rack_sim.foundation.visible import shortened, visible
-from rack_sim.report.colours import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION, YELLOW
+from rack_sim.report.colours import INK, LOOK_COUNT, look_of
 from rack_sim.report.sheets.sheet import Book
 
 if TYPE_CHECKING:
     from xlsxwriter.chart import Chart
 
-PALETTE = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, GREY)
+PALETTE = tuple(look_of(number).colour for number in range(LOOK_COUNT))
 # Lines differ by their dashes, too, for who prints in grey.
 _DASHES = ("solid", "dash", "square_dot", "long_dash", "dash_dot", "round_dot")
 

@@ -1,11 +1,8 @@
 """Sizing sheets: the answers side by side, and every candidate with its verdict and a chart."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rack_sim.record.footprint import rack_noun_of
-from rack_sim.report.colours import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION
-from rack_sim.report.sheets.charts import Cells, Series, new_chart
 from rack_sim.report.sheets.overview import AnswerLine
 from rack_sim.report.sheets.sheet import (
     HEADER,
@@ -17,8 +14,8 @@ from rack_sim.report.sheets.sheet import (
     Sheet,
     number_style,
 )
-from rack_sim.report.sheets.table import FIRST_ROW, unit_words, write_table_sheet
-from rack_sim.report.sizing_tables import SizingTables, name_of
+from rack_sim.report.sheets.table import unit_words, write_table_sheet
+from rack_sim.report.sizing_tables import SizingTables
 from rack_sim.report.sizing_words import (
     answer_words,
     binds_words,
@@ -34,15 +31,6 @@ from rack_sim.report.sizing_words import (
 if TYPE_CHECKING:
     import pandas as pd
 
-# In this order on the sheet, so that each is one block for the chart.
-_LOOKS = {
-    "meets": ("meets every objective", BLUE, "circle"),
-    "fails": ("fails", VERMILION, "x"),
-    "pruned": ("ruled out by a bound: the best it can be", GREY, "triangle"),
-}
-_RINGS = ((ORANGE, "ring circle"), (GREEN, "ring square"), (PURPLE, "ring diamond"))
-_LOG_RATIO = 5
-_BESIDE_REMARKS_PX = 170
 # what is said of each answer first: words, column of sizing.csv, unit
 _LINES = (
     ("Replicas", "replica_count", "replicas"),
@@ -102,7 +90,7 @@ def sizing_answers(sizing: SizingTables) -> list[tuple[str, str]]:
 
 
 def write_sizing(book: Book, sizing: SizingTables, row_limit: int) -> None:
-    """The sheets of the answers and of the candidates; a chart of these on the first sheet."""
+    """The sheets of the answers, and of the candidates."""
     answers = book.sheet(
         "Sizing",
         "Sizing",
@@ -120,8 +108,7 @@ def write_sizing(book: Book, sizing: SizingTables, row_limit: int) -> None:
         file="candidates.csv",
         row_limit=row_limit,
     )
-    row = _write_numbers(answers, sizing)
-    _draw(answers, sizing, frame.head(max(0, row_limit - FIRST_ROW)), row + 2)
+    _write_numbers(answers, sizing)
 
 
 def _write_numbers(sheet: Sheet, sizing: SizingTables) -> int:
@@ -146,79 +133,11 @@ def _write_numbers(sheet: Sheet, sizing: SizingTables) -> int:
 
 
 def _ordered(frame: "pd.DataFrame") -> "pd.DataFrame":
-    places = {verdict: place for place, verdict in enumerate(_LOOKS)}
+    places = {verdict: place for place, verdict in enumerate(("meets", "fails", "pruned"))}
     rank = frame["verdict"].map(places)
     return (
         frame.assign(rank=rank)
         .sort_values(["rank", "bought_chip_count"], kind="stable")
         .drop(columns="rank")
         .reset_index(drop=True)
-    )
-
-
-def _cells(first: int, last: int, column: int) -> Cells:
-    return "Candidates", FIRST_ROW + first, column, FIRST_ROW + last, column
-
-
-def _blocks(frame: "pd.DataFrame", at: tuple[int, int]) -> Iterator[Series]:
-    for verdict, (words, colour, marker) in _LOOKS.items():
-        rows = frame.index[frame["verdict"] == verdict]
-        if len(rows):
-            x, y = (_cells(int(rows[0]), int(rows[-1]), column) for column in at)
-            yield Series(words, y, x, colour, marker)
-
-
-def _rings(sizing: SizingTables, frame: "pd.DataFrame", at: tuple[int, int]) -> Iterator[Series]:
-    names = [
-        " x ".join(map(str, key))
-        for key in zip(
-            *(frame[k].tolist() for k in ("tensor_parallel", "stage_count", "replica_count")),
-            strict=True,
-        )
-    ]
-    for winner, (colour, marker) in zip(sizing.winners, _RINGS, strict=False):
-        name = name_of(winner.row)
-        if name in names:
-            x, y = (_cells(names.index(name), names.index(name), column) for column in at)
-            yield Series(f"{name}: {goals_words(winner.goals)}", y, x, colour, marker)
-
-
-def _draw(sheet: Sheet, sizing: SizingTables, frame: "pd.DataFrame", row: int) -> None:
-    """Chips against the tightest objective, of every candidate on the sheet of candidates."""
-    asked = sizing.tightest
-    known = frame[frame[asked.column].notna()]
-    if known.empty:
-        return
-    names = [column.name for column in sizing.record.tables["candidates.csv"].columns]
-    at = (names.index("bought_chip_count"), names.index(asked.column))
-    chips = known["bought_chip_count"]
-    sheet.put_row(row, 0, ("The line in the chart", "chips to buy", objective_name(asked)), HEADER)
-    for place, (words, value) in enumerate((("from", chips.min()), ("to", chips.max())), start=1):
-        sheet.put(row + place, 0, words, LABEL)
-        sheet.put(row + place, 1, int(value), number_style("chips"))
-        sheet.put(row + place, 2, asked.bound, number_style(asked.unit))
-    x, y = (("Sizing", row + 1, column, row + 2, column) for column in (1, 2))
-    line = Series(f"asked: {spaced(bound_words(asked))}", y, x, INK)
-    values = known[asked.column]
-    log = not asked.is_share and values.min() > 0 and values.max() / values.min() > _LOG_RATIO
-    chart = new_chart(
-        sheet.book,
-        "scatter",
-        [*_blocks(frame, at), *_rings(sizing, frame, at), line],
-        subtype="straight",
-        title=f"{objective_name(asked)} against chips to buy",
-        x="chips to buy",
-        y=f"{objective_name(asked)}, {'share' if asked.is_share else 'ms'}",
-        size=(760, 290),
-        log=bool(log),
-    )
-    chart.set_legend({"position": "right"})
-    sheet.book.sheets[0].place(
-        3,
-        2 + len(sizing.winners),
-        chart,
-        f"Points: {objective_name(asked)} of every candidate over its chips to buy, told apart by "
-        "verdict; the line is what was asked, rings are the answers. The same numbers stand on the "
-        "sheet Candidates.",
-        right_px=_BESIDE_REMARKS_PX,
     )

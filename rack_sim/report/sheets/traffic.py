@@ -142,52 +142,15 @@ def _draw_percentiles(book: Book, sheet: Sheet, first: int) -> None:
 
 
 def write_over_time(book: Book, run: Record, row_limit: int) -> None:
-    """timeline.csv with tokens and requests over time."""
+    """timeline.csv, bin by bin."""
     frame = run.frame("timeline.csv")
-    sheet = write_table_sheet(
+    write_table_sheet(
         book,
         "Timeline",
         "Timeline",
-        "What happened in each bin of time. Charts stand to the right.",
+        "What happened in each bin of time; the sheet Charts draws it.",
         TIMELINE,
         frame,
         file="timeline.csv",
         row_limit=row_limit,
     )
-    shown = min(len(frame), row_limit - FIRST_ROW)
-    if shown < 2:
-        return
-    names = [column.name for column in TIMELINE]
-    bin_s = float(frame["start_s"].iloc[1] - frame["start_s"].iloc[0])
-
-    def series(name: str, title: str) -> Series:
-        last = FIRST_ROW + shown - 1
-        at = names.index(name)
-        start = names.index("start_s")
-        return Series(
-            title,
-            ("Timeline", FIRST_ROW, at, last, at),
-            ("Timeline", FIRST_ROW, start, last, start),
-        )
-
-    tokens = [series("prompt_tokens", "prompt tokens"), series("output_tokens", "output tokens")]
-    requests = [series("running_mean", "being served"), series("waiting_mean", "waiting")]
-    for place, (one, title, y) in enumerate(
-        (
-            (tokens, f"Tokens in every {bin_s:g} s", "tokens"),
-            (requests, "Requests in the system", "requests"),
-        )
-    ):
-        chart = new_chart(
-            book, "scatter", one, subtype="straight", title=title, x="s", y=y, size=(900, 330)
-        )
-        chart.set_x_axis(
-            {"name": "s", "min": 0, "max": float(frame["start_s"].iloc[shown - 1]) + bin_s}
-        )
-        sheet.place(
-            3 + 18 * place,
-            len(names) + 1,
-            chart,
-            f"Lines over {shown:,} bins of {bin_s:g} s: {', '.join(line.name for line in one)}. "
-            "The same numbers stand in the table beside it.",
-        )

@@ -64,4 +64,7 @@ def test_a_value_that_never_changes_is_said():
 
 
 def test_rows_are_what_is_drawn():
-    assert list(chart_of(1, 1234.5).rows()) == [("p99", "0", "1"), ("p99", "1", "1,234.5")]
+    assert list(chart_of(1, 1234.5).rows()) == [
+        ("p99", "0", "1", ""),
+        ("p99", "1", "1,234.5", ""),
+    ]

@@ -14,16 +14,16 @@ from rack_sim.metrics.columns import CHIPS, LINKS
 from rack_sim.metrics.latency import metric_chunks
 from rack_sim.metrics.link_table import link_lines
 from rack_sim.metrics.tables import chip_rows
+from rack_sim.report.charts.latency_split import split_charts
+from rack_sim.report.charts.over_time import over_time_charts, steps_of
+from rack_sim.report.draw.matplotlib import draw
 from rack_sim.report.figures import FIGURES, latency
 from rack_sim.report.figures.canvas import drawing_style, write_figure
 from rack_sim.report.figures.critical_path import draw_critical_path, stage_paths, zoomed
 from rack_sim.report.figures.latency import distribution_of, draw_latency
-from rack_sim.report.figures.latency_split import draw_latency_split, first_token_split
 from rack_sim.report.figures.memory_map import memory_columns
-from rack_sim.report.figures.over_time import resample
 from rack_sim.report.figures.rack_layout import lay_out
 from rack_sim.report.figures.rack_load import load_of
-from rack_sim.report.figures.throughput import draw_throughput
 from rack_sim.report.views import draw_figures
 
 TINY_MODEL = (
@@ -54,7 +54,8 @@ RACK = [
     "workload.request_count=60",
 ]
 ONE_REPLICA = sorted(FIGURES.keys() - {"replicas", "memory_map"})
-FILES = sorted(f"{name}.{ending}" for name in ONE_REPLICA for ending in ("png", "svg"))
+CHARTS = ("latency_split", "throughput_over_time", "occupancy_over_time")
+FILES = sorted(f"{name}.{end}" for name in (*ONE_REPLICA, *CHARTS) for end in ("png", "svg"))
 
 
 def simulated(overrides):
@@ -79,6 +80,15 @@ def words_of(figure):
     for axes in figure.axes:
         parts += [*axes.texts, *axes.get_yticklabels()]
     return " | ".join(part.get_text().replace("\n", " ") for part in parts)
+
+
+def split_of(result):
+    (panels,) = split_charts(result.record())
+    return draw(panels)
+
+
+def over_time_of(result):
+    return draw(next(over_time_charts(result.record())))
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +157,8 @@ def test_what_is_missing_is_said_in_words():
     assert "Every output is one token." in words_of(draw_latency(single))
     rejected = simulated([*MACHINE, few_requests(2, input_tokens=5000, output_tokens=1)])
     assert "No request finished." in words_of(draw_latency(rejected))
-    assert "No request finished." in words_of(draw_latency_split(rejected))
-    assert "Nothing was served." in words_of(draw_throughput(rejected))
+    assert "No request finished." in words_of(split_of(rejected))
+    assert "Nothing was served." in words_of(over_time_of(rejected))
 
 
 @pytest.mark.parametrize(
@@ -180,8 +190,8 @@ def test_another_process_draws_the_same_bytes_without_pyplot(node_files, tmp_pat
 def test_titles_state_the_numbers(node):
     one_pass_ms = f"{node.summary['tpot_ms_p50']:.4f}"
     assert f"every request: {one_pass_ms} ms" in words_of(draw_latency(node))
-    assert f"a token's {one_pass_ms} ms" in words_of(draw_latency_split(node))
-    assert f"{node.summary['output_throughput_tok_s']:,.4g}"[:3] in words_of(draw_throughput(node))
+    assert f"a token's {one_pass_ms} ms" in words_of(split_of(node))
+    assert f"{node.summary['output_throughput_tok_s']:,.4g}"[:3] in words_of(over_time_of(node))
 
 
 def test_the_distribution_is_that_of_the_requests(node):
@@ -207,15 +217,14 @@ def test_a_long_log_is_counted_between_edges_exactly(node, monkeypatch):
 
 @pytest.mark.parametrize("step_count_max", [1, 7, 500])
 def test_resampling_keeps_every_token(node, step_count_max):
-    bins, bin_ps = node.collector.bins, node.explanation.scenario.bin_ps
-    series = resample(bins, bin_ps, node.totals.end_ps, step_count_max=step_count_max)
-    widths_s = np.diff(series.edges_s)
+    steps = steps_of(node.record(), step_count_max)
+    widths_s = np.diff(steps.edges_s)
     assert len(widths_s) <= step_count_max
     assert (widths_s > 0).all()
-    assert series.edges_s[-1] == node.totals.end_ps / 10**12
+    assert steps.edges_s[-1] == pytest.approx(node.totals.end_ps / 10**12, abs=1e-9)
     for name in ("prompt_tokens", "output_tokens"):
-        total = sum(int(chunk[name].sum()) for chunk in bins.chunks())
-        assert (series.rates[name] * widths_s).sum() == pytest.approx(total)
+        total = sum(int(chunk[name].sum()) for chunk in node.collector.bins.chunks())
+        assert (steps.rates[name] * widths_s).sum() == pytest.approx(total)
 
 
 def test_the_sram_map_adds_up_to_the_capacity(rack):
@@ -231,11 +240,13 @@ def test_the_sram_map_adds_up_to_the_capacity(rack):
 
 
 def test_the_split_of_the_first_token_is_its_mean(node):
-    split = first_token_split(node.collector.requests)
-    assert split.total_ps / 10**9 == pytest.approx(node.summary["ttft_ms_mean"], abs=1e-6)
-    assert split.queue_ps / 10**9 == pytest.approx(
-        node.summary["scheduling_delay_ms_mean"], abs=1e-6
-    )
+    (panels,) = split_charts(node.record())
+    chart = next(chart for chart in panels.charts if chart.name == "split-ttft")
+    parts, wholes = (one.values for one in chart.series)
+    assert sum(parts) == pytest.approx(node.summary["ttft_ms_mean"], abs=4e-6)
+    assert wholes == pytest.approx([sum(parts)])
+    waits = node.summary["ttft_admission_ms_mean"] + node.summary["ttft_row_wait_ms_mean"]
+    assert waits == pytest.approx(node.summary["scheduling_delay_ms_mean"], abs=2e-6)
 
 
 def test_the_drawn_rack_shows_what_the_tables_say(rack):

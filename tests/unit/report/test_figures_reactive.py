@@ -10,12 +10,13 @@ import rack_sim
 from rack_sim.metrics.columns import CHIPS, LINKS, MEMORY, REPLICAS
 from rack_sim.metrics.link_table import link_lines
 from rack_sim.metrics.tables import chip_rows, memory_rows, replica_rows
+from rack_sim.report.charts.latency_split import split_charts
+from rack_sim.report.charts.over_time import fullest_share, steps_of
+from rack_sim.report.charts.run import run_charts
+from rack_sim.report.draw.matplotlib import draw
 from rack_sim.report.figures import FIGURES
 from rack_sim.report.figures.canvas import drawing_style
-from rack_sim.report.figures.latency_split import first_token_split, token_split
 from rack_sim.report.figures.memory_map import memory_columns
-from rack_sim.report.figures.occupancy import cache_tokens, fullest_share
-from rack_sim.report.figures.over_time import series_of
 from rack_sim.report.figures.rack_load import load_of
 from rack_sim.report.figures.replicas import busy_shares, requests_of
 from rack_sim.report.views import draw_figures
@@ -55,7 +56,11 @@ def named(columns, rows):
 
 def words_of(result, name):
     with drawing_style():
-        figure = FIGURES[name].draw(result)
+        if name in FIGURES:
+            figure = FIGURES[name].draw(result)
+        else:
+            drawn = {panels.name: panels for panels in run_charts(result.record())}
+            figure = draw(drawn[name])
     parts = [*figure.texts]
     for axes in figure.axes:
         parts += [*axes.texts, *axes.get_yticklabels()]
@@ -133,10 +138,10 @@ def test_a_run_in_which_nothing_is_served_is_drawn(tmp_path):
 def test_the_parts_of_a_token_are_its_mean(run, request):
     """Eight terms with six decimals of a millisecond each."""
     result = request.getfixturevalue(run)
-    spent_ms = sum(token_split(result).values()) / 10**9
-    assert spent_ms == pytest.approx(result.summary["itl_ms_mean"], abs=8e-6)
-    split = first_token_split(result.collector.requests)
-    assert split.total_ps / 10**9 == pytest.approx(result.summary["ttft_ms_mean"], abs=1e-6)
+    (panels,) = split_charts(result.record())
+    for chart, column in zip(panels.charts, ("itl_ms_mean", "ttft_ms_mean"), strict=True):
+        parts, _wholes = (one.values for one in chart.series)
+        assert sum(parts) == pytest.approx(result.summary[column], abs=8e-6)
 
 
 def test_the_split_says_what_slack_is(one, pools, scarce):
@@ -230,19 +235,21 @@ def test_what_is_left_free_on_purpose_is_told_from_what_is_free(scarce, static_f
 
 def test_the_occupancy_is_that_of_the_summary(scarce):
     """The cache in use, and requests running and waiting by Little's law."""
-    series, fleet_plan = series_of(scarce), scarce.explanation.fleet
-    used = series.mean("kv_token_ps") / cache_tokens(fleet_plan)
+    record = scarce.record()
+    steps = steps_of(record)
+    (row,) = named(REPLICAS, replica_rows(scarce.totals))
+    room = int(row["kv_capacity_tokens"])
+    used = steps.mean("kv_reserved_tokens_mean") / room
     assert used == pytest.approx(scarce.summary["kv_reserved_share_mean"], abs=1e-8)
     requests, seconds = scarce.requests(), scarce.summary["simulated_s"]
     in_system = (requests["finish_ms"] - requests["arrival_ms"]).sum() / 1000 / seconds
-    assert series.mean("running_ps") + series.mean("waiting_ps") == pytest.approx(in_system)
-    assert 0.9 < series.highest("kv_token_ps") / cache_tokens(fleet_plan) <= 1
-    assert "full" in words_of(scarce, "occupancy_over_time")
+    found = steps.mean("running_mean") + steps.mean("waiting_mean")
+    assert found == pytest.approx(in_system, rel=1e-5), "means have six decimals"
+    highest = steps.highest("kv_reserved_tokens_mean") / room
     # A step is a mean over its time; the fullest moment is in the books.
-    assert series.highest("kv_token_ps") / cache_tokens(fleet_plan) <= fullest_share(scarce) <= 1
-    (row,) = named(REPLICAS, replica_rows(scarce.totals))
-    share = int(row["kv_tokens_max"]) / int(row["kv_capacity_tokens"])
-    assert fullest_share(scarce) == share
+    assert 0.9 < highest <= fullest_share(record) <= 1
+    assert fullest_share(record) == int(row["kv_tokens_max"]) / room
+    assert "full" in words_of(scarce, "occupancy_over_time")
 
 
 def test_tokens_are_drawn_by_kind_where_they_occur(one, scarce):
@@ -250,9 +257,8 @@ def test_tokens_are_drawn_by_kind_where_they_occur(one, scarce):
     assert "prefilled again after a preemption" in words
     assert "prefix cache" not in words
     assert "prefilled again" not in words_of(one, "throughput_over_time")
-    series = series_of(scarce)
-    widths_s = np.diff(series.edges_s)
-    recomputed = (series.rates["recomputed_tokens"] * widths_s).sum()
+    steps = steps_of(scarce.record())
+    recomputed = (steps.rates["recomputed_tokens"] * np.diff(steps.edges_s)).sum()
     assert recomputed == pytest.approx(scarce.summary["recomputed_token_count"])
 
 

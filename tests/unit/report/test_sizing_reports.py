@@ -132,15 +132,16 @@ def test_every_candidate_is_drawn_or_counted_and_listed(sized: Callable[[str], P
         (page.charts[2], "bought_chip_count", "tpot_ms_p99"),
     ):
         known = [row for row in candidates if row[y]]
-        points = [trace for trace in chart.traces if "text" in trace]
+        points = [t for t in chart.traces if t["marker"]["symbol"] != "circle-open"]
         drawn = sorted(
             pair for trace in points for pair in zip(trace["x"], trace["y"], strict=True)
         )
         assert drawn == sorted((float(row[x]), float(row[y])) for row in known)
         assert len({trace["marker"]["symbol"] for trace in points}) == len(points)
         assert len({trace["marker"]["color"] for trace in points}) == len(points)
-        (line,) = [trace for trace in chart.traces if trace["mode"] == "lines"]
-        assert set(line["y"]) == {80 if y == "ttft_ms_p99" else 2}
+        asked = 80 if y == "ttft_ms_p99" else 2
+        said = " ".join(str(words["text"]) for words in chart.layout["annotations"])
+        assert [line["y0"] for line in chart.layout["shapes"]] == [asked] or f"{asked} ms" in said
         (ring,) = [trace for trace in chart.traces if trace["name"].endswith("least power")]
         (best,) = [row for row in candidates if row["best_for"]]
         assert (ring["x"], ring["y"]) == ([float(best[x])], [float(best[y])])
@@ -176,9 +177,10 @@ def test_a_share_reads_as_one(sized: Callable[[str], Path]) -> None:
     (*_, last) = section(page, "answer").tables
     assert spaced(last.rows[0][3]) == "at least 95 %"
     chart = page.charts[0]
-    assert {tuple(t["y"]) for t in chart.traces if t["mode"] == "lines"} == {(0.95, 0.95)}
+    assert [line["y0"] for line in chart.layout["shapes"]] == [95]
     (ring,) = [trace for trace in chart.traces if "fewest chips" in trace["name"]]
-    assert ring["y"] == [float(rows(folder / "sizing.csv")[0]["slo_attainment"])]
+    share = float(rows(folder / "sizing.csv")[0]["slo_attainment"])
+    assert ring["y"] == pytest.approx([100 * share])
 
 
 def test_different_answers_stand_side_by_side(own: Path) -> None:
@@ -268,7 +270,8 @@ def test_the_workbook_has_the_tables(sized: Callable[[str], Path], name: str) ->
     folder = sized(name)
     book = opened(folder / "report.xlsx", values=True)
     assert book.sheetnames == [
-        "Summary", "Sizing", "Candidates", "Capacity", "Racks", "Inputs", "Definitions",
+        "Summary", "Sizing", "Candidates", "Charts",
+        "Capacity", "Racks", "Inputs", "Definitions",
     ]  # fmt: skip
     candidates = rows(folder / "candidates.csv")
     lines = list(book["Candidates"].iter_rows(min_row=4, values_only=True))
@@ -279,9 +282,11 @@ def test_the_workbook_has_the_tables(sized: Callable[[str], Path], name: str) ->
     assert book["Candidates"].auto_filter.ref.startswith("A4:")
     verdicts = [line[heads.index("verdict")] for line in lines[1:]]
     order = ["meets", "fails", "pruned"]
-    assert verdicts == sorted(verdicts, key=order.index), "the chart takes each as one block"
+    assert verdicts == sorted(verdicts, key=order.index), "the best first"
     assert_answers(folder)
-    assert len(opened(folder / "report.xlsx")["Summary"]._charts) == 1
+    asked = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["question"]
+    charts = opened(folder / "report.xlsx")["Charts"]._charts
+    assert len(charts) == 1 + len(asked["objectives"]), "of the tightest, dollars, too"
 
 
 def assert_answers(folder: Path) -> None:
