@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from rack_sim.foundation.errors import InputError
@@ -48,6 +49,33 @@ def test_results_come_as_they_are_finished() -> None:
             assert number == 1
             break
     assert time.monotonic() - begun < 200  # a fraction of a call, and an age for the rest
+
+
+def test_workers_end_with_the_block() -> None:
+    """Those in the middle of a call, and those that have nothing to do."""
+    for seconds in ([0.01, 300, 300], [0.01, 0.01, 0.01]):
+        with open_executor("loky", jobs=2) as executor:
+            found = executor.run(time.sleep, seconds)  # held until after the block
+            assert next(found)[0] in range(3)
+            workers = [each for each in psutil.Process().children() if is_worker(each)]
+            assert len(workers) == 2
+        assert not psutil.wait_procs(workers, timeout=60)[1]
+
+
+def is_worker(process: psutil.Process) -> bool:
+    return any("popen_loky" in word for word in process.cmdline())
+
+
+# As the worker of a cluster fails where rack-sim is not installed; those of this machine have it.
+WITHOUT = "import sys; sys.path.clear(); sys.modules.pop('rack_sim'); import rack_sim"
+
+
+def test_a_worker_without_rack_sim_is_said() -> None:
+    with (
+        open_executor("loky", jobs=2) as executor,
+        pytest.raises(InputError, match="a worker has no rack-sim"),
+    ):
+        dict(executor.run(exec, [WITHOUT]))
 
 
 def test_a_lost_worker_is_said() -> None:
