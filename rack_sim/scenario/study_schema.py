@@ -5,8 +5,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from rack_sim.scenario.fields import Count, Model, Name, PositiveAmount, Rate, Whole
+from rack_sim.scenario.schema import ScenarioSchema
 
 _PS_PER_S = 10**12
+_SCENARIO_KEY = rf"^({'|'.join(ScenarioSchema.model_fields)})(\.[^.=\s]+)*$"
+
+Overrides = Annotated[
+    dict[str, Any], Field(json_schema_extra={"propertyNames": {"pattern": _SCENARIO_KEY}})
+]
 
 
 class StudyPointSchema(Model):
@@ -16,7 +22,7 @@ class StudyPointSchema(Model):
     """What the machine is called in tables and figures."""
     scenario: str | dict[str, Any] | None = None
     """A scenario of its own, instead of the study's."""
-    overrides: dict[str, Any] | None = None
+    overrides: Overrides | None = None
     """Keys of the scenario as `--set` takes them (`partition.stages`), and their values."""
 
 
@@ -117,7 +123,7 @@ class GridStudySchema(StudySchema):
     """
 
     kind: Literal["grid"]
-    overrides: dict[str, Any] | None = None
+    overrides: Overrides | None = None
     """Keys of the scenario as `--set` takes them, and the value they have at every point."""
     grid: (
         Annotated[
