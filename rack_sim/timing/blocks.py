@@ -34,7 +34,7 @@ from rack_sim.timing.exchanges import (
 from rack_sim.timing.operators import OperatorTiming, time_operator
 from rack_sim.timing.schedule import Schedule, schedule
 from rack_sim.timing.shape import StepShape
-from rack_sim.timing.tasks import Need, TaskGraph, Unit, moved
+from rack_sim.timing.tasks import Need, TaskGraph, Unit, Work, moved
 from rack_sim.timing.terms import Terms
 
 # A sampled candidate: a 4-byte logit and a 4-byte token number from every chip of the group.
@@ -234,7 +234,7 @@ class _Placing:
         needs = list(self.latest[member])
         if timing.preload_ps:
             preload = graph.work(
-                f"{timing.name} weights ahead",
+                Work(timing.name, "weights_ahead"),
                 "memory",
                 chip,
                 Terms(weight_feed_ps=timing.preload_ps),
@@ -252,13 +252,13 @@ class _Placing:
         tasks = []
         for piece in range(pieces):
             terms = timing.terms.piece(piece, pieces)
-            name = f"{timing.name} {piece + 1}/{pieces}" if pieces > 1 else timing.name
+            work = Work(timing.name, "operator", piece, pieces)
             live_bytes = -(-timing.live_bytes // pieces)
-            tasks.append(graph.work(name, unit, chip, terms, needs, leaves_bytes=live_bytes))
+            tasks.append(graph.work(work, unit, chip, terms, needs, leaves_bytes=live_bytes))
             needs = [graph.ended(tasks[-1]), *reads]
         if timing.stream_ps:
             graph.work(
-                f"{timing.name} weights",
+                Work(timing.name, "weights"),
                 "memory",
                 chip,
                 Terms(weight_feed_ps=timing.stream_ps),
@@ -278,7 +278,7 @@ class _Placing:
         if len(self.group) > 1:
             for member, chip in enumerate(self.group):
                 task = self.graph.work(
-                    f"{traffic} layout", "switch", chip, layout, self.latest[member]
+                    Work(traffic, "layout"), "switch", chip, layout, self.latest[member]
                 )
                 self.latest[member] = (self.graph.ended(task),)
         routed = self._chosen(traffic, "all_gather", self.group, shard_bytes)
@@ -346,7 +346,7 @@ class _Placing:
         terms = Terms(compute_ps=work_to_ps(flop, self.chip.vector_flop_per_s))
         for member in members:
             task = self.graph.work(
-                f"{name} sum", "vector", self.group[member], terms, self.latest[member]
+                Work(name, "sum"), "vector", self.group[member], terms, self.latest[member]
             )
             self.latest[member] = (self.graph.ended(task),)
 
