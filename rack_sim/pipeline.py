@@ -12,8 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from rack_sim.compiler.batches import BatchMachine, batch_machine
-from rack_sim.compiler.limits import Limits, batch_limits, limits_of
+from rack_sim.compiler.batches import BatchMachine
+from rack_sim.compiler.limits import Limits
+from rack_sim.compiler.machine import Machine
 from rack_sim.compiler.step import StepTiming, compile_step
 from rack_sim.engine.expected import replay_work
 from rack_sim.engine.fleet import FleetPlan, fleet_plan
@@ -29,7 +30,6 @@ from rack_sim.metrics.log import Collector
 from rack_sim.metrics.parts import collect, replay_part
 from rack_sim.metrics.summary import RunFacts, Value, summarise_run
 from rack_sim.partition.infeasible import Infeasible
-from rack_sim.partition.partitioner import partition
 from rack_sim.partition.plan import Plan
 from rack_sim.record.of_run import critical_path_table, memory_table, run_record, run_tables
 from rack_sim.record.record import Record
@@ -64,13 +64,12 @@ _TOLD = (
 class Explanation(Brief):
     """What is known of a scenario before anything is replayed: who holds what, and how fast.
 
-    Static chips have a `compiled` step, reactive ones a `batch` machine.
+    The machine of static chips is a `compiled` step, that of reactive ones forms a `batch`.
     """
 
     scenario: Scenario
     plan: Plan
-    compiled: StepTiming | None
-    batch: BatchMachine | None
+    machine: Machine
     limits: Limits
 
     def _facts(self) -> Mapping[str, object]:
@@ -83,6 +82,16 @@ class Explanation(Brief):
             "tensor_parallel": self.tensor_parallel,
             "weight_bytes": self.weight_bytes,
         }
+
+    @property
+    def compiled(self) -> StepTiming | None:
+        """The machine of static chips."""
+        return self.machine if isinstance(self.machine, StepTiming) else None
+
+    @property
+    def batch(self) -> BatchMachine | None:
+        """The machine of reactive chips."""
+        return self.machine if isinstance(self.machine, BatchMachine) else None
 
     @cached_property
     def step(self) -> StepTiming:
@@ -118,12 +127,7 @@ class Explanation(Brief):
 
         Of reactive chips no rows: their programs are not known before they run.
         """
-        return critical_path_table(self.machine).frame()
-
-    @property
-    def machine(self) -> StepTiming | BatchMachine:
-        """Whichever of the two there is."""
-        return self.batch or self.step
+        return critical_path_table(self.compiled).frame()
 
     @cached_property
     def fleet(self) -> FleetPlan:
@@ -229,28 +233,14 @@ def explain(scenario: Scenario, *, on_note: Note = no_note) -> Explanation:
 
 
 def _explained(scenario: Scenario, on_note: Note) -> Explanation:
-    answer = _partitioned(scenario)
-    room = scenario.cache_room
-    if room is None:
-        step = compile_step(answer, on_note=on_note)
-        return Explanation(scenario, answer, step, None, limits_of(step))
-    batch = batch_machine(answer, room)
-    if isinstance(batch, Infeasible):
-        raise InfeasibleError(batch)
-    return Explanation(scenario, batch.plan, None, batch, batch_limits(batch.plan, room.rows))
-
-
-def _partitioned(scenario: Scenario) -> Plan:
-    """The plan. Reactive chips take one stage where that fits, unless another number is given."""
-    wanted = scenario.deployment
-    if scenario.cache_room is not None and wanted.stage_count is None:
-        answer = partition(replace(wanted, stage_count=1))
-        if isinstance(answer, Plan):
-            return answer
-    answer = partition(wanted)
-    if isinstance(answer, Infeasible):
-        raise InfeasibleError(replace(answer, rests=tuple(_rests(scenario, answer))))
-    return answer
+    serving = scenario.serving
+    plan = serving.policy.planned(scenario.deployment)
+    if isinstance(plan, Infeasible):
+        raise InfeasibleError(replace(plan, rests=tuple(_rests(scenario, plan))))
+    machine = serving.policy.machine(plan, serving.draft_model, on_note)
+    if isinstance(machine, Infeasible):
+        raise InfeasibleError(machine)
+    return Explanation(scenario, machine.plan, machine, serving.policy.limits(machine))
 
 
 def _rests(scenario: Scenario, answer: Infeasible) -> Iterator[str]:
@@ -275,7 +265,7 @@ def expected_work(scenario: Scenario, *, every_step: bool = False) -> Work:
     return replay_work(
         scenario.workload,
         bin_ps=scenario.bin_ps,
-        is_static=scenario.cache_room is None,
+        is_static=scenario.serving.policy.execution == "static",
         every_step=every_step,
     )
 

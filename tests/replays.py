@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 from rack_sim.compiler.batches import BatchTiming
 from rack_sim.compiler.slots import SlotTiming
-from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
+from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.observer import Sequence as Served
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies import ContinuousBatchingPolicy, StaticSlotsPolicy
 from rack_sim.engine.serving import ReplayTotals, replay
 from rack_sim.metrics.log import Collector
 from rack_sim.workload.request import Request, Workload

@@ -18,7 +18,7 @@ from rack_sim.cli.iterations import (
 )
 from rack_sim.cli.topology import survey_table
 from rack_sim.compiler.batches import BatchMachine
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies.policy import IterationLimits
 from rack_sim.foundation.units import PS_PER_S, counted, format_bytes, format_time
 from rack_sim.hardware.chip import KINDS, Chip
 from rack_sim.hardware.survey import survey
@@ -35,7 +35,7 @@ _KINDS = {
 
 def batch_tables(found: Explanation, machine: BatchMachine) -> list[Table]:
     """Everything that is known of reactive chips before they serve."""
-    examples = list(iterations(machine, _policy(found)))
+    examples = list(iterations(machine, _most(found)))
     return [
         _deployment(found, machine),
         survey_table(survey(found.plan.system.topology)),
@@ -43,7 +43,7 @@ def batch_tables(found: Explanation, machine: BatchMachine) -> list[Table]:
         _memory(machine),
         _cache(machine),
         iterations_table(examples),
-        collectives_table(list(collectives(machine, _policy(found)))),
+        collectives_table(list(collectives(machine, _most(found)))),
         _limits(found, examples),
     ]
 
@@ -62,11 +62,11 @@ def batch_dict(found: Explanation, machine: BatchMachine) -> dict[str, Any]:
         "replica_count": found.fleet.replica_count,
         "stage_count": plan.stage_count,
         "tensor_parallel": plan.tensor_parallel,
-        "sram_used_bytes_max": machine.used_bytes,
+        "sram_used_bytes_max": machine.used_bytes_max,
         "sram_capacity_bytes": plan.system.chip.capacity_bytes,
         "memory_tiers": {kind: plan.system.chip.tier_of(kind).name for kind in KINDS},
         "chip_bytes": {name: machine.chip_bytes[name] for name in _KINDS},
-        "concurrent_sequences_max": sequences_max(machine),
+        "concurrent_sequences_max": machine.sequences_max,
         "block_tokens": timing.block_tokens,
         "block_count": timing.block_count,
         "kv_tokens": timing.kv_tokens,
@@ -87,26 +87,20 @@ def batch_dict(found: Explanation, machine: BatchMachine) -> dict[str, Any]:
             }
             for stage in plan.stages
         ],
-        "iterations": [iteration_values(one) for one in iterations(machine, _policy(found))],
-        "collectives": [collective_values(one) for one in collectives(machine, _policy(found))],
+        "iterations": [iteration_values(one) for one in iterations(machine, _most(found))],
+        "collectives": [collective_values(one) for one in collectives(machine, _most(found))],
     }
 
 
-def sequences_max(machine: BatchMachine) -> int:
-    """Sequences of the longest context that the cache holds together, in whole blocks."""
-    timing = machine.timing
-    return timing.block_count // -(-timing.context_tokens // timing.block_tokens)
-
-
-def _policy(found: Explanation) -> ContinuousBatchingPolicy:
-    policy = found.scenario.serving.policy
-    if not isinstance(policy, ContinuousBatchingPolicy):
-        raise AssertionError("the policy is one for reactive chips; the scenario is checked for it")
-    return policy
+def _most(found: Explanation) -> IterationLimits:
+    limits = found.scenario.serving.policy.iteration_limits
+    if limits is None:
+        raise AssertionError("a policy for reactive chips says what its iterations hold")
+    return limits
 
 
 def _deployment(found: Explanation, machine: BatchMachine) -> Table:
-    plan, topology, policy = machine.plan, found.plan.system.topology, _policy(found)
+    plan, topology, most = machine.plan, found.plan.system.topology, _most(found)
     kinds = Counter(link.kind for link in topology.links)
     fleet = found.fleet
     split = (
@@ -131,7 +125,7 @@ def _deployment(found: Explanation, machine: BatchMachine) -> Table:
         ),
         (
             "batches",
-            f"at most {policy.token_budget:,} rows and {policy.max_sequences:,} sequences an "
+            f"at most {most.rows:,} rows and {most.sequences:,} sequences an "
             f"iteration; {machine.timer.launch_count(1):,} kernels and collectives are launched, "
             f"{_launch_text(plan.system.chip)}",
         ),
@@ -218,7 +212,7 @@ def _cache(machine: BatchMachine) -> Table:
             f"{timing.kv_bytes_per_token:,} over all chips of the replica",
         ),
         ("longest context", counted(timing.context_tokens, "token")),
-        ("sequences of that", f"{sequences_max(machine):,} at one time"),
+        ("sequences of that", f"{machine.sequences_max:,} at one time"),
     ]
     return table("cache of one replica", [("", "left"), ("", "left")], rows)
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from rack_sim.cli.console import table
 from rack_sim.compiler.batches import BatchMachine
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies.policy import IterationLimits
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_time
 from rack_sim.metrics.words import TERMS
 from rack_sim.timing.collectives import time_collective
@@ -65,14 +65,14 @@ class Collective:
     times: tuple[tuple[str, int], tuple[str, int]] | None
 
 
-def iterations(machine: BatchMachine, policy: ContinuousBatchingPolicy) -> Iterator[Iteration]:
+def iterations(machine: BatchMachine, limits: IterationLimits) -> Iterator[Iteration]:
     """Examples: decoding sequences at several contexts, then the longest chunk of a prompt."""
     longest = machine.timing.context_tokens
-    most = min(policy.max_sequences, policy.token_budget)
+    most = min(limits.sequences, limits.rows)
     for rows in sorted({*(n for n in _SEQUENCE_COUNTS if n < most), most}):
         for context in sorted({*(c for c in _CONTEXT_TOKENS if c < longest), longest}):
             yield _iteration(machine, rows, rows, context, before=context - 1)
-    rows = min(policy.token_budget, policy.chunk_tokens or longest, longest)
+    rows = min(limits.rows, limits.prompt_rows or longest, longest)
     for before in sorted({0, longest - rows}):
         yield _iteration(machine, rows, 1, before + rows, before=before)
 
@@ -98,7 +98,7 @@ def _iteration(
     )
 
 
-def collectives(machine: BatchMachine, policy: ContinuousBatchingPolicy) -> Iterator[Collective]:
+def collectives(machine: BatchMachine, limits: IterationLimits) -> Iterator[Collective]:
     """Every kind of collective of an iteration, timed on the group of the first stage with it."""
     plan = machine.plan
     counts: Counter[CollectiveKernel] = Counter()
@@ -114,9 +114,9 @@ def collectives(machine: BatchMachine, policy: ContinuousBatchingPolicy) -> Iter
                 groups.setdefault(launch, stage.chips)
     for kernel, count in counts.items():
         group = groups[kernel]
-        most_rows = policy.token_budget
+        most_rows = limits.rows
         if kernel.sampled:
-            most_rows = min(most_rows, policy.max_sequences)
+            most_rows = min(most_rows, limits.sequences)
         sizes = [machine.timer.size_bytes(kernel, len(group), rows) for rows in (1, most_rows)]
         timed = [
             time_collective(plan.router, group, operation=kernel.operation, size_bytes=size)

@@ -7,7 +7,7 @@ import typer
 
 from rack_sim.cli.console import out, say_json, table
 from rack_sim.cli.options import JsonOption
-from rack_sim.engine.fleet import POLICIES
+from rack_sim.engine.policies import POLICIES
 from rack_sim.engine.routers import ROUTERS
 from rack_sim.scenario.library import describe, presets
 

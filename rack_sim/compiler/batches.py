@@ -9,14 +9,16 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Protocol
 
+from rack_sim.compiler.machine import LinkUse, MemoryUse, Timing, TokenGaps
+from rack_sim.compiler.traffic import Load
 from rack_sim.foundation.brief import Brief
-from rack_sim.hardware.chip import Chip, MemoryTier, Tiers
+from rack_sim.hardware.chip import Chip, Execution, MemoryTier, Tiers
 from rack_sim.hardware.routing import Hop
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.memory import ChipMemory, kept
-from rack_sim.partition.plan import Plan
+from rack_sim.partition.plan import Plan, Stage
 from rack_sim.partition.tiers import placements, used_by_tier
 from rack_sim.timing.attention_roofs import AttentionRoof, kv_bytes_per_token
 from rack_sim.timing.iterations import IterationTimer
@@ -61,6 +63,16 @@ class BatchTiming:
     def kv_tokens(self) -> int:
         """Tokens that the cache holds."""
         return self.block_tokens * self.block_count
+
+    @property
+    def program_count(self) -> int:
+        """One: iterations differ, and each is counted."""
+        return 1
+
+    @property
+    def turn_draft_ps(self) -> int:
+        """None: a draft's time is part of the iterations."""
+        return 0
 
 
 @dataclass(slots=True)
@@ -171,16 +183,120 @@ class BatchMachine(Brief):
     chip_bytes: Mapping[str, int]
 
     @property
-    def used_bytes(self) -> int:
+    def execution(self) -> Execution:
+        """Chips that schedule at run time."""
+        return "reactive"
+
+    @property
+    def slots(self) -> None:
+        """No slots: there are batches instead."""
+        return
+
+    @property
+    def bottleneck(self) -> None:
+        """Depends on the iterations."""
+        return
+
+    @property
+    def link_loads(self) -> Mapping[Hop, Mapping[str, Load]]:
+        """No step is compiled."""
+        return {}
+
+    @property
+    def kv_tokens(self) -> int:
+        """Tokens that the cache holds."""
+        return self.timing.kv_tokens
+
+    @property
+    def sequences_max(self) -> int:
+        """Sequences of the longest context that the cache holds together, in whole blocks."""
+        return self.timing.block_count // -(-self.timing.context_tokens // self.timing.block_tokens)
+
+    @property
+    def used_bytes_max(self) -> int:
         """Bytes in use on the fullest chip, the whole cache included."""
         return sum(self.chip_bytes.values()) - self.chip_bytes["left_free"]
 
-    def on_links(self, totals: BatchTotals) -> tuple[dict[Hop, int], dict[Hop, int]]:
-        """Vectors and holding times that iterations put on every link."""
-        return self.timer.on_links_of(
-            {rows: count.iterations for rows, count in totals.by_rows.items()},
-            {rows: count.iterations for rows, count in totals.by_sampled.items()},
+    def with_plan(self, plan: Plan) -> "BatchMachine":
+        """The same times on a plan whose prices or watts differ."""
+        return replace(self, plan=plan)
+
+    def memory_use(self, stage: Stage, memory: ChipMemory) -> MemoryUse:
+        """Weights and program text of this chip; cache and activations as on the fullest.
+
+        A draft's weights lie on the chips of the first stage.
+        """
+        sizes, weight_bytes = self.chip_bytes, memory.weight_bytes
+        if stage.number == 0:
+            fullest = max(m.weight_bytes for other in self.plan.stages for m in other.memory)
+            weight_bytes += sizes["weights"] - fullest
+        return MemoryUse(
+            weight_bytes,
+            sizes["kv_cache"],
+            sizes["activations"],
+            memory.program_bytes,
+            sizes["left_free"],
         )
+
+    def used_bytes(self, memory: ChipMemory) -> int:
+        """Those of the fullest chip: every chip is given as much cache."""
+        return self.used_bytes_max
+
+    def service_ps(self, stage: int) -> None:
+        """Differs from iteration to iteration."""
+        return
+
+    def stage_busy_ps(self, stage: int, busy_ps: int) -> int:
+        """Chips take part in iterations from their beginning to their end."""
+        return busy_ps
+
+    def chip_busy_ps(self, busy_ps: int) -> int:
+        """How long all chips took part in iterations, added up."""
+        return busy_ps * self.plan.chip_count
+
+    def chip_ps_by_term(self, busy_ps: int, batches: BatchTotals | None) -> dict[str, int]:
+        """The same by cause, without the proposals of a draft, which no split explains."""
+        spent = self.iteration_ps_by_term(batches) if batches else {}
+        return {term: self.plan.chip_count * ps for term, ps in spent.items()}
+
+    def iteration_ps_by_term(self, batches: BatchTotals) -> dict[str, int]:
+        """What all iterations took, by cause, without the proposals of a draft."""
+        base = self.timer.terms_of_all(
+            {rows: count.iterations for rows, count in batches.by_rows.items()},
+            {rows: count.iterations for rows, count in batches.by_sampled.items()},
+            batches.base_ps,
+        )
+        spent = dict(base.by_name())
+        for roof, ps in zip(self.timer.roofs, batches.attention_ps, strict=True):
+            spent[roof.name] += ps
+        return spent
+
+    def link_use(self, busy_ps: int, batches: BatchTotals | None) -> LinkUse:
+        """Vectors and holding times that all iterations put on every link."""
+        counts = batches or BatchTotals.nothing(0)
+        return LinkUse(
+            *self.timer.on_links_of(
+                {rows: count.iterations for rows, count in counts.by_rows.items()},
+                {rows: count.iterations for rows, count in counts.by_sampled.items()},
+            )
+        )
+
+    def gap_ps_by_term(
+        self, gaps: TokenGaps, batches: BatchTotals | None, timing: Timing
+    ) -> dict[str, Fraction]:
+        """Each iteration counts for the sequences that decoded in it."""
+        if batches is None or not gaps.gap_count:
+            return {}
+        base = self.timer.terms_of_all(
+            {rows: count.tokens for rows, count in batches.by_rows.items()},
+            {rows: count.tokens for rows, count in batches.by_sampled.items()},
+            batches.base_token_ps,
+        )
+        spent = {name: Fraction(ps, gaps.gap_count) for name, ps in base.by_name().items()}
+        for roof, ps in zip(self.timer.roofs, batches.attention_token_ps, strict=True):
+            spent[roof.name] += Fraction(ps, gaps.gap_count)
+        spent["draft"] = Fraction(batches.draft_token_ps, gaps.gap_count)
+        return spent
 
 
 def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:

@@ -47,6 +47,16 @@ class SlotTiming:
         return self.slot_count * self.interval_ps
 
     @property
+    def program_count(self) -> int:
+        """Programs of which a turn runs one."""
+        return max(len(self.buckets), 1)
+
+    @property
+    def turn_draft_ps(self) -> int:
+        """What a revolution leaves for the draft."""
+        return self.draft_ps
+
+    @property
     def held_ps(self) -> tuple[int, ...]:
         """How long a step of each program holds the pipeline; of the longest, its own interval.
 

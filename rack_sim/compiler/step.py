@@ -13,10 +13,13 @@ Every compile writes the whole program out and checks it (`program`, `checker`).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from rack_sim.compiler.checker import check_program
 from rack_sim.compiler.interval import Separations, revolution, separations
+from rack_sim.compiler.machine import LinkUse, MemoryUse, Timing, TokenGaps
 from rack_sim.compiler.program import Program, lower
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.compiler.traffic import Load, loads
@@ -24,7 +27,9 @@ from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.work_estimate import Note, Work, announce, no_note
 from rack_sim.foundation.work_limits import refuse_over
+from rack_sim.hardware.chip import Execution
 from rack_sim.hardware.routing import Hop
+from rack_sim.partition.memory import ChipMemory
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.timing.blocks import BlockTiming
 from rack_sim.timing.pipeline import (
@@ -36,6 +41,9 @@ from rack_sim.timing.pipeline import (
 )
 from rack_sim.timing.shape import ProgramKind, StepShape
 from rack_sim.timing.terms import Terms, total
+
+if TYPE_CHECKING:
+    from rack_sim.compiler.batches import BatchTotals
 
 # Measured on llama70b (47,068 tasks) on an AMD EPYC core: 3.5 us and 650 bytes a task, rounded up.
 _TASK_S, _TASK_BYTES = 5e-6, 700
@@ -59,7 +67,10 @@ class StageTiming(Brief):
     frozen=True, eq=False, repr=False
 )  # programs are columns, which do not compare to one answer
 class StepTiming(Brief):
-    """A compiled step: when things happen after a slot enters, and how often slots may enter."""
+    """A compiled step: when things happen after a slot enters, and how often slots may enter.
+
+    What `machine.Machine` asks it answers by counting whole steps.
+    """
 
     plan: Plan
     stages: tuple[StageTiming, ...]
@@ -71,6 +82,11 @@ class StepTiming(Brief):
     slot_count: int
     program: Program
     separations: Separations
+
+    @property
+    def execution(self) -> Execution:
+        """Compiled, so static, whatever the chips of the plan are."""
+        return "static"
 
     @property
     def rows(self) -> int:
@@ -125,6 +141,79 @@ class StepTiming(Brief):
             hop: sum(load.held_ps for load in kinds.values())
             for hop, kinds in self.link_loads.items()
         }
+
+    @property
+    def kv_tokens(self) -> int:
+        """Tokens that the cache is compiled for."""
+        return self.plan.demand.kv_tokens
+
+    @property
+    def sequences_max(self) -> int:
+        """Sequences of the compiled context that the cache has room for."""
+        return self.plan.concurrent_sequences_max
+
+    @property
+    def used_bytes_max(self) -> int:
+        """Bytes in use on the fullest chip."""
+        return self.plan.used_bytes_max
+
+    def with_plan(self, plan: Plan) -> "StepTiming":
+        """The same times on a plan whose prices or watts differ."""
+        return replace(self, plan=plan)
+
+    def memory_use(self, stage: Stage, memory: ChipMemory) -> MemoryUse:
+        """What the plan has for a chip, by kind."""
+        return MemoryUse(
+            memory.weight_bytes, memory.kv_bytes, memory.activation_bytes, memory.program_bytes
+        )
+
+    def used_bytes(self, memory: ChipMemory) -> int:
+        """Bytes that a chip needs for all that is in use at one time."""
+        return memory.used_bytes
+
+    def service_ps(self, stage: int) -> int:
+        """How long a stage works on one slot."""
+        return self.stages[stage].service_ps
+
+    def stage_busy_ps(self, stage: int, busy_ps: int) -> int:
+        """A stage works for its service time in each of the busy steps."""
+        return self.service_ps(stage) * (busy_ps // self.interval_ps)
+
+    def chip_busy_ps(self, busy_ps: int) -> int:
+        """How long the chips of all stages worked, added up.
+
+        Steps of shorter programs count as so many of the longest as hold it as long.
+        """
+        service_ps = sum(stage.service_ps for stage in self.stages)
+        return busy_ps // self.interval_ps * service_ps * self.plan.tensor_parallel
+
+    def chip_ps_by_term(self, busy_ps: int, batches: "BatchTotals | None") -> dict[str, int]:
+        """The same by what every stage of the program spends its time on."""
+        chip_steps = busy_ps // self.interval_ps * self.plan.tensor_parallel
+        spent = total(stage.terms for stage in self.stages).by_name()
+        return {term: chip_steps * ps for term, ps in spent.items()}
+
+    def link_use(self, busy_ps: int, batches: "BatchTotals | None") -> LinkUse:
+        """Vectors of one step, and how long all busy steps held each link."""
+        steps = busy_ps // self.interval_ps
+        held_ps = {hop: spent_ps * steps for hop, spent_ps in self.link_busy_ps.items()}
+        return LinkUse(self.vectors_by_hop, held_ps)
+
+    def gap_ps_by_term(
+        self, gaps: TokenGaps, batches: "BatchTotals | None", timing: Timing
+    ) -> dict[str, Fraction]:
+        """Each turn is the program once, and its draft; its tokens share it.
+
+        Nothing where there are several programs: nobody counts how often each ran.
+        """
+        if timing.program_count > 1:
+            return {}
+        spent = {name: Fraction(ps) for name, ps in self.terms.by_name().items()}
+        spent["draft"] = Fraction(timing.turn_draft_ps)
+        turns = (
+            Fraction(gaps.gap_count - gaps.accepted_count, gaps.gap_count) if gaps.gap_count else 1
+        )
+        return {name: ps * turns for name, ps in spent.items()}
 
 
 def compile_step(plan: Plan, *, on_note: Note = no_note) -> StepTiming:

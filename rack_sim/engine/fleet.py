@@ -6,52 +6,25 @@ takes the `FleetPlan`.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 
-from rack_sim.compiler.batches import BatchMachine, BatchTiming, Draft
-from rack_sim.compiler.buckets import bucket_slots
-from rack_sim.compiler.draft import draft_slots
-from rack_sim.compiler.slots import SlotTiming
-from rack_sim.compiler.step import StepTiming
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.compiler.machine import Machine, Timing
+from rack_sim.engine.policies.policy import AnyPolicy
 from rack_sim.engine.policies.prefix_cache import PrefixCaching
 from rack_sim.engine.policies.queue import QueueOrder
 from rack_sim.engine.policies.replica import Admission
-from rack_sim.engine.policies.slot_server import KvReservation, SlotPriority
 from rack_sim.engine.speculation import Speculation
 from rack_sim.engine.transfers import TransferPath
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.routing import Flow, Hop
+from rack_sim.model.architecture import Architecture
 from rack_sim.partition.placement import groups
 from rack_sim.partition.plan import Plan
 
 # What every chip sends to find the way of a cache; any number of whole packets would do.
 _PROBE_BYTES = 2**30
-
-
-@dataclass(frozen=True, slots=True)
-class StaticSlotsPolicy:
-    """Slots revolve through a statically scheduled pipeline; each row carries one token.
-
-    `kv_reservation` is what a request reserves of the cache, `priority` whose rows come first
-    (see `SlotServer`). `context_buckets` are the contexts that programs are compiled for, rising;
-    none stands for one program (see `BucketedSlots`).
-    """
-
-    kv_reservation: KvReservation = "max_context"
-    priority: SlotPriority = "decode"
-    context_buckets: tuple[int, ...] = ()
-
-
-Policy = StaticSlotsPolicy | ContinuousBatchingPolicy
-
-# kind in a scenario -> what it is; the scenario layer and `rack-sim list policies` read this.
-POLICIES: dict[str, type[Policy]] = {
-    "static_slots": StaticSlotsPolicy,
-    "continuous_batching": ContinuousBatchingPolicy,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +47,7 @@ class PoolSplit:
 class Serving:
     """How requests are to be served, whatever the machine."""
 
-    policy: Policy
+    policy: AnyPolicy
     replica_count: int = 1
     router: str = "round_robin"
     order: QueueOrder = "fcfs"
@@ -83,6 +56,7 @@ class Serving:
     prefix_store: PrefixStore | None = None
     speculation: Speculation | None = None
     draft_latency_ps: int = 0
+    draft_model: Architecture | None = None
     pools: PoolSplit | None = None
     seed: int = 0
 
@@ -107,8 +81,8 @@ class FleetPlan:
     Where `numbers` are given only these replicas are there, and no request goes to others.
     """
 
-    timing: SlotTiming | BatchTiming
-    policy: Policy
+    timing: Timing
+    policy: AnyPolicy
     replica_count: int = 1
     router: str = "round_robin"
     admission: Admission = field(default_factory=Admission)
@@ -122,19 +96,26 @@ class FleetPlan:
         """Replicas that only prefill."""
         return self.disaggregation.prefill_count if self.disaggregation else 0
 
+    def role_of(self, number: int) -> str:
+        """Whether a replica prefills, decodes, or does both."""
+        if not self.disaggregation:
+            return "both"
+        return "prefill" if number < self.prefill_count else "decode"
+
 
 def replicas_per_system(plan: Plan) -> int:
     """Copies of a plan that one system holds side by side."""
     return len(groups(plan.system.topology, plan.tensor_parallel)) // plan.stage_count
 
 
-def fleet_plan(serving: Serving, machine: StepTiming | BatchMachine) -> FleetPlan:
+def fleet_plan(serving: Serving, machine: Machine) -> FleetPlan:
     """The fleet that serves as asked on copies of a compiled machine.
 
     Raises InputError where a prefix cache has no room for a block, or where caches have no way
     from prefill to decode.
     """
-    plan, timing = machine.plan, _timing(serving, machine)
+    plan = machine.plan
+    timing = serving.policy.timing(machine, serving.speculation, serving.draft_latency_ps)
     store = serving.prefix_store
     caching = None
     if store is not None:
@@ -164,24 +145,6 @@ def fleet_plan(serving: Serving, machine: StepTiming | BatchMachine) -> FleetPla
         speculation=serving.speculation,
         disaggregation=apart,
         seed=serving.seed,
-    )
-
-
-def _timing(serving: Serving, machine: StepTiming | BatchMachine) -> SlotTiming | BatchTiming:
-    if isinstance(machine, BatchMachine):
-        if serving.draft_latency_ps:
-            return replace(machine.timing, draft=Draft(latency_ps=serving.draft_latency_ps))
-        return machine.timing
-    policy, speculation = serving.policy, serving.speculation
-    bounds = policy.context_buckets if isinstance(policy, StaticSlotsPolicy) else ()
-    slots = bucket_slots(machine, bounds)
-    if speculation is None:
-        return slots
-    return draft_slots(
-        machine,
-        slots,
-        draft_tokens=speculation.draft_tokens,
-        draft_latency_ps=serving.draft_latency_ps,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rack_sim.engine.fleet import FleetPlan
-from rack_sim.engine.routers import STATELESS
+from rack_sim.engine.routers import stateless_router
 from rack_sim.workload.closed_loop import ClosedLoopWorkload
 from rack_sim.workload.request import Request, Source, Workload
 
@@ -18,7 +18,7 @@ def why_together(fleet: FleetPlan, workload: Workload) -> str:
     """Why the replicas of a fleet cannot be replayed apart; empty where they can."""
     if fleet.replica_count == 1:
         return "there is one replica"
-    if fleet.router not in STATELESS:
+    if stateless_router(fleet.router, fleet.seed) is None:
         return f"the router {fleet.router} looks at all replicas"
     if fleet.disaggregation is not None:
         return "caches go from replica to replica"
@@ -66,7 +66,10 @@ class PartWorkload:
 class _PartSource:
     def __init__(self, source: Source, fleet: FleetPlan, issued: deque[int]) -> None:
         self._source = source
-        self._router = STATELESS[fleet.router](fleet.seed)
+        router = stateless_router(fleet.router, fleet.seed)
+        if router is None:
+            raise AssertionError("only what a stateless router sends is replayed apart")
+        self._router = router
         self._count = fleet.replica_count
         self._numbers = frozenset(fleet.numbers or ())
         self._issued = issued

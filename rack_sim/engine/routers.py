@@ -2,11 +2,12 @@
 
 Stateless routers look at nothing but the request and its number, so the replicas behind them do
 not know of each other and can be replayed apart. The others look at what is unfinished where.
-Equals are broken by the lowest replica number.
+Equals are broken by the lowest replica number. A new one is a class and a line in `ROUTERS`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import ClassVar, TypeVar
 
 from rack_sim.engine.policies.replica import Replica
 from rack_sim.foundation.errors import InputError
@@ -22,33 +23,44 @@ _UNEVEN = 32
 _BLOCKS_KEPT = 8
 
 
-class Router(Protocol):
-    """Chooses among replicas."""
+class Router(ABC):
+    """Chooses among replicas. `seed` is for what it draws."""
 
-    def choose(self, request: Request, replicas: Sequence[Replica]) -> Replica:
-        """The replica that serves `request`, which arrives now."""
-        ...
-
-
-class RoundRobin:
-    """One after the other, by request number."""
+    needs_sessions: ClassVar[bool] = False
+    needs_prefix_cache: ClassVar[bool] = False
 
     def __init__(self, seed: int) -> None:
-        del seed  # nothing is drawn
+        self.seed = seed
+
+    @abstractmethod
+    def choose(self, request: Request, replicas: Sequence[Replica]) -> Replica:
+        """The replica that serves `request`, which arrives now."""
+
+
+class StatelessRouter(Router):
+    """Looks at nothing but the request: what is behind it can be replayed apart."""
+
+    @abstractmethod
+    def choose(self, request: Request, replicas: Sequence[Place]) -> Place:
+        """The replica that serves `request`, or its number."""
+
+
+class RoundRobin(StatelessRouter):
+    """One after the other, by request number."""
 
     def choose(self, request: Request, replicas: Sequence[Place]) -> Place:
         """The next in turn."""
         return replicas[request.request_id % len(replicas)]
 
 
-class Random:
+class Random(StatelessRouter):
     """Each with equal chance, drawn by request number on a stream of its own.
 
     Numbers need not come in order: users that are turned away ask again before others have begun.
     """
 
     def __init__(self, seed: int) -> None:
-        self._seed = seed
+        super().__init__(seed)
         self._blocks: dict[int, list[int]] = {}
 
     def choose(self, request: Request, replicas: Sequence[Place]) -> Place:
@@ -56,7 +68,7 @@ class Random:
         block, place = divmod(request.request_id, _DRAWS_AT_ONCE)
         drawn = self._blocks.get(block)
         if drawn is None:
-            rng = stream(self._seed, f"router/random/{block}")
+            rng = stream(self.seed, f"router/random/{block}")
             drawn = rng.integers(0, 2**62, _DRAWS_AT_ONCE).tolist()
             if len(self._blocks) == _BLOCKS_KEPT:
                 del self._blocks[next(iter(self._blocks))]
@@ -64,10 +76,13 @@ class Random:
         return replicas[drawn[place] % len(replicas)]
 
 
-class SessionAffinity:
+class SessionAffinity(StatelessRouter):
     """All requests of a session to one replica, chosen by a hash of the session."""
 
+    needs_sessions = True
+
     def __init__(self, seed: int) -> None:
+        super().__init__(seed)
         self._salt = _mixed(seed)
 
     def choose(self, request: Request, replicas: Sequence[Place]) -> Place:
@@ -81,32 +96,26 @@ class SessionAffinity:
         return replicas[_mixed(request.session ^ self._salt) % len(replicas)]
 
 
-class LeastOutstandingTokens:
+class LeastOutstandingTokens(Router):
     """The replica whose unfinished requests have the fewest prompt and output tokens in all.
 
     A request counts in full until it ends: the router hears of ends, not of every token.
     """
-
-    def __init__(self, seed: int) -> None:
-        del seed  # nothing is drawn
 
     def choose(self, request: Request, replicas: Sequence[Replica]) -> Replica:
         """The least loaded."""
         return min(replicas, key=lambda replica: replica.unfinished_tokens)
 
 
-class JoinShortestQueue:
+class JoinShortestQueue(Router):
     """The replica with the fewest unfinished requests, waiting or running."""
-
-    def __init__(self, seed: int) -> None:
-        del seed  # nothing is drawn
 
     def choose(self, request: Request, replicas: Sequence[Replica]) -> Replica:
         """The shortest queue."""
         return min(replicas, key=lambda replica: replica.unfinished_count)
 
 
-class PrefixAffinity:
+class PrefixAffinity(Router):
     """The replica whose prefix cache holds most of the prompt, unless it is far busier than others.
 
     Prompts that all begin alike would pile up on one replica: where the fullest has more than twice
@@ -114,8 +123,7 @@ class PrefixAffinity:
     one with the fewest outstanding tokens.
     """
 
-    def __init__(self, seed: int) -> None:
-        del seed  # nothing is drawn
+    needs_prefix_cache = True
 
     def choose(self, request: Request, replicas: Sequence[Replica]) -> Replica:
         """The longest hit, then the fewest outstanding tokens."""
@@ -131,28 +139,21 @@ class PrefixAffinity:
         )
 
 
-# Those that look at nothing but the request: what is behind them can be replayed apart.
-STATELESS: dict[str, type[RoundRobin] | type[Random] | type[SessionAffinity]] = {
+ROUTERS: dict[str, type[Router]] = {
     "round_robin": RoundRobin,
     "random": Random,
-    "session_affinity": SessionAffinity,
-}
-
-# kind in a scenario -> what it is; the scenario layer and `rack-sim list routers` read this.
-ROUTERS: dict[
-    str,
-    type[RoundRobin]
-    | type[Random]
-    | type[SessionAffinity]
-    | type[LeastOutstandingTokens]
-    | type[JoinShortestQueue]
-    | type[PrefixAffinity],
-] = {
-    **STATELESS,
     "least_outstanding_tokens": LeastOutstandingTokens,
     "join_shortest_queue": JoinShortestQueue,
+    "session_affinity": SessionAffinity,
     "prefix_affinity": PrefixAffinity,
 }
+"""Name in a scenario -> router."""
+
+
+def stateless_router(name: str, seed: int) -> StatelessRouter | None:
+    """The router of a name, where it looks at nothing but the request."""
+    router = ROUTERS[name](seed)
+    return router if isinstance(router, StatelessRouter) else None
 
 
 def _mixed(number: int) -> int:

@@ -9,22 +9,13 @@ from dataclasses import dataclass, field
 
 from simpy import Environment
 
-from rack_sim.compiler.batches import BatchTiming, BatchTotals
-from rack_sim.compiler.slots import SlotTiming
+from rack_sim.compiler.batches import BatchTotals
 from rack_sim.engine.decision import Decision, Priority
-from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
+from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Observer
 from rack_sim.engine.observer import Sequence as Served
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
-from rack_sim.engine.policies.batch_server import BatchServer
-from rack_sim.engine.policies.bucketed_slots import BucketedSlots
-from rack_sim.engine.policies.continuous_batching import ContinuousBatching
-from rack_sim.engine.policies.phased_slots import PhasedSlots
-from rack_sim.engine.policies.replica import Fleet, Replica, ReplicaBooks
-from rack_sim.engine.policies.slot_server import SlotServer
-from rack_sim.engine.policies.static_slots import StaticSlots
-from rack_sim.engine.policies.stepped_batching import SteppedBatching
-from rack_sim.engine.policies.stepped_slots import SteppedSlots
+from rack_sim.engine.policies.policy import ReplicaPlace
+from rack_sim.engine.policies.replica import Replica, ReplicaBooks
 from rack_sim.engine.routers import ROUTERS, Router
 from rack_sim.engine.timeline import Timeline
 from rack_sim.engine.transfers import Transfers
@@ -59,6 +50,16 @@ class ReplayTotals(Brief):
     batches: BatchTotals | None = None
     first_batches: BatchTotals | None = None
     transfers: Mapping[tuple[int, int], tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def busy_ps(self) -> int:
+        """How long the bottlenecks of all replicas worked, added up."""
+        return sum(books.busy_ps for books in self.replicas)
+
+    @property
+    def first_busy_ps(self) -> int:
+        """How long that of the first replica worked; nothing where there is none."""
+        return self.replicas[0].busy_ps if self.replicas else 0
 
 
 def totals_of_parts(parts: Sequence[ReplayTotals]) -> ReplayTotals:
@@ -113,9 +114,20 @@ class _Replay:
         self.arrivals: Iterator[Request] = iter(self.source.arrivals())
         self.router: Router = ROUTERS[plan.router](plan.seed)
         numbers = range(plan.replica_count) if plan.numbers is None else plan.numbers
-        made = {
-            number: _replica(
-                plan, number, self.env, observer, self.line, self, every_step=every_step
+        made: dict[int, Replica] = {
+            number: plan.policy.replica(
+                plan.timing,
+                ReplicaPlace(
+                    env=self.env,
+                    number=number,
+                    admission=plan.admission,
+                    observer=observer,
+                    timeline=self.line,
+                    fleet=self,
+                    speculation=plan.speculation,
+                    role=plan.role_of(number),
+                    every_step=every_step,
+                ),
             )
             for number in numbers
         }
@@ -146,13 +158,12 @@ class _Replay:
         worked_ps = [replica.worked_until_ps for replica in self.replicas]
         self.end_ps = max(self.end_ps, *worked_ps, self.transfers.last_ps if self.transfers else 0)
         self.line.close(self.end_ps)
-        batches = [r.batch_totals() for r in self.replicas if isinstance(r, BatchServer)]
-        slots = [r for r in self.replicas if isinstance(r, SlotServer)]
+        batches = [found for r in self.replicas if (found := r.batch_totals()) is not None]
         return ReplayTotals(
             end_ps=self.end_ps,
             request_count=self.issued_count,
-            busy_step_count=sum(replica.busy_step_count for replica in slots),
-            row_step_count=sum(replica.row_step_count for replica in slots),
+            busy_step_count=sum(replica.busy_step_count for replica in self.replicas),
+            row_step_count=sum(replica.row_step_count for replica in self.replicas),
             replicas=tuple(replica.closed_books() for replica in self.replicas),
             batches=BatchTotals.sum(batches) if batches else None,
             first_batches=batches[0] if batches else None,
@@ -229,60 +240,3 @@ class _Replay:
         self.issued_count += 1
         request: Request = decision.subject
         self.router.choose(request, self.doors).submit(request)
-
-
-def _replica(
-    plan: FleetPlan,
-    number: int,
-    env: Environment,
-    observer: Observer,
-    line: Timeline,
-    fleet: Fleet,
-    *,
-    every_step: bool,
-) -> SlotServer | BatchServer:
-    """One replica of a fleet, with the engine that skips or the one that walks."""
-    timing, policy, admission = plan.timing, plan.policy, plan.admission
-    if isinstance(timing, SlotTiming) and isinstance(policy, StaticSlotsPolicy):
-        slots = _slots(plan, timing, policy, every_step=every_step)
-        return slots(
-            env,
-            number,
-            timing,
-            admission,
-            observer,
-            line,
-            fleet,
-            kv_reservation=policy.kv_reservation,
-            priority=policy.priority,
-            speculation=plan.speculation,
-        )
-    if isinstance(timing, BatchTiming) and isinstance(policy, ContinuousBatchingPolicy):
-        role = "both"
-        if plan.disaggregation:
-            role = "prefill" if number < plan.prefill_count else "decode"
-        batching = SteppedBatching if every_step else ContinuousBatching
-        return batching(
-            env,
-            number,
-            timing,
-            policy,
-            admission,
-            observer,
-            line,
-            fleet,
-            speculation=plan.speculation,
-            role=role,
-        )
-    raise AssertionError("the policy is one for such a chip; the scenario is checked for that")
-
-
-def _slots(
-    plan: FleetPlan, timing: SlotTiming, policy: StaticSlotsPolicy, *, every_step: bool
-) -> type[SlotServer]:
-    """The engine of static slots: where all turns are alike, the fastest."""
-    if every_step:
-        return SteppedSlots
-    if timing.buckets:
-        return BucketedSlots
-    return StaticSlots if policy.priority == "decode" else PhasedSlots

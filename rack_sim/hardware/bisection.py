@@ -27,15 +27,6 @@ BoolArray = npt.NDArray[np.bool_]
 
 _EXCHANGE_CHIPS_MAX = 1_024
 _NEVER = np.iinfo(np.int64).min
-_KNOWN = {
-    "fully_connected": "any halves",
-    "full_mesh": "any halves",
-    "switched": "any halves",
-    "ring": "half the circle",
-    "mesh": "across the grid",
-    "torus": "across the grid",
-    "hyperx": "across the grid",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +43,9 @@ class Cut:
 
 def bisection(topology: Topology) -> Cut:
     """The least cut that is known between two halves of the chips."""
-    known = _KNOWN.get(topology.kind)
+    known = topology.halves
     if topology.failed_links and not topology.sides:
-        known = None  # halves that are as good as any other no longer are
+        known = ""  # halves that are as good as any other no longer are
     alike = len({topology.link_types[kind].bytes_per_s for kind in _kinds(topology)}) < 2
     best = min(cut_bytes_per_s(topology, half) for half in _halves(topology))
     if known and alike and not topology.failed_links:

@@ -24,6 +24,8 @@ WORK_CLASSES = ("compute", "memory", "link", "waiting")
 
 
 Kind = Literal["weights", "activations", "kv"]
+Execution = Literal["static", "reactive"]
+"""How a chip is scheduled: by a compiler, or by itself at run time."""
 KINDS: tuple[Kind, ...] = ("weights", "activations", "kv")
 
 
@@ -123,7 +125,7 @@ class Chip:
     """
 
     name: str
-    execution: Literal["static", "reactive"]
+    execution: Execution
     memory: tuple[MemoryTier, ...]
     matrix: MatrixUnit
     vector_flop_per_s: int

@@ -30,8 +30,11 @@ _NAMED_MAX = 12
 class Topology(Brief):
     """Chips, their nodes and racks, and every link (both directions of each cable).
 
-    `kind` names the builder and `sides` are the chips along each dimension of a grid. `port_count`
-    is the budget of every chip, `switch_port_count` that of every switch (None: not limited).
+    `kind` names the builder and `sides` are the chips along each dimension of a grid. `halves` says
+    which halves of a healthy machine have the least between them, where that is known (see
+    `bisection`). `port_count` is the budget of every chip, `switch_port_count` that of every switch
+    (None: not limited).
+
     `failed_links` are out of service: no part of `links` or of `graph`, though their cables still
     fill their ports. With `reroute` routes lead around them; without, routes stay those of the
     healthy machine and one that needs a failed link is refused (see `Router`).
@@ -49,6 +52,7 @@ class Topology(Brief):
     port_count: int
     kind: str = "custom"
     sides: tuple[int, ...] = ()
+    halves: str = ""
     switch_count: int = 0
     switch_port_count: int | None = None
     failed_links: tuple[Link, ...] = ()

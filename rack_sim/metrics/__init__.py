@@ -8,5 +8,6 @@
 - `summary`: one flat row per run
 - `tables`: requests, chips, links, stages, memory, timeline as rows
 - `critical_path`: the chain of tasks that makes a token take as long as it does
-- `slo`, `cost`: objectives; watts and dollars
+- `slo`, `cost`: objectives; watts and dollars; `capacity`: what serving a rate takes and costs
+- `formula`: arithmetic over named quantities, which Python calculates and a sheet writes
 """

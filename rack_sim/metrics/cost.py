@@ -1,4 +1,8 @@
-"""Cost: watts, joules and dollars of a run, from what was busy and for how long."""
+"""Cost: watts, joules and dollars of a run, from what was busy and for how long.
+
+What does not depend on a run (capital, power standing by, dollars of a year) has its formulas in
+`capacity`, from which the workbook has them, too.
+"""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -6,6 +10,7 @@ from fractions import Fraction
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.hardware.system import System
 from rack_sim.hardware.topology import Topology
+from rack_sim.metrics.capacity import SECONDS_PER_YEAR, CapacityPlan, electricity_usd
 from rack_sim.metrics.work import busy_chip_ps
 from rack_sim.partition.placement import groups
 from rack_sim.partition.plan import Plan
@@ -24,9 +29,6 @@ __all__ = [
     "standby_watts_of",
     "usd_per_year",
 ]
-
-SECONDS_PER_YEAR = 365.25 * 86_400
-_JOULES_PER_KWH = 3.6e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,45 +167,61 @@ def cost_of(
     share = inputs.utilisation
     run_capital_usd = capital_usd * seconds / (inputs.amortisation_years * SECONDS_PER_YEAR * share)
     standby_joules = standby_watts * seconds * (1 - share) / share
-    electricity_usd = electricity_usd_of(joules + standby_joules, inputs)
+    run_electricity_usd = electricity_usd(joules + standby_joules, inputs.electricity_usd_per_kwh)
     return RunCost(
         joules=joules,
         mean_watts=joules / seconds if seconds else 0.0,
-        usd=run_capital_usd + electricity_usd,
+        usd=run_capital_usd + run_electricity_usd,
         energy=Energy(idle, dynamic, hosts, network, joules - machine),
         capital_usd=capital_usd,
         run_capital_usd=run_capital_usd,
-        run_electricity_usd=electricity_usd,
+        run_electricity_usd=run_electricity_usd,
         standby_watts=standby_watts,
     )
 
 
 def capital_usd_of(system: System, where: Footprint, inputs: CostInputs) -> float:
     """The price of all that is bought."""
-    chip_count = where.bought_chip_count
-    if system.price_usd is None:
-        return system.chip.price_usd * inputs.system_price_factor * chip_count
-    return system.price_usd * chip_count / system.topology.chip_count
+    return float(CapacityPlan.capital_usd.value(_known(system, where, inputs)))
 
 
 def standby_watts_of(system: System, where: Footprint, inputs: CostInputs) -> float:
     """What the building draws when nothing is served."""
-    around = system.host_watts_per_node + system.network_watts_per_node
-    return inputs.power_usage_effectiveness * (
-        system.chip.idle_watts * where.bought_chip_count + around * where.node_count
-    )
+    return float(CapacityPlan.standby_watts.value(_known(system, where, inputs)))
 
 
 def usd_per_year(
     capital_usd: float, mean_watts: float, standby_watts: float, inputs: CostInputs
 ) -> float:
     """Capital written off and electricity of a year, served in and idle as `inputs` say."""
-    share = inputs.utilisation
-    watts = share * mean_watts + (1 - share) * standby_watts
-    electricity = electricity_usd_of(watts * SECONDS_PER_YEAR, inputs)
-    return capital_usd / inputs.amortisation_years + electricity
+    known = {
+        "capital_usd": capital_usd,
+        "serving_watts": mean_watts,
+        "standby_watts": standby_watts,
+    }
+    return float(CapacityPlan.usd_per_year.value(known | _prices(inputs)))
 
 
-def electricity_usd_of(joules: float, inputs: CostInputs) -> float:
-    """What so many joules cost."""
-    return joules / _JOULES_PER_KWH * inputs.electricity_usd_per_kwh
+def _known(system: System, where: Footprint, inputs: CostInputs) -> dict[str, float | None]:
+    """What the formulas start from, by the names that they have for it."""
+    return {
+        "chips_bought": where.bought_chip_count,
+        "nodes": where.node_count,
+        "system_chips": system.topology.chip_count,
+        "system_price_usd": system.price_usd,
+        "chip_price_usd": system.chip.price_usd,
+        "chip_idle_watts": system.chip.idle_watts,
+        "host_watts_per_node": system.host_watts_per_node,
+        "network_watts_per_node": system.network_watts_per_node,
+        **_prices(inputs),
+    }
+
+
+def _prices(inputs: CostInputs) -> dict[str, float]:
+    return {
+        "system_price_factor": inputs.system_price_factor,
+        "power_usage_effectiveness": inputs.power_usage_effectiveness,
+        "electricity_usd_per_kwh": inputs.electricity_usd_per_kwh,
+        "amortisation_years": inputs.amortisation_years,
+        "utilisation_share": inputs.utilisation,
+    }

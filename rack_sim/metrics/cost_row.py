@@ -3,20 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from rack_sim.compiler.batches import BatchMachine
-from rack_sim.compiler.step import StepTiming
+from rack_sim.compiler.machine import Machine
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.hardware.chip import WORK_CLASSES
+from rack_sim.metrics.capacity import SECONDS_PER_YEAR, electricity_usd
 from rack_sim.metrics.column import Column
-from rack_sim.metrics.cost import (
-    SECONDS_PER_YEAR,
-    CostInputs,
-    RunCost,
-    cost_of,
-    electricity_usd_of,
-    footprint_of,
-)
+from rack_sim.metrics.cost import CostInputs, RunCost, cost_of, footprint_of
 from rack_sim.metrics.work import OTHER, powered_chip_ps, work_chip_ps
 
 CostValue = str | float | None
@@ -96,7 +89,7 @@ _MILLION = 10**6
 
 
 def cost_row(
-    machine: StepTiming | BatchMachine,
+    machine: Machine,
     replica_count: int,
     totals: ReplayTotals,
     inputs: CostInputs,
@@ -156,8 +149,8 @@ def _usd_per_s(cost: RunCost, inputs: CostInputs) -> tuple[float, float, float]:
     """What a second costs in capital, in electricity standing by, and in electricity serving."""
     return (
         cost.capital_usd / (inputs.amortisation_years * SECONDS_PER_YEAR),
-        electricity_usd_of(cost.standby_watts, inputs),
-        electricity_usd_of(cost.mean_watts, inputs),
+        electricity_usd(cost.standby_watts, inputs.electricity_usd_per_kwh),
+        electricity_usd(cost.mean_watts, inputs.electricity_usd_per_kwh),
     )
 
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 
-from rack_sim.compiler.batches import BatchMachine, BatchTotals
-from rack_sim.compiler.step import StepTiming
+from rack_sim.compiler.machine import Machine
 from rack_sim.compiler.traffic import TRAFFICS, Load
 from rack_sim.engine.fleet import FleetPlan, transfers_on_links
 from rack_sim.engine.serving import ReplayTotals
@@ -20,7 +19,7 @@ _HOP = itemgetter(0, 1)
 
 
 def link_lines(
-    machine: StepTiming | BatchMachine, totals: ReplayTotals, fleet: FleetPlan | None = None
+    machine: Machine, totals: ReplayTotals, fleet: FleetPlan | None = None
 ) -> Iterator[str]:
     """One line of text per link of the first system, idle ones included, as its first replica uses
     them: the cells, with commas between.
@@ -28,18 +27,20 @@ def link_lines(
     Parallel cables share their vectors. Caches that went between replicas over the system's links
     are counted on all of them.
     """
-    if isinstance(machine, StepTiming):
-        yield from _step_link_lines(machine, totals)
+    slots = machine.slots
+    if slots is None:
+        yield from _lines_of_sums(machine, totals, fleet)
     else:
-        yield from _batch_link_lines(machine, totals, fleet)
+        busy_steps = totals.first_busy_ps // slots.interval_ps
+        yield from _lines_of_steps(machine, busy_steps, totals.end_ps)
 
 
-def _batch_link_lines(
-    machine: BatchMachine, totals: ReplayTotals, fleet: FleetPlan | None
+def _lines_of_sums(
+    machine: Machine, totals: ReplayTotals, fleet: FleetPlan | None
 ) -> Iterator[str]:
+    """Where iterations differ: what all of them carried."""
     plan = machine.plan
-    counts = totals.first_batches or BatchTotals.nothing(0)
-    vectors, held = machine.on_links(counts)
+    vectors, held = machine.link_use(totals.first_busy_ps, totals.first_batches)
     moved, moved_ps = transfers_on_links(fleet, totals.transfers) if fleet else ({}, {})
     by_traffic = "," * (2 * len(TRAFFICS))
     for link in sorted(plan.system.topology.links):
@@ -54,21 +55,21 @@ def _batch_link_lines(
         )
 
 
-def _step_link_lines(step: StepTiming, totals: ReplayTotals) -> Iterator[str]:
-    router, loads = step.plan.router, step.link_loads
-    busy_steps = totals.replicas[0].busy_ps // step.interval_ps if totals.replicas else 0
+def _lines_of_steps(machine: Machine, busy_steps: int, end_ps: int) -> Iterator[str]:
+    """Where a program is compiled: what each of its steps carries, by traffic, and all of them."""
+    router, loads = machine.plan.router, machine.link_loads
     idle: Mapping[str, Load] = {}
     # Links that carry the same share their loads.
     known: dict[tuple[int, int, int, int], str] = {}
     # Parallel cables of a pair of chips stand behind one another.
-    for hop, cables in groupby(sorted(step.plan.system.topology.links), key=_HOP):
+    for hop, cables in groupby(sorted(machine.plan.system.topology.links), key=_HOP):
         kinds, lanes = loads.get(hop, idle), router.lane_count(hop)
         payload_bytes = router.link_type(hop).payload_bytes
         for place, (source, target, lane, kind) in enumerate(cables):
             alike = (lanes, place, payload_bytes, id(kinds))
             if alike not in known:
                 known[alike] = ",".join(
-                    _step_cells(lanes, place, payload_bytes, kinds, busy_steps, totals.end_ps)
+                    _step_cells(lanes, place, payload_bytes, kinds, busy_steps, end_ps)
                 )
             yield f"{source},{target},{lane},{kind},{known[alike]}"
 

@@ -8,9 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from rack_sim.compiler.batches import BatchMachine
 from rack_sim.compiler.limits import Limits
-from rack_sim.compiler.step import StepTiming
+from rack_sim.compiler.machine import Machine, TokenGaps
 from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import ReplayTotals
@@ -32,7 +31,6 @@ from rack_sim.metrics.quantiles import exact_sum, percentiles
 from rack_sim.metrics.slo import AttainmentObjective, Slo, reading_of
 from rack_sim.metrics.token_split import token_split_ps
 from rack_sim.metrics.words import TOKEN_TERMS
-from rack_sim.metrics.work import iterations_ps
 
 Value = str | int | float | None
 
@@ -56,7 +54,7 @@ class RunFacts:
 
     head: Mapping[str, Value]
     tail: Mapping[str, Value]
-    machine: StepTiming | BatchMachine
+    machine: Machine
     fleet: FleetPlan
     limits: Limits
     totals: ReplayTotals
@@ -86,7 +84,7 @@ def window_of(facts: RunFacts) -> Window:
 def summarise_run(facts: RunFacts) -> dict[str, Value]:
     """The summary row of a run. Raises ConservationError where it cannot be true."""
     plan, machine = facts.machine.plan, facts.machine
-    step = machine if isinstance(machine, StepTiming) else None
+    slots = machine.slots
     window = window_of(facts)
     counts = _count(facts, window)
     tokens = _count_tokens(facts, window)
@@ -100,12 +98,10 @@ def summarise_run(facts: RunFacts) -> dict[str, Value]:
         "replica_count": facts.fleet.replica_count,
         "stage_count": plan.stage_count,
         "tensor_parallel": plan.tensor_parallel,
-        "slot_count": step.slot_count if step else None,
-        "slot_rows": step.rows if step else None,
+        "slot_count": slots.slot_count if slots else None,
+        "slot_rows": slots.rows if slots else None,
         "weight_bytes": plan.weight_bytes,
-        "sram_used_bytes_max": (
-            plan.used_bytes_max if isinstance(machine, StepTiming) else machine.used_bytes
-        ),
+        "sram_used_bytes_max": machine.used_bytes_max,
         "sram_capacity_bytes": plan.system.chip.capacity_bytes,
         "request_count": facts.totals.request_count,
         "finished_count": counts["finished"],
@@ -226,8 +222,7 @@ def _split_columns(
         facts.fleet,
         facts.totals,
         gaps[0] if gaps else Fraction(0),
-        gap_count=facts.collector.gap_runs.gap_count,
-        accepted_count=counts["accepted"],
+        TokenGaps(facts.collector.gap_runs.gap_count, counts["accepted"]),
     )
     for name in TOKEN_TERMS:
         row[f"tpot_{name}_ms"] = _milliseconds(split[name]) if split else None
@@ -310,7 +305,7 @@ def _machine_columns(
     fleet = facts.fleet
     offered_ps = totals.end_ps * fleet.replica_count
     books = totals.replicas
-    step = machine if isinstance(machine, StepTiming) else None
+    slots = machine.slots
     batches = totals.batches
     drafted = sum(book.draft_tokens for book in books)
     served = (counts["input_tokens"], counts["output_tokens"])
@@ -318,9 +313,11 @@ def _machine_columns(
     limit_ms = limits.token_limit_ps / PS_PER_MS
     return {
         "slot_row_utilisation": (
-            _ratio(_within(totals, "rows_ps", step.rows), offered_ps * step.rows) if step else None
+            _ratio(_within(totals, "rows_ps", slots.rows), offered_ps * slots.rows)
+            if slots
+            else None
         ),
-        "step_utilisation": _ratio(_within(totals, "busy_ps"), offered_ps) if step else None,
+        "step_utilisation": _ratio(_within(totals, "busy_ps"), offered_ps) if slots else None,
         "replica_utilisation": _ratio(_within(totals, "busy_ps"), offered_ps),
         "iteration_count": batches.iteration_count if batches else None,
         "batch_sequences_mean": (
@@ -354,19 +351,17 @@ def _within(totals: ReplayTotals, name: Literal["busy_ps", "rows_ps"], rows: int
     return sum(min(getattr(book, name), totals.end_ps * rows) for book in totals.replicas)
 
 
-def _bottleneck(
-    machine: StepTiming | BatchMachine, totals: ReplayTotals, tpot_bound_by: Value
-) -> str | None:
+def _bottleneck(machine: Machine, totals: ReplayTotals, tpot_bound_by: Value) -> str | None:
     """What binds steps or iterations; where nothing was decoded, what all iterations spent most on.
 
     None where there was no iteration.
     """
-    if isinstance(machine, StepTiming):
+    if machine.bottleneck is not None:
         return machine.bottleneck
     if tpot_bound_by is None:
         if totals.batches is None or not totals.batches.iteration_count:
             return None
-        spent = iterations_ps(machine, totals.batches)
+        spent = machine.chip_ps_by_term(totals.busy_ps, totals.batches)
         tpot_bound_by = max(spent, key=lambda name: spent[name])
     return f"iteration: {tpot_bound_by}"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from rack_sim.compiler.batches import BatchMachine
+from rack_sim.compiler.machine import Machine
 from rack_sim.compiler.step import StepTiming
 from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
@@ -20,9 +20,7 @@ from rack_sim.metrics.column_log import ColumnLog
 from rack_sim.metrics.latency import LATENCY_METRICS, Column, finished_rows, latencies_ps
 from rack_sim.metrics.log import RequestLog
 from rack_sim.metrics.text_columns import milliseconds, numbers, words
-from rack_sim.partition.memory import ChipMemory
 from rack_sim.partition.placement import groups
-from rack_sim.partition.plan import Stage
 
 Row = tuple[str, ...]
 
@@ -120,7 +118,7 @@ def timeline_lines(bins: ColumnLog, bin_ps: int) -> Iterator[str]:
 
 def stage_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
     """One row per stage of the first replica."""
-    busy_steps = totals.replicas[0].busy_ps // step.interval_ps if totals.replicas else 0
+    busy_steps = totals.first_busy_ps // step.interval_ps
     for timing, transfer in zip(step.stages, step.transfers, strict=True):
         stage = timing.stage
         terms = timing.terms.by_name()
@@ -138,7 +136,7 @@ def stage_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
         )
 
 
-def chip_rows(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> Iterator[Row]:
+def chip_rows(machine: Machine, totals: ReplayTotals) -> Iterator[Row]:
     """One row per chip of the first system, unused ones included."""
     plan = machine.plan
     topology = plan.system.topology
@@ -150,10 +148,6 @@ def chip_rows(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> Itera
     }
     groups_of = groups(topology, plan.tensor_parallel)[: plan.stage_count * len(totals.replicas)]
     of_others = {chip for group in groups_of for chip in group} - placed.keys()
-    busy_ps = totals.replicas[0].busy_ps if totals.replicas else 0
-    services = (
-        [stage.service_ps for stage in machine.stages] if isinstance(machine, StepTiming) else []
-    )
     rack_of = topology.rack_of_node()
     spare = set(topology.spare_nodes)
     for chip, node in enumerate(topology.node_of_chip()):
@@ -163,51 +157,28 @@ def chip_rows(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> Itera
             yield (*head, role, "", "0", str(capacity), format_ms(0), share(0, 1))
             continue
         stage, memory = placed[chip]
-        if isinstance(machine, StepTiming):
-            used, step_ms = memory.used_bytes, format_ms(services[stage.number])
-            busy = services[stage.number] * (busy_ps // machine.interval_ps)
-        else:
-            used, step_ms = machine.used_bytes, ""
-            busy = busy_ps
+        service_ps = machine.service_ps(stage.number)
         yield (
             *head,
             "stage",
             str(stage.number),
-            str(used),
+            str(machine.used_bytes(memory)),
             str(capacity),
-            step_ms,
-            share(busy, totals.end_ps),
+            "" if service_ps is None else format_ms(service_ps),
+            share(machine.stage_busy_ps(stage.number, totals.first_busy_ps), totals.end_ps),
         )
 
 
-def memory_rows(machine: StepTiming | BatchMachine) -> Iterator[Row]:
+def memory_rows(machine: Machine) -> Iterator[Row]:
     """One row per chip that holds a part of the model: its memory map."""
     plan = machine.plan
     tiers = [plan.system.chip.tier_of(kind).name for kind in ("weights", "kv", "activations")]
     capacity = plan.system.chip.capacity_bytes
     for stage in plan.stages:
         for chip, memory in zip(stage.chips, stage.memory, strict=True):
-            kinds = memory_kinds(machine, stage, memory)
+            kinds = machine.memory_use(stage, memory)[:4]
             rest = capacity - sum(kinds)
             yield (*map(str, (chip, stage.number, *kinds, rest, capacity)), *tiers)
-
-
-def memory_kinds(
-    machine: StepTiming | BatchMachine, stage: Stage, memory: ChipMemory
-) -> tuple[int, int, int, int]:
-    """Bytes of weights, cache, activations and program text on a chip of a stage.
-
-    On a reactive machine cache and activations are those of the fullest chip, and a draft's weights
-    lie on the chips of the first stage.
-    """
-    if not isinstance(machine, BatchMachine):
-        kinds = (memory.weight_bytes, memory.kv_bytes, memory.activation_bytes)
-        return (*kinds, memory.program_bytes)
-    sizes, weight_bytes = machine.chip_bytes, memory.weight_bytes
-    if stage.number == 0:
-        fullest = max(m.weight_bytes for other in machine.plan.stages for m in other.memory)
-        weight_bytes += sizes["weights"] - fullest
-    return weight_bytes, sizes["kv_cache"], sizes["activations"], memory.program_bytes
 
 
 def replica_rows(totals: ReplayTotals) -> Iterator[Row]:

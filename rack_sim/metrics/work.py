@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from fractions import Fraction
 
-from rack_sim.compiler.batches import BatchMachine, BatchTotals
-from rack_sim.compiler.step import StepTiming
+from rack_sim.compiler.machine import Machine
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.hardware.chip import WORK_CLASSES, Chip
 
@@ -22,51 +21,21 @@ CLASS_OF_TERM: dict[str, str] = {
 OTHER = "other"
 
 
-def busy_chip_ps(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> int:
+def busy_chip_ps(machine: Machine, totals: ReplayTotals) -> int:
     """How long chips worked in all: stages on busy steps, or whole replicas on iterations."""
-    plan = machine.plan
-    if isinstance(machine, StepTiming):
-        service_ps = sum(stage.service_ps for stage in machine.stages)
-        return _whole_steps(machine, totals) * service_ps * plan.tensor_parallel
-    return sum(books.busy_ps for books in totals.replicas) * plan.chip_count
+    return machine.chip_busy_ps(totals.busy_ps)
 
 
-def work_chip_ps(machine: StepTiming | BatchMachine, totals: ReplayTotals) -> dict[str, int]:
+def work_chip_ps(machine: Machine, totals: ReplayTotals) -> dict[str, int]:
     """`busy_chip_ps` by class of work, and under ``other`` what no split explains.
 
     An operator counts for the roof that binds it, all its time: what is hidden behind that (weights
     that stream in under a matmul) draws nothing of its own.
     """
     spent: dict[str, int] = dict.fromkeys((*WORK_CLASSES, OTHER), 0)
-    plan = machine.plan
-    if isinstance(machine, StepTiming):
-        chips = _whole_steps(machine, totals) * plan.tensor_parallel
-        for stage in machine.stages:
-            for term, ps in stage.terms.by_name().items():
-                spent[CLASS_OF_TERM[term]] += chips * ps
-        return spent
-    if totals.batches is not None:
-        for term, ps in iterations_ps(machine, totals.batches).items():
-            spent[CLASS_OF_TERM[term]] += plan.chip_count * ps
+    for term, ps in machine.chip_ps_by_term(totals.busy_ps, totals.batches).items():
+        spent[CLASS_OF_TERM[term]] += ps
     spent[OTHER] = busy_chip_ps(machine, totals) - sum(spent.values())
-    return spent
-
-
-def _whole_steps(machine: StepTiming, totals: ReplayTotals) -> int:
-    """Busy steps; those of shorter programs count as so many of the longest as hold it as long."""
-    return sum(books.busy_ps for books in totals.replicas) // machine.interval_ps
-
-
-def iterations_ps(machine: BatchMachine, batches: BatchTotals) -> dict[str, int]:
-    """What all iterations took, by cause, without the proposals of a draft."""
-    base = machine.timer.terms_of_all(
-        {rows: count.iterations for rows, count in batches.by_rows.items()},
-        {rows: count.iterations for rows, count in batches.by_sampled.items()},
-        batches.base_ps,
-    )
-    spent = dict(base.by_name())
-    for roof, ps in zip(machine.timer.roofs, batches.attention_ps, strict=True):
-        spent[roof.name] += ps
     return spent
 
 

@@ -4,7 +4,7 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
-from rack_sim.compiler.batches import BatchMachine
+from rack_sim.compiler.machine import Machine
 from rack_sim.compiler.step import StepTiming
 from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.serving import ReplayTotals
@@ -41,20 +41,15 @@ from rack_sim.record.record import Record
 from rack_sim.record.table import Table, table_of_lines
 from rack_sim.scenario import Scenario, resolved_yaml
 
-Machine = StepTiming | BatchMachine
-
 
 def memory_table(machine: Machine) -> Table:
     """memory.csv: one row per chip that holds a part of the model."""
     return Table(MEMORY, lambda: memory_rows(machine))
 
 
-def critical_path_table(machine: Machine) -> Table:
+def critical_path_table(step: StepTiming | None) -> Table:
     """critical_path.csv: what one token waits for; of reactive chips no rows."""
-    return Table(
-        CRITICAL_PATH,
-        lambda: critical_path_rows(machine.program) if isinstance(machine, StepTiming) else (),
-    )
+    return Table(CRITICAL_PATH, lambda: critical_path_rows(step.program) if step else ())
 
 
 def run_tables(
@@ -79,7 +74,7 @@ def run_tables(
         "memory.csv": memory_table(machine),
         "links.csv": table_of_lines(LINKS, lambda: link_lines(machine, totals, fleet)),
     }
-    if isinstance(machine, BatchMachine):
+    if not isinstance(machine, StepTiming):
         tables["iterations.csv"] = Table(ITERATIONS, lambda: iteration_rows(totals))
     else:
         tables["stages.csv"] = Table(STAGES, lambda: stage_rows(machine, totals))

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from rack_sim.engine.policies.policy import AnyPolicy
 from rack_sim.foundation.errors import InputError, suggest
 from rack_sim.foundation.sourced import Provenance
 from rack_sim.hardware.chip import PRECISION_BITS
@@ -18,7 +19,7 @@ from rack_sim.metrics.slo import Slo, parse_slo
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.huggingface import architecture_from_config
 from rack_sim.partition.partitioner import Deployment, check_deployment
-from rack_sim.scenario.fields import Model, Reading, Sourced
+from rack_sim.scenario.fields import Model, Reading, Sourced, kind_of
 from rack_sim.scenario.hardware import build_system
 from rack_sim.scenario.hardware_schema import SystemSchema
 from rack_sim.scenario.plausible import implausible
@@ -27,12 +28,12 @@ from rack_sim.scenario.scenario import Scenario
 from rack_sim.scenario.schema import CostSchema, ScenarioSchema, SloSchema
 from rack_sim.scenario.serving import (
     JUDGED_LATER,
-    build_cache_room,
     build_serving,
     check_labels,
+    draft_tokens_of,
     execution_meant,
+    policy_of,
     policy_schema,
-    rows_per_sequence,
 )
 from rack_sim.scenario.traffic import build_workload
 from rack_sim.timing.precision import Precision
@@ -84,7 +85,6 @@ def build_scenario(
             seed=schema.seed,
         ),
     )
-    room = builder.attempt(("serving",), lambda: build_cache_room(schema.serving))
     slo = builder.attempt(("slo", "asked"), lambda: _slo(schema.slo)) or Slo()
     if slo.attainment is not None and not slo.bounds_ps:
         builder.complain(
@@ -92,7 +92,7 @@ def build_scenario(
             "a share of the requests needs bounds to meet",
             "add ttft_ms, say",
         )
-    deployment = _deployment(schema, system, model) if system and model else None
+    deployment = _deployment(schema, policy_of(chosen), system, model) if system and model else None
     if deployment:
         builder.attempt((), lambda: check_deployment(deployment))
     problems = [*reading.problems, *builder.problems]
@@ -110,9 +110,8 @@ def build_scenario(
         name=schema.name,
         description=schema.description,
         deployment=deployment,
-        policy_kind=chosen.kind,
+        policy_kind=kind_of(type(chosen)),
         serving=serving,
-        cache_room=room,
         workload=workload,
         slo=slo,
         cost=_cost(schema.cost),
@@ -211,7 +210,9 @@ def _model(config: dict[str, Any]) -> Architecture:
     return architecture_from_config(str(config.get("name", "model")), config)
 
 
-def _deployment(schema: ScenarioSchema, system: System, model: Architecture) -> Deployment:
+def _deployment(
+    schema: ScenarioSchema, policy: AnyPolicy, system: System, model: Architecture
+) -> Deployment:
     precision = schema.precision
     parts = schema.partition
     return Deployment(
@@ -219,7 +220,7 @@ def _deployment(schema: ScenarioSchema, system: System, model: Architecture) -> 
         system=system,
         shape=StepShape(
             rows=schema.serving.slot_rows,
-            rows_per_sequence=rows_per_sequence(schema.serving),
+            rows_per_sequence=policy.rows_per_sequence(draft_tokens_of(schema.serving)),
             context_tokens=schema.serving.max_context_tokens,
             precision=Precision(
                 weights=precision.weights,

@@ -7,7 +7,7 @@ dimension (``latency_ns: 240``). A sourced field takes a mapping with ``value`` 
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -24,15 +24,13 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from rack_sim.foundation.errors import Problem, suggest
+from rack_sim.foundation.keys import LARGEST, Amount, Count, Whole
 from rack_sim.foundation.units import BASE_SUFFIX, Unit, split_unit, suffixes_of, to_base
 from rack_sim.scenario.document import Mark, Marks
 from rack_sim.workload.arrivals import MAX_RATE_RPS, MIN_RATE_RPS
 from rack_sim.workload.request import MAX_TOKENS
 
 UNSOURCED = "given without a source"
-
-# Larger numbers than these are slips of the unit; they would not fit the engine's integers either.
-_LARGEST = 10**18
 
 Grade = Literal["A", "A-", "B", "C", "D", "M", "der", "fitted"]
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -53,13 +51,8 @@ def _printable(text: str) -> str:
 
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
 FilePath = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_printable)]
-Count = Annotated[int, Field(ge=1, le=10**9)]
-Whole = Annotated[int, Field(ge=0, le=10**9)]
-Amount = Annotated[int, Field(ge=0, le=_LARGEST)]
-PositiveAmount = Annotated[int, Field(ge=1, le=_LARGEST)]
 Rate = Annotated[float, Field(ge=MIN_RATE_RPS, le=MAX_RATE_RPS)]
 MeanTokens = Annotated[float, Field(ge=1, le=MAX_TOKENS)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass
@@ -156,23 +149,29 @@ class OneOfSeveral(Model):
     """
 
     @classmethod
+    def kinds(cls) -> Iterable[type[Model]]:
+        """The models of which one is meant."""
+        found: Iterable[type[Model]] = cls.__mro__[1].__subclasses__()
+        return found
+
+    @classmethod
     def _unknown(cls, key: str) -> tuple[str, str]:
         stem = (split_unit(key) or (key,))[0]
-        siblings: Sequence[type[Model]] = cls.__mro__[1].__subclasses__()
         owners = [
-            _kind_of(other)
-            for other in siblings
+            kind_of(other)
+            for other in cls.kinds()
             if any(stem == (split_unit(name) or (name,))[0] for name in other.model_fields)
         ]
         if not owners:
             return super()._unknown(key)
         needed = [name for name, of in cls.model_fields.items() if of.is_required()][1:]
-        own = ", ".join([f"kind: {_kind_of(cls)}", *(f"{name}: …" for name in needed)])
-        said = f"{key!r} is a key of kind {' and '.join(owners)}, not of {_kind_of(cls)}"
+        own = ", ".join([f"kind: {kind_of(cls)}", *(f"{name}: …" for name in needed)])
+        said = f"{key!r} is a key of kind {' and '.join(owners)}, not of {kind_of(cls)}"
         return said, f"give the whole of it: {{{own}}}"
 
 
-def _kind_of(model: type[Model]) -> str:
+def kind_of(model: type[Model]) -> str:
+    """The word at `kind` that means this model."""
     return str(get_args(model.model_fields["kind"].annotation)[0])
 
 
@@ -187,9 +186,9 @@ class Sourced(Model):
     """Why this number was chosen where there is no source."""
     note: str | None = None
     """Anything else worth knowing: conflicting values, bounds."""
-    low: Annotated[float, Field(ge=0, le=_LARGEST)] | None = None
+    low: Annotated[float, Field(ge=0, le=LARGEST)] | None = None
     """The least that the number may be, in its own unit: of a fitted one the 95 % confidence."""
-    high: Annotated[float, Field(ge=0, le=_LARGEST)] | None = None
+    high: Annotated[float, Field(ge=0, le=LARGEST)] | None = None
     """The most that it may be."""
 
     @classmethod

@@ -1,28 +1,25 @@
 """Hardware: from a validated schema to a System."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from inspect import signature
 
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.hardware import builders
+from rack_sim.hardware.builders import BUILDERS
 from rack_sim.hardware.chip import KINDS, Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.failures import with_failed_links
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.system import System
 from rack_sim.hardware.topology import Topology
-from rack_sim.scenario.fields import SourcedAmount, SourcedCount, SourcedShare, SourcedWhole
-from rack_sim.scenario.hardware_schema import ChipSchema, LinkSchema, SystemSchema
-from rack_sim.scenario.topology_schema import (
-    DragonflySchema,
-    EdgeListSchema,
-    FullMeshSchema,
-    FullyConnectedSchema,
-    RingSchema,
-    SwitchedSchema,
+from rack_sim.scenario.fields import (
+    SourcedAmount,
+    SourcedCount,
+    SourcedShare,
+    SourcedWhole,
+    kind_of,
 )
-
-_GRIDS = {"mesh": builders.mesh, "torus": builders.torus, "hyperx": builders.hyperx}
+from rack_sim.scenario.hardware_schema import ChipSchema, LinkSchema, SystemSchema
+from rack_sim.scenario.registered import arguments_of
 
 
 def build_system(schema: SystemSchema) -> System:
@@ -77,77 +74,18 @@ def _placed_topology(schema: SystemSchema, local: LinkType, global_: LinkType) -
 
 
 def _topology(schema: SystemSchema, local: LinkType, global_: LinkType) -> Topology:
-    shape, name, ports = schema.topology, schema.name, schema.chip.port_count.value
-    if isinstance(shape, DragonflySchema):
-        return _dragonfly(name, shape, local, global_, ports)
-    if isinstance(shape, FullyConnectedSchema):
-        return builders.fully_connected(
-            name=name, chips=shape.chips.value, local=local, port_count=ports
-        )
-    if isinstance(shape, FullMeshSchema):
-        return builders.full_mesh(
-            name=name,
-            chips=shape.chips.value,
-            links_per_pair=shape.links_per_pair.value,
-            local=local,
-            port_count=ports,
-        )
-    if isinstance(shape, SwitchedSchema):
-        return builders.switched(
-            name=name,
-            chips=shape.chips.value,
-            switches=shape.switches.value,
-            links_per_chip=shape.links_per_chip.value,
-            local=local,
-            port_count=ports,
-            ports_per_switch=_given(shape.ports_per_switch),
-        )
-    if isinstance(shape, EdgeListSchema):
-        return builders.edge_list(
-            name=name,
-            chips=shape.chips.value,
-            cables=shape.cables.value,
-            local=local,
-            global_=global_,
-            port_count=ports,
-            chips_per_node=_given(shape.chips_per_node),
-        )
-    if isinstance(shape, RingSchema):
-        return builders.ring(
-            name=name,
-            chips=shape.chips.value,
-            links_per_pair=_given(shape.links_per_pair) or 1,
-            chips_per_node=_given(shape.chips_per_node),
-            local=local,
-            global_=global_,
-            port_count=ports,
-        )
-    return _GRIDS[shape.kind](
-        name=name,
-        sides=_values(shape.sides),
-        links_per_pair=_given(shape.links_per_pair) or 1,
-        chips_per_node=_given(shape.chips_per_node),
-        local=local,
-        global_=global_,
-        port_count=ports,
-    )
-
-
-def _dragonfly(
-    name: str, shape: DragonflySchema, local: LinkType, global_: LinkType, ports: int
-) -> Topology:
-    return builders.dragonfly(
-        name=name,
-        racks=_given(shape.racks) or 1,
-        nodes_per_rack=shape.nodes_per_rack.value,
-        chips_per_node=shape.chips_per_node.value,
-        links_per_node_pair=shape.links_per_node_pair.value,
-        links_per_rack_pair=_given(shape.links_per_rack_pair) or 0,
-        spare_nodes_per_rack=_given(shape.spare_nodes_per_rack) or 0,
-        rack_cables=shape.rack_cables or "dealt",
-        local=local,
-        global_=global_,
-        port_count=ports,
+    shape = schema.topology
+    build = BUILDERS[kind_of(type(shape))].build
+    around = {
+        "name": schema.name,
+        "local": local,
+        "global_": global_,
+        "port_count": schema.chip.port_count.value,
+    }
+    taken = signature(build).parameters
+    return build(
+        **{name: value for name, value in around.items() if name in taken},
+        **arguments_of(shape, build),
     )
 
 
@@ -158,10 +96,6 @@ def _given(count: SourcedCount | SourcedWhole | SourcedAmount | None) -> int | N
 def _share(share: SourcedShare | None) -> Fraction:
     """The decimal that the file gives, exactly; all of it where it gives none."""
     return Fraction(1) if share is None else Fraction(str(share.value))
-
-
-def _values(counts: Sequence[SourcedCount]) -> tuple[int, ...]:
-    return tuple(count.value for count in counts)
 
 
 def _chip(schema: ChipSchema) -> Chip:

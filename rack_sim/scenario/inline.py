@@ -15,23 +15,14 @@ from typing import Any, NamedTuple, TypeVar, get_args
 
 from rack_sim.foundation.errors import InputError, suggest
 from rack_sim.foundation.units import split_unit, suffixes_of
+from rack_sim.hardware.builders import BUILDERS
 from rack_sim.hardware.system import System
 from rack_sim.scenario.build import build_system_alone
 from rack_sim.scenario.document import Mark, Marks, quantity_of, read_document
 from rack_sim.scenario.fields import Reading, SourcedCount, SourcedWhole
 from rack_sim.scenario.library import find, is_path
 from rack_sim.scenario.loader import load_system_tree
-from rack_sim.scenario.topology_schema import (
-    DragonflySchema,
-    FullMeshSchema,
-    FullyConnectedSchema,
-    HyperxSchema,
-    MeshSchema,
-    RingSchema,
-    ShapeSchema,
-    SwitchedSchema,
-    TorusSchema,
-)
+from rack_sim.scenario.topology_schema import ShapeSchema, topology_models
 
 _GIVEN = "given on the command line"
 _CHIP = "groq-lpu-v1"
@@ -57,27 +48,13 @@ class _Kind(NamedTuple):
         return (name for name in self.schema.model_fields if name not in known)
 
 
-_CHIPS = (("chips",),)
-_SIDES = (("sides",) * 2, ("sides",) * 3)
-_NODES = (
-    ("nodes_per_rack", "chips_per_node"),
-    ("racks", "nodes_per_rack", "chips_per_node"),
-)
-_KINDS = {
-    "fully_connected": _Kind(FullyConnectedSchema, _CHIPS, "fully-connected:8"),
-    "full_mesh": _Kind(FullMeshSchema, _CHIPS, "full-mesh:8,links_per_pair=2"),
-    "switched": _Kind(SwitchedSchema, _CHIPS, "switched:8,switches=4,links_per_chip=18"),
-    "ring": _Kind(RingSchema, _CHIPS, "ring:8"),
-    "mesh": _Kind(MeshSchema, _SIDES, "mesh:4x4 or mesh:4x4x2"),
-    "torus": _Kind(TorusSchema, _SIDES, "torus:4x8 or torus:4x4x2"),
-    "hyperx": _Kind(HyperxSchema, _SIDES, "hyperx:4x4 or hyperx:2x8x16"),
-    "dragonfly": _Kind(
-        DragonflySchema,
-        _NODES,
-        "dragonfly:9x8,links_per_node_pair=1 (nodes x chips) or dragonfly:2x9x8,"
-        "links_per_node_pair=1,links_per_rack_pair=9 (racks x nodes x chips)",
-    ),
-}
+def _kinds() -> dict[str, _Kind]:
+    """The builders that a line may name."""
+    return {
+        kind: _Kind(topology_models()[kind], builder.sizes, builder.example)
+        for kind, builder in BUILDERS.items()
+        if builder.example
+    }
 
 
 class _Quantity(NamedTuple):
@@ -102,7 +79,7 @@ _QUANTITIES = {
 
 def is_inline(reference: str) -> bool:
     """Whether `reference` is meant as a system in one line, not as a file or a preset."""
-    if _kind_name(re.split("[:,]", reference, maxsplit=1)[0]) in _KINDS:
+    if _kind_name(re.split("[:,]", reference, maxsplit=1)[0]) in _kinds():
         return True
     return ":" in reference and not is_path(reference)
 
@@ -149,18 +126,19 @@ class _Line:
         head, *options = self.text.split(",")
         word, _, sizes = head.partition(":")
         name = _kind_name(word)
-        kind = _KINDS.get(name)
+        kinds = _kinds()
+        kind = kinds.get(name)
         tree = self._marked({"name": self.shown, "chip": self.chip})
         if kind:
             tree["topology"] = self.shape
             self.shape["kind"] = name
             self._read_sizes(kind, sizes.strip())
         else:
-            kinds = [other.replace("_", "-") for other in _KINDS]
-            self._complain("", f"kind {word.strip()!r} is not known", suggest(word.strip(), kinds))
+            words = [other.replace("_", "-") for other in kinds]
+            self._complain("", f"kind {word.strip()!r} is not known", suggest(word.strip(), words))
             self.reading.excused.add((self.mark, "topology"))
         own: dict[str, type[ShapeSchema]] = {}
-        for known in [kind] if kind else _KINDS.values():
+        for known in [kind] if kind else kinds.values():
             own |= dict.fromkeys(known.own_keys(), known.schema)
         for option in options:
             self._read_option(option, own)

@@ -33,6 +33,7 @@ from rack_sim.scenario.json_rules import (
 from rack_sim.scenario.library import SCHEMA_FILES, SCHEMA_MARK, presets
 from rack_sim.scenario.power_schema import ApiPriceSchema
 from rack_sim.scenario.reference import inner_models, models_of, reference_kind, title_of
+from rack_sim.scenario.registered import by_kind, whole_annotation
 from rack_sim.scenario.schema import ScenarioSchema
 from rack_sim.scenario.study_kinds import STUDIES
 
@@ -145,10 +146,18 @@ class _Builder:
     def _property(
         self, model: type[Model], key: str, raw: Json, unit: Unit | None, *, changes: bool
     ) -> Json:
+        registered = by_kind(whole_annotation(model.model_fields[key]))
         if kind := reference_kind(model, key):
             found = self._reference(kind, changes=changes)
             if {"type": "null"} in raw.get("anyOf", ()):
                 found = {"anyOf": [*found["anyOf"], {"type": "null"}]}
+        elif registered:
+            # Without its kind, what is laid on a preset may be any of several.
+            word = "anyOf" if changes else "oneOf"
+            models = registered.models().values()
+            found = {word: [self._model(one, changes=changes) for one in models]}
+            if {"type": "null"} in raw.get("anyOf", ()):
+                found = {"anyOf": [found, {"type": "null"}]}
         else:
             found = self._node(raw, unit, changes=changes)
         if key == "overrides":
@@ -253,7 +262,7 @@ def _all_models() -> list[type[Model]]:
         for model in models_of(root):
             found[model] = None
             for field in model.model_fields.values():
-                found |= dict.fromkeys(inner_models(field.annotation))
+                found |= dict.fromkeys(inner_models(whole_annotation(field)))
     return list(found)
 
 

@@ -12,6 +12,7 @@ from rack_sim.foundation.units import BASE_SUFFIX, split_unit, suffixes_of
 from rack_sim.model.config_keys import OPTIONAL_KEYS, REQUIRED_KEYS
 from rack_sim.model.huggingface import KNOWN_MODEL_TYPES
 from rack_sim.scenario.fields import Model, Sourced
+from rack_sim.scenario.registered import ByKind, NameIn, whole_annotation
 from rack_sim.scenario.schema import ScenarioSchema
 from rack_sim.scenario.study_kinds import STUDIES
 
@@ -86,7 +87,7 @@ def _section(model: type[Model]) -> str:
     lines += ["| key | takes | default | what it is |", "|---|---|---|---|"]
     own = model.__annotations__
     for name, field in sorted(model.model_fields.items(), key=lambda item: item[0] not in own):
-        takes = _takes(field.annotation, field.metadata)
+        takes = _takes(whole_annotation(field))
         if kind := reference_kind(model, name):
             takes = _referred(kind)
         default = _default(field)
@@ -108,7 +109,7 @@ def models_of(model: type[Model], seen: list[type[Model]] | None = None) -> list
     if model not in found:
         found.append(model)
         for field in model.model_fields.values():
-            for inner in inner_models(field.annotation):
+            for inner in inner_models(whole_annotation(field)):
                 if not issubclass(inner, Sourced):
                     models_of(inner, found)
     return found
@@ -129,6 +130,10 @@ def _referred(kind: str) -> str:
 
 def inner_models(annotation: Any) -> Iterator[type[Model]]:
     """The models that a field's annotation names, at any depth of it."""
+    for mark in get_args(annotation)[1:] if get_origin(annotation) is Annotated else ():
+        if isinstance(mark, ByKind):
+            yield from mark.models().values()
+            return
     if isinstance(annotation, type) and issubclass(annotation, Model):
         yield annotation
     for part in get_args(annotation):
@@ -140,6 +145,11 @@ def _takes(annotation: Any, rules: Sequence[object] = ()) -> str:
     origin = get_origin(annotation)
     if origin is Annotated:
         taken, *extras = get_args(annotation)
+        for extra in extras:
+            if isinstance(extra, ByKind):
+                return " or ".join(_takes(model) for model in extra.models().values())
+            if isinstance(extra, NameIn):
+                return " or ".join(f"`{name}`" for name in extra.names())
         return _takes(taken, [r for extra in extras for r in getattr(extra, "metadata", [extra])])
     if origin is Literal:
         return " or ".join(f"`{word}`" for word in get_args(annotation))

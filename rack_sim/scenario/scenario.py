@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rack_sim.compiler.batches import CacheRoom
 from rack_sim.engine.fleet import Serving
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
@@ -32,7 +31,6 @@ class Scenario(Brief):
     deployment: Deployment
     policy_kind: str
     serving: Serving
-    cache_room: CacheRoom | None
     workload: Workload
     slo: Slo
     cost: CostInputs

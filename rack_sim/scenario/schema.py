@@ -4,11 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from rack_sim.foundation.keys import PositiveAmount, Share
 from rack_sim.scenario.fields import (
     AutoCount,
     Model,
-    PositiveAmount,
-    Share,
     SourcedExponent,
     SourcedFactor,
     SourcedNumber,

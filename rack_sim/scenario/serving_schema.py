@@ -1,57 +1,28 @@
 """Serving schema: how requests are served, as a scenario gives it."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from rack_sim.scenario.fields import (
-    Amount,
-    Count,
-    Model,
-    OneOfSeveral,
-    PositiveAmount,
-    Share,
-    SourcedAmount,
-)
+from rack_sim.engine.policies import POLICIES
+from rack_sim.engine.routers import ROUTERS
+from rack_sim.foundation.keys import Amount, Count, PositiveAmount, Share
+from rack_sim.scenario.fields import Model, OneOfSeveral, SourcedAmount
+from rack_sim.scenario.registered import ByKind, NameIn, schema_of
 
 
 class PolicyKind(OneOfSeveral):
     """One of the policies."""
 
-
-class StaticSlotsSchema(PolicyKind):
-    """Slots revolving through a statically scheduled pipeline."""
-
-    kind: Literal["static_slots"]
-    kv_reservation: Literal["max_context", "request"] = "max_context"
-    """What a request reserves of the cache: the compiled context, or the tokens it will use."""
-    priority: Literal["decode", "prefill"] = "decode"
-    """Whose rows come first: decode, and prompts take rows that no decoding sequence owns; prefill,
-    and prompts take every row while any waits, so that a sequence whose row is taken emits its
-    token a revolution later."""
-    context_buckets: list[Count] = Field(default_factory=list)
-    """Contexts in tokens, rising, the last that of max_context_tokens: a program is compiled for
-    each, and a slot runs the one for the longest context in it. Left out: one program."""
+    @classmethod
+    def kinds(cls) -> Iterable[type[Model]]:
+        return policy_models().values()
 
 
-class ContinuousBatchingSchema(PolicyKind):
-    """Batches that change from iteration to iteration, on chips that schedule at run time."""
-
-    kind: Literal["continuous_batching"]
-    token_budget: Count = 2048
-    """Rows of an iteration at most: a token of every decoding sequence, the rest for prompts."""
-    chunk_tokens: Count | None = None
-    """Rows that one prompt gets in an iteration at most; left out, all that are left."""
-    max_sequences: Count = 256
-    """Sequences in the batch at most."""
-    block_tokens: Count = 16
-    """Tokens of a block of the cache."""
-    watermark_share: Share = 0.01
-    """Share of the blocks that stays free when a request is let in."""
-    memory_share: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """Share of the memory that weights, activations and the cache may take together."""
-    kv_capacity_bytes: PositiveAmount | None = None
-    """Cache on each chip; left out, all that is left of the memory's share."""
+def policy_models() -> dict[str, type[PolicyKind]]:
+    """The schema of every policy there is, by its kind."""
+    return {kind: schema_of(kind, policy, PolicyKind) for kind, policy in POLICIES.items()}
 
 
 class PrefixCacheSchema(Model):
@@ -106,9 +77,7 @@ class DisaggregationSchema(Model):
 class ServingSchema(Model):
     """How requests are served."""
 
-    policy: (
-        Annotated[StaticSlotsSchema | ContinuousBatchingSchema, Field(discriminator="kind")] | None
-    ) = None
+    policy: Annotated[PolicyKind, ByKind(policy_models)] | None = None
     """The serving policy; left out, static_slots on static chips, continuous_batching on others."""
     slot_rows: Count = 1
     """Static chips: rows (tokens of different sequences, or of one prompt) that pass together."""
@@ -119,14 +88,7 @@ class ServingSchema(Model):
     replicas: Count = 1
     """Copies of the model, each on chips of its own. A system holds as many as fit; more than
     that take more systems of the kind."""
-    router: Literal[
-        "round_robin",
-        "random",
-        "least_outstanding_tokens",
-        "join_shortest_queue",
-        "session_affinity",
-        "prefix_affinity",
-    ] = "round_robin"
+    router: Annotated[str, NameIn(lambda: ROUTERS)] = "round_robin"
     """Which replica a request goes to (`rack-sim list routers`)."""
     queue: Literal["fcfs", "priority"] = "fcfs"
     """Order of waiting requests: first come, or the higher priority first."""

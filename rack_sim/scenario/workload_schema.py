@@ -4,17 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rack_sim.scenario.fields import (
-    Amount,
-    Count,
-    FilePath,
-    MeanTokens,
-    Model,
-    OneOfSeveral,
-    PositiveAmount,
-    Rate,
-    Share,
-)
+from rack_sim.foundation.keys import Amount, Count, PositiveAmount, Share
+from rack_sim.scenario.fields import FilePath, MeanTokens, Model, OneOfSeveral, Rate
 from rack_sim.workload.arrivals import MAX_RATE_RPS
 from rack_sim.workload.trace_formats import COLUMN_NAMES
 

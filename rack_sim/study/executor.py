@@ -10,24 +10,33 @@ its task. What is started (worker processes, a local cluster, a connection) ends
 also where it is left by an error or Ctrl-C. Nothing that a task gives may depend on where it ran.
 
 Backends: ``loky``, processes of this machine (one job: this process); ``dask``, a Dask cluster at
-an address or a local one; ``ray``, likewise. A worker needs rack-sim, of the same version.
+an address or a local one; ``ray``, likewise. A worker needs rack-sim, of the same version. Each
+backend is one function here, which opens a pool that makes `concurrent.futures` of calls.
 """
 
 import asyncio
+import importlib
 import importlib.util
 import logging
+import multiprocessing
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
-import time
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rack_sim.foundation.errors import InputError, Problem, suggest
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 Task = TypeVar("Task")
 Done = TypeVar("Done")
@@ -46,13 +55,18 @@ SCHEDULER_SECONDS = 10
 
 @dataclass(frozen=True)
 class Executor:
-    """What `open_executor` opened. `job_count` calls run at a time, as far as is known."""
+    """What `open_executor` opened. `job_count` calls run at a time.
+
+    `_submit` hands a call to the pool; without one, calls run in this process. `_lost` are the
+    errors that say that the process of a call is gone; `_running` are the calls under way.
+    """
 
     backend: str
     job_count: int
     place: str
-    _config: tuple[str, dict[str, Any]]
-    _ending: ExitStack
+    _submit: Callable[..., "Future[Any]"] | None = None
+    _lost: tuple[type[Exception], ...] = ()
+    _running: dict["Future[Any]", int] = field(default_factory=dict)
 
     def run(
         self, function: Callable[[Task], Done], tasks: Iterable[Task]
@@ -61,31 +75,33 @@ class Executor:
 
         What a call raises is raised here. Raises InputError where a worker is lost.
         """
-        from joblib import Parallel, delayed, parallel_config  # takes a moment, and few ask
+        waiting = enumerate(tasks)
+        if self._submit is None:
+            for number, task in waiting:
+                yield number, function(task)
+            return
+        self._start(function, islice(waiting, self.job_count))
+        while self._running:
+            for future in wait(self._running, return_when=FIRST_COMPLETED).done:
+                result = self._result(future)
+                number = self._running.pop(future)
+                self._start(function, islice(waiting, 1))  # nobody idles while the caller works
+                yield number, result
 
-        name, options = self._config
-        away = self.backend == "loky" and self.job_count > 1
-        calls = (delayed(_call)(function, number, task, away) for number, task in enumerate(tasks))
-        with parallel_config(name, **options):
-            parallel = Parallel(
-                n_jobs=self.job_count,
-                return_as="generator_unordered",
-                batch_size=1,  # each result as soon as it is there
-                # A cluster takes what it is given: no more is in flight than was asked for.
-                pre_dispatch=self.job_count if self.backend == "dask" else "2 * n_jobs",
-            )
-        found = parallel(calls)
-        self._ending.callback(_abandon, found)  # before its workers end, whoever still holds us
+    def _start(self, function: Callable[[Task], Done], tasks: Iterable[tuple[int, Task]]) -> None:
+        assert self._submit
+        for number, task in tasks:
+            self._running[self._submit(function, task)] = number
+
+    def _result(self, future: "Future[Any]") -> Any:  # noqa: ANN401 - what a task gives
         try:
-            # No `yield from`, which would hand a close on to it, and that warns.
-            for number, done in found:  # noqa: UP028
-                yield number, done
+            return future.result()
         except Exception as error:
-            if isinstance(error, ModuleNotFoundError) and error.name == "rack_sim":
+            if "No module named 'rack_sim'" in str(error):
                 hint = "install it where the workers run"
                 message = "a worker has no rack-sim"
                 raise InputError(Problem(message, self.place, suggestion=hint)) from None
-            if type(error).__name__ not in _LOST or "un-serialize" in str(error):
+            if not isinstance(error, self._lost) or "un-serialize" in str(error):
                 raise
             raise InputError(
                 Problem(
@@ -94,22 +110,6 @@ class Executor:
                     suggestion="killed, or out of memory? fewer jobs need less of it",
                 )
             ) from None
-        finally:
-            _abandon(found)
-
-
-# Errors of joblib, Dask and Ray that say that the process of a call is gone.
-_LOST = (
-    "TerminatedWorkerError",
-    "BrokenProcessPool",
-    "KilledWorker",
-    "CancelledError",
-    "FutureCancelledError",
-    "CommClosedError",
-    "RayActorError",
-    "ActorDiedError",
-    "WorkerCrashedError",
-)
 
 
 @contextmanager
@@ -150,19 +150,50 @@ def check_executor(
 
 
 def _open_loky(jobs: int | None, _scheduler: str | None, stack: ExitStack) -> Executor:
-    return Executor("loky", jobs or 1, f"--jobs {jobs or 1}", ("loky", {}), stack)
+    count = jobs or 1
+    place = f"--jobs {count}"
+    if count == 1:
+        return Executor("loky", count, place)
+    from joblib.externals import loky  # takes a moment, and few ask
+
+    theirs, leash = multiprocessing.Pipe(duplex=False)
+    pool = loky.ProcessPoolExecutor(count, initializer=_begin_worker, initargs=(theirs,))
+    executor = Executor("loky", count, place, pool.submit, (BrokenExecutor,))
+
+    def end() -> None:
+        if executor._running:  # calls that nobody waits for any more
+            leash.close()
+        pool.shutdown()
+        multiprocessing.active_children()  # joins those that ended by themselves, as loky does not
+
+    stack.enter_context(theirs)
+    stack.enter_context(leash)
+    stack.callback(end)
+    return executor
+
+
+def _begin_worker(leash: "Connection") -> None:
+    """Lets a worker process end as the other end of the leash closes, or its process is gone."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # they reach every process of a terminal
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+    def watch() -> None:
+        with suppress(EOFError, OSError):
+            leash.recv_bytes()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _open_dask(jobs: int | None, scheduler: str | None, stack: ExitStack) -> Executor:
-    import distributed
-
-    library: Any = distributed  # has types for some of its functions only
+    distributed: Any = importlib.import_module("distributed")  # has types for some functions only
     place = f"--scheduler {scheduler}" if scheduler else "--backend dask"
     address: Any = scheduler
     if scheduler is None:
         with _deaf_to_interrupts():
             address = stack.enter_context(
-                library.LocalCluster(
+                distributed.LocalCluster(
                     n_workers=jobs or os.cpu_count(),
                     threads_per_worker=1,
                     processes=True,
@@ -172,63 +203,71 @@ def _open_dask(jobs: int | None, scheduler: str | None, stack: ExitStack) -> Exe
                     silence_logs=logging.CRITICAL,
                 )
             )
-    else:
-        address = _knock(scheduler, "tcp://HOST:8786", _greet_dask)
-    try:
-        with _quiet("distributed"):
-            client = library.Client(
-                address, timeout=SCHEDULER_SECONDS, set_as_default=False, name="rack-sim"
-            )
-    except (OSError, ValueError) as error:
-        raise _no_answer(scheduler or "", _first_line(error), "tcp://HOST:8786") from None
+    with _no_answer_said(place, "tcp://HOST:8786"), _quiet("distributed"):
+        if scheduler is not None:
+            address = _knock(scheduler, "tcp://HOST:8786")
+            _greet_dask(address)
+        client = distributed.Client(
+            address, timeout=SCHEDULER_SECONDS, set_as_default=False, name="rack-sim"
+        )
     stack.callback(client.close)
     try:
         client.wait_for_workers(1, timeout=SCHEDULER_SECONDS)
     except TimeoutError:
         hint = f"start some: dask worker {address}"
         raise InputError(Problem("has no workers", place, suggestion=hint)) from None
+    pool = client.get_executor(pure=False)
+    stack.callback(pool.shutdown, wait=False)
     threads = sum(client.nthreads().values())
-    options = {"client": client, "wait_for_workers_timeout": SCHEDULER_SECONDS}
-    return Executor("dask", jobs or threads, place, ("dask", options), stack)
+    lost = (distributed.KilledWorker, CancelledError, distributed.comm.CommClosedError)
+    return Executor("dask", jobs or threads, place, pool.submit, lost)
 
 
 def _open_ray(jobs: int | None, scheduler: str | None, stack: ExitStack) -> Executor:
     # Ray reports its use to its makers unless told otherwise; no study of ours is their business.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    import ray as library
-    from joblib.pool import PicklingPool
-    from ray.util import joblib as binding
-
-    ray: Any = library  # has types for some of its functions only
-
-    if scheduler is not None and scheduler != "auto":
-        _knock(scheduler, "HOST:6379", _greet_ray)
-    usual_bases = PicklingPool.__bases__  # Ray puts its own there, for the whole process
-
-    def restore() -> None:
-        PicklingPool.__bases__ = usual_bases
-
-    stack.callback(restore)
-    if not ray.is_initialized():
-        own: dict[str, Any] = {"address": scheduler}
-        if scheduler is None:
-            own = {"address": "local", "num_cpus": jobs or os.cpu_count()}
-            own["include_dashboard"] = False
-        try:
+    ray: Any = importlib.import_module("ray")  # has types for some functions only
+    place = f"--scheduler {scheduler}" if scheduler else "--backend ray"
+    with _no_answer_said(place, "HOST:6379"):
+        if scheduler is not None and scheduler != "auto":
+            _knock(scheduler, "HOST:6379")
+            _greet_ray(scheduler)
+        is_shared = ray.is_initialized()
+        if not is_shared:
+            own: dict[str, Any] = {"address": scheduler}
+            if scheduler is None:
+                own = {"address": "local", "num_cpus": jobs or os.cpu_count()}
+                own["include_dashboard"] = False
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # about GPUs, which no task uses
                 ray.init(**own, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            raise _no_answer(scheduler or "", _first_line(error), "HOST:6379") from None
-        stack.callback(ray.shutdown)
-    register_ray: Any = binding.register_ray
-    register_ray()
+            stack.callback(ray.shutdown)
     cores = int(ray.cluster_resources().get("CPU", 0))
-    place = f"--scheduler {scheduler}" if scheduler else "--backend ray"
     if not cores:
         raise InputError(Problem("has no workers", place, suggestion="start them: `ray start`"))
-    _stream_from_ray()
-    return Executor("ray", min(jobs or cores, cores), place, ("rack-sim-ray", {}), stack)
+    call = ray.remote(max_retries=0)(_call)
+    running: dict[Future[Any], Any] = {}
+
+    def submit(function: Callable[[Task], Done], task: Task) -> "Future[Done]":
+        reference = call.remote(function, task)
+        future: Future[Done] = reference.future()
+        running[future] = reference
+        future.add_done_callback(running.pop)
+        return future
+
+    def cancel() -> None:
+        for reference in list(running.values()):
+            ray.cancel(reference, force=True)
+
+    if is_shared:  # it goes on, and would go on with these calls
+        stack.callback(cancel)
+    names = ("WorkerCrashedError", "OutOfMemoryError", "ObjectLostError", "LocalRayletDiedError")
+    lost = tuple(getattr(ray.exceptions, name) for name in names)
+    return Executor("ray", min(jobs or cores, cores), place, submit, lost)
+
+
+def _call(function: Callable[[Task], Done], task: Task) -> Done:
+    return function(task)
 
 
 _OPEN: dict[str, Callable[[int | None, str | None, ExitStack], Executor]] = {
@@ -238,121 +277,65 @@ _OPEN: dict[str, Callable[[int | None, str | None, ExitStack], Executor]] = {
 }
 
 
-def _stream_from_ray() -> None:
-    """Registers Ray's backend of joblib as one that hands results on as they come.
+def _knock(scheduler: str, example: str) -> str:
+    """The address with its scheme. Raises OSError where nobody opens: the libraries knock on.
 
-    It has what that takes, a callback for each result, and inherits the refusal of
-    multiprocessing's pool, which cannot be left half-way; an actor pool can.
-    """
-    from joblib import register_parallel_backend
-    from ray.util.joblib.ray_backend import RayBackend
-
-    class StreamingRay(RayBackend):
-        supports_return_generator = True
-
-    register_parallel_backend("rack-sim-ray", StreamingRay)
-
-
-def _abandon(found: Generator[Any]) -> None:
-    """Ends a run that may not be finished, and whatever of it is still under way."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that calls are cancelled: as is meant
-        found.close()
-
-
-def _call(
-    function: Callable[[Task], Done], number: int, task: Task, away: bool
-) -> tuple[int, Done]:
-    if away:
-        # These reach every process of a terminal or a group; who started the workers ends them.
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), signal.SIG_IGN)
-        _end_with_parent()
-    return number, function(task)
-
-
-def _end_with_parent() -> None:
-    """Lets this process end within a second of the one that started it, which may be killed."""
-    name = "rack-sim-parent-watch"
-    if any(thread.name == name for thread in threading.enumerate()):
-        return
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, name=name, daemon=True).start()
-
-
-def _knock(scheduler: str, example: str, greet: Callable[[str, socket.socket], None]) -> str:
-    """The address with its scheme. Raises InputError where nobody answers there as expected.
-
-    Both libraries have time-outs of their own, and take up to minutes over them.
+    Raises InputError where it is no address.
     """
     scheme, _, rest = scheduler.rpartition("://")
     host, _, port = rest.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 2**16:
         hint = f"an address looks like {example}"
         raise InputError(Problem("is no HOST:PORT", f"--scheduler {scheduler}", suggestion=hint))
-    address = f"{scheme or 'tcp'}://{rest}"
-    try:
-        place = (host.strip("[]"), int(port))
-        with socket.create_connection(place, SCHEDULER_SECONDS) as line:
-            greet(address, line)
-    except (OSError, ValueError) as error:
-        late = isinstance(error, TimeoutError)
-        why = f"nothing within {SCHEDULER_SECONDS} s" if late else _first_line(error)
-        why = getattr(error, "strerror", None) or why
-        raise _no_answer(scheduler, why, example) from None
-    return address
+    socket.create_connection((host.strip("[]"), int(port)), SCHEDULER_SECONDS).close()
+    return f"{scheme or 'tcp'}://{rest}"
 
 
-def _greet_dask(address: str, _line: socket.socket) -> None:
-    """Exchanges Dask's greetings. Raises OSError or ValueError where that fails."""
-    from distributed import comm
-
-    library: Any = comm
+def _greet_dask(address: str) -> None:
+    """Exchanges Dask's greetings, which a Client waits for without an end."""
+    distributed: Any = importlib.import_module("distributed")
 
     async def greet() -> None:
-        line = await library.connect(address, timeout=SCHEDULER_SECONDS)
+        line = await distributed.comm.connect(address, timeout=SCHEDULER_SECONDS)
         await line.close()
 
-    if address.startswith("tcp://"):
-        try:
-            with _quiet("distributed"):
-                asyncio.run(asyncio.wait_for(greet(), SCHEDULER_SECONDS))
-        except (OSError, ValueError):
-            raise
-        except Exception as error:  # whatever it makes of another's words
-            raise OSError("what listens there is no Dask") from error
+    if not address.startswith("tcp://"):
+        return
+    try:
+        asyncio.run(asyncio.wait_for(greet(), SCHEDULER_SECONDS))
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # whatever it makes of another's words
+        raise OSError("what listens there is no Dask") from error
 
 
-# What opens an HTTP/2 connection (RFC 9113, section 3.4): a fixed text and an empty SETTINGS frame,
-# which a server answers with a SETTINGS frame of its own; gRPC, which Ray speaks, begins like this.
-_HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
-_HTTP2_SETTINGS = 4
+def _greet_ray(scheduler: str) -> None:
+    """Asks for the status of the cluster, which Ray tries for minutes and cannot be told not to.
+
+    So it is asked in a process of its own, which can be ended.
+    """
+    if scheduler.startswith("ray://"):  # Ray's own client, which gives up by itself
+        return
+    ask = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", scheduler]
+    try:
+        subprocess.run(ask, capture_output=True, timeout=SCHEDULER_SECONDS, check=True)
+    except subprocess.TimeoutExpired:
+        raise TimeoutError from None
+    except subprocess.CalledProcessError:
+        raise OSError("what listens there is no Ray") from None
 
 
-def _greet_ray(_address: str, line: socket.socket) -> None:
-    """Raises OSError where what listens does not speak Ray's protocol."""
-    line.settimeout(SCHEDULER_SECONDS)
-    line.sendall(_HTTP2_HELLO)
-    head = line.recv(4)
-    if len(head) < 4 or head[3] != _HTTP2_SETTINGS:
-        raise OSError("what listens there is no Ray")
-
-
-def _no_answer(scheduler: str, why: str, example: str) -> InputError:
-    return InputError(
-        Problem(
-            f"does not answer: {why}",
-            f"--scheduler {scheduler}",
-            suggestion=f"is it running, and may we in? an address looks like {example}",
-        )
-    )
+@contextmanager
+def _no_answer_said(place: str, example: str) -> Iterator[None]:
+    """Says of a library's error on the way to its cluster that there is no answer, and why."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        late = isinstance(error, TimeoutError) and not str(error)
+        why = f"nothing within {SCHEDULER_SECONDS} s" if late else _first_line(error)
+        why = getattr(error, "strerror", None) or why
+        hint = f"is it running, and may we in? an address looks like {example}"
+        raise InputError(Problem(f"does not answer: {why}", place, suggestion=hint)) from None
 
 
 def _first_line(error: Exception) -> str:

@@ -108,7 +108,7 @@ def explained_row(found: Explanation) -> dict[str, Value]:
     """The columns of a summary that need no replay, and those of the compiled machine."""
     plan, scenario = found.plan, found.scenario
     replicas = found.fleet.replica_count
-    step = found.compiled
+    slots = found.machine.slots
     where = footprint_of(plan, replicas)
     compiled = found.limits.compiled_rows_per_s
     return {
@@ -123,15 +123,15 @@ def explained_row(found: Explanation) -> dict[str, Value]:
         "replica_count": replicas,
         "stage_count": plan.stage_count,
         "tensor_parallel": plan.tensor_parallel,
-        "slot_count": step.slot_count if step else None,
-        "slot_rows": step.rows if step else None,
+        "slot_count": slots.slot_count if slots else None,
+        "slot_rows": slots.rows if slots else None,
         "weight_bytes": plan.weight_bytes,
-        "sram_used_bytes_max": found.batch.used_bytes if found.batch else plan.used_bytes_max,
+        "sram_used_bytes_max": found.machine.used_bytes_max,
         "sram_capacity_bytes": plan.system.chip.capacity_bytes,
         "compiled_limit_tok_s": compiled * replicas if compiled else None,
         "physical_limit_tok_s": found.limits.system_rows_per_s * replicas,
         "tok_latency_limit_ms": round(found.limits.token_limit_ps / PS_PER_MS, 6),
-        "bottleneck": step.bottleneck if step else None,
+        "bottleneck": found.machine.bottleneck,
         **compiled_row(found),
         "scenario_hash": scenario.scenario_hash,
         "version": VERSION,

@@ -146,37 +146,40 @@ def _mapped(scenario: Scenario, shape: Shape) -> Mapped:
         found = explain(_cut(scenario, shape.tensor_parallel, shape.stage_count))
     except (InfeasibleError, InputError) as error:
         return Mapped(shape, in_one_line(error))
-    capacity_bytes = found.plan.system.chip.capacity_bytes
-    if found.batch is not None:
-        return _reactive(found, found.batch, shape, capacity_bytes)
-    step: StepTiming = found.step
+    machine = found.machine
+    gap_ps, sequence_count, tokens_per_s = (
+        _compiled(found.step) if found.batch is None else _batched(found, found.batch)
+    )
     return Mapped(
         shape,
-        sequence_count=step.slot_count * step.rows,
-        gap_ps=step.revolution_ps,
-        tokens_per_s=step.rows * PS_PER_S / step.interval_ps,
-        used_bytes=found.plan.used_bytes_max,
-        capacity_bytes=capacity_bytes,
-    )
-
-
-def _reactive(found: Explanation, batch: BatchMachine, shape: Shape, capacity_bytes: int) -> Mapped:
-    room, timing, timer = found.scenario.cache_room, batch.timing, batch.timer
-    held = timing.block_count // -(-timing.context_tokens // timing.block_tokens)
-    rows = min(room.rows if room else 1, max(1, held))
-    tokens = rows * timing.context_tokens
-    attention_ps = max(
-        roof.time_ps(pairs=tokens, cached_tokens=tokens, rows=rows) for roof in timer.roofs
-    )
-    gap_ps = timer.base_ps(rows, rows) + attention_ps
-    return Mapped(
-        shape,
-        sequence_count=rows,
+        sequence_count=sequence_count,
         gap_ps=gap_ps,
-        tokens_per_s=rows * PS_PER_S / gap_ps,
-        used_bytes=batch.used_bytes,
-        capacity_bytes=capacity_bytes,
+        tokens_per_s=tokens_per_s,
+        used_bytes=machine.used_bytes_max,
+        capacity_bytes=machine.plan.system.chip.capacity_bytes,
     )
+
+
+def _compiled(step: StepTiming) -> tuple[int, int, float]:
+    """Time between two tokens, sequences, tokens/s: every row of every slot in use."""
+    return (
+        step.revolution_ps,
+        step.slot_count * step.rows,
+        step.rows * PS_PER_S / step.interval_ps,
+    )
+
+
+def _batched(found: Explanation, batch: BatchMachine) -> tuple[int, int, float]:
+    """The same of iterations, all sequences as long as the longest context."""
+    limits = found.scenario.serving.policy.iteration_limits
+    most = min(limits.rows, limits.sequences) if limits else 1
+    rows = max(1, min(most, batch.sequences_max))
+    tokens = rows * batch.timing.context_tokens
+    attention_ps = max(
+        roof.time_ps(pairs=tokens, cached_tokens=tokens, rows=rows) for roof in batch.timer.roofs
+    )
+    gap_ps = batch.timer.base_ps(rows, rows) + attention_ps
+    return gap_ps, rows, rows * PS_PER_S / gap_ps
 
 
 def _chosen(scenario: Scenario) -> Shape | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies import ContinuousBatchingPolicy
 from rack_sim.foundation.errors import InfeasibleError, InputError
 from rack_sim.pipeline import Result, simulate
 from rack_sim.study.measurements import METRICS, Measurement

@@ -218,7 +218,7 @@ def _recosted(base: Result, changed: Scenario) -> Mapping[str, Value]:
         int(number(base.summary, "input_token_count") or 0),
         int(number(base.summary, "output_token_count") or 0),
     )
-    machine = replace(explanation.machine, plan=plan)
+    machine = explanation.machine.with_plan(plan)
     return cost_row(machine, explanation.fleet.replica_count, base.totals, changed.cost, tokens)
 
 

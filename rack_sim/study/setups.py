@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rack_sim.compiler.batches import BatchMachine
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies import ContinuousBatchingPolicy
 from rack_sim.foundation.errors import InputError
 from rack_sim.hardware.chip import Chip
 from rack_sim.pipeline import Explanation, explain
@@ -83,7 +83,8 @@ class Setup:
         deployment = replace(self.scenario.deployment, system=system)
         scenario = replace(self.scenario, deployment=deployment)
         before = self.explanation
-        if before.batch is None:
+        machine = before.batch
+        if machine is None:
             return replace(self, scenario=scenario, explanation=explain(scenario))
         placed = chip.placed(before.plan.system.chip.tiers)
         plan = replace(before.plan, system=replace(system, chip=placed))
@@ -94,11 +95,11 @@ class Setup:
             [stage.blocks for stage in plan.stages],
             plan.demand.shape.precision,
             residual_elements=plan.demand.residual_elements,
-            messages_of=before.batch.timer,
+            messages_of=machine.timer,
         )
-        timing = replace(before.batch.timing, iterations=timer)
-        batch = replace(before.batch, plan=plan, timer=timer, timing=timing)
-        explanation = replace(before, scenario=scenario, plan=plan, batch=batch)
+        timing = replace(machine.timing, iterations=timer)
+        machine = replace(machine, plan=plan, timer=timer, timing=timing)
+        explanation = replace(before, scenario=scenario, plan=plan, machine=machine)
         return replace(self, scenario=scenario, explanation=explanation)
 
 
@@ -312,7 +313,7 @@ class _Setting:
             )
         policy = replace(policy, max_sequences=most)
         scenario = replace(scenario, serving=replace(scenario.serving, policy=policy))
-        return scenario, replace(explanation, scenario=scenario, batch=batch)
+        return scenario, replace(explanation, scenario=scenario, machine=batch)
 
 
 def _parameters(config: Keys) -> float:

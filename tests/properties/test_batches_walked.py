@@ -13,7 +13,7 @@ from replays import Iterations, Listed, Roof, Watcher
 
 from rack_sim.compiler.batches import BatchTiming, Draft
 from rack_sim.engine.fleet import FleetPlan
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies import ContinuousBatchingPolicy
 from rack_sim.engine.serving import replay
 from rack_sim.engine.speculation import Speculation
 from rack_sim.workload.request import Request

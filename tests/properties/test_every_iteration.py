@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rack_sim.compiler.batches import BatchTiming, Draft
 from rack_sim.engine.fleet import Disaggregation, FleetPlan
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies import ContinuousBatchingPolicy
 from rack_sim.engine.policies.prefix_cache import PrefixCaching
 from rack_sim.engine.policies.replica import Admission
 from rack_sim.engine.routers import ROUTERS

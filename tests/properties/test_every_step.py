@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rack_sim.compiler.slots import BucketTiming, SlotTiming
-from rack_sim.engine import serving
-from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
+from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome, Sequence
+from rack_sim.engine.policies import StaticSlotsPolicy
 from rack_sim.engine.policies.phased_slots import PhasedSlots
 from rack_sim.engine.policies.prefix_cache import PrefixCaching
 from rack_sim.engine.policies.replica import Admission
@@ -209,7 +209,7 @@ def test_skipping_equals_stepping(buckets, priority, data, bin_ps):
     assert run(fleet, workload, bin_ps, every=False) == walked
     # The engine for unequal turns must do for equal ones too.
     if not fleet.timing.buckets:
-        with patch.object(serving, "_slots", lambda *_, **__: PhasedSlots):
+        with patch.object(StaticSlotsPolicy, "engine", lambda *_, **__: PhasedSlots):
             assert run(fleet, workload, bin_ps, every=False) == walked
         # So must one bucket that covers everything, with the revolution for a latency.
         timing = fleet.timing

@@ -14,9 +14,10 @@ from replays import Iterations, Replayed, Roof, replayed
 
 from rack_sim.compiler.batches import BatchTiming, Draft
 from rack_sim.compiler.slots import SlotTiming
-from rack_sim.engine.fleet import Disaggregation, FleetPlan, StaticSlotsPolicy
+from rack_sim.engine.fleet import Disaggregation, FleetPlan
 from rack_sim.engine.observer import Outcome
-from rack_sim.engine.policies.batch_server import BatchServer, ContinuousBatchingPolicy
+from rack_sim.engine.policies import ContinuousBatchingPolicy, StaticSlotsPolicy
+from rack_sim.engine.policies.batch_server import BatchServer
 from rack_sim.engine.policies.prefix_cache import PrefixCaching
 from rack_sim.engine.policies.replica import Admission
 from rack_sim.engine.routers import ROUTERS

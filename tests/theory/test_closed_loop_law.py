@@ -11,8 +11,8 @@ from replays import Iterations, Roof, replayed, shared_queue
 
 from rack_sim.compiler.batches import BatchTiming
 from rack_sim.compiler.slots import SlotTiming
-from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.fleet import FleetPlan
+from rack_sim.engine.policies import ContinuousBatchingPolicy, StaticSlotsPolicy
 from rack_sim.engine.routers import ROUTERS
 from rack_sim.workload.closed_loop import ClosedLoopWorkload
 from rack_sim.workload.lengths import Empirical, Fixed

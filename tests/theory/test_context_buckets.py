@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rack_sim.compiler.slots import BucketTiming, SlotTiming
-from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
+from rack_sim.engine.fleet import FleetPlan
+from rack_sim.engine.policies import StaticSlotsPolicy
 from rack_sim.engine.policies.replica import Admission
 from rack_sim.engine.policies.timetable import Timetable
 from rack_sim.engine.serving import replay

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rack_sim.compiler.slots import SlotTiming
-from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
+from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
+from rack_sim.engine.policies import StaticSlotsPolicy
 from rack_sim.engine.policies.replica import Admission
 from rack_sim.engine.serving import replay
 from rack_sim.metrics.log import Collector

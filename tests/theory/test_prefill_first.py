@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pytest
 
 from rack_sim.compiler.slots import SlotTiming
-from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
+from rack_sim.engine.fleet import FleetPlan
+from rack_sim.engine.policies import StaticSlotsPolicy
 from rack_sim.engine.serving import replay
 from rack_sim.metrics.log import Collector
 from rack_sim.workload.request import Request

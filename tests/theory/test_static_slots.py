@@ -8,8 +8,9 @@ from itertools import pairwise
 import pytest
 
 from rack_sim.compiler.slots import SlotTiming
-from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
+from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
+from rack_sim.engine.policies import StaticSlotsPolicy
 from rack_sim.engine.serving import replay
 from rack_sim.foundation.errors import InputError
 from rack_sim.metrics.log import Collector

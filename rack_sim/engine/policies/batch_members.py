@@ -6,39 +6,29 @@ let in last loses its cache and is prefilled again later, with what it had said 
 """
 
 from collections import deque
-
-from simpy import Environment
+from typing import TYPE_CHECKING
 
 from rack_sim.compiler.batches import BatchTiming
-from rack_sim.engine.observer import Observer, Outcome, Sequence
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
-from rack_sim.engine.policies.replica import Admission, Fleet, Replica
-from rack_sim.engine.speculation import Speculation
-from rack_sim.engine.timeline import CACHED, OUTPUT, Timeline
+from rack_sim.engine.observer import Outcome, Sequence
+from rack_sim.engine.policies.replica import Replica
+from rack_sim.engine.timeline import CACHED, OUTPUT
 from rack_sim.foundation.errors import ConservationError, DeadlockError
 from rack_sim.workload.request import Request
+
+if TYPE_CHECKING:
+    from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+    from rack_sim.engine.policies.policy import ReplicaPlace
 
 
 class BatchMembers(Replica):
     """Lets sequences in and out; when, is the business of `BatchServer`."""
 
     def __init__(
-        self,
-        env: Environment,
-        number: int,
-        timing: BatchTiming,
-        policy: ContinuousBatchingPolicy,
-        admission: Admission,
-        observer: Observer,
-        timeline: Timeline,
-        fleet: Fleet,
-        *,
-        speculation: Speculation | None = None,
-        role: str = "both",
+        self, place: "ReplicaPlace", timing: BatchTiming, policy: "ContinuousBatchingPolicy"
     ) -> None:
-        super().__init__(env, number, admission, observer, timeline, fleet, role=role)
+        super().__init__(place)
         self.timing = timing
-        self.speculation = speculation
+        speculation = place.speculation
         # Rows of a decoding sequence in an iteration: its token, and what a draft proposes.
         self.width = 1 + (speculation.draft_tokens if speculation else 0)
         self.max_sequences = policy.max_sequences

@@ -7,49 +7,28 @@ iterations pass until the next decision, and what is true then, is the engine's:
 `continuous_batching` computes it, `stepped_batching` walks.
 """
 
-from simpy import Environment
+from typing import TYPE_CHECKING
 
 from rack_sim.compiler.batches import BatchTiming, BatchTotals
 from rack_sim.engine import runs
 from rack_sim.engine.decision import Decision, Priority
-from rack_sim.engine.observer import Observer, Sequence
+from rack_sim.engine.observer import Sequence
 from rack_sim.engine.policies.batch_members import BatchMembers
-from rack_sim.engine.policies.batch_policy import Chunk, ContinuousBatchingPolicy, Run
-from rack_sim.engine.policies.replica import Admission, Fleet, ReplicaBooks
+from rack_sim.engine.policies.batch_run import Chunk, Run
 from rack_sim.engine.policies.run_books import RunBooks
-from rack_sim.engine.speculation import Speculation
-from rack_sim.engine.timeline import Timeline
+
+if TYPE_CHECKING:
+    from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+    from rack_sim.engine.policies.policy import ReplicaPlace
 
 
 class BatchServer(BatchMembers):
     """Serves requests in batches that change from iteration to iteration."""
 
     def __init__(
-        self,
-        env: Environment,
-        number: int,
-        timing: BatchTiming,
-        policy: ContinuousBatchingPolicy,
-        admission: Admission,
-        observer: Observer,
-        timeline: Timeline,
-        fleet: Fleet,
-        *,
-        speculation: Speculation | None = None,
-        role: str = "both",
+        self, place: "ReplicaPlace", timing: BatchTiming, policy: "ContinuousBatchingPolicy"
     ) -> None:
-        super().__init__(
-            env,
-            number,
-            timing,
-            policy,
-            admission,
-            observer,
-            timeline,
-            fleet,
-            speculation=speculation,
-            role=role,
-        )
+        super().__init__(place, timing, policy)
         self.base_ps = timing.iterations.base_ps
         self.coefficients = [
             (roof.per_pair_ps, roof.per_token_ps, roof.per_row_ps)
@@ -61,14 +40,10 @@ class BatchServer(BatchMembers):
         self.run_number = 0
         self.planned_ps: int | None = None
         self.draft_ps = 0
-        self.account = RunBooks(timing, self.width, observer, timeline, self.books)
+        self.account = RunBooks(timing, self.width, self.observer, self.line, self.books)
 
     def final_before_ps(self, now_ps: int) -> int:
         return self.run.start_ps if self.run else now_ps
-
-    def closed_books(self) -> ReplicaBooks:
-        """The books at the end."""
-        return self.books
 
     def batch_totals(self) -> BatchTotals:
         """What the iterations were."""

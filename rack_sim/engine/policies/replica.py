@@ -7,16 +7,18 @@ and end. The policy decides what happens in between.
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from simpy import Environment
-
+from rack_sim.compiler.batches import BatchTotals
 from rack_sim.engine.decision import Decision, Priority
-from rack_sim.engine.observer import Observer, Outcome, Sequence
+from rack_sim.engine.observer import Outcome, Sequence
 from rack_sim.engine.policies.prefix_cache import PrefixCache, PrefixCaching, check_hashes
 from rack_sim.engine.policies.queue import QUEUES, QueueOrder
-from rack_sim.engine.timeline import ARRIVED, FINISHED, REJECTED, TIMED_OUT, Timeline
+from rack_sim.engine.timeline import ARRIVED, FINISHED, REJECTED, TIMED_OUT
 from rack_sim.workload.request import Request
+
+if TYPE_CHECKING:
+    from rack_sim.engine.policies.policy import ReplicaPlace
 
 # So many who have ended may stand among those who have a deadline.
 _ENDED_KEPT = 1024
@@ -94,23 +96,15 @@ class ReplicaBooks:
 class Replica:
     """The part that all policies share."""
 
-    def __init__(
-        self,
-        env: Environment,
-        number: int,
-        admission: Admission,
-        observer: Observer,
-        timeline: Timeline,
-        fleet: Fleet,
-        *,
-        role: str = "both",
-    ) -> None:
-        self.env = env
-        self.number = number
-        self.role = role
-        self.observer = observer
-        self.line = timeline
-        self.fleet = fleet
+    def __init__(self, place: "ReplicaPlace") -> None:
+        admission = place.admission
+        self.env = place.env
+        self.number = place.number
+        self.role = place.role
+        self.observer = place.observer
+        self.line = place.timeline
+        self.fleet = place.fleet
+        self.speculation = place.speculation
         self.queue_limit = admission.queue_limit
         self.timeout_ps = admission.timeout_ps
         self.waiting = QUEUES[admission.order]()
@@ -118,11 +112,14 @@ class Replica:
         self.running = 0
         caching = admission.prefix_caching
         self.prefixes = PrefixCache(caching) if caching else None
-        self.books = ReplicaBooks(number, role)
+        self.books = ReplicaBooks(place.number, place.role)
         # Requests that have not ended, and their prompt and output tokens: what routers look at.
         self.unfinished_count = 0
         self.unfinished_tokens = 0
         self.worked_until_ps = 0
+        # Where steps are counted: those with a row that carried a token, and all such rows.
+        self.busy_step_count = 0
+        self.row_step_count = 0
         # Who has a deadline, in the order of deadlines; those who ended since are among them.
         self._deadlines: deque[Sequence] = deque()
 
@@ -196,6 +193,14 @@ class Replica:
         Raises DeadlockError naming who waits for what, or ConservationError with both sides.
         """
         raise NotImplementedError
+
+    def closed_books(self) -> ReplicaBooks:
+        """The books at the end."""
+        return self.books
+
+    def batch_totals(self) -> BatchTotals | None:
+        """What its iterations were; None where it has none."""
+        return None
 
     def final_before_ps(self, now_ps: int) -> int:
         """Timeline bins that end before this instant get nothing more from this replica."""

@@ -10,7 +10,7 @@ from rack_sim.engine.runs import Stretch, product_sum
 from rack_sim.engine.timeline import KV, OUTPUT, PROMPT, RECOMPUTED, Timeline
 
 if TYPE_CHECKING:
-    from rack_sim.engine.policies.batch_policy import Chunk, Run
+    from rack_sim.engine.policies.batch_run import Chunk, Run
     from rack_sim.engine.policies.replica import ReplicaBooks
 
 

@@ -6,17 +6,18 @@ Admission, rejection, completion, and the books that must balance when a replay 
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping
-from typing import Literal
-
-from simpy import Environment
+from typing import TYPE_CHECKING, Literal
 
 from rack_sim.compiler.slots import SlotTiming
-from rack_sim.engine.observer import Observer, Outcome, Sequence
-from rack_sim.engine.policies.replica import Admission, Fleet, Replica, ReplicaBooks
-from rack_sim.engine.speculation import Speculation
-from rack_sim.engine.timeline import CACHED, Timeline
+from rack_sim.engine.observer import Outcome, Sequence
+from rack_sim.engine.policies.replica import Replica, ReplicaBooks
+from rack_sim.engine.timeline import CACHED
 from rack_sim.foundation.errors import ConservationError, DeadlockError, InputError
 from rack_sim.workload.request import Request
+
+if TYPE_CHECKING:
+    from rack_sim.engine.policies.policy import ReplicaPlace
+    from rack_sim.engine.policies.slot_policy import StaticSlotsPolicy
 
 KvReservation = Literal["max_context", "request"]
 SlotPriority = Literal["decode", "prefill"]
@@ -43,26 +44,15 @@ class SlotServer(Replica):
     """
 
     def __init__(
-        self,
-        env: Environment,
-        number: int,
-        timing: SlotTiming,
-        admission: Admission,
-        observer: Observer,
-        timeline: Timeline,
-        fleet: Fleet,
-        *,
-        kv_reservation: KvReservation,
-        priority: SlotPriority = "decode",
-        speculation: Speculation | None = None,
+        self, place: "ReplicaPlace", timing: SlotTiming, policy: "StaticSlotsPolicy"
     ) -> None:
-        super().__init__(env, number, admission, observer, timeline, fleet)
-        self.kv_reservation = kv_reservation
-        self.prefill_first = priority == "prefill"
+        super().__init__(place)
+        speculation = place.speculation
+        self.kv_reservation = policy.kv_reservation
+        self.prefill_first = policy.priority == "prefill"
         self.context_tokens = timing.context_tokens
         self.interval_ps = timing.interval_ps
         self.slot_count = timing.slot_count
-        self.speculation = speculation
         self.seat_rows = timing.rows_per_sequence
         if self.seat_rows != 1 + (speculation.draft_tokens if speculation else 0):
             raise InputError(f"a seat of {self.seat_rows} rows does not hold a token and its draft")
@@ -82,8 +72,6 @@ class SlotServer(Replica):
         self.seat_count = self.slot_count * self.seats
         self.prompts: deque[Sequence] = deque()
         self.held_ps = timing.held_ps
-        self.busy_step_count = 0
-        self.row_step_count = 0
         # How much less steps of smaller buckets held the pipeline, and each of their rows did.
         self.spared_ps = 0
         self.rows_spared_ps = 0

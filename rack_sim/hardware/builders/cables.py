@@ -2,14 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
+from typing import Annotated
 
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.keys import Count, doc
 from rack_sim.foundation.work_limits import refuse_over
 from rack_sim.hardware.link import Link, LinkType
 from rack_sim.hardware.topology import Topology, both_ways
 
 Cable = tuple[int, int, int]
 """Two chips and the number of parallel cables between them."""
+ChipsPerNode = Annotated[
+    Count | None, doc("Consecutive chips that make a node; left out, all of them.")
+]
 
 
 def check_size(name: str, cables: int, chips: int) -> None:
@@ -36,6 +41,7 @@ def in_nodes(
     global_: LinkType,
     port_count: int,
     sides: tuple[int, ...] = (),
+    halves: str = "",
 ) -> Topology:
     """One rack of chips cut into nodes of equal size, blocks of consecutive numbers.
 
@@ -63,4 +69,5 @@ def in_nodes(
         port_count=port_count,
         kind=kind,
         sides=sides,
+        halves=halves,
     )

@@ -13,9 +13,11 @@ second 6 (see docs/topologies.md).
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Literal
+from typing import Annotated, Literal
 
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.keys import Count, Whole, doc
+from rack_sim.hardware.builders.builder import SIZE
 from rack_sim.hardware.builders.cables import check_size, complete
 from rack_sim.hardware.link import Link, LinkType
 from rack_sim.hardware.topology import Topology, both_ways
@@ -30,18 +32,31 @@ _SCATTER = 2_654_436_077
 def dragonfly(
     *,
     name: str,
-    racks: int,
-    nodes_per_rack: int,
-    chips_per_node: int,
-    links_per_node_pair: int,
-    links_per_rack_pair: int,
-    spare_nodes_per_rack: int,
+    racks: Annotated[
+        Count,
+        SIZE,
+        doc("Racks of the system; left out, one: nodes without racks, each linked to each other."),
+    ] = 1,
+    nodes_per_rack: Annotated[Count, SIZE, doc("Nodes of a rack, spare ones included.")],
+    chips_per_node: Annotated[Count, SIZE, doc("Chips of a node.")],
+    links_per_node_pair: Annotated[Whole, doc("Cables between every two nodes of a rack.")],
+    links_per_rack_pair: Annotated[
+        Whole, doc("Cables between every two racks; left out, none.")
+    ] = 0,
+    spare_nodes_per_rack: Annotated[
+        Whole, doc("Nodes of a rack that hold no model and stand by; left out, none.")
+    ] = 0,
+    rack_cables: Annotated[
+        RackCables,
+        doc("Order in which ports are dealt to racks: in steps (left out), or without pattern."),
+    ] = "dealt",
     local: LinkType,
     global_: LinkType,
     port_count: int,
-    rack_cables: RackCables = "dealt",
 ) -> Topology:
-    """Racks of fully connected nodes; the last `spare_nodes_per_rack` nodes of each are spares.
+    """Racks of fully connected nodes; nodes and racks fully connected in turn.
+
+    The last nodes of each rack are its spares.
 
     Raises InputError where spares leave no active node, or through Topology where the ports of a
     chip do not suffice.

@@ -1,9 +1,11 @@
 """Edge list: cables named one by one, for machines that no other builder describes."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.hardware.builders.cables import Cable, check_size, in_nodes
+from rack_sim.foundation.keys import Count, Len, Whole, doc
+from rack_sim.hardware.builders.cables import Cable, ChipsPerNode, check_size, in_nodes
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.topology import Topology
 
@@ -11,14 +13,17 @@ from rack_sim.hardware.topology import Topology
 def edge_list(
     *,
     name: str,
-    chips: int,
-    cables: Sequence[Sequence[int]],
+    chips: Annotated[Count, doc("Chips of the system, numbered from 0.")],
+    cables: Annotated[
+        Sequence[Annotated[Sequence[Whole], Len(2, 3)]],
+        doc("``[[0, 1], [1, 2, 4]]``: two chips, and how many cables join them if more than one."),
+    ],
+    chips_per_node: ChipsPerNode = None,
     local: LinkType,
     global_: LinkType,
     port_count: int,
-    chips_per_node: int | None = None,
 ) -> Topology:
-    """Chips joined by `cables`: two chips each, and how many cables join them (1 unless given).
+    """Cables named one by one.
 
     Nodes are blocks of consecutive chips. Raises InputError with every entry that is wrong: a chip
     that is not there, a cable from a chip to itself, a pair given twice, no cable at all.

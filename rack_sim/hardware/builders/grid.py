@@ -12,12 +12,22 @@ second cable would be a wider link under another name, which is what `links_per_
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, product
 from math import prod
+from typing import Annotated
 
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.hardware.builders.cables import Cable, check_size, in_nodes
+from rack_sim.foundation.keys import Count, Len, doc
+from rack_sim.hardware.builders.builder import SIZE
+from rack_sim.hardware.builders.cables import Cable, ChipsPerNode, check_size, in_nodes
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.topology import Topology
 
+_Sides = Annotated[
+    Sequence[Count],
+    Len(2, 3),
+    SIZE,
+    doc("Chips along each dimension; the last is numbered fastest."),
+]
+_LinksPerPair = Annotated[Count, doc("Cables between neighbours; left out, one.")]
 # The cables of one line of so many chips, as pairs of places on it.
 _Line = Callable[[int], Sequence[tuple[int, int]]]
 
@@ -25,14 +35,14 @@ _Line = Callable[[int], Sequence[tuple[int, int]]]
 def ring(
     *,
     name: str,
-    chips: int,
+    chips: Annotated[Count, SIZE, doc("Chips of the ring.")],
+    links_per_pair: _LinksPerPair = 1,
+    chips_per_node: ChipsPerNode = None,
     local: LinkType,
     global_: LinkType,
     port_count: int,
-    links_per_pair: int = 1,
-    chips_per_node: int | None = None,
 ) -> Topology:
-    """Chips in a circle, each linked to the next and the last to the first."""
+    """Chips in a circle."""
     sides = (chips,)
     return _grid(
         name, "ring", sides, _circle, links_per_pair, chips_per_node, local, global_, port_count
@@ -42,12 +52,12 @@ def ring(
 def mesh(
     *,
     name: str,
-    sides: Sequence[int],
+    sides: _Sides,
+    links_per_pair: _LinksPerPair = 1,
+    chips_per_node: ChipsPerNode = None,
     local: LinkType,
     global_: LinkType,
     port_count: int,
-    links_per_pair: int = 1,
-    chips_per_node: int | None = None,
 ) -> Topology:
     """A grid of two or three dimensions, each chip linked to its neighbours."""
     _check_sides(sides)
@@ -59,14 +69,14 @@ def mesh(
 def torus(
     *,
     name: str,
-    sides: Sequence[int],
+    sides: _Sides,
+    links_per_pair: _LinksPerPair = 1,
+    chips_per_node: ChipsPerNode = None,
     local: LinkType,
     global_: LinkType,
     port_count: int,
-    links_per_pair: int = 1,
-    chips_per_node: int | None = None,
 ) -> Topology:
-    """A grid of two or three dimensions whose lines are closed to rings."""
+    """A grid whose lines are closed to rings; a side of 2 has one cable, not two."""
     _check_sides(sides)
     return _grid(
         name, "torus", sides, _circle, links_per_pair, chips_per_node, local, global_, port_count
@@ -76,14 +86,14 @@ def torus(
 def hyperx(
     *,
     name: str,
-    sides: Sequence[int],
+    sides: _Sides,
+    links_per_pair: Annotated[Count, doc("Cables between two chips of a line; left out, one.")] = 1,
+    chips_per_node: ChipsPerNode = None,
     local: LinkType,
     global_: LinkType,
     port_count: int,
-    links_per_pair: int = 1,
-    chips_per_node: int | None = None,
 ) -> Topology:
-    """A grid of two or three dimensions whose lines are fully connected: one hop a dimension."""
+    """A grid whose lines are fully connected: one hop for each dimension."""
     _check_sides(sides)
     return _grid(
         name, "hyperx", sides, _clique, links_per_pair, chips_per_node, local, global_, port_count
@@ -129,6 +139,7 @@ def _grid(
         global_=global_,
         port_count=port_count,
         sides=tuple(sides),
+        halves="across the grid" if len(sides) > 1 else "half the circle",
     )
 
 

@@ -1,19 +1,34 @@
 """Mesh box: chips with a cable between every two. All of them are one node."""
 
+from typing import Annotated
+
+from rack_sim.foundation.keys import Count, doc
+from rack_sim.hardware.builders.builder import SIZE
 from rack_sim.hardware.builders.cables import check_size, complete
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.topology import Topology
 
 
-def fully_connected(*, name: str, chips: int, local: LinkType, port_count: int) -> Topology:
-    """One node: a cable between every two chips."""
+def fully_connected(
+    *,
+    name: str,
+    chips: Annotated[Count, SIZE, doc("Chips of the node.")],
+    local: LinkType,
+    port_count: int,
+) -> Topology:
+    """One node: a link between every two chips."""
     return _box(name, "fully_connected", chips, 1, local, port_count)
 
 
 def full_mesh(
-    *, name: str, chips: int, links_per_pair: int, local: LinkType, port_count: int
+    *,
+    name: str,
+    chips: Annotated[Count, SIZE, doc("Chips of the node.")],
+    links_per_pair: Annotated[Count, doc("Cables between every two chips.")],
+    local: LinkType,
+    port_count: int,
 ) -> Topology:
-    """One node: `links_per_pair` cables between every two chips, no switch (xGMI-class)."""
+    """One node: so many links between every two chips, no switch (xGMI-class)."""
     return _box(name, "full_mesh", chips, links_per_pair, local, port_count)
 
 
@@ -31,4 +46,5 @@ def _box(
         links=tuple(complete(members, lanes, "local")),
         port_count=port_count,
         kind=kind,
+        halves="any halves",
     )

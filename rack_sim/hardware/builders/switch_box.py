@@ -5,6 +5,10 @@ links, up and down; it counts as one hop between chips, with the latency of both
 have no part in the budget of the chips; their own ports are limited where a number is given.
 """
 
+from typing import Annotated
+
+from rack_sim.foundation.keys import Count, doc
+from rack_sim.hardware.builders.builder import SIZE
 from rack_sim.hardware.builders.cables import check_size
 from rack_sim.hardware.link import Link, LinkType
 from rack_sim.hardware.topology import Topology, both_ways
@@ -13,14 +17,18 @@ from rack_sim.hardware.topology import Topology, both_ways
 def switched(
     *,
     name: str,
-    chips: int,
-    switches: int,
-    links_per_chip: int,
+    chips: Annotated[Count, SIZE, doc("Chips of the node.")],
+    switches: Annotated[Count, doc("Switches; each reaches every chip.")],
+    links_per_chip: Annotated[Count, doc("Links of a chip, dealt over the switches.")],
+    ports_per_switch: Annotated[
+        Count | None, doc("Ports that a switch has; left out, as many as it needs.")
+    ] = None,
     local: LinkType,
     port_count: int,
-    ports_per_switch: int | None = None,
 ) -> Topology:
-    """One node whose chips deal their links over the switches: link k goes to switch k mod n.
+    """One node: chips on planes of switches (NVLink-class); switch s has number chips + s.
+
+    Link k of a chip goes to switch k mod n.
 
     Where the switches do not divide the links, the first switches carry one link more of each chip.
     """
@@ -39,6 +47,7 @@ def switched(
         links=tuple(links),
         port_count=port_count,
         kind="switched",
+        halves="any halves",
         switch_count=switches,
         switch_port_count=ports_per_switch,
     )

@@ -39,7 +39,7 @@ class Drawing:
 
 
 def _has_schedule(result: Result) -> bool:
-    return result.explanation.compiled is not None
+    return result.explanation.machine.slots is not None
 
 
 def _has_several_replicas(result: Result) -> bool:

@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rack_sim.compiler.batches import BatchMachine
-from rack_sim.compiler.step import StepTiming
+from rack_sim.compiler.machine import Machine
 from rack_sim.foundation.units import format_bytes
 from rack_sim.metrics.cost import footprint_of
-from rack_sim.metrics.tables import memory_kinds
 from rack_sim.partition.memory import ChipMemory
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.pipeline import Result
@@ -78,9 +76,7 @@ def draw_memory_map(result: Result) -> "Figure":
     return figure
 
 
-def memory_columns(
-    machine: StepTiming | BatchMachine, *, column_count_max: int = _COLUMN_COUNT_MAX
-) -> MemoryColumns:
+def memory_columns(machine: Machine, *, column_count_max: int = _COLUMN_COUNT_MAX) -> MemoryColumns:
     """What each chip holds, in pipeline order; the fullest chip of each stage beyond the limit."""
     plan = machine.plan
     whole = plan.chip_count <= column_count_max
@@ -98,12 +94,9 @@ def memory_columns(
     )
 
 
-def _bytes_of(
-    machine: StepTiming | BatchMachine, stage: Stage, memory: ChipMemory
-) -> tuple[int, ...]:
+def _bytes_of(machine: Machine, stage: Stage, memory: ChipMemory) -> tuple[int, ...]:
     """Bytes on one chip, in the order of the kinds."""
-    left_free = machine.chip_bytes["left_free"] if isinstance(machine, BatchMachine) else 0
-    taken = (*memory_kinds(machine, stage, memory), left_free)
+    taken = machine.memory_use(stage, memory)
     return (*taken, machine.plan.system.chip.capacity_bytes - sum(taken))
 
 
@@ -159,7 +152,7 @@ def _mark_stages(axes: "Axes", plan: Plan, columns: MemoryColumns) -> None:
         axes.set_xlabel(f"stage, in pipeline order ({group} each; the column is its fullest chip)")
 
 
-def _explain_kinds(axes: "Axes", machine: StepTiming | BatchMachine) -> None:
+def _explain_kinds(axes: "Axes", machine: Machine) -> None:
     """The legend, in the order of the stack, with what each kind takes of all chips together."""
     from matplotlib.patches import Patch
 
@@ -190,19 +183,18 @@ def _explain_kinds(axes: "Axes", machine: StepTiming | BatchMachine) -> None:
     )
 
 
-def _title(machine: StepTiming | BatchMachine) -> str:
+def _title(machine: Machine) -> str:
     plan = machine.plan
     unit, unit_bytes = _unit_of(plan)
     capacity_bytes = plan.system.chip.capacity_bytes
     weights = (
         f"{format_bytes(plan.weight_bytes)} of weights on {count_text(plan.chip_count, 'chip')}"
     )
-    if isinstance(machine, BatchMachine):
-        timing = machine.timing
-        longest = timing.block_count // -(-timing.context_tokens // timing.block_tokens)
+    if machine.slots is None:
         return (
-            f"{weights}; cache for {timing.kv_tokens:,} tokens, "
-            f"{count_text(longest, 'sequence')} of {timing.context_tokens:,}"
+            f"{weights}; cache for {machine.kv_tokens:,} tokens, "
+            f"{count_text(machine.sequences_max, 'sequence')} of "
+            f"{plan.demand.shape.context_tokens:,}"
         )
     return (
         f"{weights}; the fullest chip uses {plan.used_bytes_max / unit_bytes:.1f} of "

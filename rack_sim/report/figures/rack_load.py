@@ -4,9 +4,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rack_sim.compiler.batches import BatchMachine, BatchTotals
-from rack_sim.compiler.step import StepTiming
-from rack_sim.engine.serving import ReplayTotals
 from rack_sim.hardware.routing import Hop
 from rack_sim.hardware.topology import Topology
 from rack_sim.partition.placement import groups
@@ -91,20 +88,17 @@ def load_of(result: Result) -> RackLoad:
     replicas: dict[int, int] = {}
     for number, books in enumerate(totals.replicas[: len(placed) // plan.stage_count]):
         for stage in range(plan.stage_count):
-            busy_ps = books.busy_ps
-            if isinstance(machine, StepTiming):
-                busy_ps = machine.stages[stage].service_ps * (busy_ps // machine.interval_ps)
+            busy_ps = machine.stage_busy_ps(stage, books.busy_ps)
             for chip in placed[number * plan.stage_count + stage]:
                 shares[chip], stages[chip], replicas[chip] = share(busy_ps), stage, number
-    vectors, held_ps = _on_links(machine, totals)
+    vectors, held_ps = machine.link_use(totals.first_busy_ps, totals.first_batches)
     pairs: dict[Hop, float] = {}
     for (source, target), busy_ps in held_ps.items():
         pair = (min(source, target), max(source, target))
         pairs[pair] = max(pairs.get(pair, 0.0), share(busy_ps))
     carried: Counter[str] = Counter()
-    if isinstance(machine, StepTiming):
-        for by_traffic in machine.link_loads.values():
-            carried.update({name: load.vectors for name, load in by_traffic.items()})
+    for by_traffic in machine.link_loads.values():
+        carried.update({name: load.vectors for name, load in by_traffic.items()})
     return RackLoad(
         share_by_chip=shares,
         stage_by_chip=stages,
@@ -119,17 +113,6 @@ def load_of(result: Result) -> RackLoad:
             min(count, plan.router.lane_count(hop)) for hop, count in vectors.items()
         ),
     )
-
-
-def _on_links(
-    machine: StepTiming | BatchMachine, totals: ReplayTotals
-) -> tuple[Mapping[Hop, int], Mapping[Hop, int]]:
-    """Vectors on every link (of one step, or in all), and how long the run held it."""
-    if isinstance(machine, BatchMachine):
-        return machine.on_links(totals.first_batches or BatchTotals.nothing(0))
-    steps = totals.replicas[0].busy_ps // machine.interval_ps if totals.replicas else 0
-    held_ps = {hop: busy_ps * steps for hop, busy_ps in machine.link_busy_ps.items()}
-    return machine.vectors_by_hop, held_ps
 
 
 def runs_text(noun: str, numbers: list[int]) -> str:

@@ -5,9 +5,9 @@ from rack_sim.report.charts.compare import compare_charts
 from rack_sim.report.comparison_tables import ComparisonTables
 from rack_sim.report.draw.excel import write_charts
 from rack_sim.report.html.comparison import comparison_page
-from rack_sim.report.sheets.comparison import comparison_answers, write_comparison_sheets
+from rack_sim.report.sheets.comparison import write_comparison_answer, write_comparison_sheets
 from rack_sim.report.sheets.definitions import write_definitions
-from rack_sim.report.sheets.overview import start_overview, write_answer, write_contents
+from rack_sim.report.sheets.overview import start_overview, write_contents
 from rack_sim.report.sheets.sheet import Book
 from rack_sim.report.story import Story
 from rack_sim.report.text.compare import compare_content, compare_text
@@ -20,11 +20,12 @@ def _title(record: Record) -> str:
 
 def _sheets(book: Book, record: Record, row_limit: int) -> None:
     compared = ComparisonTables(record)
-    overview = start_overview(book, _title(record), "What was compared, and what changed.")
+    purpose, count = "What was compared, and what changed.", len(compared.rows)
+    overview = start_overview(book, _title(record), purpose, values=count)
     write_charts(book, compare_charts(record))
     written = write_comparison_sheets(book, compared, row_limit)
     write_definitions(book, written)
-    write_contents(overview, write_answer(overview, 3, comparison_answers(compared)))
+    write_contents(overview, write_comparison_answer(overview, compared))
 
 
 STORY = Story(

@@ -4,6 +4,8 @@
 - `table`: a table of columns with units; `charts`: native charts
 - `overview`, `inputs`, `definitions`: the answer, what went in, what words mean
 - `machine`, `traffic`, `cost`: chips, memory and links; requests and time; energy and money
-- `capacity`, `capacity_facts`: cells a planner changes, and what the formulas start from
+- `capacity`, `capacity_facts`: cells a planner changes, and what the formulas start from;
+  `formula_text`: formulas as a spreadsheet writes them
 - `sweep`: the tables of a study; `sizing`, `sizing_capacity`: answers and candidates of a sizing
+- `comparison`, `sensitivity`: runs side by side; what moves the cost
 """

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rack_sim.metrics.capacity import RESULTS, WHOLE_RACKS, CapacityVerdict, Racks
+from rack_sim.metrics.formula import calculated
 from rack_sim.metrics.summary import Value
 from rack_sim.record.record import Record
 
@@ -13,6 +15,57 @@ LIMIT_BASIS = "compiled limit"
 KNEE_BASIS = "knee of the SLO"
 KEPT_UP_BASIS = "keeps up"
 OWN_BASIS = "own figure"
+
+_MEANINGS = {
+    RUN_BASIS: "All requests of this run over its whole length, filling and draining included. It "
+    "served so many, with the share of objectives met below; it may well serve more.",
+    WINDOW_BASIS: "What finished in the steady window, as offered requests. Costs are counted over "
+    "the whole run, so this differs a little from them.",
+    LIMIT_BASIS: "An upper bound: every row of every step carries a token. Queues grow long before "
+    "it, and objectives are missed; no machine should be planned at it.",
+    KNEE_BASIS: "The highest rate of the study at which so many requests met every objective as "
+    "the study asked for.",
+    KEPT_UP_BASIS: "The highest rate of the study at which the queue did not grow, whatever "
+    "objectives were met.",
+    OWN_BASIS: "What the cell Own capacity above says, for example the knee of `rack-sim sweep "
+    "load`.",
+}
+_KNEES = {
+    KNEE_BASIS: "slo_met_rps",
+    KEPT_UP_BASIS: "kept_up_rps",
+    LIMIT_BASIS: "capacity_limit_rps",
+}
+# What the run counted itself: quantity -> column of summary.csv, and decimals that it has
+_COUNTED = {
+    "chips_of_model": ("chip_count", 0),
+    "spare_chips": ("spare_chip_count", 0),
+    "idle_chips": ("idle_chip_count", 0),
+    "racks": ("rack_count", 0),
+    "capital_usd": ("capital_usd", 2),
+    "serving_watts": ("mean_watts", 3),
+    "usd_per_million_output_tokens": ("usd_per_million_output_tokens", 6),
+    "usd_per_million_total_tokens": ("usd_per_million_total_tokens", 6),
+}
+_PRICES = {
+    "chip_price_usd": ("system", "chip", "price_usd"),
+    "chip_idle_watts": ("system", "chip", "idle_watts"),
+    "chip_peak_watts": ("system", "chip", "peak_watts"),
+    "host_watts_per_node": ("system", "host_watts_per_node"),
+    "network_watts_per_node": ("system", "network_watts_per_node"),
+    "system_price_factor": ("cost", "system_price_factor"),
+    "electricity_usd_per_kwh": ("cost", "electricity_usd_per_kwh"),
+    "power_usage_effectiveness": ("cost", "power_usage_effectiveness"),
+    "utilisation_share": ("cost", "utilisation"),
+    "amortisation_years": ("cost", "amortisation_years"),
+}
+_COUNTS = (
+    "chips_per_replica",
+    "replicas_per_system",
+    "system_chips",
+    "chips_per_node",
+    "usable_chips_per_node",
+    "nodes_per_rack",
+)
 
 # Of the requests that were not turned away. assumed: what scenarios/studies/load.yaml asks, too.
 ATTAINMENT_ASKED = 0.99
@@ -25,17 +78,6 @@ class Basis:
     name: str
     rps: float
     meaning: str
-
-
-@dataclass(frozen=True)
-class Racks:
-    """From so many replicas on (up to the next entry), a system's racks in use hold so much."""
-
-    replicas: int
-    racks: int
-    nodes: int
-    chips: int
-    spares: int
 
 
 @dataclass(frozen=True)
@@ -63,80 +105,75 @@ class CapacityFacts:
     met: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The cells that may be changed, as they come."""
+        return {
+            "rate_rps": self.rate_rps,
+            "headroom_share": 0.0,
+            "capacity_basis": self.bases[0].name,
+            "own_capacity_rps": self.bases[0].rps,
+            **({} if self.met else {"attainment_asked_share": ATTAINMENT_ASKED}),
+            "system_price_usd": self.system_price_usd,
+            "bought_by": WHOLE_RACKS,
+            "spare_share": 0.0,
+            **self.numbers,
+        }
+
+    def planned(self, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Every quantity of the sheet by its name, where these cells are changed."""
+        known = {"attainment_share": self.attainment, **self.choices, **(changes or {})}
+        rates = {basis.name: basis.rps for basis in self.bases}
+        rates[OWN_BASIS] = known["own_capacity_rps"]
+        known |= {"basis_table": [*rates.items()], "rack_table": self.racks}
+        return calculated((*RESULTS, CapacityVerdict.verdict), known)
+
 
 def run_facts(run: Record) -> CapacityFacts | str:
     """The facts of a run, or why there are none."""
-    row = run.summary
-    seconds, requests = _number(row["simulated_s"]), _number(row["request_count"])
-    finished, outputs = _number(row["finished_count"]), _number(row["output_token_count"])
-    if not (seconds and finished and outputs):
+    row, footprint = run.summary, run.facts["footprint"]
+    requests, outputs = (_number(row[name]) for name in ("request_count", "output_token_count"))
+    if not (_number(row["simulated_s"]) and _number(row["finished_count"]) and outputs):
         return "No request was served in this run: it shows no capacity."
-    footprint = run.facts["footprint"]
-    roles = set(run.frame("replicas.csv")["role"])
     replicas = int(_number(row["replica_count"]))
-    together = replicas if roles != {"both"} else 1
-    sets = replicas / together
-    inputs = run.resolved
-    bases = [
-        Basis(
-            RUN_BASIS,
-            requests / seconds / sets,
-            "All requests of this run over its whole length, filling and draining included. It "
-            "served so many, with the share of objectives met below; it may well serve more.",
-        )
-    ]
-    if row["window_kind"] == "steady":
-        rate = _number(row["request_throughput_rps"]) * requests / finished
-        bases.append(
-            Basis(
-                WINDOW_BASIS,
-                rate / sets,
-                "What finished in the steady window, as offered requests. Costs are counted over "
-                "the whole run, so this differs a little from them.",
-            )
-        )
-    rows = _number(row["input_token_count"]) + outputs - finished
-    if row["compiled_limit_tok_s"] and rows:
-        bases.append(
-            Basis(
-                LIMIT_BASIS,
-                _number(row["compiled_limit_tok_s"]) / (rows / requests) / sets,
-                "An upper bound: every row of every step carries a token. Queues grow long before "
-                "it, and objectives are missed; no machine should be planned at it.",
-            )
-        )
-    bases.append(own_basis(bases[0].rps))
-    met = row["slo_attainment"]
-    let_in = requests - _number(row["rejected_count"])
-    attainment = _number(met) * requests / let_in if met is not None and let_in else None
-    dynamic = _number(row["energy_chips_dynamic_joules"])
+    together = replicas if set(run.frame("replicas.csv")["role"]) != {"both"} else 1
     return CapacityFacts(
         title=str(row["scenario"]),
-        bases=tuple(bases),
-        rate_rps=requests / seconds,
-        attainment=min(1.0, attainment) if attainment is not None else None,
+        bases=_bases(_run_rates(row, replicas / together)),
+        rate_rps=requests / _number(row["simulated_s"]),
+        attainment=_attainment(row),
         attainment_words="in this run, of the requests that were not turned away",
         numbers={
-            **prices_of(inputs),
-            **counts_of(footprint),
+            **numbers_of(run.resolved, footprint),
             "replicas_per_set": together,
-            "joules_per_request": dynamic / requests,
+            "joules_per_request": _number(row["energy_chips_dynamic_joules"]) / requests,
             "output_tokens_per_request": outputs / requests,
             "tokens_per_request": (outputs + _number(row["input_token_count"])) / requests,
         },
-        system_price_usd=system_price_of(inputs),
+        system_price_usd=system_price_of(run.resolved),
         racks=racks_of(footprint),
-        own={
-            "chips_of_model": (row["chip_count"], 0),
-            "spare_chips": (row["spare_chip_count"], 0),
-            "idle_chips": (row["idle_chip_count"], 0),
-            "racks": (row["rack_count"], 0),
-            "capital_usd": (row["capital_usd"], 2),
-            "serving_watts": (row["mean_watts"], 3),
-            "usd_per_million_output_tokens": (row["usd_per_million_output_tokens"], 6),
-            "usd_per_million_total_tokens": (row["usd_per_million_total_tokens"], 6),
-        },
+        own={name: (row[column], digits) for name, (column, digits) in _COUNTED.items()},
     )
+
+
+def _run_rates(row: Mapping[str, Value], sets: float) -> dict[str, float]:
+    """Offered requests per second of one set, by what they are taken from."""
+    requests, finished = _number(row["request_count"]), _number(row["finished_count"])
+    rates = {RUN_BASIS: requests / _number(row["simulated_s"]) / sets}
+    if row["window_kind"] == "steady":
+        rate = _number(row["request_throughput_rps"]) * requests / finished
+        rates[WINDOW_BASIS] = rate / sets
+    rows = _number(row["input_token_count"]) + _number(row["output_token_count"]) - finished
+    if row["compiled_limit_tok_s"] and rows:
+        rates[LIMIT_BASIS] = _number(row["compiled_limit_tok_s"]) / (rows / requests) / sets
+    return rates
+
+
+def _attainment(row: Mapping[str, Value]) -> float | None:
+    """Of the requests that were not turned away, the share that met every objective."""
+    requests, met = _number(row["request_count"]), row["slo_attainment"]
+    let_in = requests - _number(row["rejected_count"])
+    return min(1.0, _number(met) * requests / let_in) if met is not None and let_in else None
 
 
 def study_facts(
@@ -159,107 +196,66 @@ def study_facts(
         rate = knee["slo_met_rps"] or knee["kept_up_rps"]
         at = next((row for row in rows if row["offered_rps"] == rate), None)
         if footprint and inputs and at and at["finished_count"]:
-            found.append(_of_knee(name, knee, at, footprint, inputs))
+            found.append(_of_knee(knee, at, footprint, inputs))
     return found
 
 
 def _of_knee(
-    name: str,
     knee: Mapping[str, Any],
     at: Mapping[str, Any],
     footprint: Mapping[str, Any],
     inputs: Mapping[str, Any],
 ) -> CapacityFacts:
-    rate = float(at["offered_rps"])
-    texts = (
-        (
-            KNEE_BASIS,
-            "slo_met_rps",
-            "The highest rate of the study at which so many requests met every objective as the "
-            "study asked for.",
-        ),
-        (
-            KEPT_UP_BASIS,
-            "kept_up_rps",
-            "The highest rate of the study at which the queue did not grow, whatever objectives "
-            "were met.",
-        ),
-        (
-            LIMIT_BASIS,
-            "capacity_limit_rps",
-            "An upper bound: every row carries a token. No machine should be planned at it.",
-        ),
-    )
-    bases = [Basis(word, float(knee[key]), text) for word, key, text in texts if knee[key]]
-    bases.append(own_basis(bases[0].rps))
+    rate, window_rps = float(at["offered_rps"]), at["request_throughput_rps"]
     served = at["finished_count"] / at["request_count"]
-    window_rps, window_tok_s = at["request_throughput_rps"], at["output_throughput_tok_s"]
-    outputs = window_tok_s / window_rps * served if window_rps else 0.0
-    prices = prices_of(inputs)
+    outputs = at["output_throughput_tok_s"] / window_rps * served if window_rps else 0.0
+    numbers, replicas = numbers_of(inputs, footprint), footprint["replica_count"]
+    dynamic = numbers["chip_peak_watts"] - numbers["chip_idle_watts"]
     busiest = float(knee["kept_up_rps"] or rate)
-    replicas = footprint["replica_count"]
-    dynamic = prices["chip_peak_watts"] - prices["chip_idle_watts"]
     return CapacityFacts(
-        title=str(name),
-        bases=tuple(bases),
+        title=str(knee["machine"]),
+        bases=_bases(
+            {name: float(knee[column]) for name, column in _KNEES.items() if knee[column]}
+        ),
         rate_rps=rate,
         attainment=at["fit_slo_attainment"],
         attainment_words="at the knee, of the requests that fit",
         numbers={
-            **prices,
-            **counts_of(footprint),
+            **numbers,
             "replicas_per_set": replicas,
-            # At most: as if every chip drew its peak at the highest rate that is kept up with.
             "joules_per_request": dynamic * footprint["chips_per_replica"] * replicas / busiest,
             "output_tokens_per_request": outputs,
         },
         system_price_usd=system_price_of(inputs),
         racks=racks_of(footprint),
         own={},
+        notes={
+            "joules_per_request": "assumed: every chip draws its peak at the highest rate that is "
+            "kept up with, the most it can be; a run counts it"
+        },
     )
+
+
+def _bases(rates: Mapping[str, float]) -> tuple[Basis, ...]:
+    """Rates with what they mean, and one that the planner gives."""
+    known = [Basis(name, rps, _MEANINGS[name]) for name, rps in rates.items()]
+    return (*known, own_basis(known[0].rps))
 
 
 def own_basis(rps: float) -> Basis:
     """A rate that the planner gives."""
-    return Basis(
-        OWN_BASIS,
-        rps,
-        "What the cell Own capacity above says, for example the knee of `rack-sim sweep load`.",
-    )
+    return Basis(OWN_BASIS, rps, _MEANINGS[OWN_BASIS])
 
 
-def prices_of(inputs: Mapping[str, Any]) -> dict[str, float]:
-    """Prices and watts of a resolved scenario."""
-    chip, cost = inputs["system"]["chip"], inputs["cost"]
-    system = inputs["system"]
-    return {
-        "chip_price_usd": _plain(chip["price_usd"]),
-        "chip_idle_watts": _plain(chip["idle_watts"]),
-        "chip_peak_watts": _plain(chip["peak_watts"]),
-        "host_watts_per_node": _plain(system["host_watts_per_node"]),
-        "network_watts_per_node": _given(inputs, "system", "network_watts_per_node") or 0.0,
-        "system_price_factor": _plain(cost["system_price_factor"]),
-        "electricity_usd_per_kwh": _plain(cost["electricity_usd_per_kwh"]),
-        "power_usage_effectiveness": _plain(cost["power_usage_effectiveness"]),
-        "utilisation_share": _plain(cost["utilisation"]),
-        "amortisation_years": _plain(cost["amortisation_years"]),
-    }
-
-
-def counts_of(footprint: Mapping[str, Any]) -> dict[str, float]:
-    """Counts of a footprint, as manifest.json has it."""
-    names = ("chips_per_replica", "replicas_per_system", "system_chips")
-    return {
-        **{name: footprint[name] for name in names},
-        "chips_per_node": footprint["chips_per_node"],
-        "usable_chips_per_node": footprint["usable_chips_per_node"],
-        "nodes_per_rack": footprint["nodes_per_rack"],
-    }
+def numbers_of(inputs: Mapping[str, Any], footprint: Mapping[str, Any]) -> dict[str, float]:
+    """Prices and watts of a resolved scenario, and counts of a footprint of manifest.json."""
+    prices = {name: _given(inputs, path) or 0.0 for name, path in _PRICES.items()}
+    return prices | {name: footprint[name] for name in _COUNTS}
 
 
 def system_price_of(inputs: Mapping[str, Any]) -> float | None:
     """The price of a whole system, where it has one of its own."""
-    return _given(inputs, "system", "system_price_usd")
+    return _given(inputs, ("system", "system_price_usd"))
 
 
 def racks_of(footprint: Mapping[str, Any]) -> tuple[Racks, ...]:
@@ -267,15 +263,13 @@ def racks_of(footprint: Mapping[str, Any]) -> tuple[Racks, ...]:
     return (Racks(0, 0, 0, 0, 0), *(Racks(**step) for step in footprint["racks"]))
 
 
-def _plain(value: Any) -> float:  # noqa: ANN401 - a number, or one with its source
-    return float(value["value"] if isinstance(value, Mapping) else value)
-
-
-def _given(inputs: Mapping[str, Any], *keys: str) -> float | None:
+def _given(inputs: Mapping[str, Any], path: Sequence[str]) -> float | None:
+    """A number of a resolved scenario, with or without its source."""
     value: Any = inputs
-    for key in keys:
+    for key in path:
         value = value.get(key)
-    return None if value is None else _plain(value)
+    value = value["value"] if isinstance(value, Mapping) else value
+    return None if value is None else float(value)
 
 
 def _number(value: object) -> float:

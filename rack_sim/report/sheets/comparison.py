@@ -4,11 +4,42 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rack_sim.metrics.column import Column
-from rack_sim.metrics.compare_columns import CHANGES, COMPARE
+from rack_sim.metrics.compare_columns import CHANGES, COMPARE, COMPARED, DENSITIES, LIMITS
 from rack_sim.report.comparison_tables import ComparisonTables
-from rack_sim.report.sheets.sheet import Book
+from rack_sim.report.sheets.charts import Series
+from rack_sim.report.sheets.overview import (
+    AnswerLine,
+    Bars,
+    place_bars,
+    write_answer,
+    write_answer_lines,
+)
+from rack_sim.report.sheets.sheet import Book, Sheet
 from rack_sim.report.sheets.table import write_table_sheet
-from rack_sim.study.difference import headlines
+from rack_sim.report.sizing_words import plain
+from rack_sim.study.difference import Change, causes
+
+
+def _line(words: str) -> str:
+    """Words of a line, whose unit stands behind the numbers."""
+    return f"{words[0].upper()}{words[1:]}".removesuffix(", ms")
+
+
+# column of compare.csv -> words of its line
+_LABELS = {
+    "model": "Model",
+    "system": "System",
+    **{name: _line(words) for name, words in {**COMPARED, **DENSITIES}.items()},
+    "mean_kilowatts": "Mean power",
+    "request_goodput_rps": "Requests with every objective met",
+    "tpot_bound_by": "TPOT is bound by",
+    "ttft_bound_by": "TTFT is bound by",
+    "bottleneck": "Bottleneck",
+}
+_DRAWN = (
+    ("output_tok_s_per_user_p50", "tokens/s"),
+    ("usd_per_million_output_tokens", "USD"),
+)
 
 
 def write_comparison_sheets(
@@ -41,19 +72,46 @@ def write_comparison_sheets(
     return [(name, columns) for name, _, _, columns, _ in sheets]
 
 
+def write_comparison_answer(sheet: Sheet, compared: ComparisonTables) -> int:
+    """The runs side by side, bars of speed and cost, and what to mind; the next free row."""
+    rows, top, count = compared.rows, 3, len(compared.rows)
+    lines = comparison_lines(compared)
+    row = write_answer_lines(sheet, top, ("", *(str(one["name"]) for one in rows)), lines)
+    names = ("Summary", top, 1, top, count)
+    charts = []
+    for words, unit in ((_LABELS[column], unit) for column, unit in _DRAWN):
+        at = top + 1 + [line.label for line in lines].index(words)
+        charts.append(Bars(words, unit, (Series(words, ("Summary", at, 1, at, count), names),)))
+    place_bars(sheet, 2 + count, charts)
+    return write_answer(sheet, row, comparison_answers(compared))
+
+
+def comparison_lines(compared: ComparisonTables) -> list[AnswerLine]:
+    """A line for each number that is compared; of two, with the change from one to the other."""
+    found = []
+    for column in COMPARE:
+        if column.name not in _LABELS:
+            continue
+        values = tuple(row[column.name] for row in compared.rows)
+        if column.name in LIMITS:
+            values = tuple(plain(value or "") for value in values)
+        change = Change("output", column.name, *values).share if len(values) == 2 else None
+        remark = f"{change:+.1%}" if change else ""
+        found.append(AnswerLine(_LABELS[column.name], values, column.unit, remark))
+    return found
+
+
 def comparison_answers(compared: ComparisonTables) -> list[tuple[str, str]]:
-    """What is not alike first, then what changed, or who was compared."""
+    """What is not alike first, then what a mean latency changed by, and what could not run."""
     lines = []
     unlike = compared.said("not_alike")
     if unlike:
         lines.append(("Not alike in all", "; ".join(unlike)))
     lines.append(("All are judged by", str(compared.record.facts["judged_by"])))
+    lines += [("Why" if not n else "", text) for n, text in enumerate(causes(compared.changes))]
     lines += [
-        ("Changed" if not n else "", text) for n, text in enumerate(headlines(compared.changes))
+        (str(row["name"]), f"cannot run: {row['reason']}")
+        for row in compared.rows
+        if row["status"] != "ran"
     ]
-    for row in compared.rows:
-        text = f"{row['model']} on {row['system']}"
-        if row["status"] != "ran":
-            text += f"; cannot run: {row['reason']}"
-        lines.append((str(row["name"]), text))
     return lines

@@ -1,103 +1,123 @@
 """Cost: where the energy of a run goes, and what a million tokens are made of."""
 
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+
 from rack_sim.metrics.cost_row import COST_COLUMNS
+from rack_sim.metrics.formula import Named, Term, quotient
+from rack_sim.metrics.summary import Value
 from rack_sim.record.record import Record
 from rack_sim.report.sheets.charts import Series, new_chart
+from rack_sim.report.sheets.formula_text import formula_text
 from rack_sim.report.sheets.sheet import (
     HEADER,
     LABEL,
+    NUMBER_HEADER,
     SECTION,
     STRONG,
     Book,
     Formula,
     Sheet,
-    number_format,
+    Style,
+    number_style,
 )
 
 _ENERGY = {
-    "chips_idle": "chips, idle: always",
-    "chips_dynamic": "chips, what busy ones draw above that",
-    "hosts": "hosts",
-    "network": "switches and optics, where given",
-    "building": "cooling and losses (PUE - 1)",
+    "energy_chips_idle_joules": "chips, idle: always",
+    "energy_chips_dynamic_joules": "chips, what busy ones draw above that",
+    "energy_hosts_joules": "hosts",
+    "energy_network_joules": "switches and optics, where given",
+    "energy_building_joules": "cooling and losses (PUE - 1)",
 }
 _TOKEN_COST = {
     "capital_usd_per_million_output_tokens": "capital written off",
     "electricity_usd_per_million_output_tokens": "electricity, standing by included",
 }
 _BUSY = tuple(column for column in COST_COLUMNS if column.name.startswith("busy_"))
-_PRICE = (
-    "api_price",
-    "api_usd_per_million_output_tokens",
-    "margin_usd_per_million_output_tokens",
-    "margin_usd_per_million_total_tokens",
-    "break_even_utilisation",
-    "payback_years",
-)
+_PRICE = COST_COLUMNS[[column.name for column in COST_COLUMNS].index("api_price") :]
+_SHARE: Style = {"num_format": "0.0%"}
+
+
+@dataclass
+class _Page:
+    """The sheet under way: where the numbers of the run stand on it."""
+
+    sheet: Sheet
+    row: Mapping[str, Value]
+    cells: dict[str, str] = field(default_factory=dict)
+
+    def number(self, row: int, name: str, style: Style) -> None:
+        """A number of the summary."""
+        self.sheet.put(row, 1, self.row[name], style)
+        self.cells[name] = f"B{row + 1}"
+
+    def formula(self, row: int, column: int, term: Term, style: Style) -> None:
+        """What follows from numbers that stand on the sheet, or will."""
+        value = term.value({name: _number(number) for name, number in self.row.items()})
+        text = formula_text(term, self.cells.__getitem__)
+        self.sheet.put(row, column, Formula(text, value), style)
+
+    def head(self, row: int, heading: str, *heads: str) -> None:
+        """A heading, and what the columns below it are called."""
+        self.sheet.put_row(row, 0, (heading, "", "", ""), SECTION)
+        self.sheet.put_row(row + 1, 0, heads, [HEADER, *[NUMBER_HEADER] * 3])
+
+    def parts(self, row: int, parts: Mapping[str, str], style: Style) -> Term:
+        """A line for each part with its share of the sum, which stands below them."""
+        whole = reduce(operator.add, map(Named, parts))
+        for at, (name, text) in enumerate(parts.items(), start=row):
+            self.sheet.put(at, 0, text, LABEL)
+            self.number(at, name, style)
+        for at, name in enumerate(parts, start=row):
+            self.formula(at, 3, quotient(Named(name), whole), _SHARE)
+        self.sheet.put(row + len(parts), 0, "together", STRONG)
+        self.formula(row + len(parts), 1, whole, {**style, "bold": True})
+        return whole
 
 
 def write_cost(book: Book, run: Record) -> None:
     """Energy by who draws it, time by what it goes to, money by what it is paid for."""
-    row = run.summary
-    sheet = book.sheet(
-        "Cost",
-        "Energy and cost",
-        "Of this run as it was. Prices and utilisation can be changed on the sheet Capacity.",
-    )
+    purpose = "Of this run as it was. Prices and utilisation can be changed on the sheet Capacity."
+    sheet = book.sheet("Cost", "Energy and cost", purpose)
     sheet.link(2, 0, "Summary", "to the summary")
     sheet.widths(46, 18, 16, 16, 4)
-    seconds = _number(row["simulated_s"])
-    sheet.put_row(3, 0, ("Energy of the run", "", "", ""), SECTION)
-    sheet.put_row(4, 0, ("who draws it", "energy\n[J]", "mean power\n[W]", "share\n[%]"), HEADER)
-    joules = [_number(row[f"energy_{name}_joules"]) for name in _ENERGY]
-    total = sum(joules)
-    for number, (text, amount) in enumerate(zip(_ENERGY.values(), joules, strict=True), start=5):
-        sheet.put(number, 0, text, LABEL)
-        sheet.put(number, 1, amount, {"num_format": number_format("J")})
-        _divided(sheet, number, 2, f"B{number + 1}/B13", amount, seconds, number_format("W"))
-        _divided(sheet, number, 3, f"B{number + 1}/B$11", amount, total, "0.0%")
-    sheet.put(10, 0, "together", STRONG)
-    sheet.put(
-        10, 1, Formula("SUM(B6:B10)", total), {"num_format": number_format("J"), "bold": True}
-    )
-    _divided(sheet, 10, 2, "B11/B13", total, seconds, number_format("W"))
-    sheet.put_row(12, 0, ("simulated time, s", seconds), [LABEL, {"num_format": "#,##0.000"}])
-
-    sheet.put_row(14, 0, ("A million output tokens", "", "", ""), SECTION)
-    sheet.put_row(15, 0, ("what is paid for", "cost\n[USD]", "", "share\n[%]"), HEADER)
-    costs = [row[name] for name in _TOKEN_COST]
-    whole = sum(map(_number, costs))
-    for number, (text, usd) in enumerate(zip(_TOKEN_COST.values(), costs, strict=True), start=16):
-        sheet.put(number, 0, text, LABEL)
-        sheet.put(number, 1, usd, {"num_format": "#,##0.0000"})
-        _divided(sheet, number, 3, f"B{number + 1}/B$19", _number(usd), whole, "0.0%")
-    sheet.put(18, 0, "together", STRONG)
-    sheet.put(18, 1, Formula("SUM(B17:B18)", whole), {"num_format": "#,##0.0000", "bold": True})
-    lines = (
-        ("with prompt tokens counted, USD per million", "usd_per_million_total_tokens"),
-        ("capital bought, USD", "capital_usd"),
-    )
-    for number, (text, name) in enumerate(lines, start=19):
-        sheet.put_row(number, 0, (text, row[name]), [LABEL, {"num_format": "#,##0.00##"}])
-
-    sheet.put_row(22, 0, ("What chips are busy with", "", "", ""), SECTION)
-    sheet.put_row(23, 0, ("what it is", "", "", "share of busy time\n[%]"), HEADER)
+    page = _Page(sheet, run.summary)
+    _write_energy(page)
+    _write_tokens(page)
+    page.head(22, "What chips are busy with", "what it is", "", "", "share of busy time\n[%]")
     for number, column in enumerate(_BUSY, start=24):
         sheet.put(number, 0, column.definition.rpartition(": ")[2], LABEL)
-        sheet.put(number, 3, row[column.name], {"num_format": "0.0%"})
-    if row["api_price"] is not None:
+        sheet.put(number, 3, run.summary[column.name], _SHARE)
+    if run.summary["api_price"] is not None:
         sheet.put_row(30, 0, ("Against a price", "", "", ""), SECTION)
-        for number, name in enumerate(_PRICE, start=31):
-            sheet.put_row(number, 0, (name, row[name]), [LABEL, {"num_format": "#,##0.00##"}])
+        for number, column in enumerate(_PRICE, start=31):
+            cells = (column.name, run.summary[column.name])
+            sheet.put_row(number, 0, cells, [LABEL, number_style(column.unit, align="right")])
     _draw(book, sheet)
 
 
-def _divided(
-    sheet: Sheet, row: int, column: int, text: str, part: float, whole: float, shown: str
-) -> None:
-    """A quotient as a formula; empty where there is nothing to divide by."""
-    value = part / whole if whole else None
-    sheet.put(row, column, Formula(f'IFERROR({text},"")', value), {"num_format": shown})
+def _write_energy(page: _Page) -> None:
+    heads = ("who draws it", "energy\n[J]", "mean power\n[W]", "share\n[%]")
+    page.head(3, "Energy of the run", *heads)
+    page.sheet.put(12, 0, "simulated time, s", LABEL)
+    page.number(12, "simulated_s", {"num_format": "#,##0.000"})
+    whole = page.parts(5, _ENERGY, number_style("J"))
+    for row, energy in enumerate((*map(Named, _ENERGY), whole), start=5):
+        page.formula(row, 2, quotient(energy, Named("simulated_s")), number_style("W"))
+
+
+def _write_tokens(page: _Page) -> None:
+    page.head(14, "A million output tokens", "what is paid for", "cost\n[USD]", "", "share\n[%]")
+    page.parts(16, _TOKEN_COST, number_style("USD"))
+    lines = {
+        "usd_per_million_total_tokens": "with prompt tokens counted, USD per million",
+        "capital_usd": "capital bought, USD",
+    }
+    for row, (name, text) in enumerate(lines.items(), start=19):
+        page.sheet.put(row, 0, text, LABEL)
+        page.number(row, name, number_style("USD"))
 
 
 def _draw(book: Book, sheet: Sheet) -> None:

@@ -38,6 +38,7 @@ HEADER: Style = {
     "border": 1,
     "border_color": "#FFFFFF",
 }
+NUMBER_HEADER: Style = {**HEADER, "align": "right"}
 LABEL: Style = {"valign": "top"}
 ASIDE: Style = {"valign": "top", "align": "left", "indent": 1}
 UNIT: Style = {"valign": "top", "align": "left", "indent": 1, "font_color": FAINT_INK}
@@ -66,7 +67,9 @@ _NUMBER_FORMATS = {
     "W": "#,##0.0",
     "kW": "#,##0.0##",
     "J": "#,##0.0##",
-    "USD": "#,##0.00",
+    "USD": '[>=10000]"$"#,##0;"$"#,##0.00##',
+    "USD/year": '"$"#,##0',
+    "USD/kWh": '"$"0.00##',
     "years": "0.0#",
 }
 _COUNTS = "#,##0.###"
@@ -142,9 +145,12 @@ class Sheet:
         """How many printed pages stand side by side."""
         self.page.fit_to_pages(count, 0)
 
-    def place(self, row: int, column: int, chart: "Chart", alt_text: str) -> None:
-        """Lays a chart over the cells from this one on."""
-        self.page.insert_chart(row, column, chart, {"description": alt_text, "object_position": 2})
+    def place(
+        self, row: int, column: int, chart: "Chart", alt_text: str, *, right_px: int = 0
+    ) -> None:
+        """Lays a chart over the cells from this one on, so many pixels into it."""
+        options = {"description": alt_text, "object_position": 2, "x_offset": right_px}
+        self.page.insert_chart(row, column, chart, options)
 
     def finish(self) -> None:
         """Writes what has been put, row by row; cells put later go below."""

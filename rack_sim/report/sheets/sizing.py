@@ -2,9 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from rack_sim.record.footprint import rack_noun_of
+from rack_sim.report.sheets.overview import AnswerLine
 from rack_sim.report.sheets.sheet import (
     HEADER,
     LABEL,
+    NUMBER_HEADER,
     UNIT,
     WRAPPED,
     Book,
@@ -14,23 +17,30 @@ from rack_sim.report.sheets.sheet import (
 from rack_sim.report.sheets.table import unit_words, write_table_sheet
 from rack_sim.report.sizing_tables import SizingTables
 from rack_sim.report.sizing_words import (
-    GOAL_WORDS,
     answer_words,
     binds_words,
     bound_words,
     commands,
-    cost_words,
     failures,
     goals_words,
-    margin_words,
     objective_name,
     objective_words,
     spaced,
-    value_words,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# what is said of each answer first: words, column of sizing.csv, unit
+_LINES = (
+    ("Replicas", "replica_count", "replicas"),
+    ("Stages of a replica", "stage_count", "stages"),
+    ("Chips of a stage", "tensor_parallel", "chips"),
+    ("Chips to buy", "bought_chip_count", "chips"),
+    ("Capital", "capital_usd", "USD"),
+    ("Capital and electricity of a year", "usd_per_year", "USD/year"),
+    ("A million output tokens", "usd_per_million_output_tokens", "USD"),
+)
 
 
 def sizing_question(sizing: SizingTables) -> str:
@@ -41,18 +51,30 @@ def sizing_question(sizing: SizingTables) -> str:
     )
 
 
+def sizing_lines(sizing: SizingTables) -> tuple[tuple[str, ...], list[AnswerLine]]:
+    """The systems that answer side by side: what each is best for, and what it is."""
+    rows = [winner.row for winner in sizing.winners]
+
+    def line_of(label: str, column: str, unit: str, remark: str = "") -> AnswerLine:
+        return AnswerLine(label, tuple(row[column] for row in rows), unit, remark)
+
+    place = rack_noun_of(sizing.winners[0].entry.get("footprint"))
+    lines = [line_of(*one) for one in _LINES]
+    lines.insert(4, line_of(f"{place.capitalize()}s that they stand in", "rack_count", f"{place}s"))
+    watts = tuple(row["mean_watts"] / 1000 for row in rows)
+    lines.append(AnswerLine("Mean power", watts, "kW"))
+    for asked in sizing.objectives:
+        name = objective_name(asked)
+        lines.append(line_of(name, asked.column, asked.unit, bound_words(asked)))
+        lines.append(line_of(f"{name}: left of it", f"{asked.column}_margin_share", "share"))
+    return ("Best for", *(goals_words(winner.goals) for winner in sizing.winners)), lines
+
+
 def sizing_answers(sizing: SizingTables) -> list[tuple[str, str]]:
-    """The answers, what binds, what is next to them, how to replay them, and what to mind."""
+    """What binds the answers, what is next to them, how to replay them, and what to mind."""
     lines: list[tuple[str, str]] = []
     for winner in sizing.winners:
-        words = goals_words(winner.goals)
-        lines.append((f"{words[0].upper()}{words[1:]}", answer_words(sizing, winner)))
-        lines.append(("What it costs", cost_words(winner.row)))
-        for asked in sizing.objectives:
-            value = value_words(asked, winner.row[asked.column])
-            left = margin_words(asked, winner.row)
-            text = f"{objective_name(asked)} {value}, {bound_words(asked)}: {left} left"
-            lines.append(("Margin", text))
+        lines.append(("System", answer_words(sizing, winner)))
         lines.append(("What binds", binds_words(sizing, winner)))
         lines += [(head, f"{text}.") for head, text in failures(sizing, winner)]
         lines.append(("Replay it, in this directory", commands(winner)))
@@ -72,7 +94,7 @@ def write_sizing(book: Book, sizing: SizingTables, row_limit: int) -> None:
     answers = book.sheet(
         "Sizing",
         "Sizing",
-        "The best system for each goal: every number of sizing.csv.",
+        "The best system for each goal, once: every number of sizing.csv.",
     )
     frame = _ordered(sizing.record.frame("candidates.csv"))
     write_table_sheet(
@@ -90,18 +112,19 @@ def write_sizing(book: Book, sizing: SizingTables, row_limit: int) -> None:
 
 
 def _write_numbers(sheet: Sheet, sizing: SizingTables) -> int:
-    """A line for each number and a column for each goal; the last row is given back."""
+    """A line for each number and a column for each system; the last row is given back."""
     sheet.link(2, 0, "Summary", "to the summary")
-    goals = [GOAL_WORDS[str(row["goal"])] for row in sizing.record.rows("sizing.csv")]
-    sheet.widths(38, *[22] * len(goals), 20, 90)
-    sheet.put_row(3, 0, ("number", *goals, "unit", "what it is"), HEADER)
+    goals = [goals_words(winner.goals) for winner in sizing.winners]
+    sheet.widths(38, *[30] * len(goals), 20, 90)
+    styles = [HEADER, *[NUMBER_HEADER] * len(goals), HEADER, HEADER]
+    sheet.put_row(3, 0, ("number", *goals, "unit", "what it is"), styles)
     row = 3
     for column in sizing.record.tables["sizing.csv"].columns[1:]:
         row += 1
         style = number_style(column.unit, align="right")
+        values = [winner.row[column.name] for winner in sizing.winners]
         sheet.put(row, 0, column.name, LABEL)
-        for place, answer in enumerate(sizing.record.rows("sizing.csv"), start=1):
-            sheet.put(row, place, answer[column.name], style)
+        sheet.put_row(row, 1, values, style)
         sheet.put(row, 1 + len(goals), unit_words(column.unit), UNIT)
         sheet.put(row, 2 + len(goals), column.definition, WRAPPED)
     sheet.page.freeze_panes(4, 1)

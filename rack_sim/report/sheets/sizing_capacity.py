@@ -3,9 +3,8 @@
 from rack_sim.report.sheets.capacity_facts import (
     Basis,
     CapacityFacts,
-    counts_of,
+    numbers_of,
     own_basis,
-    prices_of,
     racks_of,
     system_price_of,
 )
@@ -19,6 +18,18 @@ from rack_sim.report.sizing_words import (
 )
 
 SIZED_BASIS = "this answer"
+# What the answer says itself: quantity -> column of sizing.csv, and decimals that it has
+_COUNTED = {
+    "chips_of_model": ("chip_count", 0),
+    "chips_bought": ("bought_chip_count", 0),
+    "spare_chips": ("spare_chip_count", 0),
+    "idle_chips": ("idle_chip_count", 0),
+    "racks": ("rack_count", 0),
+    "capital_usd": ("capital_usd", 2),
+    "standby_watts": ("standby_watts", 3),
+    "serving_watts": ("mean_watts", 3),
+    "usd_per_year": ("usd_per_year", 2),
+}
 
 _PURPOSE = (
     "Change the yellow cells: everything else is a formula and follows. The answer was replayed at "
@@ -32,10 +43,10 @@ def sizing_facts(sizing: SizingTables, winner: Winner) -> CapacityFacts:
     row, served, footprint = winner.row, winner.entry["served"], winner.entry["footprint"]
     inputs, replicas = sizing.record.resolved, int(row["replica_count"])
     requests, outputs = served["request_count"], served["output_token_count"]
-    each, prices = sizing.rate_rps / replicas, prices_of(inputs)
+    each, numbers = sizing.rate_rps / replicas, numbers_of(inputs, footprint)
     # As the answer's watts and dollars a year have it: the mean of the replay, at the rate asked.
-    dynamic_watts = (row["mean_watts"] - row["standby_watts"]) / prices["power_usage_effectiveness"]
-    counted_joules = served["energy_chips_dynamic_joules"] / requests
+    dynamic_watts = row["mean_watts"] - row["standby_watts"]
+    dynamic_watts /= numbers["power_usage_effectiveness"]
     return CapacityFacts(
         title=f"{sizing.name}, {name_of(row)} ({goals_words(winner.goals)})",
         bases=(Basis(SIZED_BASIS, each, _meaning(sizing, winner)), own_basis(each)),
@@ -43,8 +54,7 @@ def sizing_facts(sizing: SizingTables, winner: Winner) -> CapacityFacts:
         attainment=None,
         attainment_words="",
         numbers={
-            **prices,
-            **counts_of(footprint),
+            **numbers,
             "replicas_per_set": 1,
             "joules_per_request": dynamic_watts / sizing.rate_rps,
             "output_tokens_per_request": outputs / requests,
@@ -52,30 +62,27 @@ def sizing_facts(sizing: SizingTables, winner: Winner) -> CapacityFacts:
         },
         system_price_usd=system_price_of(inputs),
         racks=racks_of(footprint),
-        own={
-            "chips_of_model": (row["chip_count"], 0),
-            "chips_bought": (row["bought_chip_count"], 0),
-            "spare_chips": (row["spare_chip_count"], 0),
-            "idle_chips": (row["idle_chip_count"], 0),
-            "racks": (row["rack_count"], 0),
-            "capital_usd": (row["capital_usd"], 2),
-            "standby_watts": (row["standby_watts"], 3),
-            "serving_watts": (row["mean_watts"], 3),
-            "usd_per_year": (row["usd_per_year"], 2),
-        },
+        own={name: (row[column], digits) for name, (column, digits) in _COUNTED.items()},
         own_name="this answer",
         purpose=_PURPOSE,
         met=_met(sizing, winner),
-        notes={
-            "joules_per_request": "what busy chips draw above idle on average in the replay, "
-            "over the rate asked: so the answer's watts and dollars a year come out; taken to be "
-            f"the same at other rates. Counted over the requests it is {counted_joules:,.6g} J, "
-            "since the replay also fills and drains",
-            "usd_per_million_output_tokens": "together / output tokens, at this rate all the "
-            f"time; over the whole replay it is {row['usd_per_million_output_tokens']:,.6g} USD, "
-            "since less is served while the system fills and drains",
-        },
+        notes=_notes(winner),
     )
+
+
+def _notes(winner: Winner) -> dict[str, str]:
+    """What is other than on the sheet of a run."""
+    served, usd = winner.entry["served"], winner.row["usd_per_million_output_tokens"]
+    counted_joules = served["energy_chips_dynamic_joules"] / served["request_count"]
+    return {
+        "joules_per_request": "what busy chips draw above idle on average in the replay, over the "
+        "rate asked: so the answer's watts and dollars a year come out; taken to be the same at "
+        f"other rates. Counted over the requests it is {counted_joules:,.6g} J, since the replay "
+        "also fills and drains",
+        "usd_per_million_output_tokens": "together / output tokens, at this rate all the time; "
+        f"over the whole replay it is {usd:,.6g} USD, since less is served while the system fills "
+        "and drains",
+    }
 
 
 def _meaning(sizing: SizingTables, winner: Winner) -> str:

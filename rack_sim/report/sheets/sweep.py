@@ -1,5 +1,6 @@
 """Sweep: the tables of a study, whatever its kind."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,19 +55,17 @@ def write_sweep(
     return written
 
 
+def collected_of(study: Record) -> list[str]:
+    """The columns that the study says it is about."""
+    named = study.resolved.get("collect") or study.facts.get("collect") or []
+    if isinstance(named, str):
+        named = [named]
+    return [name if isinstance(name, str) else json.dumps(name) for name in named]
+
+
 def study_answers(study: Record) -> list[tuple[str, str]]:
-    """What a study found, in a line for each machine, or how its points ended."""
+    """How the points of a study ended, a line for each of its tables."""
     lines = []
-    for row in study.rows("knee.csv") if "knee.csv" in study.tables else ():
-        met, kept, limit = (
-            "unknown" if row[name] is None else f"{row[name]:,.2f} requests/s"
-            for name in ("slo_met_rps", "kept_up_rps", "capacity_limit_rps")
-        )
-        text = (
-            f"meets its objectives up to {met} offered, keeps up with {kept}; every row would be "
-            f"in use at {limit}"
-        )
-        lines.append((str(row["machine"]), text))
     for file in study.tables:
         frame = study.frame(file)
         if "status" in frame.columns:

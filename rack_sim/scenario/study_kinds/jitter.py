@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from rack_sim.foundation.keys import Whole
 from rack_sim.metrics.columns import JITTER, SLIP
-from rack_sim.scenario.fields import Reading, Whole
+from rack_sim.scenario.fields import Reading
 from rack_sim.scenario.studies import Study
 from rack_sim.scenario.study_kind import StudyKind, check_rising
 from rack_sim.scenario.study_schema import StudyPointSchema, StudySchema

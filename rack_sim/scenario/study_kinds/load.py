@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from rack_sim.foundation.keys import Count, PositiveAmount
 from rack_sim.metrics.load_columns import KNEE, LOAD
 from rack_sim.scenario.document import quantity_of
-from rack_sim.scenario.fields import Count, PositiveAmount, Rate, Reading
+from rack_sim.scenario.fields import Rate, Reading
 from rack_sim.scenario.scenario import Scenario
 from rack_sim.scenario.studies import Study
 from rack_sim.scenario.study_kind import StudyKind, check_rising

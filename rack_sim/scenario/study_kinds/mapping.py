@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from rack_sim.foundation.keys import Count
 from rack_sim.metrics.column import Column
-from rack_sim.scenario.fields import Count
 from rack_sim.scenario.studies import Study
 from rack_sim.scenario.study_kind import StudyKind
 from rack_sim.scenario.study_schema import StudySchema

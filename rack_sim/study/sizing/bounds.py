@@ -14,15 +14,14 @@ Three kinds, each never above what a replay measures (`tests/properties/test_siz
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
 from rack_sim.compiler.slots import SlotTiming
-from rack_sim.engine.fleet import StaticSlotsPolicy
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
-from rack_sim.engine.routers import STATELESS
+from rack_sim.engine.policies.pace import Pace
+from rack_sim.engine.routers import stateless_router
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_NS
 from rack_sim.metrics.latency import latencies_ps
 from rack_sim.metrics.quantiles import exact_sum, percentiles
@@ -35,78 +34,15 @@ from rack_sim.workload.request import Request
 REPLICAS_MOST = 2**20
 
 
-@dataclass(frozen=True, eq=False)  # columns do not compare to one answer
-class Pace:
-    """What a replica of a shape cannot beat, whoever else is there.
-
-    - `gap_ps`: from one turn of a sequence to the next; `turn_tokens` come in one at most
-    - `row_ps`: a replica carries no more than one row in so long, on average from any beginning,
-      and `rows_at_once` besides
-    - `prompt_rows`: rows that the prompt of each request takes
-    - `first_token_ps`: from the arrival of each to its first token on an empty replica
-    - `capacity_rows_per_s`: rows of the compiled interval, where the machine has one
-    - `entries`: of static slots in which all turns are alike, the slots: see `in_turn_ps`
-    """
-
-    gap_ps: int
-    turn_tokens: int
-    row_ps: Fraction
-    rows_at_once: int
-    prompt_rows: Whole
-    first_token_ps: Whole
-    capacity_rows_per_s: int | None
-    entries: SlotTiming | None
-
-
 def pace_of(found: Explanation, traffic: Traffic) -> Pace:
     """The pace of an explained shape under some traffic."""
-    timing, policy = found.fleet.timing, found.fleet.policy
-    cached = found.fleet.admission.prefix_caching is not None
+    fleet = found.fleet
     # Of a prompt that is in the prefix cache one row is left.
+    cached = fleet.admission.prefix_caching is not None
     prompts = np.ones_like(traffic.input_tokens) if cached else traffic.input_tokens
-    if isinstance(timing, SlotTiming):
-        if not isinstance(policy, StaticSlotsPolicy):
-            raise AssertionError("slots are served by their policy; the scenario is checked")
-        seats = timing.rows // timing.rows_per_sequence
-        entries = -(-prompts // (timing.rows_per_sequence * seats))
-        token_ps, interval_ps, gap_ps = timing.token_ps, timing.interval_ps, timing.revolution_ps
-        if policy.priority == "prefill":
-            gap_ps = token_ps  # a sequence whose row was taken gets another as soon as can be
-        if timing.buckets:
-            token_ps = min(bucket.token_ps for bucket in timing.buckets)
-            interval_ps = min(map(min, timing.separation_ps))
-            gap_ps = token_ps
-        plain = policy.priority == "decode" and not timing.buckets
-        return Pace(
-            gap_ps=gap_ps,
-            turn_tokens=timing.rows_per_sequence,
-            row_ps=Fraction(interval_ps, timing.rows),
-            rows_at_once=timing.rows,
-            prompt_rows=prompts,
-            first_token_ps=(entries - 1) * interval_ps + token_ps,
-            capacity_rows_per_s=None if cached else found.limits.compiled_rows_per_s,
-            entries=timing if plain and found.fleet.admission.order == "fcfs" else None,
-        )
-    if not isinstance(policy, ContinuousBatchingPolicy):
-        raise AssertionError("batches are made by their policy; the scenario is checked")
-    base_ps, budget = timing.iterations.base_ps, policy.token_budget
-    carried = range(1, budget + 1)
-    bases = [base_ps(rows, 0) for rows in carried]
-    row_ps = min(Fraction(base, rows) for base, rows in zip(bases, carried, strict=True))
-    chunk = min(policy.chunk_tokens or budget, budget)
-    speculation = found.fleet.speculation
-    iterations = -(-prompts // chunk)
-    by_rows = (prompts * row_ps.numerator) // row_ps.denominator
-    return Pace(
-        gap_ps=min(base_ps(rows, 1) for rows in carried),
-        turn_tokens=1 + (speculation.draft_tokens if speculation else 0),
-        row_ps=row_ps,
-        rows_at_once=0,
-        prompt_rows=prompts,
-        first_token_ps=np.maximum(iterations * min(bases), by_rows),
-        capacity_rows_per_s=None,
-        entries=None,
-    )
+    drafts = fleet.speculation.draft_tokens if fleet.speculation else 0
+    pace = fleet.policy.pace(fleet.timing, prompts, drafts)
+    return pace if fleet.admission.order == "fcfs" else replace(pace, entries=None)
 
 
 def in_turn_ps(traffic: Traffic, timing: SlotTiming, prompt_rows: Whole, replica: Whole) -> Whole:
@@ -138,6 +74,9 @@ class Bounds:
     ) -> None:
         self.traffic, self.objectives = traffic, tuple(objectives)
         self.pace = pace_of(found, traffic)
+        # Rows of the compiled interval, where the machine has one and all prompts take theirs.
+        cached = found.fleet.admission.prefix_caching is not None
+        self._capacity_rows_per_s = None if cached else found.limits.compiled_rows_per_s
         self._router, self._seed = found.fleet.router, found.fleet.seed
         self._tokens = np.sort(self.pace.prompt_rows).cumsum()
         rest = -(-(traffic.output_tokens - 1) // self.pace.turn_tokens)
@@ -147,9 +86,9 @@ class Bounds:
     def with_replicas(self, count: int) -> tuple[Reading, ...]:
         """Bounds that know how many replicas there are; no less than those of `alone`."""
         timing = self.pace.entries
-        if timing is None or self._router not in STATELESS or self._router == "session_affinity":
+        router, places = stateless_router(self._router, self._seed), range(count)
+        if timing is None or router is None or router.needs_sessions:
             return self.alone
-        router, places = STATELESS[self._router](self._seed), range(count)
         numbers = self.traffic.request_id.tolist()
         chosen = [router.choose(Request(number, 0, 1, 1), places) for number in numbers]
         replica = np.array(chosen, dtype=np.int64)
@@ -158,7 +97,7 @@ class Bounds:
 
     def fewest_by_rows(self) -> int:
         """The fewest replicas that have rows enough for what is offered."""
-        rows_per_s = self.pace.capacity_rows_per_s
+        rows_per_s = self._capacity_rows_per_s
         if rows_per_s is None:
             return 1
         traffic = self.traffic

@@ -337,7 +337,7 @@ def _meets_at(question: Question, shape: ExplainedShape, count: int, rate_rps: f
 def _changes(scenario: Scenario) -> Iterator[tuple[str, Scenario]]:
     """One change each of what a space does not hold."""
     deployment = scenario.deployment
-    if scenario.cache_room is None:
+    if scenario.serving.policy.execution == "static":
         for rows in (2, 4):
             shape = replace(deployment.shape, rows=deployment.shape.rows * rows)
             yield (

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import rack_sim
-from rack_sim.engine.fleet import POLICIES
+from rack_sim.engine.policies import POLICIES
 from rack_sim.scenario.library import data_root, presets
 
 Cli = Callable[..., tuple[int, str, str]]

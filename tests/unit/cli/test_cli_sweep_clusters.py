@@ -110,6 +110,24 @@ def test_ray(cli: Cli, whole: Path) -> None:
         assert Path("a", name).read_bytes() == (whole / name).read_bytes()
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_ray_cluster_at_an_address(
+    cli: Cli, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that goes on afterwards, with nothing of the sweep in it."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns
+    ray = pytest.importorskip("ray")
+    with ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False):
+        address = ray.get_runtime_context().gcs_address
+        options = ("--backend", "ray", "--scheduler", address, "--no-figures", "--out", "a", "-q")
+        assert cli("sweep", "tiny.yaml", *options)[0] == 0
+        assert ray.is_initialized()
+    for name in FILES:
+        assert Path("a", name).read_bytes() == (whole / name).read_bytes()
+
+
 @pytest.mark.parametrize("backend", ["dask", "ray"])
 def test_nobody_at_the_address(cli: Cli, small: Path, backend: str) -> None:
     pytest.importorskip("distributed" if backend == "dask" else backend)

@@ -11,7 +11,7 @@ from replays import Iterations, Replayed, Roof, replayed
 from rack_sim.compiler.batches import BatchTiming, Draft
 from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies import ContinuousBatchingPolicy
 from rack_sim.engine.policies.prefix_cache import PrefixCaching
 from rack_sim.engine.policies.replica import Admission
 from rack_sim.engine.speculation import Speculation

@@ -7,8 +7,9 @@ from simpy import Environment
 from rack_sim.compiler.batches import BatchTiming
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.observer import Sequence
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies import ContinuousBatchingPolicy, StaticSlotsPolicy
 from rack_sim.engine.policies.continuous_batching import ContinuousBatching
+from rack_sim.engine.policies.policy import ReplicaPlace
 from rack_sim.engine.policies.replica import Admission
 from rack_sim.engine.policies.static_slots import StaticSlots
 from rack_sim.engine.policies.stepped_batching import SteppedBatching
@@ -32,7 +33,8 @@ class Nobody:
 def server(request) -> ContinuousBatching | SteppedBatching:
     collector = Collector()
     line = Timeline(1000, collector.timeline)
-    return request.param(Environment(), 3, TIMING, POLICY, Admission(), collector, line, Nobody())
+    place = ReplicaPlace(Environment(), 3, Admission(), collector, line, Nobody())
+    return request.param(place, TIMING, POLICY)
 
 
 def test_a_request_that_was_never_served_is_named(server):
@@ -94,16 +96,10 @@ def test_context_of_nobody_is_named(server):
 
 def slots() -> StaticSlots:
     collector = Collector()
-    return StaticSlots(
-        Environment(),
-        3,
-        SlotTiming(1, 4, 10, 35, context_tokens=100, kv_tokens=100),
-        Admission(),
-        collector,
-        Timeline(1000, collector.timeline),
-        Nobody(),
-        kv_reservation="request",
-    )
+    line = Timeline(1000, collector.timeline)
+    place = ReplicaPlace(Environment(), 3, Admission(), collector, line, Nobody())
+    timing = SlotTiming(1, 4, 10, 35, context_tokens=100, kv_tokens=100)
+    return StaticSlots(place, timing, StaticSlotsPolicy("request"))
 
 
 def test_of_slots_too_ten_are_named():

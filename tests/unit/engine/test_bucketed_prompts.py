@@ -10,7 +10,8 @@ import pytest
 from replays import Replayed, replayed
 
 from rack_sim.compiler.slots import BucketTiming, SlotTiming
-from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
+from rack_sim.engine.fleet import FleetPlan
+from rack_sim.engine.policies import StaticSlotsPolicy
 from rack_sim.workload.request import Request
 
 TIMING = SlotTiming(

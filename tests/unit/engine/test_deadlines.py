@@ -9,6 +9,8 @@ from simpy import Environment
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.decision import Decision, Priority
 from rack_sim.engine.observer import Outcome
+from rack_sim.engine.policies import StaticSlotsPolicy
+from rack_sim.engine.policies.policy import ReplicaPlace
 from rack_sim.engine.policies.replica import Admission
 from rack_sim.engine.policies.static_slots import StaticSlots
 from rack_sim.engine.timeline import Timeline
@@ -26,15 +28,12 @@ class Witness:
         self.outcomes: dict[int, Outcome] = {}
         self.unfinished: list[tuple[int, int]] = []
         self.deadlines: list[tuple[int, int]] = []
+        asked = Admission(timeout_ps=timeout_ps, **admission)
+        line = Timeline(10**9, lambda first, rows: None)
         self.server = StaticSlots(
-            self.env,
-            0,
+            ReplicaPlace(self.env, 0, asked, self, line, self),
             SlotTiming(1, 4, 10, 35, context_tokens=2 * LONG, kv_tokens=8 * LONG),
-            Admission(timeout_ps=timeout_ps, **admission),
-            self,
-            Timeline(10**9, lambda first, rows: None),
-            self,
-            kv_reservation="request",
+            StaticSlotsPolicy("request"),
         )
 
     def run(self, requests: list[Request]) -> None:

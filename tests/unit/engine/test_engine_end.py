@@ -4,6 +4,8 @@ import pytest
 from simpy import Environment
 
 from rack_sim.compiler.slots import SlotTiming
+from rack_sim.engine.policies import StaticSlotsPolicy
+from rack_sim.engine.policies.policy import ReplicaPlace
 from rack_sim.engine.policies.replica import Admission
 from rack_sim.engine.policies.static_slots import StaticSlots
 from rack_sim.engine.timeline import Timeline
@@ -24,16 +26,9 @@ TIMING = SlotTiming(1, 4, 10, 35, context_tokens=100, kv_tokens=100)
 
 def server() -> StaticSlots:
     collector = Collector()
-    return StaticSlots(
-        Environment(),
-        3,
-        TIMING,
-        Admission(),
-        collector,
-        Timeline(1000, collector.timeline),
-        Nobody(),
-        kv_reservation="request",
-    )
+    line = Timeline(1000, collector.timeline)
+    place = ReplicaPlace(Environment(), 3, Admission(), collector, line, Nobody())
+    return StaticSlots(place, TIMING, StaticSlotsPolicy("request"))
 
 
 def test_a_request_that_was_never_served_is_named():

@@ -11,15 +11,8 @@ from replays import Iterations
 
 from rack_sim.compiler.batches import BatchMachine, BatchTiming
 from rack_sim.compiler.step import compile_step
-from rack_sim.engine.fleet import (
-    PoolSplit,
-    PrefixStore,
-    Serving,
-    StaticSlotsPolicy,
-    fleet_plan,
-    replicas_per_system,
-)
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.fleet import PoolSplit, PrefixStore, Serving, fleet_plan, replicas_per_system
+from rack_sim.engine.policies import ContinuousBatchingPolicy, StaticSlotsPolicy
 from rack_sim.engine.policies.prefix_cache import PrefixCaching
 from rack_sim.engine.transfers import TransferPath
 from rack_sim.foundation.errors import InputError

@@ -8,8 +8,8 @@ from replays import Iterations, Listed, Replayed, replayed
 from rack_sim.compiler.batches import BatchTiming
 from rack_sim.engine.fleet import Disaggregation, FleetPlan
 from rack_sim.engine.parts import PartWorkload, dealt, why_together
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
-from rack_sim.engine.routers import ROUTERS, STATELESS
+from rack_sim.engine.policies import ContinuousBatchingPolicy
+from rack_sim.engine.routers import ROUTERS, stateless_router
 from rack_sim.engine.serving import totals_of_parts
 from rack_sim.engine.transfers import TransferPath
 from rack_sim.foundation.units import PS_PER_S
@@ -38,7 +38,7 @@ def test_one_replica_has_no_parts():
 
 @pytest.mark.parametrize("router", sorted(ROUTERS))
 def test_replicas_are_apart_where_the_router_looks_at_none(router):
-    said = "" if router in STATELESS else f"the router {router} looks at all replicas"
+    said = "" if stateless_router(router, 0) else f"the router {router} looks at all replicas"
     assert why_together(fleet(2, router), OPEN) == said
 
 
@@ -65,7 +65,7 @@ def test_replicas_are_dealt_one_by_one(replicas, parts, numbers):
     assert {part.replica_count for part in made} == {replicas}
 
 
-@pytest.mark.parametrize("router", sorted(STATELESS))
+@pytest.mark.parametrize("router", [name for name in ROUTERS if stateless_router(name, 0)])
 @pytest.mark.parametrize("parts", [1, 2, 4])
 def test_the_parts_are_the_whole(router, parts):
     """Every request is in one part, ends as in one replay of all, and the totals add up."""

@@ -14,7 +14,7 @@ from rack_sim.compiler.batches import BatchTiming
 from rack_sim.engine.decision import Decision, Priority
 from rack_sim.engine.fleet import Disaggregation, FleetPlan
 from rack_sim.engine.observer import Outcome, Sequence
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies import ContinuousBatchingPolicy
 from rack_sim.engine.policies.replica import Admission
 from rack_sim.engine.transfers import TransferPath, Transfers
 from rack_sim.workload.request import Request

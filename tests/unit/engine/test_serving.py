@@ -7,9 +7,9 @@ from replays import Iterations, Listed, Replayed, one_server, replayed
 
 from rack_sim.compiler.batches import BatchTiming
 from rack_sim.compiler.slots import SlotTiming
-from rack_sim.engine.fleet import Disaggregation, FleetPlan, StaticSlotsPolicy
+from rack_sim.engine.fleet import Disaggregation, FleetPlan
 from rack_sim.engine.observer import Outcome, Sequence
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies import ContinuousBatchingPolicy, StaticSlotsPolicy
 from rack_sim.engine.policies.replica import Admission
 from rack_sim.engine.serving import replay
 from rack_sim.engine.transfers import TransferPath

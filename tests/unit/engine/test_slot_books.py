@@ -11,9 +11,9 @@ import pytest
 from replays import Replayed, replayed
 
 from rack_sim.compiler.slots import BucketTiming, SlotTiming
-from rack_sim.engine import serving
-from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
+from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
+from rack_sim.engine.policies import StaticSlotsPolicy
 from rack_sim.engine.policies.phased_slots import PhasedSlots
 from rack_sim.engine.policies.prefix_cache import PrefixCaching
 from rack_sim.engine.policies.replica import Admission
@@ -39,7 +39,7 @@ def serve(
     found = replayed(fleet, requests)
     assert replayed(fleet, requests, every_step=True) == found
     if not timing.buckets:
-        with patch.object(serving, "_slots", lambda *_, **__: PhasedSlots):
+        with patch.object(StaticSlotsPolicy, "engine", lambda *_, **__: PhasedSlots):
             assert replayed(fleet, requests) == found
     return found
 

@@ -8,7 +8,7 @@ from simpy import Environment
 from rack_sim.compiler.batches import BatchTiming
 from rack_sim.engine.fleet import Disaggregation, FleetPlan, transfers_on_links
 from rack_sim.engine.observer import Sequence
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies import ContinuousBatchingPolicy
 from rack_sim.engine.transfers import TransferPath, Transfers
 from rack_sim.workload.request import Request
 

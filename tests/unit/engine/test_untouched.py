@@ -9,9 +9,10 @@ from simpy import Environment
 from rack_sim.compiler.batches import BatchTiming
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.decision import Decision, Priority
-from rack_sim.engine.fleet import FleetPlan, Serving, StaticSlotsPolicy
+from rack_sim.engine.fleet import FleetPlan, Serving
 from rack_sim.engine.observer import Outcome, Sequence
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies import ContinuousBatchingPolicy, StaticSlotsPolicy
+from rack_sim.engine.policies.policy import ReplicaPlace
 from rack_sim.engine.policies.replica import Admission, ReplicaBooks
 from rack_sim.engine.policies.static_slots import StaticSlots
 from rack_sim.engine.programs import Entry
@@ -51,9 +52,8 @@ class Nobody:
 def server(listener: Nobody) -> StaticSlots:
     timing = SlotTiming(2, 4, 10, 35, context_tokens=7, kv_tokens=99)
     line = Timeline(1000, lambda first, rows: None)
-    return StaticSlots(
-        Environment(), 5, timing, Admission(), listener, line, listener, kv_reservation="request"
-    )
+    place = ReplicaPlace(Environment(), 5, Admission(), listener, line, listener)
+    return StaticSlots(place, timing, StaticSlotsPolicy("request"))
 
 
 def test_a_sequence_that_was_turned_away_has_no_times_and_no_counts():

@@ -7,9 +7,9 @@ from fractions import Fraction
 import pytest
 
 from rack_sim.compiler.batches import BatchMachine, BatchTotals, IterationCount
-from rack_sim.compiler.step import StepTiming
+from rack_sim.compiler.machine import TokenGaps
 from rack_sim.engine.fleet import Disaggregation, FleetPlan
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies import ContinuousBatchingPolicy
 from rack_sim.engine.policies.replica import ReplicaBooks
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.engine.transfers import TransferPath
@@ -17,7 +17,7 @@ from rack_sim.metrics.columns import CHIPS, ITERATIONS, LINKS, MEMORY, REPLICAS
 from rack_sim.metrics.link_table import link_lines
 from rack_sim.metrics.tables import chip_rows, iteration_rows, memory_rows, replica_rows
 from rack_sim.metrics.token_split import token_split_ps
-from rack_sim.metrics.work import busy_chip_ps, iterations_ps, work_chip_ps
+from rack_sim.metrics.work import busy_chip_ps, work_chip_ps
 
 S = 10**12
 ATTENTION_PS = {"compute": 1000, "memory": 2000, "weight_feed": 300}
@@ -64,13 +64,13 @@ def base_by_name(machine: BatchMachine) -> dict[str, int]:
 
 def test_iterations_take_their_bases_and_what_attention_takes(reactive: BatchMachine) -> None:
     """The last norm counts as memory, whatever binds it: the two are compared together."""
-    found = iterations_ps(reactive, batches_of(reactive))
+    found = reactive.iteration_ps_by_term(batches_of(reactive))
     base = base_by_name(reactive)
     for name in ("fixed_latency", "link_latency", "link_serialisation", "slack"):
         assert found[name] == base[name]
     assert found["weight_feed"] == base["weight_feed"] + 300
     assert found["compute"] + found["memory"] == base["compute"] + base["memory"] + 1000 + 2000
-    without = iterations_ps(reactive, batches_of(reactive, dict.fromkeys(ATTENTION_PS, 0)))
+    without = reactive.iteration_ps_by_term(batches_of(reactive, dict.fromkeys(ATTENTION_PS, 0)))
     assert {name: ps - without[name] for name, ps in found.items() if ps != without[name]} == (
         ATTENTION_PS
     )
@@ -79,7 +79,7 @@ def test_iterations_take_their_bases_and_what_attention_takes(reactive: BatchMac
 def test_work_by_class_counts_every_chip(reactive: BatchMachine) -> None:
     """Four chips; the draft is what no class explains."""
     totals = totals_of(reactive)
-    spent = iterations_ps(reactive, totals.batches)
+    spent = reactive.iteration_ps_by_term(totals.batches)
     assert work_chip_ps(reactive, totals) == {
         "compute": 4 * spent["compute"],
         "memory": 4 * (spent["memory"] + spent["weight_feed"]),
@@ -100,21 +100,14 @@ def test_replicas_that_count_no_iterations_are_busy_with_other_things(
     assert work == dict.fromkeys(("compute", "memory", "link", "waiting"), 0) | {"other": 4 * 7}
 
 
-def split(
-    machine: BatchMachine | StepTiming,
-    reactive: BatchMachine,
-    totals: ReplayTotals,
-    gap_count: int = 5,
-) -> dict[str, Fraction]:
+def split(reactive: BatchMachine, totals: ReplayTotals, gap_count: int = 5) -> dict[str, Fraction]:
     fleet = FleetPlan(reactive.timing, ContinuousBatchingPolicy())
-    return token_split_ps(
-        machine, fleet, totals, Fraction(S), gap_count=gap_count, accepted_count=1
-    )
+    return token_split_ps(reactive, fleet, totals, Fraction(S), TokenGaps(gap_count, 1))
 
 
 def test_a_token_waits_for_the_iterations_it_was_in(reactive: BatchMachine) -> None:
     """Two sequences in three iterations: each counts twice, the prompt's own not at all."""
-    found = split(reactive, reactive, totals_of(reactive))
+    found = split(reactive, totals_of(reactive))
     base = reactive.timer.base_terms(4, 2).by_name()
     for name in ("fixed_latency", "link_latency", "link_serialisation"):
         assert found[name] == Fraction(6 * base[name], 5)
@@ -129,12 +122,11 @@ def test_a_token_waits_for_the_iterations_it_was_in(reactive: BatchMachine) -> N
     )
 
 
-def test_nothing_decoded_or_counted_is_no_split(reactive: BatchMachine, step: StepTiming) -> None:
+def test_nothing_decoded_or_counted_is_no_split(reactive: BatchMachine) -> None:
     totals = totals_of(reactive)
     uncounted = ReplayTotals(S, 1, 0, 0, replicas=totals.replicas)
-    assert split(reactive, reactive, totals, gap_count=0) == {}
-    assert split(reactive, reactive, uncounted) == {}
-    assert split(step, reactive, totals) == {}
+    assert split(reactive, totals, gap_count=0) == {}
+    assert split(reactive, uncounted) == {}
 
 
 def test_iterations_by_their_rows(reactive: BatchMachine) -> None:
@@ -243,7 +235,7 @@ def test_chips_of_a_replica_are_busy_together(reactive: BatchMachine) -> None:
     assert [row["role"] for row in rows] == ["stage"] * 4 + ["spare"] * 2
     assert [row["stage"] for row in rows] == ["0", "0", "1", "1", "", ""]
     assert [row["utilisation"] for row in rows] == ["0.250000000"] * 4 + ["0.000000000"] * 2
-    assert [row["used_bytes"] for row in rows] == [str(reactive.used_bytes)] * 4 + ["0"] * 2
+    assert [row["used_bytes"] for row in rows] == [str(reactive.used_bytes_max)] * 4 + ["0"] * 2
     assert {row["step_busy_ms"] for row in rows[:4]} == {""}
     assert {row["step_busy_ms"] for row in rows[4:]} == {"0.000000000"}
     nothing = ReplayTotals(10, 0, 0, 0)  # of ten picoseconds each would show

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from rack_sim.compiler.buckets import bucket_slots
 from rack_sim.compiler.limits import limits_of
 from rack_sim.compiler.step import StepTiming
-from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
+from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome, Sequence
+from rack_sim.engine.policies import StaticSlotsPolicy
 from rack_sim.engine.policies.replica import ReplicaBooks
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.engine.timeline import COLUMNS as TIMELINE_COLUMNS

@@ -8,9 +8,9 @@ from rack_sim.compiler.batches import BatchMachine, BatchTotals, IterationCount
 from rack_sim.compiler.buckets import bucket_slots
 from rack_sim.compiler.limits import Limits
 from rack_sim.compiler.step import StepTiming
-from rack_sim.engine.fleet import Disaggregation, FleetPlan, StaticSlotsPolicy
+from rack_sim.engine.fleet import Disaggregation, FleetPlan
 from rack_sim.engine.observer import Outcome, Sequence
-from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
+from rack_sim.engine.policies import ContinuousBatchingPolicy, StaticSlotsPolicy
 from rack_sim.engine.policies.replica import ReplicaBooks
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.engine.timeline import COLUMNS as TIMELINE_COLUMNS
@@ -365,7 +365,7 @@ def test_a_reactive_machine_has_iterations_and_no_slots(reactive: BatchMachine) 
         assert row[name] is None, name
     assert (row["iteration_count"], row["batch_sequences_mean"]) == (3, 2)
     assert row["replica_utilisation"] == 0.4
-    assert row["sram_used_bytes_max"] == reactive.used_bytes
+    assert row["sram_used_bytes_max"] == reactive.used_bytes_max
     assert row["physical_limit_tok_s"] == 7000
     assert row["tpot_ms_p50"] == 6
     assert row["tpot_to_limit_ratio"] == 2

@@ -9,8 +9,9 @@ import pytest
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.compiler.step import StepTiming
 from rack_sim.compiler.traffic import TRAFFICS
-from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
+from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
+from rack_sim.engine.policies import StaticSlotsPolicy
 from rack_sim.engine.policies.replica import Admission, ReplicaBooks
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.engine.timeline import COLUMNS as TIMELINE_COLUMNS

@@ -6,8 +6,10 @@ import pytest
 
 from rack_sim.compiler.buckets import bucket_slots
 from rack_sim.compiler.draft import draft_slots
+from rack_sim.compiler.machine import TokenGaps
 from rack_sim.compiler.step import StepTiming
-from rack_sim.engine.fleet import FleetPlan, StaticSlotsPolicy
+from rack_sim.engine.fleet import FleetPlan
+from rack_sim.engine.policies import StaticSlotsPolicy
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.metrics.token_split import token_split_ps
 
@@ -20,9 +22,7 @@ def split(
 ) -> dict[str, Fraction]:
     """Of ten gaps."""
     fleet = FleetPlan(timing, StaticSlotsPolicy())
-    return token_split_ps(
-        step, fleet, TOTALS, Fraction(gap_ps), gap_count=10, accepted_count=accepted
-    )
+    return token_split_ps(step, fleet, TOTALS, Fraction(gap_ps), TokenGaps(10, accepted))
 
 
 def test_undisturbed_a_gap_is_the_compiled_revolution(step: StepTiming) -> None:
@@ -51,7 +51,7 @@ def test_a_row_taken_by_prompts_is_slack(step: StepTiming) -> None:
 
 def test_where_nothing_was_decoded_it_is_as_compiled(step: StepTiming) -> None:
     fleet = FleetPlan(bucket_slots(step, ()), StaticSlotsPolicy())
-    found = token_split_ps(step, fleet, TOTALS, Fraction(0), gap_count=0, accepted_count=0)
+    found = token_split_ps(step, fleet, TOTALS, Fraction(0), TokenGaps(0, 0))
     assert found == {**step.terms.by_name(), "draft": 0}
 
 

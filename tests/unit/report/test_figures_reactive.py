@@ -203,8 +203,8 @@ def test_the_memory_of_a_draft_is_in_the_table_and_in_the_map(one):
     scenario = rack_sim.load("llama70b-a100", SHORT)
     model = one.explanation.plan.model
     draft = replace(model, name="draft", layers=model.layers[:2])
-    room = replace(scenario.cache_room, draft_model=draft)
-    machine = rack_sim.explain(replace(scenario, cache_room=room)).batch
+    serving = replace(scenario.serving, draft_model=draft)
+    machine = rack_sim.explain(replace(scenario, serving=serving)).batch
     rows = named(MEMORY, memory_rows(machine))
     drafted = 2 * draft.parameter_count  # bf16
     weights = sum(int(row["weight_bytes"]) for row in rows)

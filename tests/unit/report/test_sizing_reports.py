@@ -14,12 +14,11 @@ import pytest
 from spreadsheets import FIFTEEN_DIGITS, SOFFICE, named, opened, recalculated
 
 from rack_sim.foundation.errors import InputError
+from rack_sim.metrics.capacity import RESULTS
 from rack_sim.record.store import read
 from rack_sim.report.html import write_html
 from rack_sim.report.html.page import plain
 from rack_sim.report.html.sizing import sizing_page
-from rack_sim.report.sheets.capacity import capacity_plan, default_choices
-from rack_sim.report.sheets.capacity_lines import RESULTS
 from rack_sim.report.sheets.sizing_capacity import sizing_facts
 from rack_sim.report.sizing_tables import SizingTables
 from rack_sim.report.workbook import write_workbook
@@ -200,6 +199,8 @@ def test_different_answers_stand_side_by_side(own: Path) -> None:
     assert len(rings) == 1
     write_workbook(own, own / "report.xlsx")
     assert {"Capacity", "Capacity 2"} <= set(opened(own / "report.xlsx").sheetnames)
+    assert len(tables(own).winners) == 2
+    assert_answers(own)
 
 
 def test_made_again_they_are_the_same(sized: Callable[[str], Path], tmp_path: Path) -> None:
@@ -282,21 +283,38 @@ def test_the_workbook_has_the_tables(sized: Callable[[str], Path], name: str) ->
     verdicts = [line[heads.index("verdict")] for line in lines[1:]]
     order = ["meets", "fails", "pruned"]
     assert verdicts == sorted(verdicts, key=order.index), "the best first"
-    answers = rows(folder / "sizing.csv")
-    shown = {line[0]: line[1:4] for line in book["Sizing"].iter_rows(values_only=True)}
-    for column in ("bought_chip_count", "usd_per_year", "mean_watts", "one_less"):
-        for cell, row in zip(shown[column], answers, strict=True):
-            assert ("" if cell is None else type(cell)(row[column])) == (cell or "")
+    assert_answers(folder)
     asked = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["question"]
     charts = opened(folder / "report.xlsx")["Charts"]._charts
     assert len(charts) == 1 + len(asked["objectives"]), "of the tightest, dollars, too"
+
+
+def assert_answers(folder: Path) -> None:
+    """Each system that answers stands once, on the first sheet and with all its numbers."""
+    answers = {row["goal"]: row for row in rows(folder / "sizing.csv")}
+    winners = [answers[winner.goals[0]] for winner in tables(folder).winners]
+    book = opened(folder / "report.xlsx", values=True)
+    lines = book["Sizing"].iter_rows(min_row=4, values_only=True)
+    shown = {line[0]: line[1:] for line in lines}
+    assert shown["number"].index("unit") == len(winners)
+    for column in ("bought_chip_count", "usd_per_year", "mean_watts", "one_less"):
+        for cell, row in zip(shown[column], winners, strict=False):
+            assert ("" if cell is None else type(cell)(row[column])) == (cell or "")
+    first = {line[0]: line[1:] for line in book["Summary"].iter_rows(values_only=True)}
+    for words, column in (
+        ("Replicas", "replica_count"),
+        ("Chips to buy", "bought_chip_count"),
+        ("Capital", "capital_usd"),
+        ("Capital and electricity of a year", "usd_per_year"),
+    ):
+        assert [*first[words][: len(winners)]] == [float(row[column]) for row in winners]
 
 
 @pytest.mark.parametrize("name", ["slots", "batches"])
 def test_capacity_gives_back_the_answer(sized: Callable[[str], Path], name: str) -> None:
     sizing = tables(sized(name))
     facts = sizing_facts(sizing, sizing.winners[0])
-    plan, row = capacity_plan(facts, default_choices(facts)), sizing.winners[0].row
+    plan, row = facts.planned(), sizing.winners[0].row
     assert plan["replicas"] == row["replica_count"]
     assert plan["chips_bought"] == row["bought_chip_count"]
     assert plan["serving_watts"] == pytest.approx(row["mean_watts"], abs=0.001)
@@ -331,7 +349,7 @@ def test_changed_rates_buy_whole_replicas(sized: Callable[[str], Path], tmp_path
     assert row["replica_count"] == 4
     assert named(found, "replicas").value == 16
     changes = {"rate_rps": 525.0, "headroom_share": 0.1}
-    plan = capacity_plan(facts, default_choices(facts) | changes)
+    plan = facts.planned(changes)
     for line in RESULTS:
         value = plan[line.name]
         assert named(found, line.name).value == pytest.approx(value, rel=10 * FIFTEEN_DIGITS)

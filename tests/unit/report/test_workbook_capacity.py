@@ -15,13 +15,12 @@ from spreadsheets import FIFTEEN_DIGITS, SOFFICE, named, opened, recalculated
 
 import rack_sim
 from rack_sim.foundation.units import PS_PER_S
+from rack_sim.metrics.capacity import RESULTS
 from rack_sim.metrics.cost import cost_of, footprint_of
 from rack_sim.metrics.work import powered_chip_ps, work_chip_ps
 from rack_sim.record.footprint import footprint_entry
 from rack_sim.record.store import read
-from rack_sim.report.sheets.capacity import capacity_plan, default_choices
 from rack_sim.report.sheets.capacity_facts import CapacityFacts, run_facts
-from rack_sim.report.sheets.capacity_lines import RESULTS
 from rack_sim.report.views import Wanted, leave
 from rack_sim.report.workbook import write_workbook
 
@@ -224,8 +223,7 @@ def test_written_values_are_those_of_the_formulas(
     name: str, office: dict[str, Any], run: tuple[Any, Path]
 ) -> None:
     """What a program shows that does not calculate is what one shows that does."""
-    facts = facts_of(run[1])
-    plan = capacity_plan(facts, default_choices(facts) | CHANGES[name])
+    plan = facts_of(run[1]).planned(CHANGES[name])
     for line in RESULTS:
         found = named(office[name], line.name).value
         wanted = plan[line.name]
@@ -278,10 +276,9 @@ def test_every_formula_of_the_workbook_is_right_as_written(
                     assert (got or "") == (want or ""), place
     assert count > 60
 
-    import rack_sim.report.sheets.capacity as sheet
-
+    planned = CapacityFacts.planned
     spoilt = {line.name: -1.0 for line in RESULTS}
-    monkeypatch.setattr(sheet, "capacity_plan", lambda *_args: spoilt)
+    monkeypatch.setattr(CapacityFacts, "planned", lambda facts: planned(facts) | spoilt)
     write_workbook(run[1], tmp_path / "spoilt.xlsx")
     (found,) = recalculated([tmp_path / "spoilt.xlsx"], tmp_path / "whole")
     assert named(opened(tmp_path / "spoilt.xlsx", values=True), "chips_bought").value == -1
@@ -311,7 +308,7 @@ def test_inputs_are_marked_and_checked(run: tuple[Any, Path]) -> None:
     book = opened(run[1] / "report.xlsx")
     page = book["Capacity"]
     checked = {str(rule.sqref) for rule in page.data_validations.dataValidation}
-    for name in default_choices(facts_of(run[1])):
+    for name in facts_of(run[1]).choices:
         cell = named(book, name)
         yellow = cell.fill.fgColor.rgb == "FFFFF2CC"
         assert yellow == (cell.coordinate in checked), name

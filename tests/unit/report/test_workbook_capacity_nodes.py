@@ -11,7 +11,6 @@ import rack_sim
 from rack_sim.partition.placement import groups
 from rack_sim.record.footprint import footprint_entry_on
 from rack_sim.record.store import read
-from rack_sim.report.sheets.capacity import capacity_plan, default_choices
 from rack_sim.report.sheets.capacity_facts import CapacityFacts, run_facts
 from rack_sim.report.views import Wanted, leave
 from rack_sim.scenario import load_system
@@ -49,7 +48,7 @@ def test_replicas_are_not_packed_across_systems(
     spare_nodes = ceil(Fraction(12) * Fraction(str(spare_share)) / 4)
     facts = run_facts(read(loose))
     assert isinstance(facts, CapacityFacts)
-    plan = capacity_plan(facts, default_choices(facts) | changes)
+    plan = facts.planned(changes)
     wanted = {
         "nodes_of_model": 4,
         "nodes": 4 + spare_nodes,

@@ -71,7 +71,7 @@ def test_reactive_systems_load_and_hold_a_model(load: Load, name: str) -> None:
     batch = explanation.batch
     assert batch is not None
     assert explanation.fleet.timing.kv_tokens >= 1024, "the longest context"
-    assert batch.used_bytes <= batch.plan.system.chip.capacity_bytes
+    assert batch.used_bytes_max <= batch.plan.system.chip.capacity_bytes
 
 
 @pytest.mark.parametrize("name", REACTIVE)

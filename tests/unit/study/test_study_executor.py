@@ -2,11 +2,16 @@
 
 import math
 import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
+import psutil
 import pytest
 
 from rack_sim.foundation.errors import InputError
@@ -48,6 +53,73 @@ def test_results_come_as_they_are_finished() -> None:
             assert number == 1
             break
     assert time.monotonic() - begun < 200  # a fraction of a call, and an age for the rest
+
+
+def test_workers_end_with_the_block() -> None:
+    """Those in the middle of a call, and those that have nothing to do."""
+    for seconds in ([0.01, 300, 300], [0.01, 0.01, 0.01]):
+        with open_executor("loky", jobs=2) as executor:
+            found = executor.run(time.sleep, seconds)  # held until after the block
+            assert next(found)[0] in range(3)
+            workers = [each for each in psutil.Process().children() if is_worker(each)]
+            assert len(workers) == 2
+        assert not psutil.wait_procs(workers, timeout=60)[1]
+
+
+def is_worker(process: psutil.Process) -> bool:
+    return any("popen_loky" in word for word in process.cmdline())
+
+
+# Starts two workers, holds each as soon as it is there, and is gone before they can do anything.
+# Its own words must not look like those of a worker, which has them until it is one.
+KILLED = """
+import os, signal, threading, time
+import psutil
+from rack_sim.study.executor import open_executor
+
+def works():
+    with open_executor("loky", jobs=2) as executor:
+        dict(executor.run(time.sleep, [300, 300, 300, 300]))
+
+threading.Thread(target=works, daemon=True).start()
+held = {}
+while len(held) < 2:
+    for each in psutil.Process().children():
+        if each.pid not in held and any("popen_" + "loky" in word for word in each.cmdline()):
+            each.suspend()
+            held[each.pid] = each
+print(*held, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_end_though_they_had_not_begun_when_their_parent_was_killed() -> None:
+    """However late they get to run: they see that nobody holds the other end any more."""
+    # Its workers hold its output, too: who reads to the end of that waits for them.
+    with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout
+        workers = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+        assert parent.wait(60) == -signal.SIGKILL
+    for worker in workers:
+        worker.resume()
+    try:
+        assert not psutil.wait_procs(workers, timeout=120)[1]
+    finally:
+        for worker in workers:
+            with suppress(psutil.NoSuchProcess):
+                worker.kill()
+
+
+# As the worker of a cluster fails where rack-sim is not installed; those of this machine have it.
+WITHOUT = "import sys; sys.path.clear(); sys.modules.pop('rack_sim'); import rack_sim"
+
+
+def test_a_worker_without_rack_sim_is_said() -> None:
+    with (
+        open_executor("loky", jobs=2) as executor,
+        pytest.raises(InputError, match="a worker has no rack-sim"),
+    ):
+        dict(executor.run(exec, [WITHOUT]))
 
 
 def test_a_lost_worker_is_said() -> None:

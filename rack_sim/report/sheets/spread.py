@@ -1,0 +1,55 @@
+"""Spread: of each number that a study collects, the lowest and the highest, and at which points."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rack_sim.metrics.column import Column
+from rack_sim.record.csv import plain_text
+from rack_sim.report.sheets.overview import AnswerLine, write_answer_lines
+from rack_sim.report.sheets.sheet import Sheet
+from rack_sim.report.sheets.sweep import columns_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Of a kind that does not say what it collects.
+_COLLECTED = {"jitter": ("kept_share", "tok_s_per_user", "token_gap_ms_p99")}
+_AXES = ("machine", "operator_jitter_ns")
+
+
+def write_spreads(
+    sheet: Sheet, row: int, kind: str, tables: Mapping[str, "pd.DataFrame"], names: Sequence[str]
+) -> int:
+    """A line for each of the names that the first table has numbers of; the next free row."""
+    if not tables:
+        return row
+    file, frame = next(iter(tables.items()))
+    columns = {column.name: column for column in columns_of(kind, file, list(frame.columns))}
+    lines = [
+        _spread(columns[name], frame)
+        for name in names or _COLLECTED.get(kind, ())
+        if name in columns and frame[name].dtype.kind in "if" and frame[name].notna().any()
+    ]
+    if not lines:
+        return row
+    return write_answer_lines(sheet, row, ("Over all points", "lowest", "highest"), lines)
+
+
+def _spread(column: Column, frame: "pd.DataFrame") -> AnswerLine:
+    values = frame[column.name]
+    low, high = int(values.argmin()), int(values.argmax())
+    ends = (values.tolist()[low], values.tolist()[high])
+    where = f"lowest at {_place(frame, low)}; highest at {_place(frame, high)}"
+    return AnswerLine(column.name, ends, column.unit, where if ends[0] < ends[1] else "everywhere")
+
+
+def _place(frame: "pd.DataFrame", row: int) -> str:
+    """What a point is told apart by."""
+    axes = (name for name in frame.columns if name.startswith("grid.") or name in _AXES)
+    values = {name.rpartition(".")[2]: frame[name].tolist() for name in axes}
+    said = (
+        f"{name} {plain_text(str(found[row]))}"
+        for name, found in values.items()
+        if len(set(found)) > 1
+    )
+    return ", ".join(said) or f"row {row + 1}"

@@ -1,0 +1,156 @@
+"""The first sheet of a workbook: the answer in figures, with units and currency, and a chart."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from spreadsheets import opened
+
+import rack_sim
+import rack_sim.cli
+from rack_sim.foundation.version import VERSION
+from rack_sim.report.sheets.sheet import number_format
+from rack_sim.report.views import Wanted, leave
+from rack_sim.report.workbook import write_workbook
+from rack_sim.scenario import load_study
+from rack_sim.study.load import run_load_study
+from rack_sim.study.sensitivity import run_sensitivity
+from rack_sim.timing.terms import Terms
+
+SMALL = Path(__file__).parents[1] / "scenario" / "small.yaml"
+PLAN = ["partition={tensor_parallel: 8, stages: 8}", "workload.request_count=20"]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def figures(folder: Path) -> dict[str, list[Any]]:
+    """The lines of the first sheet above the list of sheets, by their words."""
+    found: dict[str, list[Any]] = {}
+    for row in opened(folder / "report.xlsx")["Summary"].iter_rows(min_row=3):
+        if row[0].value == "Sheets":
+            break
+        found.setdefault(str(row[0].value), list(row[1:]))
+    return found
+
+
+def charts(folder: Path) -> list[Any]:
+    return list(opened(folder / "report.xlsx")["Summary"]._charts)
+
+
+@pytest.mark.parametrize("name", ["slots", "batches"])
+def test_a_run_opens_with_figures(finished: Callable[[str], Path], name: str) -> None:
+    folder = finished(name)
+    (summary,) = rows(folder / "summary.csv")
+    found = figures(folder)
+    for words, column, unit in (
+        ("Chips that hold the model", "chip_count", "chips"),
+        ("First token, median", "ttft_ms_p50", "ms"),
+        ("First token, 99 of 100 requests within", "ttft_ms_p99", "ms"),
+        ("Between two tokens, median", "tpot_ms_p50", "ms"),
+        ("Requests served", "request_throughput_rps", "requests/s"),
+        ("A million output tokens", "usd_per_million_output_tokens", "USD"),
+        ("Capital", "capital_usd", "USD"),
+        ("Requests that met every objective", "slo_attainment", None),
+    ):
+        value, said, *_ = found[words]
+        assert value.value == float(summary[column]), words
+        assert said.value == unit
+        assert ("$" in value.number_format) == (unit == "USD")
+    watts = float(summary["mean_watts"])
+    assert found["Mean power"][0].value == pytest.approx(watts / 1000, rel=1e-15)
+    # what the mean time to the first token, and the mean gap, is made of
+    first = [f"ttft_{part}_ms_mean" for part in ("admission", "row_wait", "prefill", "pass")]
+    gap = [f"tpot_{name}_ms" for name in ("draft", *Terms().by_name())]
+    parts = [[name for name in names if float(summary[name] or 0)] for names in (first, gap)]
+    assert [len(chart.series) for chart in charts(folder)] == [len(part) for part in parts]
+
+
+def test_each_machine_of_a_load_study_has_its_rates(tmp_path: Path) -> None:
+    node = "system: groq-node-8, model.num_hidden_layers: 1, partition.stages: 1"
+    machines = ", ".join(
+        f"{{name: {name}, overrides: {{{node}, serving.slot_rows: {count}}}}}"
+        for name, count in (("one", 1), ("two", 2))
+    )
+    given = [f"points=[{machines}]", "rates_rps=[20, 300]", "request_count=60"]
+    result = run_load_study(load_study("load", [*given, "slo={ttft_ms: 500}"]))
+    leave(result, tmp_path, wall_s=0, wanted=Wanted(figures=False, html=False))
+    knees, found = rows(tmp_path / "knee.csv"), figures(tmp_path)
+    assert [cell.value for cell in found["Offered load"][:2]] == ["one", "two"]
+    for words, column in (
+        ("Meets its objectives up to", "slo_met_rps"),
+        ("Keeps up with", "kept_up_rps"),
+        ("Every row in use at", "capacity_limit_rps"),
+    ):
+        values = [cell.value for cell in found[words][:2]]
+        assert values == [float(row[column]) if row[column] else None for row in knees]
+    (chart,) = charts(tmp_path)
+    assert len(chart.series) == 3
+
+
+def test_a_grid_says_between_what_its_numbers_lie(tmp_path: Path) -> None:
+    """The lowest and the highest of what is collected, and at which values of what was changed."""
+    said = {"description": "", "study_hash": "a", "assumed_by_the_study": []}
+    said |= {"machines": [], "assumed": [], "sourced": [], "collect": ["tpot_ms_p50", "racks"]}
+    manifest = {**said, "kind": "grid", "study": "x", "version": VERSION}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "results.csv").write_text(
+        "machine,grid.system.links,grid.hop_ns,status,reason,tpot_ms_p50,ttft_ms_p99\n"
+        "m,1,10,ok,,3.5,1\nm,1,20,infeasible,no,,\nm,2,10,ok,,1.25,2\nm,2,20,ok,,9.75,3\n"
+    )
+    write_workbook(tmp_path, tmp_path / "report.xlsx")
+    found = figures(tmp_path)
+    low, high, unit, where = (cell.value for cell in found["tpot_ms_p50"][:4])
+    assert (low, high, unit) == (1.25, 9.75, "ms")
+    assert where == "lowest at links 2, hop_ns 10; highest at links 2, hop_ns 20"
+    assert not {"ttft_ms_p99", "racks"} & found.keys()
+
+
+def test_runs_that_are_compared_stand_side_by_side(
+    finished: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    words = [f"a={finished('slots')}", f"b={finished('batches')}", "--out", str(out), "-q"]
+    monkeypatch.setattr(sys, "argv", ["rack-sim", "compare", *words, "--no-figures"])
+    assert rack_sim.cli.exit_code() == 0
+    compared, found = rows(out / "compare.csv"), figures(out)
+    for label, column in (
+        ("Chips", "chip_count"),
+        ("TTFT p99", "ttft_ms_p99"),
+        ("USD per million output tokens", "usd_per_million_output_tokens"),
+        ("Mean power", "mean_kilowatts"),
+    ):
+        before, after = (float(row[column]) for row in compared)
+        # sixteen digits is what the file keeps
+        assert [cell.value for cell in found[label][:2]] == pytest.approx(
+            [before, after], rel=1e-15
+        )
+        change = found[label][3].value
+        assert change == (f"{after / before - 1:+.1%}" if after != before else None)
+    assert [cell.value for cell in found["System"][:2]] == [row["system"] for row in compared]
+    assert len(charts(out)) == 2
+
+
+def test_a_sensitivity_says_what_moves_the_cost(tmp_path: Path) -> None:
+    found = run_sensitivity(rack_sim.load(SMALL, PLAN), change=0.25)
+    leave(found, tmp_path, wall_s=0, wanted=Wanted(figures=False, html=False))
+    shown = figures(tmp_path)
+    base = found.base["usd_per_million_output_tokens"]
+    assert shown["A million output tokens, as it is"][0].value == base
+    table = rows(tmp_path / "sensitivity.csv")
+    for name in ("price of the system", "electricity"):
+        wanted = [float(row["usd_change_share"]) for row in table if row["input"] == name]
+        assert [cell.value for cell in shown[name][:2]] == wanted
+    assert len(charts(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("unit", ["USD", "USD/year", "USD/kWh"])
+def test_money_has_its_sign(unit: str) -> None:
+    for part in number_format(unit).split(";"):
+        assert '"$"' in part
