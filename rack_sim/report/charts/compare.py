@@ -38,8 +38,7 @@ def compare_charts(record: Record) -> Iterator[Panels]:
     ran = [row for row in compared.rows if row["status"] == "ran"]
     says = _says(compared, ran)
     found = [chart for name in DENSITIES if (chart := _pareto(ran, name)) is not None]
-    dashed = f"{says}; dashed: the frontier, what lies below it is beaten in both"
-    yield Panels("pareto", _finding(ran), dashed, tuple(found), columns=3)
+    yield Panels("pareto", _finding(ran), says, tuple(found), columns=3)
     bars = [chart for one in _COMPARED if (chart := _bars(ran, *one)) is not None]
     yield Panels("compared", _cheapest(ran), says, tuple(bars), columns=3)
     changed = _changed(compared)
@@ -68,7 +67,9 @@ def _pareto(ran: Sequence[Row], density: str) -> Chart | None:
     best = sorted((x, y) for _, row, x, y in points if row[f"{density}_frontier"] == "yes")
     beside = len(points) <= _NAMES_BESIDE_MAX
     steps = _steps(best, x_axis.low, y_axis.low)
-    series = [Series("", tuple(x for x, _ in steps), tuple(y for _, y in steps), _FRONTIER)]
+    frontier = "frontier: what lies below is beaten in both"
+    across, up = (tuple(step[place] for step in steps) for place in (0, 1))
+    series = [Series(frontier, across, up, _FRONTIER)]
     for number, row, x, y in points:
         name = str(row["name"])
         labels = (name,) if beside else ()

@@ -43,6 +43,7 @@ _FIRST_ROW = 3
 _DATA_COLUMN = 11  # right of the charts
 _CHART_WIDTH, _DATA_WIDTH = 10, 15
 _CHART_ROWS = 19
+_PAGE_ROWS = 76  # of A4 upright, printed as wide as a chart: no chart is cut in two
 _SIZE_PX = (760, 350)
 _ROW_PX = 26
 _ROWS_MAX = 2_000
@@ -60,12 +61,21 @@ def write_charts(book: Book, groups: Iterable[Panels]) -> None:
     sheet.link(2, 0, "Summary", "to the summary")
     widest = max(2 * len(chart.series) + 2 * len(chart.limits) for chart in found)
     sheet.widths(*[_CHART_WIDTH] * _DATA_COLUMN, *[_DATA_WIDTH] * widest)
-    row = _FIRST_ROW
+    row, page, breaks = _FIRST_ROW, 0, []
     for chart in found:
         if chart.cells is not None:
-            row += _put_cells(sheet, row, chart, chart.cells)
+            rows = _put_cells(sheet, row, chart, chart.cells)
         elif chart.values_of:
-            row += _put_chart(book, sheet, row, chart)
+            rows = _put_chart(book, sheet, row, chart)
+        else:
+            continue
+        if row + rows - page > _PAGE_ROWS and page:
+            page = row
+            breaks.append(row)
+        page = page or row
+        row += rows
+    sheet.page.set_portrait()
+    sheet.page.set_h_pagebreaks(breaks)
     sheet.page.print_area(0, 0, row, _DATA_COLUMN - 1)
 
 
@@ -79,7 +89,7 @@ def _put_chart(book: Book, sheet: Sheet, row: int, chart: Chart) -> int:
     options = {"type": ("bar" if chart.is_sideways else "column") if bars else along}
     if options["type"] == "scatter":
         options["subtype"] = "straight_with_markers"
-    elif chart.is_stacked:
+    elif chart.is_stacked and not _stand_alone(chart):
         options["subtype"] = "stacked"
     native: Native = book.file.add_chart(options)
     for one, (categories, values) in zip(series, ranges, strict=True):
@@ -88,7 +98,7 @@ def _put_chart(book: Book, sheet: Sheet, row: int, chart: Chart) -> int:
                 "name": chart_text(one.name or chart.y.name),
                 "categories": categories,
                 "values": values,
-                **(_bar_style(one) if bars or areas else _line_style(chart, one)),
+                **(_bar_style(chart, one) if bars or areas else _line_style(chart, one)),
             }
         )
     _dress(native, chart, named=sum(1 for one in series if one.name) > 1, bars=bars)
@@ -133,6 +143,8 @@ def _limit_series(chart: Chart) -> Iterator[Series]:
     if chart.x.labels:
         return
     for limit in chart.near:
+        if not limit.words and limit.end is not None:
+            continue  # only a shade
         axis = chart.y if limit.axis == "x" else chart.x
         low, high = (_power_low(axis), _power_high(axis)) if axis.scale == "log" else (0.0, 0.0)
         ends = (low, high) if axis.scale == "log" else (axis.low, axis.high)
@@ -163,13 +175,23 @@ def _line_style(chart: Chart, one: Series) -> dict[str, Any]:
     return {"line": line if is_line else {"none": True}, "marker": marker}
 
 
-def _bar_style(one: Series) -> dict[str, Any]:
+def _stand_alone(chart: Chart) -> bool:
+    """Whether no bar stands on another: such bars lie over each other, labels beside their ends."""
+    places = [x for one in chart.series for x, y in zip(one.x, one.y, strict=True) if y is not None]
+    return chart.series[0].kind == "bars" and len(places) == len(set(places))
+
+
+def _bar_style(chart: Chart, one: Series) -> dict[str, Any]:
     found: dict[str, Any] = {"gap": 30, **_fill(one.look)}
+    if chart.is_stacked and _stand_alone(chart):
+        found["overlap"] = 100
     if one.looks:
         found["points"] = [_fill(look) for look in one.looks]
     if one.labels:
         labels = [{"value": chart_text(text)} if text else {"delete": True} for text in one.labels]
         found["data_labels"] = {"value": True, "custom": labels, "font": _FONT}
+        if "overlap" in found or not chart.is_stacked:
+            found["data_labels"]["position"] = "outside_end"
     return found
 
 

@@ -343,8 +343,10 @@ def _draw_cells(axes: "Axes", chart: Chart, cells: Cells) -> None:
 
 def _explain(figure: "Figure", drawn: Sequence[tuple["Axes", Chart]]) -> None:
     """Legends below: one for all charts that have the same, else one below each."""
-    found = [(axes, *axes.get_legend_handles_labels()) for axes, _ in drawn]
-    found = [(axes, handles, labels) for axes, handles, labels in found if len(labels) > 1]
+    found = [
+        (axes, *axes.get_legend_handles_labels()) for axes, chart in drawn if len(chart.series) > 1
+    ]
+    found = [(axes, handles, labels) for axes, handles, labels in found if labels]
     if not found:
         return
     every = [labels for _, _, labels in found]
