@@ -236,7 +236,8 @@ def axis_of(
     if scale is None:
         scale = "log" if low > 0 and high > LOG_RATIO * low else "linear"
     if scale == "log" and low > 0:
-        return Axis(name, unit, "log", min([low, *near]) / _LOG_ROOM, top * _LOG_ROOM)
+        least = min([low, *(bound for bound in near if bound > 0)])
+        return Axis(name, unit, "log", least / _LOG_ROOM, top * _LOG_ROOM)
     if low < 0:
         reach = 0.08 * (max(top, 0.0) - low)
         return Axis(name, unit, "linear", low - reach, max(top, 0.0) + reach)

@@ -73,9 +73,11 @@ def test_a_finished_run_and_a_scenario(cli: Cli, done: Path) -> None:
     assert out.endswith(f"files: {folder}\n")
     assert folder.name.startswith("compare-")
     names = {"compare.csv", "changes.csv", "manifest.json", "report.html", "report.xlsx"}
-    names |= {f"{stem}.{end}" for stem in ("pareto", "compared") for end in ("png", "svg")}
+    names |= {
+        f"{stem}.{end}" for stem in ("pareto", "compared", "changed") for end in ("png", "svg")
+    }
     assert {path.name for path in folder.iterdir()} == names
-    for stem in ("pareto", "compared"):
+    for stem in ("pareto", "compared", "changed"):
         assert (folder / f"{stem}.png").stat().st_size > 10_000
         assert ElementTree.parse(folder / f"{stem}.svg").getroot().tag.endswith("svg")
     before, after = read(folder / "compare.csv")
@@ -202,9 +204,7 @@ def test_every_problem_at_once(cli: Cli, done: Path) -> None:
     """A preset that is not there, a folder that is no run, a run that lost its columns."""
     Path("empty").mkdir()
     lost = Path("lost")
-    lost.mkdir()
-    for name in ("resolved.yaml", "manifest.json"):
-        (lost / name).write_bytes((done / name).read_bytes())
+    shutil.copytree(done, lost)
     head, row = (done / "summary.csv").read_text(encoding="utf-8").splitlines()
     cut = head.split(",").index("energy_hosts_joules")
     (lost / "summary.csv").write_text(
