@@ -73,11 +73,10 @@ def test_a_finished_run_and_a_scenario(cli: Cli, done: Path) -> None:
     assert out.endswith(f"files: {folder}\n")
     assert folder.name.startswith("compare-")
     names = {"compare.csv", "changes.csv", "manifest.json", "report.html", "report.xlsx"}
-    names |= {
-        f"{stem}.{end}" for stem in ("pareto", "compared", "changed") for end in ("png", "svg")
-    }
+    stems = ("pareto", "compared", "changed")
+    names |= {f"{stem}.{end}" for stem in stems for end in ("png", "svg")}
     assert {path.name for path in folder.iterdir()} == names
-    for stem in ("pareto", "compared", "changed"):
+    for stem in stems:
         assert (folder / f"{stem}.png").stat().st_size > 10_000
         assert ElementTree.parse(folder / f"{stem}.svg").getroot().tag.endswith("svg")
     before, after = read(folder / "compare.csv")
