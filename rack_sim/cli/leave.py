@@ -82,7 +82,8 @@ class Leaving:
         return story.exit_code(record)
 
     def _place(self) -> Draft:
-        assert self._draft is not None  # taken before anything asks
+        if self._draft is None:
+            raise AssertionError("a place is taken before anything asks for it")
         return self._draft
 
 

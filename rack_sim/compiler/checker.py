@@ -15,12 +15,12 @@ the program only when and where they are. One function for each rule:
 - steps at the compiled interval do not collide (`interval`)
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rack_sim.compiler.deliveries import deliveries, exchanges_of
 from rack_sim.compiler.interval import collides
@@ -33,7 +33,7 @@ from rack_sim.hardware.routing import Hop
 from rack_sim.model.operators import Block
 from rack_sim.timing.exchanges import dispatched_elements
 from rack_sim.timing.operators import time_operator
-from rack_sim.timing.tasks import Resource
+from rack_sim.timing.tasks import Kind, Resource, Work
 
 _SHOWN = 5
 
@@ -134,15 +134,17 @@ def _takes(kind: LinkType, lanes: int, payload_bytes: int) -> tuple[int, int, in
 def operators(program: Program) -> Iterator[str]:
     """Operators, and what belongs to them, that take less time on some chip than it needs."""
     plan = program.plan
-    stems = [re.sub(r" \d+/\d+$", "", name) for name in program.names]
-    known = {name: number for number, name in enumerate(dict.fromkeys(stems))}
-    stem = np.array([known[name] for name in stems], dtype=np.int64)[program.name]
+    whole_works = [work.whole for work in program.works]
+    known = {work: number for number, work in enumerate(dict.fromkeys(whole_works))}
+    of_work = _whole(known[work] for work in whole_works)[program.work]
     chips = program.result_chip
     size = plan.system.topology.chip_count  # of any stage, also those without a task
-    keys, place = np.unique((program.part * size + chips) * len(known) + stem, return_inverse=True)
+    keys, place = np.unique(
+        (program.part * size + chips) * len(known) + of_work, return_inverse=True
+    )
     spent = np.zeros(len(keys) + 1, dtype=np.int64)  # the last one for what is not there
     np.add.at(spent, place, program.duration_ps)
-    needed: dict[tuple[Block, int], tuple[list[str], Whole, Whole]] = {}
+    needed: dict[tuple[Block, int], tuple[list[Work], Whole, Whole]] = {}
     for number, part in enumerate(program.parts):
         if part.block < 0:
             continue
@@ -151,26 +153,26 @@ def operators(program: Program) -> Iterator[str]:
         case = (block, len(stage.chips))
         if case not in needed:
             least = _needed_ps(program, block, len(stage.chips))
-            stems_of = [known.get(name, -1) for name in least]
-            needed[case] = list(least), _whole(stems_of), _whole(least.values())
-        names, wanted, needed_ps = needed[case]
+            numbers = _whole(known.get(work, -1) for work in least)
+            needed[case] = list(least), numbers, _whole(least.values())
+        works, wanted, needed_ps = needed[case]
         key = (number * size + _whole(stage.chips)) * len(known) + wanted[:, None]
         found = np.minimum(np.searchsorted(keys, key), len(keys) - 1)
         there = (keys[found] == key) & (wanted >= 0)[:, None]
         took_ps = spent[np.where(there, found, len(keys))]
         for at, member in np.argwhere(took_ps < needed_ps[:, None]).tolist():
             yield (
-                f"{names[at]} ({part.name}) takes {took_ps[at, member]} ps on chip "
+                f"{works[at]} ({part.name}) takes {took_ps[at, member]} ps on chip "
                 f"{stage.chips[member]}, which needs {needed_ps[at]}"
             )
 
 
-def _needed_ps(program: Program, block: Block, group_size: int) -> dict[str, int]:
-    """The least time of everything that a chip does for a block, by its name."""
+def _needed_ps(program: Program, block: Block, group_size: int) -> dict[Work, int]:
+    """The least time of everything that a chip does for a block."""
     chip, shape = program.plan.system.chip, program.shape
     rows = shape.rows_of(block)
     residual = program.plan.demand.residual_elements
-    least: dict[str, int] = {}
+    least: dict[Work, int] = {}
     for operator in block.operators:
         timing = time_operator(
             operator,
@@ -181,12 +183,12 @@ def _needed_ps(program: Program, block: Block, group_size: int) -> dict[str, int
             group_size=group_size,
             sequence_count=min(shape.sequence_count, rows),
         )
-        least[operator.name] = timing.duration_ps
-        least[f"{operator.name} weights ahead"] = timing.preload_ps
-        least[f"{operator.name} weights"] = timing.stream_ps
+        least[Work(operator.name, "operator")] = timing.duration_ps
+        least[Work(operator.name, "weights_ahead")] = timing.preload_ps
+        least[Work(operator.name, "weights")] = timing.stream_ps
         if operator.followed_by == "reduce_scatter":
             flop = (group_size - 1) * -(-rows * residual // group_size)
-            least[f"{operator.name} sum"] = work_to_ps(flop, chip.vector_flop_per_s)
+            least[Work(operator.name, "sum")] = work_to_ps(flop, chip.vector_flop_per_s)
         elif operator.followed_by in ("logits", "collect") and block.choice:
             each = rows * block.choice.expert_count
             if operator.followed_by == "collect":
@@ -198,11 +200,11 @@ def _needed_ps(program: Program, block: Block, group_size: int) -> dict[str, int
                     execution=chip.execution,
                 )
             flop = (group_size - 1) * each
-            least[f"{operator.name} sum"] = work_to_ps(flop, chip.vector_flop_per_s)
+            least[Work(operator.name, "sum")] = work_to_ps(flop, chip.vector_flop_per_s)
     rate = chip.matrix.feed_bytes_per_s or chip.reached_bytes_per_s(chip.tier_of("activations"))
     for item in exchanges_of(program, block, tuple(range(group_size))):
         if item.operation == "all_gather":
-            least[f"{item.traffic} layout"] = work_to_ps(item.shard_bytes, rate)
+            least[Work(item.traffic, "layout")] = work_to_ps(item.shard_bytes, rate)
     return least
 
 
@@ -237,7 +239,7 @@ def dependencies(program: Program) -> Iterator[str]:
     # And each result but the last is waited for; weights stream into an operator that runs.
     awaited = program.part == program.part.max()
     awaited[need] = True
-    streams = np.array([name.endswith(" weights") for name in program.names])[program.name]
+    streams = _is_of(program, "weights")
     for task in np.flatnonzero(~awaited & ~streams).tolist():
         yield f"nothing waits for {describe(program, task)}"
 
@@ -281,8 +283,8 @@ def describe(program: Program, task: int) -> str:
     first, second = program.resources[int(program.resource[task])]
     where = f"{first} of chip {second}" if isinstance(first, str) else f"link {first}->{second}"
     part = program.parts[int(program.part[task])].name
-    name = program.names[int(program.name[task])]
-    return f"{name} ({part}) on {where} at {int(program.start_ps[task])} ps"
+    work = program.works[int(program.work[task])]
+    return f"{work} ({part}) on {where} at {int(program.start_ps[task])} ps"
 
 
 def _least_lags(program: Program, of: Whole, need: Whole) -> Whole:
@@ -308,7 +310,7 @@ def _least_lags(program: Program, of: Whole, need: Whole) -> Whole:
     # latency has passed, and have no room in the unit before the operator in front has ended.
     inside = ~on_link[of] & ~on_link[need]
     fixed_ps = program.plan.system.chip.operator_fixed_latency_ps
-    ahead = np.array([name.endswith(" weights ahead") for name in program.names])[program.name]
+    ahead = _is_of(program, "weights_ahead")
     to_operator = inside & is_memory[need] & ~is_memory[of]
     least[to_operator & ahead[need]] = np.maximum(
         program.duration_ps[need[to_operator & ahead[need]]] - fixed_ps, 0
@@ -316,6 +318,11 @@ def _least_lags(program: Program, of: Whole, need: Whole) -> Whole:
     with_operator = inside & is_memory[of] & ~is_memory[need] & ~ahead[of]
     least[with_operator & (program.part[of] == program.part[need])] = 0
     return least
+
+
+def _is_of(program: Program, kind: Kind) -> NDArray[np.bool_]:
+    """Which tasks do work of a kind."""
+    return np.array([work.kind == kind for work in program.works])[program.work]
 
 
 def _whole(numbers: Iterable[int]) -> Whole:

@@ -20,7 +20,7 @@ from rack_sim.timing.exchanges import Collective
 from rack_sim.timing.pipeline import PipelineTiming, TransferTiming
 from rack_sim.timing.schedule import Schedule
 from rack_sim.timing.shape import StepShape
-from rack_sim.timing.tasks import Need, Resource, moved
+from rack_sim.timing.tasks import Need, Resource, Work, moved
 from rack_sim.timing.terms import Terms
 
 Whole = NDArray[np.int64]
@@ -59,7 +59,7 @@ class PathStep(NamedTuple):
 class Program(Brief):
     """Every task of one step, in columns.
 
-    `resource` indexes `resources`, `name` indexes `names` and `traffic` indexes `traffics` (0: not
+    `resource` indexes `resources`, `work` indexes `works` and `traffic` indexes `traffics` (0: not
     a message). A message has a task for each of its links; `message` is the number of the first,
     `source` and `target` are its ends (-1: not a message). Needs are rows of their own: task
     `need_of` starts at least `need_lag_ps` after the start of `need_task`.
@@ -69,10 +69,10 @@ class Program(Brief):
     shape: StepShape
     parts: tuple[Part, ...]
     resources: tuple[Resource, ...]
-    names: tuple[str, ...]
+    works: tuple[Work, ...]
     traffics: tuple[str, ...]
     resource: Whole
-    name: Whole
+    work: Whole
     traffic: Whole
     start_ps: Whole
     duration_ps: Whole
@@ -96,6 +96,11 @@ class Program(Brief):
         """What it is a program of: ``decode, 1 row, context 4096``."""
         rows = f"{self.shape.rows} row{'' if self.shape.rows == 1 else 's'}"
         return f"{self.shape.program}, {rows}, context {self.shape.context_tokens}"
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What each of `works` is called."""
+        return tuple(map(str, self.works))
 
     @cached_property
     def latency_ps(self) -> int:
@@ -134,7 +139,7 @@ class Program(Brief):
                 yield PathStep(
                     part.first_task + step.task,
                     part,
-                    task.name,
+                    str(task.work),
                     resource,
                     part.start_ps + step.start_ps,
                     step.terms,
@@ -164,12 +169,12 @@ class _Columns:
         tasks = placed.tasks
         self.resources = tuple(dict.fromkeys(task.resource for task in tasks))
         place = {resource: number for number, resource in enumerate(self.resources)}
-        self.names = tuple(dict.fromkeys(task.name for task in tasks))
-        named = {name: number for number, name in enumerate(self.names)}
+        self.works = tuple(dict.fromkeys(task.work for task in tasks))
+        worked = {work: number for number, work in enumerate(self.works)}
         self.traffics = tuple(dict.fromkeys(task.traffic for task in tasks))
         moving = {traffic: number for number, traffic in enumerate(self.traffics)}
         self.resource = _whole(place[task.resource] for task in tasks)
-        self.name = _whole(named[task.name] for task in tasks)
+        self.work = _whole(worked[task.work] for task in tasks)
         self.traffic = _whole(moving[task.traffic] for task in tasks)
         self.start_ps = _whole(placed.starts_ps)
         self.duration_ps = _whole(task.duration_ps for task in tasks)
@@ -207,7 +212,7 @@ class _Writer:
         self.plan, self.shape = plan, shape
         self.parts: list[Part] = []
         self.resources: dict[Resource, int] = {}
-        self.names: dict[str, int] = {}
+        self.works: dict[Work, int] = {}
         self.traffics: dict[str, int] = {"": 0}
         self.columns: dict[str, list[Whole]] = {}
         self.needs: list[Whole] = []
@@ -276,7 +281,7 @@ class _Writer:
             shape=self.shape,
             parts=tuple(self.parts),
             resources=tuple(self.resources),
-            names=tuple(self.names),
+            works=tuple(self.works),
             traffics=tuple(self.traffics),
             need_of=needs[:, 0],
             need_task=needs[:, 1],
@@ -308,7 +313,7 @@ class _Writer:
         ends = found.ends(moved_to)
         self._append(
             resource=_numbers(self.resources, resources)[found.resource],
-            name=_numbers(self.names, found.names)[found.name],
+            work=_numbers(self.works, found.works)[found.work],
             traffic=_numbers(self.traffics, found.traffics)[found.traffic],
             start_ps=found.start_ps + start_ps,
             duration_ps=found.duration_ps,

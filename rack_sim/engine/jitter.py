@@ -6,7 +6,6 @@ chip its own (one that is sent piece by piece takes it with the first piece). Wh
 has none: weights that stream, shards that are laid out, sums of what arrives, messages.
 """
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,14 +19,8 @@ Extra = NDArray[np.int64]
 
 def begins_operator(program: Program) -> NDArray[np.bool_]:
     """Which tasks are an operator, or the first piece of one."""
-    operators = {
-        operator.name
-        for stage in program.plan.stages
-        for block in stage.blocks
-        for operator in block.operators
-    }
-    named = [re.sub(r" 1/\d+$", "", name) in operators for name in program.names]
-    return np.array(named)[program.name]
+    begins = [work.kind == "operator" and work.piece == 0 for work in program.works]
+    return np.array(begins)[program.work]
 
 
 class JitterDraws:

@@ -129,8 +129,8 @@ def _in_order(waves: Sequence[_Wave], entries: Sequence[Entry]) -> Iterator[tupl
 def _waves(program: Program) -> list[_Wave]:
     """The waves of one step in order of time."""
     count = len(program)
-    order = np.lexsort((program.name, program.start_ps, program.part))
-    keys = np.column_stack((program.part, program.start_ps, program.name))[order]
+    order = np.lexsort((program.work, program.start_ps, program.part))
+    keys = np.column_stack((program.part, program.start_ps, program.work))[order]
     cuts = np.flatnonzero((np.diff(keys, axis=0) != 0).any(axis=1)) + 1
     first_need = np.searchsorted(program.need_of, np.arange(count + 1))
     waits = np.diff(first_need)

@@ -23,6 +23,7 @@ _NEVER_EMPTY = {
     "replicas.csv": ("replica", "request_count", "finished_count"),
     "requests.csv": ("request_id", "input_tokens"),
 }
+_COLUMNS_SAID = 3
 _NO_FLAG = "is not true or false"
 REQUEST_STATUSES = ("finished", "rejected", "timed_out")
 
@@ -39,9 +40,8 @@ def read_table(
 
     names = [column.name for column in columns]
     try:
-        if header_of(path) != names:
-            said = "has other columns than this version writes"
-            raise InputError(Problem(said, str(path), 1, suggestion=again))
+        if given := other_columns(header_of(path), names):
+            raise InputError(Problem(given, str(path), 1, suggestion=again))
         frame = pd.read_csv(
             path,
             usecols=list(only) or None,
@@ -64,6 +64,22 @@ def header_of(path: Path) -> list[str]:
     """
     with path.open(encoding="utf-8", newline="") as file:
         return next(csv.reader(file, strict=True), [])
+
+
+def other_columns(given: Sequence[str], wanted: Sequence[str]) -> str:
+    """What is wrong with the columns of a table; nothing where they are those of this version."""
+    if list(given) == list(wanted):
+        return ""
+    parts = (
+        f"{words} {', '.join(names[:_COLUMNS_SAID])}{' …' if len(names) > _COLUMNS_SAID else ''}"
+        for words, names in (
+            ("lacks", [name for name in wanted if name not in given]),
+            ("has besides", [name for name in given if name not in wanted]),
+        )
+        if names
+    )
+    said = "has other columns than this version writes"
+    return f"{said}: {'; '.join(parts) or 'in another order'}"
 
 
 def unreadable(path: Path, error: Exception, again: str) -> Problem:

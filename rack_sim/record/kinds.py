@@ -54,7 +54,8 @@ class Kind:
 
     `key` is what its manifest calls it by: the key says what it is, its value the name. `again`
     says how one is made again, `shape` what its manifest must say, `columns` what is in its tables,
-    the first of which every one has. `checks` look at tables that must agree with the manifest.
+    all of which every one has but those that it has `sometimes`. `checks` look at tables that must
+    agree with the manifest.
     """
 
     key: str
@@ -62,6 +63,7 @@ class Kind:
     shape: Facts
     columns: Callable[[Facts, Header], Columns]
     checks: Mapping[str, Check] = field(default_factory=dict)
+    sometimes: frozenset[str] = frozenset()
 
 
 def _always(columns: Columns) -> Callable[[Facts, Header], Columns]:
@@ -197,6 +199,7 @@ KINDS: Mapping[str, Kind] = {
         _RUN,
         _always(FILES),
         {"summary.csv": _one_row_of_this_version},
+        frozenset(("iterations.csv", "stages.csv", "critical_path.csv")),
     ),
     **{
         name: Kind(
@@ -212,6 +215,7 @@ KINDS: Mapping[str, Kind] = {
         "compare again: rack-sim compare",
         _COMPARISON,
         _always({"compare.csv": COMPARE, "changes.csv": CHANGES}),
+        sometimes=frozenset(("changes.csv",)),
     ),
     "size": Kind(
         "sizing",

@@ -19,6 +19,7 @@ from rack_sim.foundation.sourced import Provenance
 from rack_sim.foundation.version import VERSION
 from rack_sim.metrics.column import LARGEST
 from rack_sim.record.kinds import KINDS, kind_of
+from rack_sim.scenario import STUDIES
 from rack_sim.scenario.document import Marks, read_document
 
 MANIFEST = "manifest.json"
@@ -85,6 +86,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not name:
         known = ", ".join(dict.fromkeys(kind.key for kind in KINDS.values()))
         said = "does not say what its directory is of"
+        if "study" in content:
+            said = _sayable(f"is of a study of a kind that is not known: {content.get('kind')}")
+            known = ", ".join(STUDIES)
         raise InputError(Problem(said, str(path), suggestion=f"known are {known}"))
     wrong = [*_wrong(content, KINDS[name].shape, ()), *_unsayable(content, ())]
     if wrong:

@@ -49,8 +49,12 @@ def read(folder: Path) -> Record:
     columns = kind.columns(facts, header)
     there = [file for file in columns if (folder / file).is_file()]
     named = facts.get(FILES)
-    promised = {*list(columns)[:1], *(named if isinstance(named, dict) else ())}
-    missing = [file for file in columns if file in promised and file not in there]
+    promised = named if isinstance(named, dict) else {}
+    missing = [
+        file
+        for file in columns
+        if file not in there and (file in promised or file not in kind.sometimes)
+    ]
     if missing:
         said = "is missing: the result is not whole"
         raise InputError(

@@ -16,7 +16,7 @@ from rack_sim.metrics.column import Column, read_cell
 from rack_sim.metrics.frames import frame_of
 from rack_sim.metrics.summary import Value
 from rack_sim.record.csv import cell_of, plain_text, write_lines, write_table
-from rack_sim.record.garbled import read_table, unreadable
+from rack_sim.record.garbled import other_columns, read_table, unreadable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,8 +140,8 @@ def read_back(path: Path, columns: Sequence[Column], again: str) -> FiledTable:
         try:
             with path.open(encoding="utf-8", newline="") as file:
                 reader = csv.reader(file, strict=True)
-                if next(reader, None) != [column.name for column in columns]:
-                    raise refuse("has other columns than this version writes", 1)
+                if said := other_columns(next(reader, []), [column.name for column in columns]):
+                    raise refuse(said, 1)
                 for row in reader:
                     if len(row) != len(columns):
                         said = f"has {len(row)} cells, and there are {len(columns)} columns"

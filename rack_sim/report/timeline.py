@@ -237,7 +237,7 @@ class _Tasks:
         self.tracks = [tracks[number] for number in program.resource.tolist()]
         self.categories = list(map(self._category, range(len(program))))
         self.details = list(map(self._details, range(len(program))))
-        self.names = [program.names[number] for number in program.name.tolist()]
+        self.names = [program.names[number] for number in program.work.tolist()]
 
     def write_token(self, trace: TraceFile) -> int:
         """One step from its entry; returns how many tasks that are."""
@@ -289,8 +289,8 @@ class _Tasks:
         traffic = program.traffics[int(program.traffic[task])]
         if traffic:
             return traffic
-        name = program.names[int(program.name[task])]
-        return "weights" if name.endswith((" weights", " weights ahead")) else "operator"
+        kind = program.works[int(program.work[task])].kind
+        return "weights" if kind in ("weights", "weights_ahead") else "operator"
 
     def _details(self, task: int) -> str:
         program = self.program

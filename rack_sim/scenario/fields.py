@@ -175,8 +175,37 @@ def kind_of(model: type[Model]) -> str:
     return str(get_args(model.model_fields["kind"].annotation)[0])
 
 
+# What `Sourced._one_origin` checks, for editors.
+_ONE_ORIGIN: dict[str, Any] = {
+    "oneOf": [
+        {
+            "required": ["source", "grade"],
+            "properties": {
+                "source": {"type": "string"},
+                "grade": {"type": "string"},
+                "assumed": {"type": "null"},
+            },
+        },
+        {
+            "required": ["assumed"],
+            "properties": {"assumed": {"type": "string"}, "source": {"type": "null"}},
+        },
+    ],
+    # Its range has two ends or none.
+    "anyOf": [
+        {
+            "required": ["low", "high"],
+            "properties": {"low": {"type": "number"}, "high": {"type": "number"}},
+        },
+        {"properties": {"low": {"type": "null"}, "high": {"type": "null"}}},
+    ],
+}
+
+
 class Sourced(Model):
     """A number and where it comes from."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(json_schema_extra=_ONE_ORIGIN)
 
     source: str | None = None
     """Where the number was published."""

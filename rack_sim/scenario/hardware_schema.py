@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rack_sim.hardware.chip import PRECISION_BITS
 from rack_sim.scenario.fields import (
     Model,
     Name,
@@ -35,7 +36,10 @@ class MemoryTierSchema(Model):
 class MatrixSchema(Model):
     """The matrix unit."""
 
-    peak_flop_per_s: dict[str, SourcedAmount]
+    peak_flop_per_s: Annotated[
+        dict[str, SourcedAmount],
+        Field(json_schema_extra={"propertyNames": {"enum": list(PRECISION_BITS)}}),
+    ]
     """Dense peak by precision (fp16, bf16, bfp8, fp8, int8, fp4, int4)."""
     feed_bytes_per_s: SourcedAmount | None = None
     """Rate at which stationary operands reach the unit; left out where memory is the ceiling."""

@@ -12,31 +12,6 @@ Json = dict[str, Any]
 
 _PLAIN = ("integer", "number", "string", "boolean")
 _COUNT = {"type": "integer", "minimum": 1}
-# A number has a source and a grade, or says why it was assumed.
-ONE_ORIGIN: Json = {
-    "oneOf": [
-        {
-            "required": ["source", "grade"],
-            "properties": {
-                "source": {"type": "string"},
-                "grade": {"type": "string"},
-                "assumed": {"type": "null"},
-            },
-        },
-        {
-            "required": ["assumed"],
-            "properties": {"assumed": {"type": "string"}, "source": {"type": "null"}},
-        },
-    ],
-    # Its range has two ends or none.
-    "anyOf": [
-        {
-            "required": ["low", "high"],
-            "properties": {"low": {"type": "number"}, "high": {"type": "number"}},
-        },
-        {"properties": {"low": {"type": "null"}, "high": {"type": "null"}}},
-    ],
-}
 # Keys of a config.json that every model needs; others depend on its family.
 _ALWAYS = tuple(key for key in REQUIRED_KEYS if key != "intermediate_size")
 
@@ -79,15 +54,6 @@ def keyed(mapping: Json, names: Iterable[str]) -> Json:
     kept = {name: rule for name, rule in mapping.items() if name != "propertyNames"}
     value = mapping["additionalProperties"]
     return {**kept, "properties": dict.fromkeys(names, value), "additionalProperties": False}
-
-
-def with_names(schema: Json, pattern: str) -> Json:
-    """A mapping, or a choice with one in it, whose keys match `pattern`."""
-    if schema.get("type") == "object":
-        return {**schema, "propertyNames": {"pattern": pattern}}
-    if "anyOf" in schema:
-        return {"anyOf": [with_names(part, pattern) for part in schema["anyOf"]]}
-    return schema
 
 
 def config_keys(*, required: bool) -> Json:

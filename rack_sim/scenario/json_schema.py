@@ -16,11 +16,9 @@ from posixpath import relpath
 from pydantic.json_schema import models_json_schema
 
 from rack_sim.foundation.units import BASE_SUFFIX, UNITS, Unit, split_unit, suffixes_of
-from rack_sim.hardware.chip import PRECISION_BITS
 from rack_sim.scenario.fields import Model, Sourced, SourcedNumber
 from rack_sim.scenario.hardware_schema import ChipSchema, SystemSchema
 from rack_sim.scenario.json_rules import (
-    ONE_ORIGIN,
     Json,
     config_keys,
     default_in,
@@ -28,7 +26,6 @@ from rack_sim.scenario.json_rules import (
     one_of,
     range_in,
     shorter,
-    with_names,
 )
 from rack_sim.scenario.library import SCHEMA_FILES, SCHEMA_MARK, presets
 from rack_sim.scenario.power_schema import ApiPriceSchema
@@ -55,7 +52,6 @@ _KINDS: dict[str, type[Model]] = {
     "price": ApiPriceSchema,
 }
 _PATH = r"/|\.(yaml|yml|json)$"
-_OVERRIDE = r"(\.[^.=\s]+)*$"
 
 
 def json_schema(kind: str) -> Json:
@@ -105,8 +101,6 @@ class _Builder:
         own = model.__name__.removesuffix("Schema")
         if issubclass(model, Sourced):
             own += f"_{unit.suffix}" if unit else ""
-            if own == "SourcedShare" and "power" in model.__module__:
-                own = "SourcedShareOrNone"
         own += "Changes" if changes else ""
         if own not in self._definitions:
             self._definitions[own] = {}  # it may refer to itself
@@ -160,10 +154,6 @@ class _Builder:
                 found = {"anyOf": [found, {"type": "null"}]}
         else:
             found = self._node(raw, unit, changes=changes)
-        if key == "overrides":
-            found = with_names(found, rf"^({'|'.join(_override_heads())}){_OVERRIDE}")
-        if key == "peak_flop_per_s":
-            found = keyed(found, PRECISION_BITS)
         field = model.model_fields[key]
         text = _line(field.description) or title_of(model)
         default = default_in(raw.get("default"), unit)
@@ -210,7 +200,8 @@ class _Builder:
         }
         if changes:
             return {"title": "sourced number laid on another", "anyOf": [value, whole]}
-        self._definitions.setdefault("Origin", ONE_ORIGIN)
+        origin = {word: self._raw[name][word] for word in ("oneOf", "anyOf")}
+        self._definitions.setdefault("Origin", origin)
         whole |= {"required": ["value"], "allOf": [{"$ref": "#/definitions/Origin"}]}
         return {"title": "sourced number", "anyOf": [value, whole]}
 
@@ -274,11 +265,6 @@ def _spellings(key: str) -> dict[str, Unit | None]:
     stem, unit = found
     others = [suffix for suffix in suffixes_of(unit.dimension) if suffix != unit.suffix]
     return {key: None, **{f"{stem}_{suffix}": UNITS[suffix] for suffix in others}}
-
-
-def _override_heads() -> list[str]:
-    """First keys of a scenario: what an override's dotted key may begin with."""
-    return list(ScenarioSchema.model_fields)
 
 
 def _kind_of(model: type[Model]) -> str:

@@ -7,7 +7,7 @@ from pydantic import Field
 from rack_sim.scenario.fields import Model, Name, Sourced, SourcedNumber
 
 
-class SourcedShare(Sourced):
+class SourcedShareOrNone(Sourced):
     """A share from nothing to all with its source."""
 
     value: Annotated[float, Field(ge=0, le=1)]
@@ -22,7 +22,7 @@ class SourcedPositiveShare(Sourced):
 class PowerSchema(Model):
     """What a busy chip draws, by what it is busy with."""
 
-    by_class: dict[Literal["compute", "memory", "link", "waiting"], SourcedShare]
+    by_class: dict[Literal["compute", "memory", "link", "waiting"], SourcedShareOrNone]
     """Share of the power between idle and peak: bound by compute, by memory (or the feed of
     weights), by bytes on a link, or waiting for a fixed latency. A class left out draws all."""
 

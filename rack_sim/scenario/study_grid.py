@@ -6,7 +6,7 @@ found when it runs, and stands in its row.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from rack_sim.scenario.study_changes import (
     changes_of,
     clashes,
 )
-from rack_sim.scenario.study_machines import Machine, Told, machines_of, told_of
+from rack_sim.scenario.study_machines import BuildAttempt, Machine, machines_of, try_build
 from rack_sim.scenario.study_schema import GridStudySchema
 
 Keys = dict[str, Any]
@@ -45,72 +45,155 @@ def read_grid_study(
     with every problem found.
     """
     _lay_overrides(tree, overrides, reading)
+    schema = _validated(tree, reading)
+    axes = axes_of(tree.get("grid"), reading.marks)
+    _check_words(schema, tree, reading)
+    _check_axes(axes, reading)
+    machines = _machines(schema, tree, path, axes, reading)
+    attempts = [try_build(machine, (), reading) for machine in machines]
+    _check_machines(attempts)
+    bases = tuple(map(_base, machines, attempts))
+    built = _axes(schema, axes, machines, reading)
+    return GridStudy(
+        name=schema.name,
+        description=schema.description,
+        points=tuple(
+            StudyPoint(base.name, attempt.scenario)
+            for base, attempt in zip(bases, attempts, strict=True)
+            if attempt.scenario
+        ),
+        resolved=_resolved(schema, tree, machines, axes),
+        study_hash=_study_hash(schema, bases, built),
+        place=str(path),
+        axes=built,
+        bases=bases,
+        mode=schema.mode,
+        collect=tuple(schema.collect),
+    )
+
+
+def _validated(tree: Keys, reading: Reading) -> GridStudySchema:
     try:
-        schema = GridStudySchema.model_validate(tree, context=reading)
+        return GridStudySchema.model_validate(tree, context=reading)
     except ValidationError as error:
         found = from_validation(error, tree, reading)
         raise InputError(in_order([*reading.problems, *found])) from None
-    _check_words(schema, tree, reading)
+
+
+def _machines(
+    schema: GridStudySchema, tree: Keys, path: Path, axes: Sequence[AxisValues], reading: Reading
+) -> list[Machine]:
+    """What the grid is laid on: every point, or the study's scenario alone.
+
+    Raises InputError with all that is wrong so far, two changes of one key among it.
+    """
     common = changes_of(tree.get("overrides"), "", reading.marks)
-    axes = axes_of(tree.get("grid"), reading.marks)
-    _check_axes(axes, reading)
     named = [
         changes_of(point.get("overrides"), number, reading.marks)
         for number, point in enumerate(tree.get("points") or [])
     ]
-    given = [*common, *(change for changes in named for change in changes)]
+    of_points = [change for changes in named for change in changes]
     of_axes = [change for axis in axes for change in axis.changes]
-    reading.problems += clashes([*given, *of_axes])
+    reading.problems += clashes([*common, *of_points, *of_axes])
     if reading.problems:
         raise InputError(in_order(reading.problems))
-    machines = list(machines_of(schema, tree, path, common, named, reading))
+    return list(machines_of(schema, tree, path, common, named, reading))
+
+
+def _check_machines(attempts: Sequence[BuildAttempt]) -> None:
+    """The grid is laid on these: every one has its form, and one at least stands by itself."""
+    one_stands = any(attempt.scenario for attempt in attempts)
+    _refuse(
+        problem
+        for attempt in attempts
+        for problem in attempt.refused or ([] if one_stands else attempt.unfit)
+    )
+
+
+def _refuse(problems: Iterable[Problem]) -> None:
+    """Raises InputError where there are problems, each once."""
+    found = list(dict.fromkeys(problems))
+    if found:
+        raise InputError(in_order(found))
+
+
+def _base(machine: Machine, attempt: BuildAttempt) -> GridBase:
+    return GridBase(
+        name=machine.name or str(machine.root.keys.get("name", "")),
+        keys=machine.root.keys,
+        folder=str(machine.root.folder),
+        changes=tuple(change.text for change in machine.changes),
+        digest=attempt.digest,
+        trace_sha256=attempt.trace_sha256,
+    )
+
+
+def _axes(
+    schema: GridStudySchema,
+    axes: Sequence[AxisValues],
+    machines: Sequence[Machine],
+    reading: Reading,
+) -> tuple[GridAxis, ...]:
+    """The axes with every value tried. Raises InputError for those that no machine takes."""
     problems: list[Problem] = []
-    told = [told_of(machine, (), reading) for machine in machines]
-    stands = any(one.scenario for one in told)
-    for one in told:  # the grid is laid on these: one at least must stand by itself
-        problems += one.refused or ([] if stands else one.unfit)
-    if problems:
-        raise InputError(in_order(list(dict.fromkeys(problems))))
-    bases = [
-        GridBase(
-            name=machine.name or str(machine.root.keys.get("name", "")),
-            keys=machine.root.keys,
-            folder=str(machine.root.folder),
-            changes=tuple(change.text for change in machine.changes),
-            digest=one.digest,
-            trace_sha256=one.trace_sha256,
-        )
-        for machine, one in zip(machines, told, strict=True)
-    ]
-    points = [
-        StudyPoint(base.name, one.scenario)
-        for base, one in zip(bases, told, strict=True)
-        if one.scenario
-    ]
-    built = [_axis(schema, axis, machines, reading, problems) for axis in axes]
-    if problems:
-        raise InputError(in_order(list(dict.fromkeys(problems))))
-    resolved = _resolved(schema, tree, machines, axes)
+    titles = schema.titles or {}
+    found = []
+    for axis in axes:
+        attempts = [_attempt(value, machines, reading) for value in axis.values]
+        problems += [problem for attempt in attempts for problem in attempt.refused]
+        problems += _twins(axis, [attempt.digest for attempt in attempts])
+        found.append(_axis(axis, attempts, titles.get(axis.name) or last_words(axis.name)))
+    _refuse(problems)
+    return tuple(found)
+
+
+def _attempt(value: AxisValue, machines: Sequence[Machine], reading: Reading) -> BuildAttempt:
+    """What a value makes of the first machine that takes its form; of the first, if none does."""
+    first: BuildAttempt | None = None
+    for machine in machines:
+        attempt = try_build(machine, value.changes, reading)
+        if not attempt.refused:
+            return attempt
+        first = first or attempt
+    if first is None:
+        raise ValueError("a study has a machine")
+    return first
+
+
+def _twins(axis: AxisValues, digests: Sequence[str]) -> Iterator[Problem]:
+    """Values that give the same scenario as one before them."""
+    for number, (value, digest) in enumerate(zip(axis.values, digests, strict=True)):
+        if digest and digest in digests[:number]:
+            twin = axis.values[digests.index(digest)]
+            message = f"{axis.name}: {value.value!r} gives the same scenario as {twin.value!r}"
+            yield value.mark.problem(message, field="grid")
+
+
+def _axis(axis: AxisValues, attempts: Sequence[BuildAttempt], title: str) -> GridAxis:
+    traces = tuple(attempt.trace_sha256 for attempt in attempts)
+    return GridAxis(
+        key=axis.name,
+        keys=axis.keys,
+        title=title,
+        choices=tuple(value.value for value in axis.values),
+        labels=tuple(_label(value.value) for value in axis.values),
+        digests=tuple(attempt.digest for attempt in attempts),
+        traces=traces if set(axis.keys) & set(_TRACE_KEYS) else None,
+    )
+
+
+def _study_hash(
+    schema: GridStudySchema, bases: Sequence[GridBase], axes: Sequence[GridAxis]
+) -> str:
     content = {
         "kind": schema.kind,
         "name": schema.name,
         "mode": schema.mode,
         "collect": schema.collect,
         "machines": [[base.name, base.digest] for base in bases],
-        "axes": [[axis.key, axis.keys, axis.title, axis.labels, axis.digests] for axis in built],
+        "axes": [[axis.key, axis.keys, axis.title, axis.labels, axis.digests] for axis in axes],
     }
-    return GridStudy(
-        name=schema.name,
-        description=schema.description,
-        points=tuple(points),
-        resolved=resolved,
-        study_hash=_digest(content)[:12],
-        place=str(path),
-        axes=tuple(built),
-        bases=tuple(bases),
-        mode=schema.mode,
-        collect=tuple(schema.collect),
-    )
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _lay_overrides(tree: Keys, overrides: Sequence[str], reading: Reading) -> None:
@@ -209,54 +292,6 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
-def _axis(
-    schema: GridStudySchema,
-    axis: AxisValues,
-    machines: Sequence[Machine],
-    reading: Reading,
-    problems: list[Problem],
-) -> GridAxis:
-    """A key of the grid; notes the problems of values that no machine takes."""
-    values = axis.values
-    digests: list[str] = []
-    traces: list[str] = []
-    for value in values:
-        told = _told_of_value(value, machines, reading, problems)
-        digest = told.digest
-        if digest and digest in digests:
-            twin = values[digests.index(digest)]
-            message = f"{axis.name}: {value.value!r} gives the same scenario as {twin.value!r}"
-            problems.append(value.mark.problem(message, field="grid"))
-        digests.append(digest)
-        traces.append(told.trace_sha256)
-    return GridAxis(
-        key=axis.name,
-        keys=axis.keys,
-        title=(schema.titles or {}).get(axis.name) or last_words(axis.name),
-        choices=tuple(value.value for value in values),
-        labels=tuple(_label(value.value) for value in values),
-        digests=tuple(digests),
-        traces=tuple(traces) if set(axis.keys) & set(_TRACE_KEYS) else None,
-    )
-
-
-def _told_of_value(
-    value: AxisValue, machines: Sequence[Machine], reading: Reading, problems: list[Problem]
-) -> Told:
-    """What a value makes of the first machine that takes its form.
-
-    Notes the problems with the first machine where none does.
-    """
-    told = []
-    for machine in machines:
-        found = told_of(machine, value.changes, reading)
-        if not found.refused:
-            return found
-        told.append(found)
-    problems += told[0].refused
-    return told[0]
-
-
 def _label(value: Any) -> str:
     """A value as tables show it; of a file, its name, wherever it lies."""
     if isinstance(value, str):
@@ -302,7 +337,3 @@ def _resolved(
         found["titles"] = schema.titles
     plain: Keys = json.loads(json.dumps(found))
     return plain
-
-
-def _digest(content: Any) -> str:
-    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -109,7 +109,7 @@ def _root(holder: Keys, folder: Path, reading: Reading) -> Root:
 
 
 @dataclass(frozen=True)
-class Told:
+class BuildAttempt:
     """What some changes make of a machine.
 
     `refused` are problems of form, which are there whatever else changes; `unfit` are those of
@@ -124,7 +124,7 @@ class Told:
     unfit: list[Problem]
 
 
-def told_of(machine: Machine, more: Sequence[Change], reading: Reading) -> Told:
+def try_build(machine: Machine, more: Sequence[Change], reading: Reading) -> BuildAttempt:
     """What `more`, laid on a machine, makes of it; problems in their places in the study."""
     changes = [*machine.changes, *more]
     tree: Keys = {}
@@ -141,16 +141,16 @@ def told_of(machine: Machine, more: Sequence[Change], reading: Reading) -> Told:
             else [*own.problems, *from_validation(error, tree, own)]
         )
         refused = placed(list(dict.fromkeys(found)), changes, machine.name)
-        return Told(None, "", "", refused, [])
+        return BuildAttempt(None, "", "", refused, [])
     own = Reading(reading.marks)
     try:
         scenario = build_scenario(_tree(machine, changes, own), machine.root.folder, own)
     except InputError as error:
         digest = sha256(json.dumps(form.model_dump(mode="json"), sort_keys=True).encode())
         unfit = placed(list(dict.fromkeys(error.problems)), changes, machine.name)
-        return Told(None, digest.hexdigest(), "", [], unfit)
+        return BuildAttempt(None, digest.hexdigest(), "", [], unfit)
     check = scenario.trace_check
-    return Told(scenario, scenario.scenario_hash, check.sha256 if check else "", [], [])
+    return BuildAttempt(scenario, scenario.scenario_hash, check.sha256 if check else "", [], [])
 
 
 def _tree(machine: Machine, changes: Sequence[Change], own: Reading) -> Keys:

@@ -5,6 +5,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from rack_sim.scenario.fields import Model, Name
+from rack_sim.scenario.schema import ScenarioSchema
+
+_SCENARIO_KEY = rf"^({'|'.join(ScenarioSchema.model_fields)})(\.[^.=\s]+)*$"
+
+Overrides = Annotated[
+    dict[str, Any], Field(json_schema_extra={"propertyNames": {"pattern": _SCENARIO_KEY}})
+]
 
 
 class StudyPointSchema(Model):
@@ -14,7 +21,7 @@ class StudyPointSchema(Model):
     """What the machine is called in tables and figures."""
     scenario: str | dict[str, Any] | None = None
     """A scenario of its own, instead of the study's."""
-    overrides: dict[str, Any] | None = None
+    overrides: Overrides | None = None
     """Keys of the scenario as `--set` takes them (`partition.stages`), and their values."""
 
 
@@ -59,7 +66,7 @@ class GridStudySchema(StudySchema):
     """
 
     kind: Literal["grid"]
-    overrides: dict[str, Any] | None = None
+    overrides: Overrides | None = None
     """Keys of the scenario as `--set` takes them, and the value they have at every point."""
     grid: (
         Annotated[

@@ -334,7 +334,7 @@ def _contender(name: str, reference: str, overrides: Sequence[str]) -> Contender
     if Path(reference).is_dir():
         run = read(Path(reference))
         if run.kind != "run":
-            said = f"holds a {run.kind}, not a run"
+            said = f"holds a {KINDS[run.kind].key}, not a run"
             raise InputError(Problem(said, reference, suggestion=KINDS["run"].again))
         refuse_altered(Path(reference))
         own, digest = str(run.summary["scenario"]), str(run.summary["scenario_hash"])

@@ -75,27 +75,30 @@ class Executor:
 
         What a call raises is raised here. Raises InputError where a worker is lost.
         """
-        waiting = enumerate(tasks)
-        if self._submit is None:
+        waiting, submit = enumerate(tasks), self._submit
+        if submit is None:
             for number, task in waiting:
                 yield number, function(task)
             return
-        self._start(function, islice(waiting, self.job_count))
+
+        def start(count: int) -> None:
+            for number, task in islice(waiting, count):
+                self._running[submit(function, task)] = number
+
+        with self._losses_said():
+            start(self.job_count)
         while self._running:
             for future in wait(self._running, return_when=FIRST_COMPLETED).done:
-                result = self._result(future)
-                number = self._running.pop(future)
-                self._start(function, islice(waiting, 1))  # nobody idles while the caller works
-                yield number, result
+                with self._losses_said():
+                    result = future.result()
+                    done = self._running.pop(future)
+                    start(1)  # nobody idles while the caller works
+                yield done, result
 
-    def _start(self, function: Callable[[Task], Done], tasks: Iterable[tuple[int, Task]]) -> None:
-        assert self._submit
-        for number, task in tasks:
-            self._running[self._submit(function, task)] = number
-
-    def _result(self, future: "Future[Any]") -> Any:  # noqa: ANN401 - what a task gives
+    @contextmanager
+    def _losses_said(self) -> Iterator[None]:
         try:
-            return future.result()
+            yield
         except Exception as error:
             if "No module named 'rack_sim'" in str(error):
                 hint = "install it where the workers run"

@@ -1,11 +1,10 @@
 """Journal: the rows of a sweep as they are finished, so that it can go on where it stopped.
 
 A file of lines of JSON: a head that says which study and which state of rack-sim they are of, then
-one line for each finished task, under a digest of all that its row depends on. Each line is
-appended with one write and flushed to the disk: whatever kills the sweep, at most the last line is
-torn, and it is dropped as the journal is opened again. Each line begins with a checksum of itself:
-what was altered since, by whatever, is no row, and its point runs again. One process at a time
-writes to it.
+one line for each finished task, under a digest of all that its row depends on. Each line begins
+with a checksum of itself and is on the disk before the next begins: a kill tears at most the last,
+and a line that was altered is no row, while the others are. (A database would lose more by less:
+one bad page of it can hold its table of contents.) One process at a time writes to it.
 """
 
 import json
@@ -13,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +21,90 @@ from rack_sim.foundation.locks import open_locked
 
 FORMAT = 2
 FRESH = "--fresh sets it aside and begins anew"
-_SEAL = b'{"sha256":"%s",'
-_FIRST_FORM = b'{"rack_sim_journal":1,'  # which had no checksums
+# What a head says, and how its rows are called where it says something else.
+_HEAD = {
+    "rack_sim_journal": "another form of journal",
+    "version": "rack-sim",
+    "code": "another state of rack-sim's code",
+    "study": "the study",
+    "study_hash": "the study with the digest",
+}
 
 
 class Journal:
     """An open journal: `rows` are those that were there, by key; `notes` what was odd in it."""
 
-    def __init__(self, path: Path, handle: int, rows: dict[str, Any], notes: list[str]) -> None:
+    def __init__(self, path: Path, head: Mapping[str, str], handle: int) -> None:
         self.path = path
-        self.rows = rows
-        self.notes = notes
+        self.rows: dict[str, Any] = {}
+        self.notes: list[str] = []
+        self._head = {"rack_sim_journal": FORMAT, **head}
         self._handle = handle
 
     def add(self, key: str, row: Mapping[str, Any]) -> None:
         """Appends a finished row, and returns when it is on the disk."""
-        with naming(self.path):
-            _append(self._handle, {"key": key, "row": row})
+        self._append({"key": key, "row": row})
 
-    def remove(self) -> None:
-        """Removes the file: its rows stand somewhere else by now."""
-        self.path.unlink(missing_ok=True)
+    def _append(self, content: Mapping[str, Any]) -> None:
+        line = _line(content)
+        with naming(self.path):
+            if os.write(self._handle, line) != len(line):  # torn: dropped when it is read again
+                raise OSError(28, os.strerror(28))
+            os.fsync(self._handle)
+
+    def _set_aside(self) -> None:
+        names = (self.path.with_name(f"{self.path.name}.{number}") for number in count(1))
+        aside = next(name for name in names if not os.path.lexists(name))
+        with naming(aside):
+            aside.write_bytes(self.path.read_bytes())
+        os.truncate(self.path, 0)
+        self.notes.append(f"what was there before is in {aside}")
+
+    def _has_no_rows(self) -> bool:
+        head, end, rows = self.path.read_bytes().partition(b"\n")
+        if not end:  # new, or torn in its first line
+            return _line(self._head).startswith(head)
+        return not rows and "rack_sim_journal" in _said(head)
+
+    def _take_up(self, is_row: Callable[[Any], bool]) -> None:
+        """Reads the rows that are there; cuts off a torn end, and gives a new file its head."""
+        if self._has_no_rows():
+            os.truncate(self.path, 0)
+            self._append(self._head)
+            return
+        *lines, torn = self.path.read_bytes().split(b"\n")
+        damaged = []
+        for number, line in enumerate(lines[1:], start=2):
+            said = _said(line)
+            if isinstance(said.get("key"), str) and is_row(said.get("row")):
+                self.rows[said["key"]] = said["row"]
+            elif line:
+                damaged.append(number)
+        self._check_head(_said(lines[0]) if lines else {})
+        if damaged:
+            more = f", and {len(damaged) - 1:,} lines more" if len(damaged) > 1 else ""
+            what = "what it said is left out, and its point runs again"
+            self.notes.append(f"{self.path}:{damaged[0]}: is not as it was written{more}: {what}")
+        if torn:
+            os.truncate(self.path, self.path.stat().st_size - len(torn))
+            what = "was torn and is dropped: that point runs again"
+            self.notes.append(f"the last line of {self.path} {what}")
+
+    def _check_head(self, head: Mapping[str, Any]) -> None:
+        if not head and self.rows:
+            # Their keys say as much: one of another study or state is no key of this one.
+            what = "is not as it was written; the rows below it tell what they are of"
+            self.notes.append(f"{self.path}:1: {what}")
+            return
+        wrong = [
+            f"its rows are of {words} {head.get(name)}, not {self._head[name]}, and are kept"
+            for name, words in _HEAD.items()
+            if head.get(name) != self._head[name]
+        ]
+        if "rack_sim_journal" not in head:
+            wrong = ["is no journal of a sweep, and is kept"]
+        if wrong:
+            raise InputError(Problem(wrong[0], str(self.path), 1, suggestion=FRESH))
 
 
 @contextmanager
@@ -62,24 +125,24 @@ def open_journal(
     made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = _open_locked(path)
-    except OSError as error:
-        hint = "another --out"
-        message = f"cannot be written: {error.strerror}"
+        # Where no locks are kept, two sweeps of one study are not noticed.
+        handle, _ = open_locked(path)
+    except BlockingIOError:
+        message = "another process is running this study now"
+        hint = "wait for it, or give this one another --out"
         raise InputError(Problem(message, str(path), suggestion=hint)) from None
+    except OSError as error:
+        message = f"cannot be written: {error.strerror}"
+        raise InputError(Problem(message, str(path), suggestion="another --out")) from None
+    journal = Journal(path, head, handle)
     try:
-        notes: list[str] = []
         if fresh and path.stat().st_size:
-            aside = _free_name(path)
-            path.rename(aside)  # the lock goes with it, and is not needed there
-            notes.append(f"what was there before is in {aside}")
-            os.close(handle)
-            handle = _open_locked(path)
-        rows = _read(path, handle, head, notes, is_row)
-        yield Journal(path, handle, rows, notes)
+            journal._set_aside()
+        journal._take_up(is_row)
+        yield journal
     finally:
         with suppress(OSError):
-            if _has_no_rows(path):
+            if journal._has_no_rows():
                 path.unlink()
         os.close(handle)
         for folder in made:
@@ -87,116 +150,20 @@ def open_journal(
                 folder.rmdir()
 
 
-def _open_locked(path: Path) -> int:
-    try:
-        # Where no locks are kept, two sweeps of one study are not noticed.
-        return open_locked(path)[0]
-    except BlockingIOError:
-        message = "another process is running this study now"
-        hint = "wait for it, or give this one another --out"
-        raise InputError(Problem(message, str(path), suggestion=hint)) from None
-
-
-def _read(
-    path: Path,
-    handle: int,
-    head: Mapping[str, str],
-    notes: list[str],
-    is_row: Callable[[Any], bool],
-) -> dict[str, Any]:
-    """The finished rows; a torn end is cut off, and a new file gets its head."""
-    content = path.read_bytes()
-    wanted = {"rack_sim_journal": FORMAT, **head}
-    whole = content[: content.rfind(b"\n") + 1]
-    if not whole and _line(wanted).startswith(content):  # empty, or torn in its first line
-        os.truncate(path, 0)
-        with naming(path):
-            _append(handle, wanted)
-        return {}
-    first, *others = (whole or content).split(b"\n")
-    lines = [line for line in enumerate(others, start=2) if line[1]]
-    found = {number: _row(line, is_row) for number, line in lines}
-    rows = dict(row for row in found.values() if row)
-    _check_head(path, _parsed(first), wanted, has_rows=bool(rows), notes=notes)
-    damaged = [number for number, row in found.items() if row is None]
-    if damaged:
-        more = f", and {len(damaged) - 1:,} lines more" if len(damaged) > 1 else ""
-        notes.append(
-            f"{path}:{damaged[0]}: is not as it was written{more}: what it said is left out, and "
-            "its point runs again"
-        )
-    if len(whole) < len(content):
-        os.truncate(path, len(whole))
-        notes.append(f"the last line of {path} was torn and is dropped: that point runs again")
-    return rows
-
-
-def _check_head(
-    path: Path, found: object, wanted: Mapping[str, Any], *, has_rows: bool, notes: list[str]
-) -> None:
-    if not isinstance(found, dict) or "rack_sim_journal" not in found:
-        if not has_rows:
-            message = "is no journal of a sweep, and is kept"
-            raise InputError(Problem(message, str(path), 1, suggestion=FRESH))
-        # The key of a row says as much: one of another study or state is no key of this one.
-        notes.append(f"{path}:1: is not as it was written; the rows below it tell what they are of")
-        return
-    for name, words in (
-        ("rack_sim_journal", "another form of journal"),
-        ("version", "rack-sim"),
-        ("code", "another state of rack-sim's code"),
-        ("study", "the study"),
-        ("study_hash", "the study with the digest"),
-    ):
-        if found.get(name) != wanted.get(name):
-            message = (
-                f"its rows are of {words} {found.get(name)}, not {wanted.get(name)}, and are kept"
-            )
-            raise InputError(Problem(message, str(path), 1, suggestion=FRESH))
-
-
 def _line(content: Mapping[str, Any]) -> bytes:
     """The content as a line, whose checksum stands before all else."""
-    text = json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode()
-    return _SEAL % sha256(text).hexdigest().encode() + text[1:] + b"\n"
+    text = json.dumps(content, separators=(",", ":")).encode()
+    return _seal(text) + text[1:] + b"\n"
 
 
-def _parsed(line: bytes) -> object:
-    """What a line says; None where it is not as it was written."""
-    start = len(_SEAL) - 2 + 64
-    text = b"{" + line[start:]
-    if line[:start] != _SEAL % sha256(text).hexdigest().encode():
-        return {"rack_sim_journal": 1} if line.startswith(_FIRST_FORM) else None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+def _said(line: bytes) -> dict[str, Any]:
+    """What a line says; nothing where it is not as it was written."""
+    size = len(_seal(b""))
+    seal, text = line[:size], b"{" + line[size:]
+    with suppress(ValueError, RecursionError):
+        return dict(json.loads(text)) if seal == _seal(text) else {}
+    return {}
 
 
-def _row(line: bytes, is_row: Callable[[Any], bool]) -> tuple[str, Any] | None:
-    found = _parsed(line)
-    if not isinstance(found, dict) or not isinstance(found.get("key"), str):
-        return None
-    return (found["key"], found["row"]) if is_row(found.get("row")) else None
-
-
-def _append(handle: int, content: Mapping[str, Any]) -> None:
-    line = _line(content)
-    written = os.write(handle, line)
-    if written != len(line):  # a full disk: the torn line is dropped when it is read again
-        raise OSError(28, os.strerror(28))
-    os.fsync(handle)
-
-
-def _has_no_rows(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.readline()
-        ours = b"rack_sim_journal" in head or not head
-        return ours and not file.read(1)
-
-
-def _free_name(path: Path) -> Path:
-    number = 1
-    while os.path.lexists(found := path.with_name(f"{path.name}.{number}")):
-        number += 1
-    return found
+def _seal(text: bytes) -> bytes:
+    return b'{"sha256":"%s",' % sha256(text).hexdigest().encode()

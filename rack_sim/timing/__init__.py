@@ -10,6 +10,7 @@
 - `algorithms`: which chip sends which pieces to which other
 - `collectives`: an operation on a group of chips, by the algorithm that ends first
 - `exchanges`: the collectives of blocks, found once
+- `members`: what the chips of a group do, as tasks on their units and links
 - `blocks`: a block's operators and collectives on the units and links of its group
 - `pipeline`: a slot's way through all stages
 - `kernels`: what a reactive chip group launches for a stage, fused as engines do

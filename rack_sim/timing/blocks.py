@@ -12,12 +12,11 @@ The granularity of the second is one shard: what one other chip is to have. Ever
 block is a chain: an operator needs the result of the one before it.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from rack_sim.foundation.brief import Brief
-from rack_sim.foundation.units import format_time, work_to_ps
+from rack_sim.foundation.units import format_time
 from rack_sim.hardware.chip import Chip
 from rack_sim.hardware.routing import Hop, Router
 from rack_sim.model.choice import Choice
@@ -31,10 +30,11 @@ from rack_sim.timing.exchanges import (
     dispatched_elements,
     logit_bytes,
 )
+from rack_sim.timing.members import Members
 from rack_sim.timing.operators import OperatorTiming, time_operator
 from rack_sim.timing.schedule import Schedule, schedule
 from rack_sim.timing.shape import StepShape
-from rack_sim.timing.tasks import Need, TaskGraph, Unit, moved
+from rack_sim.timing.tasks import Need, Unit, moved
 from rack_sim.timing.terms import Terms
 
 # A sampled candidate: a 4-byte logit and a 4-byte token number from every chip of the group.
@@ -152,7 +152,10 @@ def time_block(
 
 
 class _Placing:
-    """One block being placed. `latest` is what the next operator of each member waits for."""
+    """One block being placed: its operators in order, each with the exchange that follows it.
+
+    What those come to on the chips is said by `members`; here is which there are and how large.
+    """
 
     def __init__(
         self,
@@ -171,13 +174,9 @@ class _Placing:
         self.rows = shape.rows_of(block)
         self.chip = chip
         self.group = group
+        self.everybody = range(len(group))
         self.exchanges = exchanges
-        self.router = exchanges.router
-        self.graph = TaskGraph()
-        self.latest: list[tuple[Need, ...]] = [() for _ in group]
-        self.matrix_ends: list[tuple[Need, ...]] = [() for _ in group]
-        # What was gathered and the first matmul is still to read.
-        self.gathered: list[tuple[Need, ...]] = [() for _ in group]
+        self.members = Members(group, chip, exchanges.router)
         self.collectives: list[Collective] = []
         self.residual_elements = residual_elements
         self.shard_elements = -(-self.rows * residual_elements // len(group))
@@ -205,86 +204,39 @@ class _Placing:
             if operator.followed_by == "reduce_scatter":
                 self._reduced(operator, timing)
                 continue
-            for member in range(len(self.group)):
-                self._operate(member, operator, timing)
-            if operator.followed_by == "combine":
-                self._combine()
-            elif operator.followed_by == "candidates":
-                self._gather("candidates", self.rows * CANDIDATE_BYTES)
-            elif operator.followed_by != "none" and self.block.choice:
-                self._to_experts(operator, self.block.choice)
-        placed = schedule(self.graph.tasks)
+            for member in self.everybody:
+                self.members.operate(member, timing, _unit_of(operator))
+            self._exchanged_after(operator)
         return BlockTiming(
             self.block.name,
             self.operators,
             tuple(self.collectives),
-            placed,
+            schedule(self.members.graph.tasks),
             self.group,
             self.group,
-            tuple(self.latest),
+            tuple(self.members.latest),
         )
 
-    def _operate(
-        self, member: int, operator: Operator, timing: OperatorTiming, pieces: int = 1
-    ) -> list[int]:
-        """Adds an operator on one chip, its work cut into equal pieces; returns their tasks."""
-        chip, graph = self.group[member], self.graph
-        unit: Unit = "memory" if operator.lookup_per_row else operator.unit
-        fixed_ps = timing.terms.fixed_latency_ps
-        needs = list(self.latest[member])
-        if timing.preload_ps:
-            preload = graph.work(
-                f"{timing.name} weights ahead",
-                "memory",
-                chip,
-                Terms(weight_feed_ps=timing.preload_ps),
-                self.matrix_ends[member],
-            )
-            # They enter the unit when the fixed latency has passed, and must be there by then.
-            needs.append((preload, max(timing.preload_ps - fixed_ps, 0)))
-        # Whoever reads something needs it, also where another need lets it begin later: what it
-        # needs is kept until it has ended.
-        reads = list(self.latest[member])
-        if unit == "matrix":
-            needs += self.gathered[member]
-            reads += self.gathered[member]
-            self.gathered[member] = ()
-        tasks = []
-        for piece in range(pieces):
-            terms = timing.terms.piece(piece, pieces)
-            name = f"{timing.name} {piece + 1}/{pieces}" if pieces > 1 else timing.name
-            live_bytes = -(-timing.live_bytes // pieces)
-            tasks.append(graph.work(name, unit, chip, terms, needs, leaves_bytes=live_bytes))
-            needs = [graph.ended(tasks[-1]), *reads]
-        if timing.stream_ps:
-            graph.work(
-                f"{timing.name} weights",
-                "memory",
-                chip,
-                Terms(weight_feed_ps=timing.stream_ps),
-                [(tasks[0], fixed_ps)],
-            )
-        self.latest[member] = (graph.ended(tasks[-1]),)
-        if unit == "matrix":
-            self.matrix_ends[member] = self.latest[member]
-        return tasks
+    def _exchanged_after(self, operator: Operator) -> None:
+        """What the chips exchange once all have the result of an operator."""
+        after, choice = operator.followed_by, self.block.choice
+        if after == "combine":
+            self._combine()
+        elif after == "candidates":
+            self._gather("candidates", self.rows * CANDIDATE_BYTES)
+        elif after == "logits" and choice:
+            self._gather("logits", logit_bytes(choice, self.rows))
+            self._add_up(operator, self.rows * choice.expert_count)
+        elif after in ("dispatch", "collect") and choice:
+            self._to_or_from_experts(operator, choice)
 
     def _gather(self, traffic: str, shard_bytes: int) -> None:
-        """Every chip's shard to all; the switch unit lays it out for the links first."""
-        rate = self.chip.matrix.feed_bytes_per_s or self.chip.reached_bytes_per_s(
-            self.chip.tier_of("activations")
-        )
-        layout = Terms(memory_ps=work_to_ps(shard_bytes, rate))
+        """Every chip's shard to all, laid out for the links first."""
         if len(self.group) > 1:
-            for member, chip in enumerate(self.group):
-                task = self.graph.work(
-                    f"{traffic} layout", "switch", chip, layout, self.latest[member]
-                )
-                self.latest[member] = (self.graph.ended(task),)
+            self.members.lay_out(traffic, shard_bytes)
         routed = self._chosen(traffic, "all_gather", self.group, shard_bytes)
         if routed:
-            self._exchange(traffic, routed, self.latest)
-            self.gathered = [needs[1:] for needs in self.latest]
+            self.members.gather(traffic, routed)
 
     def _reduced(self, operator: Operator, timing: OperatorTiming) -> None:
         """A matmul and the reduce-scatter of its partial sums, shard by shard."""
@@ -294,15 +246,16 @@ class _Placing:
         )
         direct = routed is not None and routed.algorithm in _BY_SHARD
         pieces = count if direct else 1
-        tasks = [self._operate(member, operator, timing, pieces) for member in range(count)]
+        unit, members = _unit_of(operator), self.members
+        tasks = [members.operate(member, timing, unit, pieces) for member in self.everybody]
         if routed is None:
             return
         sources: dict[int, tuple[Need, ...]] = {}
         for number, transfer in enumerate(routed.transfers):
             piece = (transfer.target - transfer.source - 1) % count if direct else 0
-            sources[number] = (self.graph.ended(tasks[transfer.source][piece]),)
-        self._exchange("reduce", routed, [(self.latest[m]) for m in range(count)], sources)
-        self._add_up(operator.name, (count - 1) * self.shard_elements, range(count))
+            sources[number] = (members.graph.ended(tasks[transfer.source][piece]),)
+        members.exchange("reduce", routed, self.everybody, sources)
+        self._add_up(operator, self.shard_elements)
 
     def _combine(self) -> None:
         """Chips that share a key-value head add up what each found in its part of the cache."""
@@ -313,42 +266,33 @@ class _Placing:
         elements = -(-self.rows * self.block.combined_per_row // count)
         shard_bytes = self.precision.activation_bytes(elements)
         for first in range(0, count, sharing):
-            part = self.group[first : first + sharing]
-            routed = self._chosen("combine", "reduce_scatter", part, shard_bytes)
-            members = range(first, first + sharing)
+            part = range(first, first + sharing)
+            chips = tuple(self.group[member] for member in part)
+            routed = self._chosen("combine", "reduce_scatter", chips, shard_bytes)
             if routed:
-                self._exchange("combine", routed, [self.latest[m] for m in members], first=first)
-                self._add_up("attention.combine", (sharing - 1) * elements, members)
+                self.members.exchange("combine", routed, part)
+                self.members.add_up("attention.combine", (sharing - 1) * elements, part)
 
-    def _to_experts(self, operator: Operator, choice: Choice) -> None:
-        """Logits to everybody, rows to the chips of their experts, or what those found back."""
-        count = len(self.group)
-        if operator.followed_by == "logits":
-            self._gather("logits", logit_bytes(choice, self.rows))
-            self._add_up(operator.name, (count - 1) * self.rows * choice.expert_count, range(count))
-            return
+    def _to_or_from_experts(self, operator: Operator, choice: Choice) -> None:
+        """Rows to the chips of their experts, or what those found back."""
         elements = dispatched_elements(
             choice,
             self.rows,
-            group_size=count,
+            group_size=len(self.group),
             residual_elements=self.residual_elements,
             execution=self.chip.execution,
         )
         piece_bytes = self.precision.activation_bytes(elements)
         routed = self._chosen(operator.followed_by, "all_to_all", self.group, piece_bytes)
         if routed:
-            self._exchange(operator.followed_by, routed, self.latest)
+            self.members.exchange(operator.followed_by, routed, self.everybody)
         if operator.followed_by == "collect":
-            self._add_up(operator.name, (count - 1) * elements, range(count))
+            self._add_up(operator, elements)
 
-    def _add_up(self, name: str, flop: int, members: Sequence[int]) -> None:
-        """The additions of a reduction, as the partial sums stream through the vector unit."""
-        terms = Terms(compute_ps=work_to_ps(flop, self.chip.vector_flop_per_s))
-        for member in members:
-            task = self.graph.work(
-                f"{name} sum", "vector", self.group[member], terms, self.latest[member]
-            )
-            self.latest[member] = (self.graph.ended(task),)
+    def _add_up(self, operator: Operator, elements: int) -> None:
+        """Every chip adds what came from each other one to its own."""
+        flop = (len(self.group) - 1) * elements
+        self.members.add_up(operator.name, flop, self.everybody)
 
     def _chosen(
         self,
@@ -376,22 +320,6 @@ class _Placing:
         )
         return timing.routed
 
-    def _exchange(
-        self,
-        traffic: str,
-        routed: RoutedCollective,
-        latest: Sequence[tuple[Need, ...]],
-        sources: Mapping[int, tuple[Need, ...]] | None = None,
-        *,
-        first: int = 0,
-    ) -> None:
-        """Adds a collective; each member then waits for its own part and for what arrived.
 
-        A transfer needs its source to be ready (`sources`, else `latest` of the source).
-        """
-        given = sources or {
-            number: latest[transfer.source] for number, transfer in enumerate(routed.transfers)
-        }
-        arrivals = routed.add_to(self.graph, self.router, traffic, given)
-        for number, transfer in enumerate(routed.transfers):
-            self.latest[first + transfer.target] += arrivals[number]
+def _unit_of(operator: Operator) -> Unit:
+    return "memory" if operator.lookup_per_row else operator.unit

@@ -22,9 +22,42 @@ Resource = tuple[str, int] | Hop
 Need = tuple[int, int]
 """The number of a task, and the least time in picoseconds from its start."""
 
+Kind = Literal["operator", "weights_ahead", "weights", "sum", "layout", "message"]
+"""What a task does. Weights stream into the matrix unit while their operator runs, or ahead of it;
+partial results are summed; a shard is laid out for the links before it is sent."""
+
+# What stands behind the name of the operator or the exchange.
+_SUFFIX: dict[Kind, str] = {
+    "operator": "",
+    "weights_ahead": " weights ahead",
+    "weights": " weights",
+    "sum": " sum",
+    "layout": " layout",
+    "message": "",
+}
+
 NO_TERMS = Terms()
 # Batches that are looked at one by one where links differ.
 _BATCHES_MAX = 10_000
+
+
+class Work(NamedTuple):
+    """What a task is of: a kind of work for the operator or the exchange `of`, or a piece of it."""
+
+    of: str
+    kind: Kind
+    piece: int = 0
+    piece_count: int = 1
+
+    @property
+    def whole(self) -> "Work":
+        """The work that this is a piece of."""
+        return Work(self.of, self.kind)
+
+    def __str__(self) -> str:
+        """Its name: `attention.scores weights ahead`, `attention.output_projection 3/8`."""
+        name = self.of + _SUFFIX[self.kind]
+        return name if self.piece_count == 1 else f"{name} {self.piece + 1}/{self.piece_count}"
 
 
 class Task(NamedTuple):
@@ -38,7 +71,7 @@ class Task(NamedTuple):
     the memory of the chip where the result is, until whoever needs it has ended.
     """
 
-    name: str
+    work: Work
     resource: Resource
     duration_ps: int
     done_ps: int
@@ -80,7 +113,7 @@ class TaskGraph:
 
     def work(
         self,
-        name: str,
+        work: Work,
         unit: Unit,
         chip: int,
         terms: Terms,
@@ -92,7 +125,7 @@ class TaskGraph:
         duration_ps = terms.total_ps
         self.tasks.append(
             Task(
-                name,
+                work,
                 (unit, chip),
                 duration_ps,
                 duration_ps,
@@ -118,6 +151,7 @@ class TaskGraph:
             raise ValueError(f"chip {flow.source} needs no link to itself")
         first = number = len(self.tasks)
         message_bytes, ends = flow.message_bytes, (flow.source, flow.target)
+        work = Work(traffic, "message")
         before: Crossing | None = None
         waits = tuple(needs)
         for hop in way:
@@ -130,7 +164,7 @@ class TaskGraph:
                 waits = ((number - 1, self._lag_ps(before, crossing)),)
             self.tasks.append(
                 Task(
-                    traffic,
+                    work,
                     hop,
                     crossing.duration_ps,
                     crossing.duration_ps + kind.latency_ps,

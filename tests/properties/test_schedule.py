@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rack_sim.timing.schedule import Schedule, busiest_ps, longest_chain_ps, schedule
-from rack_sim.timing.tasks import UNITS, Resource, Task
+from rack_sim.timing.tasks import UNITS, Resource, Task, Work
 from rack_sim.timing.terms import Terms, total
 
 RESOURCES: tuple[Resource, ...] = (
@@ -46,7 +46,7 @@ def tasks(
         on_link = not isinstance(resource[0], str)
         found.append(
             Task(
-                f"task {number}",
+                Work(f"task {number}", "operator"),
                 resource,
                 duration_ps,
                 duration_ps + latency_ps,
@@ -176,7 +176,15 @@ def test_one_link_and_different_latencies_behind_it(jobs: list[tuple[int, int]])
     Against all orders, tried one by one.
     """
     given_tasks = [
-        Task("m", (0, 1), duration, duration + latency, (), latency_ps=latency, traffic="m")
+        Task(
+            Work("m", "message"),
+            (0, 1),
+            duration,
+            duration + latency,
+            (),
+            latency_ps=latency,
+            traffic="m",
+        )
         for duration, latency in jobs
     ]
 
@@ -205,9 +213,9 @@ def test_the_longest_way_to_go_is_first() -> None:
     """Two tasks on unit 0, the later one feeds ten picoseconds of unit 1: it goes first."""
     placed = schedule(
         [
-            Task("alone", ("matrix", 0), 5, 5, ()),
-            Task("feeds", ("matrix", 0), 2, 2, ()),
-            Task("fed", ("vector", 0), 10, 10, ((1, 2),)),
+            Task(Work("alone", "operator"), ("matrix", 0), 5, 5, ()),
+            Task(Work("feeds", "operator"), ("matrix", 0), 2, 2, ()),
+            Task(Work("fed", "operator"), ("vector", 0), 10, 10, ((1, 2),)),
         ]
     )
     assert placed.starts_ps == (2, 0, 2)
@@ -224,6 +232,9 @@ def test_no_tasks_take_no_time() -> None:
 def test_a_task_of_no_time_holds_nothing(held_ps: int) -> None:
     """Two of them and one that takes time share a unit at one instant, and none is lost."""
     placed = schedule(
-        [Task(str(n), ("switch", 0), n * held_ps, n * held_ps, ()) for n in (0, 1, 0)]
+        [
+            Task(Work(str(n), "operator"), ("switch", 0), n * held_ps, n * held_ps, ())
+            for n in (0, 1, 0)
+        ]
     )
     assert placed.duration_ps == held_ps

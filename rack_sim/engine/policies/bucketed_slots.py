@@ -17,44 +17,46 @@ from rack_sim.engine.policies.timetable import Timetable
 
 
 class BucketedSlots(PhasedSlots):
-    """Moves everybody on from one turning point to the next, on a timetable."""
+    """Phased slots on a timetable, which begins anew at every turning point."""
 
     def set_up(self) -> None:
         super().set_up()
-        self._table = Timetable(
-            self.slot_count, [bucket.latency_ps for bucket in self.buckets], self.separation_ps
-        )
+        latency_ps = [bucket.latency_ps for bucket in self.buckets]
+        self.clock = self._table = Timetable(self.slot_count, latency_ps, self.separation_ps)
         self._table.begin(0, [0] * self.slot_count, None, 0)
 
     def add_prompt(self, sequence: Sequence, now_ps: int) -> None:
         behind = bool(self.prompts)
         super().add_prompt(sequence, now_ps)
         if behind and self._table.holding:  # it may have rows in the entry to come
-            self._aim(now_ps)
+            self.aim(now_ps)
 
-    def _time(self, entry: int) -> int:
-        return self._table.time(entry)
-
-    def _entry_at(self, now_ps: int) -> int:
-        return max(self._cursor, self._table.entry_at(now_ps))
-
-    def _aim(self, now_ps: int) -> None:
+    def aim(self, now_ps: int) -> None:
+        """What goes in at a turning point is known when the entry before has come, not earlier."""
         self._aim_number += 1
-        number, entry = self._aim_number, self._turning_point()
+        entry = self.turning_point()
         if entry == self._cursor:
             bucket = self._bucket_at(entry)
             at_ps = self._table.earliest(entry, bucket, now_ps)
             self._table.hold(entry)
-            Decision(self.env, at_ps, Priority.ENTRY, self._turn, (bucket, number))
+            self._decide_turn(entry, bucket, at_ps)
             return
         self._table.begin(self._cursor, self._buckets(), entry, now_ps)
         if entry is not None:
-            # What goes in at the turning point is known when the entry before has come.
-            at_ps = self._time(entry - 1)
-            Decision(self.env, at_ps, Priority.ENTRY, self._pass, (entry, number))
+            at_ps, subject = self._table.time(entry - 1), (entry, self._aim_number)
+            Decision(self.env, at_ps, Priority.ENTRY, self._pass, subject)
 
-    def _turning_point(self) -> int | None:
-        found = [super()._turning_point()]
+    def _pass(self, decision: Decision) -> None:
+        """The last entry before a turning point comes now."""
+        entry, number = decision.subject
+        if number == self._aim_number:
+            now = int(self.env.now)
+            self._leap(entry)
+            self.aim(now)
+
+    def turning_point(self) -> int | None:
+        """Also the next entry in which a row is the first beyond its bucket, or asks for less."""
+        found = [super().turning_point()]
         if self.prompts:
             prompt = self.prompts[0]
             position = prompt.request.input_tokens - prompt.prompt_left + 1
@@ -119,43 +121,3 @@ class BucketedSlots(PhasedSlots):
         for owner in ready[:rows] if self.prefill_first else ready:
             longest = max(longest, self._context(owner))
         return self.bucket_of(longest)
-
-    def _pass(self, decision: Decision) -> None:
-        """The last entry before a turning point comes now."""
-        entry, number = decision.subject
-        if number == self._aim_number:
-            now = self._time(entry - 1)
-            self._leap(entry)
-            self._aim(now)
-
-    def _turn(self, decision: Decision) -> None:
-        """A turning point's entry comes now."""
-        bucket, number = decision.subject
-        if number == self._aim_number:
-            now, entry = int(self.env.now), self._cursor
-            self._table.enter(entry, bucket, now)
-            self._visit(entry, now, bucket)
-            self.count_busy(1, bucket)
-            self._aim(now)
-
-    def _leap(self, end: int) -> None:
-        first = self._cursor
-        super()._leap(end)
-        self._table.leave(first, self._cursor)
-
-    def _bucket_of_slot(self, slot: int) -> int:
-        return self._table.buckets[slot]
-
-    def _token_after_ps(self, bucket: int) -> int:
-        return self.buckets[bucket].token_ps
-
-    def _send_turns(self, owner: Owner, turns: int) -> None:
-        entry, slots, table = owner.next_entry, self.slot_count, self._table
-        bucket = self._bucket_of_slot(owner.sequence.slot)
-        token_ps = self._token_after_ps(bucket)
-        while turns and table.written_out(entry):
-            self._send(owner, table.time(entry) + token_ps, 1, 1, bucket)
-            entry += slots
-            turns -= 1
-        if turns:
-            self._send(owner, table.time(entry) + token_ps, table.period_ps, turns, bucket)

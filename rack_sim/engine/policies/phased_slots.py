@@ -4,7 +4,8 @@ Between two turning points nothing changes but how far everybody is: prompts tak
 every revolution, and a sequence sends a row in each or in none. Turning points are entries: the
 last row of a prompt, the last row of a sequence; and whatever happens between entries: an arrival,
 a completion, a request given up. From one to the next every sequence is moved on by one formula
-(`_leap`); the entry at a turning point is looked at row by row (`_visit`).
+(`_leap`); the entry at a turning point is looked at row by row (`_visit`). When entries come, and
+which program is in a slot, a clock says: an `EvenClock`, or a `Timetable` (see `bucketed_slots`).
 
 With `priority: prefill` prompts come first: while any waits, every row of every entry is theirs,
 and a sequence whose row is taken skips that turn. In the entry in which prompts run out, the rows
@@ -12,8 +13,10 @@ that are left serve the slot's sequences in the order in which they came to own 
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Protocol
 
 from rack_sim.engine.decision import Decision, Priority
 from rack_sim.engine.observer import Sequence
@@ -42,10 +45,65 @@ class Owner:
         return len(self.totals) - 1 - self.left
 
 
+class Clock(Protocol):
+    """When entries come, up to the next turning point, and the program of each slot."""
+
+    def time(self, entry: int) -> int:
+        """When an entry comes."""
+
+    def entry_at(self, now_ps: int) -> int:
+        """The first entry not before `now_ps`."""
+
+    def bucket_of(self, slot: int) -> int:
+        """The bucket whose program a slot runs."""
+
+    def turns(self, entry: int, count: int) -> Iterator[tuple[int, int, int]]:
+        """`entry` and the next of its slot, `count` in all: a time, a gap and how many so apart."""
+
+    def enter(self, entry: int, bucket: int, at_ps: int) -> None:
+        """An entry came that was looked at row by row."""
+
+    def leave(self, first: int, end: int) -> None:
+        """Entries from `first` up to `end` came."""
+
+
+class EvenClock:
+    """The clock of a single program: entries are one interval apart, whatever goes in."""
+
+    def __init__(self, interval_ps: int, slot_count: int) -> None:
+        self._interval_ps = interval_ps
+        self._revolution_ps = slot_count * interval_ps
+
+    def time(self, entry: int) -> int:
+        return entry * self._interval_ps
+
+    def entry_at(self, now_ps: int) -> int:
+        return -(-now_ps // self._interval_ps)
+
+    def bucket_of(self, slot: int) -> int:
+        return 0
+
+    def turns(self, entry: int, count: int) -> Iterator[tuple[int, int, int]]:
+        yield self.time(entry), self._revolution_ps, count
+
+    def enter(self, entry: int, bucket: int, at_ps: int) -> None:
+        pass
+
+    def leave(self, first: int, end: int) -> None:
+        pass
+
+
 class PhasedSlots(SlotServer):
-    """The engine that moves everybody on from one turning point to the next."""
+    """The engine that moves everybody on from one turning point to the next.
+
+    Where programs differ, more entries are turning points, and what goes in at one decides when it
+    comes: a subclass says so in `turning_point` and `aim`, and brings its clock.
+    """
 
     def set_up(self) -> None:
+        self.clock: Clock = EvenClock(self.interval_ps, self.slot_count)
+        # How long after its entry a row of a program has its token.
+        self._token_after_ps = [bucket.token_ps for bucket in self.buckets] or [self.token_ps]
         self._owners: list[list[Owner]] = [[] for _ in range(self.slot_count)]
         # Everything that entered before this entry is in the books.
         self._cursor = 0
@@ -64,7 +122,7 @@ class PhasedSlots(SlotServer):
             return
         self._leap(self._entry_at(now_ps))
         self.prompts.append(sequence)
-        self._aim(now_ps)
+        self.aim(now_ps)
 
     def withdraw(self, sequence: Sequence, now_ps: int) -> int:
         turns = 0
@@ -75,30 +133,29 @@ class PhasedSlots(SlotServer):
             owner = self._disown(sequence)
             turns = owner.turns
             sequence.emitted = 1 + owner.totals[turns]
-        self._aim(now_ps)
+        self.aim(now_ps)
         return turns
-
-    def _time(self, entry: int) -> int:
-        """When an entry is."""
-        return entry * self.interval_ps
 
     def _entry_at(self, now_ps: int) -> int:
         """The first entry not before `now_ps` that is not in the books."""
-        return max(self._cursor, -(-now_ps // self.interval_ps))
+        return max(self._cursor, self.clock.entry_at(now_ps))
 
     def _decodes(self) -> bool:
         """Whether sequences have their turns: while prompts wait that come first, they do not."""
         return not (self.prefill_first and self.prompts)
 
-    def _aim(self, now_ps: int) -> None:
+    def aim(self, now_ps: int) -> None:
         """Finds the next turning point among the entries to come, none of them before `now_ps`."""
         self._aim_number += 1  # a decision aimed earlier is void
-        entry = self._turning_point()
+        entry = self.turning_point()
         if entry is not None:
-            at_ps, subject = self._time(entry), (entry, self._aim_number)
-            Decision(self.env, at_ps, Priority.ENTRY, self._turn, subject)
+            self._decide_turn(entry, 0, self.clock.time(entry))
 
-    def _turning_point(self) -> int | None:
+    def _decide_turn(self, entry: int, bucket: int, at_ps: int) -> None:
+        subject = (entry, bucket, self._aim_number)
+        Decision(self.env, at_ps, Priority.ENTRY, self._turn, subject)
+
+    def turning_point(self) -> int | None:
         """The next entry in which somebody's last row enters."""
         slots = self.slot_count
         found = self._prompt_end()
@@ -139,13 +196,14 @@ class PhasedSlots(SlotServer):
 
     def _turn(self, decision: Decision) -> None:
         """A turning point: the books are brought up to it, then its entry is looked at."""
-        entry, number = decision.subject
+        entry, bucket, number = decision.subject
         if number == self._aim_number:
-            now = self._time(entry)
+            now = int(self.env.now)
             self._leap(entry)
-            self._visit(entry, now)
-            self.count_busy(1)
-            self._aim(now)
+            self.clock.enter(entry, bucket, now)
+            self._visit(entry, now, bucket)
+            self.count_busy(1, bucket)
+            self.aim(now)
 
     def _leap(self, end: int) -> None:
         """Puts the entries from the cursor up to `end` into the books; no turning point among them.
@@ -171,18 +229,9 @@ class PhasedSlots(SlotServer):
                 first = self._cursor + (slot - self._cursor) % slots
                 most = max(-(-(end - first) // slots), 0)
             if most:
-                self.count_busy(most, self._bucket_of_slot(slot))
+                self.count_busy(most, self.clock.bucket_of(slot))
+        self.clock.leave(self._cursor, end)
         self._cursor = end
-
-    def _bucket_of_slot(self, slot: int) -> int:
-        """The bucket whose program a slot runs until the next turning point."""
-        del slot  # all run the same program
-        return 0
-
-    def _token_after_ps(self, bucket: int) -> int:
-        """How long after its entry a row of a program has its token."""
-        del bucket
-        return self.token_ps
 
     def _leap_prompt(self, end: int) -> None:
         """The first prompt takes the rows that are there for prompts up to `end`."""
@@ -194,11 +243,11 @@ class PhasedSlots(SlotServer):
         if sequence.prefill_start_ps < 0:
             begins = start + next(i for i, rows in enumerate(free) if rows)
             if begins < end:
-                sequence.prefill_start_ps = self._time(begins)
+                sequence.prefill_start_ps = self.clock.time(begins)
         at, taken = start, 0
         while at < end:
             # One piece per timeline bin, so that tokens are counted where they entered.
-            at_ps = self._time(at)
+            at_ps = self.clock.time(at)
             bin_end_ps = (at_ps // bin_ps + 1) * bin_ps
             stop = min(end, max(self._entry_at(bin_end_ps), at + 1))
             turns, rest = divmod(stop - start, self.slot_count)
@@ -208,15 +257,17 @@ class PhasedSlots(SlotServer):
         sequence.prompt_left -= taken * self.seat_rows
         for place, rows in enumerate(free):
             turns = max(-(-(end - start - place) // self.slot_count), 0)
-            bucket = self._bucket_of_slot((start + place) % self.slot_count)
+            bucket = self.clock.bucket_of((start + place) % self.slot_count)
             self.count_rows(turns * rows * self.seat_rows, bucket)
 
     def _send_turns(self, owner: Owner, turns: int) -> None:
         """A sequence's rows enter, from its next entry on one in a revolution."""
-        first_ps = self._time(owner.next_entry) + self.token_ps
-        self._send(owner, first_ps, self.revolution_ps, turns)
+        bucket = self.clock.bucket_of(owner.sequence.slot)
+        token_ps = self._token_after_ps[bucket]
+        for at_ps, gap_ps, count in self.clock.turns(owner.next_entry, turns):
+            self._send(owner, at_ps + token_ps, gap_ps, count, bucket)
 
-    def _send(self, owner: Owner, first_ps: int, gap_ps: int, turns: int, bucket: int = 0) -> None:
+    def _send(self, owner: Owner, first_ps: int, gap_ps: int, turns: int, bucket: int) -> None:
         """Rows have entered whose tokens leave at `first_ps`, `first_ps` + `gap_ps`, …"""
         if self.speculation:
             had, totals = owner.turns, owner.totals
@@ -235,7 +286,7 @@ class PhasedSlots(SlotServer):
         if not owner.left:
             self._ends(owner)
 
-    def _visit(self, entry: int, now: int, bucket: int = 0) -> None:
+    def _visit(self, entry: int, now: int, bucket: int) -> None:
         """One entry row by row: prompts and sequences may end in it."""
         slots = self.slot_count
         owners = self._owners[entry % slots]
@@ -244,7 +295,7 @@ class PhasedSlots(SlotServer):
         rows_left = rows - self._visit_prompts(entry, rows, now, bucket)
         served = ready[:rows_left] if self.prefill_first else ready
         for owner in served:
-            self._send(owner, now + self._token_after_ps(bucket), 1, 1, bucket)
+            self._send(owner, now + self._token_after_ps[bucket], 1, 1, bucket)
         for owner in ready:
             owner.next_entry += slots
         self._cursor = entry + 1
@@ -264,7 +315,7 @@ class PhasedSlots(SlotServer):
             taken += part
             if not sequence.prompt_left:
                 self.prompts.popleft()
-                self._own(sequence, entry, now, self._token_after_ps(bucket))
+                self._own(sequence, entry, now, self._token_after_ps[bucket])
         return taken
 
     def _own(self, sequence: Sequence, entry: int, now: int, token_ps: int) -> None:
@@ -308,7 +359,7 @@ class PhasedSlots(SlotServer):
             self._leap(self._entry_at(now))
         owner = self._disown(sequence)
         if self.prompts:
-            self._aim(now)
+            self.aim(now)
         self._complete(sequence, now, owner.turns, owner.gaps)
 
     def _disown(self, sequence: Sequence) -> Owner:

@@ -14,7 +14,7 @@ bound but the length of the phase; with programs of one plan it was three revolu
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 _NEVER = -(10**24)
 
@@ -112,6 +112,19 @@ class Timetable:
         low = len(times) - self.slot_count
         place = bisect_left(times, now_ps - turns * self.period_ps, low)
         return self._first + place + turns * self.slot_count
+
+    def bucket_of(self, slot: int) -> int:
+        """The bucket of a slot's program in the phase."""
+        return self.buckets[slot]
+
+    def turns(self, entry: int, count: int) -> Iterator[tuple[int, int, int]]:
+        """`entry` and the next of its slot, `count` in all: a time, a gap and how many so apart."""
+        while count and self.written_out(entry):
+            yield self.time(entry), 1, 1
+            entry += self.slot_count
+            count -= 1
+        if count:
+            yield self.time(entry), self.period_ps, count
 
     def leave(self, first: int, end: int) -> None:
         """Entries of the phase up to `end` came; `first` is the first of them not yet told."""

@@ -11,7 +11,7 @@ from rack_sim.report.html.quantity import figure, share
 from rack_sim.report.html.study import study_page
 from rack_sim.report.sheets.study import study_title, write_study
 from rack_sim.report.story import Story
-from rack_sim.report.text import Line, TextTable
+from rack_sim.report.text import Line, TextTable, study_head
 
 _FILE = "mapping.csv"
 _ROWS_MAX = 40
@@ -65,7 +65,7 @@ def _text(study: Record) -> Iterator[Line]:
 
 
 def _content(study: Record) -> dict[str, object]:
-    return {"cuts": study.rows(_FILE)}
+    return {**study_head(study), "cuts": study.rows(_FILE)}
 
 
 def _charts(study: Record) -> Iterator[Panels]:

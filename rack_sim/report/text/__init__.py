@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rack_sim.metrics.summary import Value
+from rack_sim.record.record import Record
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,12 @@ Line = str | TextTable
 def as_sentence(words: str) -> str:
     """Words with a capital letter and a full stop: ``two points: infeasible`` as a page has it."""
     return f"{words[:1].upper()}{words[1:]}{'' if words.endswith('.') else '.'}"
+
+
+def study_head(study: Record) -> dict[str, object]:
+    """What the JSON of a study of any kind begins with."""
+    facts = study.facts
+    return {"study": study.name, "kind": study.kind, "study_hash": facts["study_hash"]}
 
 
 def number(value: Value, digits: int) -> str:

@@ -8,7 +8,7 @@ from rack_sim.record.kinds import AXIS
 from rack_sim.record.record import Record
 from rack_sim.record.table import Row
 from rack_sim.report.html.quantity import figure
-from rack_sim.report.text import Line, TextTable, digits4
+from rack_sim.report.text import Line, TextTable, digits4, study_head
 from rack_sim.scenario.studies import last_words
 from rack_sim.study.grid_point import FAILED, INFEASIBLE, OK
 
@@ -46,7 +46,7 @@ def grid_answers(study: Record) -> Iterator[str]:
     yield f"{counted(len(rows), 'point')}, {len(done):,} of them with numbers"
     units = {column.name: column.unit for column in study.tables[RESULTS].columns}
     for name, title in study.facts["collect"].items():
-        known = [row for row in done if isinstance(row[name], int | float)]
+        known = [row for row in done if isinstance(row.get(name), int | float)]
         if not known:
             continue
         low, high = (end(float(row[name] or 0) for row in known) for end in (min, max))
@@ -65,7 +65,7 @@ def _points_with(rows: list[Row], name: str, value: float) -> str:
 
 def grid_content(study: Record) -> dict[str, object]:
     """Every point under the names of the columns of results.csv."""
-    return {"points": study.rows(RESULTS)}
+    return {**study_head(study), "points": study.rows(RESULTS)}
 
 
 def grid_warnings(study: Record) -> Iterator[str]:

@@ -6,7 +6,7 @@ from rack_sim.foundation.units import PS_PER_MS, counted, format_time
 from rack_sim.record.record import Record
 from rack_sim.record.table import Row
 from rack_sim.report.html.quantity import figure, share
-from rack_sim.report.text import Line, TextTable
+from rack_sim.report.text import Line, TextTable, study_head
 
 # Of a replay in the JSON: its columns.
 _REPLAY = (
@@ -55,6 +55,7 @@ def jitter_content(study: Record) -> dict[str, object]:
         for row in study.rows("slip.csv")
     }
     return {
+        **study_head(study),
         "machines": [
             {
                 "name": name,
@@ -68,7 +69,7 @@ def jitter_content(study: Record) -> dict[str, object]:
                 ],
             }
             for name, replays in _by_machine(study).items()
-        ]
+        ],
     }
 
 

@@ -7,7 +7,7 @@ from rack_sim.metrics.words import METRICS
 from rack_sim.record.record import Record
 from rack_sim.record.table import Row
 from rack_sim.report.html.quantity import figure
-from rack_sim.report.text import Line, TextTable
+from rack_sim.report.text import Line, TextTable, study_head
 
 _RATES = [
     ("offered/s", "right"),
@@ -81,17 +81,21 @@ def load_warnings(study: Record) -> Iterator[str]:
         rates = _rates_of(study, knee)
         failed = next((row for row in rates if row["offered_rps"] == failed_rps), None)
         if failed and knee["is_short"]:
+            count, span = figure(failed["request_count"]), figure(failed["arrival_span_s"])
             yield (
-                f"{knee['machine']}: {failed['request_count']:,} requests at {_rate(failed_rps)}/s "
-                f"arrive within {failed['arrival_span_s']:.3g} s, too short a time for the backlog "
-                "to become steady: how much it keeps up with is not certain (raise request_count)"
+                f"{knee['machine']}: {count} requests at {_rate(failed_rps)}/s arrive within "
+                f"{span} s, too short a time for the backlog to become steady: how much it keeps "
+                "up with is not certain (raise request_count)"
             )
 
 
 def load_content(study: Record) -> dict[str, object]:
     """Every machine with its knee and its rates, under the names of the columns of the tables."""
     knees = study.rows("knee.csv")
-    return {"machines": [{**knee, "rates": _rates_of(study, knee)} for knee in knees]}
+    return {
+        **study_head(study),
+        "machines": [{**knee, "rates": _rates_of(study, knee)} for knee in knees],
+    }
 
 
 def _rates_of(study: Record, knee: Row) -> list[Row]:

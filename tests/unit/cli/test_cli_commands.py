@@ -297,7 +297,7 @@ def test_validate_judges_every_kind_of_file(cli: Cli, own_trace: Path, tmp_path:
     (run / "summary.csv").unlink()
     code, _, err = cli("validate", run)
     assert code == 2
-    assert f"{run}: summary.csv is missing: the run is not whole any more" in err
+    assert f"{run}/summary.csv: is missing: the result is not whole" in err
     assert err.endswith(f"{run} was judged as a finished directory\n")
 
 

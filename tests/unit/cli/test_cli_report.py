@@ -85,9 +85,9 @@ def test_a_name_that_does_not_say_what_it_is(cli: Cli, ran: Path) -> None:
         (lambda folder: (folder / "manifest.json").write_text("[]"), "is no manifest of ours"),
         (
             lambda folder: (folder / "summary.csv").unlink(),
-            "summary.csv is missing: the run is not whole",
+            "summary.csv: is missing: the result is not whole",
         ),
-        (lambda folder: (folder / "links.csv").unlink(), "links.csv: cannot be read"),
+        (lambda folder: (folder / "links.csv").unlink(), "links.csv: is missing"),
         (
             lambda folder: (folder / "links.csv").write_text("a\n1\n"),
             "links.csv:1: has other columns",
@@ -194,7 +194,7 @@ def test_a_comparison_says_what_changed_and_why(cli: Cli, ran: Path, small: Path
     (Path("c") / "changes.csv").write_text("what\n", encoding="utf-8")
     code, _, err = cli("report", "c")
     assert code == 2
-    assert "changes.csv: has other columns" in err
+    assert "changes.csv:1: has other columns" in err
     assert path.read_bytes() == first
 
 

@@ -274,6 +274,7 @@ def test_json(cli: Cli, small: Path) -> None:
     )
     assert (code, err) == (0, "")
     found = json.loads(out)
+    assert found.pop("path") == "out"
     assert list(found) == [column.name for column in SUMMARY]
     (summary,) = read(Path("out/summary.csv"))
     for name, cell in summary.items():

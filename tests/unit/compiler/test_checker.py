@@ -88,7 +88,7 @@ def find(program: Program, name: str, part: str, where: object) -> int:
     (task,) = (
         task
         for task in range(len(program))
-        if program.names[program.name[task]] == name
+        if program.names[program.work[task]] == name
         and program.parts[program.part[task]].name == part
         and program.resources[program.resource[task]] == where
     )
@@ -348,7 +348,7 @@ def test_a_byte_missing_in_the_new_token(good: Program) -> None:
 
 def test_an_operator_that_takes_no_time(good: Program) -> None:
     name = good.names.index("attention.softmax")
-    task = int(np.flatnonzero(good.name == name)[0])
+    task = int(np.flatnonzero(good.work == name)[0])
     taken_ps = int(good.duration_ps[task])
     text = broken(changed(good, duration_ps={task: taken_ps - 1}))
     part = good.parts[int(good.part[task])].name
@@ -359,7 +359,7 @@ def test_an_operator_that_takes_no_time(good: Program) -> None:
 @pytest.mark.parametrize("what", ["weights ahead", "weights"])
 def test_weights_that_take_no_time(good: Program, what: str) -> None:
     name = good.names.index(f"feed_forward.gate_up_projection {what}")
-    task = int(np.flatnonzero(good.name == name)[0])
+    task = int(np.flatnonzero(good.work == name)[0])
     text = broken(changed(good, duration_ps={task: 0}))
     assert f"feed_forward.gate_up_projection {what} (layer" in text
     assert "takes 0 ps on chip" in text
@@ -367,7 +367,7 @@ def test_weights_that_take_no_time(good: Program, what: str) -> None:
 
 def test_weights_ahead_that_no_one_waits_for(good: Program) -> None:
     name = good.names.index("attention.scores weights ahead")
-    task = int(np.flatnonzero(good.name == name)[0])
+    task = int(np.flatnonzero(good.work == name)[0])
     waits = np.flatnonzero(good.need_task == task)
     assert len(waits)
     assert "nothing waits for attention.scores weights ahead" in broken(without_needs(good, waits))

@@ -22,7 +22,7 @@ from rack_sim.partition.partitioner import Deployment, partition
 from rack_sim.partition.plan import Plan
 from rack_sim.timing.precision import Precision
 from rack_sim.timing.shape import StepShape
-from rack_sim.timing.tasks import Resource
+from rack_sim.timing.tasks import Resource, Work
 
 # (resource, start, how long it is held), and how much later the result is there on a link.
 Row = tuple[Resource, int, int]
@@ -43,7 +43,7 @@ def program_of(rows: Sequence[Row]) -> Program:
         shape=None,  # type: ignore[arg-type]
         parts=(),
         resources=resources,
-        names=("",),
+        works=(Work("", "operator"),),
         traffics=("",),
         resource=np.array([resources.index(row[0]) for row in rows], dtype=np.int64),
         start_ps=np.array(starts, dtype=np.int64),
@@ -51,7 +51,7 @@ def program_of(rows: Sequence[Row]) -> Program:
         done_ps=np.array(done, dtype=np.int64),
         **dict.fromkeys(
             (
-                *("name", "traffic", "vectors", "payload_bytes", "leaves_bytes", "source"),
+                *("work", "traffic", "vectors", "payload_bytes", "leaves_bytes", "source"),
                 *("target", "message", "part", "need_of", "need_task", "need_lag_ps"),
             ),
             none,

@@ -5,7 +5,7 @@ import pytest
 
 from rack_sim.compiler.interval import Separations, collides, revolution, separations
 from rack_sim.compiler.program import Program
-from rack_sim.timing.tasks import Resource
+from rack_sim.timing.tasks import Resource, Work
 
 Row = tuple[Resource, int, int]
 """A resource, when it is taken, and for how long."""
@@ -24,7 +24,7 @@ def program(*rows: Row, latency_ps: int = 0) -> Program:
         shape=None,  # type: ignore[arg-type]
         parts=(),
         resources=resources,
-        names=("",),
+        works=(Work("", "operator"),),
         traffics=("",),
         resource=np.array([resources.index(row[0]) for row in rows], dtype=np.int64),
         start_ps=start,
@@ -32,7 +32,7 @@ def program(*rows: Row, latency_ps: int = 0) -> Program:
         done_ps=done,
         **dict.fromkeys(
             (
-                *("name", "traffic", "vectors", "payload_bytes", "leaves_bytes", "source"),
+                *("work", "traffic", "vectors", "payload_bytes", "leaves_bytes", "source"),
                 *("target", "message", "part", "need_of", "need_task", "need_lag_ps"),
             ),
             none,

@@ -25,6 +25,7 @@ from rack_sim.partition.partitioner import Deployment, partition
 from rack_sim.partition.plan import Plan
 from rack_sim.timing.precision import Precision
 from rack_sim.timing.shape import StepShape
+from rack_sim.timing.tasks import Work
 
 VECTOR_PS = 32_800  # 328 bytes at 10 GB/s
 LINK = SMALL_LINK
@@ -234,22 +235,26 @@ def test_results_of_so_many_bytes_keep_so_many_times_as_much_as_of_one(
     assert many == {chip: size * count for chip, count in of_one.items()}
 
 
+UNKNOWN = Work("unknown", "operator")
+
 # Missing tasks ------------------------------------------------------------------------------------
 
 
 def test_the_last_operator_of_one_chip_is_missed_under_another_name(alone: StepTiming) -> None:
     program = alone.program
     last = next(
-        task for task in range(len(program)) if program.names[program.name[task]] == "head.sample"
+        task for task in range(len(program)) if program.names[program.work[task]] == "head.sample"
     )
-    name = program.name.copy()
-    name[last] = 0
+    work = program.work.copy()
+    work[last] = 0
     assert said(operators(program)) == ""
-    found = said(operators(replace(program, name=name)))
+    found = said(operators(replace(program, work=work)))
     assert found.startswith("head.sample (head) takes 0 ps on chip 0, which needs ")
-    gone = tuple("unknown" if known == "head.sample" else known for known in program.names)
+    gone = tuple(
+        UNKNOWN if known == Work("head.sample", "operator") else known for known in program.works
+    )
     assert "head.sample (head) takes 0 ps on chip 0" in said(
-        operators(replace(program, names=gone))
+        operators(replace(program, works=gone))
     )
 
 
@@ -259,7 +264,7 @@ def test_every_chip_and_operator_that_is_too_fast_is_told(two: StepTiming) -> No
     norms = [
         task
         for task in range(len(program))
-        if program.names[program.name[task]] == "attention.norm"
+        if program.names[program.work[task]] == "attention.norm"
     ]
     assert len(norms) == 2 * LAYERS
     duration = program.duration_ps.copy()
@@ -281,7 +286,7 @@ def test_nothing_that_a_unit_does_may_take_a_picosecond_less(two: StepTiming) ->
     kinds: dict[tuple[str, int], int] = {}
     for task in np.flatnonzero(~program.is_link[program.resource]).tolist():
         if program.duration_ps[task]:
-            kinds[program.names[program.name[task]], int(program.part[task])] = task
+            kinds[program.names[program.work[task]], int(program.part[task])] = task
     endings = {name.rpartition(" ")[2] for name, _ in kinds}
     assert {"ahead", "weights", "sum", "layout"} <= endings
     for (name, part), task in kinds.items():
@@ -295,12 +300,13 @@ def test_nothing_that_a_unit_does_may_take_a_picosecond_less(two: StepTiming) ->
 def test_weights_that_are_ahead_on_neither_chip_are_missed_on_both() -> None:
     """Whatever else takes long on the chip before: here candidates of 600 rows."""
     program = compile_step(planned(2, 1, rows=600)).program
-    ahead = "head.vocabulary_projection weights ahead"
-    assert ahead in program.names
-    gone = tuple("unknown" if name == ahead else name for name in program.names)
-    found = list(operators(replace(program, names=gone)))
+    ahead = Work("head.vocabulary_projection", "weights_ahead")
+    assert ahead in program.works
+    gone = tuple(UNKNOWN if work == ahead else work for work in program.works)
+    found = list(operators(replace(program, works=gone)))
     assert [text.split(", which")[0] for text in found] == [
-        f"{ahead} (head) takes 0 ps on chip {chip}" for chip in (0, 1)
+        f"head.vocabulary_projection weights ahead (head) takes 0 ps on chip {chip}"
+        for chip in (0, 1)
     ]
 
 
@@ -349,7 +355,7 @@ def test_a_step_is_no_faster_than_weights_and_links(two: StepTiming) -> None:
 def test_a_task_is_described_by_name_part_place_and_time(two: StepTiming) -> None:
     program = two.program
     unit = next(
-        n for n in range(len(program)) if program.names[program.name[n]] == "embedding.lookup"
+        n for n in range(len(program)) if program.names[program.work[n]] == "embedding.lookup"
     )
     assert describe(program, unit) == "embedding.lookup (embedding) on memory of chip 0 at 0 ps"
     sent = int(np.flatnonzero(program.is_link[program.resource])[0])

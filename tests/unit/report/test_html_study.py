@@ -176,7 +176,7 @@ def test_strange_columns_are_refused(grid: Path):
     path = grid / "results.csv"
     text = path.read_text(encoding="utf-8").replace("ttft_ms_p99", "ttft_in_the_old_days")
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=r"results\.csv: has other columns"):
+    with pytest.raises(InputError, match=r"results\.csv:1: has other columns"):
         page_of(grid)
 
 

@@ -215,8 +215,8 @@ def test_made_again_they_are_the_same(sized: Callable[[str], Path], tmp_path: Pa
 @pytest.mark.parametrize(
     ("break_it", "said"),
     [
-        (lambda f: (f / "sizing.csv").unlink(), r"sizing\.csv: cannot be read.*size it again"),
-        (lambda f: (f / "candidates.csv").unlink(), r"candidates\.csv: cannot be read"),
+        (lambda f: (f / "sizing.csv").unlink(), r"sizing\.csv: is missing.*size it again"),
+        (lambda f: (f / "candidates.csv").unlink(), r"candidates\.csv: is missing"),
         (lambda f: (f / "candidates.csv").write_text("a\n1\n"), "has other columns than this"),
         (
             lambda f: (f / "sizing.csv").write_bytes(b"\xff\xfe"),
@@ -225,7 +225,7 @@ def test_made_again_they_are_the_same(sized: Callable[[str], Path], tmp_path: Pa
         (lambda f: cut(f / "sizing.csv"), "does not have the answers that its manifest.json has"),
         (
             lambda f: garble(f / "candidates.csv"),
-            "2: tensor_parallel: many2 is no number",
+            "2: tensor_parallel: 'many2' is not a whole number",
         ),
         (lambda f: change(f, lambda m: m.pop("answers")), "manifest.json:1: answers: is missing"),
         (

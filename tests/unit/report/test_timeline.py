@@ -216,7 +216,7 @@ def test_one_token_is_the_program(any_trace):
         for event in found
     )
     columns = (
-        program.resource, program.name, program.start_ps, program.duration_ps,
+        program.resource, program.work, program.start_ps, program.duration_ps,
         program.payload_bytes, program.vectors,
     )  # fmt: skip
     assert shown == Counter(

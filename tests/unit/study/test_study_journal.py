@@ -151,11 +151,30 @@ def test_an_altered_head_leaves_the_rows(path: Path) -> None:
     assert [note.split(": ")[0] for note in notes] == [f"{path}:1"]
 
 
-def test_the_first_form_is_refused_as_such(path: Path) -> None:
+def test_another_form_is_refused_as_such(path: Path) -> None:
     path.parent.mkdir()
-    path.write_text('{"rack_sim_journal":1,"study":"mine","study_hash":"0","version":"1"}\n{}\n')
+    said = b'{"rack_sim_journal":1,"study":"mine"}'
+    path.write_bytes(b'{"sha256":"%s",%s\n{}\n' % (sha256(said).hexdigest().encode(), said[1:]))
     with pytest.raises(InputError, match="another form of journal 1, not 2, and are kept"):
         taken_up(path)
+
+
+def test_a_journal_without_checksums_is_refused_and_kept(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text(said := '{"rack_sim_journal":1,"study":"mine"}\n{"key":"key0","row":{}}\n')
+    with pytest.raises(InputError, match="no journal of a sweep, and is kept"):
+        taken_up(path)
+    assert path.read_text() == said
+
+
+def test_a_head_alone_is_of_no_study(path: Path) -> None:
+    """What a kill before the first row leaves stops no other study or version."""
+    with open_journal(path, {**HEAD, "version": "0"}):
+        head = path.read_bytes()
+    path.parent.mkdir()
+    path.write_bytes(head)
+    assert taken_up(path) == ({}, [])
+    assert not path.exists()
 
 
 def test_without_rows_it_does_not_stay(path: Path) -> None:

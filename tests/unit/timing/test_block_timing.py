@@ -79,7 +79,7 @@ def starts(timing: BlockTiming, name: str, chip: int) -> list[int]:
     return [
         at
         for task, at in zip(timing.placed.tasks, timing.placed.starts_ps, strict=True)
-        if task.name == name and task.resource[1] == chip
+        if str(task.work) == name and task.resource[1] == chip
     ]
 
 

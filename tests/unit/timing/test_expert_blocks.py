@@ -45,7 +45,7 @@ def tasks(timing: BlockTiming, name: str) -> list[tuple[int, Task]]:
     return [
         (number, task)
         for number, task in enumerate(timing.placed.tasks)
-        if task.name == name or task.name.startswith(f"{name} 1/")
+        if str(task.work) == name or str(task.work).startswith(f"{name} 1/")
     ]
 
 

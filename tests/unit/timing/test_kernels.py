@@ -17,7 +17,7 @@ from rack_sim.timing.kernels import CollectiveKernel, Kernel, Launch, launches_o
 from rack_sim.timing.operators import time_operator
 from rack_sim.timing.precision import Precision
 from rack_sim.timing.schedule import OnLinks, Schedule
-from rack_sim.timing.tasks import Task
+from rack_sim.timing.tasks import Task, Work
 
 MODEL = Architecture.dense("small", 2, 1024, 8, 4, 128, 4096, 8000, False, 4096)
 BLOCKS = blocks_of(MODEL)
@@ -311,7 +311,18 @@ class Taking(OnLinks):
     def __init__(self, duration_ps: int) -> None:
         hop = (0, 1)
         self.placed = Schedule(
-            (Task("m", hop, duration_ps, duration_ps, (), traffic="m", vectors=duration_ps),), (0,)
+            (
+                Task(
+                    Work("m", "message"),
+                    hop,
+                    duration_ps,
+                    duration_ps,
+                    (),
+                    traffic="m",
+                    vectors=duration_ps,
+                ),
+            ),
+            (0,),
         )
 
 
