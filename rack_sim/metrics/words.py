@@ -64,6 +64,12 @@ METRICS: Mapping[str, Words] = {
         "wait before prefill", "wait before the first prefill", "from arrival to the first row"
     ),
 }
+# What a replica does.
+ROLES: Mapping[str, Words] = {
+    "both": Words("both", "prefills and decodes", "prefills prompts and decodes their answers"),
+    "prefill": Words("prefill", "prefills", "prefills prompts alone"),
+    "decode": Words("decode", "decodes", "decodes answers alone"),
+}
 # How a point of a study ended.
 STATUSES: Mapping[str, Words] = {
     "ok": Words("ok", "done", "has numbers"),

@@ -91,6 +91,11 @@ PERCENTILE_LOOKS: Mapping[int, Look] = {
     90: Look(GREEN, "dashdot", "diamond"),
     99: Look(BLUE),
 }
+ROLE_LOOKS: Mapping[str, Look] = {
+    "both": Look(BLUE),
+    "prefill": Look(ORANGE, hatch="/"),
+    "decode": Look(GREEN, hatch="."),
+}
 FINISHED = Look(BLUE)
 GOODPUT = Look(GREEN, "dash", "square")
 OFFERED = Look(GREY, marker="")

@@ -6,9 +6,11 @@ from rack_sim.record.record import Record
 from rack_sim.report.chart import Panels
 from rack_sim.report.charts.latency_split import split_charts
 from rack_sim.report.charts.over_time import over_time_charts
+from rack_sim.report.charts.replicas import replicas_charts
 
 
 def run_charts(run: Record) -> Iterator[Panels]:
     """All charts of a run; what a chart cannot be stands in `figures`."""
     yield from split_charts(run)
     yield from over_time_charts(run)
+    yield from replicas_charts(run)

@@ -1,7 +1,6 @@
 """Figures: a run as pictures, each written as PNG and SVG.
 
 - `latency`: how TTFT and TPOT are distributed, beside their objectives
-- `replicas`: how busy each replica was, where there are several
 - `critical_path`: what the way of one token is made of, stage by stage and task by task (static
   chips: others have no schedule)
 - `energy_and_cost`: who draws the joules of a token, and what its dollars pay for
@@ -23,7 +22,6 @@ from rack_sim.report.figures.energy_and_cost import draw_energy_and_cost
 from rack_sim.report.figures.latency import draw_latency
 from rack_sim.report.figures.memory_map import draw_memory_map
 from rack_sim.report.figures.rack import draw_rack
-from rack_sim.report.figures.replicas import draw_replicas
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,10 +40,6 @@ def _has_schedule(result: Result) -> bool:
     return result.explanation.machine.slots is not None
 
 
-def _has_several_replicas(result: Result) -> bool:
-    return len(result.totals.replicas) > 1
-
-
 def _is_in_sram(result: Result) -> bool:
     return result.explanation.plan.system.chip.capacity_name == "sram"
 
@@ -59,7 +53,6 @@ FIGURES: Mapping[str, Drawing] = {
     "latency": Drawing(
         "How long do requests wait, for the first token and the next?", draw_latency
     ),
-    "replicas": Drawing("Are the replicas equally busy?", draw_replicas, _has_several_replicas),
     "critical_path": Drawing(
         "What is the way of one token made of?", draw_critical_path, _has_schedule
     ),

@@ -7,12 +7,13 @@ from itertools import combinations
 import pytest
 
 from rack_sim.metrics.columns import SUMMARY
-from rack_sim.metrics.words import GOALS, METRICS, PHASES, TERMS, VERDICTS, capital
+from rack_sim.metrics.words import GOALS, METRICS, PHASES, ROLES, TERMS, VERDICTS, capital
 from rack_sim.report import colours
 from rack_sim.report.colours import (
     GOAL_LOOKS,
     LOOK_COUNT,
     PHASE_LOOKS,
+    ROLE_LOOKS,
     TERM_LOOKS,
     VERDICT_LOOKS,
     Colour,
@@ -24,6 +25,7 @@ VOCABULARY = [
     (PHASES, PHASE_LOOKS),
     (VERDICTS, VERDICT_LOOKS),
     (GOALS, GOAL_LOOKS),
+    (ROLES, ROLE_LOOKS),
 ]
 
 

@@ -53,7 +53,7 @@ RACK = [
     "serving.concurrent_sequences=4",
     "workload.request_count=60",
 ]
-ONE_REPLICA = sorted(FIGURES.keys() - {"replicas", "memory_map"})
+ONE_REPLICA = sorted(FIGURES.keys() - {"memory_map"})
 CHARTS = ("latency_split", "throughput_over_time", "occupancy_over_time")
 FILES = sorted(f"{name}.{end}" for name in (*ONE_REPLICA, *CHARTS) for end in ("png", "svg"))
 

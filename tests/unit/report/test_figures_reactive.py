@@ -12,13 +12,13 @@ from rack_sim.metrics.link_table import link_lines
 from rack_sim.metrics.tables import chip_rows, memory_rows, replica_rows
 from rack_sim.report.charts.latency_split import split_charts
 from rack_sim.report.charts.over_time import fullest_share, steps_of
+from rack_sim.report.charts.replicas import replicas_charts, requests_of
 from rack_sim.report.charts.run import run_charts
 from rack_sim.report.draw.matplotlib import draw
 from rack_sim.report.figures import FIGURES
 from rack_sim.report.figures.canvas import drawing_style
 from rack_sim.report.figures.memory_map import memory_columns
 from rack_sim.report.figures.rack_load import load_of
-from rack_sim.report.figures.replicas import busy_shares, requests_of
 from rack_sim.report.views import draw_figures
 
 SHORT = ["workload.request_count=150"]
@@ -263,15 +263,18 @@ def test_tokens_are_drawn_by_kind_where_they_occur(one, scarce):
 
 
 def test_replicas_are_told_apart(fleet, pools):
-    rows = named(REPLICAS, replica_rows(fleet.totals))
-    assert busy_shares(fleet) == pytest.approx([float(row["utilisation"]) for row in rows])
-    assert sum(map(requests_of, fleet.totals.replicas)) == fleet.summary["request_count"]
-    assert "3 replicas are busy" in words_of(fleet, "replicas")
-    words = words_of(pools, "replicas")
-    assert "The prefill replica is busy" in words
-    assert "the decode replica" in words
-    assert "prefills | decodes" in words
-    prefill, decode = map(requests_of, pools.totals.replicas)
+    rows = fleet.record().rows("replicas.csv")
+    (panels,) = replicas_charts(fleet.record())
+    busy, came = (chart.series[0] for chart in panels.charts)
+    assert busy.y == pytest.approx([100 * row["utilisation"] for row in rows])
+    assert list(came.y) == [requests_of(row) for row in rows]
+    assert sum(map(requests_of, rows)) == fleet.summary["request_count"]
+    assert "3 replicas are busy" in panels.title
+    (panels,) = replicas_charts(pools.record())
+    assert "The prefill replica is busy" in panels.title
+    assert "the decode replica" in panels.title
+    assert [one.name for one in panels.charts[0].series] == ["prefills", "decodes"]
+    prefill, decode = map(requests_of, pools.record().rows("replicas.csv"))
     assert prefill == pools.summary["request_count"]
     assert decode == pools.totals.replicas[1].transfer_count
 
@@ -279,8 +282,8 @@ def test_replicas_are_told_apart(fleet, pools):
 def test_sixty_four_replicas_are_on_one_sheet():
     many = simulated(["serving.replicas=64", "workload.request_count=200"])
     with drawing_style():
-        figure = FIGURES["replicas"].draw(many)
-    assert figure.get_figwidth() == 10
-    assert figure.get_figheight() < 6
+        figure = draw(next(replicas_charts(many.record())))
+    assert figure.get_figwidth() < 12
+    assert figure.get_figheight() < 7
     bars = [len(axes.patches) for axes in figure.axes]
     assert bars == [64, 64]
