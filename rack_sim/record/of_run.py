@@ -12,6 +12,7 @@ from rack_sim.foundation.version import VERSION
 from rack_sim.metrics.columns import (
     CHIPS,
     CRITICAL_PATH,
+    FILES,
     ITERATIONS,
     LINKS,
     MEMORY,
@@ -79,7 +80,7 @@ def run_tables(
     else:
         tables["stages.csv"] = Table(STAGES, lambda: stage_rows(machine, totals))
         tables["critical_path.csv"] = critical_path_table(machine)
-    return tables
+    return {name: tables[name] for name in FILES if name in tables}
 
 
 def run_record(

@@ -40,7 +40,7 @@ def replicas_charts(run: Record) -> Iterator[Panels]:
         _axis(rows),
         Axis("requests", high=1.15 * high or 1.0),
         _bars(rows, requests, [f"{number:,.0f}" for number in requests]),
-        "From the router, or prefilled elsewhere.",
+        f"{sum(requests):,.0f} in all, from the router or prefilled elsewhere.",
         is_stacked=True,
     )
     yield Panels("replicas", _title(rows, shares), _says(run), (busy, came), 1, _HEIGHT_INCHES)

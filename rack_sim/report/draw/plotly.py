@@ -1,6 +1,7 @@
 """Plotly: charts of a page, as plain data that plotly.js draws; colours are names of its style."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import log10
 from typing import Any
 
@@ -46,7 +47,7 @@ def draw_all(groups: Iterable[Panels]) -> tuple[page.Chart, ...]:
 
 def draw(chart: Chart) -> page.Chart:
     """A chart with its numbers as a table."""
-    series = [one for one in chart.series if one.values]
+    series = [part for one in chart.series if one.values for part in _alike(one)]
     traces = [_trace(chart, one) for one in series]
     if chart.cells is not None:
         traces.append(_heat(chart, chart.cells))
@@ -106,6 +107,17 @@ def _trace(chart: Chart, one: Series) -> Trace:
     return trace | _line(chart, one)
 
 
+def _alike(one: Series) -> Iterator[Series]:
+    """A series as such whose points look alike: plotly has a hatch for a whole trace."""
+    if not one.looks:
+        yield one
+    for number, look in enumerate(dict.fromkeys(one.looks)):
+        y = tuple(
+            value if own == look else None for value, own in zip(one.y, one.looks, strict=True)
+        )
+        yield replace(one, name="" if number else one.name, y=y, look=look, looks=())
+
+
 def _said(chart: Chart, one: Series, place: int) -> Markup:
     """What stands at the pointer."""
     value = one.y[place]
@@ -149,14 +161,13 @@ def _line(chart: Chart, one: Series) -> Trace:
 
 
 def _bars(chart: Chart, one: Series) -> Trace:
-    looks = [one.look_at(place) for place in range(len(one.x))]
     found: Trace = {
         "type": "bar",
         "orientation": "h" if chart.is_sideways else "v",
         "marker": {
-            "color": [look.colour.css for look in looks],
+            "color": one.look.colour.css,
             "pattern": {
-                "shape": [look.hatch for look in looks],
+                "shape": one.look.hatch,
                 "size": 6,
                 "solidity": 0.25,
                 "fillmode": "overlay",

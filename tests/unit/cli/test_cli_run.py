@@ -292,7 +292,7 @@ def test_json(cli: Cli, small: Path) -> None:
         "--out",
         "quiet",
     )
-    assert json.loads(quiet[1]) == found
+    assert json.loads(quiet[1]) == {**found, "path": "quiet"}
     assert quiet[2] == ""
 
 

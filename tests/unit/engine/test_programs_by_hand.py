@@ -29,7 +29,7 @@ class Tiny:
 
     resources: tuple[tuple[str, int], ...] = UNITS
     resource: Whole = field(default_factory=lambda: whole(0, 1, 0, 0, 1))
-    name: Whole = field(default_factory=lambda: whole(0, 1, 2, 3, 4))
+    work: Whole = field(default_factory=lambda: whole(0, 1, 2, 3, 4))
     start_ps: Whole = field(default_factory=lambda: whole(0, 7, 5, 11, 12))
     duration_ps: Whole = field(default_factory=lambda: whole(5, 3, 0, 4, 2))
     done_ps: Whole = field(default_factory=lambda: whole(7, 4, 0, 4, 9))

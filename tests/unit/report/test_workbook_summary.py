@@ -17,7 +17,7 @@ from rack_sim.report.sheets.sheet import number_format
 from rack_sim.report.views import Wanted, leave
 from rack_sim.report.workbook import write_workbook
 from rack_sim.scenario import load_study
-from rack_sim.study.load import run_load_study
+from rack_sim.study import load
 from rack_sim.study.sensitivity import run_sensitivity
 from rack_sim.timing.terms import Terms
 
@@ -79,7 +79,7 @@ def test_each_machine_of_a_load_study_has_its_rates(tmp_path: Path) -> None:
         for name, count in (("one", 1), ("two", 2))
     )
     given = [f"points=[{machines}]", "rates_rps=[20, 300]", "request_count=60"]
-    result = run_load_study(load_study("load", [*given, "slo={ttft_ms: 500}"]))
+    result = load.run(load_study("load", [*given, "slo={ttft_ms: 500}"]))
     leave(result, tmp_path, wall_s=0, wanted=Wanted(figures=False, html=False))
     knees, found = rows(tmp_path / "knee.csv"), figures(tmp_path)
     assert [cell.value for cell in found["Offered load"][:2]] == ["one", "two"]
