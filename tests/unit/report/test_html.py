@@ -125,7 +125,7 @@ def test_the_numbers_of_a_split_add_up(finished):
         for trace in charts[name].traces:
             for place, value in zip(trace["y"], trace["x"], strict=True):
                 if value is not None:
-                    by_label[labels[place]] = value
+                    by_label[labels[round(place)]] = value
         wholes = [label for label in by_label if label.startswith(("time ", "physical"))]
         assert run.summary[whole] == pytest.approx(by_label[wholes[0]], abs=8e-6)
         # Columns are rounded to 1e-6 ms, and there are at most eight parts.

@@ -225,7 +225,7 @@ def test_made_again_they_are_the_same(sized: Callable[[str], Path], tmp_path: Pa
         (lambda f: cut(f / "sizing.csv"), "does not have the answers that its manifest.json has"),
         (
             lambda f: garble(f / "candidates.csv"),
-            "2: tensor_parallel: 'many2' is not a whole number",
+            "2: tensor_parallel: '?many2'? is no",
         ),
         (lambda f: change(f, lambda m: m.pop("answers")), "manifest.json:1: answers: is missing"),
         (
