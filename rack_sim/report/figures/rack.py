@@ -14,7 +14,7 @@ from rack_sim.report.figures.rack_layout import (
     lay_out,
 )
 from rack_sim.report.figures.rack_load import RackLoad, load_of
-from rack_sim.report.figures.rack_scale import Scale, draw_colour_bars, scale_of
+from rack_sim.report.figures.rack_scale import Scale, chip_scale, draw_colour_bars, link_scale
 from rack_sim.report.numbers import count_text, percent_text
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def draw_rack(result: Result) -> "Figure":
     axes.set_xlim(-0.01, layout.width + 0.01)
     axes.set_ylim(layout.height + 0.01, -0.01)
     axes.set_axis_off()
-    chips = scale_of("Blues", 0.18, max(load.share_by_chip.values(), default=0.0))
-    links = scale_of("YlOrRd", 0.25, max(load.share_by_pair.values(), default=0.0))
+    chips, links = chip_scale(), link_scale()
     _draw_boxes(axes, topology, layout, load, node_inches)
     _draw_links(axes, topology, layout, load, links, node_inches)
     _draw_chips(axes, topology, layout, load, chips, node_inches)
@@ -257,7 +256,7 @@ def _number_chips(
         return False
     for chip in chips:
         if chip in load.stage_by_chip:
-            dark = load.share_by_chip[chip] > scale.highest / 2
+            dark = load.share_by_chip[chip] > 0.5
             axes.text(
                 *layout.chip_centres[chip],
                 load.badge_of((chip,)),

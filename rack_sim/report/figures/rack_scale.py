@@ -1,7 +1,9 @@
-"""Rack scale: the colours that say how busy chips and links were, and their bars with units."""
+"""Rack scale: the colours that say how busy chips and links were, and their bars with units.
+
+They are the same in every figure: what is hardly busy never looks busy.
+"""
 
 from dataclasses import dataclass
-from math import floor, log10
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,37 +12,46 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap, Normalize
     from matplotlib.figure import Figure
 
+LINK_BOUNDS = (0.01, 0.05, 0.2, 0.5)
+"""Busy shares of a link at which its colour changes."""
+
 
 @dataclass(frozen=True)
 class Scale:
-    """Colours from idle to the busiest; `highest` is a round share."""
+    """Colours of shares from 0 to 1, and the shares that its bar names."""
 
     colours: "Colormap"
     norm: "Normalize"
-    highest: float
+    marks: tuple[float, ...]
 
 
-def scale_of(name: str, palest: float, highest: float) -> Scale:
-    """Colours of a map from `palest` on (white would vanish), up to a round share."""
+def chip_scale() -> Scale:
+    """Colours of chips, evenly from idle to always busy."""
+    from matplotlib.colors import Normalize
+
+    return Scale(_colours("Blues", 0.18), Normalize(0, 1), (0, 0.2, 0.4, 0.6, 0.8, 1))
+
+
+def link_scale() -> Scale:
+    """Colours of links, in steps: most are busy for a small part of the time."""
+    from matplotlib.colors import BoundaryNorm
+
+    marks = (0.0, *LINK_BOUNDS, 1.0)
+    return Scale(_colours("YlOrRd", 0.25), BoundaryNorm(marks, 256), marks)
+
+
+def _colours(name: str, palest: float) -> "Colormap":
+    """A map from `palest` on: white would vanish."""
     import matplotlib
-    from matplotlib.colors import LinearSegmentedColormap, Normalize
+    from matplotlib.colors import LinearSegmentedColormap
 
     samples = matplotlib.colormaps[name](np.linspace(palest, 1, 64))
-    top = _round_up(highest) if highest else 0.01
-    return Scale(LinearSegmentedColormap.from_list(name, samples), Normalize(0, top), top)
-
-
-def _round_up(share: float) -> float:
-    """The next share with one significant digit of 1, 2, 3, 4, 5, 6 or 8."""
-    size: float = 10.0 ** floor(log10(share))
-    digits = (1, 2, 3, 4, 5, 6, 8, 10)
-    return next((d * size for d in digits if share <= d * size * (1 + 1e-9)), 10 * size)
+    return LinearSegmentedColormap.from_list(name, samples)
 
 
 def draw_colour_bars(figure: "Figure", chips: Scale, links: Scale) -> None:
     """Draws the two colour bars side by side at the foot of the sheet."""
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
 
     sheet_inches = figure.get_figheight()
     for left, scale, words in (
@@ -49,9 +60,11 @@ def draw_colour_bars(figure: "Figure", chips: Scale, links: Scale) -> None:
     ):
         bar = figure.add_axes((left, 0.76 / sheet_inches, 0.38, 0.14 / sheet_inches))
         figure.colorbar(
-            ScalarMappable(Normalize(0, scale.highest * 100), scale.colours),
+            ScalarMappable(scale.norm, scale.colours),
             cax=bar,
             orientation="horizontal",
+            ticks=list(scale.marks),
+            spacing="uniform",
         )
         bar.set_xlabel(words)
-        bar.xaxis.set_major_formatter(lambda value, _: f"{value:.6g}")
+        bar.xaxis.set_major_formatter(lambda value, _: f"{value * 100:.6g}")

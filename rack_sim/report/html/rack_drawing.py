@@ -5,19 +5,19 @@ Shapes are drawn into the page, so that they are there before any script runs, a
 shape's colour is one of ten steps of a scale, named by its class: the style sheet knows them.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import floor, log10
 from typing import Any
 
 from rack_sim.compiler.traffic import TRAFFICS
 from rack_sim.report.figures.rack_layout import NODE_SIDE, RackLayout, lay_out
 from rack_sim.report.figures.rack_load import number_runs
+from rack_sim.report.figures.rack_scale import LINK_BOUNDS
 from rack_sim.report.html.quantity import counted, share, size
 from rack_sim.report.html.rack import FILLS, Chip, Flow, Line, Rack
 
 STEP_COUNT = 10
-LINE_STEP_COUNT = 5
 _WIDTH_PX, _NODE_PX_MAX = 1_000.0, 260.0
 # Roles of chips of which the tables say nothing more -> words.
 _UNTOLD = {
@@ -35,37 +35,34 @@ _NODE_WORDS_PX_MIN = 34.0
 
 @dataclass(frozen=True)
 class Scale:
-    """Steps from zero to a round number at or above every value."""
+    """Steps of a share, the same on every page: a link that is hardly busy never looks busy.
 
-    top: float
-    steps: int
+    `bounds` are where one step ends and the next begins, `marks` the shares that are named below.
+    """
+
+    bounds: tuple[float, ...]
+    marks: tuple[float, ...]
 
     def step(self, value: float | None) -> int:
-        """The step of a value, the last one at the top."""
-        return min(self.steps - 1, floor((value or 0.0) / self.top * self.steps))
+        """The step of a value."""
+        return bisect_right(self.bounds, value or 0.0)
 
     def limits(self) -> list[str]:
-        """Where the scale begins, its middle and its end, in words."""
-        return [share(part * self.top) for part in (0, 0.5, 1)]
+        """The marks in words."""
+        return [share(mark).replace(".0", "") for mark in self.marks]
 
 
-def round_above(value: float) -> float:
-    """A round number at or above: 1, 2, 2.5 or 5 times a power of ten, one at most.
-
-    >>> round_above(0.24), round_above(0.9), round_above(0.0043), round_above(0)
-    (0.25, 1.0, 0.005, 1.0)
-    """
-    if value <= 0:
-        return 1.0
-    power = 10.0 ** floor(log10(value))
-    return min(
-        1.0, next(round(k * power, 12) for k in (1, 2, 2.5, 5, 10) if k * power >= value * 0.999999)
-    )
+_TENTHS = Scale(tuple(number / STEP_COUNT for number in range(1, STEP_COUNT)), (0.0, 0.5, 1.0))
+_SCALES = {
+    "memory": _TENTHS,
+    "load": _TENTHS,
+    "links": Scale(LINK_BOUNDS, (0.0, *LINK_BOUNDS, 1.0)),
+}
 
 
 def drawing_of(rack: Rack) -> dict[str, Any]:
     """The shapes of the drawing, for the template."""
-    scales = _scales(rack)
+    scales = _SCALES
     layout, unit = _layout(rack)
     lines, between_nodes = rack.lines()
     spots = _spots(rack, layout, unit)
@@ -125,7 +122,7 @@ def data_of(rack: Rack) -> dict[str, Any]:
     """What the page's script says of a chip, a node or a line; columns, so that it is short."""
     layout, unit = _layout(rack)
     lines, between_nodes = rack.lines()
-    scale = _scales(rack)["links"]
+    scale = _SCALES["links"]
     content: dict[str, Any] = {
         "memory": rack.memory_name,
         "roles": _UNTOLD,
@@ -209,16 +206,6 @@ def chip_words(chip: Chip, memory: str) -> str:
         f"{head}{stage}: {size(chip.used_bytes)} of {size(chip.capacity_bytes)} of {memory} "
         f"in use, busy {share(chip.load)} of the time"
     )
-
-
-def _scales(rack: Rack) -> dict[str, Scale]:
-    loads = [chip.load or 0.0 for chip in rack.chips.values()]
-    used = [profile.utilisation for profile in rack.profiles]
-    return {
-        "memory": Scale(1.0, STEP_COUNT),
-        "load": Scale(round_above(max(loads, default=0.0)), STEP_COUNT),
-        "links": Scale(round_above(max(used, default=0.0)), LINE_STEP_COUNT),
-    }
 
 
 def _layout(rack: Rack) -> tuple[RackLayout, float]:
