@@ -118,8 +118,7 @@ def _fit(run: Record, memory: str) -> Answer:
         else ""
     )
     sentence = (
-        f"{row['model']}{f' ({formats})' if formats else ''} fits on "
-        f"{counted(row['chip_count'], 'chip')} of {row['system']}: {replicas}"
+        f"{row['model']}{f' ({formats})' if formats else ''} on {row['system']}, as {replicas}"
         f"{counted(row['stage_count'], 'stage')} × {counted(row['tensor_parallel'], 'chip')}. The "
         f"fullest chip uses {size(used)} of {size(capacity)} of its {memory}"
         f"{f' ({share(used / capacity)})' if used and capacity else ''}."
@@ -162,15 +161,12 @@ def _cost(row: Mapping[str, Value], run: Record) -> Answer:
         if str(item.get("name")).startswith("cost.")
     ]
     sentence = (
-        f"It draws {watts(row['mean_watts'])}, {figure(row['joules_per_output_token'])} J for an "
-        f"output token. A million output tokens cost {usd(row['usd_per_million_output_tokens'])}: "
-        f"{usd(row['capital_usd_per_million_output_tokens'])} of capital and "
-        f"{usd(row['electricity_usd_per_million_output_tokens'])} of electricity, at this load."
+        f"At this load, {usd(row['capital_usd_per_million_output_tokens'])} of what a million "
+        "output tokens cost is capital, "
+        f"{usd(row['electricity_usd_per_million_output_tokens'])} electricity."
     )
     if not row["output_token_count"]:
-        sentence = (
-            f"It draws {watts(row['mean_watts'])}. No output token was made, so none has a cost."
-        )
+        sentence = "No output token was made, so none has a cost."
     if assumed:
         sentence += f" {counted(len(assumed), 'cost input').capitalize()} are assumed, not sourced."
     facts = [
