@@ -32,7 +32,7 @@
     return typeof value === "string" && value.startsWith("--")
       ? style.getPropertyValue(value).trim() : value;
   }
-  const PRINT_PX = 690;
+  const PRINT_PX = 338, PRINT_HIGH_PX = 230; // two beside each other on a sheet of A4
   function draw(chart) {
     const place = document.getElementById(chart.name);
     const style = getComputedStyle(root);
@@ -54,12 +54,12 @@
     // Beside names there is no room for numbers at the ends of bars: the table has them.
     if (narrow) traces.forEach((one) => { if (one.orientation === "h") one.textposition = "none"; });
     Plotly.react(place, traces, {
-      margin: { l: narrow ? 40 : 56, r: narrow ? 12 : 24, t: narrow ? 8 : 34, b: 44 },
+      margin: { l: narrow ? 40 : 56, r: narrow ? 12 : 24, t: narrow || printing ? 8 : 34, b: printing ? 34 : 44 },
       legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0, xanchor: "left" },
       ...layout,
       width: wide,
-      height: chart.height,
-      font: { family: style.fontFamily || "sans-serif", size: narrow ? 11 : 13, color: pick("--ink") },
+      height: printing ? Math.min(chart.height, PRINT_HIGH_PX) : chart.height,
+      font: { family: style.fontFamily || "sans-serif", size: printing ? 9 : narrow ? 11 : 13, color: pick("--ink") },
       paper_bgcolor: pick("--panel"), plot_bgcolor: pick("--panel"),
       hoverlabel: { bgcolor: pick("--panel"), bordercolor: pick("--faint"), font: { color: pick("--ink") } },
       dragmode: narrow ? false : "zoom",
@@ -79,19 +79,9 @@
     waiting = requestAnimationFrame(drawAll);
   });
 
-  // Print: light, every table open; afterwards as before.
-  let closed = [];
-  window.addEventListener("beforeprint", () => {
-    printing = true;
-    closed = [...document.querySelectorAll("details:not([open])")];
-    closed.forEach((one) => { one.open = true; });
-    redraw();
-  });
-  window.addEventListener("afterprint", () => {
-    printing = false;
-    closed.forEach((one) => { one.open = false; });
-    redraw();
-  });
+  // Print: light, charts two beside each other; afterwards as before.
+  window.addEventListener("beforeprint", () => { printing = true; redraw(); });
+  window.addEventListener("afterprint", () => { printing = false; redraw(); });
 
   if (data.rack) explore(data.rack);
 
