@@ -14,7 +14,7 @@ from rack_sim.report.story import Story
 from rack_sim.report.text import Line, TextTable, study_head
 
 _FILE = "mapping.csv"
-_ROWS_MAX = 40
+_BEST_MAX, _ROWS_MAX = 10, 40
 _OBJECTIVES = {
     "fewest_chips": "fewest chips",
     "lowest_latency": "lowest latency",
@@ -58,10 +58,12 @@ def _warnings(study: Record) -> Iterator[str]:
 def _text(study: Record) -> Iterator[Line]:
     for name, rows in _by_machine(study).items():
         ran = [row for row in rows if row["token_gap_ms"] is not None]
-        shown = [row for row in ran if row["is_on_frontier"] or row["is_chosen"]]
-        ranked = sorted(shown, key=lambda row: -float(row["score"] or 0))[:_ROWS_MAX]
-        title = f"{name}: cuts that no other beats in all, the best by its objective first"
-        yield TextTable(f"{title} ({_FILE} has all)", _COLUMNS, list(map(_cells, ranked)))
+        ranked = sorted(ran, key=lambda row: -float(row["score"] or 0))
+        shown = [r for n, r in enumerate(ranked) if n < _BEST_MAX or r["is_on_frontier"]]
+        title = f"{name}: the best by its objective, and all that no other beats"
+        yield TextTable(
+            f"{title} ({_FILE} has all)", _COLUMNS, list(map(_cells, shown[:_ROWS_MAX]))
+        )
 
 
 def _content(study: Record) -> dict[str, object]:
@@ -78,8 +80,8 @@ def _charts(study: Record) -> Iterator[Panels]:
             _against(ran, "memory_margin_share", "memory left", f"mapping-{number}-memory"),
         )
         says = (
-            "Every cut that runs, by tensor-parallel degree; the ring is what auto takes. Up and "
-            "to the left is better."
+            "Every cut that runs, a colour for each tensor-parallel degree. Up and to the left is "
+            "better"
         )
         yield Panels(f"mapping-{number}" if number else "mapping", title, says, charts)
 
