@@ -25,7 +25,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rack_sim.door import explain, load, simulate, size, study_frames, sweep
+    from rack_sim.api import explain, load, simulate, size, study_frames, sweep
     from rack_sim.foundation.errors import InfeasibleError, InputError, RackSimError, ReplayError
     from rack_sim.foundation.version import VERSION as __version__
     from rack_sim.pipeline import Explanation, Result
@@ -73,13 +73,13 @@ _HOMES = {
     "Scenario": ("rack_sim.scenario", "Scenario"),
     "Sizing": ("rack_sim.study.sizing", "Sizing"),
     "__version__": ("rack_sim.foundation.version", "VERSION"),
-    "explain": ("rack_sim.door", "explain"),
-    "load": ("rack_sim.door", "load"),
+    "explain": ("rack_sim.api", "explain"),
+    "load": ("rack_sim.api", "load"),
     "schema_file": ("rack_sim.scenario.library", "schema_file"),
-    "simulate": ("rack_sim.door", "simulate"),
-    "size": ("rack_sim.door", "size"),
-    "study_frames": ("rack_sim.door", "study_frames"),
-    "sweep": ("rack_sim.door", "sweep"),
+    "simulate": ("rack_sim.api", "simulate"),
+    "size": ("rack_sim.api", "size"),
+    "study_frames": ("rack_sim.api", "study_frames"),
+    "sweep": ("rack_sim.api", "sweep"),
 }
 
 

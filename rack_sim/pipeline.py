@@ -18,11 +18,11 @@ from rack_sim.compiler.machine import Machine
 from rack_sim.compiler.step import StepTiming, compile_step
 from rack_sim.engine.expected import replay_work
 from rack_sim.engine.fleet import FleetPlan, fleet_plan
-from rack_sim.engine.parts import dealt, why_together
+from rack_sim.engine.parts import split_replicas, why_not_parallel
 from rack_sim.engine.serving import ReplayTotals, replay, totals_of_parts
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InfeasibleError, InputError
-from rack_sim.foundation.garbage import collected_later
+from rack_sim.foundation.garbage import gc_paused
 from rack_sim.foundation.version import VERSION
 from rack_sim.foundation.work_estimate import Note, Work, announce, no_note
 from rack_sim.metrics.columns import FILES
@@ -226,7 +226,7 @@ def explain(scenario: Scenario, *, on_note: Note = no_note) -> Explanation:
     the system.
     """
     try:
-        with collected_later():
+        with gc_paused():
             return _explained(scenario, on_note)
     except InputError as error:
         raise scenario.placed(error) from None
@@ -291,7 +291,7 @@ def simulate(
     """
     announce(expected_work(scenario, every_step=every_step), on_note)
     explanation = explanation or explain(scenario, on_note=on_note)
-    with collected_later():
+    with gc_paused():
         totals, collector = _replayed(
             explanation, every_step=every_step, jobs=jobs, on_progress=on_progress, on_note=on_note
         )
@@ -308,7 +308,7 @@ def _replayed(
 ) -> tuple[ReplayTotals, Collector]:
     """Replays a scenario's workload, in as many processes as asked where that can be."""
     scenario = explanation.scenario
-    together = why_together(explanation.fleet, scenario.workload) if jobs > 1 else ""
+    together = why_not_parallel(explanation.fleet, scenario.workload) if jobs > 1 else ""
     if together:
         on_note(f"replayed in one process: {together}")
     if jobs > 1 and not together:
@@ -359,7 +359,7 @@ def _replayed_apart(
 
     scenario = explanation.scenario
     with TemporaryDirectory() as place:
-        parts = dealt(explanation.fleet, jobs)
+        parts = split_replicas(explanation.fleet, jobs)
         folders = [Path(place) / str(number) for number in range(len(parts))]
         for folder in folders:
             folder.mkdir()

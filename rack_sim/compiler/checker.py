@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from rack_sim.compiler.deliveries import deliveries, exchanges_of
 from rack_sim.compiler.interval import collides
 from rack_sim.compiler.live_memory import check_memory
-from rack_sim.compiler.program import Program, Whole
+from rack_sim.compiler.program import Int64Array, Program
 from rack_sim.foundation.errors import ScheduleError
 from rack_sim.foundation.units import work_to_ps
 from rack_sim.hardware.link import LinkType
@@ -144,7 +144,7 @@ def operators(program: Program) -> Iterator[str]:
     )
     spent = np.zeros(len(keys) + 1, dtype=np.int64)  # the last one for what is not there
     np.add.at(spent, place, program.duration_ps)
-    needed: dict[tuple[Block, int], tuple[list[Work], Whole, Whole]] = {}
+    needed: dict[tuple[Block, int], tuple[list[Work], Int64Array, Int64Array]] = {}
     for number, part in enumerate(program.parts):
         if part.block < 0:
             continue
@@ -287,7 +287,7 @@ def describe(program: Program, task: int) -> str:
     return f"{work} ({part}) on {where} at {int(program.start_ps[task])} ps"
 
 
-def _least_lags(program: Program, of: Whole, need: Whole) -> Whole:
+def _least_lags(program: Program, of: Int64Array, need: Int64Array) -> Int64Array:
     """The least honest lag of every need."""
     same_message = (program.message[of] >= 0) & (program.message[of] == program.message[need])
     on_link = program.is_link[program.resource]
@@ -325,7 +325,7 @@ def _is_of(program: Program, kind: Kind) -> NDArray[np.bool_]:
     return np.array([work.kind == kind for work in program.works])[program.work]
 
 
-def _whole(numbers: Iterable[int]) -> Whole:
+def _whole(numbers: Iterable[int]) -> Int64Array:
     return np.array(list(numbers), dtype=np.int64)
 
 
@@ -336,8 +336,8 @@ def _hop(resource: Resource) -> Hop:
     return first, second
 
 
-def _working_chips(program: Program) -> Whole:
+def _working_chips(program: Program) -> Int64Array:
     """The chip that does each task: a message's is at the start of its link."""
     first, second = program.ends.T
-    chips: Whole = np.where(program.is_link, first, second)[program.resource]
+    chips: Int64Array = np.where(program.is_link, first, second)[program.resource]
     return chips

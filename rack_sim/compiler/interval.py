@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rack_sim.compiler.program import Program, Whole
+from rack_sim.compiler.program import Int64Array, Program
 from rack_sim.foundation.units import format_time
 
 # Ranges gathered before they are merged: what bounds the memory of a large system.
@@ -132,13 +132,13 @@ def _per_unit(program: Program, *, ends: bool) -> list[tuple[Program, int, int]]
     return [(program, int(n), int(times[n])) for n in np.flatnonzero(~program.is_link)]
 
 
-def _forbidden(a: Program, b: Program, *, beyond_ps: int) -> Whole:
+def _forbidden(a: Program, b: Program, *, beyond_ps: int) -> Int64Array:
     """Open ranges of (entry of `b` - entry of `a`) in which some link would carry both at once.
 
     Those that lie below `beyond_ps`, which units forbid anyway, are left out.
     """
-    merged: Whole = np.empty((0, 2), dtype=np.int64)
-    found: list[Whole] = []
+    merged: Int64Array = np.empty((0, 2), dtype=np.int64)
+    found: list[Int64Array] = []
     waiting = 0
     held_a = _Held(a)
     held_b = held_a if a is b else _Held(b)
@@ -182,13 +182,13 @@ class _Held:
             resource[first], return_index=True, return_counts=True
         )
 
-    def of(self, links: Whole, count: int) -> tuple[Whole, Whole]:
+    def of(self, links: Int64Array, count: int) -> tuple[Int64Array, Int64Array]:
         """Starts and ends of the holds of some links (by place), `count` of each."""
         rows = self._first[links][:, None] + np.arange(count)
         return self._starts[rows], self._ends[rows]
 
 
-def _shared(a: Program, held_a: _Held, b: Program, held_b: _Held) -> tuple[Whole, Whole]:
+def _shared(a: Program, held_a: _Held, b: Program, held_b: _Held) -> tuple[Int64Array, Int64Array]:
     """The links that both hold, by their places in the one and in the other."""
     if a is b:
         everywhere = np.arange(len(held_a.links))
@@ -203,7 +203,7 @@ def _shared(a: Program, held_a: _Held, b: Program, held_b: _Held) -> tuple[Whole
     return both[:, 0], both[:, 1]
 
 
-def _merged(ranges: Whole) -> Whole:
+def _merged(ranges: Int64Array) -> Int64Array:
     """Open ranges in order, overlapping ones joined; those that only touch stay apart."""
     if not len(ranges):
         return ranges
@@ -215,7 +215,7 @@ def _merged(ranges: Whole) -> Whole:
     return np.column_stack((ranges[first, 0], reach[last]))
 
 
-def _least(start_ps: int, forbidden: Whole, *, longest_ps: int) -> int:
+def _least(start_ps: int, forbidden: Int64Array, *, longest_ps: int) -> int:
     """The least interval from `start_ps` on of which no multiple is forbidden.
 
     Multiples up to `longest_ps` count (0: the interval itself alone). Each step goes straight to

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rack_sim.compiler.program import Program, Whole
+from rack_sim.compiler.program import Int64Array, Program
 from rack_sim.foundation.errors import InfeasibleError
 from rack_sim.foundation.units import format_bytes
 from rack_sim.partition.infeasible import Infeasible
@@ -74,7 +74,9 @@ def check_memory(program: Program, interval_ps: int) -> None:
         )
 
 
-def _peaks(owner: Whole, starts: Whole, ends: Whole, sizes: Whole, interval_ps: int) -> Whole:
+def _peaks(
+    owner: Int64Array, starts: Int64Array, ends: Int64Array, sizes: Int64Array, interval_ps: int
+) -> Int64Array:
     """For each owner, the largest sum of sizes alive at one time when all repeats each interval."""
     whole, rest = np.divmod(ends - starts, interval_ps)
     level = np.zeros(int(owner.max()) + 1, dtype=np.int64)

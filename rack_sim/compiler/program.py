@@ -23,7 +23,7 @@ from rack_sim.timing.shape import StepShape
 from rack_sim.timing.tasks import Need, Resource, Work, moved
 from rack_sim.timing.terms import Terms
 
-Whole = NDArray[np.int64]
+Int64Array = NDArray[np.int64]
 Key = TypeVar("Key")
 
 
@@ -71,22 +71,22 @@ class Program(Brief):
     resources: tuple[Resource, ...]
     works: tuple[Work, ...]
     traffics: tuple[str, ...]
-    resource: Whole
-    work: Whole
-    traffic: Whole
-    start_ps: Whole
-    duration_ps: Whole
-    done_ps: Whole
-    vectors: Whole
-    payload_bytes: Whole
-    leaves_bytes: Whole
-    source: Whole
-    target: Whole
-    message: Whole
-    part: Whole
-    need_of: Whole
-    need_task: Whole
-    need_lag_ps: Whole
+    resource: Int64Array
+    work: Int64Array
+    traffic: Int64Array
+    start_ps: Int64Array
+    duration_ps: Int64Array
+    done_ps: Int64Array
+    vectors: Int64Array
+    payload_bytes: Int64Array
+    leaves_bytes: Int64Array
+    source: Int64Array
+    target: Int64Array
+    message: Int64Array
+    part: Int64Array
+    need_of: Int64Array
+    need_task: Int64Array
+    need_lag_ps: Int64Array
 
     def __len__(self) -> int:
         return len(self.start_ps)
@@ -108,7 +108,7 @@ class Program(Brief):
         return int((self.start_ps + self.done_ps).max())
 
     @cached_property
-    def ends(self) -> Whole:
+    def ends(self) -> Int64Array:
         """For every resource the two chips that it joins, of a unit -1 and its chip."""
         return np.array(
             [(-1 if isinstance(a, str) else a, b) for a, b in self.resources], dtype=np.int64
@@ -120,9 +120,9 @@ class Program(Brief):
         return self.ends[:, 0] >= 0
 
     @cached_property
-    def result_chip(self) -> Whole:
+    def result_chip(self) -> Int64Array:
         """The chip where each task's result is: a message's is at the end of its link."""
-        chips: Whole = self.ends[self.resource, 1]
+        chips: Int64Array = self.ends[self.resource, 1]
         return chips
 
     @cached_property
@@ -199,7 +199,7 @@ class _Columns:
                 chip = second if isinstance(first, str) else first
                 self.roots.setdefault(chip, []).append(number)
 
-    def ends(self, moved_to: dict[int, int]) -> Whole:
+    def ends(self, moved_to: dict[int, int]) -> Int64Array:
         """Where messages begin and end, with other chips for those of the schedule."""
         chips = _whole(moved_to.get(chip, chip) for chip in self.chips.tolist())
         return chips[self._ends.reshape(-1, 2)]
@@ -214,8 +214,8 @@ class _Writer:
         self.resources: dict[Resource, int] = {}
         self.works: dict[Work, int] = {}
         self.traffics: dict[str, int] = {"": 0}
-        self.columns: dict[str, list[Whole]] = {}
-        self.needs: list[Whole] = []
+        self.columns: dict[str, list[Int64Array]] = {}
+        self.needs: list[Int64Array] = []
         self.count = 0
         self._known: dict[int, _Columns] = {}
 
@@ -336,15 +336,15 @@ class _Writer:
         self.needs.append(np.array(outside, dtype=np.int64).reshape(-1, 3))
         self.count += len(placed.tasks)
 
-    def _append(self, **columns: Whole) -> None:
+    def _append(self, **columns: Int64Array) -> None:
         for name, column in columns.items():
             self.columns.setdefault(name, []).append(column)
 
 
-def _whole(numbers: Iterable[int]) -> Whole:
+def _whole(numbers: Iterable[int]) -> Int64Array:
     return np.array(list(numbers), dtype=np.int64)
 
 
-def _numbers(known: dict[Key, int], wanted: Sequence[Key]) -> Whole:
+def _numbers(known: dict[Key, int], wanted: Sequence[Key]) -> Int64Array:
     """The number of each of `wanted`; new ones get the next."""
     return _whole(known.setdefault(item, len(known)) for item in wanted)

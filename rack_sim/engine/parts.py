@@ -14,7 +14,7 @@ from rack_sim.workload.closed_loop import ClosedLoopWorkload
 from rack_sim.workload.request import Request, Source, Workload
 
 
-def why_together(fleet: FleetPlan, workload: Workload) -> str:
+def why_not_parallel(fleet: FleetPlan, workload: Workload) -> str:
     """Why the replicas of a fleet cannot be replayed apart; empty where they can."""
     if fleet.replica_count == 1:
         return "there is one replica"
@@ -27,7 +27,7 @@ def why_together(fleet: FleetPlan, workload: Workload) -> str:
     return ""
 
 
-def dealt(fleet: FleetPlan, part_count: int) -> list[FleetPlan]:
+def split_replicas(fleet: FleetPlan, part_count: int) -> list[FleetPlan]:
     """The fleet in at most so many parts, its replicas dealt out one by one."""
     count = min(part_count, fleet.replica_count)
     return [

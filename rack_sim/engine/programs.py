@@ -17,7 +17,7 @@ import numpy as np
 from simpy import Environment, Event
 
 from rack_sim.compiler.checker import describe
-from rack_sim.compiler.program import Program, Whole
+from rack_sim.compiler.program import Int64Array, Program
 from rack_sim.foundation.errors import DeadlockError, ScheduleError
 from rack_sim.timing.tasks import Resource
 
@@ -46,12 +46,12 @@ class ProgramReplay:
     (`first_task` says where each begins); `token_ps` when each entry's last result was there.
     """
 
-    begun_ps: Whole
+    begun_ps: Int64Array
     first_task: tuple[int, ...]
     token_ps: tuple[int, ...]
     task_count: int
 
-    def slips_ps(self, programs: Sequence[Program], entries: Sequence[Entry]) -> list[Whole]:
+    def slips_ps(self, programs: Sequence[Program], entries: Sequence[Entry]) -> list[Int64Array]:
         """For each entry, how much later than compiled each of its tasks began."""
         return [
             self.begun_ps[first : first + len(programs[entry.program])]
@@ -70,7 +70,9 @@ def steady_entries(interval_ps: int, slot_count: int, count: int, program: int =
 
 
 def replay_programs(
-    programs: Sequence[Program], entries: Sequence[Entry], extra_ps: Sequence[Whole] | None = None
+    programs: Sequence[Program],
+    entries: Sequence[Entry],
+    extra_ps: Sequence[Int64Array] | None = None,
 ) -> ProgramReplay:
     """Replays steps in flight together.
 
@@ -88,7 +90,7 @@ class _Replay:
         self,
         programs: Sequence[Program],
         entries: Sequence[Entry],
-        extra_ps: Sequence[Whole] | None,
+        extra_ps: Sequence[Int64Array] | None,
     ) -> None:
         self.env = Environment()
         self.programs = programs
@@ -198,7 +200,7 @@ class _Replay:
     def _extra(self, entry: int, task: int) -> int:
         return int(self.extra[entry][task]) if self.extra is not None else 0
 
-    def _ends(self, begun: Whole) -> Iterator[int]:
+    def _ends(self, begun: Int64Array) -> Iterator[int]:
         """When the last result of each entry is there."""
         for number, entry in enumerate(self.entries):
             program = self.programs[entry.program]
@@ -224,7 +226,7 @@ class _Replay:
 class _Order:
     """The tasks of one resource over all entries, in the order of their compiled starts."""
 
-    def __init__(self, start_ps: Whole, entry: Whole, task: Whole) -> None:
+    def __init__(self, start_ps: Int64Array, entry: Int64Array, task: Int64Array) -> None:
         self.columns = (start_ps, entry, task)
 
     def __iter__(self) -> Iterator[tuple[int, int, int]]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def collected_later() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """A while without searches for reference cycles.
 
     For work that makes many objects and no cycles: each of the many searches that new objects set

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from rack_sim.hardware.topology import Topology
 
 Bits = npt.NDArray[np.uint64]
-Whole = npt.NDArray[np.int64]
+Int64Array = npt.NDArray[np.int64]
 
 # Sources searched together: what a level gathers is this / 8 bytes for every link.
 _SOURCES_AT_ONCE = 2048
@@ -69,12 +69,14 @@ class _Step:
     """Every hop of one latency: where it starts, in order of where it ends."""
 
     latency_ps: int
-    sources: Whole
-    targets: Whole  # each once
-    starts: Whole  # the first of `sources` that leads to each target
+    sources: Int64Array
+    targets: Int64Array  # each once
+    starts: Int64Array  # the first of `sources` that leads to each target
 
     @staticmethod
-    def by_latency(sources: Whole, targets: Whole, latency_ps: Whole) -> Iterator["_Step"]:
+    def by_latency(
+        sources: Int64Array, targets: Int64Array, latency_ps: Int64Array
+    ) -> Iterator["_Step"]:
         for latency in np.unique(latency_ps):
             chosen = latency_ps == latency
             order = np.argsort(targets[chosen], kind="stable")
@@ -82,7 +84,7 @@ class _Step:
             yield _Step(int(latency), sources[chosen][order], ends, starts)
 
 
-def _hops(topology: Topology) -> tuple[Whole, Whole, Whole]:
+def _hops(topology: Topology) -> tuple[Int64Array, Int64Array, Int64Array]:
     """Source, target and latency of every hop; of parallel ones the quickest."""
     chips = topology.chip_count
     latency_of = {name: kind.latency_ps for name, kind in topology.link_types.items()}

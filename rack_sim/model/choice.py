@@ -37,7 +37,7 @@ GRAINS = 2**20
 """Averages are whole numbers of this part of a row or an expert."""
 
 Floats = npt.NDArray[np.float64]
-Whole = npt.NDArray[np.int64]
+Int64Array = npt.NDArray[np.int64]
 
 # Probabilities as whole numbers: products of two stay below 2^63.
 _ONE_BITS = 31
@@ -138,12 +138,12 @@ def _largest_sum(odds: Floats) -> int:
     k - 1, which is no smaller, so it rises with every probability; rounding down keeps that.
     """
     event_count, sum_count = odds.shape
-    reaching: Whole = np.zeros((event_count + 1, sum_count), np.int64)
+    reaching: Int64Array = np.zeros((event_count + 1, sum_count), np.int64)
     reaching[0] = _ONE
     for happens in np.rint(odds * _ONE).astype(np.int64):
         mixed = (_ONE - happens) * reaching[1:] + happens * reaching[:-1]
         reaching[1:] = mixed >> _ONE_BITS
-    below: Whole = np.full(event_count, _ONE, np.int64)
+    below: Int64Array = np.full(event_count, _ONE, np.int64)
     for of_sum in (_ONE - reaching[1:]).T:
         below = below * of_sum >> _ONE_BITS
     return int((_ONE - below).sum()) * GRAINS >> _ONE_BITS

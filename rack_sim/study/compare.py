@@ -138,7 +138,7 @@ class Comparison(Brief):
         return tuple(row for _, _, row in sorted(kept, key=lambda point: point[:2]))
 
     @property
-    def unlike(self) -> list[str]:
+    def differing_inputs(self) -> list[str]:
         """What is not the same in all rows, and should be for numbers to be held against others."""
         found = []
         for words, path in (
@@ -187,7 +187,7 @@ class Comparison(Brief):
             "version": VERSION,
             "assumed_by_the_comparison": list(COMPARE_ASSUMED),
             "judged_by": self.judged_by,
-            "not_alike": self.unlike,
+            "not_alike": self.differing_inputs,
             **ending_facts(wall_s),
         }
         return Record("compare", facts, self.tables)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.work_estimate import Note, no_note
@@ -12,15 +12,6 @@ from rack_sim.study.executor import check_executor
 from rack_sim.study.grid import POINT_COUNT_MAX, run_grid_study
 
 Progress = Callable[[str, float], None]
-
-
-class StudyResult(Protocol):
-    """What a study gave. That of a grid has its rows, and `frame()`, a DataFrame of them."""
-
-    @property
-    def study(self) -> Study:
-        """The study."""
-        ...
 
 
 def run_study(

@@ -27,7 +27,7 @@ from rack_sim.metrics.latency import latencies_ps
 from rack_sim.metrics.quantiles import exact_sum, percentiles
 from rack_sim.metrics.slo import LatencyObjective, Objective, Reading
 from rack_sim.pipeline import Explanation
-from rack_sim.study.sizing.traffic import Traffic, Whole
+from rack_sim.study.sizing.traffic import Int64Array, Traffic
 from rack_sim.workload.request import Request
 
 # assumed: no fleet has more; a search that would go further has a rate that nothing can serve
@@ -45,7 +45,9 @@ def pace_of(found: Explanation, traffic: Traffic) -> Pace:
     return pace if fleet.admission.order == "fcfs" else replace(pace, entries=None)
 
 
-def in_turn_ps(traffic: Traffic, timing: SlotTiming, prompt_rows: Whole, replica: Whole) -> Whole:
+def in_turn_ps(
+    traffic: Traffic, timing: SlotTiming, prompt_rows: Int64Array, replica: Int64Array
+) -> Int64Array:
     """First tokens, counted from arrival, where each replica serves its prompts one by one.
 
     `replica` is that of each request. Rows are counted from the first entry on: a prompt's first is
@@ -62,7 +64,7 @@ def in_turn_ps(traffic: Traffic, timing: SlotTiming, prompt_rows: Whole, replica
         # max over earlier prompts of (where it could begin at best) + (rows from there on)
         done[part] = np.maximum.accumulate(first_seat[part] - taken + needed[part]) + taken
     last_entry = -(-done // seats) - 1
-    first_token: Whole = last_entry * timing.interval_ps + timing.token_ps - traffic.arrival_ps
+    first_token: Int64Array = last_entry * timing.interval_ps + timing.token_ps - traffic.arrival_ps
     return first_token
 
 
@@ -137,7 +139,7 @@ class Bounds:
 
         return in_time
 
-    def _readings(self, first_ps: Whole) -> tuple[Reading, ...]:
+    def _readings(self, first_ps: Int64Array) -> tuple[Reading, ...]:
         traffic = self.traffic
         measured = latencies_ps(
             {
@@ -170,7 +172,7 @@ def fewest(enough: Callable[[int], bool]) -> int:
     return high
 
 
-def _reading(objective: Objective, measured: dict[str, Whole]) -> Reading:
+def _reading(objective: Objective, measured: dict[str, Int64Array]) -> Reading:
     """What bounds of single requests say of an objective of all, rounded as the summary is."""
     if not isinstance(objective, LatencyObjective):
         met = np.ones(len(measured["ttft"]), dtype=bool)

@@ -17,7 +17,7 @@ from rack_sim.workload.request import Workload
 from rack_sim.workload.synthetic import SyntheticWorkload
 from rack_sim.workload.trace import TraceWorkload
 
-Whole = NDArray[np.int64]
+Int64Array = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # columns do not compare to one answer
@@ -28,10 +28,10 @@ class Traffic(Brief):
     first over the time from the first to the last.
     """
 
-    request_id: Whole
-    arrival_ps: Whole
-    input_tokens: Whole
-    output_tokens: Whole
+    request_id: Int64Array
+    arrival_ps: Int64Array
+    input_tokens: Int64Array
+    output_tokens: Int64Array
     request_count: int
     offered_rps: float
 

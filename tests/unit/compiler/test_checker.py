@@ -17,7 +17,7 @@ from rack_sim.compiler.checker import RULES, check_program
 from rack_sim.compiler.deliveries import received
 from rack_sim.compiler.interval import separations
 from rack_sim.compiler.live_memory import check_memory, live_bytes_max
-from rack_sim.compiler.program import Program, Whole
+from rack_sim.compiler.program import Int64Array, Program
 from rack_sim.compiler.step import compile_program, compile_step
 from rack_sim.foundation.errors import InfeasibleError, ScheduleError
 from rack_sim.hardware.builders import dragonfly, fully_connected, ring, switched, torus
@@ -97,7 +97,7 @@ def find(program: Program, name: str, part: str, where: object) -> int:
 
 def changed(program: Program, **changes: dict[int, int]) -> Program:
     """The program with some numbers of some columns replaced."""
-    columns: dict[str, Whole] = {}
+    columns: dict[str, Int64Array] = {}
     for column, numbers in changes.items():
         columns[column] = getattr(program, column).copy()
         for place, number in numbers.items():

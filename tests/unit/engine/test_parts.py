@@ -7,7 +7,7 @@ from replays import Iterations, Listed, Replayed, replayed
 
 from rack_sim.compiler.batches import BatchTiming
 from rack_sim.engine.fleet import Disaggregation, FleetPlan
-from rack_sim.engine.parts import PartWorkload, dealt, why_together
+from rack_sim.engine.parts import PartWorkload, split_replicas, why_not_parallel
 from rack_sim.engine.policies import ContinuousBatchingPolicy
 from rack_sim.engine.routers import ROUTERS, stateless_router
 from rack_sim.engine.serving import totals_of_parts
@@ -32,21 +32,21 @@ def ends(found: Replayed) -> dict[int, tuple[int, int]]:
 
 def test_one_replica_has_no_parts():
     """Whatever else may be said of it."""
-    assert why_together(fleet(1), OPEN) == "there is one replica"
-    assert why_together(fleet(1, "join_shortest_queue"), CLOSED) == "there is one replica"
+    assert why_not_parallel(fleet(1), OPEN) == "there is one replica"
+    assert why_not_parallel(fleet(1, "join_shortest_queue"), CLOSED) == "there is one replica"
 
 
 @pytest.mark.parametrize("router", sorted(ROUTERS))
 def test_replicas_are_apart_where_the_router_looks_at_none(router):
     said = "" if stateless_router(router, 0) else f"the router {router} looks at all replicas"
-    assert why_together(fleet(2, router), OPEN) == said
+    assert why_not_parallel(fleet(2, router), OPEN) == said
 
 
 def test_caches_and_users_go_from_replica_to_replica():
     apart = Disaggregation(1, {(0, 1): TransferPath((), 1, 1)})
     pools = fleet(2, disaggregation=apart)
-    assert why_together(pools, OPEN) == "caches go from replica to replica"
-    assert why_together(fleet(2), CLOSED) == "users of a closed loop go from replica to replica"
+    assert why_not_parallel(pools, OPEN) == "caches go from replica to replica"
+    assert why_not_parallel(fleet(2), CLOSED) == "users of a closed loop go from replica to replica"
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_caches_and_users_go_from_replica_to_replica():
 )
 def test_replicas_are_dealt_one_by_one(replicas, parts, numbers):
     """At most so many parts, none without a replica; each knows how large the fleet is."""
-    made = dealt(fleet(replicas), parts)
+    made = split_replicas(fleet(replicas), parts)
     assert [part.numbers for part in made] == numbers
     assert {part.replica_count for part in made} == {replicas}
 
@@ -72,7 +72,7 @@ def test_the_parts_are_the_whole(router, parts):
     whole = fleet(4, router, seed=3)
     together = replayed(whole, OPEN)
     found, totals, numbers = {}, [], []
-    for part in dealt(whole, parts):
+    for part in split_replicas(whole, parts):
         issued: deque[int] = deque()
         workload = PartWorkload(OPEN, part, issued)
         assert workload.request_count is None
@@ -90,7 +90,7 @@ def test_the_parts_are_the_whole(router, parts):
 
 
 def test_no_part_follows_a_request_up():
-    part = dealt(fleet(2), 2)[0]
+    part = split_replicas(fleet(2), 2)[0]
     source = PartWorkload(CLOSED, part, deque()).open()
     first = next(source.arrivals())
     assert source.follow_up(first, 100) is None

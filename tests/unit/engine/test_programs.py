@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from machines import SMALL_CHIP, SMALL_LINK
 
 from rack_sim.compiler.interval import separations
-from rack_sim.compiler.program import Program, Whole
+from rack_sim.compiler.program import Int64Array, Program
 from rack_sim.compiler.step import StepTiming, compile_program, compile_step
 from rack_sim.engine.jitter import JitterDraws
 from rack_sim.engine.programs import Entry, replay_programs, steady_entries
@@ -98,14 +98,14 @@ def in_flight(step: StepTiming) -> int:
 
 def changed(program: Program, **columns: tuple[int, int]) -> Program:
     """A program with one number of some columns set: place and value."""
-    made: dict[str, Whole] = {}
+    made: dict[str, Int64Array] = {}
     for name, (place, value) in columns.items():
         made[name] = getattr(program, name).copy()
         made[name][place] = value
     return replace(program, **made)
 
 
-def no_extra(program: Program, count: int) -> list[Whole]:
+def no_extra(program: Program, count: int) -> list[Int64Array]:
     return [np.zeros(len(program), dtype=np.int64)] * count
 
 
@@ -249,7 +249,7 @@ class Case(NamedTuple):
         slots = -(-step.latency_ps // interval_ps) + self.spare_slots
         return steady_entries(interval_ps, slots, self.count)
 
-    def extra(self) -> list[Whole]:
+    def extra(self) -> list[Int64Array]:
         program = step_of(self.machine).program
         drawn = JitterDraws(program, (0, self.mean_ps), seed=self.seed, repeats=2)
         return list(islice(drawn, self.count))
@@ -314,7 +314,7 @@ def test_draws_are_scaled_and_belong_to_chips() -> None:
     """
     program = step_of(("box", 2, 3)).program
 
-    def first(**options: int) -> Whole:
+    def first(**options: int) -> Int64Array:
         return next(iter(JitterDraws(program, (0, 1000, 5000), **{"seed": 3, **options})))
 
     drawn = first(repeats=2)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rack_sim.compiler.program import Whole
+from rack_sim.compiler.program import Int64Array
 from rack_sim.engine import programs as replayed
 from rack_sim.engine.programs import Entry, replay_programs, steady_entries
 from rack_sim.engine.recurrence import slip
@@ -15,7 +15,7 @@ from rack_sim.foundation.errors import DeadlockError, ScheduleError
 UNITS = (("matrix", 0), ("vector", 0))
 
 
-def whole(*numbers: int) -> Whole:
+def whole(*numbers: int) -> Int64Array:
     return np.array(numbers, dtype=np.int64)
 
 
@@ -28,15 +28,15 @@ class Tiny:
     """
 
     resources: tuple[tuple[str, int], ...] = UNITS
-    resource: Whole = field(default_factory=lambda: whole(0, 1, 0, 0, 1))
-    work: Whole = field(default_factory=lambda: whole(0, 1, 2, 3, 4))
-    start_ps: Whole = field(default_factory=lambda: whole(0, 7, 5, 11, 12))
-    duration_ps: Whole = field(default_factory=lambda: whole(5, 3, 0, 4, 2))
-    done_ps: Whole = field(default_factory=lambda: whole(7, 4, 0, 4, 9))
-    part: Whole = field(default_factory=lambda: whole(0, 0, 0, 1, 1))
-    need_of: Whole = field(default_factory=lambda: whole(1, 3, 4))
-    need_task: Whole = field(default_factory=lambda: whole(0, 1, 3))
-    need_lag_ps: Whole = field(default_factory=lambda: whole(7, 4, 1))
+    resource: Int64Array = field(default_factory=lambda: whole(0, 1, 0, 0, 1))
+    work: Int64Array = field(default_factory=lambda: whole(0, 1, 2, 3, 4))
+    start_ps: Int64Array = field(default_factory=lambda: whole(0, 7, 5, 11, 12))
+    duration_ps: Int64Array = field(default_factory=lambda: whole(5, 3, 0, 4, 2))
+    done_ps: Int64Array = field(default_factory=lambda: whole(7, 4, 0, 4, 9))
+    part: Int64Array = field(default_factory=lambda: whole(0, 0, 0, 1, 1))
+    need_of: Int64Array = field(default_factory=lambda: whole(1, 3, 4))
+    need_task: Int64Array = field(default_factory=lambda: whole(0, 1, 3))
+    need_lag_ps: Int64Array = field(default_factory=lambda: whole(7, 4, 1))
     parts: tuple[SimpleNamespace, ...] = (
         SimpleNamespace(stage=0, block=0, start_ps=0),
         SimpleNamespace(stage=1, block=0, start_ps=11),

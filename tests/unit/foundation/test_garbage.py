@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from rack_sim.foundation.garbage import collected_later
+from rack_sim.foundation.garbage import gc_paused
 
 
 @pytest.mark.parametrize("enabled", [True, False])
@@ -12,10 +12,10 @@ def test_searches_go_on_as_before(enabled: bool) -> None:
     was_enabled = gc.isenabled()
     try:
         (gc.enable if enabled else gc.disable)()
-        with collected_later():
+        with gc_paused():
             assert not gc.isenabled()
         assert gc.isenabled() == enabled
-        with pytest.raises(ZeroDivisionError), collected_later():
+        with pytest.raises(ZeroDivisionError), gc_paused():
             _ = 1 // 0
         assert gc.isenabled() == enabled
     finally:

@@ -35,7 +35,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
         raise NeverError
 
     for name in ("explain_scenario", "simulate_scenario", "size_scenario", "run_study"):
-        monkeypatch.setattr(f"rack_sim.door.{name}", reached)
+        monkeypatch.setattr(f"rack_sim.api.{name}", reached)
 
 
 def _arguments() -> list[tuple[str, str]]:

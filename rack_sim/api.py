@@ -1,4 +1,4 @@
-"""Door: what `import rack_sim` offers. Every function takes a scenario, or what one is made of.
+"""API: what `import rack_sim` offers. Every function takes a scenario, or what one is made of.
 
 What one is made of is the name of a preset, a file, or the keys themselves; and changes, as
 ``["serving.replicas=2"]`` or as ``{"serving.replicas": 2}``.
