@@ -57,7 +57,7 @@ def load(
         if trace is not None or skip_bad_rows:
             raise InputError(
                 Problem(
-                    "a trace stands among the keys of a scenario that is given by its keys",
+                    "`trace=` cannot be combined with a mapping; put it under `workload`",
                     "load",
                     field="trace",
                     suggestion='"workload": {"kind": "trace", "path": …}',

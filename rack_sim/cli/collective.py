@@ -105,7 +105,8 @@ def collective(
             lambda: active_chips(topology) if group is None else parse_group(group, topology),
         )
         if chips is not None and len(chips) < 2:
-            problems.append(Problem(f"{loaded.name} has one chip, with nobody to send to"))
+            message = f"a collective needs at least two chips: {loaded.name} has one"
+            problems.append(Problem(message))
     if (
         problems
         or wanted_operation is None

@@ -84,8 +84,8 @@ def _first(count: int, topology: Topology, place: str) -> tuple[int, ...]:
 
 
 def _too_few(count: int, place: str) -> Problem:
-    counted = "1 chip has" if count == 1 else f"{count} chips have"
-    return Problem(f"{counted} nobody to send to", place, suggestion=_FORMS)
+    message = f"a collective needs at least two chips, and the group has {count}"
+    return Problem(message, place, suggestion=_FORMS)
 
 
 def _unknown(vertex: int, topology: Topology, place: str) -> Problem:

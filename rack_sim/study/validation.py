@@ -190,8 +190,8 @@ dropped; a row that cannot be run says why. The LPU v1 has [a page of its own](v
 ## By chip
 
 Error is predicted over measured, less one: of the speed of one user where one request is in flight,
-else of all output tokens. `left out` is the median absolute error of rows predicted as had they not
-been fitted on.
+else of all output tokens. `left out` is the median absolute error of rows predicted without
+having been fitted on.
 
 | chip | rows | run | fitted on | median | p90 | in-sample median | left out |
 |---|---:|---:|---:|---:|---:|---:|---:|

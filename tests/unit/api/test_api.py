@@ -115,7 +115,7 @@ def test_keys_are_not_changed():
         (lambda: rack_sim.load("llama70b", {"seed": object()}), "seed: cannot stand in a scenario"),
         (lambda: rack_sim.load("llama70b", {"seed": float("nan")}), "seed"),
         (lambda: rack_sim.load({"name": "x"}), "key 'system' is missing"),
-        (lambda: rack_sim.load({"name": "x"}, trace="t.csv"), "a trace stands among the keys"),
+        (lambda: rack_sim.load({"name": "x"}, trace="t.csv"), "cannot be combined with a mapping"),
         (lambda: rack_sim.schema_file("chop"), "no kind of file is called 'chop' (did you mean"),
     ],
 )

@@ -123,9 +123,9 @@ def test_groups(rack: Topology) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1", "1 chip has nobody to send to"),
-        ("0", "0 chips have nobody to send to"),
-        ("3-3", "1 chip has nobody to send to"),
+        ("1", "a collective needs at least two chips, and the group has 1"),
+        ("0", "a collective needs at least two chips, and the group has 0"),
+        ("3-3", "a collective needs at least two chips, and the group has 1"),
         ("65", "65 chips are more than the 64 active ones (64 at most; name chips, as in 0-71,"),
         ("0,72", "there is no chip 72 (chips are numbered 0 to 71)"),
         ("70-999999999999", "there is no chip 999999999999"),
