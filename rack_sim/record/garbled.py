@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Sequence
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,9 +125,16 @@ def _garbled(
             )
 
 
+def _float(cell: object) -> float:
+    text = str(cell)
+    try:
+        return nan if "_" in text else float(text)  # 1_000 is a number of Python, and of no table
+    except ValueError:
+        return nan
+
+
 def _of_another_kind(column: "pd.Series[Any]", kind: Kind) -> tuple["pd.Series[bool]", str]:
     """Which cells cannot stand in a column of the kind, and what is to be said of them."""
-    import pandas as pd
 
     given = column.notna()
     if kind == "flag":
@@ -134,7 +142,8 @@ def _of_another_kind(column: "pd.Series[Any]", kind: Kind) -> tuple["pd.Series[b
     if kind not in ("count", "number") and column.dtype.kind != "f":
         return given & False, ""
     is_read = column.dtype.kind in "iuf"
-    numbers = column if is_read else pd.to_numeric(column.astype(str), errors="coerce")
+    # Not by pandas: before its version 3 it takes a number without an end, 1e999, for no number.
+    numbers = column if is_read else column.map(_float).astype("float64")
     if (no_numbers := given & numbers.isna()).any():
         return no_numbers, "is no number"
     if (endless := given & (numbers.abs() >= LARGEST)).any():
