@@ -1,23 +1,25 @@
 """Collective: what an all-reduce and its like take on chips, size by size, as in nccl-tests."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import typer
 from rich.table import Table
 
 from rack_sim.cli.console import out, say_json, table
-from rack_sim.cli.options import JsonOption
+from rack_sim.cli.options import JsonOption, grouped
 from rack_sim.cli.progress import progress
 from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.foundation.units import PS_PER_US, counted, format_time
 from rack_sim.hardware.link import LinkType
+from rack_sim.hardware.system import System
 from rack_sim.scenario import load_system
 from rack_sim.scenario.group import active_chips, format_ranges, parse_group
 from rack_sim.scenario.sizes import format_size, parse_sizes
 from rack_sim.study.collective_sweep import CollectiveSweep, time_sizes
-from rack_sim.timing.algorithms import ALGORITHMS, OPERATIONS, Algorithm
+from rack_sim.timing.algorithms import ALGORITHMS, OPERATIONS, Algorithm, Operation
 from rack_sim.timing.collectives import TOO_MANY
 
 AUTO: Literal["auto"] = "auto"
@@ -30,21 +32,24 @@ Word = TypeVar("Word", bound=str)
 Result = TypeVar("Result")
 
 
-def collective(
+@dataclass(frozen=True)
+class CollectiveQuestion:
+    """What is timed, as given: options."""
+
     system: Annotated[
         str,
         typer.Argument(
             help="A system's name (see `rack-sim list systems`), a file, or one in a line: "
             "`ring:8,link_gbytes_per_s=25,latency_ns=700`."
         ),
-    ],
+    ]
     operation: Annotated[
         str, typer.Option("--op", metavar="OP", help=", ".join(OPERATIONS) + ".")
-    ] = "all_reduce",
+    ] = "all_reduce"
     algorithm: Annotated[
         str,
         typer.Option(metavar="NAME", help="auto (the fastest), " + ", ".join(ALGORITHMS) + "."),
-    ] = AUTO,
+    ] = AUTO
     sizes: Annotated[
         str,
         typer.Option(
@@ -52,15 +57,21 @@ def collective(
             metavar="SIZES",
             help="Size of the whole buffer: `64KB`, `1KiB,4KiB`, or a range `1KiB..1GiB`.",
         ),
-    ] = "1KiB..1GiB",
-    factor: Annotated[int, typer.Option(help="From one size of a range to the next.")] = 2,
+    ] = "1KiB..1GiB"
+    factor: Annotated[int, typer.Option(help="From one size of a range to the next.")] = 2
     group: Annotated[
         str | None,
         typer.Option(
             metavar="CHIPS",
             help="`8`: the first eight chips; `0,8,16` or `0-7,16-23`: these [all active chips].",
         ),
-    ] = None,
+    ] = None
+
+
+@grouped
+def collective(
+    *,
+    question: CollectiveQuestion,
     framing: Annotated[
         bool,
         typer.Option(
@@ -87,46 +98,18 @@ def collective(
 
         rack-sim collective ring:8,link_gbytes_per_s=25,latency_ns=700 --no-framing --json
     """
-    problems: list[Problem] = []
-    wanted_operation = _word(operation, OPERATIONS, "--op", problems)
-    wanted_algorithm = _word(algorithm, _CHOICES, "--algorithm", problems)
-    if why and wanted_algorithm not in (None, AUTO):
-        problems.append(
-            Problem("there is no choice to explain", "--why", suggestion="--algorithm auto")
-        )
-    sizes_bytes = _gather(problems, lambda: parse_sizes(sizes, factor))
-    reference = str(Path(system).resolve()) if Path(system).is_file() else system
-    loaded = _gather(problems, lambda: load_system(reference))
-    chips: tuple[int, ...] | None = None
-    if loaded:
-        topology = loaded.topology
-        chips = _gather(
-            problems,
-            lambda: active_chips(topology) if group is None else parse_group(group, topology),
-        )
-        if chips is not None and len(chips) < 2:
-            message = f"a collective needs at least two chips: {loaded.name} has one"
-            problems.append(Problem(message))
-    if (
-        problems
-        or wanted_operation is None
-        or wanted_algorithm is None
-        or loaded is None
-        or chips is None
-        or sizes_bytes is None
-    ):
-        raise InputError(problems)
+    asked = _asked(question, why=why)
     with progress() as show:
         try:
             sweep = time_sizes(
-                loaded,
-                chips,
-                operation=wanted_operation,
-                algorithm=None if wanted_algorithm == AUTO else wanted_algorithm,
-                sizes_bytes=sizes_bytes,
+                asked.system,
+                asked.chips,
+                operation=asked.operation,
+                algorithm=asked.algorithm,
+                sizes_bytes=asked.sizes_bytes,
                 framing=framing,
                 on_size=lambda done, size_bytes: show(
-                    f"timing {format_size(size_bytes)}", done / len(sizes_bytes)
+                    f"timing {format_size(size_bytes)}", done / len(asked.sizes_bytes)
                 ),
             )
         except InputError as error:
@@ -146,6 +129,46 @@ def collective(
         )
     if why:
         out.print(_others(sweep))
+
+
+class _Asked(NamedTuple):
+    """What is timed, once it was read; no algorithm is the fastest."""
+
+    system: System
+    chips: tuple[int, ...]
+    operation: Operation
+    algorithm: Algorithm | None
+    sizes_bytes: tuple[int, ...]
+
+
+def _asked(question: CollectiveQuestion, *, why: bool) -> _Asked:
+    """The question, read. Raises InputError with every problem of it."""
+    problems: list[Problem] = []
+    operation = _word(question.operation, OPERATIONS, "--op", problems)
+    algorithm = _word(question.algorithm, _CHOICES, "--algorithm", problems)
+    if why and algorithm not in (None, AUTO):
+        problems.append(
+            Problem("there is no choice to explain", "--why", suggestion="--algorithm auto")
+        )
+    sizes_bytes = _gather(problems, lambda: parse_sizes(question.sizes, question.factor))
+    given = question.system
+    reference = str(Path(given).resolve()) if Path(given).is_file() else given
+    system = _gather(problems, lambda: load_system(reference))
+    chips = _gather(problems, lambda: _chips(system, question.group)) if system else None
+    if problems or not (operation and algorithm and sizes_bytes and system and chips):
+        raise InputError(problems)
+    return _Asked(
+        system, chips, operation, None if algorithm == AUTO else algorithm, tuple(sizes_bytes)
+    )
+
+
+def _chips(system: System, group: str | None) -> tuple[int, ...]:
+    topology = system.topology
+    chips = active_chips(topology) if group is None else parse_group(group, topology)
+    if len(chips) < 2:
+        message = f"a collective needs at least two chips: {system.name} has one"
+        raise InputError(Problem(message))
+    return chips
 
 
 def _word(given: str, allowed: Sequence[Word], place: str, problems: list[Problem]) -> Word | None:

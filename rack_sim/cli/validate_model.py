@@ -75,51 +75,49 @@ def validate_model(
             }
         )
         return
+    _say(found, path.name)
+    print_unreadable(read)
+
+
+_POINTS = [
+    ("row", "left"),
+    ("chip", "left"),
+    ("model", "left"),
+    ("load", "left"),
+    ("measured", "right"),
+    ("predicted", "right"),
+    ("unit", "left"),
+    ("error", "right"),
+    ("ln ratio", "right"),
+    ("used", "left"),
+]
+_CHIPS = [
+    ("chip", "left"),
+    ("rows", "right"),
+    ("not run", "right"),
+    ("median", "right"),
+    ("p90", "right"),
+]
+
+
+def _say(found: list[Prediction], name: str) -> None:
     fitted = fitted_rows()
-    out.print(
-        table(
-            f"{len(found)} measurements of {path.name}",
-            [
-                ("row", "left"),
-                ("chip", "left"),
-                ("model", "left"),
-                ("load", "left"),
-                ("measured", "right"),
-                ("predicted", "right"),
-                ("unit", "left"),
-                ("error", "right"),
-                ("ln ratio", "right"),
-                ("used", "left"),
-            ],
-            [_cells(item, fitted) for item in found],
+    cells = [_cells(item, fitted) for item in found]
+    out.print(table(f"{len(found)} measurements of {name}", _POINTS, cells))
+    chips = [
+        (
+            chip,
+            str(len(items)),
+            str(sum(item.error is None for item in items)),
+            *_spread_cells(items),
         )
-    )
-    out.print(
-        table(
-            "absolute error by chip",
-            [
-                ("chip", "left"),
-                ("rows", "right"),
-                ("not run", "right"),
-                ("median", "right"),
-                ("p90", "right"),
-            ],
-            [
-                (
-                    chip,
-                    str(len(items)),
-                    str(sum(item.error is None for item in items)),
-                    *_spread_cells(items),
-                )
-                for chip, items in by_chip(found).items()
-            ],
-        )
-    )
+        for chip, items in by_chip(found).items()
+    ]
+    out.print(table("absolute error by chip", _CHIPS, chips))
     for item in found:
         for text in (item.reason and f"not run: {item.reason}", *item.assumptions):
             if text:
                 out.print(f"{item.measurement.number}: {text}", soft_wrap=True)
-    print_unreadable(read)
 
 
 def by_chip(found: list[Prediction]) -> dict[str, list[Prediction]]:

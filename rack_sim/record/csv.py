@@ -8,7 +8,7 @@ describes the dialect.
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import isfinite
 from pathlib import Path
 
@@ -38,11 +38,6 @@ def write_lines(path: Path, columns: Iterable[Column], lines: Iterable[str]) -> 
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(",".join(column.name for column in columns) + "\n")
         file.writelines(f"{line}\n" for line in lines)
-
-
-def summary_cells(summary: Mapping[str, Value]) -> list[str]:
-    """The cells of a summary row: empty for no value, text made safe."""
-    return [cell_of(value) for value in summary.values()]
 
 
 def cell_of(value: Value) -> str:

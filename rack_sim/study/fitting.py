@@ -46,11 +46,6 @@ class Constant:
     high: float
     meaning: str
 
-    def value_of(self, chip: Chip) -> float:
-        """What the chip has, in the unit of `key`."""
-        value = getattr(chip, self.field)
-        return float(chip.operator_fixed_latency_ps if value is None else value) / self.scale
-
     def put(self, chip: Chip, value: float) -> Chip:
         """The chip with another value."""
         changed: dict[str, Any] = {

@@ -148,38 +148,7 @@ def error_of(row: Mapping[str, Any]) -> float | None:
     return value / row["measured"][row["metric"]] - 1 if value else None
 
 
-def validation_markdown(record: Record) -> str:
-    """The text of docs/validation.md."""
-    rows = record["predictions"]
-    fitted = fitted_rows()
-    columns = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in COLUMNS.items())
-    loads = "; ".join(f"`{name}` {meaning}" for name, meaning in LOADS.items())
-    points = "\n".join(_point(row, fitted) for row in rows)
-    chips = "\n".join(_chip_line(chip, rows, record) for chip in sorted({r["chip"] for r in rows}))
-    constants = "\n".join(
-        f"| {chip} | `{item['name']}` | {item['value']:g}{' (at its bound)' * item['at_bound']} | "
-        f"{item['low']:g} to {item['high']:g} |"
-        for chip, fit in record["fits"].items()
-        for item in fit["constants"]
-    )
-    why = "\n".join(f"- {chip}: {plan.why}." for chip, plan in PLANS.items())
-    assumptions = "\n".join(
-        f"- `{row['id']}`: "
-        + "; ".join([*([row["reason"]] if row["reason"] else []), *row["assumptions"]])
-        + "."
-        for row in rows
-        if row["assumptions"] or row["reason"]
-    )
-    left_out = "\n".join(
-        f"| `{number}` | {chip} | {row['error']:+.1%} | {_percent(row['left_out'])} |"
-        for chip, fit in record["fits"].items()
-        for number, row in fit["rows"].items()
-    )
-    sources = "\n".join(
-        f"- `{row['id']}` (grade {row['grade']}): {row['source']}. {row['note'] or 'No note'}."
-        for row in rows
-    )
-    return f"""# Validation
+_PAGE = """# Validation
 
 Written by `rack-sim validate-model --write-docs`; do not edit. Every published measurement that we
 have stands here beside what the simulator says, fitted or held out, with its signed error. None is
@@ -268,6 +237,50 @@ them: five measurements give a model of a machine (`rack-sim calibrate --help` h
 
 {sources}
 """
+
+
+def validation_markdown(record: Record) -> str:
+    """The text of docs/validation.md."""
+    rows = record["predictions"]
+    fitted = fitted_rows()
+    columns = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in COLUMNS.items())
+    loads = "; ".join(f"`{name}` {meaning}" for name, meaning in LOADS.items())
+    points = "\n".join(_point(row, fitted) for row in rows)
+    chips = "\n".join(_chip_line(chip, rows, record) for chip in sorted({r["chip"] for r in rows}))
+    constants = "\n".join(
+        f"| {chip} | `{item['name']}` | {item['value']:g}{' (at its bound)' * item['at_bound']} | "
+        f"{item['low']:g} to {item['high']:g} |"
+        for chip, fit in record["fits"].items()
+        for item in fit["constants"]
+    )
+    why = "\n".join(f"- {chip}: {plan.why}." for chip, plan in PLANS.items())
+    assumptions = "\n".join(
+        f"- `{row['id']}`: "
+        + "; ".join([*([row["reason"]] if row["reason"] else []), *row["assumptions"]])
+        + "."
+        for row in rows
+        if row["assumptions"] or row["reason"]
+    )
+    left_out = "\n".join(
+        f"| `{number}` | {chip} | {row['error']:+.1%} | {_percent(row['left_out'])} |"
+        for chip, fit in record["fits"].items()
+        for number, row in fit["rows"].items()
+    )
+    sources = "\n".join(
+        f"- `{row['id']}` (grade {row['grade']}): {row['source']}. {row['note'] or 'No note'}."
+        for row in rows
+    )
+    return _PAGE.format(
+        assumptions=assumptions,
+        chips=chips,
+        columns=columns,
+        constants=constants,
+        left_out=left_out,
+        loads=loads,
+        points=points,
+        sources=sources,
+        why=why,
+    )
 
 
 def _point(row: Mapping[str, Any], fitted: frozenset[str]) -> str:

@@ -46,6 +46,7 @@ _MONEY = {
     ),
     "payback_years": ("until revenue less electricity has paid the capital", "years"),
 }
+_SERVED = "served, prompt and output"
 _BUSY = {column.name: column.definition for column in COST_COLUMNS if column.name[:5] == "busy_"}
 
 
@@ -59,13 +60,23 @@ def limits_section(row: Mapping[str, Value]) -> Section:
     points = tuple(
         f"{text} {str(value).replace('_', ' ')}." for text, value in words.items() if value
     )
-    tpot, bound = number_of(row["tpot_ms_p50"]), number_of(row["tok_latency_limit_ms"])
-    rates = {
-        "served, prompt and output": number_of(row["total_throughput_tok_s"]),
+    rates = {words: rate for words, rate in _rates(row).items() if rate}
+    charts = (_throughput(rates),) if len(rates) > 1 else ()
+    tables = (_beside_limits(row, rates), *_busy(row))
+    return Section("limits", "Physical limits", charts=charts, points=points, tables=tables)
+
+
+def _rates(row: Mapping[str, Value]) -> dict[str, float | None]:
+    """Tokens per second, served and possible."""
+    return {
+        _SERVED: number_of(row["total_throughput_tok_s"]),
         "if every row carried a token": number_of(row["compiled_limit_tok_s"]),
         "at memory bandwidth or matrix peak": number_of(row["physical_limit_tok_s"]),
     }
-    given = {words: rate for words, rate in rates.items() if rate}
+
+
+def _beside_limits(row: Mapping[str, Value], rates: Mapping[str, float]) -> Table:
+    tpot, bound = number_of(row["tpot_ms_p50"]), number_of(row["tok_latency_limit_ms"])
     rows = []
     if tpot and bound:
         rows.append(
@@ -77,73 +88,68 @@ def limits_section(row: Mapping[str, Value]) -> Section:
                 f"{figure(tpot / bound)} × the limit",
             )
         )
-    served = rates["served, prompt and output"]
-    for words_of, limit in list(given.items())[1:]:
-        if served:
+    served = rates.get(_SERVED)
+    for words, limit in rates.items():
+        if served and words != _SERVED:
             rows.append(
                 (
                     "Throughput",
                     f"{figure(served, 4)} tokens/s",
                     f"{figure(limit, 4)} tokens/s",
-                    words_of,
+                    words,
                     f"{share(served / limit)} of the limit",
                 )
             )
-    table = Table(
-        "Figures beside their limits",
-        ("Figure", "#here", "#limit", "the limit is", "#ratio"),
-        tuple(rows),
-        is_open=True,
+    heads = ("Figure", "#here", "#limit", "the limit is", "#ratio")
+    return Table("Figures beside their limits", heads, tuple(rows), is_open=True)
+
+
+def _throughput(rates: Mapping[str, float]) -> Chart:
+    """Points, not bars: on a logarithmic scale the length of a bar says nothing."""
+    order = list(rates)[::-1]
+    trace = line(
+        "",
+        [rates[words] for words in order],
+        order,
+        BLUE,
+        mode="markers+text",
+        marker={"size": 13, "color": BLUE, "symbol": "diamond"},
+        text=[f"  {figure(rates[words], 4)}" for words in order],
+        textposition="middle right",
+        cliponaxis=False,
+        hovertemplate=Markup("%{x:,.4~g} tokens/s<extra></extra>"),
     )
-    charts = []
-    if len(given) > 1:
-        order = list(given)[::-1]
-        # Points, not bars: on a logarithmic scale the length of a bar says nothing.
-        trace = line(
+    said = "; ".join(f"{words}: {figure(rate, 4)} tokens/s" for words, rate in rates.items())
+    return Chart(
+        "limits-throughput",
+        "Tokens per second, served and possible",
+        f"{said}. The scale is logarithmic.",
+        (trace,),
+        layout(
+            "tokens/s",
             "",
-            [given[words] for words in order],
-            order,
-            BLUE,
-            mode="markers+text",
-            marker={"size": 13, "color": BLUE, "symbol": "diamond"},
-            text=[f"  {figure(given[words], 4)}" for words in order],
-            textposition="middle right",
-            cliponaxis=False,
-            hovertemplate=Markup("%{x:,.4~g} tokens/s<extra></extra>"),
-        )
-        charts.append(
-            Chart(
-                "limits-throughput",
-                "Tokens per second, served and possible",
-                "; ".join(f"{words}: {figure(rate, 4)} tokens/s" for words, rate in given.items())
-                + ". The scale is logarithmic.",
-                (trace,),
-                layout(
-                    "tokens/s",
-                    "",
-                    xaxis={"type": "log", "dtick": 1, "range": _decades(list(given.values()))},
-                    yaxis={"automargin": True, "range": [-0.6, len(given) - 0.4]},
-                    showlegend=False,
-                ),
-                Table(
-                    "Tokens per second",
-                    ("Which", "#tokens/s"),
-                    tuple((words, figure(rate, 5)) for words, rate in given.items()),
-                ),
-                height_px=110 + 44 * len(given),
-            )
-        )
-    busy = tuple(
+            xaxis={"type": "log", "dtick": 1, "range": _decades(list(rates.values()))},
+            yaxis={"automargin": True, "range": [-0.6, len(rates) - 0.4]},
+            showlegend=False,
+        ),
+        Table(
+            "Tokens per second",
+            ("Which", "#tokens/s"),
+            tuple((words, figure(rate, 5)) for words, rate in rates.items()),
+        ),
+        height_px=110 + 44 * len(rates),
+    )
+
+
+def _busy(row: Mapping[str, Value]) -> tuple[Table, ...]:
+    rows = tuple(
         (definition.removeprefix("of the time chips were busy: "), share(row[name]))
         for name, definition in _BUSY.items()
         if number_of(row[name])
     )
-    tables = [table]
-    if busy:
-        tables.append(Table("What busy chips do, of their time", ("What", "#share"), busy, True))
-    return Section(
-        "limits", "Physical limits", charts=tuple(charts), points=points, tables=tuple(tables)
-    )
+    if not rows:
+        return ()
+    return (Table("What busy chips do, of their time", ("What", "#share"), rows, is_open=True),)
 
 
 def cost_section(row: Mapping[str, Value]) -> Section:
