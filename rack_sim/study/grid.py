@@ -143,9 +143,17 @@ class GridResult(Brief):
             "points_by_status": {status: counts[status] for status in STATUSES},
         }
         varied = [key for axis in study.axes for key in axis.keys]
+        varied += _keys_apart([base.changes for base in study.bases])
         return study_record(
             study, self.tables, wall_s, assumed=GRID_ASSUMED, facts=facts, varied=varied
         )
+
+
+def _keys_apart(changes: Sequence[Sequence[str]]) -> list[str]:
+    """Keys that some points of a study set and others leave or set to something else."""
+    shared = set(changes[0]).intersection(*changes[1:])
+    apart = dict.fromkeys(text for texts in changes for text in texts if text not in shared)
+    return [text.partition("=")[0] for text in apart]
 
 
 def result_columns(study: GridStudy) -> tuple[Column, ...]:

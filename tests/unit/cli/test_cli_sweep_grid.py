@@ -426,6 +426,21 @@ def test_a_shipped_grid_runs(cli: Cli, small: Path) -> None:
     assert [point["status"] for point in points].count("ok") == 7
 
 
+def test_what_points_set_each_for_itself_is_no_assumption(cli: Cli, study: Path) -> None:
+    """What all points share stays listed, wherever it was set."""
+    text = study.read_text(encoding="utf-8").replace("[1, 4, 2000]", "[1]") + (
+        "points:\n"
+        "  - {name: as it is}\n"
+        "  - {name: slower, overrides: {system.links.local.latency_ns: 700}}\n"
+    )
+    study.write_text(text, encoding="utf-8")
+    folder, _ = sweep_of(cli, "--no-figures")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    named = [item["name"] for key in ("assumed", "sourced") for item in manifest[key]]
+    assert "system.links.local.latency_ps" not in named
+    assert "system.links.local.payload_bytes" in named
+
+
 def test_what_is_varied_is_no_assumption(cli: Cli, study: Path) -> None:
     """Nor has it a source: only what stays the same is listed with one or with a why."""
     text = study.read_text(encoding="utf-8").replace(
