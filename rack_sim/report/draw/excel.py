@@ -82,7 +82,7 @@ def write_charts(book: Book, groups: Iterable[Panels]) -> None:
 def _put_chart(book: Book, sheet: Sheet, row: int, chart: Chart) -> int:
     """Puts a chart and its numbers from a row on; how many rows both take."""
     series = [*chart.series, *_limit_series(chart)]
-    bars = any(one.kind == "bars" for one in series)
+    bars = any(one.kind in ("bars", "gap") for one in series)
     ranges = _put_numbers(sheet, row, chart, series)
     areas = any(one.kind == "area" for one in series)
     along = "area" if areas else "line" if chart.x.labels else "scatter"
@@ -182,6 +182,8 @@ def _stand_alone(chart: Chart) -> bool:
 
 
 def _bar_style(chart: Chart, one: Series) -> dict[str, Any]:
+    if one.kind == "gap":
+        return {"gap": 30, "fill": {"none": True}, "border": {"none": True}}
     found: dict[str, Any] = {"gap": 30, **_fill(one.look)}
     if chart.is_stacked and _stand_alone(chart):
         found["overlap"] = 100

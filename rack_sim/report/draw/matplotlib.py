@@ -1,6 +1,8 @@
 """Matplotlib: charts as PNG and SVG figures."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import cos, pi, sin
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -8,9 +10,8 @@ import numpy as np
 
 from rack_sim.foundation.visible import shortened, visible
 from rack_sim.report.chart import Axis, Cells, Chart, Limit, Panels, Series
-from rack_sim.report.colours import FAINT_INK, INK, PALE, Dash, Marker
+from rack_sim.report.colours import FAINT_INK, GREY, INK, PALE, Dash, Marker
 from rack_sim.report.figures.canvas import new_sheet, say_instead
-from rack_sim.report.figures.labels import legend_words, name_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,6 +45,13 @@ _LABEL_CHARACTERS_PER_INCH = 15.0
 _CHARACTERS_PER_INCH = 10.0  # of a chart's title
 _LABEL_CHARACTERS = 30
 _TICK_CHARACTERS = 60  # below a chart; more lie aslant
+_Box = tuple[float, float, float, float]
+
+_NAME_CHARACTERS = 34
+_LEGEND_NAME_CHARACTERS = 64
+_POINT_RADIUS = 9.0
+_DISTANCES = (8, 16, 28, 44, 64)
+_DIRECTIONS = tuple(n * pi / 8 for n in (0, 1, -1, 8, 7, -7, 4, -4, 2, -2, 6, -6, 3, -3, 5, -5))
 _WHITE = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5}
 _LEGEND_CHARACTERS = 130
 
@@ -94,7 +102,7 @@ def _draw_chart(axes: "Axes", chart: Chart, inches: float) -> None:
         return
     place = _Stack(chart)
     for number, one in enumerate(chart.series):
-        if one.kind == "bars":
+        if one.kind in ("bars", "gap"):
             _draw_bars(axes, chart, one, place.of(number))
         elif one.kind == "area":
             low, high = place.area(one)
@@ -159,9 +167,9 @@ def _draw_line(axes: "Axes", chart: Chart, one: Series) -> None:
     look, is_line = one.look, one.kind == "line"
     marked = not is_line or (not chart.always and bool(look.marker))
     is_ring = look.marker == "ring"
+    values = [np.nan if value is None else value for value in one.y]
     axes.plot(
-        one.x,
-        [np.nan if value is None else value for value in one.y],
+        *((values, one.x) if chart.is_sideways else (one.x, values)),
         color=look.colour,
         linestyle=_DASHES[look.dash] if is_line else "none",
         linewidth=2,
@@ -177,6 +185,8 @@ def _draw_line(axes: "Axes", chart: Chart, one: Series) -> None:
 def _draw_bars(
     axes: "Axes", chart: Chart, one: Series, place: tuple[float, float, dict[float, float]]
 ) -> None:
+    if one.kind == "gap":
+        return
     wide, aside, below = place
     bar = axes.barh if chart.is_sideways else axes.bar
     for number, (x, value) in enumerate(zip(one.x, one.y, strict=True)):
@@ -278,7 +288,7 @@ def _place_on(axis: Axis, value: float) -> float:
 
 def _say_inside(axes: "Axes", chart: Chart) -> None:
     """What is said inside: limits beyond the edge, a value that never changes."""
-    far = [f"{'→' if limit.axis == 'x' else '↑'} {limit.words}" for limit in chart.far]
+    far = [chart.far_words(limit) for limit in chart.far]
     if far:
         axes.text(
             0.02,
@@ -386,7 +396,7 @@ def _name_points(figure: "Figure", drawn: Sequence[tuple["Axes", Chart]]) -> Non
     """Names beside points, placed on the finished arrangement."""
     named = {
         number: [
-            (x, y, label)
+            (y, x, label) if chart.is_sideways else (x, y, label)
             for one in chart.series
             if one.kind == "points" and one.labels
             for x, y, label in zip(one.x, one.y, one.labels, strict=True)
@@ -407,3 +417,104 @@ def _name_points(figure: "Figure", drawn: Sequence[tuple["Axes", Chart]]) -> Non
         if named[number]:
             known = [(x, y) for x, y in corners if y is not None]
             name_points(figure, axes, named[number], line=known if len(lines) == 1 else ())
+
+
+def legend_words(name: str) -> str:
+    """A name as a legend shows it: cut, and never left out for an underscore in front.
+
+    >>> legend_words("_hidden")
+    '\u200b_hidden'
+    """
+    words = shortened(visible(name), _LEGEND_NAME_CHARACTERS)
+    return f"\u200b{words}" if words.startswith("_") else words
+
+
+def name_points(
+    figure: "Figure",
+    axes: "Axes",
+    points: Sequence[tuple[float, float, str]],
+    *,
+    line: Sequence[tuple[float, float]] = (),
+    size: float = 9,
+) -> None:
+    """Writes the name of every point beside it: near if there is room, else with a line to it.
+
+    Names keep off `line`, too, a chain of corners. The figure must be arranged for good: positions
+    are measured on it.
+    """
+    canvas: Any = figure.canvas
+    renderer = canvas.get_renderer()
+    dot = figure.dpi / 72
+    centres = [tuple(axes.transData.transform((x, y))) for x, y, _ in points]
+    taken: list[_Box] = [_around(centre, _POINT_RADIUS * dot / 2) for centre in centres]
+    corners = [tuple(axes.transData.transform(corner)) for corner in line]
+    for (x0, y0), (x1, y1) in pairwise(corners):
+        taken.append((min(x0, x1) - dot, min(y0, y1) - dot, max(x0, x1) + dot, max(y0, y1) + dot))
+    room = axes.get_window_extent(renderer)
+    for (x, y, given), centre in zip(points, centres, strict=True):
+        name = shortened(visible(given), _NAME_CHARACTERS)
+        text = axes.text(x, y, name, fontsize=size, color=INK, zorder=6)
+        extent = text.get_window_extent(renderer)
+        text.remove()
+        width, height = extent.width + 4 * dot, extent.height + 2 * dot
+        box, distance = _place(centre, width, height, taken, room, dot)
+        taken.append(box)
+        middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+        axes.annotate(
+            name,
+            (x, y),
+            xytext=((middle[0] - centre[0]) / dot, (middle[1] - centre[1]) / dot),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=size,
+            color=INK,
+            zorder=6,
+            arrowprops=(
+                {"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 4}
+                if distance > _DISTANCES[0]
+                else None
+            ),
+        )
+
+
+def _place(
+    centre: tuple[float, float],
+    width: float,
+    height: float,
+    taken: Sequence[_Box],
+    room: Any,  # noqa: ANN401 - a box of matplotlib's
+    dot: float,
+) -> tuple[_Box, float]:
+    """The nearest free place; where none is, the one on which least else lies."""
+    best: tuple[float, _Box, float] | None = None
+    for distance in _DISTANCES:
+        for angle in _DIRECTIONS:
+            x = centre[0] + cos(angle) * (distance * dot + width / 2)
+            y = centre[1] + sin(angle) * (distance * dot + height / 2)
+            box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+            covered = sum(_overlap(box, other) for other in taken)
+            outside = (
+                max(0.0, room.x0 - box[0])
+                + max(0.0, box[2] - room.x1)
+                + max(0.0, room.y0 - box[1])
+                + max(0.0, box[3] - room.y1)
+            )
+            cost = covered + outside * height
+            if not cost:
+                return box, distance
+            if best is None or cost < best[0]:
+                best = cost, box, distance
+    if best is None:
+        raise ValueError("no places")
+    return best[1], best[2]
+
+
+def _around(centre: tuple[float, float], radius: float) -> _Box:
+    return (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius)
+
+
+def _overlap(one: _Box, other: _Box) -> float:
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return width * height if width > 0 and height > 0 else 0.0

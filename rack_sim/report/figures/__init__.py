@@ -1,8 +1,5 @@
-"""Figures: a run as pictures, each written as PNG and SVG.
+"""Figures: what of a run no chart can be, as pictures, each written as PNG and SVG.
 
-- `latency`: how TTFT and TPOT are distributed, beside their objectives
-- `critical_path`: what the way of one token is made of, stage by stage and task by task (static
-  chips: others have no schedule)
 - `energy_and_cost`: who draws the joules of a token, and what its dollars pay for
 - `sram_map` (or, of chips with another memory, `memory_map`): what fills the memory of every chip
 - `rack`: the machine drawn, chips and links coloured by how busy they were
@@ -17,9 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rack_sim.pipeline import Result
-from rack_sim.report.figures.critical_path import draw_critical_path
 from rack_sim.report.figures.energy_and_cost import draw_energy_and_cost
-from rack_sim.report.figures.latency import draw_latency
 from rack_sim.report.figures.memory_map import draw_memory_map
 from rack_sim.report.figures.rack import draw_rack
 
@@ -36,10 +31,6 @@ class Drawing:
     is_for: Callable[[Result], bool] = lambda _result: True
 
 
-def _has_schedule(result: Result) -> bool:
-    return result.explanation.machine.slots is not None
-
-
 def _is_in_sram(result: Result) -> bool:
     return result.explanation.plan.system.chip.capacity_name == "sram"
 
@@ -50,12 +41,6 @@ def _is_not_in_sram(result: Result) -> bool:
 
 # file name without its ending -> figure, in the order in which a reader wants them
 FIGURES: Mapping[str, Drawing] = {
-    "latency": Drawing(
-        "How long do requests wait, for the first token and the next?", draw_latency
-    ),
-    "critical_path": Drawing(
-        "What is the way of one token made of?", draw_critical_path, _has_schedule
-    ),
     "energy_and_cost": Drawing(
         "Who draws the power, and what does a token cost?", draw_energy_and_cost
     ),

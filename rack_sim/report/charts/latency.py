@@ -1,0 +1,148 @@
+"""Latency charts: which share of the requests has at most this TTFT, TPOT and end-to-end time."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rack_sim.metrics.words import METRICS
+from rack_sim.record.record import Record
+from rack_sim.report.chart import LOG_RATIO, Axis, Chart, Limit, Panels, Series, axis_of
+from rack_sim.report.colours import BLUE, GREY, PERCENTILE_LOOKS, Look
+from rack_sim.report.html.quantity import milliseconds
+from rack_sim.report.html.requests import Requests, requests_of
+from rack_sim.report.numbers import number_text, percent_text
+
+_METRICS = ("ttft", "tpot", "e2el")
+_BIN_COUNT = 24
+# Up to so many requests are seen one by one, as steps.
+_STEPS_MAX = 100
+# Of more, so many points: dense in the tail, in which objectives are asked.
+_PERCENTS = np.concatenate([np.arange(0, 99, 0.5), np.arange(99, 100.01, 0.1)])
+_CURVE, _BINS = Look(BLUE, marker=""), Look(GREY, "dot", "")
+
+
+def latency_charts(run: Record) -> Iterator[Panels]:
+    """Each latency as the share of finished requests at or below it, beside its objective."""
+    requests = requests_of(run)
+    charts = tuple(_distribution(metric, requests) for metric in _METRICS)
+    yield Panels("latency", _title(run), _says(run), charts, columns=3)
+
+
+def _distribution(metric: str, requests: Requests) -> Chart:
+    values = requests.latencies_ms[metric]
+    title, short = METRICS[metric].title, METRICS[metric].short
+    if not len(values) or values[0] == values[-1]:
+        return Chart(
+            f"distribution-{metric}", title, Axis(""), Axis(""), says=_in_words(metric, requests)
+        )
+    slo_ms = requests.objectives_ms.get(metric)
+    half, most = (float(np.percentile(values, percent)) for percent in (50, 99))
+    says = f"{len(values):,} requests finished and have it, all within {milliseconds(values[-1])}."
+    if slo_ms is not None:
+        says += f" {_met(requests, metric, slo_ms)}."
+    axis = _axis(metric, values, half, slo_ms)
+    return Chart(
+        f"distribution-{metric}",
+        f"{short}: half within {milliseconds(half)}, 99 % within {milliseconds(most)}",
+        axis,
+        Axis("share of finished requests", "%", high=100.0),
+        (
+            _curve(values),
+            _bins(values, axis),
+            *(
+                Series(
+                    f"p{percent}: {milliseconds(value)}",
+                    (value,),
+                    (float(percent),),
+                    PERCENTILE_LOOKS[percent],
+                    "points",
+                    mark_size=1.2,
+                )
+                for percent, value in ((50, half), (99, most))
+            ),
+        ),
+        says,
+        () if slo_ms is None else (Limit(slo_ms, _met(requests, metric, slo_ms), axis="x"),),
+    )
+
+
+def _in_words(metric: str, requests: Requests) -> str:
+    """What is said where there is nothing to draw."""
+    title, values = METRICS[metric].title, requests.latencies_ms[metric]
+    if len(values) == 1:
+        return f"{title}: the one request that has it took {milliseconds(values[0])}."
+    if len(values):
+        return f"{title}: {milliseconds(values[0])} for every request that has it."
+    if requests.finished_count:
+        return f"{title}: every output is one token."
+    return "No request finished."
+
+
+def _met(requests: Requests, metric: str, slo_ms: float) -> str:
+    return f"SLO {milliseconds(slo_ms)}: met by {percent_text(requests.within(metric) or 0.0)}"
+
+
+def _axis(metric: str, values: NDArray[np.float64], half: float, slo_ms: float | None) -> Axis:
+    low, high = float(values[0]), float(values[-1])
+    axis = axis_of(
+        METRICS[metric].short,
+        "ms",
+        [low, high],
+        bounds=[] if slo_ms is None else [slo_ms],
+        scale="log" if low > 0 and high > LOG_RATIO * half else "linear",
+    )
+    if axis.scale == "linear" and low > 0.5 * axis.high:
+        return replace(axis, low=low - 0.1 * (axis.high - low))
+    return axis
+
+
+def _curve(values: NDArray[np.float64]) -> Series:
+    """Values, and how many are at or below each, exactly."""
+    count = len(values)
+    if count <= _STEPS_MAX:
+        ranks = np.arange(count)
+        x, y = np.repeat(values, 2), np.repeat(np.arange(count + 1), 2)[1:-1] / count
+    else:
+        ranks = np.unique(np.ceil(_PERCENTS / 100 * count).astype(int).clip(1, count) - 1)
+        x, y = values[ranks], (ranks + 1) / count
+    return Series("at or below", tuple(x.tolist()), tuple((100 * y).tolist()), _CURVE)
+
+
+def _bins(values: NDArray[np.float64], axis: Axis) -> Series:
+    """The share of the requests in each of some equal steps, drawn at its middle."""
+    low, high = float(values[0]), float(values[-1])
+    if axis.scale == "log":
+        edges = np.geomspace(low, high, _BIN_COUNT + 1)
+        middles, width = np.sqrt(edges[1:] * edges[:-1]), f"step of {edges[1] / edges[0]:.2f}×"
+        edges[0], edges[-1] = low, high
+    else:
+        edges = np.linspace(low, high, _BIN_COUNT + 1)
+        middles, width = (edges[1:] + edges[:-1]) / 2, milliseconds(edges[1] - edges[0])
+    counts, _ = np.histogram(values, bins=edges)
+    shares = 100 * counts / len(values)
+    return Series(f"in each {width}", tuple(middles.tolist()), tuple(shares.tolist()), _BINS)
+
+
+def _title(run: Record) -> str:
+    row = run.summary
+    ttft_ms, tpot_ms = row["ttft_ms_p99"], row["tpot_ms_p99"]
+    if not isinstance(ttft_ms, float):
+        return f"None of {row['request_count']:,} requests finished: no latency to show"
+    text = f"p99 of the time to first token is {number_text(ttft_ms)} ms"
+    if isinstance(tpot_ms, float):
+        text += f", of the time per output token {number_text(tpot_ms, 4)} ms"
+    return text
+
+
+def _says(run: Record) -> str:
+    row = run.summary
+    text = (
+        f"{run.name}: {row['finished_count']:,} of {row['request_count']:,} requests finished, "
+        f"{row['rejected_count']:,} rejected"
+    )
+    attainment = row["slo_attainment"]
+    if isinstance(attainment, float | int):
+        text += f"; {percent_text(attainment)} of all requests finished and met every SLO"
+    return text
