@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rack_sim.metrics.critical_path import whole_name
-from rack_sim.metrics.words import TERMS
+from rack_sim.metrics.words import TERMS, capital
 from rack_sim.record.record import Record
 from rack_sim.report.chart import Axis, Chart, Limit, Panels, Series, axis_of, things_axis
 from rack_sim.report.colours import BLUE, CAPACITY, TERM_LOOKS, Look
@@ -44,7 +44,7 @@ def _path(run: Record) -> Panels:
     return Panels(
         "critical_path",
         f"One token takes {number_text(total_ms, 4)} ms, {percent_text(sums[largest] / total_ms)} "
-        f"of it {TERMS[largest].name}; {most['name']} takes most, "
+        f"of it {TERMS[largest].name}; {_task_words(most['name'])} takes most, "
         f"{percent_text(most['time_ms'] / total_ms)}",
         f"{run.name}: {count_text(len(path), 'task')} let one another begin, and their times add "
         "up to the whole",
@@ -83,7 +83,7 @@ def _by_stage(path: "pd.DataFrame", largest: str, share: float) -> Chart:
         "path-stages",
         title if count > 1 else f"The one stage takes {total}",
         Axis(
-            "stage, each with the way to the next; the last with the token's way back",
+            "stage",
             low=-0.5 - margin,
             high=count - 0.5 + margin,
             marks=tuple(map(float, range(0, count, -(-count // 12)))),
@@ -91,7 +91,8 @@ def _by_stage(path: "pd.DataFrame", largest: str, share: float) -> Chart:
         Axis("time", "µs", high=1.1 * _US_PER_MS * highest_ms),
         _terms(stages, _US_PER_MS),
         f"{total} from the first stage to the sampled token, in {count_text(len(path), 'task')} "
-        f"over {count_text(count, 'stage')}; {TERMS[largest].name} is {percent_text(share)} of it.",
+        f"over {count_text(count, 'stage')}; {TERMS[largest].name} is {percent_text(share)} of it. "
+        "A stage has the way to the next in it, the last one the token's way back.",
         is_stacked=True,
     )
 
@@ -131,7 +132,7 @@ def _step_by_step(path: "pd.DataFrame") -> Chart:
         "path-steps",
         f"Stage {stage}, task by task: each lets the next begin{more}",
         things_axis("", [_step_words(row) for row in shown.to_dict("records")]),
-        Axis("time since the stage began", "µs", high=1.12 * float(ends.max())),
+        Axis("time in the stage", "µs", high=1.12 * float(ends.max())),
         (
             Series("", places, tuple(starts.tolist()), Look(BLUE), "gap"),
             *terms[:-1],
@@ -151,9 +152,13 @@ def _step_by_step(path: "pd.DataFrame") -> Chart:
 
 def _step_words(row: Mapping[Hashable, object]) -> str:
     """``norm · chip 3``; the block's own name is left to the words below."""
-    name = str(row["name"]).split(".", 1)[-1].replace("_", " ")
+    name = _task_words(str(row["name"]).split(".", 1)[-1])
     chip, target = row["chip"], row["target_chip"]
-    return f"{name} · {f'link {chip}→{target}' if row['unit'] == 'link' else f'chip {chip}'}"
+    return f"{name} · {f'link {chip}→{target:g}' if row['unit'] == 'link' else f'chip {chip}'}"
+
+
+def _task_words(name: str) -> str:
+    return name.replace(".", ": ").replace("_", " ")
 
 
 def _kinds(path: "pd.DataFrame") -> "pd.DataFrame":
@@ -166,7 +171,7 @@ def _by_kind(kinds: "pd.DataFrame", total_ms: float) -> Chart:
     shown, rest = kinds.head(_KINDS_SHOWN), kinds.iloc[_KINDS_SHOWN:]
     first = shown.iloc[0]
     words = [
-        f"{row['name'].replace('.', ': ').replace('_', ' ')} ({row['unit']}, {row['tasks']:,}×)"
+        f"{_task_words(row['name'])} ({row['unit']}, {row['tasks']:,}×)"
         for row in shown.to_dict("records")
     ]
     values = shown.filter(like="_ms")
@@ -175,7 +180,8 @@ def _by_kind(kinds: "pd.DataFrame", total_ms: float) -> Chart:
         values.loc[-1] = rest.filter(like="_ms").sum()
     return Chart(
         "path-tasks",
-        f"By kind of task: {first['name']} takes most, {percent_text(first['time_ms'] / total_ms)}",
+        f"{capital(_task_words(first['name']))} takes most of all kinds of tasks, "
+        f"{percent_text(first['time_ms'] / total_ms)}",
         things_axis("", words),
         Axis("time", "µs", high=1.05 * _US_PER_MS * float(values["time_ms"].max())),
         _terms(values, _US_PER_MS),
@@ -204,9 +210,7 @@ def _iterations(run: Record) -> Panels:
     chart = Chart(
         "iterations",
         title,
-        axis_of(
-            "rows: sequences that decode, and prompt tokens", "", table["rows"], scale="linear"
-        ),
+        axis_of("rows", "", table["rows"], scale="linear"),
         axis_of("mean time", "ms", times_ms, scale="linear"),
         (
             Series(
@@ -224,6 +228,6 @@ def _iterations(run: Record) -> Panels:
             ),
         ),
         f"{count_text(int(counts.sum()), 'iteration')}. A token takes one iteration, and its time "
-        "grows with the rows in it.",
+        "grows with the rows in it: sequences that decode, and prompt tokens.",
     )
     return Panels("iterations", title, subject, (chart,), columns=1)

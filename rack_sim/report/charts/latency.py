@@ -6,37 +6,40 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rack_sim.metrics.words import METRICS
+from rack_sim.metrics.words import METRICS, capital
 from rack_sim.record.record import Record
 from rack_sim.report.chart import LOG_RATIO, Axis, Chart, Limit, Panels, Series, axis_of
-from rack_sim.report.colours import BLUE, GREY, PERCENTILE_LOOKS, Look
+from rack_sim.report.colours import BLUE, FAINT_INK, PERCENTILE_LOOKS, Look
 from rack_sim.report.html.quantity import milliseconds
 from rack_sim.report.html.requests import Requests, requests_of
 from rack_sim.report.numbers import number_text, percent_text
 
 _METRICS = ("ttft", "tpot", "e2el")
+_SHARES = (0.0, 25.0, 50.0, 75.0, 100.0)
 _BIN_COUNT = 24
 # Up to so many requests are seen one by one, as steps.
 _STEPS_MAX = 100
 # Of more, so many points: dense in the tail, in which objectives are asked.
 _PERCENTS = np.concatenate([np.arange(0, 99, 0.5), np.arange(99, 100.01, 0.1)])
-_CURVE, _BINS = Look(BLUE, marker=""), Look(GREY, "dot", "")
+_CURVE, _BINS = Look(BLUE, marker=""), Look(FAINT_INK, "dot", "")
 
 
 def latency_charts(run: Record) -> Iterator[Panels]:
     """Each latency as the share of finished requests at or below it, beside its objective."""
     requests = requests_of(run)
-    charts = tuple(_distribution(metric, requests) for metric in _METRICS)
-    yield Panels("latency", _title(run), _says(run), charts, columns=3)
+    charts = [_distribution(metric, requests) for metric in _METRICS]
+    drawn = [chart for chart in charts if chart.values_of]
+    # Two metrics may have the same to say.
+    said = {chart.says: chart for chart in charts if not chart.values_of}
+    found = (*drawn, *said.values())
+    yield Panels("latency", _title(run), _says(run), found, columns=len(drawn))
 
 
 def _distribution(metric: str, requests: Requests) -> Chart:
     values = requests.latencies_ms[metric]
-    title, short = METRICS[metric].title, METRICS[metric].short
     if not len(values) or values[0] == values[-1]:
-        return Chart(
-            f"distribution-{metric}", title, Axis(""), Axis(""), says=_in_words(metric, requests)
-        )
+        says = _in_words(metric, requests)
+        return Chart(f"distribution-{metric}", "", Axis(""), Axis(""), says=says)
     slo_ms = requests.objectives_ms.get(metric)
     half, most = (float(np.percentile(values, percent)) for percent in (50, 99))
     says = f"{len(values):,} requests finished and have it, all within {milliseconds(values[-1])}."
@@ -45,9 +48,10 @@ def _distribution(metric: str, requests: Requests) -> Chart:
     axis = _axis(metric, values, half, slo_ms)
     return Chart(
         f"distribution-{metric}",
-        f"{short}: half within {milliseconds(half)}, 99 % within {milliseconds(most)}",
+        f"{capital(METRICS[metric].short)}: half within {milliseconds(half)}, "
+        f"99 % within {milliseconds(most)}",
         axis,
-        Axis("share of finished requests", "%", high=100.0),
+        Axis("share of finished requests", "%", high=100.0, marks=_SHARES),
         (
             _curve(values),
             _bins(values, axis),
@@ -99,7 +103,7 @@ def _axis(metric: str, values: NDArray[np.float64], half: float, slo_ms: float |
 
 
 def _curve(values: NDArray[np.float64]) -> Series:
-    """Values, and how many are at or below each, exactly."""
+    """Values by rank, and the share of the requests up to each: by steps where they are few."""
     count = len(values)
     if count <= _STEPS_MAX:
         ranks = np.arange(count)
@@ -115,14 +119,16 @@ def _bins(values: NDArray[np.float64], axis: Axis) -> Series:
     low, high = float(values[0]), float(values[-1])
     if axis.scale == "log":
         edges = np.geomspace(low, high, _BIN_COUNT + 1)
-        middles, width = np.sqrt(edges[1:] * edges[:-1]), f"step of {edges[1] / edges[0]:.2f}×"
+        middles, width = np.sqrt(edges[1:] * edges[:-1]), f"{edges[1] / edges[0]:.2f}×"
         edges[0], edges[-1] = low, high
     else:
         edges = np.linspace(low, high, _BIN_COUNT + 1)
-        middles, width = (edges[1:] + edges[:-1]) / 2, milliseconds(edges[1] - edges[0])
+        middles, width = (edges[1:] + edges[:-1]) / 2, f"{number_text(edges[1] - edges[0])} ms"
     counts, _ = np.histogram(values, bins=edges)
     shares = 100 * counts / len(values)
-    return Series(f"in each {width}", tuple(middles.tolist()), tuple(shares.tolist()), _BINS)
+    return Series(
+        f"in each step of {width}", tuple(middles.tolist()), tuple(shares.tolist()), _BINS
+    )
 
 
 def _title(run: Record) -> str:

@@ -69,6 +69,7 @@ def power_charts(run: Record) -> Iterator[Panels]:
     if not seconds or not drawn:
         return
     total, most = sum(drawn.values()), max(drawn, key=lambda name: drawn[name])
+    shares = [f"{_DRAWN_BY[name][0]} {percent_text(drawn[name] / total)}" for name in drawn]
     kilowatts = tuple(value / seconds / 1_000 for value in drawn.values())
     title = (
         f"{watts(total / seconds)} on average, {percent_text(drawn[most] / total)} of it: "
@@ -93,7 +94,8 @@ def power_charts(run: Record) -> Iterator[Panels]:
                 looks=tuple(_DRAWN_BY[name][1] for name in drawn),
             ),
         ),
-        "Electricity over the simulated time.",
+        f"{', '.join(shares)}.",
+        is_stacked=True,
         is_sideways=True,
     )
     yield Panels("power", title, run.name, (chart,), columns=1)

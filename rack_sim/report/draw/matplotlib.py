@@ -40,6 +40,8 @@ _RING_SPACING = 1.1  # between lines of a legend, in which rings stand below eac
 # Width of a picture by how many charts stand side by side, and the height of each.
 _WIDTHS_INCHES = {1: 9.0, 2: 11.0, 3: 14.0, 4: 14.0}
 _BAR_INCHES = 0.36
+_DENSE_COUNT, _DENSE_BAR_INCHES = 16, 0.27
+_SENTENCE_INCHES = 0.8
 _BESIDE_INCHES = 0.8  # left of a chart, beside names of bars
 _LABEL_CHARACTERS_PER_INCH = 15.0
 _CHARACTERS_PER_INCH = 10.0  # of a chart's title
@@ -74,6 +76,8 @@ def draw(panels: Panels) -> "Figure":
     drawn = list(zip(grid, panels.charts, strict=False))
     for axes, chart in drawn:
         _draw_chart(axes, chart, width / columns)
+        if chart.title == panels.title:
+            axes.set_title("")
     for axes in grid[len(drawn) :]:
         axes.set_axis_off()
     _explain(figure, drawn)
@@ -82,11 +86,17 @@ def draw(panels: Panels) -> "Figure":
 
 
 def _height_inches(chart: Chart, least: float) -> float:
+    if chart.cells is None and not chart.values_of:
+        return _SENTENCE_INCHES
     if chart.is_sideways:
-        return 1.2 + _BAR_INCHES * len(chart.x.labels)
+        return 1.2 + (_DENSE_BAR_INCHES if _is_dense(chart) else _BAR_INCHES) * len(chart.x.labels)
     if chart.cells is not None:
         return max(least - 0.6, 1.4 + 0.42 * len(chart.y.labels))
     return least
+
+
+def _is_dense(chart: Chart) -> bool:
+    return chart.is_sideways and len(chart.x.labels) > _DENSE_COUNT
 
 
 def _draw_chart(axes: "Axes", chart: Chart, inches: float) -> None:
@@ -117,6 +127,8 @@ def _draw_chart(axes: "Axes", chart: Chart, inches: float) -> None:
     if chart.is_sideways:
         axes.invert_yaxis()
         axes.tick_params(axis="y", length=0, labelcolor=INK)
+        if _is_dense(chart):
+            axes.tick_params(axis="y", labelsize=8)
     if chart.x.labels:
         axes.grid(visible=False, axis="y" if chart.is_sideways else "x")
     if min(chart.values_of) < 0:
@@ -178,6 +190,7 @@ def _draw_line(axes: "Axes", chart: Chart, one: Series) -> None:
         markerfacecolor="none" if is_ring else look.colour,
         markeredgewidth=2 if look.marker in ("ring", "cross") else 0.5,
         label=_label(one),
+        clip_on=is_line,
         zorder=4 if is_ring else 3 if look.marker else 2,
     )
 

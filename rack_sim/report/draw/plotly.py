@@ -61,7 +61,7 @@ def draw(chart: Chart) -> page.Chart:
         traces.append(_heat(chart, chart.cells))
     x, y = (chart.y, chart.x) if chart.is_sideways else (chart.x, chart.y)
     layout: Layout = {
-        "xaxis": _axis(x, most=6),
+        "xaxis": _axis(x, most=4 if chart.is_sideways else 6),
         "yaxis": _axis(y, most=8),
         "showlegend": sum(1 for one in series if one.name) > 1,
         "shapes": [_shape(chart, limit) for limit in chart.near],
@@ -92,7 +92,7 @@ def _height_px(chart: Chart) -> int:
     if chart.cells is not None:
         return 170 + 48 * len(chart.y.labels)
     if chart.is_sideways:
-        per_label = 18 + 20 * sum(1 for one in chart.series if one.kind == "bars")
+        per_label = 18 + 20 * max(1, sum(1 for one in chart.series if one.kind == "bars"))
         return 110 + (34 if chart.is_stacked else per_label) * len(chart.x.labels)
     # Names too long to stand beside each other have a line each, of which the plot must not pay.
     lines = sum(1 for one in chart.series if one.name)
@@ -158,6 +158,8 @@ def _line(chart: Chart, one: Series) -> Trace:
             "line": {"color": look.colour.css, "width": edge},
         },
     }
+    if one.kind == "points":
+        found["cliponaxis"] = False
     if one.kind == "area":
         found["stackgroup"] = "all" if chart.is_stacked else one.name
         found["line"]["width"] = 0
@@ -166,7 +168,6 @@ def _line(chart: Chart, one: Series) -> Trace:
         found["mode"] = "markers+text"
         found["texttemplate"] = [lines_of(label) for label in one.labels]
         found["textposition"] = "top center"
-        found["cliponaxis"] = False
     return found
 
 

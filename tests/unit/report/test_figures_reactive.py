@@ -101,6 +101,7 @@ ALL = {
     "occupancy_over_time",
     "latency_split",
     "energy_and_cost",
+    "limits",
     "rack",
 }
 
@@ -108,8 +109,8 @@ ALL = {
 @pytest.mark.parametrize(
     ("run", "more"),
     [
-        ("one", {"memory_map"}),
-        ("pools", {"memory_map", "replicas"}),
+        ("one", {"memory_map", "iterations"}),
+        ("pools", {"memory_map", "iterations", "replicas"}),
         ("static_fleet", {"sram_map", "replicas", "critical_path"}),
     ],
 )
@@ -129,7 +130,9 @@ def test_a_run_in_which_nothing_is_served_is_drawn(tmp_path):
         "request_count: 3}"
     )
     result = simulated([rejected])
-    assert len(draw_figures(result, result.record(), tmp_path)) == 2 * len(ALL | {"memory_map"})
+    drawn = {path.stem for path in draw_figures(result, result.record(), tmp_path)}
+    assert drawn == ALL | {"memory_map", "iterations"}
+    assert "No iteration ran." in words_of(result, "iterations")
     assert "No request had a second token." in words_of(result, "latency_split")
     assert "Nothing was served." in words_of(result, "occupancy_over_time")
 
