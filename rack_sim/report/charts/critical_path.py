@@ -91,8 +91,8 @@ def _by_stage(path: "pd.DataFrame", largest: str, share: float) -> Chart:
         Axis("time", "µs", high=1.1 * _US_PER_MS * highest_ms),
         _terms(stages, _US_PER_MS),
         f"{total} from the first stage to the sampled token, in {count_text(len(path), 'task')} "
-        f"over {count_text(count, 'stage')}; {TERMS[largest].name} is {percent_text(share)} of it. "
-        "A stage has the way to the next in it, the last one the token's way back.",
+        f"over {count_text(count, 'stage')}; {TERMS[largest].name} is {percent_text(share)} of it."
+        + (" A stage has the way to the next in it, the last the token's way back." * (count > 1)),
         is_stacked=True,
     )
 

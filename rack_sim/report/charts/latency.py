@@ -17,7 +17,7 @@ from rack_sim.report.numbers import number_text, percent_text
 _METRICS = ("ttft", "tpot", "e2el")
 _SHARES = (0.0, 25.0, 50.0, 75.0, 100.0)
 _BIN_COUNT = 24
-# Up to so many requests are seen one by one, as steps.
+# Up to so many requests are seen one by one, as steps, and in no histogram.
 _STEPS_MAX = 100
 # Of more, so many points: dense in the tail, in which objectives are asked.
 _PERCENTS = np.concatenate([np.arange(0, 99, 0.5), np.arange(99, 100.01, 0.1)])
@@ -54,7 +54,7 @@ def _distribution(metric: str, requests: Requests) -> Chart:
         Axis("share of finished requests", "%", high=100.0, marks=_SHARES),
         (
             _curve(values),
-            _bins(values, axis),
+            *([_bins(values, axis)] if len(values) > _STEPS_MAX else []),
             *(
                 Series(
                     f"p{percent}: {milliseconds(value)}",
@@ -97,9 +97,11 @@ def _axis(metric: str, values: NDArray[np.float64], half: float, slo_ms: float |
         bounds=[] if slo_ms is None else [slo_ms],
         scale="log" if low > 0 and high > LOG_RATIO * half else "linear",
     )
-    if axis.scale == "linear" and low > 0.5 * axis.high:
-        return replace(axis, low=low - 0.1 * (axis.high - low))
-    return axis
+    shown = [value for value in (low, high, slo_ms) if value is not None and value <= axis.high]
+    if axis.scale == "log" or min(shown) < 0.5 * max(shown):
+        return axis
+    aside = 0.06 * (max(shown) - min(shown))
+    return replace(axis, low=min(shown) - aside, high=max(shown) + aside)
 
 
 def _curve(values: NDArray[np.float64]) -> Series:

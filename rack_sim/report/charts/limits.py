@@ -25,9 +25,12 @@ _DRAWN_BY = {
 
 
 def limits_charts(run: Record) -> Iterator[Panels]:
-    """Tokens per second, served and possible; nothing where there is nothing to compare."""
+    """Tokens per second, served and possible."""
     rates = rates_of(run)
     if len(rates) < 2:
+        says = "No limit is known." if SERVED in rates else "Nothing was served."
+        empty = Chart("limits-throughput", "", Axis(""), Axis(""), says=says)
+        yield Panels("limits", says.rstrip("."), run.name, (empty,), columns=1)
         return
     served = rates.get(SERVED, 0.0)
     words, limit = list(rates.items())[-1]
