@@ -1,6 +1,7 @@
 """Excel: native charts on a sheet, each with its numbers beside it; heat maps are tinted cells."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 
@@ -59,14 +60,12 @@ def write_charts(book: Book, groups: Iterable[Panels]) -> None:
         return
     sheet = book.sheet(NAME, "Charts", "Every chart, and to the right of it the numbers it shows.")
     sheet.link(2, 0, "Summary", "to the summary")
-    widest = max(2 * len(chart.series) + 2 * len(chart.limits) for chart in found)
-    sheet.widths(*[_CHART_WIDTH] * _DATA_COLUMN, *[_DATA_WIDTH] * widest)
-    row, page, breaks = _FIRST_ROW, 0, []
+    row, page, breaks, room = _FIRST_ROW, 0, [], _Room()
     for chart in found:
         if chart.cells is not None:
             rows = _put_cells(sheet, row, chart, chart.cells)
         elif chart.values_of:
-            rows = _put_chart(book, sheet, row, chart)
+            rows = _put_chart(book, sheet, row, room, chart)
         else:
             continue
         if row + rows - page > _PAGE_ROWS and page:
@@ -74,16 +73,40 @@ def write_charts(book: Book, groups: Iterable[Panels]) -> None:
             breaks.append(row)
         page = page or row
         row += rows
+    sheet.widths(*[_CHART_WIDTH] * _DATA_COLUMN, *[_DATA_WIDTH] * len(room.first_free_rows))
     sheet.page.set_portrait()
     sheet.page.set_h_pagebreaks(breaks)
     sheet.page.print_area(0, 0, row, _DATA_COLUMN - 1)
 
 
-def _put_chart(book: Book, sheet: Sheet, row: int, chart: Chart) -> int:
-    """Puts a chart and its numbers from a row on; how many rows both take."""
+class _Room:
+    """Where numbers go: right of their chart, and of longer ones that began above it."""
+
+    def __init__(self) -> None:
+        self.first_free_rows: dict[int, int] = {}  # by column
+
+    def take(self, row: int, columns: int, rows: int) -> int:
+        """The first of so many columns that are free from a row on."""
+        found = next(
+            first
+            for first in count(_DATA_COLUMN)
+            if all(
+                self.first_free_rows.get(column, 0) <= row
+                for column in range(first, first + columns)
+            )
+        )
+        for column in range(found, found + columns):
+            self.first_free_rows[column] = row + rows + 1
+        return found
+
+
+def _put_chart(book: Book, sheet: Sheet, row: int, room: _Room, chart: Chart) -> int:
+    """Puts a chart and its numbers from a row on; how many rows the chart takes."""
     series = [*chart.series, *_limit_series(chart)]
     bars = any(one.kind in ("bars", "gap") for one in series)
-    ranges = _put_numbers(sheet, row, chart, series)
+    longest = min(_ROWS_MAX, max(len(one.x) for one in series))
+    column = room.take(row, 2 * len(series), longest + 2)
+    ranges = _put_numbers(sheet, row, column, chart, series)
     areas = any(one.kind == "area" for one in series)
     along = "area" if areas else "line" if chart.x.labels else "scatter"
     options = {"type": ("bar" if chart.is_sideways else "column") if bars else along}
@@ -108,16 +131,14 @@ def _put_chart(book: Book, sheet: Sheet, row: int, chart: Chart) -> int:
     native.set_size({"width": _SIZE_PX[0], "height": height})
     words = f"{chart.title}. {chart.says} The numbers stand to the right."
     sheet.place(row, 0, native, words)
-    longest = max(len(one.x) for one in series)
-    return max(_CHART_ROWS, ceil(height / 20) + 2, min(longest, _ROWS_MAX) + 4)
+    return max(_CHART_ROWS, ceil(height / 20) + 2)
 
 
 def _put_numbers(
-    sheet: Sheet, row: int, chart: Chart, series: Sequence[Series]
+    sheet: Sheet, row: int, column: int, chart: Chart, series: Sequence[Series]
 ) -> list[tuple[list[Any], list[Any]]]:
     """The numbers of each series in two columns; where they stand, as xlsxwriter wants it."""
     ranges = []
-    column = _DATA_COLUMN
     for one in series:
         sheet.put(row, column, one.name or chart.title, STRONG)
         sheet.put(row + 1, column, chart.x.words or "what", HEADER)
@@ -189,11 +210,12 @@ def _bar_style(chart: Chart, one: Series) -> dict[str, Any]:
         found["overlap"] = 100
     if one.looks:
         found["points"] = [_fill(look) for look in one.looks]
-    if one.labels:
+    # Excel writes nothing beside bars that stand on others, only across them.
+    if one.labels and ("overlap" in found or not chart.is_stacked):
         labels = [{"value": chart_text(text)} if text else {"delete": True} for text in one.labels]
-        found["data_labels"] = {"value": True, "custom": labels, "font": _FONT}
-        if "overlap" in found or not chart.is_stacked:
-            found["data_labels"]["position"] = "outside_end"
+        found["data_labels"] = {
+            "value": True, "custom": labels, "font": _FONT, "position": "outside_end",
+        }  # fmt: skip
     return found
 
 
@@ -221,7 +243,9 @@ def _dress(native: "Native", chart: Chart, *, named: bool, bars: bool) -> None:
     else:
         native.set_x_axis(x)
         native.set_y_axis(y)
-    native.set_legend({"position": "bottom", "font": _FONT} if named else {"none": True})
+    gaps = [number for number, one in enumerate(chart.series) if one.kind == "gap"]
+    legend = {"position": "bottom", "font": _FONT, "delete_series": gaps}
+    native.set_legend(legend if named else {"none": True})
     native.show_blanks_as("gap")
 
 
