@@ -220,6 +220,11 @@ class Panels:
     height_inches: float = 3.9
 
 
+def empty_chart(name: str, title: str, says: str) -> Chart:
+    """A chart of which there is nothing to draw, only something to say."""
+    return Chart(name, title, Axis(""), Axis(""), says=says)
+
+
 def axis_of(
     name: str,
     unit: str,

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 from rack_sim.metrics.critical_path import whole_name
 from rack_sim.metrics.words import TERMS, capital
 from rack_sim.record.record import Record
-from rack_sim.report.chart import Axis, Chart, Limit, Panels, Series, axis_of, things_axis
+from rack_sim.report.chart import (
+    Axis,
+    Chart,
+    Limit,
+    Panels,
+    Series,
+    axis_of,
+    empty_chart,
+    things_axis,
+)
 from rack_sim.report.colours import BLUE, CAPACITY, TERM_LOOKS, Look
 from rack_sim.report.html.quantity import milliseconds
 from rack_sim.report.numbers import amount_text, count_text, number_text, percent_text
@@ -134,7 +143,7 @@ def _step_by_step(path: "pd.DataFrame") -> Chart:
         things_axis("", [_step_words(row) for row in shown.to_dict("records")]),
         Axis("time in the stage", "µs", high=1.12 * float(ends.max())),
         (
-            Series("", places, tuple(starts.tolist()), Look(BLUE), "gap"),
+            Series("until it begins", places, tuple(starts.tolist()), Look(BLUE), "gap"),
             *terms[:-1],
             # What stands beside a bar is the whole of it.
             replace(terms[-1], labels=tuple(map(milliseconds, shown["time_ms"]))),
@@ -197,7 +206,7 @@ def _iterations(run: Record) -> Panels:
     table = run.frame("iterations.csv")
     subject = f"{run.name}: chips that decide at run time have no fixed critical path"
     if not len(table):
-        empty = Chart("iterations", "Iterations", Axis(""), Axis(""), says="No iteration ran.")
+        empty = empty_chart("iterations", "", "No iteration ran.")
         return Panels("iterations", "No iteration ran", subject, (empty,), columns=1)
     counts, times_ms = table["iteration_count"], table["time_ms_mean"]
     mean = milliseconds((counts * times_ms).sum() / counts.sum())

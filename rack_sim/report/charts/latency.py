@@ -8,7 +8,16 @@ from numpy.typing import NDArray
 
 from rack_sim.metrics.words import METRICS, capital
 from rack_sim.record.record import Record
-from rack_sim.report.chart import LOG_RATIO, Axis, Chart, Limit, Panels, Series, axis_of
+from rack_sim.report.chart import (
+    LOG_RATIO,
+    Axis,
+    Chart,
+    Limit,
+    Panels,
+    Series,
+    axis_of,
+    empty_chart,
+)
 from rack_sim.report.colours import BLUE, FAINT_INK, PERCENTILE_LOOKS, Look
 from rack_sim.report.html.quantity import milliseconds
 from rack_sim.report.html.requests import Requests, requests_of
@@ -38,8 +47,7 @@ def latency_charts(run: Record) -> Iterator[Panels]:
 def _distribution(metric: str, requests: Requests) -> Chart:
     values = requests.latencies_ms[metric]
     if not len(values) or values[0] == values[-1]:
-        says = _in_words(metric, requests)
-        return Chart(f"distribution-{metric}", "", Axis(""), Axis(""), says=says)
+        return empty_chart(f"distribution-{metric}", "", _in_words(metric, requests))
     slo_ms = requests.objectives_ms.get(metric)
     half, most = (float(np.percentile(values, percent)) for percent in (50, 99))
     says = f"{len(values):,} requests finished and have it, all within {milliseconds(values[-1])}."

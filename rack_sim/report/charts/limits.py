@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from rack_sim.record.record import Record
-from rack_sim.report.chart import Axis, Chart, Panels, Series, axis_of, things_axis
+from rack_sim.report.chart import Axis, Chart, Panels, Series, axis_of, empty_chart, things_axis
 from rack_sim.report.colours import BLUE, GREEN, ORANGE, PURPLE, SKY, Look
 from rack_sim.report.html.quantity import number_of, watts
 from rack_sim.report.numbers import amount_text, percent_text
@@ -29,7 +29,7 @@ def limits_charts(run: Record) -> Iterator[Panels]:
     rates = rates_of(run)
     if len(rates) < 2:
         says = "No limit is known." if SERVED in rates else "Nothing was served."
-        empty = Chart("limits-throughput", "", Axis(""), Axis(""), says=says)
+        empty = empty_chart("limits-throughput", "", says)
         yield Panels("limits", says.rstrip("."), run.name, (empty,), columns=1)
         return
     served = rates.get(SERVED, 0.0)

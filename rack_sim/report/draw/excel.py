@@ -1,7 +1,6 @@
 """Excel: native charts on a sheet, each with its numbers beside it; heat maps are tinted cells."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import count
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 
@@ -60,12 +59,13 @@ def write_charts(book: Book, groups: Iterable[Panels]) -> None:
         return
     sheet = book.sheet(NAME, "Charts", "Every chart, and to the right of it the numbers it shows.")
     sheet.link(2, 0, "Summary", "to the summary")
-    row, page, breaks, room = _FIRST_ROW, 0, [], _Room()
+    row, page, breaks = _FIRST_ROW, 0, []
+    taken = dict[int, int]()  # by column, the first row that is free
     for chart in found:
         if chart.cells is not None:
             rows = _put_cells(sheet, row, chart, chart.cells)
         elif chart.values_of:
-            rows = _put_chart(book, sheet, row, room, chart)
+            rows = _put_chart(book, sheet, row, taken, chart)
         else:
             continue
         if row + rows - page > _PAGE_ROWS and page:
@@ -73,39 +73,30 @@ def write_charts(book: Book, groups: Iterable[Panels]) -> None:
             breaks.append(row)
         page = page or row
         row += rows
-    sheet.widths(*[_CHART_WIDTH] * _DATA_COLUMN, *[_DATA_WIDTH] * len(room.first_free_rows))
+    sheet.widths(*[_CHART_WIDTH] * _DATA_COLUMN, *[_DATA_WIDTH] * len(taken))
     sheet.page.set_portrait()
     sheet.page.set_h_pagebreaks(breaks)
     sheet.page.print_area(0, 0, row, _DATA_COLUMN - 1)
 
 
-class _Room:
-    """Where numbers go: right of their chart, and of longer ones that began above it."""
+def _free_column(taken: dict[int, int], row: int, columns: int, rows: int) -> int:
+    """The first of so many columns that are free from a row on, which are taken then.
 
-    def __init__(self) -> None:
-        self.first_free_rows: dict[int, int] = {}  # by column
-
-    def take(self, row: int, columns: int, rows: int) -> int:
-        """The first of so many columns that are free from a row on."""
-        found = next(
-            first
-            for first in count(_DATA_COLUMN)
-            if all(
-                self.first_free_rows.get(column, 0) <= row
-                for column in range(first, first + columns)
-            )
-        )
-        for column in range(found, found + columns):
-            self.first_free_rows[column] = row + rows + 1
-        return found
+    They stand right of their chart, and of longer ones that began above it.
+    """
+    first = _DATA_COLUMN
+    while any(taken.get(column, 0) > row for column in range(first, first + columns)):
+        first += 1
+    taken.update(dict.fromkeys(range(first, first + columns), row + rows + 1))
+    return first
 
 
-def _put_chart(book: Book, sheet: Sheet, row: int, room: _Room, chart: Chart) -> int:
+def _put_chart(book: Book, sheet: Sheet, row: int, taken: dict[int, int], chart: Chart) -> int:
     """Puts a chart and its numbers from a row on; how many rows the chart takes."""
     series = [*chart.series, *_limit_series(chart)]
     bars = any(one.kind in ("bars", "gap") for one in series)
     longest = min(_ROWS_MAX, max(len(one.x) for one in series))
-    column = room.take(row, 2 * len(series), longest + 2)
+    column = _free_column(taken, row, 2 * len(series), longest + 2)
     ranges = _put_numbers(sheet, row, column, chart, series)
     areas = any(one.kind == "area" for one in series)
     along = "area" if areas else "line" if chart.x.labels else "scatter"
@@ -243,9 +234,7 @@ def _dress(native: "Native", chart: Chart, *, named: bool, bars: bool) -> None:
     else:
         native.set_x_axis(x)
         native.set_y_axis(y)
-    gaps = [number for number, one in enumerate(chart.series) if one.kind == "gap"]
-    legend = {"position": "bottom", "font": _FONT, "delete_series": gaps}
-    native.set_legend(legend if named else {"none": True})
+    native.set_legend({"position": "bottom", "font": _FONT} if named else {"none": True})
     native.show_blanks_as("gap")
 
 

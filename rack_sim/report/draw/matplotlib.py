@@ -1,8 +1,8 @@
 """Matplotlib: charts as PNG and SVG figures."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from math import cos, pi, sin
+from itertools import pairwise, product
+from math import cos, inf, pi, sin
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from rack_sim.report.figures.canvas import new_sheet, say_instead
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 _DASHES: Mapping[Dash, Any] = {
     "solid": "-",
@@ -47,8 +48,6 @@ _LABEL_CHARACTERS_PER_INCH = 15.0
 _CHARACTERS_PER_INCH = 10.0  # of a chart's title
 _LABEL_CHARACTERS = 30
 _TICK_CHARACTERS = 60  # below a chart; more lie aslant
-_Box = tuple[float, float, float, float]
-
 _NAME_CHARACTERS = 34
 _LEGEND_NAME_CHARACTERS = 64
 _POINT_RADIUS = 9.0
@@ -448,31 +447,31 @@ def name_points(
     points: Sequence[tuple[float, float, str]],
     *,
     line: Sequence[tuple[float, float]] = (),
-    size: float = 9,
 ) -> None:
     """Writes the name of every point beside it: near if there is room, else with a line to it.
 
     Names keep off `line`, too, a chain of corners. The figure must be arranged for good: positions
     are measured on it.
     """
+    from matplotlib.transforms import Bbox
+
     canvas: Any = figure.canvas
     renderer = canvas.get_renderer()
     dot = figure.dpi / 72
     centres = [tuple(axes.transData.transform((x, y))) for x, y, _ in points]
-    taken: list[_Box] = [_around(centre, _POINT_RADIUS * dot / 2) for centre in centres]
-    corners = [tuple(axes.transData.transform(corner)) for corner in line]
-    for (x0, y0), (x1, y1) in pairwise(corners):
-        taken.append((min(x0, x1) - dot, min(y0, y1) - dot, max(x0, x1) + dot, max(y0, y1) + dot))
+    around = [Bbox([centre, centre]).padded(_POINT_RADIUS * dot / 2) for centre in centres]
+    corners = [axes.transData.transform(corner) for corner in line]
+    taken = around + [
+        Bbox([np.minimum(*ends), np.maximum(*ends)]).padded(dot) for ends in pairwise(corners)
+    ]
     room = axes.get_window_extent(renderer)
     for (x, y, given), centre in zip(points, centres, strict=True):
         name = shortened(visible(given), _NAME_CHARACTERS)
-        text = axes.text(x, y, name, fontsize=size, color=INK, zorder=6)
+        text = axes.text(x, y, name, fontsize=9, color=INK, zorder=6)
         extent = text.get_window_extent(renderer)
         text.remove()
-        width, height = extent.width + 4 * dot, extent.height + 2 * dot
-        box, distance = _place(centre, width, height, taken, room, dot)
-        taken.append(box)
-        middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+        size = (extent.width + 4 * dot, extent.height + 2 * dot)
+        middle, distance = _place(centre, size, taken, room, dot)
         axes.annotate(
             name,
             (x, y),
@@ -480,7 +479,7 @@ def name_points(
             textcoords="offset points",
             ha="center",
             va="center",
-            fontsize=size,
+            fontsize=9,
             color=INK,
             zorder=6,
             arrowprops=(
@@ -493,41 +492,35 @@ def name_points(
 
 def _place(
     centre: tuple[float, float],
-    width: float,
-    height: float,
-    taken: Sequence[_Box],
-    room: Any,  # noqa: ANN401 - a box of matplotlib's
+    size: tuple[float, float],
+    taken: "list[Bbox]",
+    room: "Bbox",
     dot: float,
-) -> tuple[_Box, float]:
-    """The nearest free place; where none is, the one on which least else lies."""
-    best: tuple[float, _Box, float] | None = None
-    for distance in _DISTANCES:
-        for angle in _DIRECTIONS:
-            x = centre[0] + cos(angle) * (distance * dot + width / 2)
-            y = centre[1] + sin(angle) * (distance * dot + height / 2)
-            box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-            covered = sum(_overlap(box, other) for other in taken)
-            outside = (
-                max(0.0, room.x0 - box[0])
-                + max(0.0, box[2] - room.x1)
-                + max(0.0, room.y0 - box[1])
-                + max(0.0, box[3] - room.y1)
-            )
-            cost = covered + outside * height
-            if not cost:
-                return box, distance
-            if best is None or cost < best[0]:
-                best = cost, box, distance
-    if best is None:
-        raise ValueError("no places")
+) -> tuple[tuple[float, float], int]:
+    """The middle of the nearest free place, which is taken then, and how far off it is.
+
+    Where none is free, it is the one on which least else lies.
+    """
+    from matplotlib.transforms import Bbox
+
+    width, height = size
+    best = (inf, centre, 0, room)
+    for distance, angle in product(_DISTANCES, _DIRECTIONS):
+        x = centre[0] + cos(angle) * (distance * dot + width / 2)
+        y = centre[1] + sin(angle) * (distance * dot + height / 2)
+        box = Bbox.from_bounds(x - width / 2, y - height / 2, width, height)
+        covered = sum(_shared(box, other) for other in taken)
+        cost = round(covered + width * height - _shared(box, room), 3)
+        if cost < best[0]:
+            best = (cost, (x, y), distance, box)
+        if not cost:
+            break
+    taken.append(best[3])
     return best[1], best[2]
 
 
-def _around(centre: tuple[float, float], radius: float) -> _Box:
-    return (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius)
-
-
-def _overlap(one: _Box, other: _Box) -> float:
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    return width * height if width > 0 and height > 0 else 0.0
+def _shared(one: "Bbox", other: "Bbox") -> float:
+    """The area that two boxes share."""
+    width = min(one.x1, other.x1) - max(one.x0, other.x0)
+    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+    return float(width * height) if width > 0 and height > 0 else 0.0

@@ -40,7 +40,7 @@ _LABEL_CHARACTERS, _LABEL_LINES = 26, 4
 _SHADES = [[step / 9, f"--m{step}"] for step in range(10)]
 # plotly reads the text of a point as it was made harmless, and nothing else.
 _HOVER = Markup("%{text}<extra></extra>")
-_UNSEEN = {"opacity": 0, "hoverinfo": "skip", "textposition": "none"}
+_UNSEEN = {"opacity": 0, "hoverinfo": "skip", "textposition": "none", "showlegend": False}
 
 
 def draw_all(groups: Iterable[Panels]) -> tuple[page.Chart, ...]:

@@ -9,8 +9,7 @@ where a rack's parts are drawn. matplotlib is imported when a figure is drawn, n
 its settings are put back afterwards: drawing leaves no trace in the process.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rack_sim.pipeline import Result
@@ -21,32 +20,12 @@ from rack_sim.report.figures.rack import draw_rack
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-
-@dataclass(frozen=True)
-class Drawing:
-    """One kind of figure: the question it answers, the function that draws it, for which runs."""
-
-    question: str
-    draw: Callable[[Result], "Figure"]
-    is_for: Callable[[Result], bool] = lambda _result: True
+__all__ = ["figures_of"]
 
 
-def _is_in_sram(result: Result) -> bool:
-    return result.explanation.plan.system.chip.capacity_name == "sram"
-
-
-def _is_not_in_sram(result: Result) -> bool:
-    return not _is_in_sram(result)
-
-
-# file name without its ending -> figure, in the order in which a reader wants them
-FIGURES: Mapping[str, Drawing] = {
-    "energy_and_cost": Drawing(
-        "Who draws the power, and what does a token cost?", draw_energy_and_cost
-    ),
-    "sram_map": Drawing("What sits in each chip's SRAM?", draw_memory_map, _is_in_sram),
-    "memory_map": Drawing("What sits in each chip's memory?", draw_memory_map, _is_not_in_sram),
-    "rack": Drawing("Which chips and links are busy?", draw_rack),
-}
-
-__all__ = ["FIGURES", "Drawing"]
+def figures_of(result: Result) -> "Iterator[tuple[str, Figure]]":
+    """Every figure by the name of its files, in the order in which a reader wants them."""
+    yield "energy_and_cost", draw_energy_and_cost(result)
+    is_in_sram = result.explanation.plan.system.chip.capacity_name == "sram"
+    yield "sram_map" if is_in_sram else "memory_map", draw_memory_map(result)
+    yield "rack", draw_rack(result)
