@@ -67,7 +67,7 @@ def _path(run: Record) -> Panels:
     )
 
 
-def _terms(rows: "pd.DataFrame", per_ms: float = 1.0) -> tuple[Series, ...]:
+def _terms(rows: "pd.DataFrame") -> tuple[Series, ...]:
     """A bar for each row, made of what its time went to."""
     places = tuple(map(float, range(len(rows))))
     found = []
@@ -76,7 +76,7 @@ def _terms(rows: "pd.DataFrame", per_ms: float = 1.0) -> tuple[Series, ...]:
             look = TERM_LOOKS[name]
             if len(rows) > _HATCHED_MAX:
                 look = look._replace(hatch="")
-            values = tuple((per_ms * rows[f"{name}_ms"]).tolist())
+            values = tuple((_US_PER_MS * rows[f"{name}_ms"]).tolist())
             found.append(Series(TERMS[name].name, places, values, look, "bars"))
     return tuple(found)
 
@@ -98,7 +98,7 @@ def _by_stage(path: "pd.DataFrame", largest: str, share: float) -> Chart:
             marks=tuple(map(float, range(0, count, -(-count // 12)))),
         ),
         Axis("time", "µs", high=1.1 * _US_PER_MS * highest_ms),
-        _terms(stages, _US_PER_MS),
+        _terms(stages),
         f"{total} from the first stage to the sampled token, in {count_text(len(path), 'task')} "
         f"over {count_text(count, 'stage')}; {TERMS[largest].name} is {percent_text(share)} of it."
         + (" A stage has the way to the next in it, the last the token's way back." * (count > 1)),
@@ -133,7 +133,7 @@ def _step_by_step(path: "pd.DataFrame") -> Chart:
     shown = zoomed(steps, stage)
     starts = _US_PER_MS * (shown["start_ms"] - shown["start_ms"].iloc[0])
     ends = starts + _US_PER_MS * shown["time_ms"]
-    terms = _terms(shown, _US_PER_MS)
+    terms = _terms(shown)
     places, blocks = terms[0].x, list(shown["block"])
     rest = int((steps["stage"] == stage).sum()) - len(shown)
     more = f", its first {len(shown)} of {len(shown) + rest}" if rest else ""
@@ -193,7 +193,7 @@ def _by_kind(kinds: "pd.DataFrame", total_ms: float) -> Chart:
         f"{percent_text(first['time_ms'] / total_ms)}",
         things_axis("", words),
         Axis("time", "µs", high=1.05 * _US_PER_MS * float(values["time_ms"].max())),
-        _terms(values, _US_PER_MS),
+        _terms(values),
         f"{milliseconds(first['time_ms'])} in {count_text(int(first['tasks']), 'task')}; beside "
         "each kind: the unit that does it, and how often.",
         is_stacked=True,

@@ -33,26 +33,28 @@ _PERCENTS = np.concatenate([np.arange(0, 99, 0.5), np.arange(99, 100.01, 0.1)])
 _CURVE, _BINS = Look(BLUE, marker=""), Look(FAINT_INK, "dot", "")
 
 
-def latency_charts(run: Record) -> Iterator[Panels]:
-    """Each latency as the share of finished requests at or below it, beside its objective."""
-    requests = requests_of(run)
+def latency_charts(run: Record, known: Requests | None = None) -> Iterator[Panels]:
+    """Each latency as the share of finished requests at or below it, beside its objective.
+
+    Requests that are `known` are not read again.
+    """
+    requests = known or requests_of(run)
     charts = [_distribution(metric, requests) for metric in _METRICS]
     drawn = [chart for chart in charts if chart.values_of]
     # Two metrics may have the same to say.
     said = {chart.says: chart for chart in charts if not chart.values_of}
     found = (*drawn, *said.values())
-    yield Panels("latency", _title(run), _says(run), found, columns=len(drawn))
+    has_slo = bool(requests.objectives_ms)
+    yield Panels("latency", _title(run), _says(run, has_slo=has_slo), found, columns=len(drawn))
 
 
 def _distribution(metric: str, requests: Requests) -> Chart:
     values = requests.latencies_ms[metric]
     if not len(values) or values[0] == values[-1]:
         return empty_chart(f"distribution-{metric}", "", _in_words(metric, requests))
-    slo_ms = requests.objectives_ms.get(metric)
+    slo_ms, met = requests.objectives_ms.get(metric), _met(requests, metric)
     half, most = (float(np.percentile(values, percent)) for percent in (50, 99))
     says = f"{len(values):,} requests finished and have it, all within {milliseconds(values[-1])}."
-    if slo_ms is not None:
-        says += f" {_met(requests, metric, slo_ms)}."
     axis = _axis(metric, values, half, slo_ms)
     return Chart(
         f"distribution-{metric}",
@@ -75,25 +77,27 @@ def _distribution(metric: str, requests: Requests) -> Chart:
                 for percent, value in ((50, half), (99, most))
             ),
         ),
-        says,
-        () if slo_ms is None else (Limit(slo_ms, _met(requests, metric, slo_ms), axis="x"),),
+        f"{says} {met}.".removesuffix(" ."),
+        () if slo_ms is None else (Limit(slo_ms, met, axis="x"),),
     )
 
 
 def _in_words(metric: str, requests: Requests) -> str:
     """What is said where there is nothing to draw."""
     title, values = METRICS[metric].title, requests.latencies_ms[metric]
-    if len(values) == 1:
-        return f"{title}: the one request that has it took {milliseconds(values[0])}."
     if len(values):
-        return f"{title}: {milliseconds(values[0])} for every request that has it."
+        who = "the one request" if len(values) == 1 else "every request"
+        says = f"{title}: {milliseconds(values[0])} for {who} that has it."
+        return f"{says} {_met(requests, metric)}.".removesuffix(" .")
     if requests.finished_count:
         return f"{title}: every output is one token."
     return "No request finished."
 
 
-def _met(requests: Requests, metric: str, slo_ms: float) -> str:
-    return f"SLO {milliseconds(slo_ms)}: met by {percent_text(requests.within(metric) or 0.0)}"
+def _met(requests: Requests, metric: str) -> str:
+    """How many met the objective; nothing where there is none."""
+    slo_ms, within = requests.objectives_ms.get(metric), requests.within(metric)
+    return "" if within is None else f"SLO {milliseconds(slo_ms)}: met by {percent_text(within)}"
 
 
 def _axis(metric: str, values: NDArray[np.float64], half: float, slo_ms: float | None) -> Axis:
@@ -152,13 +156,13 @@ def _title(run: Record) -> str:
     return text
 
 
-def _says(run: Record) -> str:
+def _says(run: Record, *, has_slo: bool) -> str:
     row = run.summary
     text = (
         f"{run.name}: {row['finished_count']:,} of {row['request_count']:,} requests finished, "
         f"{row['rejected_count']:,} rejected"
     )
     attainment = row["slo_attainment"]
-    if isinstance(attainment, float | int):
+    if has_slo and isinstance(attainment, float | int):
         text += f"; {percent_text(attainment)} of all requests finished and met every SLO"
     return text

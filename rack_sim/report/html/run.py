@@ -31,7 +31,7 @@ def run_page(run: Record) -> Page:
         answer_section(run, requests, rack.memory_name, len(warnings)),
         drawn,
         _drawn("split", "Where the time goes", split_charts(run)),
-        _drawn("distributions", "How it is distributed", latency_charts(run)),
+        _drawn("distributions", "How it is distributed", latency_charts(run, requests)),
         _drawn("over-time", "Over time", over_time_charts(run)),
         _drawn("critical-path", "What a token waits for", critical_path_charts(run)),
         limits_section(run),

@@ -176,6 +176,17 @@ def test_odd_runs_have_every_figure(overrides, tmp_path):
     check_files(draw_figures(result, result.record(), tmp_path))
 
 
+def test_one_value_is_said_in_words_beside_its_objective(tmp_path):
+    run = left([*MACHINE, "slo={tpot_ms: 0.1}"], tmp_path)
+    pass_time = milliseconds(run.summary["tpot_ms_p50"])
+    said = f"{pass_time} for every request that has it. SLO 100 µs: met by 0 %."
+    words = words_of(draw(next(latency_charts(run)))).replace("\N{NO-BREAK SPACE}", " ")
+    assert said.replace("\N{NO-BREAK SPACE}", " ") in words
+    assert "of all requests finished and met every SLO" in words
+    bare = simulated([*MACHINE, few_requests(2, input_tokens=100, output_tokens=9)]).record()
+    assert "SLO" not in words_of(draw(next(latency_charts(bare))))
+
+
 def test_what_is_missing_is_said_in_words():
     single = simulated([*MACHINE, few_requests(2, input_tokens=100, output_tokens=1)])
     assert "every output is one token." in words_of(latency_of(single))
