@@ -107,7 +107,8 @@ def _draw_chart(axes: "Axes", chart: Chart, inches: float) -> None:
         _draw_cells(axes, chart, chart.cells)
         return
     if not chart.values_of:
-        say_instead(axes, chart.says or "There is nothing to draw.")
+        says = chart.says or "There is nothing to draw."
+        say_instead(axes, "\n".join(wrap(visible(says), int(inches * _CHARACTERS_PER_INCH))))
         return
     place = _Stack(chart)
     for number, one in enumerate(chart.series):
@@ -369,39 +370,18 @@ def _explain(figure: "Figure", drawn: Sequence[tuple["Axes", Chart]]) -> None:
         (axes, *axes.get_legend_handles_labels()) for axes, chart in drawn if len(chart.series) > 1
     ]
     found = [(axes, handles, labels) for axes, handles, labels in found if labels]
-    if not found:
-        return
-    every = [labels for _, _, labels in found]
-    if all(labels == every[0] for labels in every) and len(found) == len(drawn):
-        _, handles, labels = found[0]
-        widest = max(map(len, labels)) + 8
-        columns = max(1, min(len(labels), _LEGEND_CHARACTERS // widest))
-        figure.legend(
-            handles,
-            labels,
-            loc="outside lower left",
-            ncols=columns,
-            fontsize=9,
-            labelspacing=_RING_SPACING if _has_rings(drawn) else 0.5,
-        )
-        return
-    for axes, handles, labels in found:
-        room = int(axes.get_position().width * figure.get_figwidth() * 12)
+    rings = any(one.look.marker == "ring" for _, chart in drawn for one in chart.series)
+    style: Any = {"fontsize": 9, "labelspacing": _RING_SPACING if rings else 0.5}
+    shared = all(labels == found[0][2] for _, _, labels in found) and len(found) == len(drawn)
+    for axes, handles, labels in found[:1] if shared else found:
+        width = axes.get_position().width * figure.get_figwidth()
+        room = _LEGEND_CHARACTERS if shared else int(width * 12)
         columns = max(1, min(len(labels), room // (max(map(len, labels)) + 8)))
-        axes.legend(
-            handles,
-            labels,
-            loc="upper left",
-            bbox_to_anchor=(0, 0),
-            borderaxespad=4.6,
-            ncols=columns,
-            fontsize=9,
-            labelspacing=_RING_SPACING if _has_rings(drawn) else 0.5,
-        )
-
-
-def _has_rings(drawn: Sequence[tuple["Axes", Chart]]) -> bool:
-    return any(one.look.marker == "ring" for _, chart in drawn for one in chart.series)
+        if shared:
+            figure.legend(handles, labels, loc="outside lower left", ncols=columns, **style)
+        else:
+            below: Any = {"loc": "upper left", "bbox_to_anchor": (0, 0), "borderaxespad": 4.6}
+            axes.legend(handles, labels, ncols=columns, **below, **style)
 
 
 def _name_points(figure: "Figure", drawn: Sequence[tuple["Axes", Chart]]) -> None:

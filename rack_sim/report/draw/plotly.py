@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from rack_sim.foundation.visible import shortened, visible
 from rack_sim.report.chart import Axis, Cells, Chart, Limit, Panels, Series
-from rack_sim.report.colours import FAINT_INK, INK, PALE, Dash, Look, Marker
+from rack_sim.report.colours import FAINT_INK, INK, PALE, Look, Marker
 from rack_sim.report.html import page
 from rack_sim.report.html.page import lines_of
 from rack_sim.report.numbers import amount_text
@@ -19,7 +19,6 @@ Trace = dict[str, Any]
 Layout = dict[str, Any]
 _Cells = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]  # headings and rows of a table
 
-_DASHES: Mapping[Dash, str] = {"solid": "solid", "dash": "dash", "dot": "dot", "dashdot": "dashdot"}
 _MARKERS: Mapping[Marker, str] = {
     "circle": "circle",
     "square": "square",
@@ -150,7 +149,7 @@ def _line(chart: Chart, one: Series) -> Trace:
     found: Trace = {
         "type": "scatter",
         "mode": mode,
-        "line": {"color": look.colour.css, "width": 2, "dash": _DASHES[look.dash]},
+        "line": {"color": look.colour.css, "width": 2, "dash": look.dash},
         "marker": {
             "color": look.colour.css,
             "symbol": _MARKERS[look.marker],
@@ -243,7 +242,7 @@ def _shape(chart: Chart, limit: Limit) -> Layout:
         "line": {
             "color": limit.look.colour.css,
             "width": 2 if limit.end is None else 0,
-            "dash": _DASHES[limit.look.dash],
+            "dash": limit.look.dash,
         },
         **({} if limit.end is None else {"fillcolor": PALE.css}),
     }
