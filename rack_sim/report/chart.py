@@ -14,7 +14,7 @@ from rack_sim.report.colours import OBJECTIVE, Look
 from rack_sim.report.numbers import amount_text
 
 Scale = Literal["linear", "log"]
-Kind = Literal["line", "points", "bars", "area"]
+Kind = Literal["line", "points", "bars", "area", "gap"]
 
 LOG_RATIO = 20
 """Where values span more than this, a linear axis would squeeze what lies low."""
@@ -75,6 +75,7 @@ class Axis:
 class Series:
     """Points that belong together: a line, marks, bars or an area.
 
+    A gap is what stacked bars stand on without being drawn.
     `x` are numbers of the axis, or of its labels. `hover` says what each point is beside its value,
     `labels` is written beside each; `looks` are those of bars that differ. A series without a
     `name` is not in the legend.
@@ -173,9 +174,15 @@ class Chart:
         """The limits beyond the axis, which are named at its edge."""
         return tuple(limit for limit in self.limits if self._is_far(limit))
 
+    def far_words(self, limit: Limit) -> str:
+        """What is said of a limit beyond the axis: on which side it lies."""
+        axis = self.x if limit.axis == "x" else self.y
+        arrows = ("→", "←") if limit.axis == "x" else ("↑", "↓")
+        return f"{arrows[limit.value < axis.low]} {limit.words}"
+
     def _is_far(self, limit: Limit) -> bool:
         axis = self.x if limit.axis == "x" else self.y
-        return limit.value > axis.high
+        return limit.value > axis.high or max(limit.value, limit.end or limit.value) < axis.low
 
     @property
     def values_of(self) -> list[float]:
@@ -189,8 +196,8 @@ class Chart:
                 for name, value in zip(self.x.labels, values, strict=True):
                     yield label, name, "" if value is None else amount_text(value, 5), ""
         for one in self.series:
-            if one.look.marker == "ring":
-                continue  # it marks a point of another series
+            if one.look.marker == "ring" or one.kind == "gap":
+                continue  # it marks a point of another series, or nothing at all
             said = one.hover or ("",) * len(one.x)
             for at, value, words in zip(one.x, one.y, said, strict=True):
                 if value is not None:
@@ -211,6 +218,11 @@ class Panels:
     charts: tuple[Chart, ...]
     columns: int = 2
     height_inches: float = 3.9
+
+
+def empty_chart(name: str, title: str, says: str) -> Chart:
+    """A chart of which there is nothing to draw, only something to say."""
+    return Chart(name, title, Axis(""), Axis(""), says=says)
 
 
 def axis_of(

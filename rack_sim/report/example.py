@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.pipeline import simulate
-from rack_sim.report import figures
 from rack_sim.report.views import Wanted, leave
 from rack_sim.scenario import load_scenario
 
@@ -59,8 +58,9 @@ def _cut(text: str) -> str:
 
 def _stamp(tables: dict[str, str]) -> str:
     """Digests of what the figures are drawn from and with."""
-    package = Path(figures.__file__).parent
-    code = b"".join(path.read_bytes() for path in sorted(package.rglob("*.py")))
+    folders = (Path(__file__).with_name(name) for name in ("charts", "draw", "figures"))
+    paths = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
+    code = b"".join(path.read_bytes() for path in paths)
     data = "".join(tables[name] for name in sorted(tables)).encode()
     digests = {"tables": sha256(data).hexdigest(), "figure_code": sha256(code).hexdigest()}
     return json.dumps({"scenario": SCENARIO, **digests}, indent=2) + "\n"

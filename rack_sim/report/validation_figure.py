@@ -16,8 +16,8 @@ from rack_sim.report.colours import (
     SKY,
     VERMILION,
 )
+from rack_sim.report.draw.matplotlib import legend_words
 from rack_sim.report.figures.canvas import drawing_style, new_sheet, write_figure
-from rack_sim.report.figures.labels import legend_words
 from rack_sim.study.validation import error_of, fitted_rows
 
 if TYPE_CHECKING:

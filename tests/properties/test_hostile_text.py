@@ -26,10 +26,12 @@ import rack_sim.cli
 from rack_sim.foundation.json_text import json_text
 from rack_sim.foundation.visible import on_one_line, shortened, visible
 from rack_sim.record.csv import plain_text, safe_text
+from rack_sim.report.chart import Axis, Chart, Limit, Series, things_axis
+from rack_sim.report.colours import BLUE, Look
+from rack_sim.report.draw.matplotlib import legend_words, name_points
+from rack_sim.report.draw.plotly import draw
 from rack_sim.report.figures.canvas import drawing_style, new_sheet, write_figure
-from rack_sim.report.figures.labels import legend_words, name_points
-from rack_sim.report.html.page import Chart, Page, Section, Table, html_of
-from rack_sim.report.html.plot import bars, broken, layout
+from rack_sim.report.html.page import Page, Section, html_of
 
 HOSTILE = {
     "terminal": "\x1b[31m\x1b]0;title\x07\x9b2J\x08\x00\x7f",
@@ -299,23 +301,25 @@ def test_a_figure(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_page(name: str) -> None:
     def page_of(text: str) -> str:
-        drawn = layout(text, text, xaxis={"ticktext": [text]}, annotations=[{"text": text}])
+        both = (text, text)
+        bars = Series(text, (0.0, 1.0), (1.0, 2.0), Look(BLUE), "bars", hover=both, labels=both)
         chart = Chart(
             "chart",
             text,
+            things_axis(text, both),
+            Axis(text, text, high=3),
+            (bars, bars),
             text,
-            (bars(text, [text, broken(text, text)], [1, 2], "--blue", unit=text),),
-            drawn,
-            Table(text, (text, f"#{text}"), ((text, text),), note=text),
-            note=text,
+            limits=(Limit(1, text), Limit(9, text)),
+            notes=(text,),
         )
-        section = Section("one", text, sentences=(text,), charts=(chart,), points=(text,))
+        section = Section("one", text, sentences=(text,), charts=(draw(chart),), points=(text,))
         return html_of(Page(text, text, (text,), (section,), {"rack": None}, text))
 
     found = page_of(HOSTILE[name])
     assert check_page(found) == check_page(page_of("plain"))
     chart = json.loads(_Elements(found).data)["charts"][0]
-    assert chart["layout"]["xaxis"]["type"] == "category", "a name is no number and no date"
+    assert chart["layout"]["xaxis"]["tickvals"] == [0, 1], "a name is no number and no date"
 
 
 @settings(deadline=None)

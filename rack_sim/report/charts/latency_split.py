@@ -6,7 +6,7 @@ from typing import NamedTuple
 from rack_sim.metrics.summary import Value
 from rack_sim.metrics.words import PHASES, TERMS
 from rack_sim.record.record import Record
-from rack_sim.report.chart import Axis, Chart, Panels, Series, things_axis
+from rack_sim.report.chart import Axis, Chart, Panels, Series, empty_chart, things_axis
 from rack_sim.report.colours import INK, LIMIT, PHASE_LOOKS, TERM_LOOKS, TRANSFER, Look
 from rack_sim.report.html.quantity import milliseconds
 from rack_sim.report.numbers import number_text, percent_text
@@ -48,7 +48,7 @@ def _token(run: Record, row: Mapping[str, Value]) -> Chart:
     spent = {name: ms for name in TERMS if (ms := _ms(row, f"tpot_{name}_ms")) is not None}
     total = sum(spent.values())
     if not total:
-        return _nothing("split-tpot", "Time between two tokens", _why_no_split(row))
+        return empty_chart("split-tpot", "Time between two tokens", _why_no_split(row))
     slack = _slack_words(run, row)
     parts = [
         _Part(slack if name == "slack" else TERMS[name].name, ms, TERM_LOOKS[name])
@@ -74,7 +74,7 @@ def _first_token(row: Mapping[str, Value]) -> Chart:
     spent = {name: ms for name in PHASES if (ms := _ms(row, f"ttft_{name}_ms_mean")) is not None}
     total = sum(spent.values())
     if not total:
-        return _nothing("split-ttft", "Time to first token", "No request finished.")
+        return empty_chart("split-ttft", "Time to first token", "No request finished.")
     parts = [_Part(PHASES[name].name, ms, PHASE_LOOKS[name]) for name, ms in spent.items() if ms]
     parts.append(_Part("time to first token", total, Look(INK), is_share=False))
     sent = _ms(row, "transfer_ms_mean")
@@ -122,10 +122,6 @@ def _bars(name: str, title: str, says: str, parts: list[_Part], total: float) ->
 def _label(part: _Part, total: float) -> str:
     said = milliseconds(part.ms)
     return f"{said} ({percent_text(part.ms / total)})" if part.is_share else said
-
-
-def _nothing(name: str, title: str, says: str) -> Chart:
-    return Chart(name, title, things_axis("", ()), Axis("", "ms"), says=says)
 
 
 def _why_no_split(row: Mapping[str, Value]) -> str:

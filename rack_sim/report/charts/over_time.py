@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rack_sim.record.record import Record
-from rack_sim.report.chart import Axis, Chart, Limit, Panels, Series, axis_of
+from rack_sim.report.chart import Axis, Chart, Limit, Panels, Series, axis_of, empty_chart
 from rack_sim.report.colours import (
     ARRIVED,
     CACHE,
@@ -95,7 +95,7 @@ def over_time_charts(run: Record) -> Iterator[Panels]:
 
 def _throughput(run: Record, steps: Steps | None) -> Iterator[Chart]:
     if steps is None or not steps.highest("prompt_tokens", "output_tokens"):
-        yield _nothing("time-output")
+        yield empty_chart("time-output", "Over time", "Nothing was served.")
         return
     yield _chart(
         run,
@@ -122,7 +122,7 @@ def _throughput(run: Record, steps: Steps | None) -> Iterator[Chart]:
 
 def _occupancy(run: Record, steps: Steps | None) -> Iterator[Chart]:
     if steps is None or not steps.highest("running_mean"):
-        yield _nothing("time-running")
+        yield empty_chart("time-running", "Over time", "Nothing was served.")
         return
     limit, words = _most_running(run)
     limits = (Limit(limit, words, CAPACITY),) if limit else ()
@@ -175,11 +175,6 @@ def _chart(
         f"{number_text(float(steps.edges_s[1]))} s.{shaded}",
         (*limits, *([] if window is None else [Limit(window[0], "", axis="x", end=window[1])])),
     )
-
-
-def _nothing(name: str) -> Chart:
-    time = Axis("simulated time", "s")
-    return Chart(name, "Over time", time, Axis(""), says="Nothing was served.")
 
 
 def _window(run: Record) -> tuple[float, float] | None:

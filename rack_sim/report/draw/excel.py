@@ -59,14 +59,13 @@ def write_charts(book: Book, groups: Iterable[Panels]) -> None:
         return
     sheet = book.sheet(NAME, "Charts", "Every chart, and to the right of it the numbers it shows.")
     sheet.link(2, 0, "Summary", "to the summary")
-    widest = max(2 * len(chart.series) + 2 * len(chart.limits) for chart in found)
-    sheet.widths(*[_CHART_WIDTH] * _DATA_COLUMN, *[_DATA_WIDTH] * widest)
     row, page, breaks = _FIRST_ROW, 0, []
+    taken = dict[int, int]()  # by column, the first row that is free
     for chart in found:
         if chart.cells is not None:
             rows = _put_cells(sheet, row, chart, chart.cells)
         elif chart.values_of:
-            rows = _put_chart(book, sheet, row, chart)
+            rows = _put_chart(book, sheet, row, taken, chart)
         else:
             continue
         if row + rows - page > _PAGE_ROWS and page:
@@ -74,16 +73,31 @@ def write_charts(book: Book, groups: Iterable[Panels]) -> None:
             breaks.append(row)
         page = page or row
         row += rows
+    sheet.widths(*[_CHART_WIDTH] * _DATA_COLUMN, *[_DATA_WIDTH] * len(taken))
     sheet.page.set_portrait()
     sheet.page.set_h_pagebreaks(breaks)
     sheet.page.print_area(0, 0, row, _DATA_COLUMN - 1)
 
 
-def _put_chart(book: Book, sheet: Sheet, row: int, chart: Chart) -> int:
-    """Puts a chart and its numbers from a row on; how many rows both take."""
+def _free_column(taken: dict[int, int], row: int, columns: int, rows: int) -> int:
+    """The first of so many columns that are free from a row on, which are taken then.
+
+    They stand right of their chart, and of longer ones that began above it.
+    """
+    first = _DATA_COLUMN
+    while any(taken.get(column, 0) > row for column in range(first, first + columns)):
+        first += 1
+    taken.update(dict.fromkeys(range(first, first + columns), row + rows + 1))
+    return first
+
+
+def _put_chart(book: Book, sheet: Sheet, row: int, taken: dict[int, int], chart: Chart) -> int:
+    """Puts a chart and its numbers from a row on; how many rows the chart takes."""
     series = [*chart.series, *_limit_series(chart)]
-    bars = any(one.kind == "bars" for one in series)
-    ranges = _put_numbers(sheet, row, chart, series)
+    bars = any(one.kind in ("bars", "gap") for one in series)
+    longest = min(_ROWS_MAX, max(len(one.x) for one in series))
+    column = _free_column(taken, row, 2 * len(series), longest + 2)
+    ranges = _put_numbers(sheet, row, column, chart, series)
     areas = any(one.kind == "area" for one in series)
     along = "area" if areas else "line" if chart.x.labels else "scatter"
     options = {"type": ("bar" if chart.is_sideways else "column") if bars else along}
@@ -108,16 +122,14 @@ def _put_chart(book: Book, sheet: Sheet, row: int, chart: Chart) -> int:
     native.set_size({"width": _SIZE_PX[0], "height": height})
     words = f"{chart.title}. {chart.says} The numbers stand to the right."
     sheet.place(row, 0, native, words)
-    longest = max(len(one.x) for one in series)
-    return max(_CHART_ROWS, ceil(height / 20) + 2, min(longest, _ROWS_MAX) + 4)
+    return max(_CHART_ROWS, ceil(height / 20) + 2)
 
 
 def _put_numbers(
-    sheet: Sheet, row: int, chart: Chart, series: Sequence[Series]
+    sheet: Sheet, row: int, column: int, chart: Chart, series: Sequence[Series]
 ) -> list[tuple[list[Any], list[Any]]]:
     """The numbers of each series in two columns; where they stand, as xlsxwriter wants it."""
     ranges = []
-    column = _DATA_COLUMN
     for one in series:
         sheet.put(row, column, one.name or chart.title, STRONG)
         sheet.put(row + 1, column, chart.x.words or "what", HEADER)
@@ -182,16 +194,19 @@ def _stand_alone(chart: Chart) -> bool:
 
 
 def _bar_style(chart: Chart, one: Series) -> dict[str, Any]:
+    if one.kind == "gap":
+        return {"gap": 30, "fill": {"none": True}, "border": {"none": True}}
     found: dict[str, Any] = {"gap": 30, **_fill(one.look)}
     if chart.is_stacked and _stand_alone(chart):
         found["overlap"] = 100
     if one.looks:
         found["points"] = [_fill(look) for look in one.looks]
-    if one.labels:
+    # Excel writes nothing beside bars that stand on others, only across them.
+    if one.labels and ("overlap" in found or not chart.is_stacked):
         labels = [{"value": chart_text(text)} if text else {"delete": True} for text in one.labels]
-        found["data_labels"] = {"value": True, "custom": labels, "font": _FONT}
-        if "overlap" in found or not chart.is_stacked:
-            found["data_labels"]["position"] = "outside_end"
+        found["data_labels"] = {
+            "value": True, "custom": labels, "font": _FONT, "position": "outside_end",
+        }  # fmt: skip
     return found
 
 

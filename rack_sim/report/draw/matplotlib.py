@@ -1,6 +1,8 @@
 """Matplotlib: charts as PNG and SVG figures."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise, product
+from math import cos, inf, pi, sin
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -8,13 +10,13 @@ import numpy as np
 
 from rack_sim.foundation.visible import shortened, visible
 from rack_sim.report.chart import Axis, Cells, Chart, Limit, Panels, Series
-from rack_sim.report.colours import FAINT_INK, INK, PALE, Dash, Marker
+from rack_sim.report.colours import FAINT_INK, GREY, INK, PALE, Dash, Marker
 from rack_sim.report.figures.canvas import new_sheet, say_instead
-from rack_sim.report.figures.labels import legend_words, name_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 _DASHES: Mapping[Dash, Any] = {
     "solid": "-",
@@ -39,11 +41,18 @@ _RING_SPACING = 1.1  # between lines of a legend, in which rings stand below eac
 # Width of a picture by how many charts stand side by side, and the height of each.
 _WIDTHS_INCHES = {1: 9.0, 2: 11.0, 3: 14.0, 4: 14.0}
 _BAR_INCHES = 0.36
+_DENSE_COUNT, _DENSE_BAR_INCHES = 16, 0.27
+_SENTENCE_INCHES = 0.8
 _BESIDE_INCHES = 0.8  # left of a chart, beside names of bars
 _LABEL_CHARACTERS_PER_INCH = 15.0
 _CHARACTERS_PER_INCH = 10.0  # of a chart's title
 _LABEL_CHARACTERS = 30
 _TICK_CHARACTERS = 60  # below a chart; more lie aslant
+_NAME_CHARACTERS = 34
+_LEGEND_NAME_CHARACTERS = 64
+_POINT_RADIUS = 9.0
+_DISTANCES = (8, 16, 28, 44, 64)
+_DIRECTIONS = tuple(n * pi / 8 for n in (0, 1, -1, 8, 7, -7, 4, -4, 2, -2, 6, -6, 3, -3, 5, -5))
 _WHITE = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5}
 _LEGEND_CHARACTERS = 130
 
@@ -66,6 +75,8 @@ def draw(panels: Panels) -> "Figure":
     drawn = list(zip(grid, panels.charts, strict=False))
     for axes, chart in drawn:
         _draw_chart(axes, chart, width / columns)
+        if chart.title == panels.title:
+            axes.set_title("")
     for axes in grid[len(drawn) :]:
         axes.set_axis_off()
     _explain(figure, drawn)
@@ -74,11 +85,17 @@ def draw(panels: Panels) -> "Figure":
 
 
 def _height_inches(chart: Chart, least: float) -> float:
+    if chart.cells is None and not chart.values_of:
+        return _SENTENCE_INCHES
     if chart.is_sideways:
-        return 1.2 + _BAR_INCHES * len(chart.x.labels)
+        return 1.2 + (_DENSE_BAR_INCHES if _is_dense(chart) else _BAR_INCHES) * len(chart.x.labels)
     if chart.cells is not None:
         return max(least - 0.6, 1.4 + 0.42 * len(chart.y.labels))
     return least
+
+
+def _is_dense(chart: Chart) -> bool:
+    return chart.is_sideways and len(chart.x.labels) > _DENSE_COUNT
 
 
 def _draw_chart(axes: "Axes", chart: Chart, inches: float) -> None:
@@ -90,11 +107,12 @@ def _draw_chart(axes: "Axes", chart: Chart, inches: float) -> None:
         _draw_cells(axes, chart, chart.cells)
         return
     if not chart.values_of:
-        say_instead(axes, chart.says or "There is nothing to draw.")
+        says = chart.says or "There is nothing to draw."
+        say_instead(axes, "\n".join(wrap(visible(says), int(inches * _CHARACTERS_PER_INCH))))
         return
     place = _Stack(chart)
     for number, one in enumerate(chart.series):
-        if one.kind == "bars":
+        if one.kind in ("bars", "gap"):
             _draw_bars(axes, chart, one, place.of(number))
         elif one.kind == "area":
             low, high = place.area(one)
@@ -109,6 +127,8 @@ def _draw_chart(axes: "Axes", chart: Chart, inches: float) -> None:
     if chart.is_sideways:
         axes.invert_yaxis()
         axes.tick_params(axis="y", length=0, labelcolor=INK)
+        if _is_dense(chart):
+            axes.tick_params(axis="y", labelsize=8)
     if chart.x.labels:
         axes.grid(visible=False, axis="y" if chart.is_sideways else "x")
     if min(chart.values_of) < 0:
@@ -159,9 +179,9 @@ def _draw_line(axes: "Axes", chart: Chart, one: Series) -> None:
     look, is_line = one.look, one.kind == "line"
     marked = not is_line or (not chart.always and bool(look.marker))
     is_ring = look.marker == "ring"
+    values = [np.nan if value is None else value for value in one.y]
     axes.plot(
-        one.x,
-        [np.nan if value is None else value for value in one.y],
+        *((values, one.x) if chart.is_sideways else (one.x, values)),
         color=look.colour,
         linestyle=_DASHES[look.dash] if is_line else "none",
         linewidth=2,
@@ -170,6 +190,7 @@ def _draw_line(axes: "Axes", chart: Chart, one: Series) -> None:
         markerfacecolor="none" if is_ring else look.colour,
         markeredgewidth=2 if look.marker in ("ring", "cross") else 0.5,
         label=_label(one),
+        clip_on=is_line,
         zorder=4 if is_ring else 3 if look.marker else 2,
     )
 
@@ -177,6 +198,8 @@ def _draw_line(axes: "Axes", chart: Chart, one: Series) -> None:
 def _draw_bars(
     axes: "Axes", chart: Chart, one: Series, place: tuple[float, float, dict[float, float]]
 ) -> None:
+    if one.kind == "gap":
+        return
     wide, aside, below = place
     bar = axes.barh if chart.is_sideways else axes.bar
     for number, (x, value) in enumerate(zip(one.x, one.y, strict=True)):
@@ -278,7 +301,7 @@ def _place_on(axis: Axis, value: float) -> float:
 
 def _say_inside(axes: "Axes", chart: Chart) -> None:
     """What is said inside: limits beyond the edge, a value that never changes."""
-    far = [f"{'→' if limit.axis == 'x' else '↑'} {limit.words}" for limit in chart.far]
+    far = [chart.far_words(limit) for limit in chart.far]
     if far:
         axes.text(
             0.02,
@@ -347,46 +370,25 @@ def _explain(figure: "Figure", drawn: Sequence[tuple["Axes", Chart]]) -> None:
         (axes, *axes.get_legend_handles_labels()) for axes, chart in drawn if len(chart.series) > 1
     ]
     found = [(axes, handles, labels) for axes, handles, labels in found if labels]
-    if not found:
-        return
-    every = [labels for _, _, labels in found]
-    if all(labels == every[0] for labels in every) and len(found) == len(drawn):
-        _, handles, labels = found[0]
-        widest = max(map(len, labels)) + 8
-        columns = max(1, min(len(labels), _LEGEND_CHARACTERS // widest))
-        figure.legend(
-            handles,
-            labels,
-            loc="outside lower left",
-            ncols=columns,
-            fontsize=9,
-            labelspacing=_RING_SPACING if _has_rings(drawn) else 0.5,
-        )
-        return
-    for axes, handles, labels in found:
-        room = int(axes.get_position().width * figure.get_figwidth() * 12)
+    rings = any(one.look.marker == "ring" for _, chart in drawn for one in chart.series)
+    style: Any = {"fontsize": 9, "labelspacing": _RING_SPACING if rings else 0.5}
+    shared = all(labels == found[0][2] for _, _, labels in found) and len(found) == len(drawn)
+    for axes, handles, labels in found[:1] if shared else found:
+        width = axes.get_position().width * figure.get_figwidth()
+        room = _LEGEND_CHARACTERS if shared else int(width * 12)
         columns = max(1, min(len(labels), room // (max(map(len, labels)) + 8)))
-        axes.legend(
-            handles,
-            labels,
-            loc="upper left",
-            bbox_to_anchor=(0, 0),
-            borderaxespad=4.6,
-            ncols=columns,
-            fontsize=9,
-            labelspacing=_RING_SPACING if _has_rings(drawn) else 0.5,
-        )
-
-
-def _has_rings(drawn: Sequence[tuple["Axes", Chart]]) -> bool:
-    return any(one.look.marker == "ring" for _, chart in drawn for one in chart.series)
+        if shared:
+            figure.legend(handles, labels, loc="outside lower left", ncols=columns, **style)
+        else:
+            below: Any = {"loc": "upper left", "bbox_to_anchor": (0, 0), "borderaxespad": 4.6}
+            axes.legend(handles, labels, ncols=columns, **below, **style)
 
 
 def _name_points(figure: "Figure", drawn: Sequence[tuple["Axes", Chart]]) -> None:
     """Names beside points, placed on the finished arrangement."""
     named = {
         number: [
-            (x, y, label)
+            (y, x, label) if chart.is_sideways else (x, y, label)
             for one in chart.series
             if one.kind == "points" and one.labels
             for x, y, label in zip(one.x, one.y, one.labels, strict=True)
@@ -407,3 +409,98 @@ def _name_points(figure: "Figure", drawn: Sequence[tuple["Axes", Chart]]) -> Non
         if named[number]:
             known = [(x, y) for x, y in corners if y is not None]
             name_points(figure, axes, named[number], line=known if len(lines) == 1 else ())
+
+
+def legend_words(name: str) -> str:
+    """A name as a legend shows it: cut, and never left out for an underscore in front.
+
+    >>> legend_words("_hidden")
+    '\u200b_hidden'
+    """
+    words = shortened(visible(name), _LEGEND_NAME_CHARACTERS)
+    return f"\u200b{words}" if words.startswith("_") else words
+
+
+def name_points(
+    figure: "Figure",
+    axes: "Axes",
+    points: Sequence[tuple[float, float, str]],
+    *,
+    line: Sequence[tuple[float, float]] = (),
+) -> None:
+    """Writes the name of every point beside it: near if there is room, else with a line to it.
+
+    Names keep off `line`, too, a chain of corners. The figure must be arranged for good: positions
+    are measured on it.
+    """
+    from matplotlib.transforms import Bbox
+
+    canvas: Any = figure.canvas
+    renderer = canvas.get_renderer()
+    dot = figure.dpi / 72
+    centres = [tuple(axes.transData.transform((x, y))) for x, y, _ in points]
+    around = [Bbox([centre, centre]).padded(_POINT_RADIUS * dot / 2) for centre in centres]
+    corners = [axes.transData.transform(corner) for corner in line]
+    taken = around + [
+        Bbox([np.minimum(*ends), np.maximum(*ends)]).padded(dot) for ends in pairwise(corners)
+    ]
+    room = axes.get_window_extent(renderer)
+    for (x, y, given), centre in zip(points, centres, strict=True):
+        name = shortened(visible(given), _NAME_CHARACTERS)
+        text = axes.text(x, y, name, fontsize=9, color=INK, zorder=6)
+        extent = text.get_window_extent(renderer)
+        text.remove()
+        size = (extent.width + 4 * dot, extent.height + 2 * dot)
+        middle, distance = _place(centre, size, taken, room, dot)
+        axes.annotate(
+            name,
+            (x, y),
+            xytext=((middle[0] - centre[0]) / dot, (middle[1] - centre[1]) / dot),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=9,
+            color=INK,
+            zorder=6,
+            arrowprops=(
+                {"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 4}
+                if distance > _DISTANCES[0]
+                else None
+            ),
+        )
+
+
+def _place(
+    centre: tuple[float, float],
+    size: tuple[float, float],
+    taken: "list[Bbox]",
+    room: "Bbox",
+    dot: float,
+) -> tuple[tuple[float, float], int]:
+    """The middle of the nearest free place, which is taken then, and how far off it is.
+
+    Where none is free, it is the one on which least else lies.
+    """
+    from matplotlib.transforms import Bbox
+
+    width, height = size
+    best = (inf, centre, 0, room)
+    for distance, angle in product(_DISTANCES, _DIRECTIONS):
+        x = centre[0] + cos(angle) * (distance * dot + width / 2)
+        y = centre[1] + sin(angle) * (distance * dot + height / 2)
+        box = Bbox.from_bounds(x - width / 2, y - height / 2, width, height)
+        covered = sum(_shared(box, other) for other in taken)
+        cost = round(covered + width * height - _shared(box, room), 3)
+        if cost < best[0]:
+            best = (cost, (x, y), distance, box)
+        if not cost:
+            break
+    taken.append(best[3])
+    return best[1], best[2]
+
+
+def _shared(one: "Bbox", other: "Bbox") -> float:
+    """The area that two boxes share."""
+    width = min(one.x1, other.x1) - max(one.x0, other.x0)
+    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+    return float(width * height) if width > 0 and height > 0 else 0.0

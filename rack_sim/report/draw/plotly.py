@@ -3,17 +3,22 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import log10
+from textwrap import wrap
 from typing import Any
 
 from markupsafe import Markup
 
+from rack_sim.foundation.visible import shortened, visible
 from rack_sim.report.chart import Axis, Cells, Chart, Limit, Panels, Series
-from rack_sim.report.colours import FAINT_INK, INK, PALE, Dash, Look, Marker
+from rack_sim.report.colours import FAINT_INK, INK, PALE, Look, Marker
 from rack_sim.report.html import page
-from rack_sim.report.html.plot import Layout, Trace, broken, lines_of
+from rack_sim.report.html.page import lines_of
 from rack_sim.report.numbers import amount_text
 
-_DASHES: Mapping[Dash, str] = {"solid": "solid", "dash": "dash", "dot": "dot", "dashdot": "dashdot"}
+Trace = dict[str, Any]
+Layout = dict[str, Any]
+_Cells = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]  # headings and rows of a table
+
 _MARKERS: Mapping[Marker, str] = {
     "circle": "circle",
     "square": "square",
@@ -29,10 +34,12 @@ _MARK_PX, _POINT_PX, _RING_PX = 7.0, 9.0, 17.0
 _HEIGHT_PX = 400
 _LEGEND_LINE_PX = 18
 _ROWS_SHOWN = 500
+_LABEL_CHARACTERS, _LABEL_LINES = 26, 4
 # The scale of the page's style sheet, from pale to dark.
 _SHADES = [[step / 9, f"--m{step}"] for step in range(10)]
 # plotly reads the text of a point as it was made harmless, and nothing else.
 _HOVER = Markup("%{text}<extra></extra>")
+_UNSEEN = {"opacity": 0, "hoverinfo": "skip", "textposition": "none", "showlegend": False}
 
 
 def draw_all(groups: Iterable[Panels]) -> tuple[page.Chart, ...]:
@@ -53,7 +60,7 @@ def draw(chart: Chart) -> page.Chart:
         traces.append(_heat(chart, chart.cells))
     x, y = (chart.y, chart.x) if chart.is_sideways else (chart.x, chart.y)
     layout: Layout = {
-        "xaxis": _axis(x, most=6),
+        "xaxis": _axis(x, most=4 if chart.is_sideways else 6),
         "yaxis": _axis(y, most=8),
         "showlegend": sum(1 for one in series if one.name) > 1,
         "shapes": [_shape(chart, limit) for limit in chart.near],
@@ -84,7 +91,7 @@ def _height_px(chart: Chart) -> int:
     if chart.cells is not None:
         return 170 + 48 * len(chart.y.labels)
     if chart.is_sideways:
-        per_label = 18 + 20 * sum(1 for one in chart.series if one.kind == "bars")
+        per_label = 18 + 20 * max(1, sum(1 for one in chart.series if one.kind == "bars"))
         return 110 + (34 if chart.is_stacked else per_label) * len(chart.x.labels)
     # Names too long to stand beside each other have a line each, of which the plot must not pay.
     lines = sum(1 for one in chart.series if one.name)
@@ -102,6 +109,8 @@ def _trace(chart: Chart, one: Series) -> Trace:
         "hovertemplate": _HOVER,
         "showlegend": bool(one.name) and not (one.kind == "points" and one.labels),
     }
+    if one.kind == "gap":
+        return trace | {"type": "bar", "orientation": "h" if horizontal else "v"} | _UNSEEN
     if one.kind == "bars":
         return trace | _bars(chart, one)
     return trace | _line(chart, one)
@@ -140,7 +149,7 @@ def _line(chart: Chart, one: Series) -> Trace:
     found: Trace = {
         "type": "scatter",
         "mode": mode,
-        "line": {"color": look.colour.css, "width": 2, "dash": _DASHES[look.dash]},
+        "line": {"color": look.colour.css, "width": 2, "dash": look.dash},
         "marker": {
             "color": look.colour.css,
             "symbol": _MARKERS[look.marker],
@@ -148,6 +157,8 @@ def _line(chart: Chart, one: Series) -> Trace:
             "line": {"color": look.colour.css, "width": edge},
         },
     }
+    if one.kind == "points":
+        found["cliponaxis"] = False
     if one.kind == "area":
         found["stackgroup"] = "all" if chart.is_stacked else one.name
         found["line"]["width"] = 0
@@ -156,7 +167,6 @@ def _line(chart: Chart, one: Series) -> Trace:
         found["mode"] = "markers+text"
         found["texttemplate"] = [lines_of(label) for label in one.labels]
         found["textposition"] = "top center"
-        found["cliponaxis"] = False
     return found
 
 
@@ -193,12 +203,18 @@ def _axis(axis: Axis, *, most: int) -> dict[str, Any]:
     if axis.scale == "log" or axis.labels or axis.marks:
         ticks = axis.ticks(most)
         found["tickvals"] = [place for place, _ in ticks]
-        found["ticktext"] = [broken(text) if axis.labels else text for _, text in ticks]
+        found["ticktext"] = [_broken(text) if axis.labels else text for _, text in ticks]
     else:
         found["nticks"] = most
     if axis.labels:
         found |= {"showgrid": False}
     return found
+
+
+def _broken(words: str) -> Markup:
+    """Words beside a bar, broken into short lines, so that they leave room for the bar."""
+    short = shortened(visible(words), _LABEL_CHARACTERS * _LABEL_LINES)
+    return lines_of(*wrap(short, _LABEL_CHARACTERS))
 
 
 def _range(axis: Axis) -> list[float]:
@@ -226,7 +242,7 @@ def _shape(chart: Chart, limit: Limit) -> Layout:
         "line": {
             "color": limit.look.colour.css,
             "width": 2 if limit.end is None else 0,
-            "dash": _DASHES[limit.look.dash],
+            "dash": limit.look.dash,
         },
         **({} if limit.end is None else {"fillcolor": PALE.css}),
     }
@@ -238,8 +254,7 @@ def _annotations(chart: Chart) -> Iterable[Layout]:
         if limit.words:
             yield _limit_words(chart, limit)
     for row, limit in enumerate(chart.far):
-        arrow = "→" if limit.axis == "x" else "↑"
-        yield _words(f"{arrow} {limit.words}", limit.look) | {
+        yield _words(chart.far_words(limit), limit.look) | {
             "xref": "paper", "yref": "paper", "x": 0.01, "y": 1 - 0.08 * row, "xanchor": "left",
             "yanchor": "top",
         }  # fmt: skip
@@ -323,6 +338,34 @@ def _best_frame(cells: Cells) -> list[Layout]:
 
 
 def _table(chart: Chart) -> page.Table:
+    headings, rows = _side_by_side(chart) or _one_below_the_other(chart)
+    left_out = len(rows) - _ROWS_SHOWN
+    return page.Table(
+        chart.title,
+        headings,
+        rows[:_ROWS_SHOWN],
+        note=f"{left_out:,} more rows are in the files." if left_out > 0 else "",
+    )
+
+
+def _side_by_side(chart: Chart) -> _Cells | None:
+    """A column for each series, where all are at the same places and nothing is said of a point."""
+    series = [one for one in chart.series if one.kind != "gap"]
+    if len(series) < 2 or any(not s.name or s.hover or s.x != series[0].x for s in series):
+        return None
+    x = chart.x.words or "What"
+    headings = [x if chart.x.labels else f"#{x}", *(f"#{s.name} ({chart.y.unit})" for s in series)]
+    rows = []
+    for place, at in enumerate(series[0].x):
+        found = [one.y[place] for one in series]
+        whole = [sum(value or 0.0 for value in found)] if chart.is_stacked else []
+        where = chart.x.labels[round(at)] if chart.x.labels else amount_text(at, 6)
+        numbers = ["" if v is None else amount_text(v, 5) for v in (*found, *whole)]
+        rows.append((where, *numbers))
+    return (*headings, *(["#in all"] if chart.is_stacked else [])), tuple(rows)
+
+
+def _one_below_the_other(chart: Chart) -> _Cells:
     rows = list(chart.rows())
     things = chart.cells is not None
     x = chart.x.words or "What"
@@ -334,12 +377,9 @@ def _table(chart: Chart) -> page.Table:
     )
     # A column in which nothing stands, or everywhere the same, says nothing.
     kept = [place for place in range(4) if things * (place < 3) or _tells(rows, place)]
-    left_out = len(rows) - _ROWS_SHOWN
-    return page.Table(
-        chart.title,
+    return (
         tuple(headings[place] for place in kept),
-        tuple(tuple(row[place] for place in kept) for row in rows[:_ROWS_SHOWN]),
-        note=f"{left_out:,} more rows are in the files." if left_out > 0 else "",
+        tuple(tuple(row[place] for place in kept) for row in rows),
     )
 
 

@@ -1,10 +1,9 @@
 """HTML: a finished run, study, comparison, sizing or sensitivity as one self-contained page.
 
 - `run`: the page of a run: `answer`, `rack` (`rack_section`, `rack_drawing`), `requests`,
-  `latency`, `over_time`, `critical_path`, `limits`, `replicas`, `inputs`, `warnings`
+  `limits`, `replicas`, `inputs`, `warnings`; the rest of it is charts
 - `study`, `comparison`, `sizing`, `sensitivity`: the pages of those
 - `page`: what a page is made of, and how it becomes a file
-- `plot`: plotly's traces and layouts as plain data
 - `quantity`: numbers with their units
 - `templates`: the page, its style and its script
 

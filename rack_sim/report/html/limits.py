@@ -1,33 +1,15 @@
 """Limits: what bounds the run, and how far it is from what physics would allow; and its energy."""
 
-from collections.abc import Mapping, Sequence
-from math import ceil, floor, log10
-
-from markupsafe import Markup
+from collections.abc import Mapping
 
 from rack_sim.metrics.cost_row import COST_COLUMNS
 from rack_sim.metrics.summary import Value
-from rack_sim.report.html.page import Chart, Section, Table
-from rack_sim.report.html.plot import (
-    BLUE,
-    GREEN,
-    ORANGE,
-    PATTERNS,
-    SKY,
-    VERMILION,
-    bars,
-    layout,
-    line,
-)
-from rack_sim.report.html.quantity import figure, milliseconds, number_of, share, usd, watts
+from rack_sim.record.record import Record
+from rack_sim.report.charts.limits import SERVED, limits_charts, power_charts, rates_of
+from rack_sim.report.draw.plotly import draw_all
+from rack_sim.report.html.page import Section, Table
+from rack_sim.report.html.quantity import figure, milliseconds, number_of, share, usd
 
-_ENERGY = {
-    "chips_idle": "chips, what they draw idle",
-    "chips_dynamic": "chips, above that while busy",
-    "hosts": "hosts",
-    "network": "network",
-    "building": "cooling and losses of the building",
-}
 # column -> words, unit
 _MONEY = {
     "capital_usd": ("capital: the racks in use and what stands in them", "USD"),
@@ -46,12 +28,12 @@ _MONEY = {
     ),
     "payback_years": ("until revenue less electricity has paid the capital", "years"),
 }
-_SERVED = "served, prompt and output"
 _BUSY = {column.name: column.definition for column in COST_COLUMNS if column.name[:5] == "busy_"}
 
 
-def limits_section(row: Mapping[str, Value]) -> Section:
+def limits_section(run: Record) -> Section:
     """Rates beside their limits, what binds, and where busy chips spend their time."""
+    row = run.summary
     words = {
         "TPOT is bound by": row["tpot_bound_by"],
         "TTFT is bound by": row["ttft_bound_by"],
@@ -60,19 +42,8 @@ def limits_section(row: Mapping[str, Value]) -> Section:
     points = tuple(
         f"{text} {str(value).replace('_', ' ')}." for text, value in words.items() if value
     )
-    rates = {words: rate for words, rate in _rates(row).items() if rate}
-    charts = (_throughput(rates),) if len(rates) > 1 else ()
-    tables = (_beside_limits(row, rates), *_busy(row))
+    charts, tables = draw_all(limits_charts(run)), (_beside_limits(row, rates_of(run)), *_busy(row))
     return Section("limits", "Physical limits", charts=charts, points=points, tables=tables)
-
-
-def _rates(row: Mapping[str, Value]) -> dict[str, float | None]:
-    """Tokens per second, served and possible."""
-    return {
-        _SERVED: number_of(row["total_throughput_tok_s"]),
-        "if every row carried a token": number_of(row["compiled_limit_tok_s"]),
-        "at memory bandwidth or matrix peak": number_of(row["physical_limit_tok_s"]),
-    }
 
 
 def _beside_limits(row: Mapping[str, Value], rates: Mapping[str, float]) -> Table:
@@ -88,9 +59,9 @@ def _beside_limits(row: Mapping[str, Value], rates: Mapping[str, float]) -> Tabl
                 f"{figure(tpot / bound)} × the limit",
             )
         )
-    served = rates.get(_SERVED)
+    served = rates.get(SERVED)
     for words, limit in rates.items():
-        if served and words != _SERVED:
+        if served and words != SERVED:
             rows.append(
                 (
                     "Throughput",
@@ -104,43 +75,6 @@ def _beside_limits(row: Mapping[str, Value], rates: Mapping[str, float]) -> Tabl
     return Table("Figures beside their limits", heads, tuple(rows), is_open=True)
 
 
-def _throughput(rates: Mapping[str, float]) -> Chart:
-    """Points, not bars: on a logarithmic scale the length of a bar says nothing."""
-    order = list(rates)[::-1]
-    trace = line(
-        "",
-        [rates[words] for words in order],
-        order,
-        BLUE,
-        mode="markers+text",
-        marker={"size": 13, "color": BLUE, "symbol": "diamond"},
-        text=[f"  {figure(rates[words], 4)}" for words in order],
-        textposition="middle right",
-        cliponaxis=False,
-        hovertemplate=Markup("%{x:,.4~g} tokens/s<extra></extra>"),
-    )
-    said = "; ".join(f"{words}: {figure(rate, 4)} tokens/s" for words, rate in rates.items())
-    return Chart(
-        "limits-throughput",
-        "Tokens per second, served and possible",
-        f"{said}. The scale is logarithmic.",
-        (trace,),
-        layout(
-            "tokens/s",
-            "",
-            xaxis={"type": "log", "dtick": 1, "range": _decades(list(rates.values()))},
-            yaxis={"automargin": True, "range": [-0.6, len(rates) - 0.4]},
-            showlegend=False,
-        ),
-        Table(
-            "Tokens per second",
-            ("Which", "#tokens/s"),
-            tuple((words, figure(rate, 5)) for words, rate in rates.items()),
-        ),
-        height_px=110 + 44 * len(rates),
-    )
-
-
 def _busy(row: Mapping[str, Value]) -> tuple[Table, ...]:
     rows = tuple(
         (definition.removeprefix("of the time chips were busy: "), share(row[name]))
@@ -152,46 +86,11 @@ def _busy(row: Mapping[str, Value]) -> tuple[Table, ...]:
     return (Table("What busy chips do, of their time", ("What", "#share"), rows, is_open=True),)
 
 
-def cost_section(row: Mapping[str, Value]) -> Section:
+def cost_section(run: Record) -> Section:
     """Who draws the energy, and what a million tokens are paid for."""
-    joules = {words: number_of(row[f"energy_{name}_joules"]) for name, words in _ENERGY.items()}
-    drawn = {words: value for words, value in joules.items() if value}
-    total, seconds = sum(drawn.values()), number_of(row["simulated_s"])
-    if not drawn or not seconds:
+    row, charts = run.summary, draw_all(power_charts(run))
+    if not charts:
         return Section("cost", "Power and cost", ("The run has no energy to split.",))
-    colours = (BLUE, VERMILION, GREEN, SKY, ORANGE)
-    chart = Chart(
-        "power",
-        "Mean power, by who draws it",
-        f"{watts(total / seconds)} on average: "
-        + ", ".join(f"{words} {share(value / total)}" for words, value in drawn.items())
-        + ".",
-        tuple(
-            bars(
-                words,
-                [""],
-                [value / seconds / 1000],
-                colours[number],
-                unit="kW",
-                sideways=True,
-                pattern=PATTERNS[number],
-            )
-            for number, (words, value) in enumerate(drawn.items())
-        ),
-        layout("kW", "", barmode="stack", yaxis={"showticklabels": False}),
-        Table(
-            "Mean power",
-            ("Who", "#kW", "#share"),
-            (
-                *(
-                    (words, figure(value / seconds / 1000, 4), share(value / total))
-                    for words, value in drawn.items()
-                ),
-                ("in all", figure(total / seconds / 1000, 4), share(1.0)),
-            ),
-        ),
-        height_px=220,
-    )
     money = [
         (
             words,
@@ -207,12 +106,6 @@ def cost_section(row: Mapping[str, Value]) -> Section:
     return Section(
         "cost",
         "Power and cost",
-        charts=(chart,),
+        charts=charts,
         tables=(Table("Cost of the run", ("What", "#value"), tuple(money), is_open=True),),
     )
-
-
-def _decades(values: Sequence[float]) -> list[float]:
-    """Powers of ten around the values, with room for words at the right."""
-    low, high = floor(log10(min(values))), ceil(log10(max(values)))
-    return [low, max(high, low + 1) + 0.35 * max(1, high - low) / 2]

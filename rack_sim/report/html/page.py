@@ -13,10 +13,12 @@ from importlib.resources import files
 from itertools import chain
 from typing import Any
 
-from rack_sim.foundation.visible import visible
-from rack_sim.report.html.plot import inert, with_categories
+from markupsafe import Markup
+
+from rack_sim.foundation.visible import shortened, visible
 
 _COLUMNS_ON_PAPER = 12
+_TEXT_CHARACTERS = 160
 _TEMPLATES = ("rack_sim.report.html", "templates")
 
 
@@ -124,7 +126,6 @@ class Page:
 def html_of(page: Page) -> str:
     """The page as one file that needs nothing else: styles, scripts and data are in it."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
 
     package, folder = _TEMPLATES
     templates = files(package) / folder
@@ -152,13 +153,38 @@ def html_of(page: Page) -> str:
 
 def _drawn(chart: Chart) -> Mapping[str, Any]:
     """A chart as report.js takes it."""
-    traces = plain(chart.traces)
     return {
         "name": chart.name,
-        "traces": inert(traces),
-        "layout": inert(with_categories(traces, plain(chart.layout))),
+        "traces": inert(plain(chart.traces)),
+        "layout": inert(plain(chart.layout)),
         "height": chart.height_px,
     }
+
+
+def inert(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Data of a chart in which every text is shown as it is written, whoever wrote it.
+
+    plotly reads texts as HTML: a `str` is text; `Markup` is ours, and its parts come in through
+    `lines_of`.
+
+    >>> inert({"name": "<b>fast</b>", "text": [lines_of("a", "<b>")]})
+    {'name': '&lt;b>fast&lt;/b>', 'text': ['a<br>&lt;b>']}
+    """
+    if isinstance(value, Markup):
+        return str(value)
+    if isinstance(value, str):
+        return str(lines_of(value))
+    if isinstance(value, Mapping):
+        return {key: inert(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [inert(item) for item in value]
+    return value
+
+
+def lines_of(*texts: str) -> Markup:
+    """Texts below each other, none of them longer than a legend or a box at the pointer may be."""
+    shown = [shortened(visible(text), _TEXT_CHARACTERS) for text in texts]
+    return Markup("<br>".join(s.replace("&", "&amp;").replace("<", "&lt;") for s in shown))
 
 
 def safe_json(content: Any) -> str:  # noqa: ANN401 - any JSON

@@ -34,13 +34,13 @@ def figure(value: object, digits: int = 3) -> str:
 def milliseconds(value: object) -> str:
     """Milliseconds in the unit that reads best.
 
-    >>> milliseconds(0.0421).replace(_SPACE, " "), milliseconds(1500).replace(_SPACE, " ")
-    ('42.10 µs', '1.500 s')
+    >>> [milliseconds(ms).replace(_SPACE, " ") for ms in (0.0421, 1500, 1.12e-7)]
+    ['42.10 µs', '1.500 s', '112 ps']
     """
     number = number_of(value)
     if number is None:
         return NONE
-    for unit, size in (("s", 1e3), ("ms", 1.0), ("µs", 1e-3), ("ns", 1e-6)):
+    for unit, size in (("s", 1e3), ("ms", 1.0), ("µs", 1e-3), ("ns", 1e-6), ("ps", 1e-9)):
         if abs(number) >= size:
             return f"{figure(_short(number / size, 4), 4)}{_SPACE}{unit}"
     return f"{figure(number)}{_SPACE}ms" if number else f"0{_SPACE}ms"

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 from rack_sim.record.record import Record
 from rack_sim.report.chart import Panels
+from rack_sim.report.charts.critical_path import critical_path_charts
+from rack_sim.report.charts.latency import latency_charts
 from rack_sim.report.charts.latency_split import split_charts
 from rack_sim.report.charts.over_time import over_time_charts
 from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.answer import answer_section, headline
-from rack_sim.report.html.critical_path import critical_path_section
 from rack_sim.report.html.inputs import assumptions_section, inputs_section
-from rack_sim.report.html.latency import distribution_section
 from rack_sim.report.html.limits import cost_section, limits_section
 from rack_sim.report.html.page import Page, Section
 from rack_sim.report.html.quantity import counted, figure
@@ -31,12 +31,12 @@ def run_page(run: Record) -> Page:
         answer_section(run, requests, rack.memory_name, len(warnings)),
         drawn,
         _drawn("split", "Where the time goes", split_charts(run)),
-        distribution_section(requests),
+        _drawn("distributions", "How it is distributed", latency_charts(run, requests)),
         _drawn("over-time", "Over time", over_time_charts(run)),
-        critical_path_section(run),
-        limits_section(row),
+        _drawn("critical-path", "What a token waits for", critical_path_charts(run)),
+        limits_section(run),
         replicas_section(run),
-        cost_section(row),
+        cost_section(run),
         inputs_section(run.facts, run.resolved),
         assumptions_section(run.facts),
         warnings_section(warnings, requests),

@@ -59,11 +59,9 @@ def _sheets(book: Book, run: Record, row_limit: int) -> None:
 
 
 def _figures(result: Result) -> "Iterator[tuple[str, Figure]]":
-    from rack_sim.report.figures import FIGURES
+    from rack_sim.report.figures import figures_of  # imports slowly
 
-    for name, drawing in FIGURES.items():
-        if drawing.is_for(result):
-            yield name, drawing.draw(result)
+    yield from figures_of(result)
 
 
 STORY = Story(

@@ -16,8 +16,7 @@ from rack_sim.report.draw.excel import write_charts
 from rack_sim.report.draw.matplotlib import draw as draw_figure
 from rack_sim.report.draw.plotly import draw as draw_on_page
 from rack_sim.report.figures.canvas import drawing_style, write_figure
-from rack_sim.report.html.page import plain
-from rack_sim.report.html.plot import inert
+from rack_sim.report.html.page import inert, plain
 from rack_sim.report.sheets.sheet import Book
 
 EVIL = "<b>$x$</b> %{x} =1+1 _"
@@ -45,6 +44,17 @@ BARS = Chart(
     "bars", "Parts", things_axis("", ["a", EVIL]), Axis("time", "ms", high=20), _PARTS,
     is_stacked=True, is_sideways=True,
 )  # fmt: skip
+STAIRS = Chart(
+    "stairs", "One after the other", things_axis("", ["a", EVIL]), Axis("time", "ms", high=9),
+    (Series("", (0.0, 1.0), (0.5, 1.5), Look(BLUE), "gap"), *_PARTS),
+    limits=(Limit(0.5, "", axis="x"),),
+    is_stacked=True, is_sideways=True,
+)  # fmt: skip
+RATES = Chart(
+    "rates", "Points beside names", things_axis("", ["a", EVIL]), axis_of("rate", "1/s", [1, 900]),
+    (Series("", (0.0, 1.0), (1.0, 900.0), Look(BLUE), "points", labels=("1", EVIL)),),
+    is_sideways=True,
+)  # fmt: skip
 SIDES = Chart(
     "sides",
     "Down and up",
@@ -66,7 +76,7 @@ STILL = Chart(
     (Series("", (1.0, 9.0), (3.3, 3.3), Look(BLUE)),),
 )  # fmt: skip
 EMPTY = Chart("empty", "Nothing", Axis("x"), Axis("y"))
-CHARTS = [LINE, BARS, SIDES, AREA, MAP, STILL, EMPTY]
+CHARTS = [LINE, BARS, STAIRS, RATES, SIDES, AREA, MAP, STILL, EMPTY]
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
@@ -127,3 +137,26 @@ def test_lines_of_figure_and_page_are_the_same() -> None:
     assert [None if y != y else y for y in line.get_ydata()] == trace["y"] == [3, None, 5]
     assert line.get_color() == BLUE
     assert trace["line"]["color"] == BLUE.css
+
+
+def test_what_bars_stand_on_is_nowhere_seen() -> None:
+    with drawing_style():
+        (axes,) = draw_figure(Panels("one", "One", "Alone", (STAIRS,))).axes
+    assert [bar.get_x() for bar in axes.patches[:2]] == [0.5, 1.5]
+    assert len(axes.patches) == 2 * len(_PARTS)
+    page = draw_on_page(STAIRS)
+    assert page.traces[0]["opacity"] == 0
+    assert [row[1:3] for row in page.table.rows] == [("1", "1"), ("2", "2")]
+    assert page.table.rows[0][-1] == str(len(_PARTS)), "in all"
+
+
+@pytest.mark.parametrize(("value", "words"), [(1, "← SLO"), (9, "SLO"), (90, "→ SLO")])
+def test_a_limit_beyond_an_axis_is_named_at_its_edge(value: float, words: str) -> None:
+    chart = Chart(
+        "one", "One", Axis("t", "ms", low=5, high=10), Axis("n"),
+        (Series("", (6.0, 9.0), (0.0, 1.0), Look(BLUE)),), limits=(Limit(value, "SLO", axis="x"),),
+    )  # fmt: skip
+    with drawing_style():
+        (axes,) = draw_figure(Panels("one", "One", "Alone", (chart,))).axes
+    assert [text.get_text() for text in axes.texts] == [words]
+    assert [str(note["text"]) for note in draw_on_page(chart).layout["annotations"]] == [words]

@@ -11,19 +11,22 @@ import pytest
 
 import rack_sim
 from rack_sim.metrics.columns import CHIPS, LINKS
-from rack_sim.metrics.latency import metric_chunks
+from rack_sim.metrics.critical_path import whole_name
 from rack_sim.metrics.link_table import link_lines
 from rack_sim.metrics.tables import chip_rows
+from rack_sim.record import store
+from rack_sim.report.charts.critical_path import critical_path_charts, steps_of, zoomed
+from rack_sim.report.charts.latency import latency_charts
 from rack_sim.report.charts.latency_split import split_charts
-from rack_sim.report.charts.over_time import over_time_charts, steps_of
+from rack_sim.report.charts.over_time import over_time_charts
+from rack_sim.report.charts.over_time import steps_of as time_steps_of
 from rack_sim.report.draw.matplotlib import draw
-from rack_sim.report.figures import FIGURES, latency
 from rack_sim.report.figures.canvas import drawing_style, write_figure
-from rack_sim.report.figures.critical_path import draw_critical_path, stage_paths, zoomed
-from rack_sim.report.figures.latency import distribution_of, draw_latency
-from rack_sim.report.figures.memory_map import memory_columns
+from rack_sim.report.figures.memory_map import draw_memory_map, memory_columns
+from rack_sim.report.figures.rack import draw_rack
 from rack_sim.report.figures.rack_layout import lay_out
 from rack_sim.report.figures.rack_load import load_of
+from rack_sim.report.html.quantity import milliseconds
 from rack_sim.report.views import draw_figures
 
 TINY_MODEL = (
@@ -53,13 +56,26 @@ RACK = [
     "serving.concurrent_sequences=4",
     "workload.request_count=60",
 ]
-ONE_REPLICA = sorted(FIGURES.keys() - {"memory_map"})
-CHARTS = ("latency_split", "throughput_over_time", "occupancy_over_time")
-FILES = sorted(f"{name}.{end}" for name in (*ONE_REPLICA, *CHARTS) for end in ("png", "svg"))
+DRAWINGS = ("energy_and_cost", "sram_map", "rack")
+CHARTS = (
+    "latency",
+    "latency_split",
+    "throughput_over_time",
+    "occupancy_over_time",
+    "critical_path",
+    "limits",
+)
+FILES = sorted(f"{name}.{end}" for name in (*DRAWINGS, *CHARTS) for end in ("png", "svg"))
 
 
 def simulated(overrides):
     return rack_sim.simulate(rack_sim.load("llama70b", overrides))
+
+
+def left(overrides, folder):
+    """The record of a run as it is read back, with its objectives."""
+    store.write(simulated(overrides).record(), folder)
+    return store.read(folder)
 
 
 def few_requests(count, *, input_tokens, output_tokens):
@@ -85,6 +101,14 @@ def words_of(figure):
 def split_of(result):
     (panels,) = split_charts(result.record())
     return draw(panels)
+
+
+def latency_of(result):
+    return draw(next(latency_charts(result.record())))
+
+
+def chart_of(groups, name):
+    return next(chart for panels in groups for chart in panels.charts if chart.name == name)
 
 
 def over_time_of(result):
@@ -125,10 +149,10 @@ def test_a_node_has_every_figure(node_files):
     check_files(node_files)
 
 
-@pytest.mark.parametrize("name", ["rack", "sram_map"])
-def test_a_rack_with_a_spare_node_is_drawn(rack, name, tmp_path):
+@pytest.mark.parametrize(("name", "drawn"), [("rack", draw_rack), ("sram_map", draw_memory_map)])
+def test_a_rack_with_a_spare_node_is_drawn(rack, name, drawn, tmp_path):
     with drawing_style():
-        figure = FIGURES[name].draw(rack)
+        figure = drawn(rack)
         paths = write_figure(figure, tmp_path / name)
     check_files(paths, [f"{name}.png", f"{name}.svg"])
     assert "spare" in words_of(figure)
@@ -152,21 +176,33 @@ def test_odd_runs_have_every_figure(overrides, tmp_path):
     check_files(draw_figures(result, result.record(), tmp_path))
 
 
+def test_one_value_is_said_in_words_beside_its_objective(tmp_path):
+    run = left([*MACHINE, "slo={tpot_ms: 0.1}"], tmp_path)
+    pass_time = milliseconds(run.summary["tpot_ms_p50"])
+    said = f"{pass_time} for every request that has it. SLO 100 µs: met by 0 %."
+    words = words_of(draw(next(latency_charts(run)))).replace("\N{NO-BREAK SPACE}", " ")
+    assert said.replace("\N{NO-BREAK SPACE}", " ") in words
+    assert "of all requests finished and met every SLO" in words
+    bare = simulated([*MACHINE, few_requests(2, input_tokens=100, output_tokens=9)]).record()
+    assert "SLO" not in words_of(draw(next(latency_charts(bare))))
+
+
 def test_what_is_missing_is_said_in_words():
     single = simulated([*MACHINE, few_requests(2, input_tokens=100, output_tokens=1)])
-    assert "Every output is one token." in words_of(draw_latency(single))
+    assert "every output is one token." in words_of(latency_of(single))
     rejected = simulated([*MACHINE, few_requests(2, input_tokens=5000, output_tokens=1)])
-    assert "No request finished." in words_of(draw_latency(rejected))
+    assert "No request finished." in words_of(latency_of(rejected))
     assert "No request finished." in words_of(split_of(rejected))
     assert "Nothing was served." in words_of(over_time_of(rejected))
 
 
 @pytest.mark.parametrize(
-    ("slo_ms", "words"), [(0.001, "SLO 0.001 ms: met by 0 %"), (10**6, "met by 100 % →")]
+    ("slo_ms", "words"), [(0.001, "SLO 1 µs: met by 0 %"), (10**6, "→ SLO 1,000 s: met by 100 %")]
 )
-def test_an_objective_far_from_the_curve_is_still_stated(slo_ms, words):
-    result = simulated([*NODE, f"slo={{ttft_ms: {slo_ms}}}"])
-    assert words in words_of(draw_latency(result))
+def test_an_objective_far_from_the_curve_is_still_stated(slo_ms, words, tmp_path):
+    run = left([*NODE, f"slo={{ttft_ms: {slo_ms}}}"], tmp_path)
+    said = words_of(draw(next(latency_charts(run)))).replace("\N{NO-BREAK SPACE}", " ")
+    assert words in said
 
 
 @pytest.mark.slow
@@ -189,35 +225,36 @@ def test_another_process_draws_the_same_bytes_without_pyplot(node_files, tmp_pat
 
 def test_titles_state_the_numbers(node):
     one_pass_ms = f"{node.summary['tpot_ms_p50']:.4f}"
-    assert f"every request: {one_pass_ms} ms" in words_of(draw_latency(node))
+    pass_time = milliseconds(node.summary["tpot_ms_p50"])
+    assert f"{pass_time} for every request" in words_of(latency_of(node))
     assert f"a token's {one_pass_ms} ms" in words_of(split_of(node))
     assert f"{node.summary['output_throughput_tok_s']:,.4g}"[:3] in words_of(over_time_of(node))
 
 
-def test_the_distribution_is_that_of_the_requests(node):
-    found = distribution_of(node.collector.requests, "ttft", 500 * 10**9)
-    values_ms = node.requests()["ttft_ms"].dropna().to_numpy()
-    assert found.count == len(values_ms)
-    assert found.met_share == (values_ms <= 500).mean()
-    for value_ms, share in zip(found.values_ms, found.shares, strict=True):
-        assert share == pytest.approx((values_ms <= value_ms + 1e-9).mean())
-
-
-def test_a_long_log_is_counted_between_edges_exactly(node, monkeypatch):
-    monkeypatch.setattr(latency, "_SORTED_COUNT_MAX", 10)
-    log = node.collector.requests
-    found = distribution_of(log, "ttft")
-    values_ps = np.concatenate(list(metric_chunks(log, "ttft")))
-    assert len(found.values_ms) > 500
-    assert found.values_ms[0] == values_ps.min() / 10**9
-    assert found.shares[-1] == 1
-    for edge_ms, share in zip(found.values_ms, found.shares, strict=True):
-        assert share == (values_ps <= round(edge_ms * 10**9)).mean()
+@pytest.mark.parametrize("count", [60, 120, 1_000])
+def test_the_distribution_is_that_of_the_requests(count, tmp_path):
+    run = left([*MACHINE, f"workload.request_count={count}", "slo={ttft_ms: 500}"], tmp_path)
+    values_ms = run.frame("requests.csv")["ttft_ms"].dropna().to_numpy()
+    chart = chart_of(latency_charts(run), "distribution-ttft")
+    curve, *bins, half, most = chart.series
+    assert len(curve.x) <= 250, "few enough for a page, however many requests there are"
+    assert (curve.x[0], curve.x[-1]) == (values_ms.min(), values_ms.max())
+    assert curve.y[-1] == 100
+    for value_ms, share in zip(curve.x, curve.y, strict=True):
+        assert (values_ms < value_ms).mean() <= share / 100 + 1e-12
+        assert share / 100 - 1e-12 <= (values_ms <= value_ms).mean()
+    assert len(bins) == (len(values_ms) > 100), "few requests are seen one by one"
+    assert all(sum(one.values) == pytest.approx(100) for one in bins)
+    assert half.x == (pytest.approx(run.summary["ttft_ms_p50"]),)
+    assert most.x == (pytest.approx(run.summary["ttft_ms_p99"]),)
+    met = 100 * (values_ms <= 500).mean()
+    assert chart.limits[0].words.replace("\N{NO-BREAK SPACE}", " ").startswith("SLO 500 ms: met by")
+    assert float(chart.limits[0].words.split()[-2]) == pytest.approx(met, abs=0.1)
 
 
 @pytest.mark.parametrize("step_count_max", [1, 7, 500])
 def test_resampling_keeps_every_token(node, step_count_max):
-    steps = steps_of(node.record(), step_count_max)
+    steps = time_steps_of(node.record(), step_count_max)
     widths_s = np.diff(steps.edges_s)
     assert len(widths_s) <= step_count_max
     assert (widths_s > 0).all()
@@ -275,46 +312,58 @@ def test_the_drawn_rack_splits_its_vectors_by_traffic(rack):
         carried = sum(int(row[f"{kind}_step_vectors"]) for row in rows)
         assert share == pytest.approx(carried / total)
     with drawing_style():
-        words = words_of(FIGURES["rack"].draw(rack))
+        words = words_of(draw_rack(rack))
     assert all(f"% {kind}" in words for kind in ("gather", "reduce", "transfer"))
 
 
 def test_the_drawn_critical_path_is_the_whole_latency(rack):
+    """By stage and by kind, every term; the steps follow each other without a gap."""
     program = rack.explanation.step.program
-    path = stage_paths(program)
-    assert [step.stage for step in path] == list(range(program.plan.stage_count))
-    assert sum(step.terms.total_ps for step in path) == program.latency_ps
-    now_ps = 0
-    for step in path:
-        for stretch in step.tasks:
-            assert stretch.start_ps == now_ps, "each begins when the one before lets it"
-            now_ps += stretch.terms.total_ps
+    record = rack.record()
+    groups = list(critical_path_charts(record))
+    for name in ("path-stages", "path-tasks"):
+        chart = chart_of(groups, name)
+        assert sum(chart.values_of) == pytest.approx(program.latency_ps / 10**6, abs=1e-6)
+    stages = chart_of(groups, "path-stages")
+    assert {len(one.x) for one in stages.series} == {program.plan.stage_count}
+    steps = steps_of(path_of(record))
+    ends = (steps["start_ms"] + steps["time_ms"]).to_numpy()
+    assert steps["start_ms"].to_numpy()[1:] == pytest.approx(ends[:-1], abs=1e-9)
+    assert steps["pieces"].sum() == len(record.frame("critical_path.csv"))
+    assert steps["pieces"].max() == 7
+
+
+def path_of(record):
+    path = record.frame("critical_path.csv")
+    return path.assign(name=path["task"].map(whole_name))
 
 
 def test_a_stage_is_zoomed_into_by_whole_blocks(rack):
     """As many blocks as have room with their names; each of them whole."""
-    for step in stage_paths(rack.explanation.step.program):
-        shown = zoomed(step)
+    steps = steps_of(path_of(rack.record()))
+    for stage in steps["stage"].unique():
+        own, shown = steps[steps["stage"] == stage], zoomed(steps, stage)
         assert 0 < len(shown) <= 40
-        assert step.tasks[: len(shown)] == shown
-        if len(shown) < len(step.tasks):
-            assert step.tasks[len(shown)].first.part is not shown[-1].first.part
+        assert list(shown.index) == list(own.index[: len(shown)])
+        if len(shown) < len(own):
+            assert own["block"].iloc[len(shown)] != shown["block"].iloc[-1]
 
 
 def test_the_critical_path_is_named_without_the_caption(rack):
     program = rack.explanation.step.program
+    (panels,) = critical_path_charts(rack.record())
     with drawing_style():
-        figure = draw_critical_path(rack)
-    words = words_of(figure)
-    (middle,) = (
-        step for step in stage_paths(program) if step.stage == program.plan.stage_count // 2
-    )
-    for name in ("qkv projection · chip", "gather · link", "(7 pieces)", "softmax"):
+        words = words_of(draw(panels))
+    for name in ("qkv projection · chip", "gather · link", "softmax"):
         assert name in words
-    assert all(stretch.first.part.name in words for stretch in zoomed(middle))
-    titles = " ".join(axes.get_title(loc="left") for axes in figure.axes)
-    assert f"Stage {middle.stage}, task by task" in titles
     assert f"{program.latency_ps / 10**9:.4g} ms" in words
+    chart = chart_of([panels], "path-steps")
+    middle = program.plan.stage_count // 2
+    assert f"Stage {middle}, task by task" in chart.title
+    blocks = zoomed(steps_of(path_of(rack.record())), middle)["block"].unique()
+    assert len(blocks) > 1
+    assert len(chart.limits) == len(blocks) - 1
+    assert all(block in chart.says for block in blocks)
 
 
 def test_nothing_in_the_drawn_rack_overlaps(rack):

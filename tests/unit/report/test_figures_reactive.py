@@ -15,9 +15,9 @@ from rack_sim.report.charts.over_time import fullest_share, steps_of
 from rack_sim.report.charts.replicas import replicas_charts, requests_of
 from rack_sim.report.charts.run import run_charts
 from rack_sim.report.draw.matplotlib import draw
-from rack_sim.report.figures import FIGURES
 from rack_sim.report.figures.canvas import drawing_style
-from rack_sim.report.figures.memory_map import memory_columns
+from rack_sim.report.figures.memory_map import draw_memory_map, memory_columns
+from rack_sim.report.figures.rack import draw_rack
 from rack_sim.report.figures.rack_load import load_of
 from rack_sim.report.views import draw_figures
 
@@ -56,8 +56,8 @@ def named(columns, rows):
 
 def words_of(result, name):
     with drawing_style():
-        if name in FIGURES:
-            figure = FIGURES[name].draw(result)
+        if name in DRAWINGS:
+            figure = DRAWINGS[name](result)
         else:
             drawn = {panels.name: panels for panels in run_charts(result.record())}
             figure = draw(drawn[name])
@@ -95,12 +95,14 @@ def static_fleet():
     return simulated(STATIC_FLEET, "llama70b")
 
 
+DRAWINGS = {"rack": draw_rack, "sram_map": draw_memory_map, "memory_map": draw_memory_map}
 ALL = {
     "latency",
     "throughput_over_time",
     "occupancy_over_time",
     "latency_split",
     "energy_and_cost",
+    "limits",
     "rack",
 }
 
@@ -108,8 +110,8 @@ ALL = {
 @pytest.mark.parametrize(
     ("run", "more"),
     [
-        ("one", {"memory_map"}),
-        ("pools", {"memory_map", "replicas"}),
+        ("one", {"memory_map", "iterations"}),
+        ("pools", {"memory_map", "iterations", "replicas"}),
         ("static_fleet", {"sram_map", "replicas", "critical_path"}),
     ],
 )
@@ -129,7 +131,9 @@ def test_a_run_in_which_nothing_is_served_is_drawn(tmp_path):
         "request_count: 3}"
     )
     result = simulated([rejected])
-    assert len(draw_figures(result, result.record(), tmp_path)) == 2 * len(ALL | {"memory_map"})
+    drawn = {path.stem for path in draw_figures(result, result.record(), tmp_path)}
+    assert drawn == ALL | {"memory_map", "iterations"}
+    assert "No iteration ran." in words_of(result, "iterations")
     assert "No request had a second token." in words_of(result, "latency_split")
     assert "Nothing was served." in words_of(result, "occupancy_over_time")
 

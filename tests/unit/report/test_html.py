@@ -141,16 +141,18 @@ def test_a_histogram_counts_every_request_and_the_curve_is_its_percentiles(finis
         if row["status"] == "finished"
     )
     chart = next(c for c in run_page(run).charts if c.name == "distribution-ttft")
-    histogram, curve = chart.traces
+    curve, histogram, half, most = chart.traces
     left, right = chart.layout["xaxis"]["range"]
-    shown = [value for value in values if value <= right]
-    assert left <= values[0]
-    assert sum(histogram["y"]) == pytest.approx(100 * len(shown) / len(values))
+    assert left <= values[0] <= values[-1] <= right
+    assert sum(histogram["y"]) == pytest.approx(100)
+    assert (curve["x"][-1], curve["y"][-1]) == (values[-1], 100)
     for ms, percent in zip(curve["x"], curve["y"], strict=True):
-        place = percent / 100 * (len(values) - 1)
-        low = int(place)
-        high = min(low + 1, len(values) - 1)
-        assert ms == pytest.approx(values[low] + (place - low) * (values[high] - values[low]))
+        below, within = (sum(one < ms for one in values), sum(one <= ms for one in values))
+        assert below <= percent / 100 * len(values) + 1e-9
+        assert percent / 100 * len(values) - 1e-9 <= within
+    for trace, part in ((half, 50), (most, 99)):
+        assert trace["x"] == [pytest.approx(run.summary[f"ttft_ms_p{part}"])]
+        assert trace["y"] == [part]
 
 
 def test_the_slo_is_judged_by_all_requests(finished):

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from rack_sim.report.figures.labels import name_points
+from rack_sim.report.draw.matplotlib import name_points
 
 
 @pytest.mark.parametrize("count", [1, 2, 8])

@@ -1,0 +1,104 @@
+"""Limits charts: tokens per second beside what could be served, and who draws the power."""
+
+from collections.abc import Iterator
+
+from rack_sim.record.record import Record
+from rack_sim.report.chart import Axis, Chart, Panels, Series, axis_of, empty_chart, things_axis
+from rack_sim.report.colours import BLUE, GREEN, ORANGE, PURPLE, SKY, Look
+from rack_sim.report.html.quantity import number_of, watts
+from rack_sim.report.numbers import amount_text, percent_text
+
+SERVED = "served, prompt and output"
+# column -> words
+_RATES = {
+    "total_throughput_tok_s": SERVED,
+    "compiled_limit_tok_s": "if every row carried a token",
+    "physical_limit_tok_s": "at memory bandwidth or matrix peak",
+}
+_DRAWN_BY = {
+    "chips_idle": ("chips, what they draw idle", Look(SKY)),
+    "chips_dynamic": ("chips, above that while busy", Look(BLUE, hatch="/")),
+    "hosts": ("hosts", Look(ORANGE, hatch=".")),
+    "network": ("network", Look(PURPLE, hatch="-")),
+    "building": ("cooling and losses of the building", Look(GREEN, hatch="x")),
+}
+
+
+def limits_charts(run: Record) -> Iterator[Panels]:
+    """Tokens per second, served and possible."""
+    rates = rates_of(run)
+    if len(rates) < 2:
+        says = "No limit is known." if SERVED in rates else "Nothing was served."
+        empty = empty_chart("limits-throughput", "", says)
+        yield Panels("limits", says.rstrip("."), run.name, (empty,), columns=1)
+        return
+    served = rates.get(SERVED, 0.0)
+    words, limit = list(rates.items())[-1]
+    # Points, not bars: on a logarithmic scale the length of a bar says nothing.
+    marks = Series(
+        "",
+        tuple(map(float, range(len(rates)))),
+        tuple(rates.values()),
+        Look(BLUE, marker="diamond"),
+        "points",
+        labels=tuple(map(amount_text, rates.values())),
+        mark_size=1.5,
+    )
+    share = percent_text(served / limit)
+    title = f"{amount_text(served)} tokens/s served, {share} of the limit {words}"
+    chart = Chart(
+        "limits-throughput",
+        title,
+        things_axis("", rates),
+        axis_of("throughput", "tokens/s", rates.values()),
+        (marks,),
+        "; ".join(f"{words}: {amount_text(rate)} tokens/s" for words, rate in rates.items()) + ".",
+        is_sideways=True,
+    )
+    yield Panels("limits", title, run.name, (chart,), columns=1)
+
+
+def rates_of(run: Record) -> dict[str, float]:
+    """Tokens per second, served and possible, by their words."""
+    found = {words: number_of(run.summary[column]) for column, words in _RATES.items()}
+    return {words: rate for words, rate in found.items() if rate}
+
+
+def power_charts(run: Record) -> Iterator[Panels]:
+    """Who draws the power, on average; nothing of a run without energy."""
+    seconds = number_of(run.summary["simulated_s"])
+    joules = {name: number_of(run.summary[f"energy_{name}_joules"]) for name in _DRAWN_BY}
+    drawn = {name: value for name, value in joules.items() if value}
+    if not seconds or not drawn:
+        return
+    total, most = sum(drawn.values()), max(drawn, key=lambda name: drawn[name])
+    shares = [f"{_DRAWN_BY[name][0]} {percent_text(drawn[name] / total)}" for name in drawn]
+    kilowatts = tuple(value / seconds / 1_000 for value in drawn.values())
+    title = (
+        f"{watts(total / seconds)} on average, {percent_text(drawn[most] / total)} of it: "
+        f"{_DRAWN_BY[most][0]}"
+    )
+    chart = Chart(
+        "power",
+        title,
+        things_axis("", [_DRAWN_BY[name][0] for name in drawn]),
+        Axis("mean power", "kW", high=1.4 * max(kilowatts)),
+        (
+            Series(
+                "",
+                tuple(map(float, range(len(drawn)))),
+                kilowatts,
+                Look(BLUE),
+                "bars",
+                labels=tuple(
+                    f"{watts(value / seconds)} ({percent_text(value / total)})"
+                    for value in drawn.values()
+                ),
+                looks=tuple(_DRAWN_BY[name][1] for name in drawn),
+            ),
+        ),
+        f"{', '.join(shares)}.",
+        is_stacked=True,
+        is_sideways=True,
+    )
+    yield Panels("power", title, run.name, (chart,), columns=1)
