@@ -3,7 +3,6 @@
 - `latency`: how TTFT and TPOT are distributed, beside their objectives
 - `critical_path`: what the way of one token is made of, stage by stage and task by task (static
   chips: others have no schedule)
-- `energy_and_cost`: who draws the joules of a token, and what its dollars pay for
 - `sram_map` (or, of chips with another memory, `memory_map`): what fills the memory of every chip
 - `rack`: the machine drawn, chips and links coloured by how busy they were
 
@@ -18,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from rack_sim.pipeline import Result
 from rack_sim.report.figures.critical_path import draw_critical_path
-from rack_sim.report.figures.energy_and_cost import draw_energy_and_cost
 from rack_sim.report.figures.latency import draw_latency
 from rack_sim.report.figures.memory_map import draw_memory_map
 from rack_sim.report.figures.rack import draw_rack
@@ -55,9 +53,6 @@ FIGURES: Mapping[str, Drawing] = {
     ),
     "critical_path": Drawing(
         "What is the way of one token made of?", draw_critical_path, _has_schedule
-    ),
-    "energy_and_cost": Drawing(
-        "Who draws the power, and what does a token cost?", draw_energy_and_cost
     ),
     "sram_map": Drawing("What sits in each chip's SRAM?", draw_memory_map, _is_in_sram),
     "memory_map": Drawing("What sits in each chip's memory?", draw_memory_map, _is_not_in_sram),

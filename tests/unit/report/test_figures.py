@@ -54,7 +54,7 @@ RACK = [
     "workload.request_count=60",
 ]
 ONE_REPLICA = sorted(FIGURES.keys() - {"memory_map"})
-CHARTS = ("latency_split", "throughput_over_time", "occupancy_over_time")
+CHARTS = ("latency_split", "energy_and_cost", "throughput_over_time", "occupancy_over_time")
 FILES = sorted(f"{name}.{end}" for name in (*ONE_REPLICA, *CHARTS) for end in ("png", "svg"))
 
 
