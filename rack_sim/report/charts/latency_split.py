@@ -1,12 +1,12 @@
 """Latency split charts: where the mean time of a token, and of a first token, goes."""
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from rack_sim.metrics.summary import Value
 from rack_sim.metrics.words import PHASES, TERMS
 from rack_sim.record.record import Record
-from rack_sim.report.chart import Axis, Chart, Panels, Series, empty_chart, things_axis
+from rack_sim.report.chart import Axis, Chart, Panels, empty_chart, things_axis
+from rack_sim.report.charts.parts import Part, parts_chart
 from rack_sim.report.colours import INK, LIMIT, PHASE_LOOKS, TERM_LOOKS, TRANSFER, Look
 from rack_sim.report.html.quantity import milliseconds
 from rack_sim.report.numbers import number_text, percent_text
@@ -14,15 +14,6 @@ from rack_sim.report.numbers import number_text, percent_text
 _MEAN_GAP = "itl_ms_mean"
 _LOST, _FAR = "slack: cache lost and made again", "slack: the cache on its way"
 _SLOT = "slack: waiting for the slot"
-
-
-class _Part(NamedTuple):
-    """One bar; a whole is no share of itself, and what comes after it is none of it."""
-
-    words: str
-    ms: float
-    look: Look
-    is_share: bool = True
 
 
 def split_charts(run: Record) -> Iterator[Panels]:
@@ -51,15 +42,15 @@ def _token(run: Record, row: Mapping[str, Value]) -> Chart:
         return empty_chart("split-tpot", "Time between two tokens", _why_no_split(row))
     slack = _slack_words(run, row)
     parts = [
-        _Part(slack if name == "slack" else TERMS[name].name, ms, TERM_LOOKS[name])
+        Part(slack if name == "slack" else TERMS[name].name, ms, TERM_LOOKS[name])
         for name, ms in spent.items()
         if ms
     ]
-    parts.append(_Part("time per output token", total, Look(INK), is_share=False))
+    parts.append(Part("time per output token", total, Look(INK), is_share=False))
     limit = _ms(row, "tok_latency_limit_ms")
     if limit:
         read = "physical limit: every weight read once"
-        parts.append(_Part(read, limit, LIMIT, is_share=False))
+        parts.append(Part(read, limit, LIMIT, is_share=False))
     largest = max(spent, key=lambda name: spent[name])
     title = (
         f"{percent_text(spent[largest] / total)} of a token's {number_text(total, 4)} ms is "
@@ -75,12 +66,12 @@ def _first_token(row: Mapping[str, Value]) -> Chart:
     total = sum(spent.values())
     if not total:
         return empty_chart("split-ttft", "Time to first token", "No request finished.")
-    parts = [_Part(PHASES[name].name, ms, PHASE_LOOKS[name]) for name, ms in spent.items() if ms]
-    parts.append(_Part("time to first token", total, Look(INK), is_share=False))
+    parts = [Part(PHASES[name].name, ms, PHASE_LOOKS[name]) for name, ms in spent.items() if ms]
+    parts.append(Part("time to first token", total, Look(INK), is_share=False))
     sent = _ms(row, "transfer_ms_mean")
     if sent is not None:
         then = "then: its cache to a decode replica"
-        parts.append(_Part(then, sent, TRANSFER, is_share=False))
+        parts.append(Part(then, sent, TRANSFER, is_share=False))
     largest = max(spent, key=lambda name: spent[name])
     title = (
         f"{percent_text(spent[largest] / total)} of the mean {number_text(total, 4)} ms to the "
@@ -91,37 +82,9 @@ def _first_token(row: Mapping[str, Value]) -> Chart:
     return _bars("split-ttft", title, says, parts, total)
 
 
-def _bars(name: str, title: str, says: str, parts: list[_Part], total: float) -> Chart:
-    """The parts, then the wholes that they are held against."""
-    series = tuple(
-        Series(
-            "",
-            tuple(map(float, range(len(parts)))),
-            tuple(part.ms if part.is_share == is_share else None for part in parts),
-            parts[0].look,
-            "bars",
-            labels=tuple(
-                _label(part, total) if part.is_share == is_share else "" for part in parts
-            ),
-            looks=tuple(part.look for part in parts),
-        )
-        for is_share in (True, False)
-    )
-    return Chart(
-        name,
-        title,
-        things_axis("", [part.words for part in parts]),
-        Axis("mean time", "ms", high=1.5 * max(part.ms for part in parts)),
-        series,
-        says,
-        is_stacked=True,
-        is_sideways=True,
-    )
-
-
-def _label(part: _Part, total: float) -> str:
-    said = milliseconds(part.ms)
-    return f"{said} ({percent_text(part.ms / total)})" if part.is_share else said
+def _bars(name: str, title: str, says: str, parts: list[Part], total: float) -> Chart:
+    chart = Chart(name, title, things_axis("", ()), Axis("mean time", "ms"), says=says)
+    return parts_chart(chart, parts, total, milliseconds)
 
 
 def _why_no_split(row: Mapping[str, Value]) -> str:

@@ -1,11 +1,11 @@
-"""Limits charts: tokens per second beside what could be served, and who draws the power."""
+"""Limits charts: tokens per second beside what could be served."""
 
 from collections.abc import Iterator
 
 from rack_sim.record.record import Record
-from rack_sim.report.chart import Axis, Chart, Panels, Series, axis_of, empty_chart, things_axis
-from rack_sim.report.colours import BLUE, GREEN, ORANGE, PURPLE, SKY, Look
-from rack_sim.report.html.quantity import number_of, watts
+from rack_sim.report.chart import Chart, Panels, Series, axis_of, empty_chart, things_axis
+from rack_sim.report.colours import BLUE, Look
+from rack_sim.report.html.quantity import number_of
 from rack_sim.report.numbers import amount_text, percent_text
 
 SERVED = "served, prompt and output"
@@ -14,13 +14,6 @@ _RATES = {
     "total_throughput_tok_s": SERVED,
     "compiled_limit_tok_s": "if every row carried a token",
     "physical_limit_tok_s": "at memory bandwidth or matrix peak",
-}
-_DRAWN_BY = {
-    "chips_idle": ("chips, what they draw idle", Look(SKY)),
-    "chips_dynamic": ("chips, above that while busy", Look(BLUE, hatch="/")),
-    "hosts": ("hosts", Look(ORANGE, hatch=".")),
-    "network": ("network", Look(PURPLE, hatch="-")),
-    "building": ("cooling and losses of the building", Look(GREEN, hatch="x")),
 }
 
 
@@ -62,43 +55,3 @@ def rates_of(run: Record) -> dict[str, float]:
     """Tokens per second, served and possible, by their words."""
     found = {words: number_of(run.summary[column]) for column, words in _RATES.items()}
     return {words: rate for words, rate in found.items() if rate}
-
-
-def power_charts(run: Record) -> Iterator[Panels]:
-    """Who draws the power, on average; nothing of a run without energy."""
-    seconds = number_of(run.summary["simulated_s"])
-    joules = {name: number_of(run.summary[f"energy_{name}_joules"]) for name in _DRAWN_BY}
-    drawn = {name: value for name, value in joules.items() if value}
-    if not seconds or not drawn:
-        return
-    total, most = sum(drawn.values()), max(drawn, key=lambda name: drawn[name])
-    shares = [f"{_DRAWN_BY[name][0]} {percent_text(drawn[name] / total)}" for name in drawn]
-    kilowatts = tuple(value / seconds / 1_000 for value in drawn.values())
-    title = (
-        f"{watts(total / seconds)} on average, {percent_text(drawn[most] / total)} of it: "
-        f"{_DRAWN_BY[most][0]}"
-    )
-    chart = Chart(
-        "power",
-        title,
-        things_axis("", [_DRAWN_BY[name][0] for name in drawn]),
-        Axis("mean power", "kW", high=1.4 * max(kilowatts)),
-        (
-            Series(
-                "",
-                tuple(map(float, range(len(drawn)))),
-                kilowatts,
-                Look(BLUE),
-                "bars",
-                labels=tuple(
-                    f"{watts(value / seconds)} ({percent_text(value / total)})"
-                    for value in drawn.values()
-                ),
-                looks=tuple(_DRAWN_BY[name][1] for name in drawn),
-            ),
-        ),
-        f"{', '.join(shares)}.",
-        is_stacked=True,
-        is_sideways=True,
-    )
-    yield Panels("power", title, run.name, (chart,), columns=1)

@@ -1,10 +1,11 @@
-"""Run charts: where the time goes, what happens over time, and what it is held against."""
+"""Run charts: where time, energy and money go, and what the run is held against."""
 
 from collections.abc import Iterator
 
 from rack_sim.record.record import Record
 from rack_sim.report.chart import Panels
 from rack_sim.report.charts.critical_path import critical_path_charts
+from rack_sim.report.charts.energy_and_cost import energy_and_cost_charts
 from rack_sim.report.charts.latency import latency_charts
 from rack_sim.report.charts.latency_split import split_charts
 from rack_sim.report.charts.limits import limits_charts
@@ -19,4 +20,5 @@ def run_charts(run: Record) -> Iterator[Panels]:
     yield from over_time_charts(run)
     yield from critical_path_charts(run)
     yield from limits_charts(run)
+    yield from energy_and_cost_charts(run)
     yield from replicas_charts(run)

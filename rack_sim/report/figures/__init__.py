@@ -1,6 +1,5 @@
 """Figures: what of a run no chart can be, as pictures, each written as PNG and SVG.
 
-- `energy_and_cost`: who draws the joules of a token, and what its dollars pay for
 - `sram_map` (or, of chips with another memory, `memory_map`): what fills the memory of every chip
 - `rack`: the machine drawn, chips and links coloured by how busy they were
 
@@ -13,7 +12,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rack_sim.pipeline import Result
-from rack_sim.report.figures.energy_and_cost import draw_energy_and_cost
 from rack_sim.report.figures.memory_map import draw_memory_map
 from rack_sim.report.figures.rack import draw_rack
 
@@ -25,7 +23,6 @@ __all__ = ["figures_of"]
 
 def figures_of(result: Result) -> "Iterator[tuple[str, Figure]]":
     """Every figure by the name of its files, in the order in which a reader wants them."""
-    yield "energy_and_cost", draw_energy_and_cost(result)
     is_in_sram = result.explanation.plan.system.chip.capacity_name == "sram"
     yield "sram_map" if is_in_sram else "memory_map", draw_memory_map(result)
     yield "rack", draw_rack(result)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from rack_sim.metrics.cost_row import COST_COLUMNS
 from rack_sim.metrics.summary import Value
 from rack_sim.record.record import Record
-from rack_sim.report.charts.limits import SERVED, limits_charts, power_charts, rates_of
+from rack_sim.report.charts.energy_and_cost import energy_and_cost_charts
+from rack_sim.report.charts.limits import SERVED, limits_charts, rates_of
 from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.page import Section, Table
 from rack_sim.report.html.quantity import figure, milliseconds, number_of, share, usd
@@ -88,9 +89,9 @@ def _busy(row: Mapping[str, Value]) -> tuple[Table, ...]:
 
 def cost_section(run: Record) -> Section:
     """Who draws the energy, and what a million tokens are paid for."""
-    row, charts = run.summary, draw_all(power_charts(run))
-    if not charts:
-        return Section("cost", "Power and cost", ("The run has no energy to split.",))
+    row, groups = run.summary, tuple(energy_and_cost_charts(run))
+    if not any(chart.values_of for panels in groups for chart in panels.charts):
+        return Section("cost", "Energy and cost", ("The run has no energy to split.",))
     money = [
         (
             words,
@@ -105,7 +106,7 @@ def cost_section(run: Record) -> Section:
     ]
     return Section(
         "cost",
-        "Power and cost",
-        charts=charts,
+        "Energy and cost",
+        charts=draw_all(groups),
         tables=(Table("Cost of the run", ("What", "#value"), tuple(money), is_open=True),),
     )

@@ -56,7 +56,7 @@ RACK = [
     "serving.concurrent_sequences=4",
     "workload.request_count=60",
 ]
-DRAWINGS = ("energy_and_cost", "sram_map", "rack")
+DRAWINGS = ("sram_map", "rack")
 CHARTS = (
     "latency",
     "latency_split",
@@ -64,6 +64,7 @@ CHARTS = (
     "occupancy_over_time",
     "critical_path",
     "limits",
+    "energy_and_cost",
 )
 FILES = sorted(f"{name}.{end}" for name in (*DRAWINGS, *CHARTS) for end in ("png", "svg"))
 
