@@ -35,6 +35,26 @@ class Column(NamedTuple):
         return self.kind in ("count", "number")
 
 
+def words(name: str, definition: str) -> Column:
+    """A column of text, which has no unit."""
+    return Column(name, "", "words", definition)
+
+
+def count(name: str, unit: str, definition: str) -> Column:
+    """A column of whole numbers."""
+    return Column(name, unit, "count", definition)
+
+
+def number(name: str, unit: str, definition: str) -> Column:
+    """A column of numbers."""
+    return Column(name, unit, "number", definition)
+
+
+def flag(name: str, definition: str) -> Column:
+    """A column of true and false."""
+    return Column(name, "true/false", "flag", definition)
+
+
 def read_cell(kind: Kind, cell: str) -> str | int | float | bool | None:
     """The value of a cell of CSV; None where it is empty.
 
