@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from rack_sim.cli.console import table
-from rack_sim.compiler.changes import Change
+from rack_sim.compiler.changes import MachineChange
 from rack_sim.compiler.interval import Separations, separations
 from rack_sim.compiler.program import Program
 from rack_sim.compiler.step import StepTiming, program_of
@@ -83,7 +83,7 @@ def collectives_table(step: StepTiming) -> Table:
     )
 
 
-def changes_table(step: StepTiming, found: Sequence[Change]) -> Table:
+def changes_table(step: StepTiming, found: Sequence[MachineChange]) -> Table:
     """What one change of the machine would do, compiled again with the same cut."""
     rows = [("as it is", *_cells(step, step))]
     rows += [(change.title, *_cells(change.step, step)) for change in found]

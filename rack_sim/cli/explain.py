@@ -16,7 +16,7 @@ from rack_sim.cli.compiled import (
 from rack_sim.cli.console import err, nodes_and_racks, out, say_json, table, tell
 from rack_sim.cli.options import JsonOption, ScenarioArgument, SetOption
 from rack_sim.cli.topology import survey_table
-from rack_sim.compiler.changes import Change, changes
+from rack_sim.compiler.changes import MachineChange, changes
 from rack_sim.compiler.interval import Separations
 from rack_sim.compiler.program import Program
 from rack_sim.foundation.units import PS_PER_S, counted, format_bytes, format_time
@@ -325,7 +325,7 @@ def _as_dict(found: Explanation) -> dict[str, Any]:
 
 
 def _compiled_dict(
-    programs: Sequence[Program], apart: Separations, changed: Sequence[Change]
+    programs: Sequence[Program], apart: Separations, changed: Sequence[MachineChange]
 ) -> dict[str, Any]:
     return {
         "programs": [

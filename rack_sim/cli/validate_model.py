@@ -15,8 +15,8 @@ from rack_sim.cli.progress import progress
 from rack_sim.foundation.errors import InputError
 from rack_sim.report.numbers import number_text
 from rack_sim.report.validation_figure import write_validation_figure
-from rack_sim.study.measurements import Table, read_table, shipped_table
-from rack_sim.study.predictions import Prediction, Spread, predict_all
+from rack_sim.study.measurements import MeasurementTable, read_table, shipped_table
+from rack_sim.study.predictions import ErrorSpread, Prediction, predict_all
 from rack_sim.study.validation import docs_folder, fitted_rows, validate, validation_texts
 
 _UNITS = {
@@ -147,7 +147,7 @@ def row_json(item: Prediction) -> dict[str, object]:
     }
 
 
-def unreadable_json(read: Table) -> list[dict[str, object]]:
+def unreadable_json(read: MeasurementTable) -> list[dict[str, object]]:
     """What is wrong with the rows of a table that cannot be read, as JSON."""
     return [
         {"line": problem.line, "column": problem.field or None, "reason": problem.message}
@@ -155,7 +155,7 @@ def unreadable_json(read: Table) -> list[dict[str, object]]:
     ]
 
 
-def print_unreadable(read: Table) -> None:
+def print_unreadable(read: MeasurementTable) -> None:
     """Says which rows of a table were left out, and why."""
     for problem in read.unreadable:
         out.print(f"left out: {problem}", soft_wrap=True)
@@ -163,7 +163,7 @@ def print_unreadable(read: Table) -> None:
 
 def spread_json(items: list[Prediction]) -> dict[str, object]:
     """Absolute errors of some rows as JSON."""
-    spread = Spread.of(items)
+    spread = ErrorSpread.of(items)
     return {
         "rows": len(items),
         "run": spread.count if spread else 0,
@@ -190,7 +190,7 @@ def _cells(item: Prediction, fitted: frozenset[str]) -> tuple[str, ...]:
 
 
 def _spread_cells(items: list[Prediction]) -> tuple[str, str]:
-    spread = Spread.of(items)
+    spread = ErrorSpread.of(items)
     return (f"{spread.p50:.1%}", f"{spread.p90:.1%}") if spread else ("", "")
 
 

@@ -19,7 +19,7 @@ from rack_sim.metrics.slo import Slo, parse_slo
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.huggingface import architecture_from_config
 from rack_sim.partition.partitioner import Deployment, check_deployment
-from rack_sim.scenario.fields import Model, Reading, Sourced, kind_of
+from rack_sim.scenario.fields import Model, Sourced, Validation, kind_of
 from rack_sim.scenario.hardware import build_system
 from rack_sim.scenario.hardware_schema import SystemSchema
 from rack_sim.scenario.plausible import implausible
@@ -42,7 +42,7 @@ from rack_sim.workload.trace import TraceCheck, TraceWorkload
 
 
 def build_scenario(
-    tree: dict[str, Any], folder: Path, reading: Reading, *, served: bool = True
+    tree: dict[str, Any], folder: Path, reading: Validation, *, served: bool = True
 ) -> Scenario:
     """The scenario that `tree` describes.
 
@@ -126,7 +126,7 @@ def build_scenario(
     )
 
 
-def resolved_keys(tree: dict[str, Any], reading: Reading) -> dict[str, Any]:
+def resolved_keys(tree: dict[str, Any], reading: Validation) -> dict[str, Any]:
     """What a resolved.yaml of these keys says: those of a scenario, of the right types.
 
     Whether they suit each other is not asked. Raises InputError with every problem found.
@@ -141,7 +141,7 @@ def resolved_keys(tree: dict[str, Any], reading: Reading) -> dict[str, Any]:
     return schema.model_dump(mode="json", exclude_none=True)
 
 
-def build_system_alone(tree: dict[str, Any], reading: Reading) -> System:
+def build_system_alone(tree: dict[str, Any], reading: Validation) -> System:
     """The system that stands in `tree` under ``system``, without a model or traffic.
 
     Raises InputError with every problem found.

@@ -26,7 +26,7 @@ from rack_sim.record.record import Record
 from rack_sim.record.store import read
 from rack_sim.record.table import Table
 from rack_sim.scenario import Scenario, load_scenario
-from rack_sim.study.difference import Change, Side, changes
+from rack_sim.study.difference import RunChange, RunSide, changes
 from rack_sim.study.judged import judged
 
 Progress = Callable[[str, float], None]
@@ -158,11 +158,11 @@ class Comparison(Brief):
         return found
 
     @cached_property
-    def changes(self) -> tuple[Change, ...]:
+    def changes(self) -> tuple[RunChange, ...]:
         """What differs between two rows; nothing where there are not two."""
         if len(self.rows) != 2:
             return ()
-        before, after = (Side(row.contender.resolved, row.summary) for row in self.rows)
+        before, after = (RunSide(row.contender.resolved, row.summary) for row in self.rows)
         return changes(before, after)
 
     @cached_property
@@ -217,7 +217,7 @@ def _rows(result: Comparison) -> Iterator[list[Value]]:
         yield [given.get(column.name) for column in COMPARE]
 
 
-def _cells(change: Change) -> Iterator[Value]:
+def _cells(change: RunChange) -> Iterator[Value]:
     """The cells of a row of changes.csv."""
     yield change.kind
     yield change.key

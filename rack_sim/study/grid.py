@@ -31,8 +31,8 @@ from rack_sim.study.grid_point import (
     FAILED,
     OK,
     STATUSES,
+    PointRow,
     PointTask,
-    Row,
     is_finished_row,
     run_point,
     task_of,
@@ -197,7 +197,7 @@ def run_grid_study(
     with keeping as kept:
         points = list(study.combinations())
         tasks = {point.number: task_of(study, point) for point in points}
-        rows: dict[int, Row] = {}
+        rows: dict[int, PointRow] = {}
         notes: list[str] = list(kept.notes) if kept else []
         if kept:
             rows = {n: kept.rows[task.key] for n, task in tasks.items() if task.key in kept.rows}
@@ -256,7 +256,7 @@ def _expected_work(tasks: Sequence[PointTask]) -> Work:
 
 def _run(
     tasks: dict[int, Any],
-    rows: dict[int, Row],
+    rows: dict[int, PointRow],
     kept: Journal | None,
     on_progress: Progress,
     *,

@@ -28,7 +28,7 @@ FAILED = "failed"
 STATUSES = (OK, INFEASIBLE, BAD_INPUT, FAILED)
 _ANSWERED = (OK, INFEASIBLE, BAD_INPUT)
 
-Row = dict[str, Any]
+PointRow = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def task_of(study: GridStudy, point: GridPoint) -> PointTask:
     )
 
 
-def run_point(task: PointTask) -> Row:
+def run_point(task: PointTask) -> PointRow:
     """The row of a task: ``status``, ``reason`` and, where the status is ok, ``values`` by column.
 
     Raises nothing: what goes wrong is in the row. ``failed`` is what another try may mend, or a bug
@@ -88,7 +88,7 @@ def run_point(task: PointTask) -> Row:
     except Exception as error:  # noqa: BLE001 - one point must not take the others with it
         return _row(FAILED, f"{type(error).__name__}: {in_one_line(error)}")
     # Plain numbers, as the journal keeps them, whether the row has been there or not.
-    plain: Row = json.loads(json.dumps(_row(OK, "", values), default=_plain))
+    plain: PointRow = json.loads(json.dumps(_row(OK, "", values), default=_plain))
     return plain
 
 
@@ -178,7 +178,7 @@ def _other_trace(scenario: Scenario, wanted: str) -> str:
     return f"the trace is another one where this ran: its digest is {found}, not {wanted}"
 
 
-def _row(status: str, reason: str, values: Mapping[str, Value] | None = None) -> Row:
+def _row(status: str, reason: str, values: Mapping[str, Value] | None = None) -> PointRow:
     return {"status": status, "reason": reason, "values": dict(values or {})}
 
 

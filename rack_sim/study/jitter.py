@@ -55,7 +55,7 @@ JITTER_ASSUMED = (
 
 
 @dataclass(frozen=True)
-class Spread:
+class TimeSpread:
     """Mean and percentiles of one time, in picoseconds."""
 
     mean_ps: float
@@ -74,8 +74,8 @@ class JitterRow(Brief):
 
     operator_jitter_ps: int
     tokens_per_s: float
-    gap: Spread
-    step_latency: Spread
+    gap: TimeSpread
+    step_latency: TimeSpread
     slip_ps: NDArray[np.float64]
 
 
@@ -278,9 +278,9 @@ def _row(
     )
 
 
-def _spread(times_ps: NDArray[np.int64]) -> Spread:
+def _spread(times_ps: NDArray[np.int64]) -> TimeSpread:
     p50, p99 = np.quantile(times_ps, (0.5, 0.99))
-    return Spread(float(times_ps.mean()), float(p50), float(p99))
+    return TimeSpread(float(times_ps.mean()), float(p50), float(p99))
 
 
 def _refuse_few_steps(study: JitterStudy, steps: Sequence[StepTiming]) -> None:
@@ -336,7 +336,7 @@ def _machine(point: JitterPoint, row: JitterRow) -> Sequence[Value]:
     return point.name, point.chip_count, jitter_ns
 
 
-def _spread_ms(times: Spread) -> tuple[str, str, str]:
+def _spread_ms(times: TimeSpread) -> tuple[str, str, str]:
     return (
         format_ms(round(times.mean_ps)),
         format_ms(round(times.p50_ps)),

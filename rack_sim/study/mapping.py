@@ -16,7 +16,7 @@ from rack_sim.foundation.errors import InfeasibleError, InputError
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S
 from rack_sim.foundation.work_estimate import Note, no_note
 from rack_sim.metrics.summary import Value
-from rack_sim.partition.candidates import Objective
+from rack_sim.partition.candidates import PlanObjective
 from rack_sim.pipeline import Explanation, explain
 from rack_sim.record.record import Record
 from rack_sim.record.table import Table
@@ -56,7 +56,7 @@ class Mapped(Brief):
         """Tokens per second of a chip."""
         return self.tokens_per_s / self.shape.chip_count
 
-    def worth(self, objective: Objective) -> float:
+    def worth(self, objective: PlanObjective) -> float:
         """What the objective asks for, more of it better."""
         return {
             "fewest_chips": 1 / self.shape.chip_count,
@@ -76,7 +76,7 @@ class MappingPoint(Brief):
     """One machine: its cuts, and the one that `auto` takes, if there is one."""
 
     name: str
-    objective: Objective
+    objective: PlanObjective
     cuts: tuple[Mapped, ...]
     chosen: Shape | None
 

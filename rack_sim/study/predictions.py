@@ -65,7 +65,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class ErrorSpread:
     """Absolute relative errors of some rows."""
 
     count: int
@@ -73,7 +73,7 @@ class Spread:
     p90: float
 
     @classmethod
-    def of(cls, predictions: Iterable[Prediction]) -> "Spread | None":
+    def of(cls, predictions: Iterable[Prediction]) -> "ErrorSpread | None":
         """Of those that were run; None where none was."""
         errors = [abs(item.error) for item in predictions if item.error is not None]
         if not errors:

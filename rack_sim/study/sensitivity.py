@@ -46,7 +46,7 @@ SENSITIVITY_ASSUMED = (
 
 
 @dataclass(frozen=True)
-class Side:
+class InputChange:
     """An input changed by `change` (0.25: a quarter more), and what came of it.
 
     `note` says why the change is not the one asked for; without numbers, why there are none.
@@ -66,8 +66,8 @@ class Effect(Brief):
 
     input: Input
     value: float | None
-    less: Side
-    more: Side
+    less: InputChange
+    more: InputChange
 
 
 @dataclass(frozen=True, repr=False)
@@ -175,7 +175,7 @@ def run_sensitivity(
     for one in INPUTS:
         missing = one.missing(short)
         if missing:
-            nothing = Side(0.0, note=missing)
+            nothing = InputChange(0.0, note=missing)
             effects.append(Effect(one, None, nothing, nothing))
             continue
         sides = [_side(one, short, base, 1 + sign * change, replayed) for sign in (-1, 1)]
@@ -196,7 +196,7 @@ def _side(
     base: Result,
     wanted: float,
     replayed: Callable[[Scenario, str], Result],
-) -> Side:
+) -> InputChange:
     factor = one.factor(scenario, wanted)
     value = one.value(scenario) * factor
     note = ""
@@ -207,7 +207,9 @@ def _side(
         row = replayed(changed, f"{one.name}: {value:,.4g} {one.unit}").summary
     else:
         row = {**base.summary, **_recosted(base, changed)}
-    return Side(factor - 1, value, number(row, USD), number(row, SPEED), number(row, RATE), note)
+    return InputChange(
+        factor - 1, value, number(row, USD), number(row, SPEED), number(row, RATE), note
+    )
 
 
 def _recosted(base: Result, changed: Scenario) -> Mapping[str, Value]:

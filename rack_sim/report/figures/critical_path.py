@@ -8,7 +8,7 @@ import numpy as np
 
 from rack_sim.compiler.program import Part, Program
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_US, format_time
-from rack_sim.metrics.critical_path import Stretch, shares, stretches
+from rack_sim.metrics.critical_path import PathStretch, shares, stretches
 from rack_sim.metrics.words import TERMS
 from rack_sim.pipeline import Result
 from rack_sim.report.colours import FAINT_INK, INK, TERM_LOOKS
@@ -37,7 +37,7 @@ class StagePath:
 
     stage: int
     terms: Terms
-    tasks: tuple[Stretch, ...]
+    tasks: tuple[PathStretch, ...]
 
 
 def draw_critical_path(result: Result) -> "Figure":
@@ -65,7 +65,7 @@ def draw_critical_path(result: Result) -> "Figure":
 
 def stage_paths(program: Program) -> list[StagePath]:
     """The critical path by stage, in pipeline order; their times add up to the latency."""
-    tasks: dict[int, list[Stretch]] = {stage.number: [] for stage in program.plan.stages}
+    tasks: dict[int, list[PathStretch]] = {stage.number: [] for stage in program.plan.stages}
     for stretch in stretches(program):
         tasks[stretch.first.part.stage].append(stretch)
     return [
@@ -74,9 +74,9 @@ def stage_paths(program: Program) -> list[StagePath]:
     ]
 
 
-def zoomed(path: StagePath) -> tuple[Stretch, ...]:
+def zoomed(path: StagePath) -> tuple[PathStretch, ...]:
     """The first tasks of a stage, whole blocks, as many as can be shown with their names."""
-    shown: list[Stretch] = []
+    shown: list[PathStretch] = []
     for part in _parts(path.tasks):
         block = [stretch for stretch in path.tasks if stretch.first.part is part]
         if shown and len(shown) + len(block) > _ROW_COUNT_MAX:
@@ -85,7 +85,7 @@ def zoomed(path: StagePath) -> tuple[Stretch, ...]:
     return tuple(shown)
 
 
-def _parts(tasks: Sequence[Stretch]) -> list[Part]:
+def _parts(tasks: Sequence[PathStretch]) -> list[Part]:
     """The blocks and transfers that tasks belong to, in order."""
     return list({id(stretch.first.part): stretch.first.part for stretch in tasks}.values())
 
@@ -125,7 +125,7 @@ def _draw_stages(axes: "Axes", path: Sequence[StagePath], middle: int, program: 
     axes.grid(visible=False, axis="x")
 
 
-def _draw_tasks(axes: "Axes", path: StagePath, shown: Sequence[Stretch]) -> None:
+def _draw_tasks(axes: "Axes", path: StagePath, shown: Sequence[PathStretch]) -> None:
     """A staircase, top to bottom: each task begins where the one above lets it."""
     origin_ps = shown[0].start_ps
     end_ps = shown[-1].start_ps + shown[-1].terms.total_ps
@@ -161,7 +161,7 @@ def _draw_tasks(axes: "Axes", path: StagePath, shown: Sequence[Stretch]) -> None
     axes.set_xlabel("time since the stage began (µs)")
 
 
-def _name_blocks(axes: "Axes", shown: Sequence[Stretch]) -> None:
+def _name_blocks(axes: "Axes", shown: Sequence[PathStretch]) -> None:
     """Lines between blocks, and the name of each on the side where the staircase is not."""
     before: Part | None = None
     for row, stretch in enumerate(shown):
@@ -185,7 +185,7 @@ def _name_blocks(axes: "Axes", shown: Sequence[Stretch]) -> None:
         )
 
 
-def _task_words(stretch: Stretch) -> str:
+def _task_words(stretch: PathStretch) -> str:
     """``norm · chip 3, vector``; the block's own name is left to its heading."""
     first, second = stretch.first.resource
     name = stretch.name.split(".", 1)[-1].replace("_", " ")

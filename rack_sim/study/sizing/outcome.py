@@ -29,7 +29,7 @@ from rack_sim.record.record import Record
 from rack_sim.record.table import Table
 from rack_sim.scenario import Scenario, resolved_yaml, scenario_of_keys
 from rack_sim.study.sizing.candidate import Candidate
-from rack_sim.study.sizing.search import Question
+from rack_sim.study.sizing.search import SizingQuestion
 from rack_sim.study.sizing.space import Space
 from rack_sim.study.sizing.traffic import Traffic
 
@@ -52,7 +52,7 @@ SIZING_ASSUMED = (
 
 
 @dataclass(frozen=True, repr=False)
-class Answer(Brief):
+class SizingAnswer(Brief):
     """The best candidate for a goal.
 
     `next_smaller` has fewer chips to buy and does not meet the objectives: of all such the nearest.
@@ -75,11 +75,11 @@ class Sizing(Brief):
     should be.
     """
 
-    question: Question
+    question: SizingQuestion
     scenario: Scenario
     settings: tuple[str, ...]
     candidates: tuple[Candidate, ...]
-    answers: Mapping[Goal, Answer]
+    answers: Mapping[Goal, SizingAnswer]
     replay_count: int
     short: Candidate | None
 
@@ -274,7 +274,7 @@ def _rows(sizing: Sizing) -> Iterator[Row]:
         yield _row(sizing, answer)
 
 
-def _row(sizing: Sizing, answer: Answer) -> Row:
+def _row(sizing: Sizing, answer: SizingAnswer) -> Row:
     """One answer."""
     best, traffic = answer.candidate, sizing.traffic
     tightest = best.tightest
@@ -347,7 +347,7 @@ def _readings(sizing: Sizing, candidate: Candidate) -> Row:
     return row
 
 
-def _digest(scenario: Scenario, question: Question) -> str:
+def _digest(scenario: Scenario, question: SizingQuestion) -> str:
     content = {
         "scenario": scenario.scenario_hash,
         "rate_rps": question.rate_rps,

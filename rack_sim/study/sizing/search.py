@@ -51,7 +51,7 @@ DOES_NOT_FIT = "does_not_fit"
 
 
 @dataclass(frozen=True, repr=False)
-class Question(Brief):
+class SizingQuestion(Brief):
     """What is asked: a scenario at a rate, objectives, and where to look.
 
     The scenario has the workload at the rate already.
@@ -81,13 +81,13 @@ class Question(Brief):
 class ExplainedShape:
     """A shape and what was compiled for it: nothing where its caches have no room after all."""
 
-    question: Question
+    question: SizingQuestion
     shape: Shape
     found: Explanation | None
 
     @classmethod
     def of(
-        cls, question: Question, shape: Shape, scenario: Scenario | None = None
+        cls, question: SizingQuestion, shape: Shape, scenario: Scenario | None = None
     ) -> "ExplainedShape":
         """Compiles a shape, or another scenario in its place.
 
@@ -124,7 +124,7 @@ class SizingSearch:
     of which the requests at hand cannot tell, `short`.
     """
 
-    question: Question
+    question: SizingQuestion
     on_progress: Progress = lambda _text, _count: None
     stop_when_short: bool = False
     short: Candidate | None = None
@@ -345,7 +345,7 @@ class SizingSearch:
 
 
 def _failures(
-    question: Question, row: LoadRow, readings: tuple[Reading, ...]
+    question: SizingQuestion, row: LoadRow, readings: tuple[Reading, ...]
 ) -> Iterator[tuple[str, str]]:
     """What a replay failed on, name and words, the gravest first."""
     if not row.keeps_up:

@@ -21,7 +21,7 @@ from rack_sim.study.sizing.search import (
     TOO_SHORT,
     TURNED_AWAY,
     ExplainedShape,
-    Question,
+    SizingQuestion,
     SizingSearch,
 )
 from rack_sim.study.sizing.traffic import offered, traffic_of
@@ -146,7 +146,7 @@ def unreachable(search: SizingSearch) -> InfeasibleError:
     return InfeasibleError(reason)
 
 
-def _no_room(question: Question) -> InfeasibleError:
+def _no_room(question: SizingQuestion) -> InfeasibleError:
     try:
         explain(question.scenario_of(question.space.shapes[0], 1))
     except InfeasibleError as error:
@@ -162,7 +162,7 @@ def _worst(readings: tuple[Reading, ...]) -> float:
     return max((reading.load for reading in readings), default=0.0)
 
 
-def _asked(question: Question) -> str:
+def _asked(question: SizingQuestion) -> str:
     deployment = question.scenario.deployment
     bounds = " and ".join(_bound(objective) for objective in question.objectives)
     return (
@@ -324,7 +324,7 @@ def _lower_rates(search: SizingSearch, shape: ExplainedShape, count: int) -> Ite
         yield f"--rate {met:g}: {shape.shape} x {count} meets every objective at {met:g} requests/s"
 
 
-def _meets_at(question: Question, shape: ExplainedShape, count: int, rate_rps: float) -> bool:
+def _meets_at(question: SizingQuestion, shape: ExplainedShape, count: int, rate_rps: float) -> bool:
     slower, _ = offered(question.scenario, rate_rps)
     context = slower.deployment.shape.context_tokens
     traffic = traffic_of(slower.workload, context, rate_rps)
