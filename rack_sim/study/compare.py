@@ -4,7 +4,7 @@ A scenario that cannot run (its model does not fit, its cache has no room) is a 
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -14,6 +14,7 @@ from typing import Any
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InfeasibleError, InputError, Problem, RackSimError
 from rack_sim.foundation.version import VERSION
+from rack_sim.foundation.work_estimate import Progress, no_progress
 from rack_sim.metrics.compare_columns import CHANGES, COMPARE, COMPARED, DENSITIES, LIMITS
 from rack_sim.metrics.slo import Slo, slo_of_keys
 from rack_sim.metrics.summary import Value
@@ -28,8 +29,6 @@ from rack_sim.record.table import Table
 from rack_sim.scenario import Scenario, load_scenario
 from rack_sim.study.difference import RunChange, RunSide, changes
 from rack_sim.study.judged import judged
-
-Progress = Callable[[str, float], None]
 
 SPEED = "output_tok_s_per_user_p50"
 
@@ -276,7 +275,7 @@ def run_comparison(
     found: Sequence[Contender],
     slo: Slo | None = None,
     *,
-    on_progress: Progress = lambda _name, _share: None,
+    on_progress: Progress = no_progress,
 ) -> Comparison:
     """Simulates what is not finished yet, and judges all by one set of objectives.
 

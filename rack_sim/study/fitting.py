@@ -3,7 +3,7 @@
 Every row counts alike: its residual is ln(predicted / measured) of its primary metric. A residual
 beyond a tenth counts linearly (soft_l1), so that one row that another software stack made does not
 drag the others. The confidence interval is that of the linearised fit (Student's t). What a row
-would be predicted as had it not been fitted on (leave-one-out) takes one Gauss-Newton step on the
+would be predicted without having been fitted on (leave-one-out) takes one Gauss-Newton step on the
 other rows from the common solution, and a replay of that row with what came out.
 """
 
@@ -30,7 +30,7 @@ _CONFIDENCE = 0.95
 _FELT = 1e-6
 
 Vector = NDArray[np.float64]
-Progress = Callable[[str], None]
+OnTrial = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def fit_chip(
     names: Sequence[str] = (),
     exact: bool = False,
     place: str = "",
-    on_progress: Progress | None = None,
+    on_progress: OnTrial | None = None,
 ) -> Fit:
     """Fits constants of a chip on its rows.
 
@@ -241,7 +241,7 @@ class _Fitter:
         setups: Sequence[Setup],
         chip: Chip,
         constants: Sequence[ChipConstant],
-        on_progress: Progress | None,
+        on_progress: OnTrial | None,
     ) -> None:
         self._setups, self._chip, self._constants = setups, chip, constants
         self._on_progress = on_progress

@@ -26,7 +26,7 @@ from rack_sim.engine.recurrence import SlippedSteps, slip, stage_starts_ps
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_NS, PS_PER_S, format_ms
-from rack_sim.foundation.work_estimate import Note, Work, announce, no_note
+from rack_sim.foundation.work_estimate import Note, Progress, Work, announce, no_note, no_progress
 from rack_sim.metrics.columns import JITTER, SLIP
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import explain
@@ -34,8 +34,6 @@ from rack_sim.record.record import Record
 from rack_sim.record.table import Table
 from rack_sim.scenario import JitterStudy
 from rack_sim.study.study_record import study_record
-
-Progress = Callable[[str, float], None]
 
 # Measured on llama70b with 4 to 64 draws on an AMD EPYC core: a task of a step, each draw of it.
 _TASK_S, _DRAW_S = 1.8e-6, 0.05e-6
@@ -152,7 +150,7 @@ class JitterResult(Brief):
 def run(
     study: JitterStudy,
     *,
-    on_progress: Progress = lambda _name, _share: None,
+    on_progress: Progress = no_progress,
     on_note: Note = no_note,
 ) -> JitterResult:
     """Replays every point with every mean extra time.

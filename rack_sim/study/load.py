@@ -13,7 +13,7 @@ from functools import cached_property
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.foundation.work_estimate import Note, Work, no_note, tell
+from rack_sim.foundation.work_estimate import Note, Progress, Work, no_note, no_progress, tell
 from rack_sim.metrics.load_columns import KNEE, LOAD
 from rack_sim.metrics.slo import Slo
 from rack_sim.metrics.summary import Value
@@ -25,8 +25,6 @@ from rack_sim.study.knee import Bracket, Test, bracket, knee_rates, replay_count
 from rack_sim.study.load_row import LoadRow, replay_rate
 from rack_sim.study.study_record import footprint_of, study_record
 from rack_sim.workload.offered import bounded, offered_rate_rps
-
-Progress = Callable[[str, float], None]
 
 SATURATION = "saturation"
 
@@ -121,7 +119,7 @@ class LoadResult(Brief):
 def run(
     study: LoadStudy,
     *,
-    on_progress: Progress = lambda _name, _share: None,
+    on_progress: Progress = no_progress,
     on_note: Note = no_note,
 ) -> LoadResult:
     """Replays every machine at every rate, or at those that lead to its knees.

@@ -186,11 +186,11 @@ def backlog(arrival_ps: NDArray[np.int64], leave_ps: NDArray[np.int64]) -> tuple
     # From the middle back there is no more to see, and as much is seen from the end.
     stay_ps = min(stay_ps, int(arrival_ps[middle] - arrival_ps[0]))
 
-    def lately(number: int) -> int:
+    def recent_arrivals(number: int) -> int:
         begin_ps = arrival_ps[number] - stay_ps
         return number + 1 - int(np.searchsorted(arrival_ps, begin_ps, side="right"))
 
-    before, after = lately(middle), lately(count - 1)
+    before, after = recent_arrivals(middle), recent_arrivals(count - 1)
     more = after - before
     expected = more if more > 2 * isqrt(before + after) else 0
     return at(middle), at(count - 1), isqrt(count - 1 - middle) + expected

@@ -5,7 +5,7 @@ revolution, for reactive ones from an iteration in which as many sequences as th
 the cache holds decode at the longest context.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,7 +14,7 @@ from rack_sim.compiler.step import StepTiming
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InfeasibleError, InputError
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S
-from rack_sim.foundation.work_estimate import Note, no_note
+from rack_sim.foundation.work_estimate import Note, Progress, no_note, no_progress
 from rack_sim.metrics.summary import Value
 from rack_sim.partition.candidates import PlanObjective
 from rack_sim.pipeline import Explanation, explain
@@ -25,8 +25,6 @@ from rack_sim.scenario.study_kinds.mapping import MAPPING, MappingStudy
 from rack_sim.study.grid_point import INFEASIBLE, OK, in_one_line
 from rack_sim.study.sizing.space import Shape, sizing_space
 from rack_sim.study.study_record import study_record
-
-Progress = Callable[[str, float], None]
 
 MAPPING_ASSUMED = (
     "every row of every slot or iteration is in use; of reactive chips every sequence is as long "
@@ -114,7 +112,7 @@ class MappingResult(Brief):
 def run(
     study: MappingStudy,
     *,
-    on_progress: Progress = lambda _name, _share: None,
+    on_progress: Progress = no_progress,
     on_note: Note = no_note,
 ) -> MappingResult:
     """Places and compiles every cut of every machine.

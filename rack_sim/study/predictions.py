@@ -29,7 +29,7 @@ _TTFT_MS, _TPOT_MS = 2_000.0, 200.0
 # The rate is found to a part in so many.
 _RATE_STEP = 1.01
 
-Progress = Callable[[int, int, str], None]
+OnRow = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class ErrorSpread:
 
 
 def predict_all(
-    measurements: Sequence[Measurement], folder: Path, on_progress: Progress | None = None
+    measurements: Sequence[Measurement], folder: Path, on_progress: OnRow | None = None
 ) -> list[Prediction]:
     """A prediction of every row, in order; `folder` is where chips' files are looked for."""
     found = []

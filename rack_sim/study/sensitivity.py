@@ -11,6 +11,7 @@ from functools import cached_property
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.version import VERSION
+from rack_sim.foundation.work_estimate import Progress, no_progress
 from rack_sim.metrics.compare_columns import SENSITIVITY
 from rack_sim.metrics.cost_row import cost_row
 from rack_sim.metrics.summary import Value
@@ -23,8 +24,6 @@ from rack_sim.scenario import Scenario, resolved_yaml
 from rack_sim.study.inputs import INPUTS, Input
 from rack_sim.study.load import with_plan
 from rack_sim.workload.offered import bounded
-
-Progress = Callable[[str, float], None]
 
 USD = "usd_per_million_output_tokens"
 SPEED = "output_tok_s_per_user_p50"
@@ -142,7 +141,7 @@ def run_sensitivity(
     *,
     change: float = 0.25,
     request_count: int | None = None,
-    on_progress: Progress = lambda _name, _share: None,
+    on_progress: Progress = no_progress,
 ) -> Sensitivity:
     """Changes every input by `change`, less and more, one at a time.
 

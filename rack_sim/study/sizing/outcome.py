@@ -26,7 +26,7 @@ from rack_sim.record.footprint import footprint_entry_on
 from rack_sim.record.manifest import origins
 from rack_sim.record.of_run import ending_facts, model_facts
 from rack_sim.record.record import Record
-from rack_sim.record.table import Table
+from rack_sim.record.table import Row, Table
 from rack_sim.scenario import Scenario, resolved_yaml, scenario_of_keys
 from rack_sim.study.sizing.candidate import Candidate
 from rack_sim.study.sizing.search import SizingQuestion
@@ -35,8 +35,6 @@ from rack_sim.study.sizing.traffic import Traffic
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Row = dict[str, Value]
 
 # What the search takes for granted.
 SIZING_ASSUMED = (
@@ -256,7 +254,7 @@ def _candidate_rows(sizing: Sizing) -> Iterator[Row]:
         yield {
             **_shape(candidate),
             "and_more": candidate.and_more,
-            **_standing(candidate),
+            **_footprint_and_cost(candidate),
             "verdict": candidate.verdict,
             "reason": candidate.reason or None,
             "detail": candidate.detail or None,
@@ -281,7 +279,7 @@ def _row(sizing: Sizing, answer: SizingAnswer) -> Row:
     return {
         "goal": answer.goal,
         **_shape(best),
-        **_standing(best),
+        **_footprint_and_cost(best),
         **_costs(best),
         "rate_rps": sizing.question.rate_rps,
         "request_count": traffic.request_count,
@@ -306,7 +304,7 @@ def _shape(candidate: Candidate) -> Row:
     }
 
 
-def _standing(candidate: Candidate) -> Row:
+def _footprint_and_cost(candidate: Candidate) -> Row:
     where = candidate.footprint
     return {
         "bought_chip_count": where.bought_chip_count,

@@ -33,7 +33,7 @@ from rack_sim.study.sizing.candidate import MEASURED, Candidate, rank_of
 from rack_sim.study.sizing.space import Shape, Space, footprint_of_shape
 from rack_sim.study.sizing.traffic import Traffic
 
-Progress = Callable[[str, int], None]
+OnReplay = Callable[[str, int], None]
 
 # assumed: so many failures in a row are worth a look at far more replicas, and, where those fail as
 # well, so many requests may be replayed in all (a minute or so) to prove that nothing else meets
@@ -125,7 +125,7 @@ class SizingSearch:
     """
 
     question: SizingQuestion
-    on_progress: Progress = lambda _text, _count: None
+    on_progress: OnReplay = lambda _text, _count: None
     stop_when_short: bool = False
     short: Candidate | None = None
     candidates: list[Candidate] = field(default_factory=list)
@@ -262,12 +262,12 @@ class SizingSearch:
 
     def _floor(self, goal: Goal, shape: Shape, count: int) -> tuple[float, ...]:
         """No candidate of so many replicas, or more, ranks before this."""
-        where, capital, standby = self._standing(shape, count)
+        where, capital, standby = self._footprint_and_cost(shape, count)
         usd = usd_per_year(capital, standby, standby, self.question.scenario.cost)
         ranked = rank_of(goal, where, floor(usd), floor(standby))
         return (*ranked, shape.tensor_parallel, shape.stage_count, count)
 
-    def _standing(self, shape: Shape, count: int) -> tuple[Footprint, float, float]:
+    def _footprint_and_cost(self, shape: Shape, count: int) -> tuple[Footprint, float, float]:
         scenario = self.question.scenario
         where = footprint_of_shape(scenario.deployment, shape, count)
         system = scenario.deployment.system
@@ -288,7 +288,7 @@ class SizingSearch:
             count += 1  # it was replayed, on a look far ahead; the others were not
         if count > self.question.space.replicas_max:
             return
-        where, capital, standby = self._standing(shape, count)
+        where, capital, standby = self._footprint_and_cost(shape, count)
         usd = usd_per_year(capital, standby, standby, self.question.scenario.cost)
         self.candidates.append(
             Candidate(
@@ -316,7 +316,7 @@ class SizingSearch:
             row = replace(row, capacity_rps=None)  # what is found there takes no rows
         attained = row.attainment.get("all", 1.0)
         readings = tuple(reading_of(o, summary, attained) for o in question.objectives)
-        where, capital, standby = self._standing(shape, count)
+        where, capital, standby = self._footprint_and_cost(shape, count)
         watts = _number(summary, "mean_watts")
         # As a load study has it: a few lifetimes of a request, or what is in the system at the end
         # has not yet shown what it does to the others.

@@ -12,7 +12,7 @@ from rack_sim.pipeline import expected_work
 from rack_sim.scenario import Scenario
 from rack_sim.study.sizing.candidate import Candidate
 from rack_sim.study.sizing.outcome import Sizing, SizingAnswer
-from rack_sim.study.sizing.search import LIFETIMES, Progress, SizingQuestion, SizingSearch
+from rack_sim.study.sizing.search import LIFETIMES, OnReplay, SizingQuestion, SizingSearch
 from rack_sim.study.sizing.space import sizing_space
 from rack_sim.study.sizing.traffic import lengthened, offered, rate_of, traffic_of, with_requests
 from rack_sim.study.sizing.unreachable import unreachable
@@ -39,7 +39,7 @@ def size(
     stages: Sequence[int] | None = None,
     replicas_max: int | None = None,
     request_count: int | None = None,
-    on_progress: Progress = lambda _text, _count: None,
+    on_progress: OnReplay = lambda _text, _count: None,
     on_note: Note = no_note,
 ) -> Sizing:
     """The systems that meet objectives: that of the fewest chips, the cheapest, the least power.
