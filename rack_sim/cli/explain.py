@@ -13,7 +13,16 @@ from rack_sim.cli.compiled import (
     programs_of,
     programs_table,
 )
-from rack_sim.cli.console import err, nodes_and_racks, out, say_json, table, tell
+from rack_sim.cli.console import (
+    err,
+    facts_table,
+    headings,
+    out,
+    say_json,
+    table,
+    tell,
+)
+from rack_sim.cli.deployment import deployment_facts, deployment_values, limit_values
 from rack_sim.cli.options import JsonOption, ScenarioArgument, SetOption
 from rack_sim.cli.topology import survey_table
 from rack_sim.compiler.changes import MachineChange, changes
@@ -84,19 +93,11 @@ def explain(
 def _deployment(found: Explanation) -> Table:
     plan, step = found.plan, found.step
     topology = plan.system.topology
-    kinds = Counter(link.kind for link in topology.links)
     algorithms = Counter(
         name for stage in step.stages for block in stage.blocks for name in block.algorithms
     )
     rows = [
-        ("model", plan.model.title),
-        ("weights", f"{plan.weight_bytes:,} bytes ({plan.demand.shape.precision.weights})"),
-        (
-            "system",
-            f"{plan.system.name}: {topology.chip_count} chips, {plan.system.active_chip_count} "
-            f"active, {nodes_and_racks(topology)}",
-        ),
-        ("links", ", ".join(f"{count:,} {kind} (one way)" for kind, count in kinds.items())),
+        *deployment_facts(plan),
         (
             "ports",
             f"{max(topology.ports_used())} used of {topology.port_count} on the busiest chip",
@@ -119,7 +120,7 @@ def _deployment(found: Explanation) -> Table:
         ),
         ("bottleneck", step.bottleneck),
     ]
-    return table(f"{found.scenario.name}", [("", "left"), ("", "left")], rows)
+    return facts_table(f"{found.scenario.name}", rows)
 
 
 def _sram(found: Explanation) -> Table:
@@ -167,7 +168,7 @@ def _stages(found: Explanation) -> Table:
     ]
     return table(
         "stages",
-        [("count", "right"), ("stages", "left"), ("blocks", "left"), ("service", "right")],
+        headings(">count, stages, blocks, >service"),
         rows,
     )
 
@@ -213,9 +214,7 @@ def _token(found: Explanation) -> Table:
         for name, spent in step.terms.by_name().items()
     ]
     rows.append(("time per output token", format_time(step.revolution_ps), "100.0%"))
-    return table(
-        "where the time of one token goes", [("term", "left"), ("", "right"), ("", "right")], rows
-    )
+    return table("where the time of one token goes", headings("term, >, >"), rows)
 
 
 def _way(found: Explanation) -> Table:
@@ -246,13 +245,7 @@ def _way(found: Explanation) -> Table:
         )
     return table(
         f"the way of one token: what the {format_time(latency_ps)} of a step are made of",
-        [
-            ("task", "left"),
-            ("on", "left"),
-            ("count", "right"),
-            ("time", "right"),
-            ("share", "right"),
-        ],
+        headings("task, on, >count, >time, >share"),
         rows,
     )
 
@@ -278,23 +271,14 @@ def _limits(found: Explanation) -> Table:
             f"{limits.compiled_rows_per_s:,}",
         ),
     ]
-    return table(
-        "physical limits", [("quantity", "left"), ("limit", "right"), ("compiled", "right")], rows
-    )
+    return table("physical limits", headings("quantity, >limit, >compiled"), rows)
 
 
 def _as_dict(found: Explanation) -> dict[str, Any]:
-    plan, step, limits = found.plan, found.step, found.limits
+    plan, step = found.plan, found.step
     return {
         "scenario": found.scenario.name,
-        "model": plan.model.name,
-        "system": plan.system.name,
-        "parameter_count": plan.model.parameter_count,
-        "active_parameter_count": plan.model.active_parameter_count,
-        "weight_bytes": plan.weight_bytes,
-        "chip_count": plan.chip_count,
-        "stage_count": plan.stage_count,
-        "tensor_parallel": plan.tensor_parallel,
+        **deployment_values(plan),
         "sram_used_bytes_max": plan.used_bytes_max,
         "sram_capacity_bytes": plan.system.chip.capacity_bytes,
         "concurrent_sequences_max": plan.concurrent_sequences_max,
@@ -305,11 +289,7 @@ def _as_dict(found: Explanation) -> dict[str, Any]:
         "revolution_ps": step.revolution_ps,
         "bottleneck": step.bottleneck,
         "terms_ps": step.terms.by_name(),
-        "chips_min": limits.chips_min,
-        "token_limit_ps": limits.token_limit_ps,
-        "token_feed_limit_ps": limits.token_feed_limit_ps,
-        "system_rows_per_s_max": limits.system_rows_per_s,
-        "topology": survey(plan.system.topology).values(),
+        **limit_values(found),
         "stages": [
             {
                 "stage": timing.stage.number,

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from rack_sim.cli.console import table
+from rack_sim.cli.console import headings, table
 from rack_sim.compiler.batches import BatchMachine
 from rack_sim.engine.policies.policy import IterationLimits
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_time
@@ -197,15 +197,9 @@ def collectives_table(found: Sequence[IterationCollective]) -> Table:
     ]
     return table(
         "collectives of an iteration, and the algorithm that ends first; launches not counted",
-        [
-            ("traffic", "left"),
-            ("operation", "left"),
-            ("chips", "right"),
-            ("count", "right"),
-            ("bytes a row", "right"),
-            ("one row", "right"),
-            ("as many as there can be", "right"),
-        ],
+        headings(
+            "traffic, operation, >chips, >count, >bytes a row, >one row, >as many as there can be"
+        ),
         rows,
     )
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rack_sim.cli.console import out, say_json, table
+from rack_sim.cli.console import headings, out, say_json, table
 from rack_sim.cli.options import JsonOption
 from rack_sim.engine.policies import POLICIES
 from rack_sim.engine.routers import ROUTERS
@@ -44,7 +44,7 @@ def list_presets(
     if as_json:
         say_json(dict(rows))
         return
-    out.print(table(kind.value, [("name", "left"), ("what it is", "left")], rows))
+    out.print(table(kind.value, headings("name, what it is"), rows))
 
 
 def _first_sentence(text: str | None) -> str:

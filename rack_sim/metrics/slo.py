@@ -201,6 +201,20 @@ def reading_of(objective: Objective, summary: Mapping[str, object], attained: fl
     return Reading(objective, float(value) if isinstance(value, int | float) else None)
 
 
+def run_meets(slo: Slo, summary: Mapping[str, object], finished: int, fit: int) -> bool:
+    """Whether a run is what is asked of it as a whole.
+
+    Statistics tell of requests that finished, so none that fits may have been left unserved.
+    """
+    share = summary["fit_slo_attainment"]
+    attained = float(share) if isinstance(share, int | float) else 0.0
+    return bool(finished) and all(
+        reading_of(one, summary, attained).holds
+        and (isinstance(one, AttainmentObjective) or finished == fit)
+        for one in slo.objectives
+    )
+
+
 def slo_settings(objectives: tuple[Objective, ...]) -> tuple[str, ...]:
     """The settings with which a scenario asks for these objectives, and for no others."""
     bounds = [one.text for one in objectives if isinstance(one, LatencyObjective)]

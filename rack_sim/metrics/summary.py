@@ -28,7 +28,7 @@ from rack_sim.metrics.latency import (
 )
 from rack_sim.metrics.log import Collector
 from rack_sim.metrics.quantiles import exact_sum, percentiles
-from rack_sim.metrics.slo import AttainmentObjective, Slo, reading_of
+from rack_sim.metrics.slo import Slo, run_meets
 from rack_sim.metrics.token_split import token_split_ps
 from rack_sim.metrics.words import TOKEN_TERMS
 
@@ -279,18 +279,11 @@ def _slo_columns(facts: RunFacts, window: Window, counts: Counter[str]) -> dict[
 def _asked_columns(
     facts: RunFacts, counts: Counter[str], row: Mapping[str, Value]
 ) -> dict[str, Value]:
-    """What is asked of the run as a whole, and whether it is met.
-
-    Statistics tell of requests that finished, so none that fits may have been left unserved.
-    """
+    """What is asked of the run as a whole, and whether it is met."""
     fit = facts.totals.request_count - counts["too_long"]
     attained = _ratio(counts["met"], fit) if facts.slo.bounds_ps else None
     asked = facts.slo.objectives
-    met = bool(counts["finished"]) and all(
-        reading_of(one, row, attained or 0.0).holds
-        and (isinstance(one, AttainmentObjective) or counts["finished"] == fit)
-        for one in asked
-    )
+    met = run_meets(facts.slo, {**row, "fit_slo_attainment": attained}, counts["finished"], fit)
     return {
         "fit_slo_attainment": attained,
         "slo_asked": "; ".join(map(str, asked)) or None,
@@ -375,6 +368,12 @@ def _transfer_mean(facts: RunFacts) -> float | None:
         sent = rows["transfer_ps"][rows["prefill_replica"] >= 0]
         count, amount = count + len(sent), amount + exact_sum(sent)
     return _milliseconds(Fraction(amount, count)) if count else None
+
+
+def number_of(row: Mapping[str, Value], name: str) -> float | None:
+    """A number of a summary; None where there is none."""
+    value = row.get(name)
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _seconds(ps: int) -> float:

@@ -17,7 +17,7 @@ from rack_sim.foundation.version import VERSION
 from rack_sim.foundation.work_estimate import Progress, no_progress
 from rack_sim.metrics.compare_columns import CHANGES, COMPARE, COMPARED, DENSITIES, LIMITS
 from rack_sim.metrics.slo import Slo, slo_of_keys
-from rack_sim.metrics.summary import Value
+from rack_sim.metrics.summary import Value, number_of
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.pipeline import simulate
 from rack_sim.record.kinds import KINDS
@@ -89,8 +89,7 @@ class Compared(Brief):
 
     def number(self, name: str) -> float | None:
         """One of these numbers; None where there is none."""
-        value = self.values.get(name)
-        return float(value) if isinstance(value, int | float) else None
+        return number_of(self.values, name)
 
 
 @dataclass(frozen=True, repr=False)

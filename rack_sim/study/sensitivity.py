@@ -14,7 +14,7 @@ from rack_sim.foundation.version import VERSION
 from rack_sim.foundation.work_estimate import Progress, no_progress
 from rack_sim.metrics.compare_columns import SENSITIVITY
 from rack_sim.metrics.cost_row import cost_row
-from rack_sim.metrics.summary import Value
+from rack_sim.metrics.summary import Value, number_of
 from rack_sim.pipeline import Result, simulate
 from rack_sim.record.manifest import origins
 from rack_sim.record.of_run import ending_facts, model_facts
@@ -86,7 +86,7 @@ class Sensitivity(Brief):
 
     def share(self, column: str, value: float | None) -> float | None:
         """By which part a number is above the scenario's own."""
-        before = number(self.base, column)
+        before = number_of(self.base, column)
         return value / before - 1 if before and value is not None else None
 
     def swing(self, effect: Effect, column: str) -> float:
@@ -168,7 +168,7 @@ def run_sensitivity(
         steps += 1
         short = planned
         base = replayed(short, "the scenario as it is, all requests")
-    if number(base.summary, USD) is None:
+    if number_of(base.summary, USD) is None:
         raise InputError("nothing is served: there is no cost of a token to change")
     effects = []
     for one in INPUTS:
@@ -207,7 +207,7 @@ def _side(
     else:
         row = {**base.summary, **_recosted(base, changed)}
     return InputChange(
-        factor - 1, value, number(row, USD), number(row, SPEED), number(row, RATE), note
+        factor - 1, value, number_of(row, USD), number_of(row, SPEED), number_of(row, RATE), note
     )
 
 
@@ -216,22 +216,16 @@ def _recosted(base: Result, changed: Scenario) -> Mapping[str, Value]:
     explanation = base.explanation
     plan = replace(explanation.plan, system=changed.deployment.system)
     tokens = (
-        int(number(base.summary, "input_token_count") or 0),
-        int(number(base.summary, "output_token_count") or 0),
+        int(number_of(base.summary, "input_token_count") or 0),
+        int(number_of(base.summary, "output_token_count") or 0),
     )
     machine = explanation.machine.with_plan(plan)
     return cost_row(machine, explanation.fleet.replica_count, base.totals, changed.cost, tokens)
 
 
 def _is_steady(row: Mapping[str, Value]) -> bool:
-    span_s, longest_ms = number(row, "simulated_s"), number(row, "e2el_ms_p99")
+    span_s, longest_ms = number_of(row, "simulated_s"), number_of(row, "e2el_ms_p99")
     return bool(span_s and longest_ms and span_s * 1000 >= _STEADY_RATIO * longest_ms)
-
-
-def number(row: Mapping[str, Value], name: str) -> float | None:
-    """A number of a summary; None where there is none."""
-    value = row.get(name)
-    return float(value) if isinstance(value, int | float) else None
 
 
 def _rows(result: Sensitivity) -> Iterator[dict[str, Value]]:

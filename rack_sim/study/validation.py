@@ -19,7 +19,7 @@ from rack_sim.study.fits import PLANS, fit_shipped
 from rack_sim.study.fitting import Fit, OnTrial, fittable
 from rack_sim.study.lpu_validation import FITTED
 from rack_sim.study.measurements import COLUMNS, LOADS, read_measurements, shipped_table
-from rack_sim.study.predictions import Prediction, predict_all
+from rack_sim.study.predictions import ErrorSpread, Prediction, predict_all
 
 JsonObject = dict[str, Any]
 
@@ -298,24 +298,12 @@ def _point(row: Mapping[str, Any], fitted: frozenset[str]) -> str:
 
 def _chip_line(chip: str, rows: list[JsonObject], record: JsonObject) -> str:
     own = [row for row in rows if row["chip"] == chip]
-    errors = sorted(abs(error) for row in own if (error := error_of(row)) is not None)
+    spread = ErrorSpread.of(error_of(row) for row in own)
     fit = record["fits"].get(chip)
-    spread = (
-        (f"{quantile(errors, 0.5):.1%}", f"{quantile(errors, 0.9):.1%}") if errors else ("", "")
-    )
-    of_fit = (
-        (f"{fit['median']:.1%}", _percent(fit["median_left_out"], signed=False))
-        if fit
-        else ("", "")
-    )
+    of_fit = ("", "")
+    if fit:
+        of_fit = (f"{fit['median']:.1%}", _percent(fit["median_left_out"], signed=False))
     count = len(fit["rows"]) if fit else sum(row["id"] == FITTED for row in own)
-    cells = (chip, str(len(own)), str(len(errors)), str(count), *spread, *of_fit)
+    run_count, errors = (spread.count, spread.cells) if spread else (0, ("", ""))
+    cells = (chip, str(len(own)), str(run_count), str(count), *errors, *of_fit)
     return "| " + " | ".join(cells) + " |"
-
-
-def quantile(ordered: list[float], share: float) -> float:
-    """Of numbers in order, linear in between."""
-    place = share * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)

@@ -8,7 +8,7 @@ from rack_sim.foundation.brief import Brief
 from rack_sim.metrics.cost import Footprint
 from rack_sim.metrics.sizing_columns import Goal
 from rack_sim.metrics.slo import Reading
-from rack_sim.metrics.summary import Value
+from rack_sim.metrics.summary import Value, number_of
 from rack_sim.metrics.words import TOKEN_TERMS
 from rack_sim.study.sizing.space import Shape
 
@@ -69,8 +69,7 @@ class Candidate(Brief):
 
     def number(self, name: str) -> float | None:
         """A number that was measured; None where there is none."""
-        value = self.measured.get(name)
-        return float(value) if isinstance(value, int | float) else None
+        return number_of(self.measured, name)
 
     @property
     def tightest(self) -> Reading | None:

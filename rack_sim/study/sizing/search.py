@@ -8,7 +8,7 @@ number that cannot win ends a shape. Nothing is taken for granted of how latency
 number of replicas: requests are dealt anew for each, and one replica more may be worse.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from heapq import heapify, heappop, heappush
@@ -24,7 +24,7 @@ from rack_sim.metrics.cost import (
 )
 from rack_sim.metrics.sizing_columns import GOALS, Goal
 from rack_sim.metrics.slo import ATTAINMENT, Objective, Reading, reading_of
-from rack_sim.metrics.summary import Value
+from rack_sim.metrics.summary import number_of
 from rack_sim.pipeline import Explanation, Result, explain, simulate
 from rack_sim.scenario import Scenario
 from rack_sim.study.load_row import LoadRow, row_of
@@ -317,7 +317,7 @@ class SizingSearch:
         attained = row.attainment.get("all", 1.0)
         readings = tuple(reading_of(o, summary, attained) for o in question.objectives)
         where, capital, standby = self._footprint_and_cost(shape, count)
-        watts = _number(summary, "mean_watts")
+        watts = number_of(summary, "mean_watts") or 0.0
         # As a load study has it: a few lifetimes of a request, or what is in the system at the end
         # has not yet shown what it does to the others.
         lifetime_s = (row.latencies_ms["e2el_ms_p99"] or 0.0) / 1000
@@ -357,8 +357,3 @@ def _failures(
         if not reading.holds:
             name = reading.objective.name
             yield name, "too few met every objective" if name == ATTAINMENT else "above its bound"
-
-
-def _number(summary: Mapping[str, Value], name: str) -> float:
-    value = summary[name]
-    return float(value) if isinstance(value, int | float) else 0.0
