@@ -34,6 +34,7 @@ from rack_sim.metrics.critical_path import shares
 from rack_sim.pipeline import Explanation
 from rack_sim.pipeline import explain as explain_scenario
 from rack_sim.scenario import load_scenario
+from rack_sim.scenario.group import format_ranges
 
 # Rows of the table of tasks; the rest is one row.
 _WAY_COUNT_MAX = 12
@@ -337,12 +338,5 @@ def _compiled_dict(
 
 def _ranges(numbers: list[int]) -> str:
     """Numbers in short: ``0, 3-5``; long lists are cut."""
-    parts: list[str] = []
-    start = previous = numbers[0]
-    for number in [*numbers[1:], -1]:
-        if number == previous + 1:
-            previous = number
-            continue
-        parts.append(str(start) if start == previous else f"{start}-{previous}")
-        start = previous = number
-    return ", ".join(parts) if len(parts) <= 6 else ", ".join(parts[:6]) + ", …"
+    parts = format_ranges(numbers).split(",")
+    return ", ".join(parts if len(parts) <= 6 else [*parts[:6], "…"])

@@ -83,26 +83,12 @@ def window_of(facts: RunFacts) -> Window:
 
 def summarise_run(facts: RunFacts) -> dict[str, Value]:
     """The summary row of a run. Raises ConservationError where it cannot be true."""
-    plan, machine = facts.machine.plan, facts.machine
-    slots = machine.slots
     window = window_of(facts)
     counts = _count(facts, window)
     tokens = _count_tokens(facts, window)
-    where = footprint_of(plan, facts.fleet.replica_count)
     row: dict[str, Value] = {
         **facts.head,
-        "chip_count": where.chip_count,
-        "spare_chip_count": where.spare_chip_count,
-        "idle_chip_count": where.idle_chip_count,
-        "rack_count": where.rack_count,
-        "replica_count": facts.fleet.replica_count,
-        "stage_count": plan.stage_count,
-        "tensor_parallel": plan.tensor_parallel,
-        "slot_count": slots.slot_count if slots else None,
-        "slot_rows": slots.rows if slots else None,
-        "weight_bytes": plan.weight_bytes,
-        "sram_used_bytes_max": machine.used_bytes_max,
-        "sram_capacity_bytes": plan.system.chip.capacity_bytes,
+        **machine_row(facts.machine, facts.fleet.replica_count),
         "request_count": facts.totals.request_count,
         "finished_count": counts["finished"],
         "rejected_count": counts["rejected"],
@@ -129,6 +115,26 @@ def summarise_run(facts: RunFacts) -> dict[str, Value]:
     row |= _machine_columns(facts, counts, tokens, row)
     check_summary(row)
     return row | dict(facts.tail)
+
+
+def machine_row(machine: Machine, replica_count: int) -> dict[str, Value]:
+    """The columns that the plan decides, without a replay."""
+    plan, slots = machine.plan, machine.slots
+    where = footprint_of(plan, replica_count)
+    return {
+        "chip_count": where.chip_count,
+        "spare_chip_count": where.spare_chip_count,
+        "idle_chip_count": where.idle_chip_count,
+        "rack_count": where.rack_count,
+        "replica_count": replica_count,
+        "stage_count": plan.stage_count,
+        "tensor_parallel": plan.tensor_parallel,
+        "slot_count": slots.slot_count if slots else None,
+        "slot_rows": slots.rows if slots else None,
+        "weight_bytes": plan.weight_bytes,
+        "sram_used_bytes_max": machine.used_bytes_max,
+        "sram_capacity_bytes": plan.system.chip.capacity_bytes,
+    }
 
 
 def _count(facts: RunFacts, window: Window) -> Counter[str]:

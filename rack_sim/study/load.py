@@ -173,10 +173,7 @@ def with_plan(scenario: Scenario) -> Scenario:
     Raises InfeasibleError where the model does not fit.
     """
     plan = explain(scenario).plan
-    deployment = replace(
-        scenario.deployment, tensor_parallel=plan.tensor_parallel, stage_count=plan.stage_count
-    )
-    return replace(scenario, deployment=deployment)
+    return scenario.with_cut(plan.tensor_parallel, plan.stage_count)
 
 
 def _run_point(study: LoadStudy, given: StudyPoint, on_progress: Progress) -> LoadPoint:

@@ -6,7 +6,7 @@ the cache holds decode at the longest context.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from rack_sim.compiler.batches import BatchMachine
@@ -141,7 +141,7 @@ def _point(name: str, scenario: Scenario, study: MappingStudy, show: Progress) -
 
 def _mapped(scenario: Scenario, shape: Shape) -> Mapped:
     try:
-        found = explain(_cut(scenario, shape.tensor_parallel, shape.stage_count))
+        found = explain(scenario.with_cut(shape.tensor_parallel, shape.stage_count))
     except (InfeasibleError, InputError) as error:
         return Mapped(shape, in_one_line(error))
     machine = found.machine
@@ -182,17 +182,10 @@ def _batched(found: Explanation, batch: BatchMachine) -> tuple[int, int, float]:
 
 def _chosen(scenario: Scenario) -> Shape | None:
     try:
-        plan = explain(_cut(scenario, None, None)).plan
+        plan = explain(scenario.with_cut(None, None)).plan
     except (InfeasibleError, InputError):
         return None
     return Shape(plan.tensor_parallel, plan.stage_count)
-
-
-def _cut(scenario: Scenario, tensor_parallel: int | None, stage_count: int | None) -> Scenario:
-    deployment = replace(
-        scenario.deployment, tensor_parallel=tensor_parallel, stage_count=stage_count
-    )
-    return replace(scenario, deployment=deployment)
 
 
 def _rows(result: MappingResult) -> Iterator[Sequence[Value]]:

@@ -138,8 +138,7 @@ def _with(scenario: Scenario, field: str, constant: float) -> Scenario:
     value = round(constant) if field.endswith("_ps") else Fraction(str(round(constant, 6)))
     changes: dict[str, Any] = {field: value}
     chip = replace(deployment.system.chip, **changes)
-    system = replace(deployment.system, chip=chip)
-    return replace(scenario, deployment=replace(deployment, system=system))
+    return scenario.with_system(replace(deployment.system, chip=chip))
 
 
 def _shown(field: str, value: float | None) -> str:

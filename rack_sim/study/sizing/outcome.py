@@ -54,13 +54,13 @@ class SizingAnswer(Brief):
     """The best candidate for a goal.
 
     `next_smaller` has fewer chips to buy and does not meet the objectives: of all such the nearest.
-    `one_less` is the same shape with a replica less. Where there is no such candidate, None.
+    `one_replica_fewer` is the same shape with a replica less. Where there is none such, None.
     """
 
     goal: Goal
     candidate: Candidate
     next_smaller: Candidate | None
-    one_less: Candidate | None
+    one_replica_fewer: Candidate | None
 
 
 @dataclass(frozen=True, repr=False)
@@ -253,7 +253,7 @@ def _candidate_rows(sizing: Sizing) -> Iterator[Row]:
         best = [goal for goal, answer in sizing.answers.items() if answer.candidate is candidate]
         yield {
             **_shape(candidate),
-            "and_more": candidate.and_more,
+            "and_more": candidate.covers_larger_counts,
             **_footprint_and_cost(candidate),
             "verdict": candidate.verdict,
             "reason": candidate.reason or None,
@@ -290,7 +290,7 @@ def _row(sizing: Sizing, answer: SizingAnswer) -> Row:
         "tpot_bound_by": best.measured.get("tpot_bound_by"),
         "bottleneck": best.measured.get("bottleneck"),
         **_other("next_smaller", answer.next_smaller),
-        **_other("one_less", answer.one_less),
+        **_other("one_less", answer.one_replica_fewer),
         "is_short": best.is_short,
         **_readings(sizing, best),
     }

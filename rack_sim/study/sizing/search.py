@@ -65,16 +65,8 @@ class SizingQuestion(Brief):
 
     def scenario_of(self, shape: Shape, replica_count: int) -> Scenario:
         """The scenario of a candidate: what `rack-sim run` would read."""
-        base = self.scenario
-        return replace(
-            base,
-            deployment=replace(
-                base.deployment,
-                tensor_parallel=shape.tensor_parallel,
-                stage_count=shape.stage_count,
-            ),
-            serving=replace(base.serving, replica_count=replica_count),
-        )
+        cut = self.scenario.with_cut(shape.tensor_parallel, shape.stage_count)
+        return replace(cut, serving=replace(cut.serving, replica_count=replica_count))
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,21 +191,29 @@ class SizingSearch:
     def _look_at(self, shape: Shape, count: int) -> int | None:
         """Judges a candidate; the next number of replicas of its shape to look at, or None."""
         if not self._may_win(shape, count):
-            self._prune(shape, count, BETTER_KNOWN, "no goal can be reached better", and_more=True)
+            self._prune(
+                shape,
+                count,
+                BETTER_KNOWN,
+                "no goal can be reached better",
+                covers_larger_counts=True,
+            )
             return None
         if shape not in self.explained:
             self.on_progress(f"compiling {shape}", self.replay_count)
         explained = self.shape(shape)
         if explained.found is None:
             text = "the cache has no room for one sequence"
-            self._prune(shape, count, DOES_NOT_FIT, text, and_more=True)
+            self._prune(shape, count, DOES_NOT_FIT, text, covers_larger_counts=True)
             return None
         bounds = explained.bounds
         if count == 1:
             missed = next((reading for reading in bounds.alone if not reading.holds), None)
             if missed is not None:
                 text = "even for a request alone on a replica"
-                self._prune(shape, 1, missed.objective.name, text, bounds.alone, and_more=True)
+                self._prune(
+                    shape, 1, missed.objective.name, text, bounds.alone, covers_larger_counts=True
+                )
                 return None
             least = self._skip(shape, bounds)
             if least > 1:
@@ -282,9 +282,9 @@ class SizingSearch:
         detail: str,
         readings: tuple[Reading, ...] = (),
         *,
-        and_more: bool = False,
+        covers_larger_counts: bool = False,
     ) -> None:
-        while and_more and self._known(shape, count):
+        while covers_larger_counts and self._known(shape, count):
             count += 1  # it was replayed, on a look far ahead; the others were not
         if count > self.question.space.replicas_max:
             return
@@ -304,7 +304,7 @@ class SizingSearch:
                 detail=detail,
                 readings=readings,
                 measured={},
-                and_more=and_more,
+                covers_larger_counts=covers_larger_counts,
             )
         )
 

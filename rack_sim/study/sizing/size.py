@@ -99,7 +99,7 @@ def size(
         raise unreachable(search)
     answers = {
         goal: SizingAnswer(
-            goal, found, _next_smaller(candidates, found), _one_less(candidates, found)
+            goal, found, _next_smaller(candidates, found), _one_replica_fewer(candidates, found)
         )
         for goal, found in search.best.items()
     }
@@ -189,7 +189,7 @@ def _next_smaller(candidates: Sequence[Candidate], found: Candidate) -> Candidat
     return max(smaller, key=nearness, default=None)
 
 
-def _one_less(candidates: Sequence[Candidate], found: Candidate) -> Candidate | None:
+def _one_replica_fewer(candidates: Sequence[Candidate], found: Candidate) -> Candidate | None:
     for other in candidates:
         if other.shape == found.shape and other.replica_count == found.replica_count - 1:
             return other
