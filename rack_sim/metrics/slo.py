@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from typing import ClassVar
 
 from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, UNITS, suffixes_of, to_base
@@ -73,6 +74,7 @@ class LatencyObjective:
     metric: str
     statistic: str
     bound_ps: int
+    unit: ClassVar[str] = "ms"
 
     @property
     def name(self) -> str:
@@ -83,11 +85,6 @@ class LatencyObjective:
     def column(self) -> str:
         """The column of summary.csv that it bounds."""
         return f"{self.metric}_ms_{self.statistic}"
-
-    @property
-    def unit(self) -> str:
-        """Unit of bound and value."""
-        return "ms"
 
     @property
     def bound(self) -> float:
@@ -123,21 +120,9 @@ class AttainmentObjective:
 
     slo: Slo
     share: float
-
-    @property
-    def name(self) -> str:
-        """As tables have it."""
-        return ATTAINMENT
-
-    @property
-    def column(self) -> str:
-        """The column of tables that it bounds."""
-        return ATTAINMENT
-
-    @property
-    def unit(self) -> str:
-        """Unit of bound and value."""
-        return "share"
+    name: ClassVar[str] = ATTAINMENT
+    column: ClassVar[str] = ATTAINMENT
+    unit: ClassVar[str] = "share"
 
     @property
     def bound(self) -> float:

@@ -14,6 +14,7 @@ and the slip of every stage.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +53,7 @@ JITTER_ASSUMED = (
 )
 
 
-@dataclass(frozen=True)
-class TimeSpread:
+class TimeSpread(NamedTuple):
     """Mean and percentiles of one time, in picoseconds."""
 
     mean_ps: float
@@ -312,8 +312,7 @@ def _jitter_rows(result: JitterResult) -> Iterator[Sequence[Value]]:
                 f"{point.user_tokens_per_s(row):.6f}",
                 f"{row.tokens_per_s:.6f}",
                 f"{point.kept_share(row):.6f}",
-                *_spread_ms(row.gap),
-                *_spread_ms(row.step_latency),
+                *(format_ms(round(time_ps)) for time_ps in (*row.gap, *row.step_latency)),
             )
 
 
@@ -332,11 +331,3 @@ def _slip_rows(result: JitterResult) -> Iterator[Sequence[Value]]:
 def _machine(point: JitterPoint, row: JitterRow) -> Sequence[Value]:
     jitter_ns = f"{row.operator_jitter_ps / PS_PER_NS:.10g}"
     return point.name, point.chip_count, jitter_ns
-
-
-def _spread_ms(times: TimeSpread) -> tuple[str, str, str]:
-    return (
-        format_ms(round(times.mean_ps)),
-        format_ms(round(times.p50_ps)),
-        format_ms(round(times.p99_ps)),
-    )

@@ -122,26 +122,30 @@ def unreachable(search: SizingSearch) -> InfeasibleError:
     best = min(tried, key=lambda found: (_overloaded(found), _worst(found.readings), found.shape))
     shape = search.shape(best.shape)
     missed = best.tightest
-    overloaded = _overloaded(best) or missed is None or missed.holds
+    if missed is not None and (missed.holds or _overloaded(best)):
+        missed = None  # in the way is how much is asked at once
+    objective = None if missed is None else missed.objective
     reason = Unreachable(
         question=_asked(question),
         space=str(question.space),
-        binding=None if overloaded or missed is None else missed.objective,
+        binding=objective,
         demanded=(
             f"{question.rate_rps:g} requests/s {_KEPT.get(best.reason, 'kept up with')}, "
             f"by at most {most} replicas"
-            if overloaded or missed is None
-            else _bound(missed.objective)
+            if objective is None
+            else _bound(objective)
         ),
         best=best,
-        best_value=None if overloaded or missed is None else missed.value,
-        floor=None if overloaded or missed is None else _floor(fitting, missed.objective),
-        limit=_limit_of_rows(fitting, most, best) if overloaded else _limit(best, missed),
-        terms={} if overloaded or missed is None else _split(best, missed.objective),
-        levers=tuple(_levers(search, shape, best, overloaded=overloaded)),
+        best_value=None if missed is None else missed.value,
+        floor=None if objective is None else _floor(fitting, objective),
+        limit=(
+            _limit_of_rows(fitting, most, best) if objective is None else _limit(best, objective)
+        ),
+        terms={} if objective is None else _split(best, objective),
+        levers=tuple(_levers(search, shape, best, overloaded=objective is None)),
         replay_count=replays,
         proved=walked,
-        rests=tuple(rests_on(search, best, None if overloaded or not missed else missed.objective)),
+        rests=tuple(rests_on(search, best, objective)),
     )
     return InfeasibleError(reason)
 
@@ -217,10 +221,7 @@ def _limit_of_rows(fitting: list[ExplainedShape], most: int, best: Candidate) ->
     return f"queues: {most} replicas do not keep up"
 
 
-def _limit(best: Candidate, missed: Reading | None) -> str:
-    if missed is None:
-        return ""
-    objective = missed.objective
+def _limit(best: Candidate, objective: Objective) -> str:
     metric = "e2el" if isinstance(objective, AttainmentObjective) else objective.metric
     of_token = metric in ("tpot", "itl", "ntpot") or (metric == "e2el" and _decodes_longer(best))
     if not of_token:
