@@ -115,8 +115,7 @@ class _Selection:
         values = np.concatenate([part for part, _ in parts])
         times = [part for _, part in parts if part is not None]
         if not times:
-            values.sort()
-            places = np.asarray(ranks) - below
+            values, places = np.sort(values), np.asarray(ranks) - below
         else:
             order = np.argsort(values, kind="stable")
             values, ends = values[order], below + np.cumsum(np.concatenate(times)[order])
