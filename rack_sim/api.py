@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.given import Given
-from rack_sim.pipeline import Explanation, Progress, Result
+from rack_sim.pipeline import Explanation, OnEnded, Result
 from rack_sim.pipeline import explain as explain_scenario
 from rack_sim.pipeline import simulate as simulate_scenario
 from rack_sim.scenario import Scenario, Study, load_scenario, load_study, scenario_of_keys
@@ -85,7 +85,7 @@ def simulate(
     jobs: int = 1,
     every_step: bool = False,
     explanation: Explanation | None = None,
-    on_progress: Progress | None = None,
+    on_progress: OnEnded | None = None,
     on_note: Callable[[str], None] = lambda _text: None,
 ) -> Result:
     """Replays a scenario's traffic and summarises what came out.

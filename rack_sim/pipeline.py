@@ -39,7 +39,7 @@ from rack_sim.scenario.scenario import Scenario
 if TYPE_CHECKING:
     import pandas as pd
 
-Progress = Callable[[int, int], None]
+OnEnded = Callable[[int, int], None]
 
 # What a result prints of its summary.
 _TOLD = (
@@ -275,7 +275,7 @@ def simulate(
     *,
     every_step: bool = False,
     jobs: int = 1,
-    on_progress: Progress | None = None,
+    on_progress: OnEnded | None = None,
     explanation: Explanation | None = None,
     on_note: Note = no_note,
 ) -> Result:
@@ -303,7 +303,7 @@ def _replayed(
     *,
     every_step: bool,
     jobs: int,
-    on_progress: Progress | None,
+    on_progress: OnEnded | None,
     on_note: Note,
 ) -> tuple[ReplayTotals, Collector]:
     """Replays a scenario's workload, in as many processes as asked where that can be."""

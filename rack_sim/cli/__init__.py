@@ -1,10 +1,10 @@
 """CLI: one file per command.
 
 - `run`: replays a scenario and writes its files
-- `explain`: which chip holds what, and how fast; nothing is replayed
-- `sweep`: a study: many replays compared; `jitter_view`, `load_view`, `grid_view`: what it says of
-  which kind
-- `size`: the smallest system that meets an SLO; `size_view`: what it says
+- `explain`: which chip holds what, and how fast; nothing is replayed; `deployment`, `compiled`,
+  `batches`, `iterations`: its tables
+- `sweep`: a study: many replays compared
+- `size`: the smallest system that meets an SLO
 - `compare`: scenarios and finished runs side by side
 - `report`: report.html and report.xlsx of what is finished, made again
 - `sensitivity`: what each input of cost and machine, changed alone, does
@@ -16,7 +16,6 @@
 - `calibrate`: a chip fitted on measurements
 - `list`: the presets
 - `trace`: looks at a trace
-- `compiled`: what the compiler made of a plan, as tables
 - `place`: where files go
 - `console`: how the command line speaks
 """

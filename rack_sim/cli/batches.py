@@ -6,7 +6,8 @@ from typing import Any
 
 from rich.table import Table
 
-from rack_sim.cli.console import nodes_and_racks, table
+from rack_sim.cli.console import facts_table, headings, table
+from rack_sim.cli.deployment import deployment_facts, deployment_values, limit_values
 from rack_sim.cli.iterations import (
     Iteration,
     collective_values,
@@ -50,18 +51,11 @@ def batch_tables(found: Explanation, machine: BatchMachine) -> list[Table]:
 
 def batch_dict(found: Explanation, machine: BatchMachine) -> dict[str, Any]:
     """The same for programs that read it."""
-    plan, limits, timing = machine.plan, found.limits, machine.timing
+    plan, timing = machine.plan, machine.timing
     return {
         "scenario": found.scenario.name,
-        "model": plan.model.name,
-        "system": plan.system.name,
-        "parameter_count": plan.model.parameter_count,
-        "active_parameter_count": plan.model.active_parameter_count,
-        "weight_bytes": plan.weight_bytes,
-        "chip_count": plan.chip_count,
+        **deployment_values(plan),
         "replica_count": found.fleet.replica_count,
-        "stage_count": plan.stage_count,
-        "tensor_parallel": plan.tensor_parallel,
         "sram_used_bytes_max": machine.used_bytes_max,
         "sram_capacity_bytes": plan.system.chip.capacity_bytes,
         "memory_tiers": {kind: plan.system.chip.tier_of(kind).name for kind in KINDS},
@@ -72,11 +66,7 @@ def batch_dict(found: Explanation, machine: BatchMachine) -> dict[str, Any]:
         "kv_tokens": timing.kv_tokens,
         "kv_bytes_per_token": timing.kv_bytes_per_token,
         "launch_count": machine.timer.launch_count(1),
-        "chips_min": limits.chips_min,
-        "token_limit_ps": limits.token_limit_ps,
-        "token_feed_limit_ps": limits.token_feed_limit_ps,
-        "system_rows_per_s_max": limits.system_rows_per_s,
-        "topology": survey(plan.system.topology).values(),
+        **limit_values(found),
         "stages": [
             {
                 "stage": stage.number,
@@ -100,21 +90,13 @@ def _most(found: Explanation) -> IterationLimits:
 
 
 def _deployment(found: Explanation, machine: BatchMachine) -> Table:
-    plan, topology, most = machine.plan, found.plan.system.topology, _most(found)
-    kinds = Counter(link.kind for link in topology.links)
+    plan, most = machine.plan, _most(found)
     fleet = found.fleet
     split = (
         f", {fleet.prefill_count} of them only for prefill" if fleet.prefill_count else ", alike"
     )
     rows = [
-        ("model", plan.model.title),
-        ("weights", f"{plan.weight_bytes:,} bytes ({plan.demand.shape.precision.weights})"),
-        (
-            "system",
-            f"{plan.system.name}: {topology.chip_count} chips, {plan.system.active_chip_count} "
-            f"active, {nodes_and_racks(topology)}",
-        ),
-        ("links", ", ".join(f"{count:,} {kind} (one way)" for kind, count in kinds.items())),
+        *deployment_facts(plan),
         (
             "chips",
             f"{plan.chip_count} in {counted(plan.stage_count, 'stage')} of {plan.tensor_parallel}",
@@ -130,7 +112,7 @@ def _deployment(found: Explanation, machine: BatchMachine) -> Table:
             f"{_launch_text(plan.system.chip)}",
         ),
     ]
-    return table(f"{found.scenario.name}", [("", "left"), ("", "left")], rows)
+    return facts_table(f"{found.scenario.name}", rows)
 
 
 def _launch_text(chip: Chip) -> str:
@@ -159,7 +141,7 @@ def _stages(machine: BatchMachine) -> Table:
         )
     return table(
         "placement of one replica",
-        [("stage", "right"), ("chips", "left"), ("blocks", "left"), ("weights a chip", "right")],
+        headings(">stage, chips, blocks, >weights a chip"),
         rows,
     )
 
@@ -173,7 +155,7 @@ def _memory(machine: BatchMachine) -> Table:
     sizes.append(("free", tier.capacity_bytes - sum(size for _, size in sizes)))
     return table(
         f"memory map of a chip: {format_bytes(tier.capacity_bytes)}",
-        [("", "left"), ("", "right"), ("", "right")],
+        headings(", >, >"),
         [(words, format_bytes(size), f"{size / tier.capacity_bytes:.1%}") for words, size in sizes],
     )
 
@@ -197,7 +179,7 @@ def _memory_tiers(machine: BatchMachine) -> Table:
     capacities = ", ".join(f"{t.name} {format_bytes(t.capacity_bytes)}" for t in chip.memory)
     return table(
         f"memory map of a chip: {capacities}",
-        [("tier", "left"), ("", "left"), ("", "right"), ("of the tier", "right")],
+        headings("tier, , >, >of the tier"),
         rows,
     )
 
@@ -214,7 +196,7 @@ def _cache(machine: BatchMachine) -> Table:
         ("longest context", counted(timing.context_tokens, "token")),
         ("sequences of that", f"{machine.sequences_max:,} at one time"),
     ]
-    return table("cache of one replica", [("", "left"), ("", "left")], rows)
+    return facts_table("cache of one replica", rows)
 
 
 def _limits(found: Explanation, examples: Sequence[Iteration]) -> Table:
@@ -245,6 +227,6 @@ def _limits(found: Explanation, examples: Sequence[Iteration]) -> Table:
     ]
     return table(
         "physical limits of one replica",
-        [("quantity", "left"), ("limit", "right"), ("timed", "right"), ("ratio", "right")],
+        headings("quantity, >limit, >timed, >ratio"),
         rows,
     )

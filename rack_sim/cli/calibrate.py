@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rack_sim.cli.console import out, say_json, table
+from rack_sim.cli.console import headings, out, say_json, table
 from rack_sim.cli.options import JsonOption
 from rack_sim.cli.place import result_file
 from rack_sim.cli.progress import progress
@@ -149,7 +149,7 @@ def _print(fit: Fit, chip: str, path: Path) -> None:
         table(
             f"{chip}: {counted(len(fit.constants), 'constant')} on "
             f"{counted(len(fit.rows), 'row')} of {path.name}",
-            [("constant", "left"), ("value", "right"), ("95 %", "right"), ("what", "left")],
+            headings("constant, >value, >95 %, what"),
             [
                 (
                     item.constant.key,
@@ -164,7 +164,7 @@ def _print(fit: Fit, chip: str, path: Path) -> None:
     out.print(
         table(
             f"median absolute error {fit.median:.1%}, each row left out {_left_out(fit)}",
-            [("row", "left"), ("model", "left"), ("error", "right"), ("left out", "right")],
+            headings("row, model, >error, >left out"),
             [
                 (
                     row.measurement.number,

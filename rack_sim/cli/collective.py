@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple, TypeVar
 import typer
 from rich.table import Table
 
-from rack_sim.cli.console import out, say_json, table
+from rack_sim.cli.console import facts_table, out, say_json, table
 from rack_sim.cli.options import JsonOption, grouped
 from rack_sim.cli.progress import progress
 from rack_sim.foundation.errors import InputError, Problem, suggest
@@ -218,7 +218,7 @@ def _heading(sweep: CollectiveSweep) -> Table:
     rows.append(("size", "the whole buffer, as in nccl-tests"))
     if sweep.operation in _REDUCES:
         rows.append(("time", "links only; what additions take is not in it"))
-    return table("", [("", "left"), ("", "left")], rows)
+    return facts_table("", rows)
 
 
 def _link(kind: LinkType, sweep: CollectiveSweep) -> str:
@@ -271,9 +271,8 @@ def _others(sweep: CollectiveSweep) -> Table:
         for name in ALGORITHMS
         if name == largest.algorithm or name in largest.not_taken
     ]
-    return table(
+    return facts_table(
         f"why {largest.algorithm} for {format_size(largest.size_bytes)}",
-        [("", "left"), ("", "left")],
         rows,
     )
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rack_sim.cli.leave import leaving
-from rack_sim.cli.options import Output, SetOption, grouped
+from rack_sim.cli.options import OutputOptions, SetOption, grouped
 from rack_sim.foundation.errors import InputError
 from rack_sim.metrics.slo import slo_of
 from rack_sim.study.compare import comparison_hash, contenders, run_comparison
@@ -31,7 +31,7 @@ def compare(
             "… of the run [those of the first that has any].",
         ),
     ] = None,
-    output: Output,
+    output: OutputOptions,
 ) -> None:
     """Compare scenarios and finished runs: speed, latency, power, cost, and what binds each.
 

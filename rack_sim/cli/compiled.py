@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from rack_sim.cli.console import table
-from rack_sim.compiler.changes import Change
+from rack_sim.cli.console import headings, table
+from rack_sim.compiler.changes import MachineChange
 from rack_sim.compiler.interval import Separations, separations
 from rack_sim.compiler.program import Program
 from rack_sim.compiler.step import StepTiming, program_of
@@ -70,33 +70,19 @@ def collectives_table(step: StepTiming) -> Table:
     ]
     return table(
         "collectives of one step: the algorithm that ends first, and what the others would take",
-        [
-            ("traffic", "left"),
-            ("operation", "left"),
-            ("chips", "right"),
-            ("bytes a chip", "right"),
-            ("count", "right"),
-            ("algorithm", "left"),
-            ("instead of", "left"),
-        ],
+        headings("traffic, operation, >chips, >bytes a chip, >count, algorithm, instead of"),
         rows,
     )
 
 
-def changes_table(step: StepTiming, found: Sequence[Change]) -> Table:
+def changes_table(step: StepTiming, found: Sequence[MachineChange]) -> Table:
     """What one change of the machine would do, compiled again with the same cut."""
     rows = [("as it is", *_cells(step, step))]
     rows += [(change.title, *_cells(change.step, step)) for change in found]
     return table(
         f"what would help (bottleneck now: {step.bottleneck}): the same cut compiled again, the "
         "wait for a whole number of slots and the ports of a chip not counted",
-        [
-            ("change", "left"),
-            ("tokens/s per user", "right"),
-            ("", "right"),
-            ("slots/s", "right"),
-            ("", "right"),
-        ],
+        headings("change, >tokens/s per user, >, >slots/s, >"),
         rows,
     )
 

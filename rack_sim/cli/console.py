@@ -21,9 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rack_sim.foundation.errors import InputError, RackSimError
-from rack_sim.foundation.units import counted
 from rack_sim.foundation.visible import on_one_line, shortened, visible
-from rack_sim.hardware.topology import Topology
 from rack_sim.report.text import Line
 
 # Where output goes to a file or a pipe there is no terminal to fit into.
@@ -97,14 +95,6 @@ def words_column(field: str = "description") -> TextColumn:
     return TextColumn(pattern, markup=False)
 
 
-def nodes_and_racks(topology: Topology) -> str:
-    """``9 nodes, 1 rack``; racks of one node each are not told twice."""
-    nodes = counted(len(topology.nodes), "node")
-    if topology.rack_noun == "node":
-        return nodes
-    return f"{nodes}, {counted(len(topology.racks), 'rack')}"
-
-
 def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[tuple[str, ...]]) -> Table:
     """A table; each column is a heading and "left" or "right"."""
     if len(columns) == 1:  # sentences, which have no numbers beside them
@@ -138,6 +128,17 @@ def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[tuple[s
     for row in rows:
         drawn.add_row(*row)
     return drawn
+
+
+def headings(text: str) -> list[tuple[str, str]]:
+    """Columns by their headings; a ``>`` marks those of numbers: ``headings("chip, >count")``."""
+    names = [part.strip() for part in text.split(",")]
+    return [(name.removeprefix(">"), "right" if name[:1] == ">" else "left") for name in names]
+
+
+def facts_table(title: str, facts: Sequence[tuple[str, str]]) -> Table:
+    """A table without headings: what a thing is called, and what is to be said of it."""
+    return table(title, [("", "left"), ("", "left")], facts)
 
 
 def complain(error: RackSimError) -> None:

@@ -13,10 +13,19 @@ from rack_sim.cli.compiled import (
     programs_of,
     programs_table,
 )
-from rack_sim.cli.console import err, nodes_and_racks, out, say_json, table, tell
+from rack_sim.cli.console import (
+    err,
+    facts_table,
+    headings,
+    out,
+    say_json,
+    table,
+    tell,
+)
+from rack_sim.cli.deployment import deployment_facts, deployment_values, limit_values
 from rack_sim.cli.options import JsonOption, ScenarioArgument, SetOption
 from rack_sim.cli.topology import survey_table
-from rack_sim.compiler.changes import Change, changes
+from rack_sim.compiler.changes import MachineChange, changes
 from rack_sim.compiler.interval import Separations
 from rack_sim.compiler.program import Program
 from rack_sim.foundation.units import PS_PER_S, counted, format_bytes, format_time
@@ -25,6 +34,7 @@ from rack_sim.metrics.critical_path import shares
 from rack_sim.pipeline import Explanation
 from rack_sim.pipeline import explain as explain_scenario
 from rack_sim.scenario import load_scenario
+from rack_sim.scenario.group import format_ranges
 
 # Rows of the table of tasks; the rest is one row.
 _WAY_COUNT_MAX = 12
@@ -84,19 +94,11 @@ def explain(
 def _deployment(found: Explanation) -> Table:
     plan, step = found.plan, found.step
     topology = plan.system.topology
-    kinds = Counter(link.kind for link in topology.links)
     algorithms = Counter(
         name for stage in step.stages for block in stage.blocks for name in block.algorithms
     )
     rows = [
-        ("model", plan.model.title),
-        ("weights", f"{plan.weight_bytes:,} bytes ({plan.demand.shape.precision.weights})"),
-        (
-            "system",
-            f"{plan.system.name}: {topology.chip_count} chips, {plan.system.active_chip_count} "
-            f"active, {nodes_and_racks(topology)}",
-        ),
-        ("links", ", ".join(f"{count:,} {kind} (one way)" for kind, count in kinds.items())),
+        *deployment_facts(plan),
         (
             "ports",
             f"{max(topology.ports_used())} used of {topology.port_count} on the busiest chip",
@@ -119,7 +121,7 @@ def _deployment(found: Explanation) -> Table:
         ),
         ("bottleneck", step.bottleneck),
     ]
-    return table(f"{found.scenario.name}", [("", "left"), ("", "left")], rows)
+    return facts_table(f"{found.scenario.name}", rows)
 
 
 def _sram(found: Explanation) -> Table:
@@ -167,7 +169,7 @@ def _stages(found: Explanation) -> Table:
     ]
     return table(
         "stages",
-        [("count", "right"), ("stages", "left"), ("blocks", "left"), ("service", "right")],
+        headings(">count, stages, blocks, >service"),
         rows,
     )
 
@@ -213,9 +215,7 @@ def _token(found: Explanation) -> Table:
         for name, spent in step.terms.by_name().items()
     ]
     rows.append(("time per output token", format_time(step.revolution_ps), "100.0%"))
-    return table(
-        "where the time of one token goes", [("term", "left"), ("", "right"), ("", "right")], rows
-    )
+    return table("where the time of one token goes", headings("term, >, >"), rows)
 
 
 def _way(found: Explanation) -> Table:
@@ -246,13 +246,7 @@ def _way(found: Explanation) -> Table:
         )
     return table(
         f"the way of one token: what the {format_time(latency_ps)} of a step are made of",
-        [
-            ("task", "left"),
-            ("on", "left"),
-            ("count", "right"),
-            ("time", "right"),
-            ("share", "right"),
-        ],
+        headings("task, on, >count, >time, >share"),
         rows,
     )
 
@@ -278,23 +272,14 @@ def _limits(found: Explanation) -> Table:
             f"{limits.compiled_rows_per_s:,}",
         ),
     ]
-    return table(
-        "physical limits", [("quantity", "left"), ("limit", "right"), ("compiled", "right")], rows
-    )
+    return table("physical limits", headings("quantity, >limit, >compiled"), rows)
 
 
 def _as_dict(found: Explanation) -> dict[str, Any]:
-    plan, step, limits = found.plan, found.step, found.limits
+    plan, step = found.plan, found.step
     return {
         "scenario": found.scenario.name,
-        "model": plan.model.name,
-        "system": plan.system.name,
-        "parameter_count": plan.model.parameter_count,
-        "active_parameter_count": plan.model.active_parameter_count,
-        "weight_bytes": plan.weight_bytes,
-        "chip_count": plan.chip_count,
-        "stage_count": plan.stage_count,
-        "tensor_parallel": plan.tensor_parallel,
+        **deployment_values(plan),
         "sram_used_bytes_max": plan.used_bytes_max,
         "sram_capacity_bytes": plan.system.chip.capacity_bytes,
         "concurrent_sequences_max": plan.concurrent_sequences_max,
@@ -305,11 +290,7 @@ def _as_dict(found: Explanation) -> dict[str, Any]:
         "revolution_ps": step.revolution_ps,
         "bottleneck": step.bottleneck,
         "terms_ps": step.terms.by_name(),
-        "chips_min": limits.chips_min,
-        "token_limit_ps": limits.token_limit_ps,
-        "token_feed_limit_ps": limits.token_feed_limit_ps,
-        "system_rows_per_s_max": limits.system_rows_per_s,
-        "topology": survey(plan.system.topology).values(),
+        **limit_values(found),
         "stages": [
             {
                 "stage": timing.stage.number,
@@ -325,7 +306,7 @@ def _as_dict(found: Explanation) -> dict[str, Any]:
 
 
 def _compiled_dict(
-    programs: Sequence[Program], apart: Separations, changed: Sequence[Change]
+    programs: Sequence[Program], apart: Separations, changed: Sequence[MachineChange]
 ) -> dict[str, Any]:
     return {
         "programs": [
@@ -357,12 +338,5 @@ def _compiled_dict(
 
 def _ranges(numbers: list[int]) -> str:
     """Numbers in short: ``0, 3-5``; long lists are cut."""
-    parts: list[str] = []
-    start = previous = numbers[0]
-    for number in [*numbers[1:], -1]:
-        if number == previous + 1:
-            previous = number
-            continue
-        parts.append(str(start) if start == previous else f"{start}-{previous}")
-        start = previous = number
-    return ", ".join(parts) if len(parts) <= 6 else ", ".join(parts[:6]) + ", …"
+    parts = format_ranges(numbers).split(",")
+    return ", ".join(parts if len(parts) <= 6 else [*parts[:6], "…"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from rack_sim.cli.console import table
+from rack_sim.cli.console import headings, table
 from rack_sim.compiler.batches import BatchMachine
 from rack_sim.engine.policies.policy import IterationLimits
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_time
@@ -48,7 +48,7 @@ class Iteration:
 
 
 @dataclass(frozen=True, slots=True)
-class Collective:
+class IterationCollective:
     """A kind of collective that an iteration launches `count` times.
 
     Its buffer has `row_bytes` for every row (or, where `sampled`, every row that goes through the
@@ -98,7 +98,7 @@ def _iteration(
     )
 
 
-def collectives(machine: BatchMachine, limits: IterationLimits) -> Iterator[Collective]:
+def collectives(machine: BatchMachine, limits: IterationLimits) -> Iterator[IterationCollective]:
     """Every kind of collective of an iteration, timed on the group of the first stage with it."""
     plan = machine.plan
     counts: Counter[CollectiveKernel] = Counter()
@@ -124,7 +124,7 @@ def collectives(machine: BatchMachine, limits: IterationLimits) -> Iterator[Coll
             if not kernel.sharing
         ]
         pairs = [(one.algorithm or "none", one.duration_ps) for one in timed]
-        yield Collective(
+        yield IterationCollective(
             kernel.traffic,
             kernel.operation,
             kernel.sharing or len(group),
@@ -174,10 +174,10 @@ def iterations_table(examples: Sequence[Iteration]) -> Table:
     )
 
 
-def collectives_table(found: Sequence[Collective]) -> Table:
+def collectives_table(found: Sequence[IterationCollective]) -> Table:
     """Every kind of collective, with the algorithm that it takes."""
 
-    def timed(one: Collective, place: int) -> str:
+    def timed(one: IterationCollective, place: int) -> str:
         if one.times is None:
             return ""
         algorithm, ps = one.times[place]
@@ -197,15 +197,9 @@ def collectives_table(found: Sequence[Collective]) -> Table:
     ]
     return table(
         "collectives of an iteration, and the algorithm that ends first; launches not counted",
-        [
-            ("traffic", "left"),
-            ("operation", "left"),
-            ("chips", "right"),
-            ("count", "right"),
-            ("bytes a row", "right"),
-            ("one row", "right"),
-            ("as many as there can be", "right"),
-        ],
+        headings(
+            "traffic, operation, >chips, >count, >bytes a row, >one row, >as many as there can be"
+        ),
         rows,
     )
 
@@ -225,7 +219,7 @@ def iteration_values(one: Iteration) -> dict[str, Any]:
     }
 
 
-def collective_values(one: Collective) -> dict[str, Any]:
+def collective_values(one: IterationCollective) -> dict[str, Any]:
     """A collective for JSON."""
     (first, first_ps), (last, last_ps) = one.times or ((None, None), (None, None))
     return {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rack_sim.cli.console import err, say_json, say_line
-from rack_sim.cli.options import Output
+from rack_sim.cli.options import OutputOptions
 from rack_sim.cli.place import result_directory
 from rack_sim.cli.progress import Shown, progress
 from rack_sim.record.directory import Draft
@@ -21,7 +21,7 @@ from rack_sim.report.views import leave
 class Leaving:
     """The work of one command, and the directory in which its result comes to stand."""
 
-    output: Output
+    output: OutputOptions
     show: Shown
     _stack: ExitStack
     _draft: Draft | None = None
@@ -88,7 +88,7 @@ class Leaving:
 
 
 @contextmanager
-def leaving(output: Output, name: str = "") -> Iterator[Leaving]:
+def leaving(output: OutputOptions, name: str = "") -> Iterator[Leaving]:
     """The work of a command whose result goes to --out, or to reports/`name`.
 
     What cannot be written to is said before the work begins. Without --out and a name, the place is

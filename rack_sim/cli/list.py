@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from rack_sim.cli.console import out, say_json, table
+from rack_sim.cli.console import headings, out, say_json, table
 from rack_sim.cli.options import JsonOption
 from rack_sim.engine.policies import POLICIES
 from rack_sim.engine.routers import ROUTERS
 from rack_sim.scenario.library import describe, presets
 
 
-class Kind(StrEnum):
+class PresetKind(StrEnum):
     """What can be listed."""
 
     CHIPS = "chips"
@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 
 def list_presets(
-    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    kind: Annotated[PresetKind, typer.Argument(help="What to list.")],
     as_json: JsonOption = False,
 ) -> None:
     """List the chips, systems, models, scenarios, studies, prices, policies or routers there are.
@@ -35,16 +35,16 @@ def list_presets(
 
         rack-sim list systems
     """
-    if kind in (Kind.POLICIES, Kind.ROUTERS):
-        known = POLICIES if kind is Kind.POLICIES else ROUTERS
+    if kind in (PresetKind.POLICIES, PresetKind.ROUTERS):
+        known = POLICIES if kind is PresetKind.POLICIES else ROUTERS
         rows = [(name, _first_sentence(item.__doc__)) for name, item in known.items()]
     else:
-        singular = "study" if kind is Kind.STUDIES else kind.value.removesuffix("s")
+        singular = "study" if kind is PresetKind.STUDIES else kind.value.removesuffix("s")
         rows = [(name, describe(path)) for name, path in presets(singular).items()]
     if as_json:
         say_json(dict(rows))
         return
-    out.print(table(kind.value, [("name", "left"), ("what it is", "left")], rows))
+    out.print(table(kind.value, headings("name, what it is"), rows))
 
 
 def _first_sentence(text: str | None) -> str:

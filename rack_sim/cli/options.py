@@ -43,7 +43,7 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing 
 
 
 @dataclass(frozen=True)
-class Question:
+class ScenarioOptions:
     """A scenario, and what is changed of it: options of the commands that ask one."""
 
     scenario: ScenarioArgument
@@ -68,7 +68,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Output:
+class OutputOptions:
     """Where a result goes, what is made of it, and what is said: options of what leaves one."""
 
     out_dir: Annotated[

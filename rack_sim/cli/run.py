@@ -6,7 +6,7 @@ import typer
 
 from rack_sim.cli.console import tell
 from rack_sim.cli.leave import leaving
-from rack_sim.cli.options import Output, Question, grouped
+from rack_sim.cli.options import OutputOptions, ScenarioOptions, grouped
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.pipeline import simulate
 
@@ -14,7 +14,7 @@ from rack_sim.pipeline import simulate
 @grouped
 def run(
     *,
-    question: Question,
+    question: ScenarioOptions,
     every_step: Annotated[
         bool,
         typer.Option(
@@ -25,7 +25,7 @@ def run(
         int,
         typer.Option(min=1, help="Processes for replicas that do not know of each other."),
     ] = 1,
-    output: Output,
+    output: OutputOptions,
 ) -> None:
     """Replay a scenario's traffic and write tables and figures.
 

@@ -5,7 +5,14 @@ from typing import Annotated
 import typer
 
 from rack_sim.cli.leave import leaving
-from rack_sim.cli.options import Output, ScenarioArgument, SeedOption, SetOption, grouped, with_seed
+from rack_sim.cli.options import (
+    OutputOptions,
+    ScenarioArgument,
+    SeedOption,
+    SetOption,
+    grouped,
+    with_seed,
+)
 from rack_sim.scenario import load_scenario
 from rack_sim.study.sensitivity import run_sensitivity
 
@@ -28,7 +35,7 @@ def sensitivity(
     ] = 1000,
     overrides: SetOption = None,
     seed: SeedOption = None,
-    output: Output,
+    output: OutputOptions,
 ) -> None:
     """Change each input of cost and machine alone: what do a token and a user's speed gain or lose?
 

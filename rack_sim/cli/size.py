@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rack_sim.cli.leave import leaving
-from rack_sim.cli.options import Output, Question, grouped
+from rack_sim.cli.options import OutputOptions, ScenarioOptions, grouped
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.report.sizing_words import goals_words
 from rack_sim.study.sizing import Candidate, Sizing
@@ -24,7 +24,7 @@ _SEARCHED = {
 @grouped
 def size(
     *,
-    question: Question,
+    question: ScenarioOptions,
     slo: Annotated[
         str | None,
         typer.Option(
@@ -63,7 +63,7 @@ def size(
             help="Replay so many requests [the scenario's, or more where these are over too soon].",
         ),
     ] = None,
-    output: Output,
+    output: OutputOptions,
 ) -> None:
     """Find the smallest, the cheapest and the least power-hungry system that meets an SLO.
 
@@ -116,7 +116,9 @@ def size(
     )
 
 
-def _run_command(question: Question, target: Path, found: Sizing, candidate: Candidate) -> str:
+def _run_command(
+    question: ScenarioOptions, target: Path, found: Sizing, candidate: Candidate
+) -> str:
     """The command that replays a candidate, to the same numbers.
 
     Where a --set of this one is about the same as one that it needs, or malformed rows were

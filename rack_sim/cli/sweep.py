@@ -8,7 +8,7 @@ import typer
 
 from rack_sim.cli.console import err
 from rack_sim.cli.leave import leaving
-from rack_sim.cli.options import Output, grouped, with_seed
+from rack_sim.cli.options import OutputOptions, grouped, with_seed
 from rack_sim.foundation.units import counted
 from rack_sim.scenario import GridStudy, load_study
 from rack_sim.study.grid import POINT_COUNT_MAX
@@ -60,7 +60,7 @@ def sweep(
             "--fresh", help="Begin anew: what an interrupted sweep has left is set aside."
         ),
     ] = False,
-    output: Output,
+    output: OutputOptions,
 ) -> None:
     """Run a study: many replays compared.
 

@@ -7,7 +7,7 @@ from typing import Annotated, BinaryIO, Literal
 
 import typer
 
-from rack_sim.cli.console import out, say_json, table, tell
+from rack_sim.cli.console import facts_table, out, say_json, tell
 from rack_sim.cli.options import (
     JsonOption,
     ScenarioArgument,
@@ -133,7 +133,7 @@ def timeline(
         say_json({"path": str(draft.shown), "size_bytes": size_bytes, **_content(filmed)})
         return
     about = [*_about(filmed, step.window_ms), ("size", format_bytes(size_bytes)), *_late(filmed)]
-    out.print(table(loaded.name, [("", "left"), ("", "left")], about))
+    out.print(facts_table(loaded.name, about))
     out.print("open in https://ui.perfetto.dev", soft_wrap=True)
     out.print(f"file: {draft.shown}", soft_wrap=True)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from rack_sim.cli.console import out, say_json, table
+from rack_sim.cli.console import facts_table, out, say_json
 from rack_sim.cli.options import JsonOption
 from rack_sim.foundation.units import format_time
 from rack_sim.hardware.survey import Survey, survey
@@ -77,4 +77,4 @@ def survey_table(found: Survey) -> Table:
         ),
         ("counted over", f"{compared} {ways.pair_count} pairs of chips"),
     ]
-    return table(f"topology of {found.name}", [("", "left"), ("", "left")], rows)
+    return facts_table(f"topology of {found.name}", rows)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rack_sim.cli.console import err, out, say_json, table
+from rack_sim.cli.console import err, headings, out, say_json, table
 from rack_sim.cli.options import JsonOption, SkipBadRowsOption
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.workload.summary import summarise
@@ -53,8 +53,8 @@ def summary(
     if as_json:
         say_json({"format": check.format_name, **found.as_dict()})
         return
-    headings = [("quantity", "left"), ("value", "right"), ("unit", "left")]
-    out.print(table(f"{file} ({check.format_name} format)", headings, found.rows()))
+    title = f"{file} ({check.format_name} format)"
+    out.print(table(title, headings("quantity, >value, unit"), found.rows()))
     if check.skipped_count:
         err.print(f"{check.skipped_count} malformed rows were skipped")
         for line, reason in check.skipped_rows[:20]:

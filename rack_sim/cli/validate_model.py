@@ -8,15 +8,15 @@ from typing import Annotated
 
 import typer
 
-from rack_sim.cli.console import out, say_json, table
+from rack_sim.cli.console import headings, out, say_json, table
 from rack_sim.cli.options import JsonOption
 from rack_sim.cli.place import result_file
 from rack_sim.cli.progress import progress
 from rack_sim.foundation.errors import InputError
 from rack_sim.report.numbers import number_text
 from rack_sim.report.validation_figure import write_validation_figure
-from rack_sim.study.measurements import Table, read_table, shipped_table
-from rack_sim.study.predictions import Prediction, Spread, predict_all
+from rack_sim.study.measurements import MeasurementTable, read_table, shipped_table
+from rack_sim.study.predictions import ErrorSpread, Prediction, predict_all
 from rack_sim.study.validation import docs_folder, fitted_rows, validate, validation_texts
 
 _UNITS = {
@@ -79,40 +79,19 @@ def validate_model(
     print_unreadable(read)
 
 
-_POINTS = [
-    ("row", "left"),
-    ("chip", "left"),
-    ("model", "left"),
-    ("load", "left"),
-    ("measured", "right"),
-    ("predicted", "right"),
-    ("unit", "left"),
-    ("error", "right"),
-    ("ln ratio", "right"),
-    ("used", "left"),
-]
-_CHIPS = [
-    ("chip", "left"),
-    ("rows", "right"),
-    ("not run", "right"),
-    ("median", "right"),
-    ("p90", "right"),
-]
+_POINTS = headings("row, chip, model, load, >measured, >predicted, unit, >error, >ln ratio, used")
+_CHIPS = headings("chip, >rows, >not run, >median, >p90")
 
 
 def _say(found: list[Prediction], name: str) -> None:
     fitted = fitted_rows()
     cells = [_cells(item, fitted) for item in found]
     out.print(table(f"{len(found)} measurements of {name}", _POINTS, cells))
-    chips = [
-        (
-            chip,
-            str(len(items)),
-            str(sum(item.error is None for item in items)),
-            *_spread_cells(items),
-        )
-        for chip, items in by_chip(found).items()
-    ]
+    chips = []
+    for chip, items in by_chip(found).items():
+        spread = ErrorSpread.of(item.error for item in items)
+        run_count, errors = (spread.count, spread.cells) if spread else (0, ("", ""))
+        chips.append((chip, str(len(items)), str(len(items) - run_count), *errors))
     out.print(table("absolute error by chip", _CHIPS, chips))
     for item in found:
         for text in (item.reason and f"not run: {item.reason}", *item.assumptions):
@@ -147,7 +126,7 @@ def row_json(item: Prediction) -> dict[str, object]:
     }
 
 
-def unreadable_json(read: Table) -> list[dict[str, object]]:
+def unreadable_json(read: MeasurementTable) -> list[dict[str, object]]:
     """What is wrong with the rows of a table that cannot be read, as JSON."""
     return [
         {"line": problem.line, "column": problem.field or None, "reason": problem.message}
@@ -155,7 +134,7 @@ def unreadable_json(read: Table) -> list[dict[str, object]]:
     ]
 
 
-def print_unreadable(read: Table) -> None:
+def print_unreadable(read: MeasurementTable) -> None:
     """Says which rows of a table were left out, and why."""
     for problem in read.unreadable:
         out.print(f"left out: {problem}", soft_wrap=True)
@@ -163,7 +142,7 @@ def print_unreadable(read: Table) -> None:
 
 def spread_json(items: list[Prediction]) -> dict[str, object]:
     """Absolute errors of some rows as JSON."""
-    spread = Spread.of(items)
+    spread = ErrorSpread.of(item.error for item in items)
     return {
         "rows": len(items),
         "run": spread.count if spread else 0,
@@ -187,11 +166,6 @@ def _cells(item: Prediction, fitted: frozenset[str]) -> tuple[str, ...]:
         "" if item.log_ratio is None else f"{item.log_ratio:+.3f}",
         "fitted" if row.number in fitted else "held out",
     )
-
-
-def _spread_cells(items: list[Prediction]) -> tuple[str, str]:
-    spread = Spread.of(items)
-    return (f"{spread.p50:.1%}", f"{spread.p90:.1%}") if spread else ("", "")
 
 
 def _write_docs() -> None:

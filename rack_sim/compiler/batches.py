@@ -37,7 +37,7 @@ class Iterations(Protocol):
 
 
 @dataclass(frozen=True)
-class Draft:
+class DraftCost:
     """What a proposal of a draft costs: `model` runs once a token, or `latency_ps` in all."""
 
     model: Iterations | None = None
@@ -57,7 +57,7 @@ class BatchTiming:
     block_count: int
     context_tokens: int
     kv_bytes_per_token: int = 0
-    draft: Draft = field(default_factory=Draft)
+    draft: DraftCost = field(default_factory=DraftCost)
 
     @property
     def kv_tokens(self) -> int:
@@ -355,10 +355,10 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
     return BatchMachine(plan, timer, timing, chip_bytes)
 
 
-def _draft(plan: Plan, room: CacheRoom) -> Draft:
+def _draft(plan: Plan, room: CacheRoom) -> DraftCost:
     if room.draft_model is None:
-        return Draft()
-    return Draft(
+        return DraftCost()
+    return DraftCost(
         IterationTimer(
             # The host waits for the whole proposal, not for each token of it.
             replace(plan.system.chip, iteration_host_ps=0, sequence_host_ps=0),

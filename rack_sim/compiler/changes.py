@@ -16,19 +16,19 @@ from rack_sim.timing.pipeline import PipelineTimer
 
 
 @dataclass(frozen=True)
-class Change:
+class MachineChange:
     """One thing done to the machine, and the step that it then takes."""
 
     title: str
     step: StepTiming
 
 
-def changes(plan: Plan) -> Iterator[Change]:
+def changes(plan: Plan) -> Iterator[MachineChange]:
     """What one more link, twice the clock and half the hop latency would do, each alone."""
     for title, change in _CHANGES.items():
         changed = change(plan.system)
         if changed is not None:
-            yield Change(title, compile_step(on_system(plan, changed)))
+            yield MachineChange(title, compile_step(on_system(plan, changed)))
 
 
 def on_system(plan: Plan, system: System) -> Plan:

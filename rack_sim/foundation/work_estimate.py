@@ -14,10 +14,16 @@ from rack_sim.foundation.units import format_bytes
 from rack_sim.foundation.work_limits import limit, over_limit
 
 Note = Callable[[str], None]
+Progress = Callable[[str, float], None]
+"""Is told what is being done, and what share of all of it is done."""
 
 
 def no_note(_text: str) -> None:
     """For whoever wants to hear nothing."""
+
+
+def no_progress(_text: str, _share: float) -> None:
+    """For whoever does not want to be told how far it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ look of its cells: CSV, Parquet, data frames, sheets and pages all read it from 
 from collections.abc import Iterable
 from typing import Literal, NamedTuple, TypeVar
 
-Kind = Literal["words", "count", "number", "flag", "any"]
+ColumnKind = Literal["words", "count", "number", "flag", "any"]
 """What the cells of a column hold; any cell may be empty.
 
 `words`: text, however much like a number it looks. `count`: whole numbers. `number`: numbers.
@@ -26,7 +26,7 @@ class Column(NamedTuple):
 
     name: str
     unit: str
-    kind: Kind
+    kind: ColumnKind
     definition: str
 
     @property
@@ -35,7 +35,27 @@ class Column(NamedTuple):
         return self.kind in ("count", "number")
 
 
-def read_cell(kind: Kind, cell: str) -> str | int | float | bool | None:
+def words(name: str, definition: str) -> Column:
+    """A column of text, which has no unit."""
+    return Column(name, "", "words", definition)
+
+
+def count(name: str, unit: str, definition: str) -> Column:
+    """A column of whole numbers."""
+    return Column(name, unit, "count", definition)
+
+
+def number(name: str, unit: str, definition: str) -> Column:
+    """A column of numbers."""
+    return Column(name, unit, "number", definition)
+
+
+def flag(name: str, definition: str) -> Column:
+    """A column of true and false."""
+    return Column(name, "true/false", "flag", definition)
+
+
+def read_cell(kind: ColumnKind, cell: str) -> str | int | float | bool | None:
     """The value of a cell of CSV; None where it is empty.
 
     Words stay as they are in the cell. Raises ValueError where the cell is not of the kind.
@@ -61,7 +81,7 @@ def read_cell(kind: Kind, cell: str) -> str | int | float | bool | None:
         raise ValueError(f"{_short(cell)} is not a number") from None
 
 
-def fits(kind: Kind, value: object) -> bool:
+def fits(kind: ColumnKind, value: object) -> bool:
     """Whether a value may stand in a column of the kind; nothing may in each."""
     if value is None:
         return True

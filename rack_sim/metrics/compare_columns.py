@@ -1,6 +1,6 @@
 """Compare columns: compare.csv and changes.csv of a comparison, sensitivity.csv of a tornado."""
 
-from rack_sim.metrics.column import Column
+from rack_sim.metrics.column import Column, count, number, words
 
 # Taken from a run's summary as they are: column -> what it is, in words for a person.
 COMPARED: dict[str, str] = {
@@ -25,96 +25,63 @@ DENSITIES: dict[str, str] = {
 }
 
 COMPARE: tuple[Column, ...] = (
-    Column("name", "", "words", "name of the scenario, or the one given on the command line"),
-    Column(
-        "source",
-        "",
-        "words",
-        "simulated: now, for this comparison; finished: read from its directory",
-    ),
-    Column(
-        "status",
-        "",
-        "words",
-        "ran; or infeasible: the model does not fit, or nothing can be served",
-    ),
-    Column("reason", "", "words", "why it could not run"),
-    Column("model", "", "words", "name of the model"),
-    Column("system", "", "words", "name of the system"),
-    Column("output_tok_s_per_user_p50", "token/s", "number", "1000 / median tpot"),
-    Column("ttft_ms_p50", "ms", "number", "time to first token, median"),
-    Column("ttft_ms_p99", "ms", "number", "time to first token, percentile 99"),
-    Column(
-        "total_throughput_tok_s",
-        "token/s",
-        "number",
-        "prompt and output tokens, in the run's window",
-    ),
-    Column("output_throughput_tok_s", "token/s", "number", "output tokens, in the run's window"),
-    Column("chip_count", "chips", "count", "chips that hold a part of the model"),
-    Column("rack_count", "racks", "count", "racks that hold a part of the model"),
-    Column(
-        "mean_kilowatts", "kW", "number", "mean power, spares, hosts, network and building included"
-    ),
-    Column("joules_per_output_token", "J", "number", "energy of the run over its output tokens"),
-    Column("usd_per_million_output_tokens", "USD", "number", "capital and electricity, likewise"),
-    Column(
+    words("name", "name of the scenario, or the one given on the command line"),
+    words("source", "simulated: now, for this comparison; finished: read from its directory"),
+    words("status", "ran; or infeasible: the model does not fit, or nothing can be served"),
+    words("reason", "why it could not run"),
+    words("model", "name of the model"),
+    words("system", "name of the system"),
+    number("output_tok_s_per_user_p50", "token/s", "1000 / median tpot"),
+    number("ttft_ms_p50", "ms", "time to first token, median"),
+    number("ttft_ms_p99", "ms", "time to first token, percentile 99"),
+    number("total_throughput_tok_s", "token/s", "prompt and output tokens, in the run's window"),
+    number("output_throughput_tok_s", "token/s", "output tokens, in the run's window"),
+    count("chip_count", "chips", "chips that hold a part of the model"),
+    count("rack_count", "racks", "racks that hold a part of the model"),
+    number("mean_kilowatts", "kW", "mean power, spares, hosts, network and building included"),
+    number("joules_per_output_token", "J", "energy of the run over its output tokens"),
+    number("usd_per_million_output_tokens", "USD", "capital and electricity, likewise"),
+    number(
         "request_goodput_rps",
         "1/s",
-        "number",
         "requests per second with every objective met; one set judges all",
     ),
-    Column(
+    number(
         "slo_attainment",
         "share",
-        "number",
         "requests with every objective met, over all; one set judges all: manifest.json says which",
     ),
-    *(Column(name, "", "words", f"{name} of its summary.csv: what binds it") for name in LIMITS),
-    Column(
-        "output_tok_s_per_chip", "token/s", "number", "output tokens per second and chip in use"
-    ),
-    Column(
-        "output_tok_s_per_kilowatt",
-        "token/s",
-        "number",
-        "output_throughput_tok_s over mean_kilowatts",
-    ),
-    Column("output_tokens_per_usd", "tokens", "number", "1e6 over usd_per_million_output_tokens"),
+    *(words(name, f"{name} of its summary.csv: what binds it") for name in LIMITS),
+    number("output_tok_s_per_chip", "token/s", "output tokens per second and chip in use"),
+    number("output_tok_s_per_kilowatt", "token/s", "output_throughput_tok_s over mean_kilowatts"),
+    number("output_tokens_per_usd", "tokens", "1e6 over usd_per_million_output_tokens"),
     *(
-        Column(
-            f"{name}_frontier",
-            "",
-            "words",
-            "yes: none is as fast per user and better in this, or v.v.",
-        )
+        words(f"{name}_frontier", "yes: none is as fast per user and better in this, or v.v.")
         for name in DENSITIES
     ),
-    Column("scenario_hash", "", "words", "digest of everything that went in"),
-    Column("version", "", "words", "version of rack-sim"),
+    words("scenario_hash", "digest of everything that went in"),
+    words("version", "version of rack-sim"),
 )
 
 CHANGES: tuple[Column, ...] = (
-    Column(
-        "kind", "", "words", "input (a key of resolved.yaml) or output (a column of summary.csv)"
-    ),
-    Column("key", "", "words", "which"),
+    words("kind", "input (a key of resolved.yaml) or output (a column of summary.csv)"),
+    words("key", "which"),
     Column("before", "", "any", "its value in the first run; empty where it has none"),
     Column("after", "", "any", "its value in the second"),
-    Column("change_share", "share", "number", "after / before - 1, of numbers"),
+    number("change_share", "share", "after / before - 1, of numbers"),
 )
 
 SENSITIVITY: tuple[Column, ...] = (
-    Column("input", "", "words", "what was changed, alone"),
-    Column("how", "", "words", "recomputed from the same replay, or replayed"),
-    Column("change_share", "share", "number", "how much it was changed by"),
-    Column("before", "", "number", "its value in the scenario, in the unit beside it"),
-    Column("after", "", "number", "its value now"),
-    Column("unit", "", "words", "unit of the two"),
-    Column("usd_per_million_output_tokens", "USD", "number", "cost now"),
-    Column("usd_change_share", "share", "number", "that over the cost of the scenario, less 1"),
-    Column("output_tok_s_per_user_p50", "token/s", "number", "speed of the median user now"),
-    Column("speed_change_share", "share", "number", "that over the speed in the scenario, less 1"),
-    Column("output_throughput_tok_s", "token/s", "number", "output tokens per second now"),
-    Column("note", "", "words", "where less was changed than asked for, or why it could not be"),
+    words("input", "what was changed, alone"),
+    words("how", "recomputed from the same replay, or replayed"),
+    number("change_share", "share", "how much it was changed by"),
+    number("before", "", "its value in the scenario, in the unit beside it"),
+    number("after", "", "its value now"),
+    words("unit", "unit of the two"),
+    number("usd_per_million_output_tokens", "USD", "cost now"),
+    number("usd_change_share", "share", "that over the cost of the scenario, less 1"),
+    number("output_tok_s_per_user_p50", "token/s", "speed of the median user now"),
+    number("speed_change_share", "share", "that over the speed in the scenario, less 1"),
+    number("output_throughput_tok_s", "token/s", "output tokens per second now"),
+    words("note", "where less was changed than asked for, or why it could not be"),
 )

@@ -11,24 +11,8 @@ from rack_sim.foundation.units import PS_PER_S
 from rack_sim.hardware.system import System
 from rack_sim.hardware.topology import Topology
 from rack_sim.metrics.capacity import SECONDS_PER_YEAR, CapacityPlan, electricity_usd
-from rack_sim.metrics.work import busy_chip_ps
 from rack_sim.partition.placement import groups
 from rack_sim.partition.plan import Plan
-
-__all__ = [
-    "ApiPrice",
-    "CostInputs",
-    "Energy",
-    "Footprint",
-    "RunCost",
-    "busy_chip_ps",
-    "capital_usd_of",
-    "cost_of",
-    "footprint_of",
-    "footprint_on",
-    "standby_watts_of",
-    "usd_per_year",
-]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.hardware.chip import WORK_CLASSES
 from rack_sim.metrics.capacity import SECONDS_PER_YEAR, electricity_usd
-from rack_sim.metrics.column import Column
+from rack_sim.metrics.column import Column, number, words
 from rack_sim.metrics.cost import CostInputs, RunCost, cost_of, footprint_of
 from rack_sim.metrics.work import OTHER, powered_chip_ps, work_chip_ps
 
@@ -23,65 +23,37 @@ _CLASS_WORDS = {
 }
 
 COST_COLUMNS: tuple[Column, ...] = (
-    Column("mean_watts", "W", "number", "mean power, spares, hosts, network and building included"),
-    Column("joules_per_output_token", "J", "number", "energy of the run over its output tokens"),
-    Column("joules_per_total_token", "J", "number", "the same over prompt and output tokens"),
-    Column(
-        "energy_chips_idle_joules",
-        "J",
-        "number",
-        "of the run: what all chips draw when idle, always",
-    ),
-    Column(
-        "energy_chips_dynamic_joules", "J", "number", "of the run: what busy chips draw above that"
-    ),
-    Column("energy_hosts_joules", "J", "number", "of the run: hosts"),
-    Column("energy_network_joules", "J", "number", "of the run: switches and optics, where given"),
-    Column("energy_building_joules", "J", "number", "of the run: cooling and losses (PUE - 1)"),
+    number("mean_watts", "W", "mean power, spares, hosts, network and building included"),
+    number("joules_per_output_token", "J", "energy of the run over its output tokens"),
+    number("joules_per_total_token", "J", "the same over prompt and output tokens"),
+    number("energy_chips_idle_joules", "J", "of the run: what all chips draw when idle, always"),
+    number("energy_chips_dynamic_joules", "J", "of the run: what busy chips draw above that"),
+    number("energy_hosts_joules", "J", "of the run: hosts"),
+    number("energy_network_joules", "J", "of the run: switches and optics, where given"),
+    number("energy_building_joules", "J", "of the run: cooling and losses (PUE - 1)"),
     *(
-        Column(f"busy_{name}_share", "share", "number", f"of the time chips were busy: {text}")
+        number(f"busy_{name}_share", "share", f"of the time chips were busy: {text}")
         for name, text in _CLASS_WORDS.items()
     ),
-    Column("capital_usd", "USD", "number", "price of the racks in use and what stands in them"),
-    Column(
-        "usd_per_million_output_tokens",
-        "USD",
-        "number",
-        "capital and electricity of the run, likewise",
-    ),
-    Column(
-        "usd_per_million_total_tokens", "USD", "number", "the same over prompt and output tokens"
-    ),
-    Column(
-        "capital_usd_per_million_output_tokens",
-        "USD",
-        "number",
-        "of the first: capital written off",
-    ),
-    Column(
+    number("capital_usd", "USD", "price of the racks in use and what stands in them"),
+    number("usd_per_million_output_tokens", "USD", "capital and electricity of the run, likewise"),
+    number("usd_per_million_total_tokens", "USD", "the same over prompt and output tokens"),
+    number("capital_usd_per_million_output_tokens", "USD", "of the first: capital written off"),
+    number(
         "electricity_usd_per_million_output_tokens",
         "USD",
-        "number",
         "of the first: electricity, that of the idle rest of the year included",
     ),
-    Column("api_price", "", "words", "whose prices the next columns take"),
-    Column(
-        "api_usd_per_million_output_tokens", "USD", "number", "revenue at these, prompts included"
-    ),
-    Column("margin_usd_per_million_output_tokens", "USD", "number", "revenue less cost"),
-    Column("margin_usd_per_million_total_tokens", "USD", "number", "over prompt and output tokens"),
-    Column(
+    words("api_price", "whose prices the next columns take"),
+    number("api_usd_per_million_output_tokens", "USD", "revenue at these, prompts included"),
+    number("margin_usd_per_million_output_tokens", "USD", "revenue less cost"),
+    number("margin_usd_per_million_total_tokens", "USD", "over prompt and output tokens"),
+    number(
         "break_even_utilisation",
         "ratio",
-        "number",
         "share of the year in which it must serve so for revenue to pay cost; above 1: it cannot",
     ),
-    Column(
-        "payback_years",
-        "years",
-        "number",
-        "capital over revenue less electricity; empty where never",
-    ),
+    number("payback_years", "years", "capital over revenue less electricity; empty where never"),
 )
 
 # Prices of tokens are per million.

@@ -15,7 +15,7 @@ from rack_sim.timing.terms import Terms
 _PIECE = re.compile(r" (\d+)/(\d+)$")
 
 
-class Stretch(NamedTuple):
+class PathStretch(NamedTuple):
     """One task of the path, or the pieces of one that follow each other on one unit."""
 
     name: str
@@ -29,7 +29,7 @@ class Stretch(NamedTuple):
         return self.first.start_ps
 
 
-class Share(NamedTuple):
+class PathShare(NamedTuple):
     """Every task of one name on the path: what they are to the latency together."""
 
     name: str
@@ -53,9 +53,9 @@ def where_of(step: PathStep) -> str:
     return first if isinstance(first, str) else "link"
 
 
-def stretches(program: Program) -> Iterator[Stretch]:
+def stretches(program: Program) -> Iterator[PathStretch]:
     """The critical path in order, pieces of one task put together."""
-    begun: Stretch | None = None
+    begun: PathStretch | None = None
     for step in program.critical_path():
         name = whole_name(step.name)
         if (
@@ -69,19 +69,19 @@ def stretches(program: Program) -> Iterator[Stretch]:
             continue
         if begun is not None:
             yield begun
-        begun = Stretch(name, 1, step, step.terms)
+        begun = PathStretch(name, 1, step, step.terms)
     if begun is not None:
         yield begun
 
 
-def shares(program: Program) -> list[Share]:
+def shares(program: Program) -> list[PathShare]:
     """The path by name of task and kind of unit, what takes longest first."""
     counted: dict[tuple[str, str], tuple[int, int]] = {}
     for step in program.critical_path():
         key = (whole_name(step.name), where_of(step))
         count, spent_ps = counted.get(key, (0, 0))
         counted[key] = (count + 1, spent_ps + step.terms.total_ps)
-    found = [Share(*key, *values) for key, values in counted.items()]
+    found = [PathShare(*key, *values) for key, values in counted.items()]
     return sorted(found, key=lambda share: (-share.spent_ps, share.name, share.where))
 
 

@@ -49,7 +49,7 @@ Operand = Term | float | str | None
 
 
 @dataclass(frozen=True)
-class Constant(Term):
+class ConstantTerm(Term):
     """A number or words that nobody changes; None is an empty cell."""
 
     given: float | str | None
@@ -119,7 +119,7 @@ class Applied(Term):
 
 
 @dataclass(frozen=True)
-class Choice(Term):
+class ConditionalTerm(Term):
     """One of two terms; the other is not calculated."""
 
     condition: Term
@@ -134,7 +134,7 @@ class Choice(Term):
 
 def choice(condition: Term, then: Operand, otherwise: Operand) -> Term:
     """`then` where the condition holds, else `otherwise`."""
-    return Choice(condition, _term(then), _term(otherwise))
+    return ConditionalTerm(condition, _term(then), _term(otherwise))
 
 
 def quotient(amount: Term, count: Term) -> Term:
@@ -154,7 +154,7 @@ def calculated(quantities: Sequence[Quantity], known: Known) -> dict[str, Any]:
 
 
 def _term(operand: Operand) -> Term:
-    return operand if isinstance(operand, Term) else Constant(operand)
+    return operand if isinstance(operand, Term) else ConstantTerm(operand)
 
 
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from rack_sim.metrics.column import Column, Kind
+from rack_sim.metrics.column import Column, ColumnKind
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 Cell = str | int | float | bool | None
-_TYPES: dict[Kind, str] = {
+_TYPES: dict[ColumnKind, str] = {
     "words": "str",
     "count": "Int64",
     "number": "float64",
@@ -48,7 +48,7 @@ def _piece(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> "pd.Dat
     return pd.DataFrame(series)
 
 
-def _value(kind: Kind, cell: Cell) -> Cell:
+def _value(kind: ColumnKind, cell: Cell) -> Cell:
     """What stands in the frame for a cell, be it the text of a file or a value."""
     if cell is None or cell == "":
         return "" if kind == "words" else None

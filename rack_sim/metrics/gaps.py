@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rack_sim.metrics.column_log import ColumnLog
-from rack_sim.metrics.quantiles import SORTED_AT_ONCE, exact_sum
+from rack_sim.metrics.quantiles import exact_sum, interpolated, weighted_order_statistics
 
 Weighted = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 # Different gaps that are only counted; a machine with more of them keeps runs.
 _COUNTED_MAX = 64
 _GAPS_AT_ONCE = 2**18
-_HISTOGRAM_BINS = 2**16
 
 
 class GapLog:
@@ -73,27 +72,16 @@ class GapLog:
 
 def mean_and_percentiles(log: GapLog, percents: Sequence[int]) -> list[Fraction]:
     """The mean of all gaps, then their percentiles, linear between neighbours; empty if none."""
-    count, amount, rows = 0, 0, 0
-    lowest, highest = 2**63 - 1, 0
+    count, amount = 0, 0
     for values, counts in log.chunks():
         count += exact_sum(counts)
         amount += _exact_dot(values, counts)
-        lowest, highest = min(lowest, int(values.min())), max(highest, int(values.max()))
-        rows += len(values)
     if not count:
         return []
-    places = [Fraction(percent * (count - 1), 100) for percent in percents]
-    ranks = sorted({rank for place in places for rank in (int(place), -int(-place // 1))})
-    found: dict[int, int] = {}
-    _select(log, ranks, 0, lowest, highest, rows, found)
-    return [
-        Fraction(amount, count),
-        *(
-            found[int(place)]
-            + (found[-int(-place // 1)] - found[int(place)]) * (place - int(place))
-            for place in places
-        ),
-    ]
+    found = interpolated(
+        lambda ranks: weighted_order_statistics(log.chunks, ranks), count, percents
+    )
+    return [Fraction(amount, count), *found]
 
 
 def _exact_dot(values: NDArray[np.int64], counts: NDArray[np.int64]) -> int:
@@ -124,56 +112,3 @@ def _expanded(
         values = np.repeat(first[part], times) + place * np.repeat(step[part], times)
         yield values, np.repeat(weight[part], times)
         start = end
-
-
-def _select(
-    log: GapLog,
-    ranks: list[int],
-    below: int,
-    lowest: int,
-    highest: int,
-    rows: int,
-    found: dict[int, int],
-) -> None:
-    """Finds the gaps at `ranks`, all within [lowest, highest]; `below` gaps are smaller.
-
-    A histogram narrows each rank to a range of values until few enough are left to sort.
-    """
-    if lowest == highest:
-        found.update(dict.fromkeys(ranks, lowest))
-        return
-    if rows <= SORTED_AT_ONCE:
-        parts = [_within(chunk, lowest, highest) for chunk in log.chunks()]
-        values = np.concatenate([part[0] for part in parts])
-        order = np.argsort(values, kind="stable")
-        ends = below + np.cumsum(np.concatenate([part[1] for part in parts])[order])
-        places = np.searchsorted(ends, np.asarray(ranks), side="right")
-        found.update(zip(ranks, values[order][places].tolist(), strict=True))
-        return
-    width = (highest - lowest) // _HISTOGRAM_BINS + 1
-    weights = np.zeros(_HISTOGRAM_BINS, dtype=np.int64)
-    sizes = np.zeros(_HISTOGRAM_BINS, dtype=np.int64)
-    for chunk in log.chunks():
-        values, counts = _within(chunk, lowest, highest)
-        numbers = (values - lowest) // width
-        np.add.at(weights, numbers, counts)
-        sizes += np.bincount(numbers, minlength=len(sizes))
-    ends = below + np.cumsum(weights)
-    bins = np.searchsorted(ends, np.asarray(ranks), side="right").tolist()
-    for number in sorted(set(bins)):
-        start = lowest + number * width
-        _select(
-            log,
-            [rank for rank, place in zip(ranks, bins, strict=True) if place == number],
-            int(ends[number] - weights[number]),
-            start,
-            min(highest, start + width - 1),
-            int(sizes[number]),
-            found,
-        )
-
-
-def _within(chunk: Weighted, lowest: int, highest: int) -> Weighted:
-    values, counts = chunk
-    keep = (values >= lowest) & (values <= highest)
-    return values[keep], counts[keep]

@@ -1,48 +1,30 @@
 """Grid columns: results.csv of a grid study, and which of them need no replay."""
 
-from rack_sim.metrics.column import Column
+from rack_sim.metrics.column import Column, count, number, words
 
 GRID_HEAD: tuple[Column, ...] = (
-    Column("study", "", "words", "name of the study"),
-    Column(
-        "point",
-        "",
-        "count",
-        "number of the point, from 0; the last key of the grid changes fastest",
-    ),
-    Column(
-        "point_name", "", "words", "machine (where there are several) and the values of the grid"
-    ),
-    Column("machine", "", "words", "name of the machine in the study"),
+    words("study", "name of the study"),
+    count("point", "", "number of the point, from 0; the last key of the grid changes fastest"),
+    words("point_name", "machine (where there are several) and the values of the grid"),
+    words("machine", "name of the machine in the study"),
 )
 GRID_STATUS: tuple[Column, ...] = (
-    Column(
+    words(
         "status",
-        "",
-        "words",
         "ok; infeasible: does not fit; bad_input: values that do not go together; failed: neither",
     ),
-    Column("reason", "", "words", "why there are no numbers"),
+    words("reason", "why there are no numbers"),
 )
 GRID_AXIS = Column(
     "grid.KEY", "that of KEY", "any", "one column for each key of the grid: its value"
 )
 
 COMPILED: tuple[Column, ...] = (
-    Column(
-        "compiled_token_gap_ms", "ms", "number", "compiled time between two tokens of one sequence"
-    ),
-    Column(
-        "compiled_step_latency_ms", "ms", "number", "compiled time from entry to the token's return"
-    ),
-    Column("compiled_interval_ms", "ms", "number", "compiled time between two slots"),
-    Column(
-        "concurrent_sequences_max",
-        "sequences",
-        "count",
-        "full contexts that this cut has cache for",
-    ),
-    Column("chips_min", "chips", "count", "chips whose memory holds the weights alone"),
+    number("compiled_token_gap_ms", "ms", "compiled time between two tokens of one sequence"),
+    number("compiled_step_latency_ms", "ms", "compiled time from entry to the token's return"),
+    number("compiled_interval_ms", "ms", "compiled time between two slots"),
+    count("concurrent_sequences_max", "sequences", "full contexts that this cut has cache for"),
+    count("chips_min", "chips", "chips whose memory holds the weights alone"),
 )
 """What the compiler and the partitioner know, beside the columns of the summary."""
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rack_sim.engine.observer import Outcome
 from rack_sim.metrics.log import RequestLog
 
-Column = NDArray[np.int64]
+Int64Array = NDArray[np.int64]
 
 # name -> (definition, whether a single output token has one)
 LATENCY_METRICS: Mapping[str, str] = {
@@ -34,13 +34,13 @@ _NEEDED = (
 )
 
 
-def finished_rows(chunk: Mapping[str, Column]) -> dict[str, Column]:
+def finished_rows(chunk: Mapping[str, Int64Array]) -> dict[str, Int64Array]:
     """The rows of a chunk whose request finished."""
     keep = chunk["outcome"] == Outcome.FINISHED
     return {name: values[keep] for name, values in chunk.items()}
 
 
-def latencies_ps(rows: Mapping[str, Column]) -> dict[str, Column]:
+def latencies_ps(rows: Mapping[str, Int64Array]) -> dict[str, Int64Array]:
     """Every latency metric of finished rows; `tpot` is -1 where there is one output token.
 
     Quotients are rounded to the nearest picosecond, halves up.
@@ -48,7 +48,7 @@ def latencies_ps(rows: Mapping[str, Column]) -> dict[str, Column]:
     return {metric: _latency_ps(rows, metric) for metric in LATENCY_METRICS}
 
 
-def _latency_ps(rows: Mapping[str, Column], metric: str) -> Column:
+def _latency_ps(rows: Mapping[str, Int64Array], metric: str) -> Int64Array:
     outputs = rows["output_tokens"]
     if metric == "ttft":
         return rows["first_token_ps"] - rows["arrival_ps"]
@@ -61,7 +61,7 @@ def _latency_ps(rows: Mapping[str, Column], metric: str) -> Column:
     return whole_ps if metric == "e2el" else _divided(whole_ps, outputs)
 
 
-def metric_chunks(log: RequestLog, metric: str) -> Iterator[Column]:
+def metric_chunks(log: RequestLog, metric: str) -> Iterator[Int64Array]:
     """One latency metric of every finished request that has it, in chunks."""
     for chunk in log.chunks():
         wanted = {name: chunk[name] for name in _NEEDED}
@@ -69,6 +69,6 @@ def metric_chunks(log: RequestLog, metric: str) -> Iterator[Column]:
         yield values[values >= 0]
 
 
-def _divided(amount: Column, parts: Column) -> Column:
+def _divided(amount: Int64Array, parts: Int64Array) -> Int64Array:
     # Not (2 x amount + parts) // (2 x parts): twice a long latency need not fit 64 bits.
     return amount // parts + (2 * (amount % parts) >= parts)

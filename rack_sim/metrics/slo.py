@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from typing import ClassVar
 
 from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, UNITS, suffixes_of, to_base
@@ -73,6 +74,7 @@ class LatencyObjective:
     metric: str
     statistic: str
     bound_ps: int
+    unit: ClassVar[str] = "ms"
 
     @property
     def name(self) -> str:
@@ -83,11 +85,6 @@ class LatencyObjective:
     def column(self) -> str:
         """The column of summary.csv that it bounds."""
         return f"{self.metric}_ms_{self.statistic}"
-
-    @property
-    def unit(self) -> str:
-        """Unit of bound and value."""
-        return "ms"
 
     @property
     def bound(self) -> float:
@@ -123,21 +120,9 @@ class AttainmentObjective:
 
     slo: Slo
     share: float
-
-    @property
-    def name(self) -> str:
-        """As tables have it."""
-        return ATTAINMENT
-
-    @property
-    def column(self) -> str:
-        """The column of tables that it bounds."""
-        return ATTAINMENT
-
-    @property
-    def unit(self) -> str:
-        """Unit of bound and value."""
-        return "share"
+    name: ClassVar[str] = ATTAINMENT
+    column: ClassVar[str] = ATTAINMENT
+    unit: ClassVar[str] = "share"
 
     @property
     def bound(self) -> float:
@@ -199,6 +184,20 @@ def reading_of(objective: Objective, summary: Mapping[str, object], attained: fl
         return Reading(objective, attained)
     value = summary[objective.column]
     return Reading(objective, float(value) if isinstance(value, int | float) else None)
+
+
+def run_meets(slo: Slo, summary: Mapping[str, object], finished: int, fit: int) -> bool:
+    """Whether a run is what is asked of it as a whole.
+
+    Statistics tell of requests that finished, so none that fits may have been left unserved.
+    """
+    share = summary["fit_slo_attainment"]
+    attained = float(share) if isinstance(share, int | float) else 0.0
+    return bool(finished) and all(
+        reading_of(one, summary, attained).holds
+        and (isinstance(one, AttainmentObjective) or finished == fit)
+        for one in slo.objectives
+    )
 
 
 def slo_settings(objectives: tuple[Objective, ...]) -> tuple[str, ...]:

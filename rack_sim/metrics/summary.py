@@ -28,7 +28,7 @@ from rack_sim.metrics.latency import (
 )
 from rack_sim.metrics.log import Collector
 from rack_sim.metrics.quantiles import exact_sum, percentiles
-from rack_sim.metrics.slo import AttainmentObjective, Slo, reading_of
+from rack_sim.metrics.slo import Slo, run_meets
 from rack_sim.metrics.token_split import token_split_ps
 from rack_sim.metrics.words import TOKEN_TERMS
 
@@ -83,26 +83,12 @@ def window_of(facts: RunFacts) -> Window:
 
 def summarise_run(facts: RunFacts) -> dict[str, Value]:
     """The summary row of a run. Raises ConservationError where it cannot be true."""
-    plan, machine = facts.machine.plan, facts.machine
-    slots = machine.slots
     window = window_of(facts)
     counts = _count(facts, window)
     tokens = _count_tokens(facts, window)
-    where = footprint_of(plan, facts.fleet.replica_count)
     row: dict[str, Value] = {
         **facts.head,
-        "chip_count": where.chip_count,
-        "spare_chip_count": where.spare_chip_count,
-        "idle_chip_count": where.idle_chip_count,
-        "rack_count": where.rack_count,
-        "replica_count": facts.fleet.replica_count,
-        "stage_count": plan.stage_count,
-        "tensor_parallel": plan.tensor_parallel,
-        "slot_count": slots.slot_count if slots else None,
-        "slot_rows": slots.rows if slots else None,
-        "weight_bytes": plan.weight_bytes,
-        "sram_used_bytes_max": machine.used_bytes_max,
-        "sram_capacity_bytes": plan.system.chip.capacity_bytes,
+        **machine_row(facts.machine, facts.fleet.replica_count),
         "request_count": facts.totals.request_count,
         "finished_count": counts["finished"],
         "rejected_count": counts["rejected"],
@@ -129,6 +115,26 @@ def summarise_run(facts: RunFacts) -> dict[str, Value]:
     row |= _machine_columns(facts, counts, tokens, row)
     check_summary(row)
     return row | dict(facts.tail)
+
+
+def machine_row(machine: Machine, replica_count: int) -> dict[str, Value]:
+    """The columns that the plan decides, without a replay."""
+    plan, slots = machine.plan, machine.slots
+    where = footprint_of(plan, replica_count)
+    return {
+        "chip_count": where.chip_count,
+        "spare_chip_count": where.spare_chip_count,
+        "idle_chip_count": where.idle_chip_count,
+        "rack_count": where.rack_count,
+        "replica_count": replica_count,
+        "stage_count": plan.stage_count,
+        "tensor_parallel": plan.tensor_parallel,
+        "slot_count": slots.slot_count if slots else None,
+        "slot_rows": slots.rows if slots else None,
+        "weight_bytes": plan.weight_bytes,
+        "sram_used_bytes_max": machine.used_bytes_max,
+        "sram_capacity_bytes": plan.system.chip.capacity_bytes,
+    }
 
 
 def _count(facts: RunFacts, window: Window) -> Counter[str]:
@@ -279,18 +285,11 @@ def _slo_columns(facts: RunFacts, window: Window, counts: Counter[str]) -> dict[
 def _asked_columns(
     facts: RunFacts, counts: Counter[str], row: Mapping[str, Value]
 ) -> dict[str, Value]:
-    """What is asked of the run as a whole, and whether it is met.
-
-    Statistics tell of requests that finished, so none that fits may have been left unserved.
-    """
+    """What is asked of the run as a whole, and whether it is met."""
     fit = facts.totals.request_count - counts["too_long"]
     attained = _ratio(counts["met"], fit) if facts.slo.bounds_ps else None
     asked = facts.slo.objectives
-    met = bool(counts["finished"]) and all(
-        reading_of(one, row, attained or 0.0).holds
-        and (isinstance(one, AttainmentObjective) or counts["finished"] == fit)
-        for one in asked
-    )
+    met = run_meets(facts.slo, {**row, "fit_slo_attainment": attained}, counts["finished"], fit)
     return {
         "fit_slo_attainment": attained,
         "slo_asked": "; ".join(map(str, asked)) or None,
@@ -375,6 +374,12 @@ def _transfer_mean(facts: RunFacts) -> float | None:
         sent = rows["transfer_ps"][rows["prefill_replica"] >= 0]
         count, amount = count + len(sent), amount + exact_sum(sent)
     return _milliseconds(Fraction(amount, count)) if count else None
+
+
+def number_of(row: Mapping[str, Value], name: str) -> float | None:
+    """A number of a summary; None where there is none."""
+    value = row.get(name)
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _seconds(ps: int) -> float:

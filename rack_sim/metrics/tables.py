@@ -17,12 +17,12 @@ from rack_sim.foundation.units import PS_PER_US, format_ms
 from rack_sim.metrics import text_columns
 from rack_sim.metrics.cells import share
 from rack_sim.metrics.column_log import ColumnLog
-from rack_sim.metrics.latency import LATENCY_METRICS, Column, finished_rows, latencies_ps
+from rack_sim.metrics.latency import LATENCY_METRICS, Int64Array, finished_rows, latencies_ps
 from rack_sim.metrics.log import RequestLog
 from rack_sim.metrics.text_columns import milliseconds, numbers, words
 from rack_sim.partition.placement import groups
 
-Row = tuple[str, ...]
+TextRow = tuple[str, ...]
 
 _TIMES = ("admitted_ps", "prefill_start_ps", "prefill_end_ps", "first_token_ps", "finish_ps")
 
@@ -63,7 +63,7 @@ def _other_cells(row: Mapping[str, int], reason: str) -> Iterator[str]:
     yield from ("" for _ in LATENCY_METRICS)
 
 
-def _finished_lines(rows: Mapping[str, Column]) -> list[str]:
+def _finished_lines(rows: Mapping[str, Int64Array]) -> list[str]:
     """The lines of finished requests."""
     count = len(rows["request_id"])
     return text_columns.lines(
@@ -116,7 +116,7 @@ def timeline_lines(bins: ColumnLog, bin_ps: int) -> Iterator[str]:
         )
 
 
-def stage_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
+def stage_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[TextRow]:
     """One row per stage of the first replica."""
     busy_steps = totals.first_busy_ps // step.interval_ps
     for timing, transfer in zip(step.stages, step.transfers, strict=True):
@@ -136,7 +136,7 @@ def stage_rows(step: StepTiming, totals: ReplayTotals) -> Iterator[Row]:
         )
 
 
-def chip_rows(machine: Machine, totals: ReplayTotals) -> Iterator[Row]:
+def chip_rows(machine: Machine, totals: ReplayTotals) -> Iterator[TextRow]:
     """One row per chip of the first system, unused ones included."""
     plan = machine.plan
     topology = plan.system.topology
@@ -169,7 +169,7 @@ def chip_rows(machine: Machine, totals: ReplayTotals) -> Iterator[Row]:
         )
 
 
-def memory_rows(machine: Machine) -> Iterator[Row]:
+def memory_rows(machine: Machine) -> Iterator[TextRow]:
     """One row per chip that holds a part of the model: its memory map."""
     plan = machine.plan
     tiers = [plan.system.chip.tier_of(kind).name for kind in ("weights", "kv", "activations")]
@@ -181,7 +181,7 @@ def memory_rows(machine: Machine) -> Iterator[Row]:
             yield (*map(str, (chip, stage.number, *kinds, rest, capacity)), *tiers)
 
 
-def replica_rows(totals: ReplayTotals) -> Iterator[Row]:
+def replica_rows(totals: ReplayTotals) -> Iterator[TextRow]:
     """One row per replica."""
     for books in totals.replicas:
         yield (
@@ -216,7 +216,7 @@ def replica_rows(totals: ReplayTotals) -> Iterator[Row]:
         )
 
 
-def iteration_rows(totals: ReplayTotals) -> Iterator[Row]:
+def iteration_rows(totals: ReplayTotals) -> Iterator[TextRow]:
     """One row per number of rows that iterations had."""
     for rows, count in (totals.batches.by_rows if totals.batches else {}).items():
         yield (

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from rack_sim.foundation.units import PS_PER_MS
 
 Text = NDArray[np.uint8]
-Column = NDArray[np.int64]
+Int64Array = NDArray[np.int64]
 
 _FOUR = 4
 # Every number of four digits, its characters in one word.
 _WORDS = np.array([f"{number:04d}" for number in range(10**_FOUR)], dtype="S4").view(np.uint32)
 
 
-def numbers(values: Column) -> Text:
+def numbers(values: Int64Array) -> Text:
     """Whole numbers; a negative one is an empty cell."""
     width = len(str(int(values.max(initial=0))))
     text = _digits(values, width)
@@ -31,20 +31,20 @@ def numbers(values: Column) -> Text:
     return text
 
 
-def milliseconds(times_ps: Column) -> Text:
+def milliseconds(times_ps: Int64Array) -> Text:
     """Picoseconds as exact decimal milliseconds; a negative time is an empty cell."""
     text = decimals(*np.divmod(times_ps, PS_PER_MS), places=9)
     text[times_ps < 0] = 0
     return text
 
 
-def decimals(whole: Column, part: Column, *, places: int) -> Text:
+def decimals(whole: Int64Array, part: Int64Array, *, places: int) -> Text:
     """Whole numbers, and the digits behind their point."""
     point = words(".", len(whole))
     return np.hstack((numbers(whole), point, _digits(part, places)))
 
 
-def shares(parts: Column, whole: int) -> Text:
+def shares(parts: Int64Array, whole: int) -> Text:
     """Quotients with nine decimals, rounded half up, exact; `whole` is positive.
 
     Parts may be Python's integers, where they are too large for others.
@@ -71,7 +71,7 @@ def lines(columns: Sequence[Text]) -> list[str]:
     return table.tobytes().replace(b"\0", b"").decode("ascii").splitlines()
 
 
-def _digits(values: Column, width: int) -> Text:
+def _digits(values: Int64Array, width: int) -> Text:
     """The last `width` digits of each number, zeros in front."""
     groups = -(-width // _FOUR)
     text = np.empty((len(values), groups), dtype=np.uint32)

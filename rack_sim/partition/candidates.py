@@ -6,11 +6,11 @@ from typing import Literal
 from rack_sim.hardware.chip import Tiers
 from rack_sim.timing.pipeline import PipelineTiming
 
-Objective = Literal["fewest_chips", "lowest_latency", "most_tokens_per_chip"]
+PlanObjective = Literal["fewest_chips", "lowest_latency", "most_tokens_per_chip"]
 
 
 @dataclass(frozen=True)
-class Candidate:
+class PlanCandidate:
     """A tensor-parallel degree and a number of stages that fit, with what is known before cutting.
 
     `latency_ps` is exact; `interval_ps` is that of the slowest stage, which links may lengthen.
@@ -27,11 +27,11 @@ class Candidate:
         """Chips it takes."""
         return self.group_size * self.stage_count
 
-    def bound(self, objective: Objective) -> tuple[int, ...]:
+    def bound(self, objective: PlanObjective) -> tuple[int, ...]:
         """No cut of this candidate ranks before this."""
         return self._rank(objective, self.interval_ps, self.latency_ps)
 
-    def rank(self, objective: Objective, timed: PipelineTiming) -> tuple[int, ...]:
+    def rank(self, objective: PlanObjective, timed: PipelineTiming) -> tuple[int, ...]:
         """The rank of its best cut, timed; smaller is better.
 
         For the lowest latency a revolution is made as long as a step (`compiler.interval`).
@@ -40,7 +40,7 @@ class Candidate:
         token_ps = timed.latency_ps if latency_first else timed.revolution_ps
         return self._rank(objective, timed.interval_ps, token_ps)
 
-    def _rank(self, objective: Objective, interval_ps: int, token_ps: int) -> tuple[int, ...]:
+    def _rank(self, objective: PlanObjective, interval_ps: int, token_ps: int) -> tuple[int, ...]:
         ranks = {
             "fewest_chips": (self.chips, token_ps),
             "lowest_latency": (token_ps, self.chips),

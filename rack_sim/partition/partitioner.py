@@ -19,7 +19,7 @@ from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
 from rack_sim.model.expert_blocks import ExpertPlacement
 from rack_sim.model.operators import Block
-from rack_sim.partition.candidates import Candidate, Objective
+from rack_sim.partition.candidates import PlanCandidate, PlanObjective
 from rack_sim.partition.expert_parallel import expert_problems
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.memory import MemoryDemand, group_memory, kept, largest_chip_bytes
@@ -41,7 +41,7 @@ class Deployment(Brief):
     concurrent_sequences: int
     tensor_parallel: int | None
     stage_count: int | None
-    objective: Objective
+    objective: PlanObjective
     expert_parallel: int = 1
     expert_skew: float = 0.0
     expert_capacity_factor: float | None = None
@@ -90,7 +90,7 @@ class Partitioner:
         if only:
             return self._plan(*only)
         objective = self.deployment.objective
-        best: tuple[tuple[int, ...], Candidate, Cut] | None = None
+        best: tuple[tuple[int, ...], PlanCandidate, Cut] | None = None
         for candidate in sorted(self._candidates(), key=lambda c: c.bound(objective)):
             if best and candidate.bound(objective) >= best[0]:
                 break
@@ -113,7 +113,7 @@ class Partitioner:
                     return degrees[0], tiers, ((0, len(self.blocks)),)
         return None
 
-    def _timed(self, candidate: Candidate, cut: Cut) -> PipelineTiming:
+    def _timed(self, candidate: PlanCandidate, cut: Cut) -> PipelineTiming:
         placed = self._groups(candidate.group_size)[: candidate.stage_count]
         timer = self._timer(candidate.tiers)
         return timer.time(placed, [self.blocks[start:end] for start, end in cut])
@@ -166,7 +166,7 @@ class Partitioner:
         counts = [line.fewest_stages(least) for line in lines]
         return min((count for count in counts if count is not None), default=None)
 
-    def _candidates(self) -> Iterator[Candidate]:
+    def _candidates(self) -> Iterator[PlanCandidate]:
         wanted = self.deployment.stage_count
         for degree in self._degrees():
             placed = self._groups(degree)
@@ -187,7 +187,7 @@ class Partitioner:
                     open_counts.remove(count)
                     transfers = self._timer(tiers).transfers(placed[:count])
                     transfer_ps = sum(transfer.message.duration_ps for transfer in transfers)
-                    yield Candidate(degree, count, tiers, interval, service_ps + transfer_ps)
+                    yield PlanCandidate(degree, count, tiers, interval, service_ps + transfer_ps)
 
     def _groups(self, group_size: int) -> tuple[tuple[int, ...], ...]:
         return groups(self.deployment.system.topology, group_size)

@@ -8,7 +8,7 @@ from rack_sim.hardware.routing import Router
 from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.operators import Block
-from rack_sim.partition.candidates import Objective
+from rack_sim.partition.candidates import PlanObjective
 from rack_sim.partition.memory import ChipMemory, MemoryDemand
 from rack_sim.timing.pipeline import PipelineTimer
 
@@ -48,7 +48,7 @@ class Plan(Brief):
     stages: tuple[Stage, ...]
     timer: PipelineTimer
     concurrent_sequences_max: int
-    objective: Objective = "lowest_latency"
+    objective: PlanObjective = "lowest_latency"
 
     def with_tiers(self, tiers: Tiers) -> "Plan":
         """The same chips with their kinds of bytes in other memory tiers."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.metrics.column import LARGEST, Column, Kind, text_types
+from rack_sim.metrics.column import LARGEST, Column, ColumnKind, text_types
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +133,7 @@ def _float(cell: object) -> float:
         return nan
 
 
-def _of_another_kind(column: "pd.Series[Any]", kind: Kind) -> tuple["pd.Series[bool]", str]:
+def _of_another_kind(column: "pd.Series[Any]", kind: ColumnKind) -> tuple["pd.Series[bool]", str]:
     """Which cells cannot stand in a column of the kind, and what is to be said of them."""
 
     given = column.notna()

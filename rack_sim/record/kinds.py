@@ -49,7 +49,7 @@ _MODEL = {"name": (str, None), "source": (str, None), "grade": (str, None)}
 
 
 @dataclass(frozen=True)
-class Kind:
+class RecordKind:
     """One kind of record.
 
     `key` is what its manifest calls it by: the key says what it is, its value the name. `again`
@@ -192,8 +192,8 @@ def _an_input_in_each_row(_facts: Facts, rows: Rows) -> Iterator[str]:
 
 
 # The only list of kinds. `report.kinds` has a file of the same name for each: its story.
-KINDS: Mapping[str, Kind] = {
-    "run": Kind(
+KINDS: Mapping[str, RecordKind] = {
+    "run": RecordKind(
         "scenario",
         "run its scenario again: rack-sim run",
         _RUN,
@@ -202,7 +202,7 @@ KINDS: Mapping[str, Kind] = {
         frozenset(("iterations.csv", "stages.csv", "critical_path.csv")),
     ),
     **{
-        name: Kind(
+        name: RecordKind(
             "study",
             "run its study again: rack-sim sweep",
             _STUDY,
@@ -210,21 +210,21 @@ KINDS: Mapping[str, Kind] = {
         )
         for name, study in STUDIES.items()
     },
-    "compare": Kind(
+    "compare": RecordKind(
         "comparison",
         "compare again: rack-sim compare",
         _COMPARISON,
         _always({"compare.csv": COMPARE, "changes.csv": CHANGES}),
         sometimes=frozenset(("changes.csv",)),
     ),
-    "size": Kind(
+    "size": RecordKind(
         "sizing",
         "size it again: rack-sim size",
         _SIZING,
         _of_a_sizing,
         {"sizing.csv": _the_answers_of_its_manifest},
     ),
-    "sensitivity": Kind(
+    "sensitivity": RecordKind(
         "sensitivity",
         "run it again: rack-sim sensitivity",
         _SENSITIVITY,

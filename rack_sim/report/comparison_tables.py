@@ -6,7 +6,7 @@ from functools import cached_property
 
 from rack_sim.record.record import Record
 from rack_sim.record.table import Row
-from rack_sim.study.difference import Change
+from rack_sim.study.difference import RunChange
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class ComparisonTables:
         return self.record.rows("compare.csv")
 
     @cached_property
-    def changes(self) -> tuple[Change, ...]:
+    def changes(self) -> tuple[RunChange, ...]:
         """The changes between two runs."""
         if len(self.rows) != 2:
             return ()
         return tuple(
-            Change(str(row["kind"]), str(row["key"]), row["before"], row["after"])
+            RunChange(str(row["kind"]), str(row["key"]), row["before"], row["after"])
             for row in self.record.rows("changes.csv")
         )
 

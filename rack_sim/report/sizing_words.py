@@ -207,7 +207,7 @@ def spaced(text: str) -> str:
     return text.replace(_SPACE, " ")
 
 
-def candidates_that_matter(sizing: SizingTables) -> list[Row]:
+def shown_candidates(sizing: SizingTables) -> list[Row]:
     """The answers, what is next to them, and of each degree the smallest that meets."""
     found: dict[str, Row] = {}
     for winner in sizing.winners:

@@ -30,7 +30,7 @@ from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware.system import System
 from rack_sim.scenario.build import build_scenario, build_system_alone, resolved_keys
 from rack_sim.scenario.document import IMPLICIT_RESOLVERS, Marks, read_document
-from rack_sim.scenario.fields import Reading
+from rack_sim.scenario.fields import Validation
 from rack_sim.scenario.file_kinds import FileKind, PartKind, kind_of_file, load_part
 from rack_sim.scenario.inline import inline_system, is_inline
 from rack_sim.scenario.library import locate
@@ -92,7 +92,7 @@ def load_scenario(
     found.
     """
     path = locate("scenario", str(reference))
-    reading = Reading()
+    reading = Validation()
     try:
         tree = load_tree(path, overrides, reading, trace=trace, skip_bad_rows=skip_bad_rows)
     except InputError as error:
@@ -108,7 +108,7 @@ def scenario_of_keys(
     `folder` is where relative paths start; `overrides` are laid on top. Raises InputError with
     every problem found.
     """
-    reading = Reading()
+    reading = Validation()
     halves = list(_half_characters(keys, ""))
     if halves:
         raise InputError(halves)
@@ -135,7 +135,7 @@ def load_system(reference: str) -> System:
     A line names a kind of topology, its sizes and what is not as usual: ``ring:8``,
     ``torus:4x8,latency_ns=700,failed=0-1``. Raises InputError with every problem found.
     """
-    reading = Reading()
+    reading = Validation()
     if is_inline(reference):
         return inline_system(reference, reading)
     try:
@@ -157,7 +157,7 @@ def read_resolved(path: Path) -> dict[str, Any]:
 
     Raises InputError where it cannot be read, or is no resolved scenario.
     """
-    reading = Reading()
+    reading = Validation()
     content = read_document(path, reading.marks, reading.problems)
     parts = ("model", "workload", "system")
     if not isinstance(content, dict) or not all(isinstance(content.get(p), dict) for p in parts):

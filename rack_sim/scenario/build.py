@@ -19,7 +19,7 @@ from rack_sim.metrics.slo import Slo, parse_slo
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.huggingface import architecture_from_config
 from rack_sim.partition.partitioner import Deployment, check_deployment
-from rack_sim.scenario.fields import Model, Reading, Sourced, kind_of
+from rack_sim.scenario.fields import Model, Sourced, Validation, kind_of
 from rack_sim.scenario.hardware import build_system
 from rack_sim.scenario.hardware_schema import SystemSchema
 from rack_sim.scenario.plausible import implausible
@@ -42,19 +42,14 @@ from rack_sim.workload.trace import TraceCheck, TraceWorkload
 
 
 def build_scenario(
-    tree: dict[str, Any], folder: Path, reading: Reading, *, served: bool = True
+    tree: dict[str, Any], folder: Path, reading: Validation, *, served: bool = True
 ) -> Scenario:
     """The scenario that `tree` describes.
 
     `folder` is where relative paths start. What is not to be `served` may have reactive chips where
     slots are meant. Raises InputError with every problem found.
     """
-    try:
-        schema = ScenarioSchema.model_validate(tree, context=reading)
-    except ValidationError as error:
-        raise InputError(
-            in_order([*reading.problems, *from_validation(error, tree, reading)])
-        ) from None
+    schema = _schema_of(tree, reading)
     builder = ProblemPlaces(tree, reading)
     _refuse_implausible(schema, builder)
     system = builder.attempt(("system",), lambda: build_system(schema.system))
@@ -63,12 +58,8 @@ def build_scenario(
         ("workload",), lambda: build_workload(schema.workload, seed=schema.seed, folder=folder)
     )
     _check_precision(schema, builder)
-    if system and model and schema.serving.max_context_tokens > model.max_context_tokens:
-        builder.complain(
-            ("serving", "max_context_tokens"),
-            f"{schema.serving.max_context_tokens} is longer than {model.name} can read",
-            f"at most {model.max_context_tokens}",
-        )
+    if system and model:
+        _check_context(schema, model, builder)
     execution: str = schema.system.chip.execution
     if not served:
         execution = execution_meant(schema.serving, execution)
@@ -126,22 +117,35 @@ def build_scenario(
     )
 
 
-def resolved_keys(tree: dict[str, Any], reading: Reading) -> dict[str, Any]:
+def _schema_of(tree: dict[str, Any], reading: Validation) -> ScenarioSchema:
+    try:
+        return ScenarioSchema.model_validate(tree, context=reading)
+    except ValidationError as error:
+        found = from_validation(error, tree, reading)
+        raise InputError(in_order([*reading.problems, *found])) from None
+
+
+def _check_context(schema: ScenarioSchema, model: Architecture, builder: ProblemPlaces) -> None:
+    if schema.serving.max_context_tokens > model.max_context_tokens:
+        builder.complain(
+            ("serving", "max_context_tokens"),
+            f"{schema.serving.max_context_tokens} is longer than {model.name} can read",
+            f"at most {model.max_context_tokens}",
+        )
+
+
+def resolved_keys(tree: dict[str, Any], reading: Validation) -> dict[str, Any]:
     """What a resolved.yaml of these keys says: those of a scenario, of the right types.
 
     Whether they suit each other is not asked. Raises InputError with every problem found.
     """
-    try:
-        schema = ScenarioSchema.model_validate(tree, context=reading)
-    except ValidationError as error:
-        found = from_validation(error, tree, reading)
-        raise InputError(in_order([*reading.problems, *found])) from None
+    schema = _schema_of(tree, reading)
     if reading.problems:
         raise InputError(in_order(reading.problems))
     return schema.model_dump(mode="json", exclude_none=True)
 
 
-def build_system_alone(tree: dict[str, Any], reading: Reading) -> System:
+def build_system_alone(tree: dict[str, Any], reading: Validation) -> System:
     """The system that stands in `tree` under ``system``, without a model or traffic.
 
     Raises InputError with every problem found.

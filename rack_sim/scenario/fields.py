@@ -56,7 +56,7 @@ MeanTokens = Annotated[float, Field(ge=1, le=MAX_TOKENS)]
 
 
 @dataclass
-class Reading:
+class Validation:
     """What validation knows besides the values: where they stand, and what was wrong so far."""
 
     marks: Marks = field(default_factory=Marks)
@@ -84,7 +84,7 @@ class Model(BaseModel):
     def _read_keys(cls, data: Any, info: ValidationInfo) -> Any:
         if not isinstance(data, dict):
             return cls._from_bare(data)
-        if not isinstance(info.context, Reading):
+        if not isinstance(info.context, Validation):
             return data
         reading = info.context
         read: dict[str, Any] = {}
@@ -109,7 +109,7 @@ class Model(BaseModel):
 
     @classmethod
     def _field_of(
-        cls, key: str, data: dict[str, Any], reading: Reading
+        cls, key: str, data: dict[str, Any], reading: Validation
     ) -> tuple[str | None, Unit | None]:
         """The field that `key` names and the unit to convert from; notes what is wrong with it."""
         if key in cls.model_fields:

@@ -13,7 +13,7 @@ from rack_sim.metrics.columns import FILES
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.huggingface import architecture_from_config
 from rack_sim.scenario.document import Marks, read_document
-from rack_sim.scenario.fields import Reading
+from rack_sim.scenario.fields import Validation
 from rack_sim.scenario.hardware import build_chip_alone
 from rack_sim.scenario.hardware_schema import ChipSchema
 from rack_sim.scenario.library import find, is_path, presets
@@ -105,7 +105,7 @@ def load_part(kind: PartKind, reference: str) -> str:
         path = path / "config.json"
     if not path.is_file():
         path = find(kind, reference, Path())
-    reading = Reading()
+    reading = Validation()
     tree = read_document(path, reading.marks, reading.problems)
     if not isinstance(tree, dict):
         raise InputError(Problem("must be a mapping of keys to values", str(path), 1, 1))

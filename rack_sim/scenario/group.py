@@ -53,7 +53,7 @@ def parse_group(text: str, topology: Topology, place: str = "--group") -> tuple[
     return tuple(chips)
 
 
-def format_ranges(numbers: Iterable[int]) -> str:
+def format_ranges(numbers: Iterable[int], separator: str = ",") -> str:
     """Numbers in their order, runs in short: ``format_ranges([0, 1, 2, 8])`` is ``0-2,8``."""
     runs: list[list[int]] = []
     for number in numbers:
@@ -61,7 +61,7 @@ def format_ranges(numbers: Iterable[int]) -> str:
             runs[-1][1] = number
         else:
             runs.append([number, number])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+    return separator.join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 
 def _first(count: int, topology: Topology, place: str) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from rack_sim.hardware.builders import BUILDERS
 from rack_sim.hardware.system import System
 from rack_sim.scenario.build import build_system_alone
 from rack_sim.scenario.document import Mark, Marks, quantity_of, read_document
-from rack_sim.scenario.fields import Reading, SourcedCount, SourcedWhole
+from rack_sim.scenario.fields import SourcedCount, SourcedWhole, Validation
 from rack_sim.scenario.library import find, is_path
 from rack_sim.scenario.loader import load_system_tree
 from rack_sim.scenario.topology_schema import ShapeSchema, topology_models
@@ -84,7 +84,7 @@ def is_inline(reference: str) -> bool:
     return ":" in reference and not is_path(reference)
 
 
-def inline_system(text: str, reading: Reading) -> System:
+def inline_system(text: str, reading: Validation) -> System:
     """The system that `text` describes, called by that text.
 
     Raises InputError with every problem found.
@@ -110,7 +110,7 @@ def inline_system(text: str, reading: Reading) -> System:
 class _Line:
     """Reads one line into the tree that a file would give, and notes what is wrong with it."""
 
-    def __init__(self, text: str, reading: Reading) -> None:
+    def __init__(self, text: str, reading: Validation) -> None:
         self.text = text
         self.reading = reading
         self.shown = text if len(text) <= _SHOWN_MAX else text[: _SHOWN_MAX - 1] + "…"

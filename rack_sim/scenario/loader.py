@@ -12,7 +12,7 @@ from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import split_unit
 from rack_sim.model.huggingface import places_of_key
 from rack_sim.scenario.document import Mark, merged, parse_document, quantity_of, read_document
-from rack_sim.scenario.fields import Reading
+from rack_sim.scenario.fields import Validation
 from rack_sim.scenario.library import anchored, find
 
 # Keys on the way, the value, and where it was given.
@@ -35,7 +35,7 @@ _TOLD = ("system", "model", "precision", "partition", "serving", "workload")
 def load_tree(
     path: Path,
     overrides: Sequence[str],
-    reading: Reading,
+    reading: Validation,
     *,
     trace: str | Path | None,
     skip_bad_rows: bool,
@@ -53,7 +53,7 @@ def load_tree(
 
 
 def complete_tree(
-    tree: dict[str, Any], folder: Path, overrides: Sequence[str], reading: Reading
+    tree: dict[str, Any], folder: Path, overrides: Sequence[str], reading: Validation
 ) -> dict[str, Any]:
     """A scenario's keys with presets put in and `overrides` laid on top; the same mapping.
 
@@ -69,7 +69,7 @@ def complete_tree(
 
 
 def _lay_all(
-    tree: dict[str, Any], folder: Path, changes: Sequence[_Change], reading: Reading
+    tree: dict[str, Any], folder: Path, changes: Sequence[_Change], reading: Validation
 ) -> None:
     """Lays changes on a scenario's keys and puts presets in, each change where it can be read."""
     early: list[_Change] = []
@@ -109,7 +109,7 @@ def _lay_all(
 
 
 def _choose_preset(
-    holder: dict[str, Any], key: str, kind: str, change: _Change, reading: Reading
+    holder: dict[str, Any], key: str, kind: str, change: _Change, reading: Validation
 ) -> None:
     """Puts another preset where one was named; keys that were laid on that one stay."""
     _, value, mark = change
@@ -157,7 +157,7 @@ def _describe_changes(tree: dict[str, Any], name: str, changed: Sequence[str]) -
     tree["description"] = f"{' on '.join(names)}: as {name}, but for {', '.join(told)}"
 
 
-def change_tree(tree: dict[str, Any], overrides: Sequence[str], reading: Reading) -> None:
+def change_tree(tree: dict[str, Any], overrides: Sequence[str], reading: Validation) -> None:
     """Lays `overrides` (``a.b=c``) on a tree that has no presets in it.
 
     Raises InputError where one cannot be read, or two clash.
@@ -168,7 +168,7 @@ def change_tree(tree: dict[str, Any], overrides: Sequence[str], reading: Reading
         _lay(tree, keys, value, mark, reading)
 
 
-def load_system_tree(reference: str | dict[str, Any], reading: Reading) -> dict[str, Any]:
+def load_system_tree(reference: str | dict[str, Any], reading: Validation) -> dict[str, Any]:
     """A system alone, its chip put in, under the key ``system`` as in a scenario.
 
     `reference` is a preset's name, a file, or the keys themselves. Raises InputError where it
@@ -183,7 +183,7 @@ def load_system_tree(reference: str | dict[str, Any], reading: Reading) -> dict[
 
 
 def _replace_traffic(
-    tree: dict[str, Any], reading: Reading, *, trace: str | Path | None, skip_bad_rows: bool
+    tree: dict[str, Any], reading: Validation, *, trace: str | Path | None, skip_bad_rows: bool
 ) -> None:
     """Puts a trace file given on the command line in the place of the scenario's workload.
 
@@ -215,7 +215,7 @@ def _replace_traffic(
         reading.marks.put(workload, "skip_bad_rows", Mark("--skip-bad-rows", None, None))
 
 
-def _expanded(holder: Any, key: str, kind: str, folder: Path, reading: Reading) -> Any:
+def _expanded(holder: Any, key: str, kind: str, folder: Path, reading: Validation) -> Any:
     """The value of `key`, a preset's name replaced by its content."""
     value = holder[key]
     mark = reading.marks.get(holder, key) or Mark("", None, None)
@@ -240,7 +240,7 @@ def _expanded(holder: Any, key: str, kind: str, folder: Path, reading: Reading) 
     return value
 
 
-def _by_part(config: dict[str, Any], over: dict[str, Any], reading: Reading) -> dict[str, Any]:
+def _by_part(config: dict[str, Any], over: dict[str, Any], reading: Validation) -> dict[str, Any]:
     """`over` with every key in the part of `config` in which it is read."""
     if all(places_of_key(config, key) == ((key,),) for key in over):
         return over
@@ -259,7 +259,7 @@ def _by_part(config: dict[str, Any], over: dict[str, Any], reading: Reading) -> 
 
 
 def _read_preset(
-    reference: str, kind: str, folder: Path, mark: Mark, reading: Reading
+    reference: str, kind: str, folder: Path, mark: Mark, reading: Validation
 ) -> dict[str, Any]:
     try:
         path = find(kind, reference, folder)
@@ -330,7 +330,7 @@ def _names_preset(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, dict) and "preset" in value)
 
 
-def parse_override(text: str, reading: Reading) -> _Change:
+def parse_override(text: str, reading: Validation) -> _Change:
     """Keys on the way, value and place of ``a.b=c``.
 
     Raises InputError where it is not of that form.
@@ -378,7 +378,7 @@ def _holder(tree: Any, keys: Sequence[str]) -> Any:
     return tree if isinstance(tree, dict) and keys[-1] in tree else None
 
 
-def _lay(tree: Any, keys: Iterable[str], value: Any, mark: Mark, reading: Reading) -> None:
+def _lay(tree: Any, keys: Iterable[str], value: Any, mark: Mark, reading: Validation) -> None:
     """Sets a value deep in the tree; mappings on the way are made where they are missing."""
     *way, last = keys
     for key in way:
@@ -399,7 +399,7 @@ def _lay(tree: Any, keys: Iterable[str], value: Any, mark: Mark, reading: Readin
     reading.marks.put(tree, last, mark)
 
 
-def _step_down(tree: Any, key: str, mark: Mark, reading: Reading) -> Any:
+def _step_down(tree: Any, key: str, mark: Mark, reading: Validation) -> Any:
     if isinstance(tree, list):
         return tree[_index(tree, key, mark)]
     if not isinstance(tree, dict):

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.foundation.units import BASE_SUFFIX, split_unit, suffixes_of
 from rack_sim.scenario.document import Mark
-from rack_sim.scenario.fields import Reading
+from rack_sim.scenario.fields import Validation
 
 Built = TypeVar("Built")
 
@@ -34,7 +34,7 @@ _BOUNDS = {
 }
 
 
-def from_validation(error: ValidationError, tree: Any, reading: Reading) -> Iterator[Problem]:
+def from_validation(error: ValidationError, tree: Any, reading: Validation) -> Iterator[Problem]:
     """Each error of pydantic as a Problem at the key it belongs to."""
     for item in error.errors(include_url=False):
         container, key, given, path = _locate(tree, item["loc"])
@@ -138,7 +138,7 @@ def _shown(value: Any) -> str:
 class ProblemPlaces:
     """Collects problems of the parts, each at its place in the file."""
 
-    def __init__(self, tree: dict[str, Any], reading: Reading) -> None:
+    def __init__(self, tree: dict[str, Any], reading: Validation) -> None:
         self.tree = tree
         self.reading = reading
         self.problems: list[Problem] = []

@@ -8,6 +8,7 @@ from rack_sim.engine.fleet import Serving
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.sourced import Provenance
+from rack_sim.hardware.system import System
 from rack_sim.metrics.cost import CostInputs
 from rack_sim.metrics.slo import Slo
 from rack_sim.partition.partitioner import Deployment
@@ -53,6 +54,17 @@ class Scenario(Brief):
             "seed": self.seed,
             "scenario_hash": self.scenario_hash,
         }
+
+    def with_system(self, system: System) -> "Scenario":
+        """The same on another system."""
+        return replace(self, deployment=replace(self.deployment, system=system))
+
+    def with_cut(self, tensor_parallel: int | None, stage_count: int | None) -> "Scenario":
+        """The same in so many stages of so many chips each; None leaves it to the partitioner."""
+        deployment = replace(
+            self.deployment, tensor_parallel=tensor_parallel, stage_count=stage_count
+        )
+        return replace(self, deployment=deployment)
 
     def placed(self, error: InputError) -> InputError:
         """The same error, its problems where the file has what they are about."""

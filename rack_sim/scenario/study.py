@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.scenario.document import quantity_of, read_document
-from rack_sim.scenario.fields import Reading
+from rack_sim.scenario.fields import Validation
 from rack_sim.scenario.library import locate
 from rack_sim.scenario.loader import change_tree
 from rack_sim.scenario.problems import from_validation, in_order
@@ -32,7 +32,7 @@ def load_study(reference: str | Path, overrides: Sequence[str] = ()) -> Study:
     Raises InputError with every problem found.
     """
     path = locate("study", str(reference))
-    reading = Reading()
+    reading = Validation()
     tree = read_document(path, reading.marks, reading.problems)
     if not isinstance(tree, dict):
         raise InputError(Problem("must be a mapping of keys to values", str(path), 1, 1))
@@ -87,7 +87,7 @@ def load_study(reference: str | Path, overrides: Sequence[str] = ()) -> Study:
 
 
 def _given_points(
-    schema: StudySchema, tree: dict[str, Any], reading: Reading, problems: list[Problem]
+    schema: StudySchema, tree: dict[str, Any], reading: Validation, problems: list[Problem]
 ) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     """Name of each point, the mapping that its scenario stands in, and its changes.
 
@@ -110,7 +110,7 @@ def _given_points(
         yield point.name, tree if point.scenario is None else given, given.get("overrides") or {}
 
 
-def _kind_of(tree: dict[str, Any], path: Path, reading: Reading) -> StudyKind:
+def _kind_of(tree: dict[str, Any], path: Path, reading: Validation) -> StudyKind:
     kind = tree.get("kind")
     if isinstance(kind, str) and kind in STUDIES:
         return STUDIES[kind]
@@ -127,7 +127,7 @@ def _kinds() -> str:
     return "kind: " + " or ".join(STUDIES)
 
 
-def _check_names(schema: StudySchema, tree: dict[str, Any], reading: Reading) -> None:
+def _check_names(schema: StudySchema, tree: dict[str, Any], reading: Validation) -> None:
     names = [point.name for point in schema.points or ()]
     for number, name in enumerate(names):
         if name in names[:number]:

@@ -12,7 +12,7 @@ from rack_sim.scenario.studies import change_text
 
 
 @dataclass(frozen=True)
-class Change:
+class KeyChange:
     """A key and the value it gets; `group` is whose change it is, `mark` where it stands.
 
     Groups: "" for every point, ``grid`` for a key of the grid, a number for a named point.
@@ -53,11 +53,13 @@ def anchor_changes(tree: dict[str, Any], folder: Path) -> None:
             path_anchored(tuple(str(key).split(".")), values, folder)
 
 
-def changes_of(mapping: Mapping[str, Any] | None, group: str | int, marks: Marks) -> list[Change]:
+def changes_of(
+    mapping: Mapping[str, Any] | None, group: str | int, marks: Marks
+) -> list[KeyChange]:
     """The changes that a mapping of keys and values makes."""
     nowhere = Mark("", None, None)
     return [
-        Change(key, value, group, marks.get(mapping, key) or nowhere)
+        KeyChange(key, value, group, marks.get(mapping, key) or nowhere)
         for key, value in (mapping or {}).items()
     ]
 
@@ -67,7 +69,7 @@ class AxisValue:
     """A value of an axis: what it changes, all at once, and where it stands."""
 
     value: Any
-    changes: tuple[Change, ...]
+    changes: tuple[KeyChange, ...]
     mark: Mark
 
 
@@ -81,7 +83,7 @@ class AxisValues:
     mark: Mark
 
     @property
-    def changes(self) -> list[Change]:
+    def changes(self) -> list[KeyChange]:
         """What it changes, at the place of the axis."""
         return [replace(change, mark=self.mark) for change in self.values[0].changes]
 
@@ -98,13 +100,13 @@ def axes_of(grid: Mapping[str, Any] | None, marks: Marks) -> list[AxisValues]:
         found = []
         for number, value in enumerate(values):
             mark = marks.get(values, number) or at
-            changes = tuple(Change(key, value, "grid", mark) for key in keys)
+            changes = tuple(KeyChange(key, value, "grid", mark) for key in keys)
             found.append(AxisValue(value, changes, mark))
         axes.append(AxisValues(name, keys, tuple(found), at))
     return axes
 
 
-def clashes(changes: Sequence[Change]) -> Iterator[Problem]:
+def clashes(changes: Sequence[KeyChange]) -> Iterator[Problem]:
     """Keys that are set twice on the way to one point, also where one holds the other.
 
     A preset may be chosen and one of its values changed: that is no clash.
@@ -124,7 +126,7 @@ def clashes(changes: Sequence[Change]) -> Iterator[Problem]:
                 )
 
 
-def placed(problems: Sequence[Problem], changes: Sequence[Change], whose: str) -> list[Problem]:
+def placed(problems: Sequence[Problem], changes: Sequence[KeyChange], whose: str) -> list[Problem]:
     """Problems of what was laid on a scenario at its place in the study; others say of which."""
     marks = {f"--set {change.text}": change.mark for change in changes}
     found = []
@@ -139,5 +141,5 @@ def placed(problems: Sequence[Problem], changes: Sequence[Change], whose: str) -
     return found
 
 
-def _place(change: Change) -> str:
+def _place(change: KeyChange) -> str:
     return str(replace(change.mark.problem(""), message="")).rstrip(": ")

@@ -17,7 +17,7 @@ from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.grid_columns import COMPILED, EXPLAINED
 from rack_sim.scenario.document import quantity_of
-from rack_sim.scenario.fields import Reading
+from rack_sim.scenario.fields import Validation
 from rack_sim.scenario.loader import change_tree, parse_override
 from rack_sim.scenario.problems import from_validation, in_order
 from rack_sim.scenario.studies import GridAxis, GridBase, GridStudy, StudyPoint, last_words
@@ -28,7 +28,7 @@ from rack_sim.scenario.study_changes import (
     changes_of,
     clashes,
 )
-from rack_sim.scenario.study_machines import BuildAttempt, Machine, machines_of, try_build
+from rack_sim.scenario.study_machines import BuildAttempt, StudyMachine, machines_of, try_build
 from rack_sim.scenario.study_schema import GridStudySchema
 
 Keys = dict[str, Any]
@@ -37,7 +37,7 @@ _TRACE_KEYS = ("workload", "workload.kind", "workload.path")
 
 
 def read_grid_study(
-    tree: Keys, path: Path, overrides: Sequence[str], reading: Reading
+    tree: Keys, path: Path, overrides: Sequence[str], reading: Validation
 ) -> GridStudy:
     """The study that `tree`, read from `path`, describes, with ``key.subkey=value`` overrides.
 
@@ -72,7 +72,7 @@ def read_grid_study(
     )
 
 
-def _validated(tree: Keys, reading: Reading) -> GridStudySchema:
+def _validated(tree: Keys, reading: Validation) -> GridStudySchema:
     try:
         return GridStudySchema.model_validate(tree, context=reading)
     except ValidationError as error:
@@ -81,8 +81,8 @@ def _validated(tree: Keys, reading: Reading) -> GridStudySchema:
 
 
 def _machines(
-    schema: GridStudySchema, tree: Keys, path: Path, axes: Sequence[AxisValues], reading: Reading
-) -> list[Machine]:
+    schema: GridStudySchema, tree: Keys, path: Path, axes: Sequence[AxisValues], reading: Validation
+) -> list[StudyMachine]:
     """What the grid is laid on: every point, or the study's scenario alone.
 
     Raises InputError with all that is wrong so far, two changes of one key among it.
@@ -117,7 +117,7 @@ def _refuse(problems: Iterable[Problem]) -> None:
         raise InputError(in_order(found))
 
 
-def _base(machine: Machine, attempt: BuildAttempt) -> GridBase:
+def _base(machine: StudyMachine, attempt: BuildAttempt) -> GridBase:
     return GridBase(
         name=machine.name or str(machine.root.keys.get("name", "")),
         keys=machine.root.keys,
@@ -131,8 +131,8 @@ def _base(machine: Machine, attempt: BuildAttempt) -> GridBase:
 def _axes(
     schema: GridStudySchema,
     axes: Sequence[AxisValues],
-    machines: Sequence[Machine],
-    reading: Reading,
+    machines: Sequence[StudyMachine],
+    reading: Validation,
 ) -> tuple[GridAxis, ...]:
     """The axes with every value tried. Raises InputError for those that no machine takes."""
     problems: list[Problem] = []
@@ -147,7 +147,9 @@ def _axes(
     return tuple(found)
 
 
-def _attempt(value: AxisValue, machines: Sequence[Machine], reading: Reading) -> BuildAttempt:
+def _attempt(
+    value: AxisValue, machines: Sequence[StudyMachine], reading: Validation
+) -> BuildAttempt:
     """What a value makes of the first machine that takes its form; of the first, if none does."""
     first: BuildAttempt | None = None
     for machine in machines:
@@ -196,7 +198,7 @@ def _study_hash(
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _lay_overrides(tree: Keys, overrides: Sequence[str], reading: Reading) -> None:
+def _lay_overrides(tree: Keys, overrides: Sequence[str], reading: Validation) -> None:
     """Puts each override where it belongs: a key of the study, of its grid, or of every point."""
     own = {quantity_of(key) for key in GridStudySchema.model_fields}
     grid = [text for text in overrides if text.strip().startswith("grid.")]
@@ -210,7 +212,7 @@ def _lay_overrides(tree: Keys, overrides: Sequence[str], reading: Reading) -> No
             _replace(tree, "overrides", text, text, reading)
 
 
-def _replace(tree: Keys, holder: str, text: str, given: str, reading: Reading) -> None:
+def _replace(tree: Keys, holder: str, text: str, given: str, reading: Validation) -> None:
     """Sets a key of ``overrides`` or ``grid``, in place of the same quantity in the file."""
     keys, value, _ = parse_override(text, reading)
     mark = parse_override(given, reading)[2]
@@ -242,7 +244,7 @@ def _quantities(key: str) -> list[str]:
     return [quantity_of(part) for part in key.split(".")]
 
 
-def _check_words(schema: GridStudySchema, tree: Keys, reading: Reading) -> None:
+def _check_words(schema: GridStudySchema, tree: Keys, reading: Validation) -> None:
     """What is wrong with values of the study that are right each by itself."""
     if schema.grid is None and schema.points is None:
         reading.complain(tree, None, "has neither a grid nor points: nothing changes")
@@ -275,7 +277,7 @@ def _check_words(schema: GridStudySchema, tree: Keys, reading: Reading) -> None:
             reading.complain(tree["points"][number], "name", message)
 
 
-def _check_axes(axes: Sequence[AxisValues], reading: Reading) -> None:
+def _check_axes(axes: Sequence[AxisValues], reading: Validation) -> None:
     """Notes what is wrong with values as lists, and with keys as keys."""
     for axis in axes:
         for number, one in enumerate(axis.values):
@@ -302,7 +304,7 @@ def _label(value: Any) -> str:
 def _resolved(
     schema: GridStudySchema,
     tree: Keys,
-    machines: Sequence[Machine],
+    machines: Sequence[StudyMachine],
     axes: Sequence[AxisValues],
 ) -> Keys:
     """The study with every scenario written out, to stand alone but for the values of its grid."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from rack_sim.metrics.column import Column
 from rack_sim.scenario.document import quantity_of
-from rack_sim.scenario.fields import Reading
+from rack_sim.scenario.fields import Validation
 from rack_sim.scenario.scenario import Scenario
 from rack_sim.scenario.studies import Study
 from rack_sim.scenario.study_schema import StudySchema
@@ -28,12 +28,12 @@ class StudyKind:
     schema: type[StudySchema]
     tables: Mapping[str, Sequence[Column]]
     build: Callable[[Any, Mapping[str, Any]], Study] | None = None
-    check: Callable[[Any, Keys, Reading], None] = lambda _schema, _tree, _reading: None
+    check: Callable[[Any, Keys, Validation], None] = lambda _schema, _tree, _reading: None
     refuse: Callable[[Any, Scenario], None] = lambda _schema, _scenario: None
-    read: Callable[[Keys, Path, Sequence[str], Reading], Study] | None = None
+    read: Callable[[Keys, Path, Sequence[str], Validation], Study] | None = None
 
 
-def check_rising(values: Sequence[float], quantity: str, tree: Keys, reading: Reading) -> None:
+def check_rising(values: Sequence[float], quantity: str, tree: Keys, reading: Validation) -> None:
     """Notes where the values of a key do not rise from one to the next."""
     if list(values) != sorted(set(values)):
         key = next(key for key in tree if quantity_of(key) == quantity)

@@ -12,13 +12,13 @@ from pydantic import ValidationError
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.scenario.build import build_scenario
-from rack_sim.scenario.fields import Reading
+from rack_sim.scenario.fields import Validation
 from rack_sim.scenario.library import find
 from rack_sim.scenario.loader import complete_tree, load_tree
 from rack_sim.scenario.problems import from_validation
 from rack_sim.scenario.scenario import Scenario
 from rack_sim.scenario.schema import ScenarioSchema
-from rack_sim.scenario.study_changes import Change, placed
+from rack_sim.scenario.study_changes import KeyChange, placed
 from rack_sim.scenario.study_points import copied
 from rack_sim.scenario.study_schema import GridStudySchema, StudyPointSchema
 
@@ -32,12 +32,12 @@ class Root(NamedTuple):
     folder: Path
 
 
-class Machine(NamedTuple):
+class StudyMachine(NamedTuple):
     """A named point: its scenario, and what is laid on it before the grid."""
 
     name: str
     root: Root
-    changes: list[Change]
+    changes: list[KeyChange]
 
 
 def scenario_of_point_keys(
@@ -47,7 +47,7 @@ def scenario_of_point_keys(
 
     Raises InputError with every problem found, without places in a file.
     """
-    reading = Reading()
+    reading = Validation()
     tree = complete_tree(deepcopy(dict(keys)), Path(folder), changes, reading)
     return build_scenario(tree, Path(folder), reading)
 
@@ -56,10 +56,10 @@ def machines_of(
     schema: GridStudySchema,
     tree: Keys,
     path: Path,
-    common: list[Change],
-    named: list[list[Change]],
-    reading: Reading,
-) -> Iterator[Machine]:
+    common: list[KeyChange],
+    named: list[list[KeyChange]],
+    reading: Validation,
+) -> Iterator[StudyMachine]:
     """Every named point, or the study's scenario alone. Raises InputError where one has none."""
     shared = _root(tree, path.parent, reading) if schema.scenario is not None else None
     points: Sequence[StudyPointSchema | None] = schema.points or [None]
@@ -76,18 +76,18 @@ def machines_of(
             problems.append(reading.problems.pop())
             continue
         name = point.name if point else ""
-        yield Machine(name, root, [*common, *(named[number] if point else [])])
+        yield StudyMachine(name, root, [*common, *(named[number] if point else [])])
     if problems:
         raise InputError(problems)
 
 
-def _root(holder: Keys, folder: Path, reading: Reading) -> Root:
+def _root(holder: Keys, folder: Path, reading: Validation) -> Root:
     """The scenario under the key ``scenario``, presets put in, the path of its trace in full.
 
     Raises InputError where it cannot be read.
     """
     given = holder["scenario"]
-    own, path = Reading(reading.marks), folder
+    own, path = Validation(reading.marks), folder
     try:
         if isinstance(given, str):
             path = find("scenario", given, folder)
@@ -124,11 +124,13 @@ class BuildAttempt:
     unfit: list[Problem]
 
 
-def try_build(machine: Machine, more: Sequence[Change], reading: Reading) -> BuildAttempt:
+def try_build(
+    machine: StudyMachine, more: Sequence[KeyChange], reading: Validation
+) -> BuildAttempt:
     """What `more`, laid on a machine, makes of it; problems in their places in the study."""
     changes = [*machine.changes, *more]
     tree: Keys = {}
-    own = Reading(reading.marks)
+    own = Validation(reading.marks)
     try:
         tree = _tree(machine, changes, own)
         form = ScenarioSchema.model_validate(tree, context=own)
@@ -142,7 +144,7 @@ def try_build(machine: Machine, more: Sequence[Change], reading: Reading) -> Bui
         )
         refused = placed(list(dict.fromkeys(found)), changes, machine.name)
         return BuildAttempt(None, "", "", refused, [])
-    own = Reading(reading.marks)
+    own = Validation(reading.marks)
     try:
         scenario = build_scenario(_tree(machine, changes, own), machine.root.folder, own)
     except InputError as error:
@@ -153,6 +155,6 @@ def try_build(machine: Machine, more: Sequence[Change], reading: Reading) -> Bui
     return BuildAttempt(scenario, scenario.scenario_hash, check.sha256 if check else "", [], [])
 
 
-def _tree(machine: Machine, changes: Sequence[Change], own: Reading) -> Keys:
+def _tree(machine: StudyMachine, changes: Sequence[KeyChange], own: Validation) -> Keys:
     texts = [change.text for change in changes]
     return complete_tree(copied(machine.root.keys, own.marks), machine.root.folder, texts, own)

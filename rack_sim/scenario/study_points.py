@@ -9,7 +9,7 @@ from typing import Any
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.scenario.build import build_scenario
 from rack_sim.scenario.document import Marks, quantity_of
-from rack_sim.scenario.fields import Reading
+from rack_sim.scenario.fields import Validation
 from rack_sim.scenario.library import find
 from rack_sim.scenario.loader import complete_tree, load_tree
 from rack_sim.scenario.problems import ProblemPlaces
@@ -32,7 +32,7 @@ def scenario_of_point(
     fields of the scenario and without a place, where the study cannot use what was built. Raises
     InputError with every problem found.
     """
-    reading = Reading(marks)
+    reading = Validation(marks)
     replaced = {quantity_of(text.partition("=")[0].strip()) for text in overrides}
     kept = {key: value for key, value in changes.items() if quantity_of(key) not in replaced}
     texts = {f"{key}={json.dumps(value)}": key for key, value in kept.items()}

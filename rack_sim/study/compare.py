@@ -4,7 +4,7 @@ A scenario that cannot run (its model does not fit, its cache has no room) is a 
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -14,9 +14,10 @@ from typing import Any
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InfeasibleError, InputError, Problem, RackSimError
 from rack_sim.foundation.version import VERSION
+from rack_sim.foundation.work_estimate import Progress, no_progress
 from rack_sim.metrics.compare_columns import CHANGES, COMPARE, COMPARED, DENSITIES, LIMITS
 from rack_sim.metrics.slo import Slo, slo_of_keys
-from rack_sim.metrics.summary import Value
+from rack_sim.metrics.summary import Value, number_of
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.pipeline import simulate
 from rack_sim.record.kinds import KINDS
@@ -26,10 +27,8 @@ from rack_sim.record.record import Record
 from rack_sim.record.store import read
 from rack_sim.record.table import Table
 from rack_sim.scenario import Scenario, load_scenario
-from rack_sim.study.difference import Change, Side, changes
+from rack_sim.study.difference import RunChange, RunSide, changes
 from rack_sim.study.judged import judged
-
-Progress = Callable[[str, float], None]
 
 SPEED = "output_tok_s_per_user_p50"
 
@@ -90,8 +89,7 @@ class Compared(Brief):
 
     def number(self, name: str) -> float | None:
         """One of these numbers; None where there is none."""
-        value = self.values.get(name)
-        return float(value) if isinstance(value, int | float) else None
+        return number_of(self.values, name)
 
 
 @dataclass(frozen=True, repr=False)
@@ -158,11 +156,11 @@ class Comparison(Brief):
         return found
 
     @cached_property
-    def changes(self) -> tuple[Change, ...]:
+    def changes(self) -> tuple[RunChange, ...]:
         """What differs between two rows; nothing where there are not two."""
         if len(self.rows) != 2:
             return ()
-        before, after = (Side(row.contender.resolved, row.summary) for row in self.rows)
+        before, after = (RunSide(row.contender.resolved, row.summary) for row in self.rows)
         return changes(before, after)
 
     @cached_property
@@ -217,7 +215,7 @@ def _rows(result: Comparison) -> Iterator[list[Value]]:
         yield [given.get(column.name) for column in COMPARE]
 
 
-def _cells(change: Change) -> Iterator[Value]:
+def _cells(change: RunChange) -> Iterator[Value]:
     """The cells of a row of changes.csv."""
     yield change.kind
     yield change.key
@@ -276,7 +274,7 @@ def run_comparison(
     found: Sequence[Contender],
     slo: Slo | None = None,
     *,
-    on_progress: Progress = lambda _name, _share: None,
+    on_progress: Progress = no_progress,
 ) -> Comparison:
     """Simulates what is not finished yet, and judges all by one set of objectives.
 

@@ -25,7 +25,7 @@ _IDENTITY = {"scenario_hash", "version", "scenario"}
 
 
 @dataclass(frozen=True)
-class Change:
+class RunChange:
     """One key that differs; None where one side has no such key, or no value."""
 
     kind: str
@@ -45,14 +45,14 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Side:
+class RunSide:
     """One of two runs: its scenario with every default, and its summary, if it could run."""
 
     resolved: Mapping[str, Any]
     summary: Mapping[str, Value] | None
 
 
-def changes(before: Side, after: Side) -> tuple[Change, ...]:
+def changes(before: RunSide, after: RunSide) -> tuple[RunChange, ...]:
     """What differs between two runs.
 
     Numbers count by their values: a source changes nothing, and is listed only where the value
@@ -61,7 +61,7 @@ def changes(before: Side, after: Side) -> tuple[Change, ...]:
     return (*_input_changes(before, after), *_output_changes(before, after))
 
 
-def headlines(found: tuple[Change, ...]) -> list[str]:
+def headlines(found: tuple[RunChange, ...]) -> list[str]:
     """The changes of what is compared first, each in words."""
     by_key = {change.key: change for change in found if change.kind == "output"}
     said = [_sentence(words, by_key[key]) for key, words in COMPARED.items() if key in by_key]
@@ -72,7 +72,7 @@ def headlines(found: tuple[Change, ...]) -> list[str]:
     return [*said, *causes(found)]
 
 
-def causes(found: tuple[Change, ...]) -> list[str]:
+def causes(found: tuple[RunChange, ...]) -> list[str]:
     """Of a mean latency that changed, which part of it changed most, in words.
 
     The parts add up to the mean, so their changes add up to its change.
@@ -103,14 +103,14 @@ def causes(found: tuple[Change, ...]) -> list[str]:
     return said
 
 
-def _difference(change: Change) -> float | None:
+def _difference(change: RunChange) -> float | None:
     before, after = change.before, change.after
     if isinstance(before, int | float) and isinstance(after, int | float):
         return after - before
     return None
 
 
-def _sentence(words: str, change: Change) -> str:
+def _sentence(words: str, change: RunChange) -> str:
     before, after, share = change.before, change.after, change.share
     if share is None:
         return f"{words}: from {_plain(before)} to {_plain(after)}"
@@ -124,7 +124,7 @@ def _plain(value: object) -> str:
     return f"{value:,.6g}" if isinstance(value, int | float) else str(value)
 
 
-def _input_changes(before: Side, after: Side) -> Iterator[Change]:
+def _input_changes(before: RunSide, after: RunSide) -> Iterator[RunChange]:
     old = dict(_flat(before.resolved, ""))
     new = dict(_flat(after.resolved, ""))
     changed = {key for key in {**old, **new} if old.get(key) != new.get(key)}
@@ -132,7 +132,7 @@ def _input_changes(before: Side, after: Side) -> Iterator[Change]:
         stem, _, last = key.rpartition(".")
         if key not in changed or (last in _ORIGIN and f"{stem}.value" in changed):
             continue
-        yield Change("input", key.removesuffix(".value"), old.get(key), new.get(key))
+        yield RunChange("input", key.removesuffix(".value"), old.get(key), new.get(key))
 
 
 def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - a tree of YAML
@@ -147,10 +147,10 @@ def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 -
         yield path, value
 
 
-def _output_changes(before: Side, after: Side) -> Iterator[Change]:
+def _output_changes(before: RunSide, after: RunSide) -> Iterator[RunChange]:
     if before.summary is None or after.summary is None:
         return
     for column in SUMMARY:
         old, new = before.summary[column.name], after.summary[column.name]
         if old != new and column.name not in _IDENTITY:
-            yield Change("output", column.name, old, new)
+            yield RunChange("output", column.name, old, new)

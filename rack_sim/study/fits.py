@@ -4,13 +4,11 @@ Which constants the rows can tell apart decides: at most three where there are m
 kinds, one where there are few. The others stand in the chip's file as assumed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rack_sim.study.fitting import Fit, fit_chip
+from rack_sim.study.fitting import Fit, OnTrial, fit_chip
 from rack_sim.study.measurements import Measurement, shipped_table
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ PLANS: dict[str, FitPlan] = {
 
 
 def fit_shipped(
-    chip: str, measurements: Sequence[Measurement], on_progress: Progress | None = None
+    chip: str, measurements: Sequence[Measurement], on_progress: OnTrial | None = None
 ) -> Fit:
     """The fit of a shipped chip on our table."""
     path = shipped_table()

@@ -3,7 +3,7 @@
 Every row counts alike: its residual is ln(predicted / measured) of its primary metric. A residual
 beyond a tenth counts linearly (soft_l1), so that one row that another software stack made does not
 drag the others. The confidence interval is that of the linearised fit (Student's t). What a row
-would be predicted as had it not been fitted on (leave-one-out) takes one Gauss-Newton step on the
+would be predicted without having been fitted on (leave-one-out) takes one Gauss-Newton step on the
 other rows from the common solution, and a replay of that row with what came out.
 """
 
@@ -30,11 +30,11 @@ _CONFIDENCE = 0.95
 _FELT = 1e-6
 
 Vector = NDArray[np.float64]
-Progress = Callable[[str], None]
+OnTrial = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
+class ChipConstant:
     """A constant that can be fitted: its key in a chip's file, its field, and where it may lie."""
 
     key: str
@@ -54,30 +54,30 @@ class Constant:
         return replace(chip, **changed)
 
 
-CONSTANTS: dict[str, Constant] = {
+CONSTANTS: dict[str, ChipConstant] = {
     item.key: item
     for item in (
-        Constant(
+        ChipConstant(
             "memory_efficiency", "memory_efficiency", 1.0, "", 0.8, 0.1, 1.0,
             "share of the memory bandwidth that operators reach",
         ),
-        Constant(
+        ChipConstant(
             "matrix_efficiency", "matrix_efficiency", 1.0, "", 0.6, 0.05, 1.0,
             "share of the dense peak that matmuls reach",
         ),
-        Constant(
+        ChipConstant(
             "sequence_host_us", "sequence_host_ps", PS_PER_US, "us", 5.0, 0.1, 1_000.0,
             "host time of an iteration for every sequence in it",
         ),
-        Constant(
+        ChipConstant(
             "iteration_host_ms", "iteration_host_ps", PS_PER_MS, "ms", 1.0, 0.001, 100.0,
             "host time of an iteration",
         ),
-        Constant(
+        ChipConstant(
             "collective_latency_us", "collective_latency_ps", PS_PER_US, "us", 15.0, 1.0, 300.0,
             "launch and meeting of a collective",
         ),
-        Constant(
+        ChipConstant(
             "operator_fixed_latency_us", "operator_fixed_latency_ps", PS_PER_US, "us",
             3.0, 0.05, 100.0, "what one dependent operator costs before any byte or FLOP",
         ),
@@ -91,7 +91,7 @@ DEFAULT_STATIC = ("operator_fixed_latency_us",)
 class FittedConstant:
     """A constant with its confidence interval; `at_bound` says that it would go further."""
 
-    constant: Constant
+    constant: ChipConstant
     value: float
     low: float
     high: float
@@ -139,7 +139,7 @@ def fit_chip(
     names: Sequence[str] = (),
     exact: bool = False,
     place: str = "",
-    on_progress: Progress | None = None,
+    on_progress: OnTrial | None = None,
 ) -> Fit:
     """Fits constants of a chip on its rows.
 
@@ -214,7 +214,7 @@ def _default(chip: Chip) -> tuple[str, ...]:
     return DEFAULT_STATIC if chip.execution == "static" else DEFAULT
 
 
-def _constants(names: Sequence[str], place: str) -> tuple[Constant, ...]:
+def _constants(names: Sequence[str], place: str) -> tuple[ChipConstant, ...]:
     problems = [
         Problem(
             f"no constant is called {name!r}", "--constants", suggestion=suggest(name, CONSTANTS)
@@ -240,8 +240,8 @@ class _Fitter:
         self,
         setups: Sequence[Setup],
         chip: Chip,
-        constants: Sequence[Constant],
-        on_progress: Progress | None,
+        constants: Sequence[ChipConstant],
+        on_progress: OnTrial | None,
     ) -> None:
         self._setups, self._chip, self._constants = setups, chip, constants
         self._on_progress = on_progress

@@ -5,7 +5,7 @@ whatever ran where and however often it was interrupted.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.version import VERSION
-from rack_sim.foundation.work_estimate import Note, Work, no_note, tell
+from rack_sim.foundation.work_estimate import Note, Progress, Work, no_note, no_progress, tell
 from rack_sim.foundation.work_limits import over_limit
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import SUMMARY
@@ -31,8 +31,8 @@ from rack_sim.study.grid_point import (
     FAILED,
     OK,
     STATUSES,
+    PointRow,
     PointTask,
-    Row,
     is_finished_row,
     run_point,
     task_of,
@@ -43,8 +43,6 @@ from rack_sim.study.study_record import study_record
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Progress = Callable[[str, float], None]
 
 POINT_COUNT_MAX = 1000
 """Points that run without being asked for twice (assumed: ten minutes at half a second each)."""
@@ -173,7 +171,7 @@ def result_columns(study: GridStudy) -> tuple[Column, ...]:
 def run_grid_study(
     study: GridStudy,
     *,
-    on_progress: Progress = lambda _text, _share: None,
+    on_progress: Progress = no_progress,
     jobs: int | None = None,
     backend: str = "loky",
     scheduler: str | None = None,
@@ -205,7 +203,7 @@ def run_grid_study(
     with keeping as kept:
         points = list(study.combinations())
         tasks = {point.number: task_of(study, point) for point in points}
-        rows: dict[int, Row] = {}
+        rows: dict[int, PointRow] = {}
         notes: list[str] = list(kept.notes) if kept else []
         if kept:
             rows = {n: kept.rows[task.key] for n, task in tasks.items() if task.key in kept.rows}
@@ -264,7 +262,7 @@ def _expected_work(tasks: Sequence[PointTask]) -> Work:
 
 def _run(
     tasks: dict[int, Any],
-    rows: dict[int, Row],
+    rows: dict[int, PointRow],
     kept: Journal | None,
     on_progress: Progress,
     *,

@@ -11,9 +11,8 @@ from rack_sim.foundation.units import PS_PER_MS
 from rack_sim.foundation.version import VERSION
 from rack_sim.metrics.column import fits
 from rack_sim.metrics.columns import SUMMARY
-from rack_sim.metrics.cost import footprint_of
 from rack_sim.metrics.grid_columns import COMPILED
-from rack_sim.metrics.summary import Value
+from rack_sim.metrics.summary import Value, machine_row
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.pipeline import Explanation, explain, simulate
 from rack_sim.scenario import GridPoint, GridStudy, Scenario, scenario_of_point_keys
@@ -28,7 +27,7 @@ FAILED = "failed"
 STATUSES = (OK, INFEASIBLE, BAD_INPUT, FAILED)
 _ANSWERED = (OK, INFEASIBLE, BAD_INPUT)
 
-Row = dict[str, Any]
+PointRow = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def task_of(study: GridStudy, point: GridPoint) -> PointTask:
     )
 
 
-def run_point(task: PointTask) -> Row:
+def run_point(task: PointTask) -> PointRow:
     """The row of a task: ``status``, ``reason`` and, where the status is ok, ``values`` by column.
 
     Raises nothing: what goes wrong is in the row. ``failed`` is what another try may mend, or a bug
@@ -88,7 +87,7 @@ def run_point(task: PointTask) -> Row:
     except Exception as error:  # noqa: BLE001 - one point must not take the others with it
         return _row(FAILED, f"{type(error).__name__}: {in_one_line(error)}")
     # Plain numbers, as the journal keeps them, whether the row has been there or not.
-    plain: Row = json.loads(json.dumps(_row(OK, "", values), default=_plain))
+    plain: PointRow = json.loads(json.dumps(_row(OK, "", values), default=_plain))
     return plain
 
 
@@ -108,26 +107,13 @@ def explained_row(found: Explanation) -> dict[str, Value]:
     """The columns of a summary that need no replay, and those of the compiled machine."""
     plan, scenario = found.plan, found.scenario
     replicas = found.fleet.replica_count
-    slots = found.machine.slots
-    where = footprint_of(plan, replicas)
     compiled = found.limits.compiled_rows_per_s
     return {
         "scenario": scenario.name,
         "system": plan.system.name,
         "model": plan.model.name,
         "policy": scenario.policy_kind,
-        "chip_count": where.chip_count,
-        "spare_chip_count": where.spare_chip_count,
-        "idle_chip_count": where.idle_chip_count,
-        "rack_count": where.rack_count,
-        "replica_count": replicas,
-        "stage_count": plan.stage_count,
-        "tensor_parallel": plan.tensor_parallel,
-        "slot_count": slots.slot_count if slots else None,
-        "slot_rows": slots.rows if slots else None,
-        "weight_bytes": plan.weight_bytes,
-        "sram_used_bytes_max": found.machine.used_bytes_max,
-        "sram_capacity_bytes": plan.system.chip.capacity_bytes,
+        **machine_row(found.machine, replicas),
         "compiled_limit_tok_s": compiled * replicas if compiled else None,
         "physical_limit_tok_s": found.limits.system_rows_per_s * replicas,
         "tok_latency_limit_ms": round(found.limits.token_limit_ps / PS_PER_MS, 6),
@@ -178,7 +164,7 @@ def _other_trace(scenario: Scenario, wanted: str) -> str:
     return f"the trace is another one where this ran: its digest is {found}, not {wanted}"
 
 
-def _row(status: str, reason: str, values: Mapping[str, Value] | None = None) -> Row:
+def _row(status: str, reason: str, values: Mapping[str, Value] | None = None) -> PointRow:
     return {"status": status, "reason": reason, "values": dict(values or {})}
 
 

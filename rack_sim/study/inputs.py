@@ -44,14 +44,8 @@ class Input:
         return min(max(value * wanted, min(self.lowest, value)), self.highest) / value
 
 
-def _with_system(scenario: Scenario, system: System) -> Scenario:
-    return replace(scenario, deployment=replace(scenario.deployment, system=system))
-
-
 def _of_system(change: Callable[[System, float], System]) -> Callable[[Scenario, float], Scenario]:
-    return lambda scenario, factor: _with_system(
-        scenario, change(scenario.deployment.system, factor)
-    )
+    return lambda scenario, factor: scenario.with_system(change(scenario.deployment.system, factor))
 
 
 def _of_chip(change: Callable[[Chip, float], Chip]) -> Callable[[Scenario, float], Scenario]:

@@ -14,6 +14,7 @@ and the slip of every stage.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from rack_sim.engine.recurrence import SlippedSteps, slip, stage_starts_ps
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_NS, PS_PER_S, format_ms
-from rack_sim.foundation.work_estimate import Note, Work, announce, no_note
+from rack_sim.foundation.work_estimate import Note, Progress, Work, announce, no_note, no_progress
 from rack_sim.metrics.columns import JITTER, SLIP
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import explain
@@ -34,8 +35,6 @@ from rack_sim.record.record import Record
 from rack_sim.record.table import Table
 from rack_sim.scenario import JitterStudy
 from rack_sim.study.study_record import study_record
-
-Progress = Callable[[str, float], None]
 
 # Measured on llama70b with 4 to 64 draws on an AMD EPYC core: a task of a step, each draw of it.
 _TASK_S, _DRAW_S = 1.8e-6, 0.05e-6
@@ -54,8 +53,7 @@ JITTER_ASSUMED = (
 )
 
 
-@dataclass(frozen=True)
-class Spread:
+class TimeSpread(NamedTuple):
     """Mean and percentiles of one time, in picoseconds."""
 
     mean_ps: float
@@ -74,8 +72,8 @@ class JitterRow(Brief):
 
     operator_jitter_ps: int
     tokens_per_s: float
-    gap: Spread
-    step_latency: Spread
+    gap: TimeSpread
+    step_latency: TimeSpread
     slip_ps: NDArray[np.float64]
 
 
@@ -152,7 +150,7 @@ class JitterResult(Brief):
 def run(
     study: JitterStudy,
     *,
-    on_progress: Progress = lambda _name, _share: None,
+    on_progress: Progress = no_progress,
     on_note: Note = no_note,
 ) -> JitterResult:
     """Replays every point with every mean extra time.
@@ -278,9 +276,9 @@ def _row(
     )
 
 
-def _spread(times_ps: NDArray[np.int64]) -> Spread:
+def _spread(times_ps: NDArray[np.int64]) -> TimeSpread:
     p50, p99 = np.quantile(times_ps, (0.5, 0.99))
-    return Spread(float(times_ps.mean()), float(p50), float(p99))
+    return TimeSpread(float(times_ps.mean()), float(p50), float(p99))
 
 
 def _refuse_few_steps(study: JitterStudy, steps: Sequence[StepTiming]) -> None:
@@ -314,8 +312,7 @@ def _jitter_rows(result: JitterResult) -> Iterator[Sequence[Value]]:
                 f"{point.user_tokens_per_s(row):.6f}",
                 f"{row.tokens_per_s:.6f}",
                 f"{point.kept_share(row):.6f}",
-                *_spread_ms(row.gap),
-                *_spread_ms(row.step_latency),
+                *(format_ms(round(time_ps)) for time_ps in (*row.gap, *row.step_latency)),
             )
 
 
@@ -334,11 +331,3 @@ def _slip_rows(result: JitterResult) -> Iterator[Sequence[Value]]:
 def _machine(point: JitterPoint, row: JitterRow) -> Sequence[Value]:
     jitter_ns = f"{row.operator_jitter_ps / PS_PER_NS:.10g}"
     return point.name, point.chip_count, jitter_ns
-
-
-def _spread_ms(times: Spread) -> tuple[str, str, str]:
-    return (
-        format_ms(round(times.mean_ps)),
-        format_ms(round(times.p50_ps)),
-        format_ms(round(times.p99_ps)),
-    )

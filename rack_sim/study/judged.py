@@ -6,7 +6,7 @@ from pathlib import Path
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S
 from rack_sim.metrics.columns import REQUESTS
-from rack_sim.metrics.slo import AttainmentObjective, Slo, reading_of
+from rack_sim.metrics.slo import Slo, run_meets
 from rack_sim.metrics.summary import Value
 from rack_sim.record.kinds import KINDS
 
@@ -43,13 +43,7 @@ def judged(summary: Mapping[str, Value], folder: Path, slo: Slo) -> dict[str, Va
     asked = slo.objectives
     if asked:
         finished, count = _whole(row["finished_count"]), _whole(row["request_count"])
-        attained = row["fit_slo_attainment"]
-        share = float(attained) if isinstance(attained, int | float) else 0.0
-        good = bool(finished) and all(
-            reading_of(one, row, share).holds
-            and (isinstance(one, AttainmentObjective) or finished == count - left_out)
-            for one in asked
-        )
+        good = run_meets(slo, row, finished, count - left_out)
         row["slo_asked"], row["slo_met"] = "; ".join(map(str, asked)), "yes" if good else "no"
     return row
 

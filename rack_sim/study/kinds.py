@@ -1,23 +1,20 @@
 """Kinds: which function runs a study of which kind."""
 
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.foundation.work_estimate import Note, no_note
+from rack_sim.foundation.work_estimate import Note, Progress, no_note, no_progress
 from rack_sim.scenario import GridStudy, Study
 from rack_sim.study.executor import check_executor
 from rack_sim.study.grid import POINT_COUNT_MAX, run_grid_study
-
-Progress = Callable[[str, float], None]
 
 
 def run_study(
     study: Study,
     *,
-    on_progress: Progress = lambda _name, _share: None,
+    on_progress: Progress = no_progress,
     jobs: int | None = None,
     backend: str = "loky",
     scheduler: str | None = None,

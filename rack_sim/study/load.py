@@ -13,7 +13,7 @@ from functools import cached_property
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.foundation.work_estimate import Note, Work, no_note, tell
+from rack_sim.foundation.work_estimate import Note, Progress, Work, no_note, no_progress, tell
 from rack_sim.metrics.load_columns import KNEE, LOAD
 from rack_sim.metrics.slo import Slo
 from rack_sim.metrics.summary import Value
@@ -22,11 +22,9 @@ from rack_sim.record.record import Record
 from rack_sim.record.table import Table
 from rack_sim.scenario import LoadStudy, Scenario, StudyPoint
 from rack_sim.study.knee import Bracket, Test, bracket, knee_rates, replay_count
-from rack_sim.study.load_row import LoadRow, replay_rate
+from rack_sim.study.load_row import LOAD_METRICS, LoadRow, replay_rate
 from rack_sim.study.study_record import footprint_of, study_record
 from rack_sim.workload.offered import bounded, offered_rate_rps
-
-Progress = Callable[[str, float], None]
 
 SATURATION = "saturation"
 
@@ -121,7 +119,7 @@ class LoadResult(Brief):
 def run(
     study: LoadStudy,
     *,
-    on_progress: Progress = lambda _name, _share: None,
+    on_progress: Progress = no_progress,
     on_note: Note = no_note,
 ) -> LoadResult:
     """Replays every machine at every rate, or at those that lead to its knees.
@@ -175,10 +173,7 @@ def with_plan(scenario: Scenario) -> Scenario:
     Raises InfeasibleError where the model does not fit.
     """
     plan = explain(scenario).plan
-    deployment = replace(
-        scenario.deployment, tensor_parallel=plan.tensor_parallel, stage_count=plan.stage_count
-    )
-    return replace(scenario, deployment=deployment)
+    return scenario.with_cut(plan.tensor_parallel, plan.stage_count)
 
 
 def _run_point(study: LoadStudy, given: StudyPoint, on_progress: Progress) -> LoadPoint:
@@ -243,31 +238,28 @@ def _load_rows(result: LoadResult) -> Iterator[Sequence[Value]]:
     for point in result.points:
         for row in point.rows:
             ratio = row.offered_rps / row.capacity_rps if row.capacity_rps else None
-            has_slo = bool(row.attainment)
-            yield (
-                point.name,
-                row.chip_count,
-                _cell(row.rate_rps),
-                _cell(row.offered_rps),
-                _cell(ratio),
+            cells = (
+                row.rate_rps,
+                row.offered_rps,
+                ratio,
                 row.request_count,
                 row.finished_count,
                 row.rejected_count,
-                _cell(row.rejected_share),
-                _cell(row.arrival_span_s),
-                _cell(row.request_throughput_rps),
-                _cell(row.output_throughput_tok_s),
-                _cell(row.request_goodput_rps),
-                _cell(row.slo_attainment),
-                *(_cell(row.attainment.get(name)) for name in ("all", "ttft", "tpot", "e2el")),
-                *map(_cell, row.latencies_ms.values()),
-                _cell(row.ttft_queue_share),
+                row.rejected_share,
+                row.arrival_span_s,
+                row.request_throughput_rps,
+                row.output_throughput_tok_s,
+                row.request_goodput_rps,
+                row.slo_attainment,
+                *(row.attainment.get(name) for name in ("all", *LOAD_METRICS)),
+                *row.latencies_ms.values(),
+                row.ttft_queue_share,
                 row.backlog_mid,
                 row.backlog_end,
                 row.backlog_noise,
-                row.keeps_up,
-                row.meets(result.study.attainment) if has_slo else None,
             )
+            meets = row.meets(result.study.attainment) if row.attainment else None
+            yield (point.name, row.chip_count, *map(_cell, cells), row.keeps_up, meets)
 
 
 def _knee_rows(result: LoadResult) -> Iterator[Sequence[Value]]:

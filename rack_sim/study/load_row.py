@@ -18,7 +18,7 @@ from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.metrics.latency import TOO_LONG, finished_rows, latencies_ps
 from rack_sim.metrics.slo import Slo
-from rack_sim.metrics.summary import Value
+from rack_sim.metrics.summary import number_of
 from rack_sim.pipeline import Result, simulate
 from rack_sim.scenario import Scenario
 from rack_sim.workload.offered import at_rate, bounded
@@ -130,23 +130,23 @@ def row_of(result: Result, rate_rps: float) -> LoadRow:
     first_ps, last_ps = _arrival_span_ps(result)
     mid, end, noise = backlog(arrival_ps, leave_ps)
     count, span_ps = result.totals.request_count, last_ps - first_ps
-    ttft_ms = _number(summary, "ttft_ms_mean")
-    waited_ms = _number(summary, "scheduling_delay_ms_mean")
-    limit_tok_s = _number(summary, "compiled_limit_tok_s")
+    ttft_ms = number_of(summary, "ttft_ms_mean")
+    waited_ms = number_of(summary, "scheduling_delay_ms_mean")
+    limit_tok_s = number_of(summary, "compiled_limit_tok_s")
     names = [f"{metric}_ms_p{part}" for metric in LOAD_METRICS for part in LOAD_PERCENTS]
     return LoadRow(
         rate_rps=rate_rps,
-        chip_count=int(_number(summary, "chip_count") or 0),
+        chip_count=int(number_of(summary, "chip_count") or 0),
         request_count=count,
-        finished_count=int(_number(summary, "finished_count") or 0),
-        rejected_count=int(_number(summary, "rejected_count") or 0),
+        finished_count=int(number_of(summary, "finished_count") or 0),
+        rejected_count=int(number_of(summary, "rejected_count") or 0),
         offered_rps=(count - 1) * PS_PER_S / span_ps if span_ps else rate_rps,
         arrival_span_s=span_ps / PS_PER_S,
-        request_throughput_rps=_number(summary, "request_throughput_rps"),
-        output_throughput_tok_s=_number(summary, "output_throughput_tok_s"),
-        request_goodput_rps=_number(summary, "request_goodput_rps"),
-        slo_attainment=_number(summary, "slo_attainment"),
-        latencies_ms={name: _number(summary, name) for name in names},
+        request_throughput_rps=number_of(summary, "request_throughput_rps"),
+        output_throughput_tok_s=number_of(summary, "output_throughput_tok_s"),
+        request_goodput_rps=number_of(summary, "request_goodput_rps"),
+        slo_attainment=number_of(summary, "slo_attainment"),
+        latencies_ms={name: number_of(summary, name) for name in names},
         ttft_queue_share=waited_ms / ttft_ms if ttft_ms and waited_ms is not None else None,
         attainment=_attainment(result, result.explanation.scenario.slo, len(arrival_ps)),
         backlog_mid=mid,
@@ -186,11 +186,11 @@ def backlog(arrival_ps: NDArray[np.int64], leave_ps: NDArray[np.int64]) -> tuple
     # From the middle back there is no more to see, and as much is seen from the end.
     stay_ps = min(stay_ps, int(arrival_ps[middle] - arrival_ps[0]))
 
-    def lately(number: int) -> int:
+    def recent_arrivals(number: int) -> int:
         begin_ps = arrival_ps[number] - stay_ps
         return number + 1 - int(np.searchsorted(arrival_ps, begin_ps, side="right"))
 
-    before, after = lately(middle), lately(count - 1)
+    before, after = recent_arrivals(middle), recent_arrivals(count - 1)
     more = after - before
     expected = more if more > 2 * isqrt(before + after) else 0
     return at(middle), at(count - 1), isqrt(count - 1 - middle) + expected
@@ -245,8 +245,3 @@ def _bin_ps(own_ps: int, request_count: int | None, rate_rps: float) -> int:
     if request_count is None:
         return own_ps
     return min(own_ps, max(int(request_count / rate_rps * PS_PER_S) // _BINS_PER_SPAN, _BIN_PS_MIN))
-
-
-def _number(summary: Mapping[str, Value], name: str) -> float | None:
-    value = summary.get(name)
-    return float(value) if isinstance(value, int | float) else None

@@ -72,20 +72,7 @@ def case_step(case: Case) -> StepTiming:
     return compiled(load_scenario("llama70b", case.overrides).deployment)
 
 
-def lpu_validation_markdown() -> str:
-    """The text of docs/validation-lpu.md."""
-    published = measurements()
-    base = load_scenario("llama70b")
-    fit = fit_fixed_latency(base.deployment, published[FITTED].measured[SPEED])
-    stored_ps = base.deployment.system.chip.operator_fixed_latency_ps
-    steps = [(case, case_step(case)) for case in CASES]
-    rows = "\n".join(_row(case, step, published) for case, step in steps)
-    terms = "\n".join(_terms_row(case, step) for case, step in steps if case.role != "held out")
-    notes = "\n".join(
-        f"- `{item.number}` (grade {item.grade}): {item.source}. {item.note}."
-        for item in published.values()
-    )
-    return f"""# Validation of the LPU v1
+_PAGE = """# Validation of the LPU v1
 
 Written by `scripts/refresh`; do not edit. Every published decode speed of the LPU v1 that we have
 stands here, fitted or held out, with its signed error. None is dropped.
@@ -93,12 +80,12 @@ stands here, fitted or held out, with its signed error. None is dropped.
 ## What was fitted
 
 One constant of the chip `groq-lpu-v1`: the fixed latency of a dependent operator, on one point,
-`{FITTED}` ({published[FITTED].measured[SPEED]:g} tokens/s per user at {published[FITTED].chips}
+`{fitted}` ({speed} tokens/s per user at {chips}
 chips). Around the fit a compiled token's latency is a straight line in that constant:
-{fit.operator_count} dependent operators lie on its critical path, and
-{fit.fixed_latency_ps // 1000} ns each makes it 1/{published[FITTED].measured[SPEED]:g} s.
-The chip's file says {stored_ps // 1000} ns. Waiting for a whole number of slots makes the
-prediction {fit.predicted_tok_s:.1f} tokens/s ({fit.error:+.1%}).
+{operator_count} dependent operators lie on its critical path, and
+{fixed_ns} ns each makes it 1/{speed} s.
+The chip's file says {stored_ns} ns. Waiting for a whole number of slots makes the
+prediction {predicted} tokens/s ({error}).
 
 One point fits one constant exactly: that row says nothing about how good the model is. What the
 constant stands for is not known in detail: latency of functional units, exposed switching between
@@ -110,9 +97,9 @@ operators, slack of the compiled schedule. It is given to every operator alike, 
 |---|---|---|---|---:|---:|---:|
 {rows}
 
-Nothing was tuned to the rows below the first. Read them with care: {_speed("groq-ee", published)}
-and {_speed("groq-02", published)} tokens/s came earlier in 2023 than the fitted
-{_speed(FITTED, published)}, on the same chip; the vendor's software tripled its speed in
+Nothing was tuned to the rows below the first. Read them with care: {first_speed}
+and {second_speed} tokens/s came earlier in 2023 than the fitted
+{speed}, on the same chip; the vendor's software tripled its speed in
 those months, so a constant fitted on the last of them must over-predict the first. More stages do
 not make a token faster here: it passes the same blocks either way, and crosses more stage borders
 (the partitioner finds 54 stages, 432 chips, as fast as 72). One point with known chips and software
@@ -128,7 +115,7 @@ fitted again on the same point, and the prediction without a measurement made ag
 
 | if | fitted constant, ns | Llama-3.1 8B, tokens/s per user |
 |---|---:|---:|
-{_sensitivity(base.deployment, published[FITTED].measured[SPEED])}
+{unknowns}
 
 ## Where a token's time goes, by this fit
 
@@ -145,6 +132,38 @@ public. Power and cost: one product-sheet figure and one list price.
 
 {notes}
 """
+
+
+def lpu_validation_markdown() -> str:
+    """The text of docs/validation-lpu.md."""
+    published = measurements()
+    base = load_scenario("llama70b")
+    point = published[FITTED]
+    fit = fit_fixed_latency(base.deployment, point.measured[SPEED])
+    stored_ps = base.deployment.system.chip.operator_fixed_latency_ps
+    steps = [(case, case_step(case)) for case in CASES]
+    rows = "\n".join(_row(case, step, published) for case, step in steps)
+    terms = "\n".join(_terms_row(case, step) for case, step in steps if case.role != "held out")
+    notes = "\n".join(
+        f"- `{item.number}` (grade {item.grade}): {item.source}. {item.note}."
+        for item in published.values()
+    )
+    return _PAGE.format(
+        fitted=FITTED,
+        speed=f"{point.measured[SPEED]:g}",
+        first_speed=f"{published['groq-ee'].measured[SPEED]:g}",
+        second_speed=f"{published['groq-02'].measured[SPEED]:g}",
+        chips=point.chips,
+        operator_count=fit.operator_count,
+        fixed_ns=fit.fixed_latency_ps // 1000,
+        stored_ns=stored_ps // 1000,
+        predicted=f"{fit.predicted_tok_s:.1f}",
+        error=f"{fit.error:+.1%}",
+        unknowns=_sensitivity(base.deployment, point.measured[SPEED]),
+        rows=rows,
+        terms=terms,
+        notes=notes,
+    )
 
 
 def _sensitivity(fitted_on: Deployment, measured_tok_s: float) -> str:
@@ -178,10 +197,6 @@ def _with_half_feed(system: System) -> System:
     feed = matrix.feed_bytes_per_s
     halved = replace(matrix, feed_bytes_per_s=feed // 2 if feed else None)
     return replace(system, chip=replace(system.chip, matrix=halved))
-
-
-def _speed(number: str, published: dict[str, Measurement]) -> str:
-    return f"{published[number].measured[SPEED]:g}"
 
 
 def _row(case: Case, step: StepTiming, published: dict[str, Measurement]) -> str:

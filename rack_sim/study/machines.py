@@ -1,8 +1,8 @@
 """Machines: the system of so many chips of a kind, from presets, or made from one.
 
-A preset with that number of active chips is taken; else a larger one of GPUs that all reach each
-other, cut to size; else one chip alone; else neighbours in a larger one. More chips than any preset
-has are refused.
+A preset with that number of active chips is taken; else a larger one whose topology can be cut to
+size (`Builder.resized_by`); else one chip alone; else neighbours in a larger one. More chips than
+any preset has are refused.
 """
 
 from functools import cache
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rack_sim.foundation.errors import InputError, Problem, suggest
+from rack_sim.hardware.builders import BUILDERS
 from rack_sim.scenario.document import Marks, read_document
 from rack_sim.scenario.library import is_path, presets
 
@@ -17,7 +18,6 @@ Keys = dict[str, Any]
 
 # Boards that are named in tables, and the chip on them.
 _ALIASES = {"tenstorrent-blackhole-p150": "tenstorrent-blackhole"}
-_RESIZABLE = ("switched", "full_mesh", "fully_connected")
 
 
 def system_of(chip: Keys, reference: str, folder: Path, chips: int) -> str | Keys:
@@ -28,16 +28,13 @@ def system_of(chip: Keys, reference: str, folder: Path, chips: int) -> str | Key
     name = str(chip.get("name", reference))
     known = _systems().get(name, {})
     larger = sorted(count for count in known if count > chips)
-    resizable = [count for count in larger if _resizable(known[count])]
+    resized = next(((known[n], key) for n in larger if (key := _resized_by(known[n]))), None)
     found: str | Keys
     if chips in known:
         found = known[chips]
-    elif resizable:
-        found = {
-            "preset": known[resizable[0]],
-            "name": f"{name}-x{chips}",
-            "topology": {"chips": chips},
-        }
+    elif resized:
+        preset, key = resized
+        found = {"preset": preset, "name": f"{name}-x{chips}", "topology": {key: chips}}
     elif chips == 1:
         found = _alone(name)
     elif larger:
@@ -102,9 +99,11 @@ def _systems() -> dict[str, dict[int, str]]:
     return found
 
 
-def _resizable(system: str) -> bool:
+def _resized_by(system: str) -> str:
+    """The key of a preset's topology that cuts it to size; empty where none does."""
     keys = read_document(presets("system")[system], Marks())
-    return keys["topology"].get("kind") in _RESIZABLE
+    builder = BUILDERS.get(keys["topology"].get("kind"))
+    return builder.resized_by if builder else ""
 
 
 def _chip_count(topology: Keys) -> int:

@@ -5,8 +5,8 @@ revolution, for reactive ones from an iteration in which as many sequences as th
 the cache holds decode at the longest context.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 from rack_sim.compiler.batches import BatchMachine
@@ -14,9 +14,9 @@ from rack_sim.compiler.step import StepTiming
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InfeasibleError, InputError
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S
-from rack_sim.foundation.work_estimate import Note, no_note
+from rack_sim.foundation.work_estimate import Note, Progress, no_note, no_progress
 from rack_sim.metrics.summary import Value
-from rack_sim.partition.candidates import Objective
+from rack_sim.partition.candidates import PlanObjective
 from rack_sim.pipeline import Explanation, explain
 from rack_sim.record.record import Record
 from rack_sim.record.table import Table
@@ -25,8 +25,6 @@ from rack_sim.scenario.study_kinds.mapping import MAPPING, MappingStudy
 from rack_sim.study.grid_point import INFEASIBLE, OK, in_one_line
 from rack_sim.study.sizing.space import Shape, sizing_space
 from rack_sim.study.study_record import study_record
-
-Progress = Callable[[str, float], None]
 
 MAPPING_ASSUMED = (
     "every row of every slot or iteration is in use; of reactive chips every sequence is as long "
@@ -56,7 +54,7 @@ class Mapped(Brief):
         """Tokens per second of a chip."""
         return self.tokens_per_s / self.shape.chip_count
 
-    def worth(self, objective: Objective) -> float:
+    def worth(self, objective: PlanObjective) -> float:
         """What the objective asks for, more of it better."""
         return {
             "fewest_chips": 1 / self.shape.chip_count,
@@ -76,7 +74,7 @@ class MappingPoint(Brief):
     """One machine: its cuts, and the one that `auto` takes, if there is one."""
 
     name: str
-    objective: Objective
+    objective: PlanObjective
     cuts: tuple[Mapped, ...]
     chosen: Shape | None
 
@@ -114,7 +112,7 @@ class MappingResult(Brief):
 def run(
     study: MappingStudy,
     *,
-    on_progress: Progress = lambda _name, _share: None,
+    on_progress: Progress = no_progress,
     on_note: Note = no_note,
 ) -> MappingResult:
     """Places and compiles every cut of every machine.
@@ -143,7 +141,7 @@ def _point(name: str, scenario: Scenario, study: MappingStudy, show: Progress) -
 
 def _mapped(scenario: Scenario, shape: Shape) -> Mapped:
     try:
-        found = explain(_cut(scenario, shape.tensor_parallel, shape.stage_count))
+        found = explain(scenario.with_cut(shape.tensor_parallel, shape.stage_count))
     except (InfeasibleError, InputError) as error:
         return Mapped(shape, in_one_line(error))
     machine = found.machine
@@ -184,17 +182,10 @@ def _batched(found: Explanation, batch: BatchMachine) -> tuple[int, int, float]:
 
 def _chosen(scenario: Scenario) -> Shape | None:
     try:
-        plan = explain(_cut(scenario, None, None)).plan
+        plan = explain(scenario.with_cut(None, None)).plan
     except (InfeasibleError, InputError):
         return None
     return Shape(plan.tensor_parallel, plan.stage_count)
-
-
-def _cut(scenario: Scenario, tensor_parallel: int | None, stage_count: int | None) -> Scenario:
-    deployment = replace(
-        scenario.deployment, tensor_parallel=tensor_parallel, stage_count=stage_count
-    )
-    return replace(scenario, deployment=deployment)
 
 
 def _rows(result: MappingResult) -> Iterator[Sequence[Value]]:

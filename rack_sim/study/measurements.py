@@ -89,7 +89,7 @@ def shipped_table() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class MeasurementTable:
     """The rows of a table that can be read, and what is wrong with the others, in their order."""
 
     rows: tuple[Measurement, ...]
@@ -104,7 +104,7 @@ def read_measurements(path: Path) -> list[Measurement]:
     return list(table.rows)
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> MeasurementTable:
     """The table in a file; a row that cannot be read is listed and does not stop the others.
 
     Raises InputError where the file cannot be read, its header is not one, or no row can be read.
@@ -141,7 +141,7 @@ def read_table(path: Path) -> Table:
             rows.append(row)
     if not rows:
         raise InputError(unreadable or Problem("has no rows", str(path)))
-    return Table(tuple(rows), tuple(unreadable))
+    return MeasurementTable(tuple(rows), tuple(unreadable))
 
 
 def _text_of(path: Path) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from rack_sim.engine.policies import ContinuousBatchingPolicy
 from rack_sim.foundation.errors import InfeasibleError, InputError
+from rack_sim.metrics.summary import number_of
 from rack_sim.pipeline import Result, simulate
 from rack_sim.study.measurements import METRICS, Measurement
 from rack_sim.study.setups import SAMPLES_MLPERF, Setup, setup_of
@@ -29,7 +30,7 @@ _TTFT_MS, _TPOT_MS = 2_000.0, 200.0
 # The rate is found to a part in so many.
 _RATE_STEP = 1.01
 
-Progress = Callable[[int, int, str], None]
+OnRow = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class ErrorSpread:
     """Absolute relative errors of some rows."""
 
     count: int
@@ -73,16 +74,21 @@ class Spread:
     p90: float
 
     @classmethod
-    def of(cls, predictions: Iterable[Prediction]) -> "Spread | None":
-        """Of those that were run; None where none was."""
-        errors = [abs(item.error) for item in predictions if item.error is not None]
-        if not errors:
+    def of(cls, errors: Iterable[float | None]) -> "ErrorSpread | None":
+        """Of rows that were run; None where none was."""
+        known = [abs(error) for error in errors if error is not None]
+        if not known:
             return None
-        return cls(len(errors), float(np.median(errors)), float(np.quantile(errors, 0.9)))
+        return cls(len(known), float(np.median(known)), float(np.quantile(known, 0.9)))
+
+    @property
+    def cells(self) -> tuple[str, str]:
+        """Median and 90th percentile, as percentages."""
+        return f"{self.p50:.1%}", f"{self.p90:.1%}"
 
 
 def predict_all(
-    measurements: Sequence[Measurement], folder: Path, on_progress: Progress | None = None
+    measurements: Sequence[Measurement], folder: Path, on_progress: OnRow | None = None
 ) -> list[Prediction]:
     """A prediction of every row, in order; `folder` is where chips' files are looked for."""
     found = []
@@ -127,7 +133,7 @@ def _closed(setup: Setup) -> dict[str, float]:
         found["output_throughput_tok_s"] = _whole_run_tok_s(result)
         found["output_tok_s_per_user"] = found["output_throughput_tok_s"] / users
     elif setup.benchmark == "tt" or users == 1:
-        gap_ms = _number(result, "itl_ms_p50" if users > 1 else "itl_ms_mean")
+        gap_ms = number_of(result.summary, "itl_ms_p50" if users > 1 else "itl_ms_mean")
         if gap_ms:
             found["output_tok_s_per_user"] = 1000 / gap_ms
             found["output_throughput_tok_s"] = users * 1000 / gap_ms
@@ -156,18 +162,12 @@ def _queued_tok_s(setup: Setup, batch: int) -> float:
     if setup.benchmark != "mlperf":
         return _whole_run_tok_s(_queue(setup, _TURNS * batch))
     result, shorter = _queue(setup, _TURNS_MLPERF * batch), _queue(setup, batch)
-    requests = (_number(result, "finished_count") or 1) - (_number(shorter, "finished_count") or 0)
-    seconds = _seconds(result) - _seconds(shorter)
+    finished = _finished(result) or 1
     samples = SAMPLES_MLPERF / setup.replicas
-    more = max(samples - (_number(result, "finished_count") or 0), 0)
-    return (
-        _output_tokens(result)
-        * samples
-        / (
-            (_number(result, "finished_count") or 1)
-            * (_seconds(result) + more * seconds / requests)
-        )
-    )
+    more = max(samples - _finished(result), 0)
+    seconds = _seconds(result) - _seconds(shorter)
+    whole_s = _seconds(result) + more * seconds / (finished - _finished(shorter))
+    return _output_tokens(result) * samples / (finished * whole_s)
 
 
 def _queue(setup: Setup, count: int) -> Result:
@@ -187,13 +187,13 @@ def _server(setup: Setup) -> dict[str, float]:
         offered = replace(workload, arrivals=Poisson(rate_rps), request_count=count)
         scenario = replace(setup.scenario, workload=offered)
         result = simulate(scenario, explanation=replace(setup.explanation, scenario=scenario))
-        good = (_number(result, "ttft_ms_p99") or 0) <= _TTFT_MS and (
-            _number(result, "tpot_ms_p99") or 0
+        good = (number_of(result.summary, "ttft_ms_p99") or 0) <= _TTFT_MS and (
+            number_of(result.summary, "tpot_ms_p99") or 0
         ) <= _TPOT_MS
         return good, result
 
     offline = _queue(setup, count)
-    most = (_number(offline, "finished_count") or 1) / _seconds(offline)
+    most = (_finished(offline) or 1) / _seconds(offline)
     low, high = most / 3, most * 1.2
     best: Result | None = None
     while high / low > _RATE_STEP:
@@ -205,13 +205,16 @@ def _server(setup: Setup) -> dict[str, float]:
             high = middle
     if best is None:
         raise InputError("no rate meets both limits")
-    tokens = _output_tokens(best) / (_number(best, "finished_count") or 1)
+    tokens = _output_tokens(best) / (_finished(best) or 1)
     return _latencies(best) | {"output_throughput_tok_s": low * tokens}
 
 
 def _latencies(result: Result) -> dict[str, float]:
     found = {}
-    tpot_ms, ttft_ms = _number(result, "tpot_ms_mean"), _number(result, "ttft_ms_mean")
+    tpot_ms, ttft_ms = (
+        number_of(result.summary, "tpot_ms_mean"),
+        number_of(result.summary, "ttft_ms_mean"),
+    )
     if tpot_ms:
         found["output_tok_s_per_user"] = 1000 / tpot_ms
     if ttft_ms:
@@ -224,13 +227,12 @@ def _whole_run_tok_s(result: Result) -> float:
 
 
 def _output_tokens(result: Result) -> float:
-    return _number(result, "output_token_count") or 0.0
+    return number_of(result.summary, "output_token_count") or 0.0
+
+
+def _finished(result: Result) -> float:
+    return number_of(result.summary, "finished_count") or 0.0
 
 
 def _seconds(result: Result) -> float:
-    return _number(result, "simulated_s") or 1.0
-
-
-def _number(result: Result, name: str) -> float | None:
-    value = result.summary.get(name)
-    return float(value) if isinstance(value, int | float) else None
+    return number_of(result.summary, "simulated_s") or 1.0

@@ -11,9 +11,10 @@ from functools import cached_property
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.version import VERSION
+from rack_sim.foundation.work_estimate import Progress, no_progress
 from rack_sim.metrics.compare_columns import SENSITIVITY
 from rack_sim.metrics.cost_row import cost_row
-from rack_sim.metrics.summary import Value
+from rack_sim.metrics.summary import Value, number_of
 from rack_sim.pipeline import Result, simulate
 from rack_sim.record.manifest import origins
 from rack_sim.record.of_run import ending_facts, model_facts
@@ -23,8 +24,6 @@ from rack_sim.scenario import Scenario, resolved_yaml
 from rack_sim.study.inputs import INPUTS, Input
 from rack_sim.study.load import with_plan
 from rack_sim.workload.offered import bounded
-
-Progress = Callable[[str, float], None]
 
 USD = "usd_per_million_output_tokens"
 SPEED = "output_tok_s_per_user_p50"
@@ -46,7 +45,7 @@ SENSITIVITY_ASSUMED = (
 
 
 @dataclass(frozen=True)
-class Side:
+class InputChange:
     """An input changed by `change` (0.25: a quarter more), and what came of it.
 
     `note` says why the change is not the one asked for; without numbers, why there are none.
@@ -66,8 +65,8 @@ class Effect(Brief):
 
     input: Input
     value: float | None
-    less: Side
-    more: Side
+    less: InputChange
+    more: InputChange
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,7 +86,7 @@ class Sensitivity(Brief):
 
     def share(self, column: str, value: float | None) -> float | None:
         """By which part a number is above the scenario's own."""
-        before = number(self.base, column)
+        before = number_of(self.base, column)
         return value / before - 1 if before and value is not None else None
 
     def swing(self, effect: Effect, column: str) -> float:
@@ -142,7 +141,7 @@ def run_sensitivity(
     *,
     change: float = 0.25,
     request_count: int | None = None,
-    on_progress: Progress = lambda _name, _share: None,
+    on_progress: Progress = no_progress,
 ) -> Sensitivity:
     """Changes every input by `change`, less and more, one at a time.
 
@@ -169,13 +168,13 @@ def run_sensitivity(
         steps += 1
         short = planned
         base = replayed(short, "the scenario as it is, all requests")
-    if number(base.summary, USD) is None:
+    if number_of(base.summary, USD) is None:
         raise InputError("nothing is served: there is no cost of a token to change")
     effects = []
     for one in INPUTS:
         missing = one.missing(short)
         if missing:
-            nothing = Side(0.0, note=missing)
+            nothing = InputChange(0.0, note=missing)
             effects.append(Effect(one, None, nothing, nothing))
             continue
         sides = [_side(one, short, base, 1 + sign * change, replayed) for sign in (-1, 1)]
@@ -196,7 +195,7 @@ def _side(
     base: Result,
     wanted: float,
     replayed: Callable[[Scenario, str], Result],
-) -> Side:
+) -> InputChange:
     factor = one.factor(scenario, wanted)
     value = one.value(scenario) * factor
     note = ""
@@ -207,7 +206,9 @@ def _side(
         row = replayed(changed, f"{one.name}: {value:,.4g} {one.unit}").summary
     else:
         row = {**base.summary, **_recosted(base, changed)}
-    return Side(factor - 1, value, number(row, USD), number(row, SPEED), number(row, RATE), note)
+    return InputChange(
+        factor - 1, value, number_of(row, USD), number_of(row, SPEED), number_of(row, RATE), note
+    )
 
 
 def _recosted(base: Result, changed: Scenario) -> Mapping[str, Value]:
@@ -215,22 +216,16 @@ def _recosted(base: Result, changed: Scenario) -> Mapping[str, Value]:
     explanation = base.explanation
     plan = replace(explanation.plan, system=changed.deployment.system)
     tokens = (
-        int(number(base.summary, "input_token_count") or 0),
-        int(number(base.summary, "output_token_count") or 0),
+        int(number_of(base.summary, "input_token_count") or 0),
+        int(number_of(base.summary, "output_token_count") or 0),
     )
     machine = explanation.machine.with_plan(plan)
     return cost_row(machine, explanation.fleet.replica_count, base.totals, changed.cost, tokens)
 
 
 def _is_steady(row: Mapping[str, Value]) -> bool:
-    span_s, longest_ms = number(row, "simulated_s"), number(row, "e2el_ms_p99")
+    span_s, longest_ms = number_of(row, "simulated_s"), number_of(row, "e2el_ms_p99")
     return bool(span_s and longest_ms and span_s * 1000 >= _STEADY_RATIO * longest_ms)
-
-
-def number(row: Mapping[str, Value], name: str) -> float | None:
-    """A number of a summary; None where there is none."""
-    value = row.get(name)
-    return float(value) if isinstance(value, int | float) else None
 
 
 def _rows(result: Sensitivity) -> Iterator[dict[str, Value]]:

@@ -80,8 +80,7 @@ class Setup:
     def on(self, chip: Chip) -> "Setup":
         """The same row on a chip with other constants; links are not placed anew."""
         system = replace(self.scenario.deployment.system, chip=chip)
-        deployment = replace(self.scenario.deployment, system=system)
-        scenario = replace(self.scenario, deployment=deployment)
+        scenario = self.scenario.with_system(system)
         before = self.explanation
         machine = before.batch
         if machine is None:

@@ -7,7 +7,7 @@ everything anew.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,12 @@ from rack_sim.foundation.errors import InputError
 from rack_sim.scenario.document import Marks, read_document
 from rack_sim.scenario.library import data_root
 from rack_sim.study.fits import PLANS, fit_shipped
-from rack_sim.study.fitting import Fit, fittable
+from rack_sim.study.fitting import Fit, OnTrial, fittable
 from rack_sim.study.lpu_validation import FITTED
 from rack_sim.study.measurements import COLUMNS, LOADS, read_measurements, shipped_table
-from rack_sim.study.predictions import Prediction, predict_all
+from rack_sim.study.predictions import ErrorSpread, Prediction, predict_all
 
-Progress = Callable[[str], None]
-Record = dict[str, Any]
+JsonObject = dict[str, Any]
 
 _TABLES = "topologies/*.csv"
 _PRESETS = ("topologies/chips/*.yaml", "topologies/systems/*.yaml", "scenarios/models/*.yaml")
@@ -57,7 +56,7 @@ def input_stamp() -> str:
     return digest.hexdigest()[:16]
 
 
-def validate(on_progress: Progress | None = None) -> Record:
+def validate(on_progress: OnTrial | None = None) -> JsonObject:
     """Predicts every row and fits every chip anew; minutes."""
     path = shipped_table()
     rows = read_measurements(path)
@@ -75,7 +74,7 @@ def validate(on_progress: Progress | None = None) -> Record:
     }
 
 
-def prediction_record(item: Prediction) -> Record:
+def prediction_record(item: Prediction) -> JsonObject:
     """A prediction as JSON has it: five significant digits."""
     row = item.measurement
     return {
@@ -97,7 +96,7 @@ def prediction_record(item: Prediction) -> Record:
     }
 
 
-def _fit_record(fit: Fit) -> Record:
+def _fit_record(fit: Fit) -> JsonObject:
     return {
         "constants": [
             {
@@ -131,13 +130,13 @@ def _percent(error: float | None, *, signed: bool = True) -> str:
     return f"{error:+.1%}" if signed else f"{error:.1%}"
 
 
-def read_record(folder: Path) -> Record:
+def read_record(folder: Path) -> JsonObject:
     """The record in a documentation folder."""
-    record: Record = json.loads((folder / "validation.json").read_text(encoding="utf-8"))
+    record: JsonObject = json.loads((folder / "validation.json").read_text(encoding="utf-8"))
     return record
 
 
-def validation_texts(record: Record) -> tuple[str, str]:
+def validation_texts(record: JsonObject) -> tuple[str, str]:
     """The texts of validation.json and validation.md."""
     return json.dumps(record, indent=1) + "\n", validation_markdown(record)
 
@@ -239,7 +238,7 @@ them: five measurements give a model of a machine (`rack-sim calibrate --help` h
 """
 
 
-def validation_markdown(record: Record) -> str:
+def validation_markdown(record: JsonObject) -> str:
     """The text of docs/validation.md."""
     rows = record["predictions"]
     fitted = fitted_rows()
@@ -297,26 +296,14 @@ def _point(row: Mapping[str, Any], fitted: frozenset[str]) -> str:
     )
 
 
-def _chip_line(chip: str, rows: list[Record], record: Record) -> str:
+def _chip_line(chip: str, rows: list[JsonObject], record: JsonObject) -> str:
     own = [row for row in rows if row["chip"] == chip]
-    errors = sorted(abs(error) for row in own if (error := error_of(row)) is not None)
+    spread = ErrorSpread.of(error_of(row) for row in own)
     fit = record["fits"].get(chip)
-    spread = (
-        (f"{quantile(errors, 0.5):.1%}", f"{quantile(errors, 0.9):.1%}") if errors else ("", "")
-    )
-    of_fit = (
-        (f"{fit['median']:.1%}", _percent(fit["median_left_out"], signed=False))
-        if fit
-        else ("", "")
-    )
+    of_fit = ("", "")
+    if fit:
+        of_fit = (f"{fit['median']:.1%}", _percent(fit["median_left_out"], signed=False))
     count = len(fit["rows"]) if fit else sum(row["id"] == FITTED for row in own)
-    cells = (chip, str(len(own)), str(len(errors)), str(count), *spread, *of_fit)
+    run_count, errors = (spread.count, spread.cells) if spread else (0, ("", ""))
+    cells = (chip, str(len(own)), str(run_count), str(count), *errors, *of_fit)
     return "| " + " | ".join(cells) + " |"
-
-
-def quantile(ordered: list[float], share: float) -> float:
-    """Of numbers in order, linear in between."""
-    place = share * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)

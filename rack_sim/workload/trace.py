@@ -22,7 +22,7 @@ from rack_sim.workload.arguments import ArgumentCheck
 from rack_sim.workload.request import Request, Source
 from rack_sim.workload.trace_file import sha256_of
 from rack_sim.workload.trace_formats import COLUMN_NAMES
-from rack_sim.workload.trace_rows import Row, TraceRows
+from rack_sim.workload.trace_rows import RequestRow, TraceRows
 
 SORT_WINDOW_PS = 10 * PS_PER_S
 # Requests kept from the check for the replays (some 4 MB); of a longer trace, none.
@@ -246,7 +246,7 @@ class TraceSource:
         """None: a trace does not wait for answers."""
         return None
 
-    def ordered_rows(self) -> Iterator[Row]:
+    def ordered_rows(self) -> Iterator[RequestRow]:
         """The rows of the file in order of time, then of line.
 
         The rows of the last `sort_window_ps` are held: whatever may still come is younger than
@@ -254,8 +254,8 @@ class TraceSource:
         `InputError` where a row comes later than that.
         """
         window_ps = self._options.sort_window_ps
-        held: deque[Row] = deque()
-        late: list[Row] = []
+        held: deque[RequestRow] = deque()
+        late: list[RequestRow] = []
         newest_ps, newest_line = -1, 0
         held_weight, allowed = 0, limit("held_rows")
         for row in self._rows:
@@ -281,7 +281,7 @@ class TraceSource:
                 yield settled
         yield from heapq.merge(held, sorted(late))
 
-    def replay(self, rows: Iterator[Row]) -> Iterator[Request]:
+    def replay(self, rows: Iterator[RequestRow]) -> Iterator[Request]:
         """The requests made of ordered `rows`, after window, spread, scale and count."""
         kept = self._in_window(rows)
         span_ps = self._options.spread_bunch_ps
@@ -290,13 +290,13 @@ class TraceSource:
             kept = _spread(kept, span_ps, rng)
         return islice(self._requests(kept), self._options.first_n)
 
-    def _in_window(self, rows: Iterator[Row]) -> Iterator[Row]:
+    def _in_window(self, rows: Iterator[RequestRow]) -> Iterator[RequestRow]:
         start_ps, end_ps = self._options.window_start_ps, self._options.window_end_ps
         if start_ps is None and end_ps is None:
             return rows
         return _cut(rows, start_ps or 0, end_ps)
 
-    def _requests(self, rows: Iterator[Row]) -> Iterator[Request]:
+    def _requests(self, rows: Iterator[RequestRow]) -> Iterator[Request]:
         scale = Fraction(str(self._options.rate_scale))
         multiplier, divisor = scale.denominator, scale.numerator
         scaled = multiplier != divisor
@@ -312,14 +312,14 @@ class TraceSource:
             else:
                 yield Request(request_id, arrival_ps, input_tokens, output_tokens)
 
-    def _too_many_held(self, held: int, row: Row) -> InputError:
+    def _too_many_held(self, held: int, row: RequestRow) -> InputError:
         what = f"held to be put in order over {format_time(self._options.sort_window_ps)}"
         problem = over_limit("held_rows", held, what, place=str(self._path), line=row[1])
         hint = "sort the file by time and set workload.sort_window_ps=0, or raise the limit: "
         hint += raised("held_rows", 10 * held)
         return InputError([] if problem is None else replace(problem, suggestion=hint))
 
-    def _too_late(self, row: Row, newest_ps: int, newest_line: int) -> InputError:
+    def _too_late(self, row: RequestRow, newest_ps: int, newest_line: int) -> InputError:
         late = format_time(newest_ps - row[0])
         window = format_time(self._options.sort_window_ps)
         message = f"arrives {late} before line {newest_line}, which stands above it; "
@@ -328,13 +328,13 @@ class TraceSource:
         return InputError(Problem(message, str(self._path), row[1], suggestion=hint))
 
 
-def _weight(row: Row) -> int:
+def _weight(row: RequestRow) -> int:
     """What a row takes of memory, in rows without labels; hashes are what may be many."""
     labels = row[4]
     return 1 + len(labels[0]) // 8 if labels else 1
 
 
-def _cut(rows: Iterator[Row], start_ps: int, end_ps: int | None) -> Iterator[Row]:
+def _cut(rows: Iterator[RequestRow], start_ps: int, end_ps: int | None) -> Iterator[RequestRow]:
     """The rows from `start_ps` up to, not including, `end_ps`, both from the first row on."""
     zero_ps: int | None = None
     for row in rows:
@@ -346,9 +346,11 @@ def _cut(rows: Iterator[Row], start_ps: int, end_ps: int | None) -> Iterator[Row
             yield row
 
 
-def _spread(rows: Iterator[Row], span_ps: int, rng: np.random.Generator) -> Iterator[Row]:
+def _spread(
+    rows: Iterator[RequestRow], span_ps: int, rng: np.random.Generator
+) -> Iterator[RequestRow]:
     """The rows with bunches of equal time spread over `span_ps`, the order kept."""
-    bunch: list[Row] = []
+    bunch: list[RequestRow] = []
     for row in rows:
         if bunch and row[0] != bunch[0][0]:
             yield from _spread_bunch(bunch, min(span_ps, row[0] - bunch[0][0]), rng)
@@ -357,7 +359,9 @@ def _spread(rows: Iterator[Row], span_ps: int, rng: np.random.Generator) -> Iter
     yield from _spread_bunch(bunch, span_ps, rng)
 
 
-def _spread_bunch(bunch: list[Row], width_ps: int, rng: np.random.Generator) -> Iterator[Row]:
+def _spread_bunch(
+    bunch: list[RequestRow], width_ps: int, rng: np.random.Generator
+) -> Iterator[RequestRow]:
     if len(bunch) < 2:  # nothing says that a request alone at its time was not there
         yield from bunch
         return

@@ -24,7 +24,7 @@ REPORTED_BAD_ROWS = 20
 KEPT_SKIPPED_ROWS = 1000
 SHOWN_CHARACTERS = 120
 
-Row: TypeAlias = tuple[int, int, int, int, Labels]
+RequestRow: TypeAlias = tuple[int, int, int, int, Labels]
 """Time in ps, line in the file (a row's number in Parquet), input and output tokens, labels.
 
 Rows compare by time, then by line, which is the order of a replay.
@@ -56,7 +56,7 @@ class TraceRows:
             problem = Problem(str(bad), place=str(path), line=1, suggestion=bad.hint)
             raise InputError(problem) from None
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[RequestRow]:
         """The good rows in the order of the file. Raises `InputError` at the bad ones."""
         read = self._reader()
         found = False

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from replays import Iterations, Listed, Roof, Watcher
 
-from rack_sim.compiler.batches import BatchTiming, Draft
+from rack_sim.compiler.batches import BatchTiming, DraftCost
 from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.policies import ContinuousBatchingPolicy
 from rack_sim.engine.serving import replay
@@ -26,7 +26,7 @@ iterations = st.builds(
     st.integers(0, 9),
     st.lists(roofs, min_size=1, max_size=3).map(tuple),
 )
-drafts = st.builds(Draft, st.none(), st.integers(0, 50)) | st.builds(Draft, iterations)
+drafts = st.builds(DraftCost, st.none(), st.integers(0, 50)) | st.builds(DraftCost, iterations)
 
 
 @st.composite
@@ -35,7 +35,9 @@ def fleets(draw: st.DrawFn) -> FleetPlan:
     sequences = draw(st.integers(1, 6))
     budget = sequences * (1 + len(rates)) + draw(st.integers(0, 12))
     return FleetPlan(
-        BatchTiming(draw(iterations), 4, 10**6, 10**6, draft=draw(drafts) if rates else Draft()),
+        BatchTiming(
+            draw(iterations), 4, 10**6, 10**6, draft=draw(drafts) if rates else DraftCost()
+        ),
         ContinuousBatchingPolicy(budget, draw(st.none() | st.integers(1, 9)), sequences, 4, 0.0),
         speculation=Speculation(tuple(rates), draw(st.integers(0, 9))) if rates else None,
     )

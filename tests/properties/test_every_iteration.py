@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rack_sim.compiler.batches import BatchTiming, Draft
+from rack_sim.compiler.batches import BatchTiming, DraftCost
 from rack_sim.engine.fleet import Disaggregation, FleetPlan
 from rack_sim.engine.policies import ContinuousBatchingPolicy
 from rack_sim.engine.policies.prefix_cache import PrefixCaching
@@ -91,7 +91,8 @@ def fleets(draw: st.DrawFn) -> FleetPlan:
             },
         )
     draft = draw(
-        st.builds(Draft, st.none(), st.integers(0, 50)) | st.builds(Draft, iterations, st.just(0))
+        st.builds(DraftCost, st.none(), st.integers(0, 50))
+        | st.builds(DraftCost, iterations, st.just(0))
     )
     return FleetPlan(
         timing=BatchTiming(

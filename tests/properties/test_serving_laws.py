@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from replays import Iterations, Replayed, Roof, replayed
 
-from rack_sim.compiler.batches import BatchTiming, Draft
+from rack_sim.compiler.batches import BatchTiming, DraftCost
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.fleet import Disaggregation, FleetPlan
 from rack_sim.engine.observer import Outcome
@@ -77,7 +77,7 @@ def batches(
             -(-draw(st.integers(20, 200)) // block_tokens),
             CONTEXT,
             kv_bytes_per_token=draw(st.integers(1, 50)),
-            draft=Draft(latency_ps=draw(st.integers(0, 50))),
+            draft=DraftCost(latency_ps=draw(st.integers(0, 50))),
         ),
         policy=ContinuousBatchingPolicy(
             token_budget=budget,

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from rack_sim.compiler.batches import BatchMachine, BatchTiming, CacheRoom, Draft, batch_machine
+from rack_sim.compiler.batches import BatchMachine, BatchTiming, CacheRoom, DraftCost, batch_machine
 from rack_sim.compiler.limits import Limits, batch_limits
 from rack_sim.engine.policies.batch_server import BatchServer
 from rack_sim.engine.policies.continuous_batching import ContinuousBatching
@@ -124,7 +124,7 @@ class ContinuousBatchingPolicy(Policy[BatchMachine, BatchTiming]):
         """The iterations, with the time of a proposal where that is given."""
         del speculation  # it does not change what an iteration of some rows takes
         if draft_latency_ps:
-            return replace(machine.timing, draft=Draft(latency_ps=draft_latency_ps))
+            return replace(machine.timing, draft=DraftCost(latency_ps=draft_latency_ps))
         return machine.timing
 
     def replica(self, timing: BatchTiming, place: ReplicaPlace) -> BatchServer:

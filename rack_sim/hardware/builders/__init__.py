@@ -19,9 +19,9 @@ from rack_sim.hardware.builders.mesh_box import full_mesh, fully_connected
 from rack_sim.hardware.builders.switch_box import switched
 
 BUILDERS: dict[str, Builder] = {
-    "fully_connected": Builder(fully_connected, "fully-connected:8"),
-    "full_mesh": Builder(full_mesh, "full-mesh:8,links_per_pair=2"),
-    "switched": Builder(switched, "switched:8,switches=4,links_per_chip=18"),
+    "fully_connected": Builder(fully_connected, "fully-connected:8", resized_by="chips"),
+    "full_mesh": Builder(full_mesh, "full-mesh:8,links_per_pair=2", resized_by="chips"),
+    "switched": Builder(switched, "switched:8,switches=4,links_per_chip=18", resized_by="chips"),
     "ring": Builder(ring, "ring:8"),
     "mesh": Builder(mesh, "mesh:4x4 or mesh:4x4x2"),
     "torus": Builder(torus, "torus:4x8 or torus:4x4x2"),

@@ -16,11 +16,13 @@ class Builder(NamedTuple):
 
     Those that say what they mean are the keys of a file; it is given `name`, `port_count`, `local`
     and `global_` links besides, as far as it takes them. `example` is how it is written in one
-    line; where it cannot be, nothing.
+    line; where it cannot be, nothing. `resized_by` is the key that alone says how many chips there
+    are; where no single one does, or other keys must change with it, nothing.
     """
 
     build: Callable[..., Topology]
     example: str = ""
+    resized_by: str = ""
 
     @property
     def keys(self) -> list[Key]:

@@ -10,7 +10,7 @@ from rack_sim.report.chart import Axis, Chart, Panels, Series, things_axis
 from rack_sim.report.colours import BETTER, FAINT_INK, NEUTRAL, WORSE, Look, look_of
 from rack_sim.report.comparison_tables import ComparisonTables
 from rack_sim.report.numbers import amount_text, count_text, number_text, percent_text
-from rack_sim.study.difference import Change
+from rack_sim.study.difference import RunChange
 
 _SPEED = "output_tok_s_per_user_p50"
 _USD = "usd_per_million_output_tokens"
@@ -144,7 +144,7 @@ def _label(value: float | None, unit: str) -> str:
 def _changed(compared: ComparisonTables) -> Chart | None:
     """By how much each compared number of two runs grew, and whether that is better."""
     by_key = {change.key: change for change in compared.changes if change.kind == "output"}
-    grown: list[tuple[Change, float]] = [
+    grown: list[tuple[RunChange, float]] = [
         (by_key[key], share)
         for key in COMPARED
         if key in by_key and (share := by_key[key].share) is not None

@@ -9,7 +9,7 @@ from rack_sim.report.comparison_tables import ComparisonTables
 from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.page import Chart, Page, Section, Table
 from rack_sim.report.html.quantity import cell, counted, number_of
-from rack_sim.study.difference import Change, headlines
+from rack_sim.study.difference import RunChange, headlines
 
 _INPUTS_TOLD = 6
 
@@ -65,7 +65,7 @@ def comparison_page(compared: ComparisonTables) -> Page:
     )
 
 
-def _input_words(inputs: Sequence[Change]) -> list[str]:
+def _input_words(inputs: Sequence[RunChange]) -> list[str]:
     """The inputs that changed in words; many are told by their number."""
     if len(inputs) > _INPUTS_TOLD:
         return [f"{counted(len(inputs), 'input')} differ; the table below has them"]
@@ -121,7 +121,7 @@ def _charts(compared: ComparisonTables) -> tuple[Chart, ...]:
     return draw_all(by_name[name] for name in wanted if name in by_name)
 
 
-def _changes(caption: str, changes: Sequence[Change], names: Sequence[str]) -> Table:
+def _changes(caption: str, changes: Sequence[RunChange], names: Sequence[str]) -> Table:
     def said(value: object) -> str:
         return "–" if value is None else cell(value)
 

@@ -14,7 +14,6 @@ from rack_sim.report.sizing_words import (
     answer_words,
     binds_words,
     bound_words,
-    candidates_that_matter,
     commands,
     cost_words,
     failures,
@@ -23,6 +22,7 @@ from rack_sim.report.sizing_words import (
     name_words,
     objective_name,
     objective_words,
+    shown_candidates,
     value_words,
     verdict_words,
 )
@@ -74,9 +74,7 @@ def sizing_page(sizing: SizingTables) -> Page:
                 "Candidates",
                 sentences=(_counts(sizing),),
                 tables=(
-                    _table(
-                        sizing, "Those that matter", candidates_that_matter(sizing), is_open=True
-                    ),
+                    _table(sizing, "Those that matter", shown_candidates(sizing), is_open=True),
                     _table(sizing, "All candidates", sizing.candidates, is_open=False),
                 ),
             ),

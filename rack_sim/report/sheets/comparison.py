@@ -17,7 +17,7 @@ from rack_sim.report.sheets.overview import (
 from rack_sim.report.sheets.sheet import Book, Sheet
 from rack_sim.report.sheets.table import write_table_sheet
 from rack_sim.report.sizing_words import plain
-from rack_sim.study.difference import Change, causes
+from rack_sim.study.difference import RunChange, causes
 
 
 def _line(words: str) -> str:
@@ -95,7 +95,7 @@ def comparison_lines(compared: ComparisonTables) -> list[AnswerLine]:
         values = tuple(row[column.name] for row in compared.rows)
         if column.name in LIMITS:
             values = tuple(plain(value or "") for value in values)
-        change = Change("output", column.name, *values).share if len(values) == 2 else None
+        change = RunChange("output", column.name, *values).share if len(values) == 2 else None
         remark = f"{change:+.1%}" if change else ""
         found.append(AnswerLine(_LABELS[column.name], values, column.unit, remark))
     return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from rack_sim.metrics.formula import Applied, Choice, Constant, Named, Term
+from rack_sim.metrics.formula import Applied, ConditionalTerm, ConstantTerm, Named, Term
 
 _WRITTEN: Mapping[str, str] = {
     "add": "{}+{}",
@@ -27,9 +27,9 @@ def formula_text(term: Term, cell_of: Callable[[str], str]) -> str:
     match term:
         case Named():
             return cell_of(term.name)
-        case Constant():
+        case ConstantTerm():
             return _constant(term.given)
-        case Choice():
+        case ConditionalTerm():
             parts = (term.condition, term.then, term.otherwise)
             return f"IF({','.join(formula_text(part, cell_of) for part in parts)})"
         case Applied():

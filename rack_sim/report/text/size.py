@@ -7,13 +7,13 @@ from rack_sim.foundation.units import counted
 from rack_sim.record.record import Record
 from rack_sim.report.sizing_tables import Asked, Row, SizingTables, Winner, name_of
 from rack_sim.report.sizing_words import (
-    candidates_that_matter,
     failure_words,
     goals_words,
     margin_words,
     objective_name,
     objective_words,
     plain,
+    shown_candidates,
     spaced,
     value_words,
     verdict_words,
@@ -51,7 +51,7 @@ def size_text(record: Record) -> Iterator[Line]:
         f"searched: {record.facts['searched']}\n{counted(len(sizing.candidates), 'candidate')}: "
         f"{said} (candidates.csv has all)",
         [*_CANDIDATES, *((objective_name(asked), "right") for asked in sizing.objectives)],
-        [_cells(sizing, row) for row in candidates_that_matter(sizing)],
+        [_cells(sizing, row) for row in shown_candidates(sizing)],
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from rack_sim.foundation.keys import Whole
 from rack_sim.metrics.columns import JITTER, SLIP
-from rack_sim.scenario.fields import Reading
+from rack_sim.scenario.fields import Validation
 from rack_sim.scenario.studies import Study
 from rack_sim.scenario.study_kind import StudyKind, check_rising
 from rack_sim.scenario.study_schema import StudyPointSchema, StudySchema
@@ -53,7 +53,7 @@ class JitterStudy(Study):
     seed: int
 
 
-def _check_jitter(schema: JitterStudySchema, tree: dict[str, Any], reading: Reading) -> None:
+def _check_jitter(schema: JitterStudySchema, tree: dict[str, Any], reading: Validation) -> None:
     check_rising(schema.operator_jitter_ps, "operator_jitter", tree, reading)
     if schema.warmup_step_count > schema.step_count - 2:
         message = (

@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag
 from rack_sim.foundation.keys import Count, PositiveAmount
 from rack_sim.metrics.load_columns import KNEE, LOAD
 from rack_sim.scenario.document import quantity_of
-from rack_sim.scenario.fields import Rate, Reading
+from rack_sim.scenario.fields import Rate, Validation
 from rack_sim.scenario.scenario import Scenario
 from rack_sim.scenario.studies import Study
 from rack_sim.scenario.study_kind import StudyKind, check_rising
@@ -68,7 +68,7 @@ class LoadStudy(Study):
     duration_ps: int | None
 
 
-def _check_load(schema: LoadStudySchema, tree: dict[str, Any], reading: Reading) -> None:
+def _check_load(schema: LoadStudySchema, tree: dict[str, Any], reading: Validation) -> None:
     if not isinstance(schema.rates_rps, str):
         check_rising(schema.rates_rps, quantity_of("rates_rps"), tree, reading)
     if schema.request_count is not None and schema.duration_ps is not None:

@@ -5,7 +5,7 @@
 
 from rack_sim.metrics.sizing_columns import GOALS, Goal
 from rack_sim.study.sizing.candidate import Candidate
-from rack_sim.study.sizing.outcome import Answer, Sizing
+from rack_sim.study.sizing.outcome import Sizing, SizingAnswer
 from rack_sim.study.sizing.size import ATTAINMENT_ASKED, size
 
-__all__ = ["ATTAINMENT_ASKED", "GOALS", "Answer", "Candidate", "Goal", "Sizing", "size"]
+__all__ = ["ATTAINMENT_ASKED", "GOALS", "Candidate", "Goal", "Sizing", "SizingAnswer", "size"]

@@ -8,7 +8,7 @@ from rack_sim.foundation.brief import Brief
 from rack_sim.metrics.cost import Footprint
 from rack_sim.metrics.sizing_columns import Goal
 from rack_sim.metrics.slo import Reading
-from rack_sim.metrics.summary import Value
+from rack_sim.metrics.summary import Value, number_of
 from rack_sim.metrics.words import TOKEN_TERMS
 from rack_sim.study.sizing.space import Shape
 
@@ -42,7 +42,7 @@ class Candidate(Brief):
     `readings` are what the replay measured, or of a pruned one what it can at best be;
     `usd_per_year` and `mean_watts` likewise. `measured` are columns of its summary, none of a
     pruned one. `lifetime_s` is what 99 % of its requests take at most; where arrivals lasted for
-    less than a few of these it `is_short`. A candidate with ``and_more`` stands for all with more
+    less than a few of these it `is_short`. One that `covers_larger_counts` stands for all with more
     replicas, too.
     """
 
@@ -60,7 +60,7 @@ class Candidate(Brief):
     measured: Mapping[str, Value]
     lifetime_s: float = 0.0
     is_short: bool = False
-    and_more: bool = False
+    covers_larger_counts: bool = False
 
     @property
     def name(self) -> str:
@@ -69,8 +69,7 @@ class Candidate(Brief):
 
     def number(self, name: str) -> float | None:
         """A number that was measured; None where there is none."""
-        value = self.measured.get(name)
-        return float(value) if isinstance(value, int | float) else None
+        return number_of(self.measured, name)
 
     @property
     def tightest(self) -> Reading | None:

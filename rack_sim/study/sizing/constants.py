@@ -87,15 +87,14 @@ def _said(
         if fast.reading is None:
             return ""
         matters = abs(fast.reading.load - now.load) >= _MATTERS * now.load
-        unit = " ms" if objective.unit == "ms" else ""
-        reached = f"with {_shown(field, fast.constant)} {objective.name} is "
-        reached += f"{_figure(fast.reading.value)}{unit}"
+        values = [end.reading.value for end in (fast, slow) if end and end.reading]
+        told = [_format_number(value, objective.unit) for value in values]
+        reached = f"with {_shown(field, fast.constant)} {objective.name} is {told[0]}"
         if known and slow is not None and slow.reading is not None:
-            reached += f", with {_shown(field, slow.constant)} {_figure(slow.reading.value)}{unit}"
+            reached += f", with {_shown(field, slow.constant)} {told[1]}"
         if fast.floor is not None:
-            reached += (
-                f", and no candidate can be below {_figure(fast.floor)}{unit} with the former"
-            )
+            floor = _format_number(fast.floor, objective.unit)
+            reached += f", and no candidate can be below {floor} with the former"
     if not matters and not fast.meets:
         return ""
     if not known:
@@ -138,8 +137,7 @@ def _with(scenario: Scenario, field: str, constant: float) -> Scenario:
     value = round(constant) if field.endswith("_ps") else Fraction(str(round(constant, 6)))
     changes: dict[str, Any] = {field: value}
     chip = replace(deployment.system.chip, **changes)
-    system = replace(deployment.system, chip=chip)
-    return replace(scenario, deployment=replace(deployment, system=system))
+    return scenario.with_system(replace(deployment.system, chip=chip))
 
 
 def _shown(field: str, value: float | None) -> str:
@@ -148,5 +146,6 @@ def _shown(field: str, value: float | None) -> str:
     return format_time(round(value)) if field.endswith("_ps") else f"{value:.4g}"
 
 
-def _figure(value: float | None) -> str:
-    return "nothing" if value is None else f"{value:,.4g}"
+def _format_number(value: float | None, unit: str) -> str:
+    text = "nothing" if value is None else f"{value:,.4g}"
+    return f"{text} ms" if unit == "ms" else text

@@ -26,17 +26,15 @@ from rack_sim.record.footprint import footprint_entry_on
 from rack_sim.record.manifest import origins
 from rack_sim.record.of_run import ending_facts, model_facts
 from rack_sim.record.record import Record
-from rack_sim.record.table import Table
+from rack_sim.record.table import Row, Table
 from rack_sim.scenario import Scenario, resolved_yaml, scenario_of_keys
 from rack_sim.study.sizing.candidate import Candidate
-from rack_sim.study.sizing.search import Question
+from rack_sim.study.sizing.search import SizingQuestion
 from rack_sim.study.sizing.space import Space
 from rack_sim.study.sizing.traffic import Traffic
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Row = dict[str, Value]
 
 # What the search takes for granted.
 SIZING_ASSUMED = (
@@ -52,17 +50,17 @@ SIZING_ASSUMED = (
 
 
 @dataclass(frozen=True, repr=False)
-class Answer(Brief):
+class SizingAnswer(Brief):
     """The best candidate for a goal.
 
     `next_smaller` has fewer chips to buy and does not meet the objectives: of all such the nearest.
-    `one_less` is the same shape with a replica less. Where there is no such candidate, None.
+    `one_replica_fewer` is the same shape with a replica less. Where there is none such, None.
     """
 
     goal: Goal
     candidate: Candidate
     next_smaller: Candidate | None
-    one_less: Candidate | None
+    one_replica_fewer: Candidate | None
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,11 +73,11 @@ class Sizing(Brief):
     should be.
     """
 
-    question: Question
+    question: SizingQuestion
     scenario: Scenario
     settings: tuple[str, ...]
     candidates: tuple[Candidate, ...]
-    answers: Mapping[Goal, Answer]
+    answers: Mapping[Goal, SizingAnswer]
     replay_count: int
     short: Candidate | None
 
@@ -255,8 +253,8 @@ def _candidate_rows(sizing: Sizing) -> Iterator[Row]:
         best = [goal for goal, answer in sizing.answers.items() if answer.candidate is candidate]
         yield {
             **_shape(candidate),
-            "and_more": candidate.and_more,
-            **_standing(candidate),
+            "and_more": candidate.covers_larger_counts,
+            **_footprint_and_cost(candidate),
             "verdict": candidate.verdict,
             "reason": candidate.reason or None,
             "detail": candidate.detail or None,
@@ -274,14 +272,14 @@ def _rows(sizing: Sizing) -> Iterator[Row]:
         yield _row(sizing, answer)
 
 
-def _row(sizing: Sizing, answer: Answer) -> Row:
+def _row(sizing: Sizing, answer: SizingAnswer) -> Row:
     """One answer."""
     best, traffic = answer.candidate, sizing.traffic
     tightest = best.tightest
     return {
         "goal": answer.goal,
         **_shape(best),
-        **_standing(best),
+        **_footprint_and_cost(best),
         **_costs(best),
         "rate_rps": sizing.question.rate_rps,
         "request_count": traffic.request_count,
@@ -292,7 +290,7 @@ def _row(sizing: Sizing, answer: Answer) -> Row:
         "tpot_bound_by": best.measured.get("tpot_bound_by"),
         "bottleneck": best.measured.get("bottleneck"),
         **_other("next_smaller", answer.next_smaller),
-        **_other("one_less", answer.one_less),
+        **_other("one_less", answer.one_replica_fewer),
         "is_short": best.is_short,
         **_readings(sizing, best),
     }
@@ -306,7 +304,7 @@ def _shape(candidate: Candidate) -> Row:
     }
 
 
-def _standing(candidate: Candidate) -> Row:
+def _footprint_and_cost(candidate: Candidate) -> Row:
     where = candidate.footprint
     return {
         "bought_chip_count": where.bought_chip_count,
@@ -347,7 +345,7 @@ def _readings(sizing: Sizing, candidate: Candidate) -> Row:
     return row
 
 
-def _digest(scenario: Scenario, question: Question) -> str:
+def _digest(scenario: Scenario, question: SizingQuestion) -> str:
     content = {
         "scenario": scenario.scenario_hash,
         "rate_rps": question.rate_rps,

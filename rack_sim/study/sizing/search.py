@@ -8,7 +8,7 @@ number that cannot win ends a shape. Nothing is taken for granted of how latency
 number of replicas: requests are dealt anew for each, and one replica more may be worse.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from heapq import heapify, heappop, heappush
@@ -24,7 +24,7 @@ from rack_sim.metrics.cost import (
 )
 from rack_sim.metrics.sizing_columns import GOALS, Goal
 from rack_sim.metrics.slo import ATTAINMENT, Objective, Reading, reading_of
-from rack_sim.metrics.summary import Value
+from rack_sim.metrics.summary import number_of
 from rack_sim.pipeline import Explanation, Result, explain, simulate
 from rack_sim.scenario import Scenario
 from rack_sim.study.load_row import LoadRow, row_of
@@ -33,7 +33,7 @@ from rack_sim.study.sizing.candidate import MEASURED, Candidate, rank_of
 from rack_sim.study.sizing.space import Shape, Space, footprint_of_shape
 from rack_sim.study.sizing.traffic import Traffic
 
-Progress = Callable[[str, int], None]
+OnReplay = Callable[[str, int], None]
 
 # assumed: so many failures in a row are worth a look at far more replicas, and, where those fail as
 # well, so many requests may be replayed in all (a minute or so) to prove that nothing else meets
@@ -51,7 +51,7 @@ DOES_NOT_FIT = "does_not_fit"
 
 
 @dataclass(frozen=True, repr=False)
-class Question(Brief):
+class SizingQuestion(Brief):
     """What is asked: a scenario at a rate, objectives, and where to look.
 
     The scenario has the workload at the rate already.
@@ -65,29 +65,21 @@ class Question(Brief):
 
     def scenario_of(self, shape: Shape, replica_count: int) -> Scenario:
         """The scenario of a candidate: what `rack-sim run` would read."""
-        base = self.scenario
-        return replace(
-            base,
-            deployment=replace(
-                base.deployment,
-                tensor_parallel=shape.tensor_parallel,
-                stage_count=shape.stage_count,
-            ),
-            serving=replace(base.serving, replica_count=replica_count),
-        )
+        cut = self.scenario.with_cut(shape.tensor_parallel, shape.stage_count)
+        return replace(cut, serving=replace(cut.serving, replica_count=replica_count))
 
 
 @dataclass(frozen=True, eq=False)
 class ExplainedShape:
     """A shape and what was compiled for it: nothing where its caches have no room after all."""
 
-    question: Question
+    question: SizingQuestion
     shape: Shape
     found: Explanation | None
 
     @classmethod
     def of(
-        cls, question: Question, shape: Shape, scenario: Scenario | None = None
+        cls, question: SizingQuestion, shape: Shape, scenario: Scenario | None = None
     ) -> "ExplainedShape":
         """Compiles a shape, or another scenario in its place.
 
@@ -124,8 +116,8 @@ class SizingSearch:
     of which the requests at hand cannot tell, `short`.
     """
 
-    question: Question
-    on_progress: Progress = lambda _text, _count: None
+    question: SizingQuestion
+    on_progress: OnReplay = lambda _text, _count: None
     stop_when_short: bool = False
     short: Candidate | None = None
     candidates: list[Candidate] = field(default_factory=list)
@@ -199,21 +191,29 @@ class SizingSearch:
     def _look_at(self, shape: Shape, count: int) -> int | None:
         """Judges a candidate; the next number of replicas of its shape to look at, or None."""
         if not self._may_win(shape, count):
-            self._prune(shape, count, BETTER_KNOWN, "no goal can be reached better", and_more=True)
+            self._prune(
+                shape,
+                count,
+                BETTER_KNOWN,
+                "no goal can be reached better",
+                covers_larger_counts=True,
+            )
             return None
         if shape not in self.explained:
             self.on_progress(f"compiling {shape}", self.replay_count)
         explained = self.shape(shape)
         if explained.found is None:
             text = "the cache has no room for one sequence"
-            self._prune(shape, count, DOES_NOT_FIT, text, and_more=True)
+            self._prune(shape, count, DOES_NOT_FIT, text, covers_larger_counts=True)
             return None
         bounds = explained.bounds
         if count == 1:
             missed = next((reading for reading in bounds.alone if not reading.holds), None)
             if missed is not None:
                 text = "even for a request alone on a replica"
-                self._prune(shape, 1, missed.objective.name, text, bounds.alone, and_more=True)
+                self._prune(
+                    shape, 1, missed.objective.name, text, bounds.alone, covers_larger_counts=True
+                )
                 return None
             least = self._skip(shape, bounds)
             if least > 1:
@@ -262,12 +262,12 @@ class SizingSearch:
 
     def _floor(self, goal: Goal, shape: Shape, count: int) -> tuple[float, ...]:
         """No candidate of so many replicas, or more, ranks before this."""
-        where, capital, standby = self._standing(shape, count)
+        where, capital, standby = self._footprint_and_cost(shape, count)
         usd = usd_per_year(capital, standby, standby, self.question.scenario.cost)
         ranked = rank_of(goal, where, floor(usd), floor(standby))
         return (*ranked, shape.tensor_parallel, shape.stage_count, count)
 
-    def _standing(self, shape: Shape, count: int) -> tuple[Footprint, float, float]:
+    def _footprint_and_cost(self, shape: Shape, count: int) -> tuple[Footprint, float, float]:
         scenario = self.question.scenario
         where = footprint_of_shape(scenario.deployment, shape, count)
         system = scenario.deployment.system
@@ -282,13 +282,13 @@ class SizingSearch:
         detail: str,
         readings: tuple[Reading, ...] = (),
         *,
-        and_more: bool = False,
+        covers_larger_counts: bool = False,
     ) -> None:
-        while and_more and self._known(shape, count):
+        while covers_larger_counts and self._known(shape, count):
             count += 1  # it was replayed, on a look far ahead; the others were not
         if count > self.question.space.replicas_max:
             return
-        where, capital, standby = self._standing(shape, count)
+        where, capital, standby = self._footprint_and_cost(shape, count)
         usd = usd_per_year(capital, standby, standby, self.question.scenario.cost)
         self.candidates.append(
             Candidate(
@@ -304,7 +304,7 @@ class SizingSearch:
                 detail=detail,
                 readings=readings,
                 measured={},
-                and_more=and_more,
+                covers_larger_counts=covers_larger_counts,
             )
         )
 
@@ -316,8 +316,8 @@ class SizingSearch:
             row = replace(row, capacity_rps=None)  # what is found there takes no rows
         attained = row.attainment.get("all", 1.0)
         readings = tuple(reading_of(o, summary, attained) for o in question.objectives)
-        where, capital, standby = self._standing(shape, count)
-        watts = _number(summary, "mean_watts")
+        where, capital, standby = self._footprint_and_cost(shape, count)
+        watts = number_of(summary, "mean_watts") or 0.0
         # As a load study has it: a few lifetimes of a request, or what is in the system at the end
         # has not yet shown what it does to the others.
         lifetime_s = (row.latencies_ms["e2el_ms_p99"] or 0.0) / 1000
@@ -345,7 +345,7 @@ class SizingSearch:
 
 
 def _failures(
-    question: Question, row: LoadRow, readings: tuple[Reading, ...]
+    question: SizingQuestion, row: LoadRow, readings: tuple[Reading, ...]
 ) -> Iterator[tuple[str, str]]:
     """What a replay failed on, name and words, the gravest first."""
     if not row.keeps_up:
@@ -357,8 +357,3 @@ def _failures(
         if not reading.holds:
             name = reading.objective.name
             yield name, "too few met every objective" if name == ATTAINMENT else "above its bound"
-
-
-def _number(summary: Mapping[str, Value], name: str) -> float:
-    value = summary[name]
-    return float(value) if isinstance(value, int | float) else 0.0

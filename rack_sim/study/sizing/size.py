@@ -11,8 +11,8 @@ from rack_sim.metrics.slo import AttainmentObjective, Objective, parse_slo, slo_
 from rack_sim.pipeline import expected_work
 from rack_sim.scenario import Scenario
 from rack_sim.study.sizing.candidate import Candidate
-from rack_sim.study.sizing.outcome import Answer, Sizing
-from rack_sim.study.sizing.search import LIFETIMES, Progress, Question, SizingSearch
+from rack_sim.study.sizing.outcome import Sizing, SizingAnswer
+from rack_sim.study.sizing.search import LIFETIMES, OnReplay, SizingQuestion, SizingSearch
 from rack_sim.study.sizing.space import sizing_space
 from rack_sim.study.sizing.traffic import lengthened, offered, rate_of, traffic_of, with_requests
 from rack_sim.study.sizing.unreachable import unreachable
@@ -39,7 +39,7 @@ def size(
     stages: Sequence[int] | None = None,
     replicas_max: int | None = None,
     request_count: int | None = None,
-    on_progress: Progress = lambda _text, _count: None,
+    on_progress: OnReplay = lambda _text, _count: None,
     on_note: Note = no_note,
 ) -> Sizing:
     """The systems that meet objectives: that of the fewest chips, the cheapest, the least power.
@@ -79,7 +79,7 @@ def size(
     may_lengthen, replays, spare = request_count is None, 0, 1.0
     while True:
         traffic = traffic_of(at_rate.workload, scenario.deployment.shape.context_tokens, rate)
-        question = Question(at_rate, rate, objectives, space, traffic)
+        question = SizingQuestion(at_rate, rate, objectives, space, traffic)
         search = SizingSearch(question, on_progress, stop_when_short=may_lengthen)
         candidates = tuple(search.run())
         replays += search.replay_count
@@ -98,7 +98,9 @@ def size(
     if not search.best:
         raise unreachable(search)
     answers = {
-        goal: Answer(goal, found, _next_smaller(candidates, found), _one_less(candidates, found))
+        goal: SizingAnswer(
+            goal, found, _next_smaller(candidates, found), _one_replica_fewer(candidates, found)
+        )
         for goal, found in search.best.items()
     }
     ordered = {goal: answers[goal] for goal in GOALS}
@@ -139,7 +141,7 @@ def _objectives(
     return (AttainmentObjective(scenario.slo, share),)
 
 
-def _too_short(question: Question, short: Candidate) -> InputError:
+def _too_short(question: SizingQuestion, short: Candidate) -> InputError:
     """Every objective is met, and the backlog still grew when the last request came."""
     arrivals = question.traffic.arrival_ps
     span_s = int(arrivals[-1] - arrivals[0]) / PS_PER_S
@@ -187,7 +189,7 @@ def _next_smaller(candidates: Sequence[Candidate], found: Candidate) -> Candidat
     return max(smaller, key=nearness, default=None)
 
 
-def _one_less(candidates: Sequence[Candidate], found: Candidate) -> Candidate | None:
+def _one_replica_fewer(candidates: Sequence[Candidate], found: Candidate) -> Candidate | None:
     for other in candidates:
         if other.shape == found.shape and other.replica_count == found.replica_count - 1:
             return other

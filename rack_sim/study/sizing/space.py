@@ -20,6 +20,7 @@ from rack_sim.partition.partitioner import (
 )
 from rack_sim.partition.placement import groups
 from rack_sim.scenario import Scenario
+from rack_sim.scenario.group import format_ranges
 
 # assumed: more than any of our scenarios needs by far; a search that went on for ever says nothing
 REPLICAS_MAX = 256
@@ -177,11 +178,4 @@ def _stage_problems(free: Deployment, count: int) -> Sequence[Problem]:
 
 
 def _ranges(numbers: Sequence[int]) -> str:
-    """``1, 3-5`` of 1, 3, 4, 5."""
-    runs: list[list[int]] = []
-    for number in sorted(numbers):
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(f"{run[0]}" if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    return format_ranges(sorted(numbers), ", ")

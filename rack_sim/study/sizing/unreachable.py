@@ -21,7 +21,7 @@ from rack_sim.study.sizing.search import (
     TOO_SHORT,
     TURNED_AWAY,
     ExplainedShape,
-    Question,
+    SizingQuestion,
     SizingSearch,
 )
 from rack_sim.study.sizing.traffic import offered, traffic_of
@@ -122,31 +122,35 @@ def unreachable(search: SizingSearch) -> InfeasibleError:
     best = min(tried, key=lambda found: (_overloaded(found), _worst(found.readings), found.shape))
     shape = search.shape(best.shape)
     missed = best.tightest
-    overloaded = _overloaded(best) or missed is None or missed.holds
+    if missed is not None and (missed.holds or _overloaded(best)):
+        missed = None  # in the way is how much is asked at once
+    objective = None if missed is None else missed.objective
     reason = Unreachable(
         question=_asked(question),
         space=str(question.space),
-        binding=None if overloaded or missed is None else missed.objective,
+        binding=objective,
         demanded=(
             f"{question.rate_rps:g} requests/s {_KEPT.get(best.reason, 'kept up with')}, "
             f"by at most {most} replicas"
-            if overloaded or missed is None
-            else _bound(missed.objective)
+            if objective is None
+            else _bound(objective)
         ),
         best=best,
-        best_value=None if overloaded or missed is None else missed.value,
-        floor=None if overloaded or missed is None else _floor(fitting, missed.objective),
-        limit=_limit_of_rows(fitting, most, best) if overloaded else _limit(best, missed),
-        terms={} if overloaded or missed is None else _split(best, missed.objective),
-        levers=tuple(_levers(search, shape, best, overloaded=overloaded)),
+        best_value=None if missed is None else missed.value,
+        floor=None if objective is None else _floor(fitting, objective),
+        limit=(
+            _limit_of_rows(fitting, most, best) if objective is None else _limit(best, objective)
+        ),
+        terms={} if objective is None else _split(best, objective),
+        levers=tuple(_levers(search, shape, best, overloaded=objective is None)),
         replay_count=replays,
         proved=walked,
-        rests=tuple(rests_on(search, best, None if overloaded or not missed else missed.objective)),
+        rests=tuple(rests_on(search, best, objective)),
     )
     return InfeasibleError(reason)
 
 
-def _no_room(question: Question) -> InfeasibleError:
+def _no_room(question: SizingQuestion) -> InfeasibleError:
     try:
         explain(question.scenario_of(question.space.shapes[0], 1))
     except InfeasibleError as error:
@@ -162,7 +166,7 @@ def _worst(readings: tuple[Reading, ...]) -> float:
     return max((reading.load for reading in readings), default=0.0)
 
 
-def _asked(question: Question) -> str:
+def _asked(question: SizingQuestion) -> str:
     deployment = question.scenario.deployment
     bounds = " and ".join(_bound(objective) for objective in question.objectives)
     return (
@@ -217,10 +221,7 @@ def _limit_of_rows(fitting: list[ExplainedShape], most: int, best: Candidate) ->
     return f"queues: {most} replicas do not keep up"
 
 
-def _limit(best: Candidate, missed: Reading | None) -> str:
-    if missed is None:
-        return ""
-    objective = missed.objective
+def _limit(best: Candidate, objective: Objective) -> str:
     metric = "e2el" if isinstance(objective, AttainmentObjective) else objective.metric
     of_token = metric in ("tpot", "itl", "ntpot") or (metric == "e2el" and _decodes_longer(best))
     if not of_token:
@@ -324,7 +325,7 @@ def _lower_rates(search: SizingSearch, shape: ExplainedShape, count: int) -> Ite
         yield f"--rate {met:g}: {shape.shape} x {count} meets every objective at {met:g} requests/s"
 
 
-def _meets_at(question: Question, shape: ExplainedShape, count: int, rate_rps: float) -> bool:
+def _meets_at(question: SizingQuestion, shape: ExplainedShape, count: int, rate_rps: float) -> bool:
     slower, _ = offered(question.scenario, rate_rps)
     context = slower.deployment.shape.context_tokens
     traffic = traffic_of(slower.workload, context, rate_rps)

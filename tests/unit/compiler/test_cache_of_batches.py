@@ -14,7 +14,7 @@ from rack_sim.compiler.batches import (
     BatchTiming,
     BatchTotals,
     CacheRoom,
-    Draft,
+    DraftCost,
     IterationCount,
     batch_machine,
 )
@@ -185,7 +185,7 @@ def test_a_draft_runs_on_the_first_stage_and_the_host_waits_for_it_but_once() ->
     assert model.base_terms(3, 2) == hostless.base_terms(3, 2)
     more_ps = proposing.timer.base_ps(3, 2) - idle.timer.base_ps(3, 2)
     assert more_ps == 5_000 + 2 * 500
-    assert machine(PLAN, CacheRoom(1, 16)).timing.draft == Draft(None, 0)
+    assert machine(PLAN, CacheRoom(1, 16)).timing.draft == DraftCost(None, 0)
     # On the same chips and with the same precision as the model would be alone.
     alone = IterationTimer(
         idle.plan.system.chip,

@@ -17,7 +17,7 @@ from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
-from rack_sim.partition.candidates import Objective
+from rack_sim.partition.candidates import PlanObjective
 from rack_sim.partition.partitioner import Deployment, partition
 from rack_sim.partition.plan import Plan
 from rack_sim.timing.precision import Precision
@@ -180,7 +180,7 @@ def test_every_multiple_counts() -> None:
 
 
 def planned(
-    degree: int, stages: int | None, layers: int = 2, objective: Objective = "fewest_chips"
+    degree: int, stages: int | None, layers: int = 2, objective: PlanObjective = "fewest_chips"
 ) -> Plan:
     """A box of 8 whose steps take some hundred thousand picoseconds."""
     link = LinkType("c2c", 10**10, 10_000, 320, 328)

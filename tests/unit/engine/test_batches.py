@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from replays import Iterations, Replayed, Roof, replayed
 
-from rack_sim.compiler.batches import BatchTiming, Draft
+from rack_sim.compiler.batches import BatchTiming, DraftCost
 from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.policies import ContinuousBatchingPolicy
@@ -36,7 +36,9 @@ def serve(
     draft_ps: int = 0,
     **admission: object,
 ) -> Replayed:
-    timing = BatchTiming(iterations, block_tokens, block_count, 400, draft=Draft(None, draft_ps))
+    timing = BatchTiming(
+        iterations, block_tokens, block_count, 400, draft=DraftCost(None, draft_ps)
+    )
     policy = ContinuousBatchingPolicy(budget, chunk, sequences, block_tokens, watermark)
     fleet = FleetPlan(
         timing,

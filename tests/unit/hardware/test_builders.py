@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from rack_sim.foundation.errors import InputError
 from rack_sim.hardware.builders import (
+    BUILDERS,
     dragonfly,
     edge_list,
     full_mesh,
@@ -207,3 +208,9 @@ def test_scattered_cables_use_the_same_ports(racks: int, nodes: int, lanes: int)
     assert dealt.ports_used() == scattered.ports_used()
     assert len(dealt.links) == len(scattered.links) == len(set(scattered.links))
     assert scattered == build("scattered")
+
+
+def test_what_resizes_a_builder_is_one_of_its_sizes():
+    for builder in BUILDERS.values():
+        assert not builder.resized_by or (builder.resized_by,) in builder.sizes
+    assert any(builder.resized_by for builder in BUILDERS.values())

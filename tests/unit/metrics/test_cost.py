@@ -12,10 +12,10 @@ from rack_sim.metrics.cost import (
     CostInputs,
     Footprint,
     RunCost,
-    busy_chip_ps,
     cost_of,
     footprint_of,
 )
+from rack_sim.metrics.work import busy_chip_ps
 
 # Products and sums of a few floats: their rounding, not a modelling tolerance.
 ROUNDING = 1e-12

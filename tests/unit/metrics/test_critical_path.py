@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from rack_sim.compiler.program import PathStep
-from rack_sim.metrics.critical_path import Share, shares, stretches, where_of, whole_name
+from rack_sim.metrics.critical_path import PathShare, shares, stretches, where_of, whole_name
 from rack_sim.timing.terms import Terms
 
 HERE, THERE = object(), object()
@@ -96,9 +96,9 @@ def test_shares_are_by_name_and_kind_of_unit_what_takes_longest_first():
         )
     )
     assert found == [
-        Share("c", "matrix", 1, 30),
-        Share("a", "link", 1, 10),
-        Share("a", "matrix", 2, 10),
-        Share("b", "matrix", 1, 10),
-        Share("d", "matrix", 1, 1),
+        PathShare("c", "matrix", 1, 30),
+        PathShare("a", "link", 1, 10),
+        PathShare("a", "matrix", 2, 10),
+        PathShare("b", "matrix", 1, 10),
+        PathShare("d", "matrix", 1, 1),
     ]

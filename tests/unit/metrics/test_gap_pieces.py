@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from rack_sim.metrics import gaps
+from rack_sim.metrics import gaps, quantiles
 from rack_sim.metrics.gaps import GapLog, mean_and_percentiles
 
 COUNTED = 64
@@ -120,7 +120,7 @@ def test_means_and_percentiles_at_their_bounds(
     percents: tuple[int, ...],
     wanted: list[Fraction],
 ) -> None:
-    monkeypatch.setattr(gaps, "SORTED_AT_ONCE", sorted_at_once)
+    monkeypatch.setattr(quantiles, "SORTED_AT_ONCE", sorted_at_once)
     log = GapLog()
     for gap_ps, times in pairs:
         log.add(gap_ps, 0, times, 1)
@@ -130,8 +130,8 @@ def test_means_and_percentiles_at_their_bounds(
 @pytest.mark.parametrize("spread", [1, 4, 5, 6, 24, 25, 26, 1000, 10**15])
 def test_every_rank_is_found_by_narrowing(monkeypatch: pytest.MonkeyPatch, spread: int) -> None:
     """A hundred and one gaps, of which some are equal; percent p is the p-th smallest."""
-    monkeypatch.setattr(gaps, "SORTED_AT_ONCE", 1)
-    monkeypatch.setattr(gaps, "_HISTOGRAM_BINS", 5)
+    monkeypatch.setattr(quantiles, "SORTED_AT_ONCE", 1)
+    monkeypatch.setattr(quantiles, "_HISTOGRAM_BINS", 5)
     monkeypatch.setattr(gaps, "_COUNTED_MAX", 10)
     values = [3 + number * number * 7919 % (spread + 1) for number in range(101)]
     log = GapLog()
@@ -166,7 +166,7 @@ def test_as_many_gaps_as_may_be_are_sorted_and_no_more(
     monkeypatch: pytest.MonkeyPatch, sorted_sizes: list[int]
 ) -> None:
     """Ten different gaps; one more, and each has a bin of its own."""
-    monkeypatch.setattr(gaps, "SORTED_AT_ONCE", 10)
+    monkeypatch.setattr(quantiles, "SORTED_AT_ONCE", 10)
     log = GapLog()
     for gap_ps in range(10):
         log.add(gap_ps, 0, 5, 1)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rack_sim.metrics import gaps
+from rack_sim.metrics import gaps, quantiles
 from rack_sim.metrics.gaps import GapLog, mean_and_percentiles
 
 PERCENTS = (0, 1, 50, 90, 95, 99, 100)
@@ -42,7 +42,7 @@ def sizes(**values: int) -> Iterator[None]:
     """Limits so low that every path is taken."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in values.items():
-            patch.setattr(gaps, name, value)
+            patch.setattr(gaps if hasattr(gaps, name) else quantiles, name, value)
         yield
 
 

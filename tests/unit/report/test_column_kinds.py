@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import rack_sim
-from rack_sim.metrics.column import Column, Kind, read_cell
+from rack_sim.metrics.column import Column, ColumnKind, read_cell
 from rack_sim.metrics.columns import FILES
 from rack_sim.metrics.compare_columns import CHANGES, COMPARE, SENSITIVITY
 from rack_sim.metrics.sizing_columns import (
@@ -143,7 +143,7 @@ def test_every_cell_is_of_its_columns_kind(make: Callable[[Path], Tables], tmp_p
             _same_in_parquet(path, columns, rows)
 
 
-def _is_of(kind: Kind, cell: str) -> bool:
+def _is_of(kind: ColumnKind, cell: str) -> bool:
     if kind == "count":
         return cell.removeprefix("-").isdecimal()
     if kind == "flag":
@@ -178,7 +178,7 @@ def test_kinds_go_with_units() -> None:
 
 def test_one_name_is_one_kind_in_the_tables_of_a_run() -> None:
     """A column that stands in several files can be joined on."""
-    found: dict[str, set[Kind]] = {}
+    found: dict[str, set[ColumnKind]] = {}
     for columns in FILES.values():
         for column in columns:
             found.setdefault(column.name, set()).add(column.kind)
@@ -198,7 +198,7 @@ def test_one_name_is_one_kind_in_the_tables_of_a_run() -> None:
         ("any", "0.5", 0.5),
     ],
 )
-def test_a_cell_is_read_by_its_kind(kind: Kind, cell: str, value: object) -> None:
+def test_a_cell_is_read_by_its_kind(kind: ColumnKind, cell: str, value: object) -> None:
     found = read_cell(kind, cell)
     assert (found, type(found)) == (value, type(value))
 
@@ -206,7 +206,7 @@ def test_a_cell_is_read_by_its_kind(kind: Kind, cell: str, value: object) -> Non
 @pytest.mark.parametrize(
     ("kind", "cell"), [("count", "1.5"), ("count", "many"), ("number", "x"), ("flag", "yes")]
 )
-def test_a_cell_of_another_kind_is_refused(kind: Kind, cell: str) -> None:
+def test_a_cell_of_another_kind_is_refused(kind: ColumnKind, cell: str) -> None:
     with pytest.raises(ValueError, match=cell):
         read_cell(kind, cell)
 

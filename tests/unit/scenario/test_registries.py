@@ -35,7 +35,7 @@ from rack_sim.hardware.topology import Topology
 from rack_sim.model.architecture import Architecture
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.plan import Plan
-from rack_sim.scenario.fields import Reading
+from rack_sim.scenario.fields import Validation
 from rack_sim.scenario.inline import inline_system
 from rack_sim.scenario.json_schema import json_schema
 from rack_sim.scenario.reference import reference_markdown
@@ -302,4 +302,4 @@ def test_the_command_line_tells_of_them() -> None:
 @pytest.mark.parametrize("line", ["chain", "chain:4x4", "chain:0"])
 def test_a_wrong_line_is_answered_by_its_example(line: str) -> None:
     with pytest.raises(InputError, match="as in chain:8"):
-        inline_system(line, Reading())
+        inline_system(line, Validation())

@@ -16,7 +16,7 @@ from rack_sim.hardware.chip import PRECISION_BITS
 from rack_sim.scenario import STUDIES, load_scenario, load_study
 from rack_sim.scenario.chip_file import chip_text
 from rack_sim.scenario.document import Marks, parse_document, read_document
-from rack_sim.scenario.fields import Reading
+from rack_sim.scenario.fields import Validation
 from rack_sim.scenario.json_schema import json_schema, schema_line
 from rack_sim.scenario.library import FOLDERS, SCHEMA_FILES, SCHEMA_MARK, data_root, presets
 from rack_sim.scenario.loader import complete_tree
@@ -93,7 +93,7 @@ JUNK = (
 
 def loader_takes(tree):
     """Whether keys, types and ranges are right; whether values suit each other comes later."""
-    reading = Reading()
+    reading = Validation()
     try:
         whole = complete_tree(copy.deepcopy(tree), Path(), (), reading)
         scenario = ScenarioSchema.model_validate(whole, context=reading)

@@ -1,10 +1,10 @@
 """What changed, and which part of a mean latency changed most."""
 
-from rack_sim.study.difference import Change, causes, headlines
+from rack_sim.study.difference import RunChange, causes, headlines
 
 
-def changed(**values: tuple[object, object]) -> tuple[Change, ...]:
-    return tuple(Change("output", key, *pair) for key, pair in values.items())
+def changed(**values: tuple[object, object]) -> tuple[RunChange, ...]:
+    return tuple(RunChange("output", key, *pair) for key, pair in values.items())
 
 
 def test_the_part_that_grew_most_is_the_cause():
@@ -38,4 +38,4 @@ def test_nothing_is_said_of_what_stayed_or_is_not_known():
     assert causes(()) == []
     assert causes(changed(ttft_prefill_ms_mean=(1.0, 2.0))) == []
     assert causes(changed(ttft_ms_mean=(None, 2.0), ttft_prefill_ms_mean=(1.0, 2.0))) == []
-    assert causes((Change("input", "ttft_ms_mean", 1.0, 2.0),)) == []
+    assert causes((RunChange("input", "ttft_ms_mean", 1.0, 2.0),)) == []
