@@ -225,6 +225,9 @@ def empty_chart(name: str, title: str, says: str) -> Chart:
     return Chart(name, title, Axis(""), Axis(""), says=says)
 
 
+WHOLE_PERCENT = 100.0
+
+
 def axis_of(
     name: str,
     unit: str,
@@ -253,7 +256,10 @@ def axis_of(
     if low < 0:
         reach = 0.08 * (max(top, 0.0) - low)
         return Axis(name, unit, "linear", low - reach, max(top, 0.0) + reach)
-    return Axis(name, unit, "linear", 0.0, top * _ROOM or 1.0)
+    high = top * _ROOM or 1.0
+    if unit == "%" and top <= WHOLE_PERCENT < high:
+        high = WHOLE_PERCENT  # a share has no more
+    return Axis(name, unit, "linear", 0.0, high)
 
 
 def things_axis(name: str, labels: Iterable[str]) -> Axis:

@@ -11,8 +11,6 @@ from rack_sim.report.html.page import Chart, Page, Section, Table
 from rack_sim.report.html.quantity import cell, counted, number_of
 from rack_sim.study.difference import RunChange, headlines
 
-_INPUTS_TOLD = 6
-
 
 def comparison_page(compared: ComparisonTables) -> Page:
     """The page of a comparison; of two, it says what changed between them."""
@@ -30,8 +28,8 @@ def comparison_page(compared: ComparisonTables) -> Page:
                 *_unlike(compared.said("not_alike")),
                 f"All are judged by {compared.record.facts['judged_by']}.",
             ),
-            points=(*_input_words(inputs), *headlines(changes)),
-            tables=(_side_by_side(ran),) if ran else (),
+            points=headlines(changes),
+            tables=(_side_by_side(ran, is_open=not two),) if ran else (),
         ),
         _failed(rows),
         Section("figures", "Figures", charts=_charts(compared)) if len(ran) > 1 else None,
@@ -65,17 +63,6 @@ def comparison_page(compared: ComparisonTables) -> Page:
     )
 
 
-def _input_words(inputs: Sequence[RunChange]) -> list[str]:
-    """The inputs that changed in words; many are told by their number."""
-    if len(inputs) > _INPUTS_TOLD:
-        return [f"{counted(len(inputs), 'input')} differ; the table below has them"]
-    return [
-        f"input {change.key}: from {cell(change.before) or 'nothing'} to "
-        f"{cell(change.after) or 'nothing'}"
-        for change in inputs
-    ]
-
-
 def _unlike(unlike: Sequence[str]) -> list[str]:
     if not unlike:
         return []
@@ -84,7 +71,7 @@ def _unlike(unlike: Sequence[str]) -> list[str]:
     ]
 
 
-def _side_by_side(ran: Sequence[Mapping[str, Value]]) -> Table:
+def _side_by_side(ran: Sequence[Mapping[str, Value]], *, is_open: bool) -> Table:
     skipped = {"name", "source", "status", "reason", "version", "scenario_hash"}
     columns = [c for c in COMPARE if c.name not in skipped and not c.name.endswith("_frontier")]
     words = {**COMPARED, **DENSITIES, "mean_kilowatts": "kilowatts"}
@@ -95,7 +82,8 @@ def _side_by_side(ran: Sequence[Mapping[str, Value]]) -> Table:
         )
         for column in columns
     )
-    return Table("Side by side", ("", *(f"#{row['name']}" for row in ran)), rows, is_open=True)
+    heads = ("", *(f"#{row['name']}" for row in ran))
+    return Table("Side by side", heads, rows, is_open=is_open)
 
 
 def _rounded(value: Value) -> Value:

@@ -32,7 +32,7 @@
     return typeof value === "string" && value.startsWith("--")
       ? style.getPropertyValue(value).trim() : value;
   }
-  const PRINT_PX = 338, PRINT_HIGH_PX = 230; // two beside each other on a sheet of A4
+  const PRINT_PX = 224, PRINT_HIGH_PX = 128; // three beside each other on a sheet of A4
   function draw(chart) {
     const place = document.getElementById(chart.name);
     const style = getComputedStyle(root);
@@ -53,13 +53,18 @@
     const traces = coloured(chart.traces, style);
     // Beside names there is no room for numbers at the ends of bars: the table has them.
     if (narrow) traces.forEach((one) => { if (one.orientation === "h") one.textposition = "none"; });
+    const lies = traces.some((one) => one.type === "bar" && one.orientation === "h");
+    if (printing) traces.forEach((one) => { if (one.type === "bar" && one.orientation === "h") one.textposition = "auto"; });
+    const named = traces.filter((one) => one.name && one.showlegend !== false).length;
+    const legend = printing && named > 1 && layout.showlegend !== false ? 12 * named + 6 : 0;
     Plotly.react(place, traces, {
-      margin: { l: narrow ? 40 : 56, r: narrow ? 12 : 24, t: narrow || printing ? 8 : 34, b: printing ? 34 : 44 },
-      legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0, xanchor: "left" },
+      margin: { l: narrow || printing ? 40 : 56, r: printing && lies ? 34 : narrow || printing ? 8 : 24, t: narrow || printing ? 8 : 34, b: printing ? 28 : 44 },
+      legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0, xanchor: "left",
+        ...(printing ? { maxheight: 1, itemwidth: 30, font: { size: 7 } } : {}) },
       ...layout,
       width: wide,
-      height: printing ? Math.min(chart.height, PRINT_HIGH_PX) : chart.height,
-      font: { family: style.fontFamily || "sans-serif", size: printing ? 9 : narrow ? 11 : 13, color: pick("--ink") },
+      height: printing ? Math.min(chart.height, PRINT_HIGH_PX + legend) : chart.height,
+      font: { family: style.fontFamily || "sans-serif", size: printing ? 8 : narrow ? 11 : 13, color: pick("--ink") },
       paper_bgcolor: pick("--panel"), plot_bgcolor: pick("--panel"),
       hoverlabel: { bgcolor: pick("--panel"), bordercolor: pick("--faint"), font: { color: pick("--ink") } },
       dragmode: narrow ? false : "zoom",
@@ -79,7 +84,7 @@
     waiting = requestAnimationFrame(drawAll);
   });
 
-  // Print: light, charts two beside each other; afterwards as before.
+  // Print: light, charts three beside each other; afterwards as before.
   window.addEventListener("beforeprint", () => { printing = true; redraw(); });
   window.addEventListener("afterprint", () => { printing = false; redraw(); });
 
