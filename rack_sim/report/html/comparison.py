@@ -28,7 +28,7 @@ def comparison_page(compared: ComparisonTables) -> Page:
                 *_unlike(compared.said("not_alike")),
                 f"All are judged by {compared.record.facts['judged_by']}.",
             ),
-            points=headlines(changes),
+            points=tuple(headlines(changes)),
             tables=(_side_by_side(ran, is_open=not two),) if ran else (),
         ),
         _failed(rows),
