@@ -183,7 +183,7 @@ def _by_kind(kinds: "pd.DataFrame", total_ms: float) -> Chart:
         f"{_task_words(row['name'])} ({row['unit']}, {row['tasks']:,}×)"
         for row in shown.to_dict("records")
     ]
-    values = shown.filter(like="_ms")
+    values = shown.filter(like="_ms").copy()  # a row of its own is added
     if len(rest):
         words.append(f"{count_text(len(rest), 'other kind')} ({rest['tasks'].sum():,}×)")
         values.loc[-1] = rest.filter(like="_ms").sum()
