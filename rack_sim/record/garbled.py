@@ -25,6 +25,7 @@ _NEVER_EMPTY = {
     "requests.csv": ("request_id", "input_tokens"),
 }
 _COLUMNS_SAID = 3
+_ENDLESS = "is no finite number"
 _NO_FLAG = "is not true or false"
 REQUEST_STATUSES = ("finished", "rejected", "timed_out")
 
@@ -115,7 +116,10 @@ def _garbled(
         rows = np.flatnonzero(bad)
         if len(rows):
             more = f", and so {len(rows) - 1:,} more" if len(rows) > 1 else ""
-            given = "nothing" if pd.isna(column.iloc[rows[0]]) else str(column.iloc[rows[0]])
+            cell = column.iloc[rows[0]]
+            if said == _ENDLESS:
+                cell = float(cell)  # 1e999 is inf to pandas from 3 on, and text before
+            given = "nothing" if pd.isna(cell) else str(cell)
             yield Problem(
                 f"{given if len(given) <= 40 else f'{given[:39]}…'} {said}{more}",
                 str(path),
@@ -147,5 +151,5 @@ def _of_another_kind(column: "pd.Series[Any]", kind: ColumnKind) -> tuple["pd.Se
     if (no_numbers := given & numbers.isna()).any():
         return no_numbers, "is no number"
     if (endless := given & (numbers.abs() >= LARGEST)).any():
-        return endless, "is no finite number"
+        return endless, _ENDLESS
     return given & (numbers % 1 != 0) & (kind == "count"), "is no whole number"

@@ -171,7 +171,7 @@ def outcome(fleet: FleetPlan, workload, bin_ps: int, *, every: bool):
     return totals, rows, bins, gaps
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=1200, deadline=None)
 @given(fleet=fleets(), workload=listed(), bin_ps=st.integers(1, 5000))
 def test_skipping_equals_walking(fleet, workload, bin_ps):
     skipped = outcome(fleet, workload, bin_ps, every=False)
