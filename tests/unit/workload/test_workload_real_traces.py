@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from time import process_time
 
 import pytest
 
@@ -94,11 +93,7 @@ def test_mooncake_spread_has_no_bunches_left(trace: Callable[[str], Path]) -> No
     assert spread.input_tokens == summarise(TraceWorkload(path)).input_tokens
 
 
-def test_azure_conversation_is_read_quickly(trace: Callable[[str], Path]) -> None:
-    source = TraceWorkload(trace(CONV)).open()
-    start = process_time()
-    requests: list[Request] = list(source.arrivals())
-    taken = process_time() - start
+def test_azure_conversation_arrives_in_order(trace: Callable[[str], Path]) -> None:
+    requests: list[Request] = list(TraceWorkload(trace(CONV)).open().arrivals())
+    assert len(requests) > 1
     assert all(a.arrival_ps <= b.arrival_ps for a, b in pairwise(requests))
-    # It takes 0.07 s on the machine it was written on; the bound is for a slow, busy one.
-    assert taken < 0.5
