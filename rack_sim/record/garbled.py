@@ -10,7 +10,11 @@ from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.metrics.column import LARGEST, Column, ColumnKind, text_types
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
+
+    BoolArray = npt.NDArray[np.bool_]
 
 # Cells that every row has: what it is of, and its bytes.
 _NEVER_EMPTY = {
@@ -107,9 +111,9 @@ def _garbled(
     for name in map(str, frame.columns):
         column = frame[name]
         if name in _NEVER_EMPTY.get(path.name, ()) and column.isna().any():
-            bad, said = column.isna(), "stands where a number must be"
+            bad, said = column.isna().to_numpy(), "stands where a number must be"
         elif (path.name, name) == ("requests.csv", "status"):
-            bad = ~column.isin(REQUEST_STATUSES)
+            bad = ~column.isin(REQUEST_STATUSES).to_numpy()
             said = f"is none of {', '.join(REQUEST_STATUSES)}"
         else:
             bad, said = _of_another_kind(column, kinds.get(name, "any"))
@@ -137,19 +141,21 @@ def _float(cell: object) -> float:
         return nan
 
 
-def _of_another_kind(column: "pd.Series[Any]", kind: ColumnKind) -> tuple["pd.Series[bool]", str]:
+def _of_another_kind(column: "pd.Series[Any]", kind: ColumnKind) -> tuple["BoolArray", str]:
     """Which cells cannot stand in a column of the kind, and what is to be said of them."""
+    import numpy as np
 
-    given = column.notna()
+    given = column.notna().to_numpy()
     if kind == "flag":
-        return given & ~column.astype(str).isin(("True", "False", "true", "false")), _NO_FLAG
+        flags = column.astype(str).isin(("True", "False", "true", "false")).to_numpy()
+        return given & ~flags, _NO_FLAG
     if kind not in ("count", "number") and column.dtype.kind != "f":
-        return given & False, ""
-    is_read = column.dtype.kind in "iuf"
+        return np.zeros_like(given), ""
     # Not by pandas: before its version 3 it takes a number without an end, 1e999, for no number.
-    numbers = column if is_read else column.map(_float).astype("float64")
-    if (no_numbers := given & numbers.isna()).any():
+    is_read = column.dtype.kind in "iuf"
+    numbers = column.to_numpy(dtype=float) if is_read else np.array([*map(_float, column)])
+    if (no_numbers := given & np.isnan(numbers)).any():
         return no_numbers, "is no number"
-    if (endless := given & (numbers.abs() >= LARGEST)).any():
+    if (endless := given & (np.abs(numbers) >= LARGEST)).any():
         return endless, _ENDLESS
-    return given & (numbers % 1 != 0) & (kind == "count"), "is no whole number"
+    return given & (kind == "count") & (numbers % 1 != 0), "is no whole number"
