@@ -115,21 +115,6 @@ class _Loader(_Composer, yaml.SafeLoader):
             super().scan_to_next_token()
 
 
-if yaml.__with_libyaml__:
-    from yaml.cyaml import CParser  # type: ignore[attr-defined]
-
-    class _FastLoader(_Composer, CParser, yaml.resolver.Resolver):
-        """The same on the parser of libyaml, where it is there: five times as fast."""
-
-        def __init__(self, text: str) -> None:
-            CParser.__init__(self, text)
-            _Composer.__init__(self)
-            yaml.resolver.Resolver.__init__(self)
-
-    # What the two parsers read alike; tests/properties/test_yaml_parsers.py looks for more.
-    _READ_OTHERWISE = re.compile(r"[\t?\ufeff]|[|>]\S*#")
-
-
 def _too_deep(levels: int) -> str:
     """What is wrong with a file of more levels than these, and how to allow more."""
     more = raised("document_depth", levels + 100)
@@ -156,9 +141,23 @@ for _tag, _pattern, _first in (
     )
 _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^$"), [""])
 IMPLICIT_RESOLVERS = _Loader.yaml_implicit_resolvers
-if yaml.__with_libyaml__:
-    _FastLoader.yaml_implicit_resolvers = IMPLICIT_RESOLVERS
 """Which plain words are not text, by first character."""
+
+if yaml.__with_libyaml__:
+    from yaml.cyaml import CParser  # type: ignore[attr-defined]
+
+    class _FastLoader(_Composer, CParser, yaml.resolver.Resolver):
+        """The same on the parser of libyaml, where it is there: five times as fast."""
+
+        yaml_implicit_resolvers = IMPLICIT_RESOLVERS
+
+        def __init__(self, text: str) -> None:
+            CParser.__init__(self, text)
+            _Composer.__init__(self)
+            yaml.resolver.Resolver.__init__(self)
+
+    # What it reads otherwise than _Loader; tests/properties/test_yaml_parsers.py looks for more.
+    _READ_OTHERWISE = re.compile(r"[\t?\ufeff]|[|>]\S*#")
 
 
 def read_document(path: Path, marks: Marks, duplicates: list[Problem] | None = None) -> Tree:

@@ -315,6 +315,11 @@ def test_routes_over_a_failed_link(cli: Cli) -> None:
     assert broken["time_ps"] == 7 * 700_000 + 320 * 40 + 6 * 40
 
 
+def test_without_sizes_each_power_of_two_from_1_kib_to_1_gib_is_timed(cli: Cli) -> None:
+    sizes = [row["size_bytes"] for row in asked(cli, RING)["rows"]]
+    assert sizes == [2**power for power in range(10, 31)]
+
+
 def test_interrupted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
