@@ -19,7 +19,7 @@ from rack_sim.scenario import Scenario, Study, load_scenario, load_study, scenar
 from rack_sim.study.executor import Workers
 from rack_sim.study.kinds import run_study
 from rack_sim.study.options import POINT_COUNT_MAX, StudyOptions
-from rack_sim.study.sizing import Sizing
+from rack_sim.study.sizing import Sizing, SizingRequest
 from rack_sim.study.sizing import size as size_scenario
 from rack_sim.study.study_result import StudyResult
 
@@ -167,8 +167,7 @@ def size(
     check.whole("request_count", request_count, or_none="the workload's own")
     check.function("on_progress", on_progress)
     check.finish()
-    return size_scenario(
-        _loaded(scenario, overrides),
+    request = SizingRequest(
         slo,
         None if rate_rps is None else float(rate_rps),
         attainment=None if attainment is None else float(attainment),
@@ -176,8 +175,8 @@ def size(
         stages=None if stages is None else [int(count) for count in stages],
         replicas_max=None if replicas_max is None else int(replicas_max),
         request_count=None if request_count is None else int(request_count),
-        on_progress=on_progress,
     )
+    return size_scenario(_loaded(scenario, overrides), request, on_progress=on_progress)
 
 
 def sweep(
