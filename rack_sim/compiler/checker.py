@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from rack_sim.compiler.deliveries import deliveries, exchanges_of
 from rack_sim.compiler.interval import collides
 from rack_sim.compiler.live_memory import check_memory
-from rack_sim.compiler.program import Int64Array, Program
+from rack_sim.compiler.program import Program
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.errors import ScheduleError
 from rack_sim.foundation.units import work_to_ps
 from rack_sim.hardware.link import LinkType

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.hardware.routing import Hop
 
 # All pairs of chips are looked at, and all pairs of links.
 _CHIPS_MAX = 512
 _LINKS_MAX = 8192
-
-Int64Array = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -33,11 +33,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from rack_sim.foundation.arrays import Int64Array
+
 GRAINS = 2**20
 """Averages are whole numbers of this part of a row or an expert."""
 
 Floats = npt.NDArray[np.float64]
-Int64Array = npt.NDArray[np.int64]
 
 # Probabilities as whole numbers: products of two stay below 2^63.
 _ONE_BITS = 31

@@ -4,9 +4,9 @@ import json
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rack_sim.engine.serving import LATEST_ARRIVAL_PS
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_S
@@ -15,8 +15,6 @@ from rack_sim.workload.arrivals import MAX_RATE_RPS, MIN_RATE_RPS, Constant, Pie
 from rack_sim.workload.offered import at_rate, offered_rate_rps
 from rack_sim.workload.synthetic import SyntheticWorkload
 from rack_sim.workload.trace import TraceWorkload
-
-Int64Array = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # columns do not compare to one answer

@@ -17,8 +17,9 @@ from rack_sim.compiler.checker import RULES, check_program
 from rack_sim.compiler.deliveries import received
 from rack_sim.compiler.interval import separations
 from rack_sim.compiler.live_memory import check_memory, live_bytes_max
-from rack_sim.compiler.program import Int64Array, Program
+from rack_sim.compiler.program import Program
 from rack_sim.compiler.step import compile_program, compile_step
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.errors import InfeasibleError, ScheduleError
 from rack_sim.hardware.builders import dragonfly, fully_connected, ring, switched, torus
 from rack_sim.hardware.chip import MemoryTier
