@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rack_sim.record.record import Outcome, Record
+from rack_sim.record.record import Record, Recordable
 from rack_sim.record.store import read, write
 from rack_sim.report.kinds import story_of
 
@@ -24,7 +24,7 @@ class Wanted:
 
 
 def leave(
-    outcome: Outcome,
+    outcome: Recordable,
     folder: Path,
     *,
     wall_s: float,
@@ -54,7 +54,7 @@ def leave(
         draw_figures(outcome, read(folder), folder)
 
 
-def draw_figures(outcome: Outcome, record: Record, folder: Path) -> list[Path]:
+def draw_figures(outcome: Recordable, record: Record, folder: Path) -> list[Path]:
     """Writes the figures of a result and its record as PNG and as SVG; returns the files.
 
     Two runs of one scenario give byte-identical SVGs.

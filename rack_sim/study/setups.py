@@ -25,9 +25,9 @@ from rack_sim.foundation.errors import InputError
 from rack_sim.hardware.chip import Chip
 from rack_sim.pipeline import Explanation, explain
 from rack_sim.scenario import Scenario, scenario_of_keys
-from rack_sim.scenario.document import Marks, read_document
+from rack_sim.scenario.document import Keys, Marks, read_document
 from rack_sim.scenario.library import find
-from rack_sim.study.machines import Keys, chip_keys, system_of
+from rack_sim.study.machines import chip_keys, system_of
 from rack_sim.study.measurements import Measurement
 from rack_sim.timing.iterations import IterationTimer
 
@@ -89,7 +89,7 @@ class Setup:
         plan = replace(before.plan, system=replace(system, chip=placed))
         timer = IterationTimer(
             placed,
-            plan.router,
+            plan.routing,
             [stage.chips for stage in plan.stages],
             [stage.blocks for stage in plan.stages],
             plan.demand.shape.precision,

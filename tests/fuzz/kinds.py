@@ -136,12 +136,13 @@ def _journal(path: Path) -> None:
     from rack_sim.report.views import Wanted, leave
     from rack_sim.scenario import load_study
     from rack_sim.study.kinds import run_study
+    from rack_sim.study.options import StudyOptions
 
     study, content = load_study(str(shutil.copy(GRID, path.parent))), path.read_bytes()
 
     def go_on(journal: bytes) -> None:
         path.write_bytes(journal)
-        result = run_study(study, journal=path, jobs=1)
+        result = run_study(study, StudyOptions(journal=path))
         with TemporaryDirectory(dir=path.parent) as folder:
             leave(result, Path(folder), wall_s=0, wanted=Wanted(figures=False))
 
@@ -221,6 +222,7 @@ def make_seeds(folder: Path) -> None:
     from rack_sim.report.views import Wanted, leave
     from rack_sim.scenario import load_scenario, load_study
     from rack_sim.study.kinds import run_study
+    from rack_sim.study.options import StudyOptions
 
     for name in ("run", "journal"):
         (folder / name).mkdir()
@@ -230,7 +232,8 @@ def make_seeds(folder: Path) -> None:
     )
     shutil.copy(SLOTS, folder)
     study = shutil.copy(GRID, folder)
-    run_study(load_study(str(study)), journal=folder / "journal" / "points.jsonl")
+    journal = folder / "journal" / "points.jsonl"
+    run_study(load_study(str(study)), StudyOptions(journal=journal))
 
 
 @contextmanager

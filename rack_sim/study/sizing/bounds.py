@@ -22,12 +22,13 @@ import numpy as np
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.policies.pace import Pace
 from rack_sim.engine.routers import stateless_router
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_NS
 from rack_sim.metrics.latency import latencies_ps
 from rack_sim.metrics.quantiles import exact_sum, percentiles
 from rack_sim.metrics.slo import LatencyObjective, Objective, Reading
 from rack_sim.pipeline import Explanation
-from rack_sim.study.sizing.traffic import Int64Array, Traffic
+from rack_sim.study.sizing.traffic import Traffic
 from rack_sim.workload.request import Request
 
 # assumed: no fleet has more; a search that would go further has a rate that nothing can serve

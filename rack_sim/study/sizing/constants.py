@@ -9,13 +9,12 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from rack_sim.foundation.errors import InfeasibleError, InputError
 from rack_sim.foundation.sourced import Provenance
 from rack_sim.foundation.units import format_time
 from rack_sim.metrics.slo import Objective, Reading
 from rack_sim.scenario import Scenario
 from rack_sim.study.sizing.candidate import Candidate
-from rack_sim.study.sizing.search import ExplainedShape, SizingSearch
+from rack_sim.study.sizing.search import SizingSearch
 
 _CHIP = "system.chip."
 # Fields of a chip that are fitted, and whether less of them is faster.
@@ -77,7 +76,7 @@ def _said(
     field = item.name.removeprefix(_CHIP)
     origin = f"assumed: {item.assumed}" if item.is_assumed else item.source
     head = f"{item.name} = {_shown(field, float(item.value))} ({origin})"
-    now = next((r for r in best.readings if r.objective == objective), None)
+    now = best.reading_of(objective)
     if objective is None or now is None:
         if not fast.meets:
             return ""
@@ -118,18 +117,15 @@ def _end(
     """The nearest candidate with a constant of its chip changed; None where that cannot be."""
     changed = _with(search.question.scenario_of(best.shape, best.replica_count), field, constant)
     search.on_progress(f"trying {field} of {_shown(field, constant)}", search.replay_count)
-    try:
-        explained = ExplainedShape.of(search.question, best.shape, changed)
-        found = SizingSearch(search.question).judged(
-            best.shape, best.replica_count, explained.replay(0, changed)
-        )
-        alone = explained.bounds.alone
-    except (InfeasibleError, InputError):
+    tried = search.changed(best, changed)
+    if tried is None:
         return None
-    reading = next((r for r in found.readings if r.objective == objective), None)
-    floor = next((r.value for r in alone if r.objective == objective), None)
+    found, bounds = tried
+    floor = next((r.value for r in bounds.alone if r.objective == objective), None)
     is_time = objective is not None and objective.unit == "ms"
-    return _End(constant, reading, found.verdict == "meets", floor if is_time else None)
+    return _End(
+        constant, found.reading_of(objective), found.verdict == "meets", floor if is_time else None
+    )
 
 
 def _with(scenario: Scenario, field: str, constant: float) -> Scenario:

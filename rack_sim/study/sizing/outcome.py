@@ -309,8 +309,8 @@ def _footprint_and_cost(candidate: Candidate) -> Row:
     return {
         "bought_chip_count": where.bought_chip_count,
         **asdict(where),
-        "capital_usd": candidate.capital_usd,
-        "standby_watts": candidate.standby_watts,
+        "capital_usd": round(candidate.capital_usd, 2),
+        "standby_watts": round(candidate.standby_watts, 3),
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from rack_sim.foundation.errors import InfeasibleError, InputError
+from rack_sim.foundation.errors import InfeasibleError
 from rack_sim.metrics.slo import AttainmentObjective, Objective, Reading
 from rack_sim.metrics.words import PHASES, TERMS
 from rack_sim.partition.partitioner import possible_degrees
@@ -24,7 +24,7 @@ from rack_sim.study.sizing.search import (
     SizingQuestion,
     SizingSearch,
 )
-from rack_sim.study.sizing.traffic import offered, traffic_of
+from rack_sim.study.sizing.traffic import offered
 
 # So many shapes are replayed for the best there is: those whose bounds are the best.
 _SHAPES_REPLAYED = 4
@@ -288,7 +288,10 @@ def _levers(
     if all(reading.value for reading in best.readings):  # no share of nothing is an objective
         yield _relaxed(search, shape, best)
     for text, changed in _changes(search.question.scenario_of(shape.shape, best.replica_count)):
-        yield from _tried(search, shape, best, text, changed)
+        search.on_progress(f"trying {text}", search.replay_count)
+        tried = search.changed(best, changed)
+        if tried:
+            yield from _help(best, text, tried[0])
 
 
 def _relaxed(search: SizingSearch, shape: ExplainedShape, best: Candidate) -> str:
@@ -327,9 +330,7 @@ def _lower_rates(search: SizingSearch, shape: ExplainedShape, count: int) -> Ite
 
 def _meets_at(question: SizingQuestion, shape: ExplainedShape, count: int, rate_rps: float) -> bool:
     slower, _ = offered(question.scenario, rate_rps)
-    context = slower.deployment.shape.context_tokens
-    traffic = traffic_of(slower.workload, context, rate_rps)
-    asked = replace(question, scenario=slower, rate_rps=rate_rps, traffic=traffic)
+    asked = replace(question, scenario=slower, rate_rps=rate_rps)
     other = SizingSearch(asked)
     other.explained[shape.shape] = ExplainedShape(asked, shape.shape, shape.found)
     return other.replayed(shape.shape, count).verdict == "meets"
@@ -353,20 +354,10 @@ def _changes(scenario: Scenario) -> Iterator[tuple[str, Scenario]]:
         yield f"--tensor-parallel {wider[0]}", replace(scenario, deployment=changed)
 
 
-def _tried(
-    search: SizingSearch, shape: ExplainedShape, best: Candidate, text: str, changed: Scenario
-) -> Iterator[str]:
-    """What a changed scenario reaches, if it helps; one that cannot be says nothing."""
-    search.on_progress(f"trying {text}", search.replay_count)
-    other = SizingSearch(search.question)
-    try:
-        explained = ExplainedShape.of(search.question, shape.shape, changed)
-        other.explained[shape.shape] = explained
-        found = other.judged(shape.shape, best.replica_count, explained.replay(0, changed))
-    except (InfeasibleError, InputError):
-        return
+def _help(best: Candidate, text: str, found: Candidate) -> Iterator[str]:
+    """What a change reaches, if it helps."""
     before = best.tightest
-    after = next((r for r in found.readings if before and r.objective == before.objective), None)
+    after = found.reading_of(before.objective) if before else None
     if found.verdict == "meets":
         yield f"{text}: meets every objective"
     elif before and after and after.load < before.load * (1 - _HELPS) and not _overloaded(found):
