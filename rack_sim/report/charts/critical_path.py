@@ -42,8 +42,8 @@ def critical_path_charts(run: Record) -> Iterator[Panels]:
 
 
 def _path(run: Record) -> Panels:
-    path = run.frame("critical_path.csv")
-    path["name"] = path["task"].map(whole_name)
+    table = run.frame("critical_path.csv")
+    path = table.assign(name=table["task"].map(whole_name))
     names = [name for name in TERMS if f"{name}_ms" in path.columns]
     total_ms = float(path["time_ms"].sum())
     sums = {name: float(path[f"{name}_ms"].sum()) for name in names}
