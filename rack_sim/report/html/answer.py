@@ -1,6 +1,6 @@
 """Answer: does it fit, how fast is it, what does it cost: in words, with figures and units."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from rack_sim.metrics.summary import Value
 from rack_sim.metrics.words import METRICS as WORDS
@@ -18,25 +18,22 @@ from rack_sim.report.html.quantity import (
     watts,
 )
 from rack_sim.report.html.requests import METRICS, Requests
+from rack_sim.report.html.warnings import warnings_ahead
 
 # The percentile that a run's objectives are judged at; a study may ask for another attainment.
 JUDGED_PERCENT = 99
 _WINDOWS = {"steady": "the steady window", "whole_run": "the whole run"}
 
 
-def answer_section(run: Record, requests: Requests, memory: str, warnings: int) -> Section:
+def answer_section(
+    run: Record, requests: Requests, memory: str, warnings: Sequence[str]
+) -> Section:
     """The first thing a reader sees. `memory` is what the chips' memory is called."""
     row = run.summary
-    more = (
-        f"{counted(warnings, 'warning')} {'stands' if warnings == 1 else 'stand'} at the end of "
-        f"this page: read {'it' if warnings == 1 else 'them'} before you use a number."
-        if warnings
-        else ""
-    )
     return Section(
         "answer",
         "The answer",
-        sentences=(more,) if more else (),
+        sentences=warnings_ahead(warnings),
         answers=(_fit(run, memory), _speed(row, requests), _cost(row, run)),
         tables=(_latencies(row),) + ((_objectives(requests),) if requests.objectives_ms else ()),
     )

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from rack_sim.report.charts.sensitivity import sensitivity_charts
 from rack_sim.report.draw.plotly import draw_all
-from rack_sim.report.html.inputs import assumptions_section, inputs_section
+from rack_sim.report.html.inputs import input_warnings, inputs_sections
 from rack_sim.report.html.page import Page, Section, Table
 from rack_sim.report.html.quantity import cell, counted, figure
+from rack_sim.report.html.warnings import warnings_section
 from rack_sim.report.sensitivity_tables import SensitivityTables, Swing
 from rack_sim.study.sensitivity import SPEED, USD
 
@@ -41,8 +42,8 @@ def sensitivity_page(found: SensitivityTables) -> Page:
             Section("answer", "The answer", points=tuple(_answers(swings))),
             Section("figures", "Figures", charts=charts),
             Section("tables", "Tables", tables=(_table(swings),), points=notes),
-            inputs_section(manifest, found.record.resolved),
-            assumptions_section(manifest, manifest["assumed_by_the_sensitivity"]),
+            *inputs_sections(manifest, found.record.resolved),
+            warnings_section(tuple(input_warnings(manifest))),
         ),
         origin=f"Written by rack-sim {manifest['version']} from the files of the sensitivity of "
         f"the scenario {manifest['scenario_hash']}. sensitivity.csv has every number.",

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from rack_sim.record.footprint import rack_noun_of
 from rack_sim.report.charts.size import size_charts
 from rack_sim.report.draw.plotly import draw_all
-from rack_sim.report.html.inputs import assumptions_section, inputs_section, weak
+from rack_sim.report.html.inputs import input_warnings, inputs_sections
 from rack_sim.report.html.page import Answer, Command, Fact, Page, Section, Table
 from rack_sim.report.html.quantity import cell, counted, figure, usd, watts
+from rack_sim.report.html.warnings import warnings_ahead, warnings_section
 from rack_sim.report.sizing_tables import Row, SizingTables, Winner, name_of
 from rack_sim.report.sizing_words import (
     answer_words,
@@ -26,6 +27,7 @@ from rack_sim.report.sizing_words import (
     value_words,
     verdict_words,
 )
+from rack_sim.report.text import as_sentence
 
 _ROWS_SHOWN = 2_000
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -51,8 +53,7 @@ def sizing_page(sizing: SizingTables) -> Page:
     """The page of a finished sizing."""
     manifest = sizing.record.facts
     asked = " and ".join(objective_words(objective) for objective in sizing.objectives)
-    warnings = tuple(_warnings(sizing))
-    also = manifest.get("assumed_by_the_search")
+    warnings = (*map(as_sentence, manifest["warnings"]), *input_warnings(manifest))
     charts = draw_all(size_charts(sizing.record))
     model = (manifest.get("model") or {}).get("name")
     system = (sizing.record.resolved["system"] or {}).get("name")
@@ -79,14 +80,8 @@ def sizing_page(sizing: SizingTables) -> Page:
                 ),
             ),
             _searched(sizing),
-            inputs_section(manifest, sizing.record.resolved),
-            assumptions_section(manifest, also if isinstance(also, list) else ()),
-            Section(
-                "warnings",
-                "Warnings",
-                sentences=() if warnings else ("None.",),
-                points=warnings,
-            ),
+            *inputs_sections(manifest, sizing.record.resolved),
+            warnings_section(warnings),
         ),
         origin=f"Written by rack-sim {manifest.get('version')} from the files of the sizing "
         f"{manifest.get('sizing_hash')}. candidates.csv has every number.",
@@ -104,15 +99,10 @@ def _answer(sizing: SizingTables, warnings: Sequence[str]) -> Section:
             f"{head}{f'{words[0].lower()}{words[1:]}' if head else words}: {text}."
             for words, text in failures(sizing, winner)
         ]
-    read = "stands" if len(warnings) == 1 else "stand"
-    mind = (
-        f"{counted(len(warnings), 'warning')} {read} at the end of this page: read "
-        f"{'it' if len(warnings) == 1 else 'them'} before you use a number."
-    )
     return Section(
         "answer",
         "The answer",
-        sentences=(mind,) if warnings else (),
+        sentences=warnings_ahead(warnings),
         answers=tuple(_cards(sizing)),
         points=tuple(points),
         commands=tuple(
@@ -318,18 +308,3 @@ def _fitting(sizing: SizingTables) -> str:
     if question["fit_request_count"] == question["request_count"]:
         return ", all of which fit the context"
     return f", {figure(question['fit_request_count'])} of which fit the context"
-
-
-def _warnings(sizing: SizingTables) -> Iterator[str]:
-    manifest = sizing.record.facts
-    for text in manifest["warnings"]:
-        yield f"{text[0].upper()}{text[1:]}."
-    assumed = manifest.get("assumed")
-    if isinstance(assumed, list) and assumed:
-        yield f"{counted(len(assumed), 'input')} without a source, assumed: see Assumptions."
-    low = weak(manifest)
-    if low:
-        yield (
-            f"{counted(len(low), 'input')} from a weak source or from memory (grades D and M): "
-            f"{', '.join(dict.fromkeys(low))}."
-        )

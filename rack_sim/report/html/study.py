@@ -1,20 +1,15 @@
 """Study page: the question of a study, its answer, its figures and its tables."""
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
-
 from rack_sim.metrics.column import Column
 from rack_sim.record.kinds import AXIS
 from rack_sim.record.record import Record
 from rack_sim.report.draw.plotly import draw_all
-from rack_sim.report.html.inputs import assumptions_section, inputs_section, weak
+from rack_sim.report.html.inputs import input_warnings, inputs_sections
 from rack_sim.report.html.page import Page, Section, Table
 from rack_sim.report.html.quantity import cell, counted
+from rack_sim.report.html.warnings import warnings_section
 from rack_sim.report.kinds import story_of
 from rack_sim.report.text import as_sentence
-
-if TYPE_CHECKING:
-    pass
 
 _ROWS_SHOWN = 500
 _GOOD_STATUS = "ok"
@@ -24,10 +19,8 @@ def study_page(study: Record) -> Page:
     """The page of a study of any kind that leaves tables."""
     story, manifest = story_of(study.kind), study.facts
     charts = draw_all(story.charts(study))
-    warnings = (*map(as_sentence, story.warnings(study)), *_input_warnings(manifest))
-    machines = manifest.get("machines")
-    count = len(machines) if isinstance(machines, list) else 0
-    also = manifest.get("assumed_by_the_study")
+    warnings = (*map(as_sentence, story.warnings(study)), *input_warnings(manifest))
+    count = len(manifest["machines"])
     answers = tuple(map(as_sentence, story.answers(study)))
     sections = (
         Section("answer", "The answer", points=answers),
@@ -38,25 +31,19 @@ def study_page(study: Record) -> Page:
             tables=tuple(_table(study, name) for name in study.tables),
         ),
         _failed(study),
-        inputs_section(manifest, {}),
-        assumptions_section(manifest, also if isinstance(also, list) else ()),
-        Section(
-            "warnings",
-            "Warnings",
-            sentences=() if warnings else ("None.",),
-            points=warnings,
-        ),
+        *inputs_sections(manifest, {}),
+        warnings_section(warnings),
     )
     return Page(
         title=f"Study: {study.name}",
-        subtitle=str(manifest.get("description") or story.question),
+        subtitle=manifest["description"] or story.question,
         facts=(
             f"Kind: {study.kind}" + (f", {counted(count, 'machine')}" if count else ""),
-            f"Study {manifest.get('study_hash')}",
+            f"Study {manifest['study_hash']}",
         ),
         sections=tuple(section for section in sections if section is not None),
-        origin=f"Written by rack-sim {manifest.get('version')} from the files of the study "
-        f"{manifest.get('study_hash')}. resolved.yaml runs it again.",
+        origin=f"Written by rack-sim {manifest['version']} from the files of the study "
+        f"{manifest['study_hash']}. resolved.yaml runs it again.",
     )
 
 
@@ -107,15 +94,3 @@ def _failed(study: Record) -> Section | None:
         sentences=(f"{counted(len(rows), 'point')} gave no numbers; the others are unharmed.",),
         tables=(Table("Points and reasons", ("Point", "Status", "Reason"), tuple(rows), True),),
     )
-
-
-def _input_warnings(manifest: Mapping[str, Any]) -> Iterator[str]:
-    assumed = manifest.get("assumed")
-    if isinstance(assumed, list) and assumed:
-        yield f"{counted(len(assumed), 'input')} without a source, assumed: see Assumptions."
-    low = weak(manifest)
-    if low:
-        yield (
-            f"{counted(len(low), 'input')} from a weak source or from memory (grades D and M): "
-            f"{', '.join(dict.fromkeys(low))}."
-        )

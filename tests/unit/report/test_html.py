@@ -21,7 +21,7 @@ from rack_sim.report.html.rack import CHIPS_DRAWN_MAX, FILLS, rack_of
 from rack_sim.report.html.rack_drawing import data_of, drawing_of
 from rack_sim.report.html.requests import requests_of
 from rack_sim.report.html.run import run_page
-from rack_sim.report.html.warnings import warnings_of
+from rack_sim.report.html.warnings import run_warnings
 from rack_sim.scenario import STUDIES
 from reports import report
 
@@ -182,7 +182,7 @@ def test_the_slo_is_judged_by_all_requests(finished):
 def test_warnings_say_who_got_no_answer_and_what_was_assumed(finished):
     folder = finished("slots")
     run = store.read(folder)
-    said = " ".join(warnings_of(run, requests_of(run))).replace("\N{NO-BREAK SPACE}", " ")
+    said = " ".join(run_warnings(run, requests_of(run))).replace("\N{NO-BREAK SPACE}", " ")
     table = rows(folder / "requests.csv")
     lost = [row for row in table if row["status"] == "rejected"]
     assert f"{len(lost)} requests" in said
