@@ -18,8 +18,7 @@ from rack_sim.report.chart import (
     things_axis,
 )
 from rack_sim.report.colours import BLUE, CAPACITY, TERM_LOOKS, Look
-from rack_sim.report.html.quantity import milliseconds
-from rack_sim.report.numbers import amount_text, count_text, number_text, percent_text
+from rack_sim.report.numbers import amount_text, count_text, milliseconds, number_text, percent_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,7 @@ from rack_sim.record.record import Record
 from rack_sim.report.chart import Axis, Chart, Panels, empty_chart, things_axis
 from rack_sim.report.charts.parts import Part, parts_chart
 from rack_sim.report.colours import INK, LIMIT, PHASE_LOOKS, TERM_LOOKS, TRANSFER, Look
-from rack_sim.report.html.quantity import milliseconds
-from rack_sim.report.numbers import number_text, percent_text
+from rack_sim.report.numbers import milliseconds, number_text, percent_text
 
 _MEAN_GAP = "itl_ms_mean"
 _LOST, _FAR = "slack: cache lost and made again", "slack: the cache on its way"

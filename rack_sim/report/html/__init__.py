@@ -4,7 +4,6 @@
   `limits`, `replicas`, `inputs`, `warnings`; the rest of it is charts
 - `study`, `comparison`, `sizing`, `sensitivity`: the pages of those
 - `page`: what a page is made of, and how it becomes a file
-- `quantity`: numbers with their units
 - `templates`: the page, its style and its script
 
 A page is made of a record. It asks no network for anything: plotly.js is in it, as the Python

@@ -8,7 +8,7 @@ from rack_sim.report.charts.compare import compare_charts
 from rack_sim.report.comparison_tables import ComparisonTables
 from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.page import Chart, Page, Section, Table
-from rack_sim.report.html.quantity import cell, counted, number_of
+from rack_sim.report.numbers import cell, counted, number_of
 from rack_sim.study.difference import RunChange, headlines
 
 

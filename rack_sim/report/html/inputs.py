@@ -7,7 +7,7 @@ from rack_sim.foundation.sourced import GRADES
 from rack_sim.foundation.units import split_unit
 from rack_sim.record.kinds import Facts
 from rack_sim.report.html.page import Section, Table
-from rack_sim.report.html.quantity import cell, counted, milliseconds, size
+from rack_sim.report.numbers import cell, counted, milliseconds, size
 
 # Parts of a resolved scenario whose values have no source of their own: they are the user's.
 _CHOSEN = ("precision", "partition", "serving", "workload", "slo", "metrics", "seed")

@@ -14,8 +14,8 @@ from rack_sim.compiler.traffic import TRAFFICS
 from rack_sim.report.figures.rack_layout import NODE_SIDE, RackLayout, lay_out
 from rack_sim.report.figures.rack_load import number_runs
 from rack_sim.report.figures.rack_scale import LINK_BOUNDS
-from rack_sim.report.html.quantity import counted, share, size
 from rack_sim.report.html.rack import FILLS, Chip, Flow, Line, Rack
+from rack_sim.report.numbers import counted, share, size
 
 STEP_COUNT = 10
 _WIDTH_PX, _NODE_PX_MAX = 1_000.0, 260.0

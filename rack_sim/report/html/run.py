@@ -13,12 +13,12 @@ from rack_sim.report.html.answer import answer_section, headline
 from rack_sim.report.html.inputs import inputs_sections
 from rack_sim.report.html.limits import cost_section, limits_section
 from rack_sim.report.html.page import Page, Section
-from rack_sim.report.html.quantity import counted, figure
 from rack_sim.report.html.rack import rack_of
 from rack_sim.report.html.rack_section import rack_section
 from rack_sim.report.html.replicas import replicas_section
 from rack_sim.report.html.requests import requests_of
 from rack_sim.report.html.warnings import lost_requests, run_warnings, warnings_section
+from rack_sim.report.numbers import counted, number_text
 
 
 def run_page(run: Record) -> Page:
@@ -43,8 +43,9 @@ def run_page(run: Record) -> Page:
     description = str(run.resolved.get("description") or "")
     facts = (
         *((f"The scenario says: {description}",) if description else ()),
-        f"Traffic: {run.facts.get('workload')}",
-        f"{counted(row['request_count'], 'request')}, {figure(row['simulated_s'], 4)} s simulated",
+        f"Traffic: {run.facts['workload']}",
+        f"{counted(row['request_count'], 'request')}, "
+        f"{number_text(row['simulated_s'], 4)} s simulated",
         f"Scenario {row['scenario_hash']}, seed {row['seed']}",
     )
     return Page(

@@ -6,8 +6,8 @@ from rack_sim.report.charts.sensitivity import sensitivity_charts
 from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.inputs import input_warnings, inputs_sections
 from rack_sim.report.html.page import Page, Section, Table
-from rack_sim.report.html.quantity import cell, counted, figure
 from rack_sim.report.html.warnings import warnings_section
+from rack_sim.report.numbers import cell, counted, number_text
 from rack_sim.report.sensitivity_tables import SensitivityTables, Swing
 from rack_sim.study.sensitivity import SPEED, USD
 
@@ -34,8 +34,8 @@ def sensitivity_page(found: SensitivityTables) -> Page:
         facts=(
             f"{model} on {found.record.resolved['system'].get('name')}",
             f"Traffic: {manifest['workload']}; replayed: {manifest['replayed']}",
-            f"As it is: {figure(base[USD])} USD per million output tokens"
-            + (f", {figure(speed)} tokens/s per user" if speed is not None else ""),
+            f"As it is: {number_text(base[USD])} USD per million output tokens"
+            + (f", {number_text(speed)} tokens/s per user" if speed is not None else ""),
             f"Scenario {manifest['scenario_hash']}, seed {manifest['seed']}",
         ),
         sections=(
@@ -80,8 +80,8 @@ def _table(swings: Sequence[Swing]) -> Table:
                     f"{row['change_share']:+.0%}",
                     cell(row["before"]),
                     cell(row["after"]),
-                    figure(row[USD], 4),
-                    figure(row[SPEED], 4),
+                    number_text(row[USD], 4),
+                    number_text(row[SPEED], 4),
                     "replayed" if row["how"] == "replayed" else "recomputed",
                 )
             )

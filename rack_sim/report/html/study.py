@@ -6,9 +6,9 @@ from rack_sim.record.record import Record
 from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.inputs import input_warnings, inputs_sections
 from rack_sim.report.html.page import Page, Section, Table
-from rack_sim.report.html.quantity import cell, counted
 from rack_sim.report.html.warnings import warnings_section
 from rack_sim.report.kinds import story_of
+from rack_sim.report.numbers import cell, counted
 from rack_sim.report.text import as_sentence
 
 _ROWS_SHOWN = 500

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from rack_sim.record.record import Record
 from rack_sim.report.html.inputs import input_warnings
 from rack_sim.report.html.page import Section, Table
-from rack_sim.report.html.quantity import counted, figure, number_of, share
 from rack_sim.report.html.requests import Requests
+from rack_sim.report.numbers import counted, number_of, number_text, share
 
 # Fewer finished requests than this leave less than ten beyond p99.
 _FEW_REQUESTS = 1_000
@@ -67,9 +67,9 @@ def run_warnings(run: Record, requests: Requests) -> Iterator[str]:
     yield from _growing(run)
     if row["preemption_count"]:
         yield (
-            f"Sequences lost their cache {figure(row['preemption_count'])} times, and "
-            f"{figure(row['recomputed_token_count'])} tokens were prefilled again: the cache is "
-            "small for this load."
+            f"Sequences lost their cache {number_text(row['preemption_count'])} times, and "
+            f"{number_text(row['recomputed_token_count'])} tokens were prefilled again: the cache "
+            "is small for this load."
         )
     if trace and trace["skipped_row_count"]:
         yield f"{counted(trace['skipped_row_count'], 'malformed row')} of the trace were skipped."
@@ -88,7 +88,7 @@ def _growing(run: Record) -> Iterator[str]:
     early, late = float(waiting[quarter : 2 * quarter].mean()), float(waiting[-quarter:].mean())
     if late > max(_GROWTH_RATIO * early, 1.0) and number_of(run.summary["window_s"]):
         yield (
-            f"The queue grew while requests arrived: {figure(early)} waited in the second quarter "
-            f"of the arrivals, {figure(late)} in the last. Where more comes than is served, "
-            "latencies say how long the run was, and nothing of the machine."
+            f"The queue grew while requests arrived: {number_text(early)} waited in the second "
+            f"quarter of the arrivals, {number_text(late)} in the last. Where more comes than is "
+            "served, latencies say how long the run was, and nothing of the machine."
         )
