@@ -8,7 +8,7 @@ from rack_sim.record.record import Record
 from rack_sim.record.table import Row
 from rack_sim.report.chart import Axis, Chart, Panels, Series, things_axis
 from rack_sim.report.colours import BETTER, FAINT_INK, NEUTRAL, WORSE, Look, look_of
-from rack_sim.report.comparison_tables import ComparisonTables
+from rack_sim.report.comparison import changes_of
 from rack_sim.report.numbers import amount_text, count_text, number_text, percent_text
 from rack_sim.study.difference import RunChange
 
@@ -34,16 +34,15 @@ _FRONTIER = Look(FAINT_INK, "dash", "")
 
 def compare_charts(record: Record) -> Iterator[Panels]:
     """Speed against density, every number side by side, and of two runs what changed."""
-    compared = ComparisonTables(record)
-    ran = [row for row in compared.rows if row["status"] == "ran"]
-    says = _says(compared, ran)
+    ran = [row for row in record.rows("compare.csv") if row["status"] == "ran"]
+    says = _says(record, ran)
     found = [chart for name in DENSITIES if (chart := _pareto(ran, name)) is not None]
     yield Panels("pareto", _finding(ran), says, tuple(found), columns=3)
     bars = [chart for one in _COMPARED if (chart := _bars(ran, *one)) is not None]
     yield Panels("compared", _cheapest(ran), says, tuple(bars), columns=3)
-    changed = _changed(compared)
+    changed = _changed(record)
     if changed is not None:
-        names = " to ".join(str(row["name"]) for row in compared.rows)
+        names = " to ".join(str(row["name"]) for row in record.rows("compare.csv"))
         yield Panels("changed", f"What changes from {names}", says, (changed,), columns=1)
 
 
@@ -141,9 +140,9 @@ def _label(value: float | None, unit: str) -> str:
     return percent_text(value) if unit == "%" else amount_text(value)
 
 
-def _changed(compared: ComparisonTables) -> Chart | None:
+def _changed(record: Record) -> Chart | None:
     """By how much each compared number of two runs grew, and whether that is better."""
-    by_key = {change.key: change for change in compared.changes if change.kind == "output"}
+    by_key = {change.key: change for change in changes_of(record) if change.kind == "output"}
     grown: list[tuple[RunChange, float]] = [
         (by_key[key], share)
         for key in COMPARED
@@ -215,10 +214,10 @@ def _cheapest(ran: Sequence[Row]) -> str:
     return f"{cheap['name']} is cheapest: {usd} USD per million output tokens"
 
 
-def _says(compared: ComparisonTables, ran: Sequence[Row]) -> str:
+def _says(record: Record, ran: Sequence[Row]) -> str:
     text = count_text(len(ran), "run")
-    left_out = [str(row["name"]) for row in compared.rows if row["status"] != "ran"]
-    unlike = compared.said("not_alike")
+    left_out = [str(row["name"]) for row in record.rows("compare.csv") if row["status"] != "ran"]
+    unlike = record.facts["not_alike"]
     if unlike:
         text += f"; not alike in all: {', '.join(unlike)}"
     if left_out:
