@@ -1,6 +1,7 @@
 """Study page: the question of a study, its answer, its figures and its tables."""
 
 from rack_sim.metrics.column import Column
+from rack_sim.metrics.summary import Value
 from rack_sim.record.kinds import AXIS
 from rack_sim.record.record import Record
 from rack_sim.report.draw.plotly import draw_all
@@ -11,7 +12,7 @@ from rack_sim.report.kinds import story_of
 from rack_sim.report.numbers import cell, counted
 from rack_sim.report.text import as_sentence
 
-_ROWS_SHOWN = 500
+_ROWS_SHOWN, _ROWS_OPEN = 500, 12
 _GOOD_STATUS = "ok"
 
 
@@ -25,11 +26,7 @@ def study_page(study: Record) -> Page:
     sections = (
         Section("answer", "The answer", points=answers),
         Section("figures", "Figures", charts=charts) if charts else None,
-        Section(
-            "tables",
-            "Tables",
-            tables=tuple(_table(study, name) for name in study.tables),
-        ),
+        Section("tables", "Tables", tables=tuple(_table(study, name) for name in study.tables)),
         _failed(study),
         *inputs_sections(manifest, {}),
         warnings_section(warnings),
@@ -47,50 +44,46 @@ def study_page(study: Record) -> Page:
     )
 
 
-def _columns_by_name(study: Record, file: str) -> dict[str, Column]:
-    return {column.name: column for column in study.tables[file].columns}
-
-
-def plain(value: object) -> str:
-    """A cell of a table for people: without the apostrophe that keeps it from being a formula."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return cell(value).removeprefix("'")
-
-
 def _table(study: Record, name: str) -> Table:
-    frame, known = study.frame(name), _columns_by_name(study, name)
-    filled = [str(column) for column in frame.columns if frame[column].notna().any()]
-    headings = []
-    for column in filled:
-        unit = known[column].unit if column in known else ""
-        words = column.removeprefix(AXIS).replace("_", " ")
-        number = known[column].is_numeric if column in known else frame[column].dtype.kind in "if"
-        headings.append(f"{'#' if number else ''}{words}{f' ({unit})' if unit else ''}")
-    rows = tuple(
-        tuple(plain(value) for value in row)
-        for row in frame[filled].head(_ROWS_SHOWN).astype(object).to_numpy().tolist()
-    )
-    note = f"The first {_ROWS_SHOWN} of {len(frame):,} rows. " if len(frame) > _ROWS_SHOWN else ""
-    empty = len(frame.columns) - len(filled)
+    columns, rows = study.tables[name].columns, study.rows(name)
+    filled = [c for c in columns if any(row[c.name] is not None for row in rows)]
+    empty = len(columns) - len(filled)
+    notes = []
+    if len(rows) > _ROWS_SHOWN:
+        notes.append(f"The first {_ROWS_SHOWN} of {len(rows):,} rows.")
     if empty:
-        note += f"{counted(empty, 'column')} without any value are left out."
-    return Table(name, tuple(headings), rows, is_open=len(frame) <= 12, note=note)
+        notes.append(f"{counted(empty, 'column')} without any value are left out.")
+    return Table(
+        name,
+        tuple(map(_heading, filled)),
+        tuple(tuple(_cell(row[c.name]) for c in filled) for row in rows[:_ROWS_SHOWN]),
+        is_open=len(rows) <= _ROWS_OPEN,
+        note=" ".join(notes),
+    )
+
+
+def _heading(column: Column) -> str:
+    words = column.name.removeprefix(AXIS).replace("_", " ")
+    unit = f" ({column.unit})" if column.unit else ""
+    return f"{'#' if column.is_numeric else ''}{words}{unit}"
+
+
+def _cell(value: Value) -> str:
+    return ("no", "yes")[value] if isinstance(value, bool) else cell(value)
 
 
 def _failed(study: Record) -> Section | None:
-    rows = []
-    for frame in map(study.frame, study.tables):
-        if "status" not in frame.columns:
-            continue
-        for row in frame[frame["status"] != _GOOD_STATUS].to_dict("records"):
-            name = row.get("point_name", row.get("point"))
-            rows.append((plain(name), plain(row["status"]), plain(row.get("reason"))))
+    rows = tuple(
+        (str(row.get("point_name", "")), str(row["status"]), cell(row.get("reason")))
+        for file in study.tables
+        for row in study.rows(file)
+        if row.get("status", _GOOD_STATUS) != _GOOD_STATUS
+    )
     if not rows:
         return None
     return Section(
         "failed",
         "Points without numbers",
         sentences=(f"{counted(len(rows), 'point')} gave no numbers; the others are unharmed.",),
-        tables=(Table("Points and reasons", ("Point", "Status", "Reason"), tuple(rows), True),),
+        tables=(Table("Points and reasons", ("Point", "Status", "Reason"), rows, is_open=True),),
     )
