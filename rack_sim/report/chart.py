@@ -77,8 +77,8 @@ class Series:
 
     A gap is what stacked bars stand on without being drawn.
     `x` are numbers of the axis, or of its labels. `hover` says what each point is beside its value,
-    `labels` is written beside each; `looks` are those of bars that differ. A series without a
-    `name` is not in the legend.
+    `labels` is written beside each; `looks` are those of bars that differ. Marks that are
+    hollow have an outline alone. A series without a `name` is not in the legend.
     """
 
     name: str
@@ -90,6 +90,7 @@ class Series:
     labels: tuple[str, ...] = ()
     looks: tuple[Look, ...] = ()
     mark_size: float = 1.0
+    is_hollow: bool = False
 
     @property
     def values(self) -> list[float]:

@@ -7,7 +7,7 @@ from rack_sim.record.record import Record
 from rack_sim.report.chart import Axis, Chart, Panels, empty_chart, things_axis
 from rack_sim.report.charts.parts import Part, parts_chart
 from rack_sim.report.colours import BLUE, GREEN, INK, LIMIT, ORANGE, PURPLE, SKY, Look
-from rack_sim.report.numbers import count_text, number_text, percent_text
+from rack_sim.report.numbers import count_text, number_of, number_text, percent_text
 
 _NETWORK = "energy_network_joules"
 # column -> words of its bar, words inside a sentence, look
@@ -108,5 +108,4 @@ def _says(run: Record) -> str:
 
 
 def _number(row: Mapping[str, Value], column: str) -> float:
-    value = row[column]
-    return float(value) if isinstance(value, int | float) else 0.0
+    return number_of(row[column]) or 0.0

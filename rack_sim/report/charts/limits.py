@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from rack_sim.record.record import Record
 from rack_sim.report.chart import Chart, Panels, Series, axis_of, empty_chart, things_axis
 from rack_sim.report.colours import BLUE, Look
-from rack_sim.report.html.quantity import number_of
-from rack_sim.report.numbers import amount_text, percent_text
+from rack_sim.report.numbers import amount_text, number_of, percent_text
 
 SERVED = "served, prompt and output"
 # column -> words

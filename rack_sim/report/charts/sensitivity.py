@@ -7,7 +7,7 @@ from rack_sim.record.record import Record
 from rack_sim.report.chart import Axis, Chart, Panels, Series, things_axis
 from rack_sim.report.colours import LESS, MORE
 from rack_sim.report.numbers import amount_text, number_text
-from rack_sim.report.sensitivity_tables import SensitivityTables, Swing
+from rack_sim.report.swings import Swing, swings_of
 from rack_sim.study.sensitivity import SPEED, USD
 
 _VISIBLE = 0.0005  # less than this share of change is none to be seen
@@ -34,14 +34,13 @@ _EFFECTS = (
 
 def sensitivity_charts(record: Record) -> Iterator[Panels]:
     """A tornado of cost and one of speed, of the inputs that move each."""
-    found = SensitivityTables(record)
-    if not found.swings:
+    if not swings_of(record):
         return
     percent = f"{record.facts['change'] * 100:g} %"
-    drawn = [_tornado(found, effect, percent) for effect in _EFFECTS]
+    drawn = [_tornado(record, effect, percent) for effect in _EFFECTS]
     still = [
         swing.name
-        for swing in found.swings
+        for swing in swings_of(record)
         if all(swing.widest(effect.column) < _VISIBLE for effect in _EFFECTS)
     ]
     says = (
@@ -51,12 +50,12 @@ def sensitivity_charts(record: Record) -> Iterator[Panels]:
     if still:
         says += f". No effect: {', '.join(still)}"
     known = tuple(chart for chart in drawn if chart is not None)
-    yield Panels("sensitivity", _finding(found, percent), says, known, columns=2)
+    yield Panels("sensitivity", _finding(record, percent), says, known, columns=2)
 
 
-def _tornado(found: SensitivityTables, effect: _Effect, percent: str) -> Chart | None:
+def _tornado(record: Record, effect: _Effect, percent: str) -> Chart | None:
     """Bars of less and of more of each input that moves a number, the widest on top."""
-    moved = [swing for swing in found.swings if swing.widest(effect.column) >= _VISIBLE]
+    moved = [swing for swing in swings_of(record) if swing.widest(effect.column) >= _VISIBLE]
     if not moved:
         return None
     ranked = sorted(moved, key=lambda swing: -swing.widest(effect.column))
@@ -78,7 +77,7 @@ def _tornado(found: SensitivityTables, effect: _Effect, percent: str) -> Chart |
         )
     values = [value for one in series for value in one.values]
     reach = 1.4 * max(map(abs, values))  # room for the words at the ends of the bars
-    base = found.base[effect.base]
+    base = record.facts["base"][effect.base]
     return Chart(
         effect.name,
         f"{effect.words}: {ranked[0].name} moves it most, by up to "
@@ -109,10 +108,10 @@ def _label(swing: Swing) -> str:
     return f"{swing.name}: {amounts} {swing.unit}".rstrip()
 
 
-def _finding(found: SensitivityTables, percent: str) -> str:
+def _finding(record: Record, percent: str) -> str:
     parts = []
     for effect in _EFFECTS:
-        most = max(found.swings, key=lambda swing: swing.widest(effect.column))
+        most = max(swings_of(record), key=lambda swing: swing.widest(effect.column))
         widest = most.widest(effect.column)
         what = effect.words.partition(" ")[0].lower()
         if widest < _VISIBLE:

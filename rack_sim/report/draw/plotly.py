@@ -152,7 +152,7 @@ def _line(chart: Chart, one: Series) -> Trace:
         "line": {"color": look.colour.css, "width": 2, "dash": look.dash},
         "marker": {
             "color": look.colour.css,
-            "symbol": _MARKERS[look.marker],
+            "symbol": f"{_MARKERS[look.marker]}{'-open' if one.is_hollow else ''}",
             "size": (_RING_PX if ring else _POINT_PX if not is_line else _MARK_PX) * one.mark_size,
             "line": {"color": look.colour.css, "width": edge},
         },

@@ -4,17 +4,18 @@ from collections.abc import Mapping, Sequence
 
 from rack_sim.metrics.compare_columns import COMPARE, COMPARED, DENSITIES
 from rack_sim.metrics.summary import Value
+from rack_sim.record.record import Record
 from rack_sim.report.charts.compare import compare_charts
-from rack_sim.report.comparison_tables import ComparisonTables
+from rack_sim.report.comparison import changes_of
 from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.page import Chart, Page, Section, Table
-from rack_sim.report.html.quantity import cell, counted, number_of
+from rack_sim.report.numbers import cell, counted, number_of
 from rack_sim.study.difference import RunChange, headlines
 
 
-def comparison_page(compared: ComparisonTables) -> Page:
+def comparison_page(record: Record) -> Page:
     """The page of a comparison; of two, it says what changed between them."""
-    rows, changes = compared.rows, compared.changes
+    rows, changes = record.rows("compare.csv"), changes_of(record)
     ran = [row for row in rows if row["status"] == "ran"]
     names = [str(row["name"]) for row in rows]
     two = len(rows) == 2
@@ -25,14 +26,14 @@ def comparison_page(compared: ComparisonTables) -> Page:
             "answer",
             "What changed" if two else "Side by side",
             sentences=(
-                *_unlike(compared.said("not_alike")),
-                f"All are judged by {compared.record.facts['judged_by']}.",
+                *_unlike(record.facts["not_alike"]),
+                f"All are judged by {record.facts['judged_by']}.",
             ),
             points=tuple(headlines(changes)),
             tables=(_side_by_side(ran, is_open=not two),) if ran else (),
         ),
         _failed(rows),
-        Section("figures", "Figures", charts=_charts(compared)) if len(ran) > 1 else None,
+        Section("figures", "Figures", charts=_charts(record)) if len(ran) > 1 else None,
         Section(
             "inputs",
             "Inputs that changed",
@@ -48,7 +49,7 @@ def comparison_page(compared: ComparisonTables) -> Page:
         Section("outputs", "Outputs that changed", tables=(_changes("Outputs", outputs, names),))
         if two and outputs
         else None,
-        Section("assumptions", "Assumptions", points=compared.said("assumed_by_the_comparison")),
+        Section("assumptions", "Assumptions", points=record.facts["assumed_by_the_comparison"]),
     ]
     return Page(
         title=" and ".join(names) if two else f"{len(rows)} runs compared",
@@ -58,7 +59,7 @@ def comparison_page(compared: ComparisonTables) -> Page:
             for row in rows
         ),
         sections=tuple(section for section in sections if section is not None),
-        origin=f"Written by rack-sim {compared.record.facts['version']} from the summaries of "
+        origin=f"Written by rack-sim {record.facts['version']} from the summaries of "
         "the runs. compare.csv and changes.csv have every number.",
     )
 
@@ -102,10 +103,12 @@ def _failed(rows: Sequence[Mapping[str, Value]]) -> Section | None:
     )
 
 
-def _charts(compared: ComparisonTables) -> tuple[Chart, ...]:
+def _charts(record: Record) -> tuple[Chart, ...]:
     """Speed against density; of two runs what changed. The table has every number already."""
-    wanted = ("changed", "pareto") if len(compared.rows) == 2 else ("pareto", "compared")
-    by_name = {panels.name: panels for panels in compare_charts(compared.record)}
+    wanted = (
+        ("changed", "pareto") if len(record.rows("compare.csv")) == 2 else ("pareto", "compared")
+    )
+    by_name = {panels.name: panels for panels in compare_charts(record)}
     return draw_all(by_name[name] for name in wanted if name in by_name)
 
 

@@ -9,7 +9,7 @@ from rack_sim.report.charts.energy_and_cost import energy_and_cost_charts
 from rack_sim.report.charts.limits import SERVED, limits_charts, rates_of
 from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.page import Section, Table
-from rack_sim.report.html.quantity import figure, milliseconds, number_of, share, usd
+from rack_sim.report.numbers import milliseconds, number_of, number_text, share, usd
 
 # column -> words, unit
 _MONEY = {
@@ -57,7 +57,7 @@ def _beside_limits(row: Mapping[str, Value], rates: Mapping[str, float]) -> Tabl
                 milliseconds(tpot),
                 milliseconds(bound),
                 "weights read once at full memory speed",
-                f"{figure(tpot / bound)} × the limit",
+                f"{number_text(tpot / bound)} × the limit",
             )
         )
     served = rates.get(SERVED)
@@ -66,8 +66,8 @@ def _beside_limits(row: Mapping[str, Value], rates: Mapping[str, float]) -> Tabl
             rows.append(
                 (
                     "Throughput",
-                    f"{figure(served, 4)} tokens/s",
-                    f"{figure(limit, 4)} tokens/s",
+                    f"{number_text(served, 4)} tokens/s",
+                    f"{number_text(limit, 4)} tokens/s",
                     words,
                     f"{share(served / limit)} of the limit",
                 )
@@ -95,9 +95,9 @@ def cost_section(run: Record) -> Section:
     money = [
         (
             words,
-            figure(value)
+            number_text(value)
             if unit == ""
-            else f"{figure(value)} years"
+            else f"{number_text(value)} years"
             if unit == "years"
             else usd(value),
         )

@@ -69,6 +69,12 @@ class Fact:
     note: str = ""
 
 
+def fact_of(quantity: str, what: str, note: str = "") -> Fact:
+    """A figure of which value and unit stand in one text."""
+    value, _, unit = quantity.replace("\N{NO-BREAK SPACE}", " ").partition(" ")
+    return Fact(value, unit, what, note)
+
+
 @dataclass(frozen=True)
 class Answer:
     """One part of the answer: its question, the sentence that answers it, and its figures.

@@ -7,9 +7,9 @@ from rack_sim.compiler.traffic import TRAFFICS
 from rack_sim.record.record import Record
 from rack_sim.report.figures.rack_load import number_runs
 from rack_sim.report.html.page import Section, Table
-from rack_sim.report.html.quantity import counted, figure, share, size
 from rack_sim.report.html.rack import FILLS, Chip, Rack
 from rack_sim.report.html.rack_drawing import data_of, drawing_of
+from rack_sim.report.numbers import counted, number_text, share, size
 
 _LINES_SHOWN = 25
 
@@ -110,7 +110,7 @@ def _traffic(rack: Rack) -> list[Table]:
                         words,
                         f"{vectors[name]:,}",
                         share(vectors[name] / total),
-                        figure(1000 * busy[name]),
+                        number_text(1000 * busy[name]),
                     )
                     for name, words in TRAFFICS.items()
                     if name in vectors

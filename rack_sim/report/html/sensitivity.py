@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from rack_sim.record.record import Record
 from rack_sim.report.charts.sensitivity import sensitivity_charts
 from rack_sim.report.draw.plotly import draw_all
-from rack_sim.report.html.inputs import assumptions_section, inputs_section
+from rack_sim.report.html.inputs import input_warnings, inputs_sections
 from rack_sim.report.html.page import Page, Section, Table
-from rack_sim.report.html.quantity import cell, counted, figure
-from rack_sim.report.sensitivity_tables import SensitivityTables, Swing
+from rack_sim.report.html.warnings import warnings_section
+from rack_sim.report.numbers import cell, counted, number_text
+from rack_sim.report.swings import Swing, notes_of, swings_of
 from rack_sim.study.sensitivity import SPEED, USD
 
 _TOLD = 3
@@ -19,30 +21,30 @@ _EFFECTS = {
 _NOTHING = 0.0005  # less than this share of change is none to be seen
 
 
-def sensitivity_page(found: SensitivityTables) -> Page:
+def sensitivity_page(record: Record) -> Page:
     """The page of a finished sensitivity."""
-    manifest, base, swings = found.record.facts, found.base, found.swings
+    manifest, base, swings = record.facts, record.facts["base"], swings_of(record)
     percent = f"{manifest['change']:.0%}"
     model = manifest["model"].get("name")
     speed = base[SPEED]
-    charts = draw_all(sensitivity_charts(found.record))
-    notes = found.notes
+    charts = draw_all(sensitivity_charts(record))
+    notes = notes_of(record)
     return Page(
-        title=f"Sensitivity: {found.name}",
+        title=f"Sensitivity: {record.name}",
         subtitle=f"What do {percent} less and more of each input, alone, do to cost and speed?",
         facts=(
-            f"{model} on {found.record.resolved['system'].get('name')}",
+            f"{model} on {record.resolved['system'].get('name')}",
             f"Traffic: {manifest['workload']}; replayed: {manifest['replayed']}",
-            f"As it is: {figure(base[USD])} USD per million output tokens"
-            + (f", {figure(speed)} tokens/s per user" if speed is not None else ""),
+            f"As it is: {number_text(base[USD])} USD per million output tokens"
+            + (f", {number_text(speed)} tokens/s per user" if speed is not None else ""),
             f"Scenario {manifest['scenario_hash']}, seed {manifest['seed']}",
         ),
         sections=(
             Section("answer", "The answer", points=tuple(_answers(swings))),
             Section("figures", "Figures", charts=charts),
             Section("tables", "Tables", tables=(_table(swings),), points=notes),
-            inputs_section(manifest, found.record.resolved),
-            assumptions_section(manifest, manifest["assumed_by_the_sensitivity"]),
+            *inputs_sections(manifest, record.resolved),
+            warnings_section(tuple(input_warnings(manifest))),
         ),
         origin=f"Written by rack-sim {manifest['version']} from the files of the sensitivity of "
         f"the scenario {manifest['scenario_hash']}. sensitivity.csv has every number.",
@@ -79,8 +81,8 @@ def _table(swings: Sequence[Swing]) -> Table:
                     f"{row['change_share']:+.0%}",
                     cell(row["before"]),
                     cell(row["after"]),
-                    figure(row[USD], 4),
-                    figure(row[SPEED], 4),
+                    number_text(row[USD], 4),
+                    number_text(row[SPEED], 4),
                     "replayed" if row["how"] == "replayed" else "recomputed",
                 )
             )

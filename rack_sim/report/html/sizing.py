@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from rack_sim.record.footprint import rack_noun_of
 from rack_sim.report.charts.size import size_charts
 from rack_sim.report.draw.plotly import draw_all
-from rack_sim.report.html.inputs import assumptions_section, inputs_section, weak
-from rack_sim.report.html.page import Answer, Command, Fact, Page, Section, Table
-from rack_sim.report.html.quantity import cell, counted, figure, usd, watts
+from rack_sim.report.html.inputs import input_warnings, inputs_sections
+from rack_sim.report.html.page import Answer, Command, Fact, Page, Section, Table, fact_of
+from rack_sim.report.html.warnings import warnings_ahead, warnings_section
+from rack_sim.report.numbers import cell, counted, number_text, usd, watts
 from rack_sim.report.sizing_tables import Row, SizingTables, Winner, name_of
 from rack_sim.report.sizing_words import (
     answer_words,
@@ -26,6 +27,7 @@ from rack_sim.report.sizing_words import (
     value_words,
     verdict_words,
 )
+from rack_sim.report.text import as_sentence
 
 _ROWS_SHOWN = 2_000
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -51,8 +53,7 @@ def sizing_page(sizing: SizingTables) -> Page:
     """The page of a finished sizing."""
     manifest = sizing.record.facts
     asked = " and ".join(objective_words(objective) for objective in sizing.objectives)
-    warnings = tuple(_warnings(sizing))
-    also = manifest.get("assumed_by_the_search")
+    warnings = (*map(as_sentence, manifest["warnings"]), *input_warnings(manifest))
     charts = draw_all(size_charts(sizing.record))
     model = (manifest.get("model") or {}).get("name")
     system = (sizing.record.resolved["system"] or {}).get("name")
@@ -79,14 +80,8 @@ def sizing_page(sizing: SizingTables) -> Page:
                 ),
             ),
             _searched(sizing),
-            inputs_section(manifest, sizing.record.resolved),
-            assumptions_section(manifest, also if isinstance(also, list) else ()),
-            Section(
-                "warnings",
-                "Warnings",
-                sentences=() if warnings else ("None.",),
-                points=warnings,
-            ),
+            *inputs_sections(manifest, sizing.record.resolved),
+            warnings_section(warnings),
         ),
         origin=f"Written by rack-sim {manifest.get('version')} from the files of the sizing "
         f"{manifest.get('sizing_hash')}. candidates.csv has every number.",
@@ -104,15 +99,10 @@ def _answer(sizing: SizingTables, warnings: Sequence[str]) -> Section:
             f"{head}{f'{words[0].lower()}{words[1:]}' if head else words}: {text}."
             for words, text in failures(sizing, winner)
         ]
-    read = "stands" if len(warnings) == 1 else "stand"
-    mind = (
-        f"{counted(len(warnings), 'warning')} {read} at the end of this page: read "
-        f"{'it' if len(warnings) == 1 else 'them'} before you use a number."
-    )
     return Section(
         "answer",
         "The answer",
-        sentences=(mind,) if warnings else (),
+        sentences=warnings_ahead(warnings),
         answers=tuple(_cards(sizing)),
         points=tuple(points),
         commands=tuple(
@@ -165,35 +155,30 @@ def _sign(row: Row) -> tuple[str, str]:
 def _chips(winner: Winner) -> Iterator[Fact]:
     row, place = winner.row, rack_noun_of(winner.entry.get("footprint"))
     yield Fact(name_of(row), "", "tensor parallel × stages × replicas")
-    yield _fact(counted(row["bought_chip_count"], "chip"), "to buy")
-    yield _fact(counted(row["chip_count"], "chip"), "of them hold the model")
-    yield _fact(counted(row["spare_chip_count"], "chip"), f"spare, in the same {place}s")
-    yield _fact(counted(row["idle_chip_count"], "chip"), f"not used, in the same {place}s")
-    yield _fact(counted(row["rack_count"], place), "they stand in")
+    yield fact_of(counted(row["bought_chip_count"], "chip"), "to buy")
+    yield fact_of(counted(row["chip_count"], "chip"), "of them hold the model")
+    yield fact_of(counted(row["spare_chip_count"], "chip"), f"spare, in the same {place}s")
+    yield fact_of(counted(row["idle_chip_count"], "chip"), f"not used, in the same {place}s")
+    yield fact_of(counted(row["rack_count"], place), "they stand in")
 
 
 def _margins(sizing: SizingTables, row: Row) -> Iterator[Fact]:
     for asked in sizing.objectives:
         value = value_words(asked, row[asked.column])
         note = f"{bound_words(asked)}: {margin_words(asked, row)} left"
-        yield _fact(value, objective_name(asked), note)
+        yield fact_of(value, objective_name(asked), note)
 
 
 def _costs(row: Row) -> Iterator[Fact]:
-    yield _fact(usd(row["capital_usd"]), "capital")
-    yield _fact(usd(row["usd_per_year"]), "a year, capital and electricity")
-    yield _fact(usd(row["usd_per_million_output_tokens"]), "per million output tokens")
-    yield _fact(watts(row["mean_watts"]), "mean power in the replay")
-    yield _fact(watts(row["standby_watts"]), "standing by")
+    yield fact_of(usd(row["capital_usd"]), "capital")
+    yield fact_of(usd(row["usd_per_year"]), "a year, capital and electricity")
+    yield fact_of(usd(row["usd_per_million_output_tokens"]), "per million output tokens")
+    yield fact_of(watts(row["mean_watts"]), "mean power in the replay")
+    yield fact_of(watts(row["standby_watts"]), "standing by")
 
 
 def _capital(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}"
-
-
-def _fact(quantity: str, what: str, note: str = "") -> Fact:
-    value, _, unit = quantity.partition(_SPACE)
-    return Fact(value, unit.replace(_SPACE, " "), what, note)
 
 
 def _objectives(sizing: SizingTables) -> Table:
@@ -226,7 +211,7 @@ def _objectives(sizing: SizingTables) -> Table:
 
 def _counts(sizing: SizingTables) -> str:
     counts = Counter(row["verdict"] for row in sizing.candidates)
-    said = ", ".join(f"{figure(counts[verdict])} {words}" for verdict, words in _COUNTED)
+    said = ", ".join(f"{number_text(counts[verdict])} {words}" for verdict, words in _COUNTED)
     return (
         f"{counted(len(sizing.candidates), 'candidate')}, each tensor parallel × stages × replicas "
         f"(chips that share a stage, stages of a replica, copies of the model): {said}. A row with "
@@ -267,11 +252,11 @@ def _cells(sizing: SizingTables, row: Row) -> tuple[str, ...]:
     return (
         name_words(row),
         *verdict_words(sizing, row),
-        figure(row["bought_chip_count"]),
-        figure(row["rack_count"]),
+        number_text(row["bought_chip_count"]),
+        number_text(row["rack_count"]),
         cell(round(row["capital_usd"])),
         f"{least}{cell(round(row['usd_per_year']))}",
-        f"{least}{figure(row['mean_watts'] / 1000)}",
+        f"{least}{number_text(row['mean_watts'] / 1000)}",
         *(
             "–"
             if row[asked.column] is None
@@ -285,9 +270,9 @@ def _searched(sizing: SizingTables) -> Section:
     manifest = sizing.record.facts
     counts = Counter(verdict_words(sizing, row) for row in sizing.candidates)
     met = sum(count for (verdict, _), count in counts.items() if verdict == "meets")
-    rows = [("meets", "every objective", figure(met))]
+    rows = [("meets", "every objective", number_text(met))]
     rows += [
-        (verdict, why, figure(count))
+        (verdict, why, number_text(count))
         for (verdict, why), count in sorted(counts.items())
         if verdict != "meets"
     ]
@@ -317,19 +302,4 @@ def _fitting(sizing: SizingTables) -> str:
     question = sizing.record.facts["question"]
     if question["fit_request_count"] == question["request_count"]:
         return ", all of which fit the context"
-    return f", {figure(question['fit_request_count'])} of which fit the context"
-
-
-def _warnings(sizing: SizingTables) -> Iterator[str]:
-    manifest = sizing.record.facts
-    for text in manifest["warnings"]:
-        yield f"{text[0].upper()}{text[1:]}."
-    assumed = manifest.get("assumed")
-    if isinstance(assumed, list) and assumed:
-        yield f"{counted(len(assumed), 'input')} without a source, assumed: see Assumptions."
-    low = weak(manifest)
-    if low:
-        yield (
-            f"{counted(len(low), 'input')} from a weak source or from memory (grades D and M): "
-            f"{', '.join(dict.fromkeys(low))}."
-        )
+    return f", {number_text(question['fit_request_count'])} of which fit the context"

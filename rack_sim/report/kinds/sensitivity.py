@@ -5,7 +5,6 @@ from rack_sim.record.record import Record
 from rack_sim.report.charts.sensitivity import sensitivity_charts
 from rack_sim.report.draw.excel import write_charts
 from rack_sim.report.html.sensitivity import sensitivity_page
-from rack_sim.report.sensitivity_tables import SensitivityTables
 from rack_sim.report.sheets.definitions import write_definitions
 from rack_sim.report.sheets.inputs import chosen_of, write_inputs
 from rack_sim.report.sheets.overview import start_overview, write_contents
@@ -22,21 +21,21 @@ def _title(record: Record) -> str:
 
 
 def _sheets(book: Book, record: Record, row_limit: int) -> None:
-    facts, found = record.facts, SensitivityTables(record)
+    facts = record.facts
     purpose = f"{facts['change']:.0%} less and more of each input, one at a time."
     overview = start_overview(book, _title(record), purpose)
     write_charts(book, sensitivity_charts(record))
-    write_sensitivity_table(book, found, row_limit)
+    write_sensitivity_table(book, record, row_limit)
     write_inputs(book, facts, chosen_of(record.resolved))
     write_definitions(book, [("Sensitivity", SENSITIVITY)])
-    write_contents(overview, write_sensitivity_answer(overview, found))
+    write_contents(overview, write_sensitivity_answer(overview, record))
 
 
 STORY = Story(
     title=_title,
     text=sensitivity_text,
     content=sensitivity_content,
-    page=lambda record: sensitivity_page(SensitivityTables(record)),
+    page=sensitivity_page,
     sheets=_sheets,
     charts=sensitivity_charts,
 )

@@ -5,7 +5,8 @@ from typing import Any
 
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.compare_columns import CHANGES, COMPARE, COMPARED, DENSITIES, LIMITS
-from rack_sim.report.comparison_tables import ComparisonTables
+from rack_sim.record.record import Record
+from rack_sim.report.comparison import changes_of
 from rack_sim.report.sheets.charts import Series
 from rack_sim.report.sheets.overview import (
     AnswerLine,
@@ -43,16 +44,22 @@ _DRAWN = (
 
 
 def write_comparison_sheets(
-    book: Book, compared: ComparisonTables, row_limit: int
+    book: Book, record: Record, row_limit: int
 ) -> list[tuple[str, Sequence[Column]]]:
     """A sheet for each table; their names and columns are given back."""
     import pandas as pd
 
     sheets: list[tuple[str, str, str, Sequence[Column], list[Mapping[str, Any]]]] = [
-        ("Comparison", "compare.csv", "Every run that was compared.", COMPARE, [*compared.rows])
+        (
+            "Comparison",
+            "compare.csv",
+            "Every run that was compared.",
+            COMPARE,
+            [*record.rows("compare.csv")],
+        )
     ]
-    if len(compared.rows) == 2:
-        names = " to ".join(str(row["name"]) for row in compared.rows)
+    if len(record.rows("compare.csv")) == 2:
+        names = " to ".join(str(row["name"]) for row in record.rows("compare.csv"))
         purpose = f"Inputs and outputs that changed from {names}."
         rows: list[Mapping[str, Any]] = [
             {
@@ -62,7 +69,7 @@ def write_comparison_sheets(
                 "after": change.after,
                 "change_share": change.share,
             }
-            for change in compared.changes
+            for change in changes_of(record)
         ]
         sheets.append(("Changes", "changes.csv", purpose, CHANGES, rows))
     for name, file, purpose, columns, told in sheets:
@@ -72,10 +79,10 @@ def write_comparison_sheets(
     return [(name, columns) for name, _, _, columns, _ in sheets]
 
 
-def write_comparison_answer(sheet: Sheet, compared: ComparisonTables) -> int:
+def write_comparison_answer(sheet: Sheet, record: Record) -> int:
     """The runs side by side, bars of speed and cost, and what to mind; the next free row."""
-    rows, top, count = compared.rows, 3, len(compared.rows)
-    lines = comparison_lines(compared)
+    rows, top, count = record.rows("compare.csv"), 3, len(record.rows("compare.csv"))
+    lines = comparison_lines(record)
     row = write_answer_lines(sheet, top, ("", *(str(one["name"]) for one in rows)), lines)
     names = ("Summary", top, 1, top, count)
     charts = []
@@ -83,16 +90,16 @@ def write_comparison_answer(sheet: Sheet, compared: ComparisonTables) -> int:
         at = top + 1 + [line.label for line in lines].index(words)
         charts.append(Bars(words, unit, (Series(words, ("Summary", at, 1, at, count), names),)))
     place_bars(sheet, 2 + count, charts)
-    return write_answer(sheet, row, comparison_answers(compared))
+    return write_answer(sheet, row, comparison_answers(record))
 
 
-def comparison_lines(compared: ComparisonTables) -> list[AnswerLine]:
+def comparison_lines(record: Record) -> list[AnswerLine]:
     """A line for each number that is compared; of two, with the change from one to the other."""
     found = []
     for column in COMPARE:
         if column.name not in _LABELS:
             continue
-        values = tuple(row[column.name] for row in compared.rows)
+        values = tuple(row[column.name] for row in record.rows("compare.csv"))
         if column.name in LIMITS:
             values = tuple(plain(value or "") for value in values)
         change = RunChange("output", column.name, *values).share if len(values) == 2 else None
@@ -101,17 +108,17 @@ def comparison_lines(compared: ComparisonTables) -> list[AnswerLine]:
     return found
 
 
-def comparison_answers(compared: ComparisonTables) -> list[tuple[str, str]]:
+def comparison_answers(record: Record) -> list[tuple[str, str]]:
     """What is not alike first, then what a mean latency changed by, and what could not run."""
     lines = []
-    unlike = compared.said("not_alike")
+    unlike = record.facts["not_alike"]
     if unlike:
         lines.append(("Not alike in all", "; ".join(unlike)))
-    lines.append(("All are judged by", str(compared.record.facts["judged_by"])))
-    lines += [("Why" if not n else "", text) for n, text in enumerate(causes(compared.changes))]
+    lines.append(("All are judged by", str(record.facts["judged_by"])))
+    lines += [("Why" if not n else "", text) for n, text in enumerate(causes(changes_of(record)))]
     lines += [
         (str(row["name"]), f"cannot run: {row['reason']}")
-        for row in compared.rows
+        for row in record.rows("compare.csv")
         if row["status"] != "ran"
     ]
     return lines

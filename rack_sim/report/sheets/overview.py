@@ -7,7 +7,7 @@ from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.summary import Value
 from rack_sim.record.record import Record
-from rack_sim.report.html.quantity import counted
+from rack_sim.report.numbers import counted
 from rack_sim.report.sheets.charts import Series, new_chart
 from rack_sim.report.sheets.sheet import (
     HEADER,

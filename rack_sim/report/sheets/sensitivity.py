@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from rack_sim.metrics.compare_columns import SENSITIVITY
-from rack_sim.report.sensitivity_tables import SensitivityTables
+from rack_sim.record.record import Record
 from rack_sim.report.sheets.charts import Series, new_chart
 from rack_sim.report.sheets.overview import AnswerLine, write_answer, write_answer_lines
 from rack_sim.report.sheets.sheet import HEADER, LABEL, NUMBER_HEADER, Book, Sheet
 from rack_sim.report.sheets.table import write_table_sheet
+from rack_sim.report.swings import notes_of, swings_of
 from rack_sim.study.sensitivity import SPEED, USD
 
 _CHANGE = "usd_change_share"
@@ -17,7 +18,7 @@ _CHART_ROWS = 17
 _SHARE = {"num_format": "+0.0%;-0.0%;0.0%"}
 
 
-def write_sensitivity_table(book: Book, found: SensitivityTables, row_limit: int) -> None:
+def write_sensitivity_table(book: Book, record: Record, row_limit: int) -> None:
     """The rows of sensitivity.csv."""
     write_table_sheet(
         book,
@@ -25,31 +26,31 @@ def write_sensitivity_table(book: Book, found: SensitivityTables, row_limit: int
         "Sensitivity",
         "Each input, changed alone; the largest effect on cost first.",
         SENSITIVITY,
-        found.record.frame("sensitivity.csv"),
+        record.frame("sensitivity.csv"),
         file="sensitivity.csv",
         row_limit=row_limit,
     )
 
 
-def write_sensitivity_answer(sheet: Sheet, found: SensitivityTables) -> int:
+def write_sensitivity_answer(sheet: Sheet, record: Record) -> int:
     """Cost and speed as they are, what moves the cost most, and what to mind; the next free row."""
     lines = [
-        AnswerLine("A million output tokens, as it is", (found.base[USD],), "USD"),
-        AnswerLine("Output tokens for a user, as it is", (found.base[SPEED],), "token/s"),
+        AnswerLine("A million output tokens, as it is", (record.facts["base"][USD],), "USD"),
+        AnswerLine("Output tokens for a user, as it is", (record.facts["base"][SPEED],), "token/s"),
     ]
     row = write_answer_lines(sheet, 3, ("Before any change", ""), lines)
-    row = _write_swings(sheet, found, row)
-    said = [("Replayed", str(found.record.facts["replayed"]))]
-    said += [("Mind" if not number else "", text) for number, text in enumerate(found.notes)]
+    row = _write_swings(sheet, record, row)
+    said = [("Replayed", str(record.facts["replayed"]))]
+    said += [("Mind" if not number else "", text) for number, text in enumerate(notes_of(record))]
     return write_answer(sheet, row, said)
 
 
-def _write_swings(sheet: Sheet, found: SensitivityTables, row: int) -> int:
+def _write_swings(sheet: Sheet, record: Record, row: int) -> int:
     """What less and more of each input does to the cost, with bars; the next free row."""
     heads = ("By how much that cost changes", "with less of it", "with more of it")
     sheet.put_row(row, 0, heads, [HEADER, NUMBER_HEADER, NUMBER_HEADER])
     first = row + 1
-    for swing in found.swings[:_SHOWN]:
+    for swing in swings_of(record)[:_SHOWN]:
         if swing.widest(_CHANGE) < _LEAST:
             continue
         row += 1

@@ -15,11 +15,11 @@ import rack_sim.cli
 from rack_sim.foundation.version import VERSION
 from rack_sim.report.sheets.sheet import number_format
 from rack_sim.report.views import Wanted, leave
-from rack_sim.report.workbook import write_workbook
 from rack_sim.scenario import load_study
 from rack_sim.study import load
 from rack_sim.study.sensitivity import run_sensitivity
 from rack_sim.timing.terms import Terms
+from reports import report
 
 SMALL = Path(__file__).parents[1] / "scenario" / "small.yaml"
 PLAN = ["partition={tensor_parallel: 8, stages: 8}", "workload.request_count=20"]
@@ -104,7 +104,7 @@ def test_a_grid_says_between_what_its_numbers_lie(tmp_path: Path) -> None:
         "machine,grid.system.links,grid.hop_ns,status,reason,tpot_ms_p50,ttft_ms_p99\n"
         "m,1,10,ok,,3.5,1\nm,1,20,infeasible,no,,\nm,2,10,ok,,1.25,2\nm,2,20,ok,,9.75,3\n"
     )
-    write_workbook(tmp_path, tmp_path / "report.xlsx")
+    report(tmp_path, tmp_path / "report.xlsx")
     found = figures(tmp_path)
     low, high, unit, where = (cell.value for cell in found["tpot_ms_p50"][:4])
     assert (low, high, unit) == (1.25, 9.75, "ms")
