@@ -42,8 +42,8 @@ def write_workbook(folder: Path, target: Path, *, row_limit: int = SHEET_ROWS) -
     with told_if_altered(folder), whole_file(target, force=True) as draft:
         longest = max(len(record.frame(name)) for name in record.tables)
         with _workbook(file, story.title(record), min(row_limit, longest)) as made:
-            book = Book(made)
-            story.sheets(book, record, row_limit)
+            book = Book(made, row_limit)
+            story.sheets(book, record)
             book.finish()
         draft.path.write_bytes(file.getvalue())
 
