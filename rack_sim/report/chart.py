@@ -4,7 +4,7 @@ A chart is told by its finding, its axes and its series; how a thing looks comes
 `report.colours`, so it looks alike in a figure, on a page and on a sheet.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, floor, log10
@@ -267,6 +267,11 @@ def things_axis(name: str, labels: Iterable[str]) -> Axis:
     """An axis of things, one beside the other."""
     found = tuple(labels)
     return Axis(name, labels=found, low=-0.5, high=len(found) - 0.5)
+
+
+def in_order(things: Sized) -> tuple[float, ...]:
+    """Where so many things stand on their axis, one beside the other."""
+    return tuple(map(float, range(len(things))))
 
 
 def _places(low: float, high: float, scale: Scale, most: int) -> list[float]:

@@ -36,8 +36,8 @@ def workbook_of(record: Record, row_limit: int | None = None) -> bytes:
     file = BytesIO()
     longest = max(len(record.frame(name)) for name in record.tables)
     with _workbook(file, story.title(record), min(limit, longest)) as made:
-        book = Book(made)
-        story.sheets(book, record, limit)
+        book = Book(made, limit)
+        story.sheets(book, record)
         book.finish()
     return file.getvalue()
 

@@ -6,7 +6,7 @@ from rack_sim.metrics.compare_columns import COMPARED, DENSITIES
 from rack_sim.metrics.words import capital, wants
 from rack_sim.record.record import Record
 from rack_sim.record.table import Row
-from rack_sim.report.chart import Axis, Chart, Panels, Series, things_axis
+from rack_sim.report.chart import Axis, Chart, Panels, Series, in_order, things_axis
 from rack_sim.report.colours import BETTER, FAINT_INK, NEUTRAL, WORSE, Look, look_of
 from rack_sim.report.comparison import changes_of
 from rack_sim.report.numbers import amount_text, count_text, number_of, number_text, percent_text
@@ -111,7 +111,7 @@ def _bars(ran: Sequence[Row], column: str, words: str, unit: str) -> Chart | Non
     said = percent_text(best) if unit == "%" else f"{amount_text(best)} {unit}"
     one = Series(
         "",
-        tuple(map(float, range(len(ran)))),
+        in_order(ran),
         tuple(None if value is None else factor * value for value in values),
         look_of(0),
         "bars",
@@ -149,7 +149,7 @@ def _changed(record: Record) -> Chart | None:
     series = tuple(
         Series(
             name,
-            tuple(map(float, range(len(grown)))),
+            in_order(grown),
             tuple(100 * s if _verdict(change.key, s) == name else None for change, s in grown),
             look,
             "bars",

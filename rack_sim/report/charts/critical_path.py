@@ -15,6 +15,7 @@ from rack_sim.report.chart import (
     Series,
     axis_of,
     empty_chart,
+    in_order,
     things_axis,
 )
 from rack_sim.report.colours import BLUE, CAPACITY, TERM_LOOKS, Look
@@ -68,7 +69,7 @@ def _path(run: Record) -> Panels:
 
 def _terms(rows: "pd.DataFrame") -> tuple[Series, ...]:
     """A bar for each row, made of what its time went to."""
-    places = tuple(map(float, range(len(rows))))
+    places = in_order(rows)
     found = []
     for name in TERMS:
         if f"{name}_ms" in rows.columns:

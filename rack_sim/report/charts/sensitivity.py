@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from rack_sim.record.record import Record
-from rack_sim.report.chart import Axis, Chart, Panels, Series, things_axis
+from rack_sim.report.chart import Axis, Chart, Panels, Series, in_order, things_axis
 from rack_sim.report.colours import LESS, MORE
 from rack_sim.report.numbers import amount_text, number_text
 from rack_sim.report.swings import Swing, swings_of
@@ -67,7 +67,7 @@ def _tornado(record: Record, effect: _Effect, percent: str) -> Chart | None:
         series.append(
             Series(
                 f"{percent} {words} of it, or what there can be",
-                tuple(map(float, range(len(ranked)))),
+                in_order(ranked),
                 tuple(None if share is None else 100 * share for share in shares),
                 look,
                 "bars",

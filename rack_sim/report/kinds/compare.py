@@ -17,13 +17,13 @@ def _title(record: Record) -> str:
     return "Compare: " + (" and ".join(names) if len(names) == 2 else f"{len(names)} runs")
 
 
-def _sheets(book: Book, record: Record, row_limit: int) -> None:
+def _sheets(book: Book, record: Record) -> None:
     purpose, count = "What was compared, and what changed.", len(record.rows("compare.csv"))
     overview = start_overview(book, _title(record), purpose, values=count)
-    write_charts(book, compare_charts(record))
-    written = write_comparison_sheets(book, record, row_limit)
-    write_definitions(book, written)
-    write_contents(overview, write_comparison_answer(overview, record))
+    charts = write_charts(book, compare_charts(record))
+    write_comparison_sheets(book, record)
+    write_definitions(book, record)
+    write_contents(overview, write_comparison_answer(overview, record, charts))
 
 
 STORY = Story(
