@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from rack_sim.compiler.traffic import TRAFFICS
-from rack_sim.metrics.column import Column, count, number, words
+from rack_sim.metrics.column import Column, count, number, taken, words
 from rack_sim.metrics.cost_row import COST_COLUMNS
+from rack_sim.metrics.grid_columns import COMPILED
 from rack_sim.metrics.latency import LATENCY_METRICS, PERCENTS
 from rack_sim.metrics.words import TERMS
 
@@ -275,17 +276,15 @@ TIMELINE: tuple[Column, ...] = (
 
 _MACHINE = (
     words("machine", "name of the machine in the study"),
-    count("chip_count", "chips", "chips that hold a part of the model"),
+    *taken(SUMMARY, "chip_count"),
     number("operator_jitter_ns", "ns", "mean extra time of an operator; 0: as compiled"),
 )
 
 JITTER: tuple[Column, ...] = (
     *_MACHINE,
-    count("stage_count", "stages", "pipeline stages"),
-    count("slot_count", "slots", "slots that revolve through the pipeline"),
+    *taken(SUMMARY, "stage_count", "slot_count"),
     count("path_operator_count", "operators", "on the critical path, where jitter may hit them"),
-    number("compiled_token_gap_ms", "ms", "compiled time between two tokens of one sequence"),
-    number("compiled_step_latency_ms", "ms", "compiled time from entry to the token's return"),
+    *taken(COMPILED, "compiled_token_gap_ms", "compiled_step_latency_ms"),
     number("tok_s_per_user", "token/s", "1 / mean time between two tokens of one sequence"),
     number("tok_s", "token/s", "tokens of all sequences per second, every row in use"),
     number("kept_share", "share", "compiled over mean time between two tokens of one sequence"),

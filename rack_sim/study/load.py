@@ -15,7 +15,7 @@ from typing import Any
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.work_estimate import Progress, Work, tell
-from rack_sim.metrics.load_columns import KNEE, LOAD
+from rack_sim.metrics.load_columns import KNEE, LOAD, LOAD_METRICS
 from rack_sim.metrics.slo import Slo
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import expected_work, explain
@@ -23,7 +23,7 @@ from rack_sim.record.footprint import footprint_entry
 from rack_sim.record.table import Table
 from rack_sim.scenario import LoadStudy, Scenario, StudyPoint
 from rack_sim.study.knee import Bracket, Test, bracket, knee_rates, replay_count
-from rack_sim.study.load_row import LOAD_METRICS, LoadRow, replay_rate
+from rack_sim.study.load_row import LoadRow, replay_rate
 from rack_sim.study.options import DEFAULTS, StudyOptions
 from rack_sim.study.study_result import StudyResult
 from rack_sim.workload.offered import bounded, offered_rate_rps

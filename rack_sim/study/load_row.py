@@ -17,14 +17,12 @@ from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.metrics.latency import TOO_LONG, finished_rows, latencies_ps
+from rack_sim.metrics.load_columns import LOAD_METRICS, LOAD_PERCENTS
 from rack_sim.metrics.slo import Slo
 from rack_sim.metrics.summary import number_of
 from rack_sim.pipeline import Result, simulate
 from rack_sim.scenario import Scenario
 from rack_sim.workload.offered import at_rate, bounded
-
-LOAD_METRICS = ("ttft", "tpot", "e2el")
-LOAD_PERCENTS = (50, 90, 99)
 
 # The timeline must resolve the window that throughputs are counted over.
 _BINS_PER_SPAN = 200
