@@ -25,7 +25,7 @@ from rack_sim.record.manifest import refuse_altered
 from rack_sim.record.of_run import ending_facts
 from rack_sim.record.record import Record
 from rack_sim.record.store import read
-from rack_sim.record.table import Table
+from rack_sim.record.table import Row, Table, table_of
 from rack_sim.scenario import Scenario, load_scenario
 from rack_sim.study.difference import RunChange, RunSide, changes
 from rack_sim.study.judged import judged
@@ -166,7 +166,7 @@ class Comparison(Brief):
     @cached_property
     def tables(self) -> Mapping[str, Table]:
         """compare.csv, a row for each run, and of two changes.csv, a row for each change."""
-        tables = {"compare.csv": Table(COMPARE, lambda: _rows(self))}
+        tables = {"compare.csv": table_of(COMPARE, lambda: _rows(self))}
         if len(self.rows) == 2:
             tables["changes.csv"] = Table(CHANGES, lambda: map(_cells, self.changes))
         return tables
@@ -191,13 +191,13 @@ class Comparison(Brief):
         return Record("compare", facts, self.tables)
 
 
-def _rows(result: Comparison) -> Iterator[list[Value]]:
+def _rows(result: Comparison) -> Iterator[Row]:
     """The rows of compare.csv."""
     frontiers = {name: result.frontier(name) for name in DENSITIES}
     for row in result.rows:
         contender = row.contender
         model, system = contender.resolved["model"], contender.resolved["system"]
-        given: dict[str, Value] = {
+        given: Row = {
             "name": row.name,
             "source": "simulated" if contender.scenario else "finished",
             "status": "ran" if row.summary is not None else "infeasible",
@@ -212,7 +212,7 @@ def _rows(result: Comparison) -> Iterator[list[Value]]:
             known = row.number(name) is not None
             there = any(row is other for other in frontiers[name])
             given[f"{name}_frontier"] = ("yes" if there else "no") if known else None
-        yield [given.get(column.name) for column in COMPARE]
+        yield given
 
 
 def _cells(change: RunChange) -> Iterator[Value]:
