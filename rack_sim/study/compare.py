@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rack_sim.foundation.brief import Brief
-from rack_sim.foundation.errors import InfeasibleError, InputError, Problem, RackSimError
+from rack_sim.foundation.errors import InfeasibleError, InputError, Problem, Problems, RackSimError
 from rack_sim.foundation.version import VERSION
 from rack_sim.foundation.work_estimate import Progress, no_progress
 from rack_sim.metrics.compare_columns import CHANGES, COMPARE, COMPARED, DENSITIES, LIMITS
@@ -248,13 +248,11 @@ def contenders(references: Sequence[str], overrides: Sequence[str] = ()) -> list
     is to be simulated. Raises InputError with every problem of all of them.
     """
     found: list[Contender] = []
-    problems: list[Problem] = []
+    problems = Problems()
     for text in references:
         name, reference = _named(text)
-        try:
+        with problems.gathered(reference):
             found.append(_contender(name, reference, overrides))
-        except InputError as error:
-            problems += [replace(p, place=p.place or reference) for p in error.problems]
     if not problems and overrides and not any(one.scenario for one in found):
         problems.append(Problem("all are finished runs: nothing to change", "--set"))
     if problems:
