@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rack_sim.foundation.errors import InfeasibleError, InputError, Problem, suggest
-from rack_sim.foundation.units import PS_PER_MS, PS_PER_US
+from rack_sim.foundation.units import split_unit
 from rack_sim.hardware.chip import Chip
 from rack_sim.study.measurements import Measurement
 from rack_sim.study.predictions import run
@@ -35,52 +35,37 @@ OnTrial = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class ChipConstant:
-    """A constant that can be fitted: its key in a chip's file, its field, and where it may lie."""
+    """A constant that can be fitted: its key in a chip's file, where it may lie, what it is."""
 
     key: str
-    field: str
-    scale: float
-    unit: str
     start: float
     low: float
     high: float
     meaning: str
 
     def put(self, chip: Chip, value: float) -> Chip:
-        """The chip with another value."""
-        changed: dict[str, Any] = {
-            self.field: Fraction(f"{value:.5f}") if not self.unit else round(value * self.scale)
-        }
+        """The chip with another value, in the unit of the key."""
+        changed: dict[str, Any] = {self.key: Fraction(f"{value:.5f}")}
+        if found := split_unit(self.key):
+            stem, unit = found
+            changed = {f"{stem}_ps": round(value * unit.factor)}
         return replace(chip, **changed)
 
 
 CONSTANTS: dict[str, ChipConstant] = {
     item.key: item
     for item in (
-        ChipConstant(
-            "memory_efficiency", "memory_efficiency", 1.0, "", 0.8, 0.1, 1.0,
-            "share of the memory bandwidth that operators reach",
-        ),
-        ChipConstant(
-            "matrix_efficiency", "matrix_efficiency", 1.0, "", 0.6, 0.05, 1.0,
-            "share of the dense peak that matmuls reach",
-        ),
-        ChipConstant(
-            "sequence_host_us", "sequence_host_ps", PS_PER_US, "us", 5.0, 0.1, 1_000.0,
-            "host time of an iteration for every sequence in it",
-        ),
-        ChipConstant(
-            "iteration_host_ms", "iteration_host_ps", PS_PER_MS, "ms", 1.0, 0.001, 100.0,
-            "host time of an iteration",
-        ),
-        ChipConstant(
-            "collective_latency_us", "collective_latency_ps", PS_PER_US, "us", 15.0, 1.0, 300.0,
-            "launch and meeting of a collective",
-        ),
-        ChipConstant(
-            "operator_fixed_latency_us", "operator_fixed_latency_ps", PS_PER_US, "us",
-            3.0, 0.05, 100.0, "what one dependent operator costs before any byte or FLOP",
-        ),
+        ChipConstant("memory_efficiency", 0.8, 0.1, 1.0,
+            "share of the memory bandwidth that operators reach"),
+        ChipConstant("matrix_efficiency", 0.6, 0.05, 1.0,
+            "share of the dense peak that matmuls reach"),
+        ChipConstant("sequence_host_us", 5.0, 0.1, 1_000.0,
+            "host time of an iteration for every sequence in it"),
+        ChipConstant("iteration_host_ms", 1.0, 0.001, 100.0, "host time of an iteration"),
+        ChipConstant("collective_latency_us", 15.0, 1.0, 300.0,
+            "launch and meeting of a collective"),
+        ChipConstant("operator_fixed_latency_us", 3.0, 0.05, 100.0,
+            "what one dependent operator costs before any byte or FLOP"),
     )
 }  # fmt: skip
 DEFAULT = ("memory_efficiency", "matrix_efficiency", "sequence_host_us")
