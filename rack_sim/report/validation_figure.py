@@ -18,7 +18,8 @@ from rack_sim.report.colours import (
 )
 from rack_sim.report.draw.matplotlib import legend_words
 from rack_sim.report.figures.canvas import drawing_style, new_sheet, write_figure
-from rack_sim.study.validation import error_of, fitted_rows
+from rack_sim.study.predictions import by_chip
+from rack_sim.study.validation import fitted_rows, predictions_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,40 +40,37 @@ def validation_figure(record: Mapping[str, Any]) -> "Figure":
     """The figure of a record: chips by colour and shape, fitted filled, held out hollow."""
     from matplotlib.lines import Line2D
 
-    rows = [row for row in record["predictions"] if error_of(row) is not None]
+    points = [one for one in predictions_of(record) if one.error is not None]
     fitted = fitted_rows()
-    inside = sum(abs(error_of(row) or 0) <= _BAND - 1 for row in rows)
+    inside = sum(abs(one.error or 0) <= _BAND - 1 for one in points)
     figure = new_sheet(
-        f"{inside} of {len(rows)} measurements are predicted within 20 %",
+        f"{inside} of {len(points)} measurements are predicted within 20 %",
         "output tokens per second, of one user where one request is in flight, else of all; "
         "filled: a constant of the chip was fitted on it; hollow: held out",
         width_inches=8.5,
         height_inches=6.2,
     )
     axes = figure.subplots()
-    values = [row["measured"][row["metric"]] for row in rows]
-    values += [row["predicted"][row["metric"]] for row in rows]
+    values = [value for one in points for value in (one.measured, one.predicted[one.metric])]
     low, high = min(values) / 1.5, max(values) * 1.5
     axes.fill_between(
         [low, high], [low / _BAND, high / _BAND], [low * _BAND, high * _BAND], color=PALE, zorder=0
     )
     axes.plot([low, high], [low, high], color=FAINT_INK, linewidth=1, zorder=1)
-    chips = sorted({row["chip"] for row in rows})
     handles = []
-    for number, chip in enumerate(chips):
+    for number, (chip, own) in enumerate(by_chip(points).items()):
         colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
-        for row in rows:
-            if row["chip"] == chip:
-                axes.plot(
-                    row["measured"][row["metric"]],
-                    row["predicted"][row["metric"]],
-                    marker,
-                    color=colour,
-                    markersize=7,
-                    markeredgewidth=1.4,
-                    markerfacecolor=colour if row["id"] in fitted else "white",
-                    zorder=3,
-                )
+        for one in own:
+            axes.plot(
+                one.measured,
+                one.predicted[one.metric],
+                marker,
+                color=colour,
+                markersize=7,
+                markeredgewidth=1.4,
+                markerfacecolor=colour if one.measurement.number in fitted else "white",
+                zorder=3,
+            )
         handles.append(
             Line2D(
                 [],
@@ -84,14 +82,15 @@ def validation_figure(record: Mapping[str, Any]) -> "Figure":
                 label=legend_words(chip),
             )
         )
-    for row in rows:
-        if abs(error_of(row) or 0) > 0.3:
+    for one in points:
+        error = one.error or 0.0
+        if abs(error) > 0.3:
             axes.annotate(
-                f"{row['id']} {error_of(row):+.0%}",
-                (row["measured"][row["metric"]], row["predicted"][row["metric"]]),
+                f"{one.measurement.number} {error:+.0%}",
+                (one.measured, one.predicted[one.metric]),
                 textcoords="offset points",
-                xytext=(-7, 5) if (error_of(row) or 0) > 0 else (7, -10),
-                ha="right" if (error_of(row) or 0) > 0 else "left",
+                xytext=(-7, 5) if error > 0 else (7, -10),
+                ha="right" if error > 0 else "left",
                 fontsize=8,
                 color=FAINT_INK,
             )

@@ -7,7 +7,6 @@ everything anew.
 """
 
 import json
-from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from rack_sim.study.fits import PLANS, fit_shipped
 from rack_sim.study.fitting import Fit, OnTrial, fittable
 from rack_sim.study.lpu_validation import FITTED
 from rack_sim.study.measurements import COLUMNS, LOADS, read_measurements, shipped_table
-from rack_sim.study.predictions import ErrorSpread, Prediction, predict_all
+from rack_sim.study.predictions import ErrorSpread, Prediction, by_chip, predict_all
 
 JsonObject = dict[str, Any]
 
@@ -75,25 +74,22 @@ def validate(on_progress: OnTrial | None = None) -> JsonObject:
 
 
 def prediction_record(item: Prediction) -> JsonObject:
-    """A prediction as JSON has it: five significant digits."""
-    row = item.measurement
+    """A prediction as JSON has it: five significant digits; of its row no more than the name."""
     return {
-        "id": row.number,
-        "chip": row.chip,
-        "chips": row.chips,
-        "model": row.model,
-        "weights": row.weights,
-        "load": row.load,
-        "concurrency": row.concurrency,
-        "grade": row.grade,
-        "metric": item.metric,
-        "measured": dict(row.measured),
+        "id": item.measurement.number,
         "predicted": {name: float(f"{value:.5g}") for name, value in item.predicted.items()},
         "reason": item.reason,
         "assumptions": list(item.assumptions),
-        "source": row.source,
-        "note": row.note,
     }
+
+
+def predictions_of(record: JsonObject) -> list[Prediction]:
+    """The predictions of a record, each beside the row of our table that it is of."""
+    rows = {row.number: row for row in read_measurements(shipped_table())}
+    return [
+        Prediction(rows[said["id"]], said["predicted"], said["reason"], tuple(said["assumptions"]))
+        for said in record["predictions"]
+    ]
 
 
 def _fit_record(fit: Fit) -> JsonObject:
@@ -124,10 +120,8 @@ def _rounded(error: float | None) -> float | None:
     return None if error is None else round(error, 4)
 
 
-def _percent(error: float | None, *, signed: bool = True) -> str:
-    if error is None:
-        return ""
-    return f"{error:+.1%}" if signed else f"{error:.1%}"
+def _percent(error: float | None, sign: str = "+") -> str:
+    return "" if error is None else f"{error:{sign}.1%}"
 
 
 def read_record(folder: Path) -> JsonObject:
@@ -139,12 +133,6 @@ def read_record(folder: Path) -> JsonObject:
 def validation_texts(record: JsonObject) -> tuple[str, str]:
     """The texts of validation.json and validation.md."""
     return json.dumps(record, indent=1) + "\n", validation_markdown(record)
-
-
-def error_of(row: Mapping[str, Any]) -> float | None:
-    """Predicted over measured, less one, of the row's metric."""
-    value = row["predicted"].get(row["metric"])
-    return value / row["measured"][row["metric"]] - 1 if value else None
 
 
 _PAGE = """# Validation
@@ -240,12 +228,11 @@ them: five measurements give a model of a machine (`rack-sim calibrate --help` h
 
 def validation_markdown(record: JsonObject) -> str:
     """The text of docs/validation.md."""
-    rows = record["predictions"]
-    fitted = fitted_rows()
+    found, fitted = predictions_of(record), fitted_rows()
     columns = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in COLUMNS.items())
     loads = "; ".join(f"`{name}` {meaning}" for name, meaning in LOADS.items())
-    points = "\n".join(_point(row, fitted) for row in rows)
-    chips = "\n".join(_chip_line(chip, rows, record) for chip in sorted({r["chip"] for r in rows}))
+    points = "\n".join(_point(item, fitted) for item in found)
+    chips = "\n".join(_chip_line(chip, own, record) for chip, own in by_chip(found).items())
     constants = "\n".join(
         f"| {chip} | `{item['name']}` | {item['value']:g}{' (at its bound)' * item['at_bound']} | "
         f"{item['low']:g} to {item['high']:g} |"
@@ -254,11 +241,9 @@ def validation_markdown(record: JsonObject) -> str:
     )
     why = "\n".join(f"- {chip}: {plan.why}." for chip, plan in PLANS.items())
     assumptions = "\n".join(
-        f"- `{row['id']}`: "
-        + "; ".join([*([row["reason"]] if row["reason"] else []), *row["assumptions"]])
-        + "."
-        for row in rows
-        if row["assumptions"] or row["reason"]
+        f"- `{item.measurement.number}`: {'; '.join(said)}."
+        for item in found
+        if (said := [text for text in (item.reason, *item.assumptions) if text])
     )
     left_out = "\n".join(
         f"| `{number}` | {chip} | {row['error']:+.1%} | {_percent(row['left_out'])} |"
@@ -266,8 +251,8 @@ def validation_markdown(record: JsonObject) -> str:
         for number, row in fit["rows"].items()
     )
     sources = "\n".join(
-        f"- `{row['id']}` (grade {row['grade']}): {row['source']}. {row['note'] or 'No note'}."
-        for row in rows
+        f"- `{row.number}` (grade {row.grade}): {row.source}. {row.note or 'No note'}."
+        for row in (item.measurement for item in found)
     )
     return _PAGE.format(
         assumptions=assumptions,
@@ -282,28 +267,23 @@ def validation_markdown(record: JsonObject) -> str:
     )
 
 
-def _point(row: Mapping[str, Any], fitted: frozenset[str]) -> str:
-    metric = row["metric"]
-    predicted, error = row["predicted"].get(metric), error_of(row)
-    count = f"{row['chips']} x " if row["chips"] else ""
-    load = row["load"] + (f" {row['concurrency']}" if row["concurrency"] else "")
+def _point(item: Prediction, fitted: frozenset[str]) -> str:
+    row, predicted = item.measurement, item.predicted.get(item.metric)
     return (
-        f"| `{row['id']}` | {count}{row['chip']} | {row['model']} {row['weights']} | {load} | "
-        f"{row['grade']} | `{metric}` | {row['measured'][metric]:g} | "
-        f"{'not run' if predicted is None else f'{predicted:.4g}'} | "
-        f"{'' if error is None else f'{error:+.1%}'} | "
-        f"{'fitted' if row['id'] in fitted else 'held out'} |"
+        f"| `{row.number}` | {row.machine} | {row.model} {row.weights} | {row.load_words} | "
+        f"{row.grade} | `{item.metric}` | {item.measured:g} | "
+        f"{'not run' if predicted is None else f'{predicted:.4g}'} | {_percent(item.error)} | "
+        f"{'fitted' if row.number in fitted else 'held out'} |"
     )
 
 
-def _chip_line(chip: str, rows: list[JsonObject], record: JsonObject) -> str:
-    own = [row for row in rows if row["chip"] == chip]
-    spread = ErrorSpread.of(error_of(row) for row in own)
+def _chip_line(chip: str, own: list[Prediction], record: JsonObject) -> str:
+    spread = ErrorSpread.of(item.error for item in own)
     fit = record["fits"].get(chip)
     of_fit = ("", "")
     if fit:
-        of_fit = (f"{fit['median']:.1%}", _percent(fit["median_left_out"], signed=False))
-    count = len(fit["rows"]) if fit else sum(row["id"] == FITTED for row in own)
+        of_fit = (_percent(fit["median"], ""), _percent(fit["median_left_out"], ""))
+    count = len(fit["rows"]) if fit else sum(item.measurement.number == FITTED for item in own)
     run_count, errors = (spread.count, spread.cells) if spread else (0, ("", ""))
     cells = (chip, str(len(own)), str(run_count), str(count), *errors, *of_fit)
     return "| " + " | ".join(cells) + " |"
