@@ -7,6 +7,7 @@ everything anew.
 """
 
 import json
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def prediction_record(item: Prediction) -> JsonObject:
     }
 
 
-def predictions_of(record: JsonObject) -> list[Prediction]:
+def predictions_of(record: Mapping[str, Any]) -> list[Prediction]:
     """The predictions of a record, each beside the row of our table that it is of."""
     rows = {row.number: row for row in read_measurements(shipped_table())}
     return [
