@@ -16,8 +16,9 @@ from rack_sim.foundation.errors import InputError
 from rack_sim.report.numbers import number_text
 from rack_sim.report.validation_figure import write_validation_figure
 from rack_sim.study.measurements import MeasurementTable, read_table, shipped_table
+from rack_sim.study.pages import docs_folder
 from rack_sim.study.predictions import ErrorSpread, Prediction, by_chip, predict_all
-from rack_sim.study.validation import docs_folder, fitted_rows, validate, validation_texts
+from rack_sim.study.validation import fitted_rows, validate, validation_texts
 
 _UNITS = {
     "output_tok_s_per_user": "tok/s per user",
