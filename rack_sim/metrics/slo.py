@@ -12,6 +12,10 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.errors import InputError, Problem, Problems, suggest
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, UNITS, suffixes_of, to_base
 from rack_sim.metrics.latency import LATENCY_METRICS, PERCENTS
@@ -59,6 +63,16 @@ class Slo:
         bounds = _bounds_words(self)
         parts = [f"{bounds} for a request"] if bounds else []
         return "; ".join([*parts, *map(str, self.objectives)]) or "nothing"
+
+
+def met_by(slo: Slo, measured: Mapping[str, Int64Array]) -> dict[str, NDArray[np.bool_]]:
+    """Which requests met the bound of each metric, and under ``all`` every one; in picoseconds.
+
+    A single token has no tpot (-1): met.
+    """
+    met = {metric: measured[metric] <= bound_ps for metric, bound_ps in slo.bounds_ps.items()}
+    everything = np.ones(len(measured["ttft"]), dtype=bool)
+    return met | {"all": np.logical_and.reduce([everything, *met.values()])}
 
 
 def _bounds_words(slo: Slo) -> str:

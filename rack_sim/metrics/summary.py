@@ -28,7 +28,7 @@ from rack_sim.metrics.latency import (
 )
 from rack_sim.metrics.log import Collector
 from rack_sim.metrics.quantiles import exact_sum, percentiles
-from rack_sim.metrics.slo import Slo, run_meets
+from rack_sim.metrics.slo import Slo, met_by, run_meets
 from rack_sim.metrics.token_split import token_split_ps
 from rack_sim.metrics.words import TOKEN_TERMS
 
@@ -158,10 +158,7 @@ def _count(facts: RunFacts, window: Window) -> Counter[str]:
         counts["row_wait_ps"] += exact_sum(rows["prefill_start_ps"] - rows["admitted_ps"])
         counts["prefill_ps"] += exact_sum(rows["prefill_end_ps"] - rows["prefill_start_ps"])
         counts["pass_ps"] += exact_sum(rows["first_token_ps"] - rows["prefill_end_ps"])
-        met = np.ones(finished, dtype=bool)
-        measured = latencies_ps(rows)
-        for metric, bound_ps in facts.slo.bounds_ps.items():
-            met &= measured[metric] <= bound_ps  # a single token has no tpot (-1): met
+        met = met_by(facts.slo, latencies_ps(rows))["all"]
         counts["met"] += int(met.sum())
         inside = (rows["finish_ps"] >= start_ps) & (rows["finish_ps"] < end_ps) | whole
         counts["met_in_window"] += int((met & inside).sum())

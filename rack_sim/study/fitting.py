@@ -7,7 +7,7 @@ would be predicted without having been fitted on (leave-one-out) takes one Gauss
 other rows from the common solution, and a replay of that row with what came out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -236,7 +236,6 @@ class _Fitter:
 
     def fit(self, not_fitted: tuple[tuple[Measurement, str], ...]) -> Fit:
         from scipy.optimize import least_squares  # takes a moment, and few ask
-        from scipy.stats import t as student
 
         found = least_squares(
             self._residuals,
@@ -251,31 +250,7 @@ class _Fitter:
         x: Vector = found.x
         residuals = self._residuals(x)
         jacobian = self._jacobian(x, residuals)
-        freedom = len(residuals) - len(x)
-        reach = np.full(len(x), np.inf)
-        if freedom:
-            covariance = np.linalg.pinv(jacobian.T @ jacobian) * float(residuals @ residuals)
-            width = np.sqrt(np.diag(covariance) / freedom)
-            reach = student.ppf((1 + _CONFIDENCE) / 2, freedom) * width
-            # A constant that no row feels may be anything.
-            reach[~np.any(np.abs(jacobian) > _FELT, axis=0)] = np.inf
-        constants = []
-        for number, item in enumerate(self._constants):
-            low, high = np.clip(
-                (x[number] - reach[number], x[number] + reach[number]),
-                self._low[number],
-                self._high[number],
-            )
-            edge = min(x[number] - self._low[number], self._high[number] - x[number]) < 1e-3
-            constants.append(
-                FittedConstant(
-                    item,
-                    float(np.exp(x[number])),
-                    float(np.exp(low)),
-                    float(np.exp(high)),
-                    bool(edge),
-                )
-            )
+        reach = self._reach(residuals, jacobian)
         rows = tuple(
             FittedRow(
                 setup.measurement,
@@ -284,7 +259,29 @@ class _Fitter:
             )
             for number, setup in enumerate(self._setups)
         )
-        return Fit(self._on(x), tuple(constants), rows, not_fitted)
+        return Fit(self._on(x), tuple(self._fitted(x, reach)), rows, not_fitted)
+
+    def _reach(self, residuals: Vector, jacobian: Vector) -> Vector:
+        """How far to either side each constant may lie, by the linearised fit."""
+        from scipy.stats import t as student
+
+        rows, constants = jacobian.shape
+        freedom = rows - constants
+        if not freedom:
+            return np.full(constants, np.inf)
+        covariance = np.linalg.pinv(jacobian.T @ jacobian) * float(residuals @ residuals)
+        width = np.sqrt(np.diag(covariance) / freedom)
+        reach: Vector = student.ppf((1 + _CONFIDENCE) / 2, freedom) * width
+        # A constant that no row feels may be anything.
+        reach[~np.any(np.abs(jacobian) > _FELT, axis=0)] = np.inf
+        return reach
+
+    def _fitted(self, x: Vector, reach: Vector) -> Iterator[FittedConstant]:
+        low, high = (np.clip(end, self._low, self._high) for end in (x - reach, x + reach))
+        at_bound = np.minimum(x - self._low, self._high - x) < 1e-3
+        for number, item in enumerate(self._constants):
+            value, least, most = (float(np.exp(one[number])) for one in (x, low, high))
+            yield FittedConstant(item, value, least, most, bool(at_bound[number]))
 
     def _on(self, x: Vector) -> Chip:
         chip = self._chip
