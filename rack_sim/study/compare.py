@@ -29,9 +29,7 @@ from rack_sim.record.table import Row, Table, table_of
 from rack_sim.scenario import Scenario, load_scenario
 from rack_sim.study.difference import RunChange, RunSide, changes
 from rack_sim.study.judged import judged
-
-SPEED = "output_tok_s_per_user_p50"
-
+from rack_sim.study.sensitivity import SPEED
 
 # What a comparison takes for granted.
 COMPARE_ASSUMED = (

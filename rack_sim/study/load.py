@@ -23,12 +23,10 @@ from rack_sim.record.footprint import footprint_entry
 from rack_sim.record.table import Row, Table, table_of
 from rack_sim.scenario import LoadStudy, Scenario, StudyPoint
 from rack_sim.study.knee import Bracket, Test, bracket, knee_rates, replay_count
-from rack_sim.study.load_row import LoadRow, replay_rate
+from rack_sim.study.load_row import SATURATION, LoadRow, replay_rate
 from rack_sim.study.options import DEFAULTS, StudyOptions
 from rack_sim.study.study_result import StudyResult
 from rack_sim.workload.offered import bounded, offered_rate_rps
-
-SATURATION = "saturation"
 
 # assumed: replays until a knee is found, as the shipped studies need them, for a guess.
 _RATES_TO_A_KNEE = 12

@@ -24,6 +24,8 @@ from rack_sim.pipeline import Result, simulate
 from rack_sim.scenario import Scenario
 from rack_sim.workload.offered import at_rate, bounded
 
+# Why a rate is too high where more arrives than leaves.
+SATURATION = "saturation"
 # The timeline must resolve the window that throughputs are counted over.
 _BINS_PER_SPAN = 200
 _BIN_PS_MIN = 10**9

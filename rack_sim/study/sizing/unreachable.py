@@ -14,10 +14,10 @@ from rack_sim.metrics.words import PHASES, TERMS
 from rack_sim.partition.partitioner import possible_degrees
 from rack_sim.pipeline import explain
 from rack_sim.scenario import Scenario
+from rack_sim.study.load_row import SATURATION
 from rack_sim.study.sizing.candidate import Candidate
 from rack_sim.study.sizing.constants import rests_on
 from rack_sim.study.sizing.search import (
-    SATURATION,
     TOO_SHORT,
     TURNED_AWAY,
     ExplainedShape,
