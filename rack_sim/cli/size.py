@@ -9,7 +9,7 @@ import typer
 
 from rack_sim.cli.leave import leaving
 from rack_sim.cli.options import OutputOptions, ScenarioOptions, grouped
-from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.errors import Problem, Problems
 from rack_sim.report.sizing_words import goals_words
 from rack_sim.study.sizing import Candidate, Sizing, SizingRequest
 from rack_sim.study.sizing import size as size_scenario
@@ -67,7 +67,7 @@ class SizingOptions:
 
     def request(self, overrides: list[str] | None) -> SizingRequest:
         """It, read. Raises InputError with every problem of it and of --set."""
-        problems: list[Problem] = []
+        problems = Problems()
         tensor_parallel, stages = (
             None if text is None else _counts(option, text, problems)
             for option, text in (
@@ -80,8 +80,7 @@ class SizingOptions:
             if option:
                 hint = f"{option} bounds it"
                 problems.append(Problem("is what is searched", f"--set {text}", suggestion=hint))
-        if problems:
-            raise InputError(problems)
+        problems.refuse()
         return SizingRequest(
             self.slo,
             self.rate,

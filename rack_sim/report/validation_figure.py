@@ -8,7 +8,8 @@ from rack_sim.report.chart import Axis, Chart, Panels, Series
 from rack_sim.report.colours import FAINT_INK, Look, look_of
 from rack_sim.report.draw.matplotlib import draw
 from rack_sim.report.figures.canvas import drawing_style, write_figure
-from rack_sim.study.validation import error_of, fitted_rows
+from rack_sim.study.predictions import by_chip
+from rack_sim.study.validation import fitted_rows, predictions_of
 
 _BAND = 1.2
 _NAMED_ERROR = 0.3  # points that are further off have their names beside them
@@ -53,11 +54,11 @@ def validation_chart(record: Mapping[str, Any]) -> Panels:
 
 def _points(record: Mapping[str, Any]) -> Iterator[_Point]:
     fitted = fitted_rows()
-    for row in record["predictions"]:
-        error, metric = error_of(row), row["metric"]
-        if error is not None:
-            measured, predicted = row["measured"][metric], row["predicted"][metric]
-            yield _Point(row["id"], row["chip"], measured, predicted, error, row["id"] in fitted)
+    for chip, found in by_chip(predictions_of(record)).items():
+        for one in found:
+            if one.error is not None:
+                name, predicted = one.measurement.number, one.predicted[one.metric]
+                yield _Point(name, chip, one.measured, predicted, one.error, name in fitted)
 
 
 def _lines(low: float, high: float) -> Iterator[Series]:
@@ -69,7 +70,7 @@ def _lines(low: float, high: float) -> Iterator[Series]:
 
 
 def _of_chips(points: Sequence[_Point]) -> Iterator[Series]:
-    for number, chip in enumerate(sorted({point.chip for point in points})):
+    for number, chip in enumerate(dict.fromkeys(point.chip for point in points)):
         name = chip
         for is_fitted in (True, False):
             found = [p for p in points if p.chip == chip and p.is_fitted == is_fitted]

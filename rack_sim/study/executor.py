@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rack_sim.foundation.errors import InputError, Problem, suggest
+from rack_sim.foundation.errors import InputError, Problem, Problems, suggest
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -69,7 +69,7 @@ class Workers:
 
     def check(self) -> None:
         """Raises InputError where `open_executor` would without having tried anything."""
-        problems: list[Problem] = []
+        problems = Problems()
         place = f"--backend {self.backend}"
         if self.backend not in BACKENDS:
             hint = suggest(self.backend, BACKENDS)
@@ -83,8 +83,7 @@ class Workers:
             problems.append(Problem(message, f"--scheduler {self.scheduler}", suggestion=hint))
         if self.jobs is not None and self.jobs < 1:
             problems.append(Problem("must be at least 1", f"--jobs {self.jobs}"))
-        if problems:
-            raise InputError(problems)
+        problems.refuse()
 
 
 THIS_PROCESS = Workers()

@@ -21,7 +21,7 @@ from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.grid_columns import COMPILED, GRID_HEAD, GRID_STATUS
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import expected_work
-from rack_sim.record.table import Table
+from rack_sim.record.table import Table, table_of
 from rack_sim.scenario import GridPoint, GridStudy, scenario_of_point_keys
 from rack_sim.study.code_state import code_state
 from rack_sim.study.executor import open_executor
@@ -93,8 +93,7 @@ class GridResult(StudyResult):
         return self.counts[OK]
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """The rows of results.csv, each value by its column; None where there is none."""
-        names = [column.name for column in (*COMPILED, *SUMMARY)]
+        """The rows of results.csv, each value by its column."""
         for row in self.rows:
             yield {
                 "study": self.study.name,
@@ -109,15 +108,13 @@ class GridResult(StudyResult):
                 },
                 "status": row.status,
                 "reason": row.reason or None,
-                **{name: row.summary.get(name) for name in names},
+                **row.summary,
             }
 
     @cached_property
     def tables(self) -> Mapping[str, Table]:
         """results.csv, a row for each point in order of the grid."""
-        columns = result_columns(self.study)
-        rows = lambda: (record.values() for record in self.records())  # noqa: E731
-        return {"results.csv": Table(columns, rows)}
+        return {"results.csv": table_of(result_columns(self.study), self.records)}
 
     def frame(self) -> "pd.DataFrame":
         """One row per point, as in results.csv."""

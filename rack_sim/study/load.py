@@ -15,20 +15,18 @@ from typing import Any
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.work_estimate import Progress, Work, tell
-from rack_sim.metrics.load_columns import KNEE, LOAD
+from rack_sim.metrics.load_columns import KNEE, LOAD, LOAD_METRICS
 from rack_sim.metrics.slo import Slo
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import expected_work, explain
 from rack_sim.record.footprint import footprint_entry
-from rack_sim.record.table import Table
+from rack_sim.record.table import Row, Table, table_of
 from rack_sim.scenario import LoadStudy, Scenario, StudyPoint
 from rack_sim.study.knee import Bracket, Test, bracket, knee_rates, replay_count
-from rack_sim.study.load_row import LOAD_METRICS, LoadRow, replay_rate
+from rack_sim.study.load_row import SATURATION, LoadRow, replay_rate
 from rack_sim.study.options import DEFAULTS, StudyOptions
 from rack_sim.study.study_result import StudyResult
 from rack_sim.workload.offered import bounded, offered_rate_rps
-
-SATURATION = "saturation"
 
 # assumed: replays until a knee is found, as the shipped studies need them, for a guess.
 _RATES_TO_A_KNEE = 12
@@ -98,7 +96,7 @@ class LoadResult(StudyResult):
     def tables(self) -> Mapping[str, Table]:
         """load.csv, a row for each machine and rate, and knee.csv, a row for each machine."""
         return {
-            "load.csv": Table(LOAD, lambda: _load_rows(self)),
+            "load.csv": table_of(LOAD, lambda: _load_rows(self)),
             "knee.csv": Table(KNEE, lambda: _knee_rows(self)),
         }
 
@@ -219,33 +217,26 @@ def _limited_by(failed: LoadRow | None) -> str:
     return min(metrics, key=lambda name: metrics[name])
 
 
-def _load_rows(result: LoadResult) -> Iterator[Sequence[Value]]:
+def _load_rows(result: LoadResult) -> Iterator[Row]:
     """One row for each machine and rate."""
     for point in result.points:
         for row in point.rows:
-            ratio = row.offered_rps / row.capacity_rps if row.capacity_rps else None
-            cells = (
-                row.rate_rps,
-                row.offered_rps,
-                ratio,
-                row.request_count,
-                row.finished_count,
-                row.rejected_count,
-                row.rejected_share,
-                row.arrival_span_s,
-                row.request_throughput_rps,
-                row.output_throughput_tok_s,
-                row.request_goodput_rps,
-                row.slo_attainment,
-                *(row.attainment.get(name) for name in ("all", *LOAD_METRICS)),
-                *row.latencies_ms.values(),
-                row.ttft_queue_share,
-                row.backlog_mid,
-                row.backlog_end,
-                row.backlog_noise,
-            )
-            meets = row.meets(result.study.attainment) if row.attainment else None
-            yield (point.name, row.chip_count, *map(_cell, cells), row.keeps_up, meets)
+            met = row.attainment
+            known = {
+                **vars(row),
+                **row.latencies_ms,
+                **{f"fit_{metric}_attainment": met.get(metric) for metric in LOAD_METRICS},
+                "fit_slo_attainment": met.get("all"),
+                "offered_to_capacity_ratio": _ratio(row.offered_rps, row.capacity_rps),
+                "rejected_share": row.rejected_share,
+                "machine": point.name,
+                "keeps_up": row.keeps_up,
+                "meets_slo": row.meets(result.study.attainment) if met else None,
+            }
+            yield {
+                name: round(value, 6) if isinstance(value, float) else value
+                for name, value in known.items()
+            }
 
 
 def _knee_rows(result: LoadResult) -> Iterator[Sequence[Value]]:
@@ -264,8 +255,8 @@ def _knee_rows(result: LoadResult) -> Iterator[Sequence[Value]]:
             _offered(kept),
             _offered(point.saturation.failed),
             _cell(capacity_rps),
-            _cell(met.offered_rps / capacity_rps if slo and met and capacity_rps else None),
-            _cell(kept.offered_rps / capacity_rps if kept and capacity_rps else None),
+            _cell(_ratio(met.offered_rps, capacity_rps) if slo and met else None),
+            _cell(_ratio(kept.offered_rps, capacity_rps) if kept else None),
             _highest(point, lambda row: row.request_goodput_rps),
             _highest(point, lambda row: row.request_throughput_rps),
             _highest(point, lambda row: row.output_throughput_tok_s),
@@ -279,6 +270,10 @@ def _highest(point: LoadPoint, of: Callable[[LoadRow], float | None]) -> float |
 
 def _offered(row: LoadRow | None) -> float | None:
     return _cell(row.offered_rps if row else None)
+
+
+def _ratio(part: float, whole: float | None) -> float | None:
+    return part / whole if whole else None
 
 
 def _cell(value: float | None) -> float | None:

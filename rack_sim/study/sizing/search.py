@@ -22,7 +22,7 @@ from rack_sim.metrics.slo import ATTAINMENT, Objective, Reading, reading_of
 from rack_sim.metrics.summary import number_of
 from rack_sim.pipeline import Explanation, Result, explain, simulate
 from rack_sim.scenario import Scenario
-from rack_sim.study.load_row import LoadRow, row_of
+from rack_sim.study.load_row import SATURATION, LoadRow, row_of
 from rack_sim.study.sizing.bounds import Bounds
 from rack_sim.study.sizing.candidate import MEASURED, Candidate
 from rack_sim.study.sizing.space import Shape, Space, footprint_of_shape
@@ -39,7 +39,6 @@ _REQUESTS_TO_FAIL = 2_500_000
 # assumed: arrivals should last for so many lifetimes of a request (`LoadPoint.is_short`)
 LIFETIMES = 4
 
-SATURATION = "saturation"
 TOO_SHORT = "too_short"
 TURNED_AWAY = "turned_away"
 CAPACITY = "capacity"

@@ -1,10 +1,10 @@
 """Size: searches for the smallest, the cheapest and the most frugal system."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.errors import InputError, Problem, Problems
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.foundation.work_estimate import Note, no_note, tell
 from rack_sim.metrics.sizing_columns import GOALS
@@ -17,8 +17,6 @@ from rack_sim.study.sizing.search import LIFETIMES, OnReplay, SizingQuestion, Si
 from rack_sim.study.sizing.space import sizing_space
 from rack_sim.study.sizing.traffic import lengthened, offered, rate_of, with_requests
 from rack_sim.study.sizing.unreachable import unreachable
-
-Checked = TypeVar("Checked")
 
 ATTAINMENT_ASKED = 0.99
 # assumed: a replay of more takes minutes; who wants that may ask for so many requests
@@ -88,22 +86,17 @@ def size(
 
 def _question(scenario: Scenario, request: SizingRequest) -> tuple[SizingQuestion, tuple[str, ...]]:
     """The question, and the settings that make `rack-sim run` replay its traffic."""
-    problems: list[Problem] = []
-
-    def tried(check: Callable[[], Checked]) -> Checked | None:
-        try:
-            return check()
-        except InputError as error:
-            problems.extend(error.problems)
-            return None
-
-    objectives = tried(lambda: _objectives(scenario, request))
-    rate_rps = tried(lambda: rate_of(scenario, request.rate_rps))
-    tried(lambda: _refuse_pools(scenario))
-    bounds = request.tensor_parallel, request.stages, request.replicas_max
-    space = tried(lambda: sizing_space(scenario, *bounds))
-    if problems or objectives is None or rate_rps is None or space is None:
-        raise InputError(problems)
+    problems = Problems()
+    with problems.gathered():
+        objectives = _objectives(scenario, request)
+    with problems.gathered():
+        rate_rps = rate_of(scenario, request.rate_rps)
+    with problems.gathered():
+        _refuse_pools(scenario)
+    with problems.gathered():
+        bounds = request.tensor_parallel, request.stages, request.replicas_max
+        space = sizing_space(scenario, *bounds)
+    problems.refuse()
     at_rate, settings = offered(scenario, request.rate_rps)
     if request.request_count is not None:
         at_rate, count = with_requests(at_rate, request.request_count)
@@ -141,7 +134,7 @@ def _searched(question: SizingQuestion, on_progress: OnReplay, *, may_lengthen: 
 
 def _objectives(scenario: Scenario, request: SizingRequest) -> tuple[Objective, ...]:
     slo, attainment = request.slo, request.attainment
-    problems = []
+    problems = Problems()
     if attainment is not None and not 0 < attainment <= 1:
         problems.append(
             Problem(f"{attainment:g} is no share", "--attainment", suggestion="0.99, say")
@@ -150,12 +143,9 @@ def _objectives(scenario: Scenario, request: SizingRequest) -> tuple[Objective, 
         if attainment is not None:
             text = "is a share of the scenario's own slo, and has no meaning beside --slo"
             problems.append(Problem(text, "--attainment"))
-        try:
+        with problems.gathered():
             found = parse_slo(slo)
-        except InputError as error:
-            problems += error.problems
-        if problems:
-            raise InputError(problems)
+        problems.refuse()
         return found
     if scenario.slo.asked and attainment is None:
         return scenario.slo.asked
@@ -165,8 +155,7 @@ def _objectives(scenario: Scenario, request: SizingRequest) -> tuple[Objective, 
                 "the scenario has no slo", "--slo", suggestion="--slo ttft_p99=0.5s,tpot_p99=10ms"
             )
         )
-    if problems:
-        raise InputError(problems)
+    problems.refuse()
     share = attainment or scenario.slo.attainment or ATTAINMENT_ASKED
     return (AttainmentObjective(scenario.slo, share),)
 

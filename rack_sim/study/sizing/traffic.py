@@ -8,7 +8,7 @@ import numpy as np
 from rack_sim.engine.serving import LATEST_ARRIVAL_PS
 from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.brief import Brief
-from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.errors import InputError, Problem, Problems
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.scenario import Scenario
 from rack_sim.workload.arrivals import MAX_RATE_RPS, MIN_RATE_RPS, Constant, PiecewiseConstant
@@ -48,12 +48,10 @@ def rate_of(scenario: Scenario, rate_rps: float | None) -> float:
 
     Raises InputError where the workload has none (a closed loop), or it is out of bounds.
     """
-    try:
+    problems = Problems()
+    with problems.gathered(scenario.name):
         own_rps = offered_rate_rps(scenario.workload)
-    except InputError as error:
-        raise InputError(
-            replace(problem, place=problem.place or scenario.name) for problem in error.problems
-        ) from None
+    problems.refuse()
     if rate_rps is None:
         return own_rps
     # Written so that what is not a number is refused, too.

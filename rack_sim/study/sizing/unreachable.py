@@ -4,7 +4,7 @@ What is in the way is read from the candidate that comes nearest, with as many r
 nothing waits there for anybody else, so what is left is the machine.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
@@ -14,10 +14,10 @@ from rack_sim.metrics.words import PHASES, TERMS
 from rack_sim.partition.partitioner import possible_degrees
 from rack_sim.pipeline import explain
 from rack_sim.scenario import Scenario
+from rack_sim.study.load_row import SATURATION
 from rack_sim.study.sizing.candidate import Candidate
 from rack_sim.study.sizing.constants import rests_on
 from rack_sim.study.sizing.search import (
-    SATURATION,
     TOO_SHORT,
     TURNED_AWAY,
     ExplainedShape,
@@ -114,13 +114,9 @@ def unreachable(search: SizingSearch) -> InfeasibleError:
     fitting = [shape for shape in shapes if shape.found is not None]
     if not fitting:
         return _no_room(question)
-    walked = search.walked
-    replays = search.replay_count
-    nearest = sorted(fitting, key=lambda item: (_worst(item.bounds.alone), item.shape))
+    walked, replays = search.walked, search.replay_count
     most = question.space.replicas_max
-    tried = [search.replayed(item.shape, most) for item in nearest[:_SHAPES_REPLAYED]]
-    best = min(tried, key=lambda found: (_overloaded(found), _worst(found.readings), found.shape))
-    shape = search.shape(best.shape)
+    best = _nearest(search, fitting)
     missed = best.tightest
     if missed is not None and (missed.holds or _overloaded(best)):
         missed = None  # in the way is how much is asked at once
@@ -142,12 +138,20 @@ def unreachable(search: SizingSearch) -> InfeasibleError:
             _limit_of_rows(fitting, most, best) if objective is None else _limit(best, objective)
         ),
         terms={} if objective is None else _split(best, objective),
-        levers=tuple(_levers(search, shape, best, overloaded=objective is None)),
+        levers=tuple(_levers(search, best, overloaded=objective is None)),
         replay_count=replays,
         proved=walked,
         rests=tuple(rests_on(search, best, objective)),
     )
     return InfeasibleError(reason)
+
+
+def _nearest(search: SizingSearch, fitting: Sequence[ExplainedShape]) -> Candidate:
+    """Of the shapes whose bounds are the best, with all replicas there may be, the nearest."""
+    most = search.question.space.replicas_max
+    first = sorted(fitting, key=lambda item: (_worst(item.bounds.alone), item.shape))
+    tried = [search.replayed(item.shape, most) for item in first[:_SHAPES_REPLAYED]]
+    return min(tried, key=lambda found: (_overloaded(found), _worst(found.readings), found.shape))
 
 
 def _no_room(question: SizingQuestion) -> InfeasibleError:
@@ -269,10 +273,9 @@ def _split(best: Candidate, objective: Objective) -> dict[str, float]:
     return {words: ms for words, ms in found.items() if round(ms, 3)}
 
 
-def _levers(
-    search: SizingSearch, shape: ExplainedShape, best: Candidate, *, overloaded: bool
-) -> Iterator[str]:
+def _levers(search: SizingSearch, best: Candidate, *, overloaded: bool) -> Iterator[str]:
     """Changes that were tried, each alone, and help."""
+    shape = search.shape(best.shape)
     most = search.question.space.replicas_max
     if overloaded:
         count = most

@@ -11,8 +11,8 @@ from rack_sim.pipeline import explain, simulate
 from rack_sim.scenario import LoadStudy, load_scenario, load_study
 from rack_sim.study import load
 from rack_sim.study.knee import bracket
-from rack_sim.study.load import SATURATION, LoadPoint, with_plan
-from rack_sim.study.load_row import replay_rate
+from rack_sim.study.load import LoadPoint, with_plan
+from rack_sim.study.load_row import SATURATION, replay_rate
 from rack_sim.study.options import StudyOptions
 
 SMALL = Path(__file__).parents[1] / "scenario" / "small.yaml"
