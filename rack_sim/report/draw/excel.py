@@ -122,7 +122,8 @@ def place_charts(sheet: Sheet, spot: Spot, charts: Iterable[Numbered | None]) ->
         height = max(least, _AROUND_BARS_PX + _BAR_PX * bars)
         native.set_size({"width": width, "height": height})
         where = one.ranges[0][1].sheet
-        words = f"{chart.title}. {chart.says} The numbers stand on the sheet {where}."
+        said = (f"{chart.title}.", chart.says, f"The numbers stand on the sheet {where}.")
+        words = " ".join(filter(None, said))
         sheet.place(row, spot.column, native, words, right_px=spot.right_px)
         row += ceil(height / _ROW_PX) + 1
     return row

@@ -9,17 +9,12 @@ from rack_sim.metrics.cost_row import COST_COLUMNS
 from rack_sim.metrics.formula import Named, Term, quotient
 from rack_sim.metrics.summary import Value, number_of
 from rack_sim.record.record import Record
+from rack_sim.report.charts.energy_and_cost import DRAWN_BY
 from rack_sim.report.draw.excel import LARGE_PX, Numbered, Spot, place_charts
 from rack_sim.report.sheets.formula_text import formula_text
 from rack_sim.report.sheets.sheet import LABEL, STRONG, Book, Formula, Sheet, Style, number_style
 
-_ENERGY = {
-    "energy_chips_idle_joules": "chips, idle: always",
-    "energy_chips_dynamic_joules": "chips, what busy ones draw above that",
-    "energy_hosts_joules": "hosts",
-    "energy_network_joules": "switches and optics, where given",
-    "energy_building_joules": "cooling and losses (PUE - 1)",
-}
+_ENERGY = {column: words for column, (words, *_) in DRAWN_BY.items()}
 _TOKEN_COST = {
     "capital_usd_per_million_output_tokens": "capital written off",
     "electricity_usd_per_million_output_tokens": "electricity, standing by included",
@@ -78,9 +73,8 @@ def write_cost(book: Book, run: Record, charts: Mapping[str, Numbered]) -> None:
         for row, column in enumerate(_PRICE, start=31):
             cells = (column.name, run.summary[column.name])
             sheet.put_row(row, 0, cells, [LABEL, number_style(column.unit, align="right")])
-    place_charts(
-        sheet, Spot(3, 5, size_px=LARGE_PX), map(charts.get, ("token-energy", "token-cost"))
-    )
+    beside = Spot(3, 5, size_px=LARGE_PX)
+    place_charts(sheet, beside, map(charts.get, ("token-energy", "token-cost")))
 
 
 def _write_energy(page: _Page) -> None:

@@ -54,11 +54,11 @@ def write_sram_rows(book: Book, run: Record) -> None:
 
 def write_sram_map(book: Book, run: Record) -> None:
     """The fullest chip of each stage as bars, and what they are made of."""
-    file, columns, frame = (table := whole(run, "memory.csv")).file, table.columns, table.frame
+    file, columns, frame = "memory.csv", run.tables["memory.csv"].columns, run.frame("memory.csv")
     by, what = "chip", "every chip that holds the model"
-    if len(set(frame["stage"])) > 1:  # the first of equals
-        frame = frame.sort_values(["stage", "free_bytes", "chip"], kind="stable")
-        frame = frame.drop_duplicates("stage")
+    if len(set(frame["stage"])) > 1:
+        order = frame.sort_values(["stage", "free_bytes", "chip"], kind="stable")
+        frame = order.drop_duplicates("stage")  # the first of equals
         by, what = "stage", "the fullest chip of each stage"
     frame = frame.assign(used=1 - frame["free_bytes"] / frame["capacity_bytes"])
     purpose = (
@@ -68,11 +68,11 @@ def write_sram_map(book: Book, run: Record) -> None:
     shown = FileTable(file, [*columns[:2], _USED, *columns[2:]], frame)
     rows = write_table(book, "SRAM map", purpose, shown)
     rows.sheet.pages_wide(2)  # the chart stands to the right of the table
-    if len(frame):
-        _draw_bars(rows, frame)
-        rows.draw_bars("used", BLUE, 1.0)
+    _draw_bars(rows, frame)
+    rows.draw_bars("used", BLUE, 1.0)
+    if rows.shown:
         beside = Spot(3, len(shown.columns) + 1, size_px=LARGE_PX)
-        place_charts(rows.sheet, beside, [_memory(rows, frame, by, what)])
+        place_charts(rows.sheet, beside, [_memory(rows, frame.head(rows.shown), by, what)])
 
 
 def _memory(rows: Rows, frame: "pd.DataFrame", by: str, what: str) -> Numbered:

@@ -65,11 +65,12 @@ class Rows(NamedTuple):
 def whole(record: Record, file: str) -> FileTable:
     """A table as the record has it."""
     columns, frame = record.tables[file].columns, record.frame(file)
-    # A data frame may have numbers among words as text.
     mixed = [column.name for column in columns if column.kind == "any"]
-    rows = record.rows(file) if mixed else ()
-    found: dict[str, Any] = {name: [row[name] for row in rows] for name in mixed}
-    return FileTable(file, columns, frame.assign(**found))
+    if mixed:  # a frame has numbers among words as text
+        rows = record.rows(file)
+        found: dict[str, Any] = {name: [row[name] for row in rows] for name in mixed}
+        frame = frame.assign(**found)
+    return FileTable(file, columns, frame)
 
 
 def write_table(book: Book, name: str, purpose: str, table: FileTable) -> Rows:

@@ -11,7 +11,7 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from spreadsheets import SOFFICE, named, opened, recalculated
+from spreadsheets import SOFFICE, drawn, named, opened, recalculated
 
 import rack_sim
 from rack_sim.foundation.errors import InputError
@@ -137,6 +137,30 @@ def test_charts_have_titles_axes_and_a_text(run: Path) -> None:
             assert b"<c:title>" in file.read(name), name
     assert sum(text.count("<xdr:graphicFrame") for text in drawings) == len(charts)
     assert sum(text.count(' descr="') for text in drawings) == len(charts)
+
+
+def test_charts_stand_over_the_numbers_of_the_tables(run: Path) -> None:
+    from rack_sim.metrics.latency import LATENCY_METRICS
+    from rack_sim.record.store import read
+
+    record, book = read(run), opened(run / "report.xlsx")
+    rows = list(book["SRAM map"].iter_rows(min_row=4, values_only=True))
+    kinds = [head.split("\n")[0] for head in rows[0]]
+    (memory,) = drawn(book, "SRAM map")
+    for name, sizes in zip(("weight", "kv", "activation", "program", "free"), memory, strict=True):
+        assert sizes == [row[kinds.index(f"{name}_bytes")] for row in rows[1:]]
+    (percentiles,) = drawn(book, "Requests")
+    for percent, values in zip((50, 90, 95, 99), percentiles, strict=True):
+        metrics = (*LATENCY_METRICS, "itl")
+        assert values == [record.summary[f"{metric}_ms_p{percent}"] for metric in metrics]
+    links = record.frame("links.csv")
+    (vectors,), (loads,) = drawn(book, "Links")
+    assert sum(vectors) == links["step_vectors"].sum()
+    assert loads == sorted(links["utilisation"][links["busy_ms"] > 0], reverse=True)
+    # The parts of a token's energy and cost add up to what the run says.
+    totals = ("joules_per_output_token", "usd_per_million_output_tokens")
+    for (parts, _), name in zip(drawn(book, "Cost"), totals, strict=True):
+        assert sum(parts) == pytest.approx(record.summary[name], rel=1e-5), name  # six decimals
 
 
 def test_every_number_of_the_summary_is_there(run: Path) -> None:
