@@ -125,6 +125,7 @@ class _Setting:
         self.benchmark = benchmark_of(measurement)
         self.assumed: list[str] = []
         self.chip = chip_keys(measurement.chip, folder)
+        self.is_static = self.chip.get("execution") == "static"
 
     def setup(self) -> Setup:
         row = self.row
@@ -132,7 +133,7 @@ class _Setting:
         if chips is None:
             chips = _USUAL_CHIPS.get(row.chip, 1)
             self.assumed.append(f"{chips} chips: their number is not published")
-        static = self.chip.get("execution") == "static"
+        static = self.is_static
         replicas, tensor_parallel = (1, 8) if static else self._parallel(chips)
         per_replica = chips if static else tensor_parallel
         stages = max(per_replica // tensor_parallel, 1) if static else 1
@@ -142,12 +143,12 @@ class _Setting:
             "name": re.sub("[^A-Za-z0-9._-]", "-", row.number) or "row",
             "system": self._system(per_replica),
             "model": row.model,
-            "precision": self._precision(static=static),
+            "precision": self._precision(),
             "partition": {
                 "tensor_parallel": min(tensor_parallel, per_replica),
                 "stages": "auto" if too_many else stages,
             },
-            **self._serving(static=static),
+            **self._serving(),
         }
         scenario = scenario_of_keys(keys, self.folder)
         explanation = explain(scenario)
@@ -178,12 +179,15 @@ class _Setting:
 
     def _alone(self) -> Deployment:
         """The model on one chip, whether it holds it or not."""
+        serving = {"max_context_tokens": 128}
+        if self.is_static:
+            serving["concurrent_sequences"] = 1
         keys = {
             "name": "alone",
             "system": self._system(1),
             "model": self.row.model,
             "precision": {"weights": "fp16", "activations": self._formats()[0]},
-            "serving": {"max_context_tokens": 128},
+            "serving": serving,
             "workload": _closed(1, 1, _fixed(1), _fixed(1)),
         }
         return scenario_of_keys(keys, self.folder).deployment
@@ -191,7 +195,7 @@ class _Setting:
     def _system(self, chips: int) -> str | Keys:
         return system_of(self.chip, self.row.chip, self.folder, chips)
 
-    def _precision(self, *, static: bool) -> dict[str, str]:
+    def _precision(self) -> dict[str, str]:
         weights = self.row.weights
         if weights == "fp16" and "fp16" not in self._formats() and "bf16" in self._formats():
             self.assumed.append("bf16 in place of fp16: the chip has no rate for that")
@@ -201,7 +205,7 @@ class _Setting:
         if weights == "bfp8" and "bfp8" not in self._formats():
             self.assumed.append("bfp8 as fp8: a block's shared exponent is not counted")
             weights, kv, compute = "fp8", "fp8", "fp8"
-        if static:
+        if self.is_static:
             compute = activations = "fp8" if "fp8" in self._formats() else "fp16"
             kv = activations
         return {"weights": weights, "kv": kv, "activations": activations, "compute": compute}
@@ -244,12 +248,12 @@ class _Setting:
             given.append(round(value or otherwise))
         return _fixed(given[0]), _fixed(given[1]), sum(given)
 
-    def _serving(self, *, static: bool) -> Keys:
+    def _serving(self) -> Keys:
         row = self.row
         inputs, outputs, context = self._lengths()
         users = 1 if row.load == "single" else row.concurrency or 1
         serving: Keys = {"max_context_tokens": context}
-        if static:
+        if self.is_static:
             serving["concurrent_sequences"] = users
         else:
             serving["policy"] = {
@@ -264,7 +268,7 @@ class _Setting:
                 "not published"
             )
             serving["speculation"] = {"draft_tokens": _DRAFT_TOKENS, "acceptance": _ACCEPTANCE}
-            if not static:
+            if not self.is_static:
                 serving["policy"]["max_sequences"] = max(users, _TOKEN_BUDGET // 8)
         if row.load == "closed" and self.benchmark in ("lib", "tt"):
             count = users  # a static batch
