@@ -86,17 +86,5 @@ def _table(swings: Sequence[Swing]) -> Table:
                     "replayed" if row["how"] == "replayed" else "recomputed",
                 )
             )
-    return Table(
-        "Every input that was changed",
-        (
-            "Input",
-            "#change",
-            "#from",
-            "#to",
-            "#USD per million",
-            "#tokens/s per user",
-            "how",
-        ),
-        tuple(rows),
-        is_open=True,
-    )
+    heads = ("Input", "#change", "#from", "#to", "#USD per million", "#tokens/s per user", "how")
+    return Table("Every input that was changed", heads, tuple(rows), is_open=True)
