@@ -66,7 +66,8 @@ def _charts(record: Record, *, two: bool) -> tuple[Chart, ...]:
 def _changed(changes: Sequence[RunChange], names: Sequence[str]) -> Iterator[Section]:
     inputs = [change for change in changes if change.kind == "input"]
     outputs = [change for change in changes if change.kind == "output"]
-    differ = f"{counted(len(inputs), 'input')} differ between {names[0]} and {names[1]}."
+    verb = "differs" if len(inputs) == 1 else "differ"
+    differ = f"{counted(len(inputs), 'input')} {verb} between {names[0]} and {names[1]}."
     yield Section(
         "inputs",
         "Inputs that changed",

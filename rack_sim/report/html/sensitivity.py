@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rack_sim.metrics.words import capital
 from rack_sim.record.record import Record
 from rack_sim.report.charts.sensitivity import sensitivity_charts
 from rack_sim.report.draw.plotly import draw_all
@@ -59,15 +60,17 @@ def _answers(swings: Sequence[Swing]) -> list[str]:
         for swing in ranked[:_TOLD]:
             if swing.widest(column) < _NOTHING:
                 break
-            parts = [
-                f"{row['change_share']:+.0%} of it changes {words} by {row[column]:+.1%}"
-                for row in swing.sides
-                if row[column] is not None
-            ]
-            said.append(f"{swing.name}: {'; '.join(parts)}.")
+            sides = [row for row in swing.sides if row[column] is not None and row["change_share"]]
+            parts = (
+                f"{abs(row['change_share']):.0%} {'more' if row['change_share'] > 0 else 'less'} "
+                f"by {row[column]:+.1%}"
+                for row in sides
+            )
+            said.append(f"{capital(swing.name)} changes {words}: {', '.join(parts)}.")
     still = [s.name for s in swings if all(s.widest(column) < _NOTHING for column in _EFFECTS)]
     if still:
-        said.append(f"{counted(len(still), 'input')} move neither: {', '.join(still)}.")
+        move = "moves" if len(still) == 1 else "move"
+        said.append(f"{counted(len(still), 'input')} {move} neither: {', '.join(still)}.")
     return said
 
 
