@@ -17,6 +17,8 @@ from rack_sim.report.text import as_sentence
 
 _ROWS_SHOWN, _ROWS_OPEN = 500, 12
 _GOOD_STATUS = "ok"
+# Units that names of columns have, and that are no things: chips, rows.
+_UNITS_OF_NAMES = ("ms", "s", "bytes", "share")
 
 
 def study_page(study: Record) -> Page:
@@ -71,7 +73,8 @@ def _heading(column: Column, rows: Sequence[Row]) -> str:
     sign = "#" if all(value is None or number_of(value) is not None for value in values) else ""
     if column.name.startswith(AXIS):
         return f"{sign}{column.name.removeprefix(AXIS)}"
-    words = [word for word in column.name.split("_") if word != column.unit]
+    said = column.unit if column.unit in _UNITS_OF_NAMES else ""
+    words = [word for word in column.name.split("_") if word != said]
     return f"{sign}{' '.join(words)}{f' ({column.unit})' if column.unit else ''}"
 
 
