@@ -56,27 +56,15 @@ def _beside_limits(row: Mapping[str, Value], rates: Mapping[str, float]) -> Tabl
     tpot, bound = number_of(row["tpot_ms_p50"]), number_of(row["tok_latency_limit_ms"])
     rows = []
     if tpot and bound:
-        rows.append(
-            (
-                "TPOT, median",
-                milliseconds(tpot),
-                milliseconds(bound),
-                "weights read once at full memory speed",
-                f"{number_text(tpot / bound)} × the limit",
-            )
-        )
+        ratio = f"{number_text(tpot / bound)} × the limit"
+        words = "weights read once at full memory speed"
+        rows.append(("TPOT, median", milliseconds(tpot), milliseconds(bound), words, ratio))
     served = rates.get(SERVED)
     for words, limit in rates.items():
         if served and words != SERVED:
-            rows.append(
-                (
-                    "Throughput",
-                    f"{number_text(served, 4)} tokens/s",
-                    f"{number_text(limit, 4)} tokens/s",
-                    words,
-                    f"{share(served / limit)} of the limit",
-                )
-            )
+            rate, most = (f"{number_text(number, 4)} tokens/s" for number in (served, limit))
+            ratio = f"{share(served / limit)} of the limit"
+            rows.append(("Throughput", rate, most, words, ratio))
     heads = ("Figure", "#here", "#limit", "the limit is", "#ratio")
     return Table("Figures beside their limits", heads, tuple(rows), is_open=True)
 

@@ -18,7 +18,7 @@ from rack_sim.report.text import as_sentence
 _ROWS_SHOWN, _ROWS_OPEN = 500, 12
 _GOOD_STATUS = "ok"
 # Units that names of columns have, and that are no things: chips, rows.
-_UNITS_OF_NAMES = ("ms", "s", "bytes", "share")
+_UNITS_OF_NAMES = ("ms", "s", "ns", "bytes", "share", "ratio")
 
 
 def study_page(study: Record) -> Page:
