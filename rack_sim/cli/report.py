@@ -9,7 +9,7 @@ from rack_sim.cli.console import err, out
 from rack_sim.cli.place import result_file
 from rack_sim.cli.progress import progress
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.record.manifest import altered
+from rack_sim.record.manifest import altered, read_manifest
 from rack_sim.record.place import file_place
 from rack_sim.record.store import read
 from rack_sim.report.views import ENDINGS, view_of
@@ -46,7 +46,7 @@ def report(
         rack-sim report reports/llama70b-1a2b3c4d5e6f --out llama70b.html
     """
     targets = [folder / f"report{ending}" for ending in ENDINGS] if out_file is None else [out_file]
-    record = read(folder)  # before anything is made in what is no result
+    read_manifest(folder)  # before anything is made in what is no result
     force = force or out_file is None
     for target in targets:
         file_place(target, force=force)
@@ -58,11 +58,12 @@ def report(
                 suggestion=f"--out {out_file.with_suffix('.html')}",
             )
         )
-    written = []
+    written, record = [], None
     with progress(quiet=quiet) as show:
         for target in targets:
             show(f"writing {target.name}")
             with result_file(target, force=force) as draft:
+                record = record or read(folder)
                 draft.path.write_bytes(view_of(record, target.suffix.lower()))
             written.append(draft.shown)
     if not quiet:

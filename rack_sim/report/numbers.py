@@ -50,11 +50,11 @@ def amount_text(value: float, digits: int = 4) -> str:
     return _trimmed(number_text(value, digits))
 
 
-def cell(value: object) -> str:
-    """A cell of a table as it is in the file, short: numbers to six significant digits."""
+def cell(value: object, digits: int = 6) -> str:
+    """A cell of a table as it is in the file, short: a number with so many digits at most."""
     if number_of(value) is None:
         return str(value) if value not in (None, "") and value == value else ""
-    return _trimmed(number_text(value, 6))
+    return _trimmed(number_text(value, digits))
 
 
 def _trimmed(text: str) -> str:

@@ -4,8 +4,29 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rack_sim.record.record import Record
+from rack_sim.study.sensitivity import SPEED, USD
+
+VISIBLE = 0.0005
+"""Less than this share of change is none to be seen."""
 
 _FILE = "sensitivity.csv"
+
+
+class Effect(NamedTuple):
+    """What inputs move: the column of the share by which, and that of the number itself."""
+
+    name: str
+    column: str
+    base: str
+    words: str
+    unit: str
+
+
+_UNIT = "USD per million output tokens"
+EFFECTS = (
+    Effect("usd-change", "usd_change_share", USD, "Cost of an output token", _UNIT),
+    Effect("speed-change", "speed_change_share", SPEED, "Speed of the median user", "tokens/s"),
+)
 
 
 class Swing(NamedTuple):
@@ -36,6 +57,15 @@ def swings_of(record: Record) -> tuple[Swing, ...]:
         )
         for name, sides in rows.items()
     )
+
+
+def still_of(record: Record) -> list[str]:
+    """The inputs that move neither."""
+    return [
+        swing.name
+        for swing in swings_of(record)
+        if all(swing.widest(effect.column) < VISIBLE for effect in EFFECTS)
+    ]
 
 
 def notes_of(record: Record) -> tuple[str, ...]:

@@ -69,10 +69,11 @@ class _Grid:
 
     def is_numeric(self, name: str) -> bool:
         """Whether all values of a key are numbers."""
-        return all(
-            isinstance(row[name], int | float) and not isinstance(row[name], bool)
-            for row in self.rows
-        )
+        return len(self.numbers(name)) == len(self.rows)
+
+    def numbers(self, name: str) -> list[float]:
+        """What of a column is a number."""
+        return [value for row in self.rows if (value := number_of(row[name])) is not None]
 
     def words(self, name: str) -> str:
         """What a key is called, with its unit."""
@@ -84,11 +85,7 @@ class _Grid:
 def grid_charts(record: Record) -> Iterator[Panels]:
     """A chart for each collected column of numbers."""
     grid = _grid(record)
-    names = [
-        name
-        for name in grid.collected
-        if any(number_of(row[name]) is not None for row in grid.rows)
-    ]
+    names = list(filter(grid.numbers, grid.collected))
     drawn = [_chart(grid, name) for name in names[:_PANELS_MAX]]
     title = str(record.facts.get("description") or record.name)
     yield Panels("grid", title, _says(record, grid), tuple(drawn), columns=2)
@@ -123,21 +120,14 @@ def _heat_map(grid: _Grid, name: str) -> Chart:
         tuple(None if row is None else number_of(row[name]) for row in line) for line in rows
     )
     best = _best(grid, name)
-    place = next(
-        (
-            (number, line.index(best))
-            for number, line in enumerate(rows)
-            if best is not None and best in line
-        ),
-        None,
-    )
+    places = [(n, line.index(best)) for n, line in enumerate(rows) if best and best in line]
     hover = tuple(tuple(_hover(grid, row, name) for row in line) for line in rows)
     return Chart(
         _chart_name(name),
         _title(grid, name, best),
         _things(grid, grid.x),
         _things(grid, y),
-        cells=Cells(values, hover, place),
+        cells=Cells(values, hover, places[0] if places else None),
         says=_range_words(grid, name) + " × has no numbers." * any(None in v for v in values),
     )
 
@@ -233,8 +223,9 @@ def _things(grid: _Grid, name: str) -> Axis:
 
 
 def _value_words(value: Value) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return amount_text(value, 6)
+    number = number_of(value)
+    if number is not None:
+        return amount_text(number, 6)
     return "none" if value is None else str(value)
 
 
@@ -249,10 +240,9 @@ def _chart_name(name: str) -> str:
 
 def _best(grid: _Grid, name: str) -> Row | None:
     """The best point by a column: None where points are alike, or where none is better."""
-    known = [row for row in grid.rows if number_of(row[name]) is not None]
-    values = {number_of(row[name]) for row in known}
-    if len(values) < 2 or not wants(name):
+    if len(set(grid.numbers(name))) < 2 or not wants(name):
         return None
+    known = [row for row in grid.rows if number_of(row[name]) is not None]
     return (min if wants(name) == "less" else max)(
         known, key=lambda row: number_of(row[name]) or 0.0
     )
@@ -260,7 +250,7 @@ def _best(grid: _Grid, name: str) -> Row | None:
 
 def _title(grid: _Grid, name: str, best: Row | None) -> str:
     title, unit = grid.collected[name], grid.columns[name].unit
-    values = [value for row in grid.rows if (value := number_of(row[name])) is not None]
+    values = grid.numbers(name)
     if best is not None:
         value = number_of(best[name]) or 0.0
         at = ", ".join(_at(grid, key, best[key]) for key in grid.varied)
@@ -282,8 +272,7 @@ def _at(grid: _Grid, name: str, value: Value) -> str:
 
 
 def _range_words(grid: _Grid, name: str) -> str:
-    values = [value for row in grid.rows if (value := number_of(row[name])) is not None]
-    unit = grid.columns[name].unit
+    values, unit = grid.numbers(name), grid.columns[name].unit
     low, high = (f"{amount_text(end)} {unit}".rstrip() for end in (min(values), max(values)))
     return f"{low} at every point." if low == high else f"From {low} to {high}."
 

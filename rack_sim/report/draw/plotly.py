@@ -60,7 +60,7 @@ def draw(chart: Chart) -> page.Chart:
         traces.append(_heat(chart, chart.cells))
     x, y = (chart.y, chart.x) if chart.is_sideways else (chart.x, chart.y)
     layout: Layout = {
-        "xaxis": _axis(x, most=4 if chart.is_sideways else 6),
+        "xaxis": _axis(x, most=5 if chart.is_sideways else 6),
         "yaxis": _axis(y, most=8),
         "showlegend": sum(1 for one in series if one.name) > 1,
         "shapes": [_shape(chart, limit) for limit in chart.near],

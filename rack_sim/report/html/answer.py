@@ -10,6 +10,7 @@ from rack_sim.report.html.page import Answer, Section, Table, fact_of
 from rack_sim.report.html.requests import METRICS, Requests
 from rack_sim.report.html.warnings import warnings_ahead
 from rack_sim.report.numbers import (
+    NONE,
     counted,
     milliseconds,
     number_of,
@@ -195,15 +196,9 @@ def _objectives(requests: Requests) -> Table:
     rows = []
     for metric, limit in requests.objectives_ms.items():
         within, worst = requests.within(metric), requests.percentile(metric, JUDGED_PERCENT)
-        rows.append(
-            (
-                METRICS[metric],
-                milliseconds(limit),
-                milliseconds(worst),
-                share(within),
-                "–" if worst is None else "met" if worst <= limit else "missed",
-            )
-        )
+        met = NONE if worst is None else "met" if worst <= limit else "missed"
+        limits = milliseconds(limit), milliseconds(worst)
+        rows.append((METRICS[metric], *limits, share(within), met))
     return Table(
         "Objectives, each alone, of the requests that finished",
         ("Objective", "#limit", f"#p{JUDGED_PERCENT}", "#within", f"at p{JUDGED_PERCENT}"),

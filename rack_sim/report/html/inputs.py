@@ -32,9 +32,9 @@ def input_warnings(facts: Facts) -> Iterator[str]:
     ):
         names = list(dict.fromkeys(item["name"] for item in found))
         more = len(names) - _NAMES_SHOWN
-        shown = ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        shown = [*names[:_NAMES_SHOWN], f"{more} more"] if more > 1 else names
         if names:
-            yield f"{counted(len(names), 'input')} {words}: {shown}."
+            yield f"{counted(len(names), 'input')} {words}: {', '.join(shown)}."
 
 
 def _inputs(facts: Facts, resolved: Mapping[str, Any]) -> Section:

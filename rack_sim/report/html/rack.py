@@ -6,6 +6,7 @@ same, so a page needs a few profiles and two numbers for each link.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from rack_sim.compiler.traffic import TRAFFICS
@@ -118,6 +119,7 @@ class Rack:
         """Whether nodes are drawn instead of chips, because there are so many."""
         return len(self.chips) > CHIPS_DRAWN_MAX
 
+    @cached_property
     def lines(self) -> tuple[tuple[Line, ...], bool]:
         """Lines with traffic, and whether they join nodes rather than chips."""
         between_chips = self._lines(lambda end: end)

@@ -74,7 +74,7 @@ class _Sheet:
         self.layout = lay_out(rack, numbers, _HEADER_PX / self.unit)
         self.width = self.layout.width * self.unit
         self.height = self.layout.height * self.unit
-        self.lines, self.between_nodes = rack.lines()
+        self.lines, self.between_nodes = rack.lines
 
     @cached_property
     def spots(self) -> dict[int, tuple[float, float]]:

@@ -55,17 +55,16 @@ def sizing_page(sizing: SizingTables) -> Page:
     asked = " and ".join(objective_words(objective) for objective in sizing.objectives)
     warnings = (*map(as_sentence, manifest["warnings"]), *input_warnings(manifest))
     charts = draw_all(size_charts(sizing.record))
-    model = (manifest.get("model") or {}).get("name")
     system = (sizing.record.resolved["system"] or {}).get("name")
     return Page(
         title=f"Size: {sizing.name}",
         subtitle=f"Which is the smallest system that serves {cell(sizing.rate_rps)} requests/s "
         f"with {asked}?",
         facts=(
-            f"{model} on {system}",
-            str(manifest.get("workload") or ""),
-            f"Sizing {manifest.get('sizing_hash')}, scenario {manifest.get('scenario_hash')}, "
-            f"seed {manifest.get('seed')}",
+            f"{manifest['model']['name']} on {system}",
+            manifest["workload"],
+            f"Sizing {manifest['sizing_hash']}, scenario {manifest['scenario_hash']}, "
+            f"seed {manifest['seed']}",
         ),
         sections=(
             _answer(sizing, warnings),
@@ -83,8 +82,8 @@ def sizing_page(sizing: SizingTables) -> Page:
             *inputs_sections(manifest, sizing.record.resolved),
             warnings_section(warnings),
         ),
-        origin=f"Written by rack-sim {manifest.get('version')} from the files of the sizing "
-        f"{manifest.get('sizing_hash')}. candidates.csv has every number.",
+        origin=f"Written by rack-sim {manifest['version']} from the files of the sizing "
+        f"{manifest['sizing_hash']}. candidates.csv has every number.",
     )
 
 
@@ -142,14 +141,9 @@ def _cards(sizing: SizingTables) -> Iterator[Answer]:
 
 
 def _sign(row: Row) -> tuple[str, str]:
-    return (
-        ("", "Meets the SLO, as far as too few requests tell")
-        if row["is_short"]
-        else (
-            "good",
-            "Meets the SLO",
-        )
-    )
+    if row["is_short"]:
+        return "", "Meets the SLO, as far as too few requests tell"
+    return "good", "Meets the SLO"
 
 
 def _chips(winner: Winner) -> Iterator[Fact]:
@@ -197,15 +191,7 @@ def _objectives(sizing: SizingTables) -> Table:
                     "yes" if tight else "no",
                 )
             )
-    heads = (
-        "System",
-        "Best for",
-        "Objective",
-        "#asked",
-        "#measured",
-        "#margin",
-        "Tightest",
-    )
+    heads = ("System", "Best for", "Objective", "#asked", "#measured", "#margin", "Tightest")
     return Table("Margin to each objective", heads, tuple(rows), is_open=True)
 
 
@@ -270,6 +256,7 @@ def _searched(sizing: SizingTables) -> Section:
     manifest = sizing.record.facts
     counts = Counter(verdict_words(sizing, row) for row in sizing.candidates)
     met = sum(count for (verdict, _), count in counts.items() if verdict == "meets")
+    heads = ("Verdict", "Why", "#candidates")
     rows = [("meets", "every objective", number_text(met))]
     rows += [
         (verdict, why, number_text(count))
@@ -287,14 +274,7 @@ def _searched(sizing: SizingTables) -> Section:
             + ".",
         ),
         points=_PROVED,
-        tables=(
-            Table(
-                "Verdicts and their reasons",
-                ("Verdict", "Why", "#candidates"),
-                tuple(rows),
-                is_open=True,
-            ),
-        ),
+        tables=(Table("Verdicts and their reasons", heads, tuple(rows), is_open=True),),
     )
 
 

@@ -1,19 +1,24 @@
 """Study page: the question of a study, its answer, its figures and its tables."""
 
+from collections.abc import Sequence
+
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.summary import Value
 from rack_sim.record.kinds import AXIS
 from rack_sim.record.record import Record
+from rack_sim.record.table import Row
 from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.inputs import input_warnings, inputs_sections
 from rack_sim.report.html.page import Page, Section, Table
 from rack_sim.report.html.warnings import warnings_section
 from rack_sim.report.kinds import story_of
-from rack_sim.report.numbers import cell, counted
+from rack_sim.report.numbers import cell, counted, number_of
 from rack_sim.report.text import as_sentence
 
 _ROWS_SHOWN, _ROWS_OPEN = 500, 12
 _GOOD_STATUS = "ok"
+# Units that names of columns have, and that are no things: chips, rows.
+_UNITS_OF_NAMES = ("ms", "s", "ns", "bytes", "share", "ratio")
 
 
 def study_page(study: Record) -> Page:
@@ -55,17 +60,22 @@ def _table(study: Record, name: str) -> Table:
         notes.append(f"{counted(empty, 'column')} without any value are left out.")
     return Table(
         name,
-        tuple(map(_heading, filled)),
+        tuple(_heading(column, rows) for column in filled),
         tuple(tuple(_cell(row[c.name]) for c in filled) for row in rows[:_ROWS_SHOWN]),
         is_open=len(rows) <= _ROWS_OPEN,
         note=" ".join(notes),
     )
 
 
-def _heading(column: Column) -> str:
-    words = column.name.removeprefix(AXIS).replace("_", " ")
-    unit = f" ({column.unit})" if column.unit else ""
-    return f"{'#' if column.is_numeric else ''}{words}{unit}"
+def _heading(column: Column, rows: Sequence[Row]) -> str:
+    """Its words with its unit, said once; a key that a study varies is as the study has it."""
+    values = (row[column.name] for row in rows)
+    sign = "#" if all(value is None or number_of(value) is not None for value in values) else ""
+    if column.name.startswith(AXIS):
+        return f"{sign}{column.name.removeprefix(AXIS)}"
+    said = column.unit if column.unit in _UNITS_OF_NAMES else ""
+    words = [word for word in column.name.split("_") if word != said]
+    return f"{sign}{' '.join(words)}{f' ({column.unit})' if column.unit else ''}"
 
 
 def _cell(value: Value) -> str:

@@ -243,7 +243,7 @@ def test_lines_carry_what_their_links_carry(finished):
     """Bytes between nodes, both ways, are those of links.csv that join two nodes."""
     folder = finished("racks")
     rack = rack_of(store.read(folder))
-    lines, between_nodes = rack.lines()
+    lines, between_nodes = rack.lines
     assert between_nodes
     node_of = {row["chip"]: row["node"] for row in rows(folder / "chips.csv")}
     crossing = [
