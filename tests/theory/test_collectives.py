@@ -449,7 +449,7 @@ def test_a_ring_without_latency_reaches_the_rate_of_its_links(operation: Operati
 
 
 @pytest.mark.parametrize(
-    ("router", "chips", "operation", "algorithm", "says"),
+    ("routing", "chips", "operation", "algorithm", "says"),
     [
         (box_of(6), 6, "all_gather", "halving_doubling", "power of two, not 6 chips"),
         (box_of(4), 4, "all_gather", "hierarchical", "the group has 1 node with 4"),

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from rack_sim.report.validation_figure import validation_chart
-from rack_sim.study.validation import docs_folder, fitted_rows
+from rack_sim.study.pages import docs_folder
+from rack_sim.study.validation import fitted_rows
 
 
 @pytest.fixture

@@ -191,7 +191,7 @@ def test_an_all_reduce_is_two_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("group", [(0, 1, 2, 3, 4, 5), (4, 1, 0, 5, 3, 2), (5, 0, 3)])
-@pytest.mark.parametrize("router", [ring_of(6), box_of(6), nodes_of(3, 2)])
+@pytest.mark.parametrize("routing", [ring_of(6), box_of(6), nodes_of(3, 2)])
 def test_members_are_counted_as_the_group_has_them(
     operation: Operation, group: tuple[int, ...], routing: Routing
 ) -> None:
