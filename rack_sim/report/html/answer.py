@@ -6,7 +6,7 @@ from rack_sim.metrics.summary import Value
 from rack_sim.metrics.words import METRICS as WORDS
 from rack_sim.record.footprint import rack_noun_of
 from rack_sim.record.record import Record
-from rack_sim.report.html.page import Answer, Section, Table, fact_of
+from rack_sim.report.html.page import Answer, HtmlTable, Section, fact_of
 from rack_sim.report.html.requests import METRICS, Requests
 from rack_sim.report.html.warnings import warnings_ahead
 from rack_sim.report.numbers import (
@@ -179,9 +179,9 @@ def _cost(row: Mapping[str, Value], run: Record) -> Answer:
     return Answer("What does it cost?", sentence, tuple(facts))
 
 
-def _latencies(row: Mapping[str, Value]) -> Table:
+def _latencies(row: Mapping[str, Value]) -> HtmlTable:
     parts = ("mean", "p50", "p90", "p95", "p99")
-    return Table(
+    return HtmlTable(
         "Latencies of finished requests, ms",
         ("Metric", *(f"#{part}" for part in parts)),
         tuple(
@@ -192,14 +192,14 @@ def _latencies(row: Mapping[str, Value]) -> Table:
     )
 
 
-def _objectives(requests: Requests) -> Table:
+def _objectives(requests: Requests) -> HtmlTable:
     rows = []
     for metric, limit in requests.objectives_ms.items():
         within, worst = requests.within(metric), requests.percentile(metric, JUDGED_PERCENT)
         met = NONE if worst is None else "met" if worst <= limit else "missed"
         limits = milliseconds(limit), milliseconds(worst)
         rows.append((METRICS[metric], *limits, share(within), met))
-    return Table(
+    return HtmlTable(
         "Objectives, each alone, of the requests that finished",
         ("Objective", "#limit", f"#p{JUDGED_PERCENT}", "#within", f"at p{JUDGED_PERCENT}"),
         tuple(rows),

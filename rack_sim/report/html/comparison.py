@@ -8,7 +8,7 @@ from rack_sim.record.table import Row
 from rack_sim.report.charts.compare import compare_charts
 from rack_sim.report.comparison import changes_of
 from rack_sim.report.draw.plotly import draw_all
-from rack_sim.report.html.page import Chart, Page, Section, Table
+from rack_sim.report.html.page import Chart, HtmlTable, Page, Section
 from rack_sim.report.numbers import NONE, cell, counted
 from rack_sim.study.difference import RunChange, headlines
 
@@ -46,7 +46,7 @@ def _sections(record: Record, rows: Sequence[Row]) -> Iterator[Section]:
     )
     lost = tuple((str(row["name"]), cell(row["reason"])) for row in rows if row["status"] != "ran")
     if lost:
-        reasons = Table("Reasons", ("Run", "Why"), lost, is_open=True)
+        reasons = HtmlTable("Reasons", ("Run", "Why"), lost, is_open=True)
         yield Section("failed", "What cannot run", tables=(reasons,))
     if len(ran) > 1:
         yield Section("figures", "Figures", charts=_charts(record, two=two))
@@ -79,7 +79,7 @@ def _changed(changes: Sequence[RunChange], names: Sequence[str]) -> Iterator[Sec
         yield Section("outputs", "Outputs that changed", tables=(table,))
 
 
-def _side_by_side(ran: Sequence[Row], *, is_open: bool) -> Table:
+def _side_by_side(ran: Sequence[Row], *, is_open: bool) -> HtmlTable:
     skipped = {"name", "source", "status", "reason", "version", "scenario_hash"}
     columns = [c for c in COMPARE if c.name not in skipped and not c.name.endswith("_frontier")]
     words = {**COMPARED, **DENSITIES, "mean_kilowatts": "kilowatts"}
@@ -91,11 +91,11 @@ def _side_by_side(ran: Sequence[Row], *, is_open: bool) -> Table:
         for column in columns
     )
     heads = ("", *(f"#{row['name']}" for row in ran))
-    return Table("Side by side", heads, rows, is_open=is_open)
+    return HtmlTable("Side by side", heads, rows, is_open=is_open)
 
 
-def _changes(caption: str, changes: Sequence[RunChange], names: Sequence[str]) -> Table:
-    return Table(
+def _changes(caption: str, changes: Sequence[RunChange], names: Sequence[str]) -> HtmlTable:
+    return HtmlTable(
         caption,
         ("Key", names[0], names[1], "#change"),
         tuple(

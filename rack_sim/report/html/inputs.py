@@ -6,7 +6,7 @@ from typing import Any
 from rack_sim.foundation.sourced import GRADES
 from rack_sim.foundation.units import split_unit
 from rack_sim.record.kinds import Facts
-from rack_sim.report.html.page import Section, Table
+from rack_sim.report.html.page import HtmlTable, Section
 from rack_sim.report.numbers import cell, counted, milliseconds, size
 
 # Parts of a resolved scenario whose values have no source of their own: they are the user's.
@@ -51,9 +51,9 @@ def _inputs(facts: Facts, resolved: Mapping[str, Any]) -> Section:
         rows.insert(0, ("model", *head))
     chosen = tuple(_chosen(resolved))
     tables = (
-        Table("What the grades mean", ("Grade", "Meaning", "#inputs"), grades, is_open=True),
-        Table("The scenario, every default written out", ("Key", "Value"), chosen),
-        Table("Numbers with a source", ("Input", "#Value", "Grade", "Source"), tuple(rows)),
+        HtmlTable("What the grades mean", ("Grade", "Meaning", "#inputs"), grades, is_open=True),
+        HtmlTable("The scenario, every default written out", ("Key", "Value"), chosen),
+        HtmlTable("Numbers with a source", ("Input", "#Value", "Grade", "Source"), tuple(rows)),
     )
     return Section(
         "inputs",
@@ -83,7 +83,7 @@ def _assumptions(facts: Facts) -> Section:
         points=tuple(
             said for key in facts if key.startswith("assumed_by_the_") for said in facts[key]
         ),
-        tables=(Table("Assumed inputs", ("Input", "#Value", "Why"), rows, is_open=True),)
+        tables=(HtmlTable("Assumed inputs", ("Input", "#Value", "Why"), rows, is_open=True),)
         if rows
         else (),
     )

@@ -8,7 +8,7 @@ from rack_sim.record.record import Record
 from rack_sim.report.charts.energy_and_cost import energy_and_cost_charts
 from rack_sim.report.charts.limits import SERVED, limits_charts, rates_of
 from rack_sim.report.draw.plotly import draw_all
-from rack_sim.report.html.page import Section, Table
+from rack_sim.report.html.page import HtmlTable, Section
 from rack_sim.report.numbers import milliseconds, number_of, number_text, share, usd
 
 
@@ -52,7 +52,7 @@ def limits_section(run: Record) -> Section:
     return Section("limits", "Physical limits", charts=charts, points=points, tables=tables)
 
 
-def _beside_limits(row: Mapping[str, Value], rates: Mapping[str, float]) -> Table:
+def _beside_limits(row: Mapping[str, Value], rates: Mapping[str, float]) -> HtmlTable:
     tpot, bound = number_of(row["tpot_ms_p50"]), number_of(row["tok_latency_limit_ms"])
     rows = []
     if tpot and bound:
@@ -66,10 +66,10 @@ def _beside_limits(row: Mapping[str, Value], rates: Mapping[str, float]) -> Tabl
             ratio = f"{share(served / limit)} of the limit"
             rows.append(("Throughput", rate, most, words, ratio))
     heads = ("Figure", "#here", "#limit", "the limit is", "#ratio")
-    return Table("Figures beside their limits", heads, tuple(rows), is_open=True)
+    return HtmlTable("Figures beside their limits", heads, tuple(rows), is_open=True)
 
 
-def _busy(row: Mapping[str, Value]) -> tuple[Table, ...]:
+def _busy(row: Mapping[str, Value]) -> tuple[HtmlTable, ...]:
     rows = tuple(
         (definition.removeprefix("of the time chips were busy: "), share(row[name]))
         for name, definition in _BUSY.items()
@@ -77,7 +77,7 @@ def _busy(row: Mapping[str, Value]) -> tuple[Table, ...]:
     )
     if not rows:
         return ()
-    return (Table("What busy chips do, of their time", ("What", "#share"), rows, is_open=True),)
+    return (HtmlTable("What busy chips do, of their time", ("What", "#share"), rows, is_open=True),)
 
 
 def cost_section(run: Record) -> Section:
@@ -94,5 +94,5 @@ def cost_section(run: Record) -> Section:
         "cost",
         "Energy and cost",
         charts=draw_all(groups),
-        tables=(Table("Cost of the run", ("What", "#value"), money, is_open=True),),
+        tables=(HtmlTable("Cost of the run", ("What", "#value"), money, is_open=True),),
     )

@@ -7,7 +7,7 @@ from typing import Any
 from rack_sim.compiler.traffic import TRAFFICS
 from rack_sim.record.record import Record
 from rack_sim.report.figures.rack_load import number_runs
-from rack_sim.report.html.page import Section, Table
+from rack_sim.report.html.page import HtmlTable, Section
 from rack_sim.report.html.rack import FILLS, Chip, Rack
 from rack_sim.report.html.rack_drawing import data_of, drawing_of
 from rack_sim.report.numbers import counted, number_text, share, size
@@ -61,7 +61,7 @@ def _sentences(rack: Rack, run: Record) -> list[str]:
     return said
 
 
-def _stages(rack: Rack) -> Table:
+def _stages(rack: Rack) -> HtmlTable:
     """Chips by stage, those that are filled alike in one row."""
     groups: dict[tuple[int | None, int | None, float | None], list[Chip]] = {}
     for chip in rack.chips.values():
@@ -79,7 +79,7 @@ def _stages(rack: Rack) -> Table:
                 share(load),
             )
         )
-    return Table(
+    return HtmlTable(
         f"{rack.memory_name} and load of every chip",
         ("#Stage", "Chips", *(f"#{words}" for words in FILLS.values()), "#holds", "#busy"),
         tuple(rows),
@@ -87,7 +87,7 @@ def _stages(rack: Rack) -> Table:
     )
 
 
-def _traffic(rack: Rack) -> Iterator[Table]:
+def _traffic(rack: Rack) -> Iterator[HtmlTable]:
     """What all links carry in one step, by kind."""
     links_of = Counter(link.profile for link in rack.links)
     vectors, busy = Counter[str](), dict[str, float]()
@@ -108,10 +108,10 @@ def _traffic(rack: Rack) -> Iterator[Table]:
     )
     if rows:
         heads = ("Kind", "What it is", "#vectors", "#share", "#busiest link, µs")
-        yield Table("Traffic of one step on all links, by kind", heads, rows)
+        yield HtmlTable("Traffic of one step on all links, by kind", heads, rows)
 
 
-def _busiest(rack: Rack) -> Iterator[Table]:
+def _busiest(rack: Rack) -> Iterator[HtmlTable]:
     """The busiest lines of the drawing."""
     lines, between_nodes = rack.lines
     noun = "node" if between_nodes else "chip"
@@ -132,7 +132,7 @@ def _busiest(rack: Rack) -> Iterator[Table]:
     note = f"{rest} more carry something: links.csv." if rest > 0 else ""
     heads = ("From", "To", "#busy cables", "#busiest cable", "#sent there", "#sent back")
     if rows:
-        yield Table(f"Busiest links between two {noun}s, both ways", heads, rows, note=note)
+        yield HtmlTable(f"Busiest links between two {noun}s, both ways", heads, rows, note=note)
 
 
 def _end(number: int, noun: str, rack: Rack) -> str:

@@ -3,7 +3,7 @@
 from rack_sim.record.record import Record
 from rack_sim.report.charts.replicas import replicas_charts
 from rack_sim.report.draw.plotly import draw_all
-from rack_sim.report.html.page import Section, Table
+from rack_sim.report.html.page import HtmlTable, Section
 from rack_sim.report.numbers import milliseconds, number_text, share
 
 
@@ -13,7 +13,7 @@ def replicas_section(run: Record) -> Section | None:
     if len(table) < 2:
         return None
     rows = table.to_dict("records")
-    every = Table(
+    every = HtmlTable(
         "Replicas",
         (
             "#Replica",

@@ -7,7 +7,7 @@ from rack_sim.record.record import Record
 from rack_sim.report.charts.sensitivity import sensitivity_charts
 from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.inputs import input_warnings, inputs_sections
-from rack_sim.report.html.page import Page, Section, Table
+from rack_sim.report.html.page import HtmlTable, Page, Section
 from rack_sim.report.html.warnings import warnings_section
 from rack_sim.report.numbers import cell, counted, number_text
 from rack_sim.report.swings import EFFECTS, VISIBLE, Effect, Swing, notes_of, still_of, swings_of
@@ -65,7 +65,7 @@ def _answer(swing: Swing, effect: Effect) -> str:
     return f"{capital(swing.name)} changes {what}: {', '.join(parts)}."
 
 
-def _table(record: Record) -> Table:
+def _table(record: Record) -> HtmlTable:
     rows = (
         (
             f"{swing.name}, {swing.unit}",
@@ -80,4 +80,4 @@ def _table(record: Record) -> Table:
         for row in swing.sides
     )
     heads = ("Input", "#change", "#from", "#to", "#USD per million", "#tokens/s per user", "how")
-    return Table("Every input that was changed", heads, tuple(rows), is_open=True)
+    return HtmlTable("Every input that was changed", heads, tuple(rows), is_open=True)

@@ -7,7 +7,7 @@ from rack_sim.record.footprint import rack_noun_of
 from rack_sim.report.charts.size import size_charts
 from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.inputs import input_warnings, inputs_sections
-from rack_sim.report.html.page import Answer, Command, Fact, Page, Section, Table, fact_of
+from rack_sim.report.html.page import Answer, Command, Fact, HtmlTable, Page, Section, fact_of
 from rack_sim.report.html.warnings import warnings_ahead, warnings_section
 from rack_sim.report.numbers import cell, counted, number_text, usd, watts
 from rack_sim.report.sizing_tables import Row, SizingTables, Winner, name_of
@@ -175,7 +175,7 @@ def _capital(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}"
 
 
-def _objectives(sizing: SizingTables) -> Table:
+def _objectives(sizing: SizingTables) -> HtmlTable:
     rows = []
     for winner in sizing.winners:
         for asked in sizing.objectives:
@@ -192,7 +192,7 @@ def _objectives(sizing: SizingTables) -> Table:
                 )
             )
     heads = ("System", "Best for", "Objective", "#asked", "#measured", "#margin", "Tightest")
-    return Table("Margin to each objective", heads, tuple(rows), is_open=True)
+    return HtmlTable("Margin to each objective", heads, tuple(rows), is_open=True)
 
 
 def _counts(sizing: SizingTables) -> str:
@@ -205,7 +205,7 @@ def _counts(sizing: SizingTables) -> str:
     )
 
 
-def _table(sizing: SizingTables, caption: str, rows: Sequence[Row], *, is_open: bool) -> Table:
+def _table(sizing: SizingTables, caption: str, rows: Sequence[Row], *, is_open: bool) -> HtmlTable:
     heads = (
         "Tensor × stages × replicas",
         "Verdict",
@@ -218,7 +218,7 @@ def _table(sizing: SizingTables, caption: str, rows: Sequence[Row], *, is_open: 
         *(f"#{objective_name(asked)}" for asked in sizing.objectives),
     )
     left_out = len(rows) - _ROWS_SHOWN
-    return Table(
+    return HtmlTable(
         caption,
         heads,
         tuple(_cells(sizing, row) for row in rows[:_ROWS_SHOWN]),
@@ -274,7 +274,7 @@ def _searched(sizing: SizingTables) -> Section:
             + ".",
         ),
         points=_PROVED,
-        tables=(Table("Verdicts and their reasons", heads, tuple(rows), is_open=True),),
+        tables=(HtmlTable("Verdicts and their reasons", heads, tuple(rows), is_open=True),),
     )
 
 

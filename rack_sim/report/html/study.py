@@ -9,7 +9,7 @@ from rack_sim.record.record import Record
 from rack_sim.record.table import Row
 from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.inputs import input_warnings, inputs_sections
-from rack_sim.report.html.page import Page, Section, Table
+from rack_sim.report.html.page import HtmlTable, Page, Section
 from rack_sim.report.html.warnings import warnings_section
 from rack_sim.report.kinds import story_of
 from rack_sim.report.numbers import cell, counted, number_of
@@ -49,7 +49,7 @@ def study_page(study: Record) -> Page:
     )
 
 
-def _table(study: Record, name: str) -> Table:
+def _table(study: Record, name: str) -> HtmlTable:
     columns, rows = study.tables[name].columns, study.rows(name)
     filled = [c for c in columns if any(row[c.name] is not None for row in rows)]
     empty = len(columns) - len(filled)
@@ -58,7 +58,7 @@ def _table(study: Record, name: str) -> Table:
         notes.append(f"The first {_ROWS_SHOWN} of {len(rows):,} rows.")
     if empty:
         notes.append(f"{counted(empty, 'column')} without any value are left out.")
-    return Table(
+    return HtmlTable(
         name,
         tuple(_heading(column, rows) for column in filled),
         tuple(tuple(_cell(row[c.name]) for c in filled) for row in rows[:_ROWS_SHOWN]),
@@ -95,5 +95,7 @@ def _failed(study: Record) -> Section | None:
         "failed",
         "Points without numbers",
         sentences=(f"{counted(len(rows), 'point')} gave no numbers; the others are unharmed.",),
-        tables=(Table("Points and reasons", ("Point", "Status", "Reason"), rows, is_open=True),),
+        tables=(
+            HtmlTable("Points and reasons", ("Point", "Status", "Reason"), rows, is_open=True),
+        ),
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from rack_sim.record.record import Record
 from rack_sim.report.html.inputs import input_warnings
-from rack_sim.report.html.page import Section, Table
+from rack_sim.report.html.page import HtmlTable, Section
 from rack_sim.report.html.requests import Requests
 from rack_sim.report.numbers import counted, number_of, number_text, share
 
@@ -27,20 +27,20 @@ def warnings_ahead(warnings: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def warnings_section(warnings: Sequence[str], tables: tuple[Table, ...] = ()) -> Section:
+def warnings_section(warnings: Sequence[str], tables: tuple[HtmlTable, ...] = ()) -> Section:
     """The warnings, and what belongs to them."""
     none = () if warnings else ("None.",)
     return Section("warnings", "Warnings", none, points=tuple(warnings), tables=tables)
 
 
-def lost_requests(requests: Requests) -> tuple[Table, ...]:
+def lost_requests(requests: Requests) -> tuple[HtmlTable, ...]:
     """The requests that got no answer, by reason."""
     rows = tuple(
         (status.replace("_", " "), reason, f"{count:,}", share(count / requests.count))
         for (status, reason), count in requests.lost.items()
     )
     heads = ("What became of them", "Why", "#requests", "#of all")
-    return (Table("Requests without an answer", heads, rows, is_open=True),) if rows else ()
+    return (HtmlTable("Requests without an answer", heads, rows, is_open=True),) if rows else ()
 
 
 def run_warnings(run: Record, requests: Requests) -> Iterator[str]:
