@@ -337,10 +337,10 @@ def _best_frame(cells: Cells) -> list[Layout]:
     return [{"type": "rect", **edge, "line": {"color": INK.css, "width": 3}}]
 
 
-def _table(chart: Chart) -> page.Table:
+def _table(chart: Chart) -> page.HtmlTable:
     headings, rows = _side_by_side(chart) or _one_below_the_other(chart)
     left_out = len(rows) - _ROWS_SHOWN
-    return page.Table(
+    return page.HtmlTable(
         chart.title,
         headings,
         rows[:_ROWS_SHOWN],
