@@ -15,7 +15,7 @@ import time
 from rack_sim.hardware.bisection import bisection
 from rack_sim.hardware.distance import distances
 from rack_sim.hardware.diversity import path_diversity
-from rack_sim.hardware.routing import Flow, Router
+from rack_sim.hardware.routing import Flow, Routing
 from rack_sim.scenario import load_system
 
 
@@ -37,14 +37,14 @@ def main() -> None:
     clock.lap("bisection")
     path_diversity(topology)
     clock.lap("path diversity")
-    router = Router(topology)
+    routing = Routing(topology)
     clock.lap("router")
     chips = topology.chip_count
     flows = [
         Flow(number * 7919 % chips, (number * 104_729 + 1) % chips, 320)
         for number in range(arguments.flows)
     ]
-    router.route_all(flows)
+    routing.route_all(flows)
     clock.lap(f"{len(flows):,} routes")
 
 

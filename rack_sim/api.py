@@ -16,12 +16,12 @@ from rack_sim.pipeline import Explanation, OnEnded, Result
 from rack_sim.pipeline import explain as explain_scenario
 from rack_sim.pipeline import simulate as simulate_scenario
 from rack_sim.scenario import Scenario, Study, load_scenario, load_study, scenario_of_keys
-from rack_sim.study.grid import POINT_COUNT_MAX, GridResult
-from rack_sim.study.jitter import JitterResult
+from rack_sim.study.executor import Workers
 from rack_sim.study.kinds import run_study
-from rack_sim.study.load import LoadResult
-from rack_sim.study.sizing import Sizing
+from rack_sim.study.options import POINT_COUNT_MAX, StudyOptions
+from rack_sim.study.sizing import Sizing, SizingRequest
 from rack_sim.study.sizing import size as size_scenario
+from rack_sim.study.study_result import StudyResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,8 +167,7 @@ def size(
     check.whole("request_count", request_count, or_none="the workload's own")
     check.function("on_progress", on_progress)
     check.finish()
-    return size_scenario(
-        _loaded(scenario, overrides),
+    request = SizingRequest(
         slo,
         None if rate_rps is None else float(rate_rps),
         attainment=None if attainment is None else float(attainment),
@@ -176,8 +175,8 @@ def size(
         stages=None if stages is None else [int(count) for count in stages],
         replicas_max=None if replicas_max is None else int(replicas_max),
         request_count=None if request_count is None else int(request_count),
-        on_progress=on_progress,
     )
+    return size_scenario(_loaded(scenario, overrides), request, on_progress=on_progress)
 
 
 def sweep(
@@ -192,7 +191,7 @@ def sweep(
     point_count_max: int | None = POINT_COUNT_MAX,
     on_progress: Callable[[str, float], None] = lambda _text, _share: None,
     on_note: Callable[[str], None] = lambda _text: None,
-) -> GridResult | LoadResult | JitterResult:
+) -> StudyResult:
     """Runs a study: a preset's name, a file, or one that is loaded.
 
     A grid runs `jobs` points at a time on a `backend`: ``loky`` (processes here), ``dask`` or
@@ -226,25 +225,21 @@ def sweep(
                 suggestion="the name or the file in its place",
             )
         )
-    result: GridResult | LoadResult | JitterResult = run_study(
-        study,
-        on_progress=on_progress,
-        jobs=jobs,
-        backend=backend,
-        scheduler=scheduler,
+    options = StudyOptions(
+        workers=Workers(backend, jobs, scheduler),
         journal=None if journal is None else Path(journal),
         fresh=fresh,
         point_count_max=point_count_max,
+        on_progress=on_progress,
         on_note=on_note,
     )
-    return result
+    return run_study(study, options)
 
 
-def study_frames(result: GridResult | LoadResult | JitterResult) -> "dict[str, pd.DataFrame]":
+def study_frames(result: StudyResult) -> "dict[str, pd.DataFrame]":
     """The tables of a study that was run, as in its CSV files, by their names."""
     check = Given("study_frames")
-    kinds = (GridResult, LoadResult, JitterResult)
-    check.kind("result", result, kinds, "what rack_sim.sweep gives")
+    check.kind("result", result, StudyResult, "what rack_sim.sweep gives")
     check.finish()
     return {name: table.frame() for name, table in result.tables.items()}
 

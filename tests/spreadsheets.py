@@ -61,3 +61,14 @@ def named(book: Any, name: str) -> Any:
     """The cell of a defined name."""
     ((sheet, cells),) = book.defined_names[name].destinations
     return book[sheet][cells.replace("$", "")]
+
+
+def drawn(book: Any, sheet: str) -> list[list[list[float]]]:
+    """Of each chart of a sheet, and of each of its series, the numbers in the cells it shows."""
+    return [[_numbers(book, series) for series in chart.series] for chart in book[sheet]._charts]
+
+
+def _numbers(book: Any, series: Any) -> list[float]:
+    sheet, _, cells = series.val.numRef.f.replace("$", "").partition("!")
+    rows = book[sheet.strip("'")][cells]
+    return [cell.value for row in rows for cell in row if cell.value is not None]

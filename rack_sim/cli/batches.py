@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from rack_sim.cli.console import facts_table, headings, table
-from rack_sim.cli.deployment import deployment_facts, deployment_values, limit_values
+from rack_sim.cli.deployment import deployment_facts, deployment_values, limit_values, stage_values
 from rack_sim.cli.iterations import (
     Iteration,
     collective_values,
@@ -69,10 +69,7 @@ def batch_dict(found: Explanation, machine: BatchMachine) -> dict[str, Any]:
         **limit_values(found),
         "stages": [
             {
-                "stage": stage.number,
-                "first_block": stage.blocks[0].name,
-                "last_block": stage.blocks[-1].name,
-                "chips": list(stage.chips),
+                **stage_values(stage),
                 "weight_bytes_max": max(memory.weight_bytes for memory in stage.memory),
             }
             for stage in plan.stages

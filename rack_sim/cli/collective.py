@@ -1,8 +1,7 @@
 """Collective: what an all-reduce and its like take on chips, size by size, as in nccl-tests."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import typer
@@ -11,7 +10,7 @@ from rich.table import Table
 from rack_sim.cli.console import facts_table, out, say_json, table
 from rack_sim.cli.options import JsonOption, grouped
 from rack_sim.cli.progress import progress
-from rack_sim.foundation.errors import InputError, Problem, suggest
+from rack_sim.foundation.errors import InputError, Problem, Problems, suggest
 from rack_sim.foundation.units import PS_PER_US, counted, format_time
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.system import System
@@ -29,7 +28,6 @@ _REDUCES = ("all_reduce", "reduce_scatter")
 _PROBLEMS_MAX = 8
 
 Word = TypeVar("Word", bound=str)
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -143,20 +141,20 @@ class _Asked(NamedTuple):
 
 def _asked(question: CollectiveQuestion, *, why: bool) -> _Asked:
     """The question, read. Raises InputError with every problem of it."""
-    problems: list[Problem] = []
-    operation = _word(question.operation, OPERATIONS, "--op", problems)
-    algorithm = _word(question.algorithm, _CHOICES, "--algorithm", problems)
-    if why and algorithm not in (None, AUTO):
-        problems.append(
-            Problem("there is no choice to explain", "--why", suggestion="--algorithm auto")
-        )
-    sizes_bytes = _gather(problems, lambda: parse_sizes(question.sizes, question.factor))
-    given = question.system
-    reference = str(Path(given).resolve()) if Path(given).is_file() else given
-    system = _gather(problems, lambda: load_system(reference))
-    chips = _gather(problems, lambda: _chips(system, question.group)) if system else None
-    if problems or not (operation and algorithm and sizes_bytes and system and chips):
-        raise InputError(problems)
+    problems = Problems()
+    with problems.gathered():
+        operation = _word(question.operation, OPERATIONS, "--op")
+    with problems.gathered():
+        algorithm = _word(question.algorithm, _CHOICES, "--algorithm")
+        if why and algorithm != AUTO:
+            hint = "--algorithm auto"
+            problems.append(Problem("there is no choice to explain", "--why", suggestion=hint))
+    with problems.gathered():
+        sizes_bytes = parse_sizes(question.sizes, question.factor)
+    with problems.gathered():
+        system = load_system(question.system)
+        chips = _chips(system, question.group)
+    problems.refuse()
     return _Asked(
         system, chips, operation, None if algorithm == AUTO else algorithm, tuple(sizes_bytes)
     )
@@ -171,23 +169,14 @@ def _chips(system: System, group: str | None) -> tuple[int, ...]:
     return chips
 
 
-def _word(given: str, allowed: Sequence[Word], place: str, problems: list[Problem]) -> Word | None:
-    """One of the allowed words, with dashes or underscores; what is wrong is noted."""
+def _word(given: str, allowed: Sequence[Word], place: str) -> Word:
+    """One of the allowed words, with dashes or underscores. Raises InputError for another."""
     normal = given.strip().lower().replace("-", "_")
     for word in allowed:
         if word == normal:
             return word
-    problems.append(Problem(f"{given!r} is not known", place, suggestion=suggest(normal, allowed)))
-    return None
-
-
-def _gather(problems: list[Problem], make: Callable[[], Result]) -> Result | None:
-    """What `make` gives; its problems join the others."""
-    try:
-        return make()
-    except InputError as error:
-        problems += error.problems
-        return None
+    hint = suggest(normal, allowed)
+    raise InputError(Problem(f"{given!r} is not known", place, suggestion=hint))
 
 
 def _shortened(problems: Sequence[Problem]) -> list[Problem]:

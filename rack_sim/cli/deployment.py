@@ -5,7 +5,7 @@ from typing import Any
 
 from rack_sim.foundation.units import counted
 from rack_sim.hardware.survey import survey
-from rack_sim.partition.plan import Plan
+from rack_sim.partition.plan import Plan, Stage
 from rack_sim.pipeline import Explanation
 
 
@@ -39,6 +39,16 @@ def deployment_values(plan: Plan) -> dict[str, Any]:
         "chip_count": plan.chip_count,
         "stage_count": plan.stage_count,
         "tensor_parallel": plan.tensor_parallel,
+    }
+
+
+def stage_values(stage: Stage) -> dict[str, Any]:
+    """A stage, for JSON."""
+    return {
+        "stage": stage.number,
+        "first_block": stage.blocks[0].name,
+        "last_block": stage.blocks[-1].name,
+        "chips": list(stage.chips),
     }
 
 

@@ -22,7 +22,7 @@ from rack_sim.cli.console import (
     table,
     tell,
 )
-from rack_sim.cli.deployment import deployment_facts, deployment_values, limit_values
+from rack_sim.cli.deployment import deployment_facts, deployment_values, limit_values, stage_values
 from rack_sim.cli.options import JsonOption, ScenarioArgument, SetOption
 from rack_sim.cli.topology import survey_table
 from rack_sim.compiler.changes import MachineChange, changes
@@ -293,10 +293,7 @@ def _as_dict(found: Explanation) -> dict[str, Any]:
         **limit_values(found),
         "stages": [
             {
-                "stage": timing.stage.number,
-                "first_block": timing.stage.blocks[0].name,
-                "last_block": timing.stage.blocks[-1].name,
-                "chips": list(timing.stage.chips),
+                **stage_values(timing.stage),
                 "service_ps": timing.service_ps,
                 "used_bytes_max": max(memory.used_bytes for memory in timing.stage.memory),
             }

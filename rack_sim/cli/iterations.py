@@ -119,7 +119,7 @@ def collectives(machine: BatchMachine, limits: IterationLimits) -> Iterator[Iter
             most_rows = min(most_rows, limits.sequences)
         sizes = [machine.timer.size_bytes(kernel, len(group), rows) for rows in (1, most_rows)]
         timed = [
-            time_collective(plan.router, group, operation=kernel.operation, size_bytes=size)
+            time_collective(plan.routing, group, operation=kernel.operation, size_bytes=size)
             for size in sizes
             if not kernel.sharing
         ]

@@ -11,7 +11,7 @@ from rack_sim.cli.options import OutputOptions
 from rack_sim.cli.place import result_directory
 from rack_sim.cli.progress import Shown, progress
 from rack_sim.record.directory import Draft
-from rack_sim.record.record import Outcome, Record
+from rack_sim.record.record import Record, Recordable
 from rack_sim.record.store import read
 from rack_sim.report.kinds import story_of
 from rack_sim.report.views import leave
@@ -42,7 +42,7 @@ class Leaving:
         """Whether it is known where the result goes."""
         return self._draft is not None
 
-    def leave(self, outcome: Outcome, name: str = "") -> None:
+    def leave(self, outcome: Recordable, name: str = "") -> None:
         """Writes what a result leaves behind; `name` is for a place that is not taken yet."""
         if self._draft is None:
             self._draft = self._stack.enter_context(result_directory(None, name, force=False))

@@ -1,6 +1,5 @@
 """Report: the report of what is finished, made again from its files."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -12,14 +11,8 @@ from rack_sim.cli.progress import progress
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.record.manifest import altered, read_manifest
 from rack_sim.record.place import file_place
-from rack_sim.report.html import write_html
-from rack_sim.report.workbook import write_workbook
-
-# ending of a file -> what writes it from a directory
-WRITERS: Mapping[str, Callable[[Path, Path], None]] = {
-    ".html": write_html,
-    ".xlsx": write_workbook,
-}
+from rack_sim.record.store import read
+from rack_sim.report.views import ENDINGS, view_of
 
 
 def report(
@@ -35,7 +28,7 @@ def report(
         typer.Option(
             "--out",
             metavar="FILE",
-            help=f"Write one report here: {' or '.join(WRITERS)} says which [all, into DIR].",
+            help=f"Write one report here: {' or '.join(ENDINGS)} says which [all, into DIR].",
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
@@ -52,25 +45,26 @@ def report(
 
         rack-sim report reports/llama70b-1a2b3c4d5e6f --out llama70b.html
     """
-    targets = [folder / f"report{ending}" for ending in WRITERS] if out_file is None else [out_file]
+    targets = [folder / f"report{ending}" for ending in ENDINGS] if out_file is None else [out_file]
     read_manifest(folder)  # before anything is made in what is no result
     force = force or out_file is None
     for target in targets:
         file_place(target, force=force)
-    if out_file is not None and out_file.suffix.lower() not in WRITERS:
+    if out_file is not None and out_file.suffix.lower() not in ENDINGS:
         raise InputError(
             Problem(
-                f"does not say which report it is: its name ends in {' or '.join(WRITERS)}",
+                f"does not say which report it is: its name ends in {' or '.join(ENDINGS)}",
                 f"--out {out_file}",
                 suggestion=f"--out {out_file.with_suffix('.html')}",
             )
         )
-    written = []
+    written, record = [], None
     with progress(quiet=quiet) as show:
         for target in targets:
             show(f"writing {target.name}")
             with result_file(target, force=force) as draft:
-                WRITERS[target.suffix.lower()](folder, draft.path)
+                record = record or read(folder)
+                draft.path.write_bytes(view_of(record, target.suffix.lower()))
             written.append(draft.shown)
     if not quiet:
         for path in altered(folder):

@@ -1,6 +1,7 @@
 """Size: the smallest, the cheapest and the most frugal system that meets objectives."""
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -8,9 +9,9 @@ import typer
 
 from rack_sim.cli.leave import leaving
 from rack_sim.cli.options import OutputOptions, ScenarioOptions, grouped
-from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.errors import Problem, Problems
 from rack_sim.report.sizing_words import goals_words
-from rack_sim.study.sizing import Candidate, Sizing
+from rack_sim.study.sizing import Candidate, Sizing, SizingRequest
 from rack_sim.study.sizing import size as size_scenario
 
 # What is searched, and the option that bounds it.
@@ -21,10 +22,10 @@ _SEARCHED = {
 }
 
 
-@grouped
-def size(
-    *,
-    question: ScenarioOptions,
+@dataclass(frozen=True)
+class SizingOptions:
+    """What is asked for, and where it is looked for: options."""
+
     slo: Annotated[
         str | None,
         typer.Option(
@@ -32,11 +33,11 @@ def size(
             help="Bounds: ttft, tpot, itl, e2el, ntpot or scheduling_delay with _mean, _p50, _p90, "
             "_p95 or _p99. Without it, the scenario's own slo and --attainment.",
         ),
-    ] = None,
+    ] = None
     rate: Annotated[
         float | None,
         typer.Option(metavar="RPS", help="Requests per second, instead of the workload's own."),
-    ] = None,
+    ] = None
     attainment: Annotated[
         float | None,
         typer.Option(
@@ -44,27 +45,55 @@ def size(
             help="Without --slo: of the requests that fit, those that must meet the scenario's slo "
             "[0.99].",
         ),
-    ] = None,
+    ] = None
     tensor_parallel: Annotated[
         str | None,
         typer.Option(metavar="N,…", help="Only these degrees [all inside a node]."),
-    ] = None,
+    ] = None
     stages: Annotated[
         str | None,
         typer.Option(metavar="N,…", help="Only these, as 36,54-56 [all that fit]."),
-    ] = None,
+    ] = None
     max_replicas: Annotated[
         int | None, typer.Option(metavar="N", help="No more replicas than this [256].")
-    ] = None,
+    ] = None
     requests: Annotated[
         int | None,
         typer.Option(
             metavar="N",
             help="Replay so many requests [the scenario's, or more where these are over too soon].",
         ),
-    ] = None,
-    output: OutputOptions,
-) -> None:
+    ] = None
+
+    def request(self, overrides: list[str] | None) -> SizingRequest:
+        """It, read. Raises InputError with every problem of it and of --set."""
+        problems = Problems()
+        tensor_parallel, stages = (
+            None if text is None else _counts(option, text, problems)
+            for option, text in (
+                ("--tensor-parallel", self.tensor_parallel),
+                ("--stages", self.stages),
+            )
+        )
+        for text in overrides or ():
+            option = _SEARCHED.get(text.partition("=")[0].strip(), "")
+            if option:
+                hint = f"{option} bounds it"
+                problems.append(Problem("is what is searched", f"--set {text}", suggestion=hint))
+        problems.refuse()
+        return SizingRequest(
+            self.slo,
+            self.rate,
+            attainment=self.attainment,
+            tensor_parallel=tensor_parallel,
+            stages=stages,
+            replicas_max=self.max_replicas,
+            request_count=self.requests,
+        )
+
+
+@grouped
+def size(*, question: ScenarioOptions, asked: SizingOptions, output: OutputOptions) -> None:
     """Find the smallest, the cheapest and the least power-hungry system that meets an SLO.
 
     Replicas x stages x tensor parallel are searched: what partition and serving.replicas say in the
@@ -82,20 +111,14 @@ def size(
 
         rack-sim size llama70b --trace my-trace.csv --slo e2el_p95=5s
     """
-    counts = _counts(tensor_parallel, stages, question.overrides)
+    request = asked.request(question.overrides)
     free = [f"{key}=auto" for key in ("partition.tensor_parallel", "partition.stages")]
     loaded = question.load(*free)
     with leaving(output) as work:
         work.show("reading the traffic")
         found = size_scenario(
             loaded,
-            slo,
-            rate,
-            attainment=attainment,
-            tensor_parallel=counts[0],
-            stages=counts[1],
-            replicas_max=max_replicas,
-            request_count=requests,
+            request,
             on_progress=lambda text, replays: work.show(text, detail=f"{replays} replays done"),
             on_note=work.show.note,
         )
@@ -142,35 +165,21 @@ def _run_command(
 _COUNTS_MOST = 1000
 
 
-def _counts(
-    tensor_parallel: str | None, stages: str | None, overrides: list[str] | None
-) -> tuple[list[int] | None, list[int] | None]:
-    """The numbers that two options list. Raises InputError with every problem of the options."""
-    problems: list[Problem] = []
-    found: list[list[int] | None] = []
-    for option, text in (("--tensor-parallel", tensor_parallel), ("--stages", stages)):
-        numbers: list[int] = []
-        for part in text.split(",") if text is not None else ():
-            first, dash, last = part.strip().partition("-")
-            ends = [first, last] if dash else [first]
-            # More digits than any count of chips has.
-            if not all(end.strip().isdecimal() and len(end.strip()) < 7 for end in ends):
-                hint = "as in 4,8 or 36,54-56"
-                problems.append(Problem(f"{part.strip()!r} is no count", option, suggestion=hint))
-                continue
-            span = range(int(ends[0]), int(ends[-1]) + 1)
-            if len(span) > _COUNTS_MOST:
-                message = f"{part.strip()} is {len(span):,} counts, more than {_COUNTS_MOST:,}"
-                problems.append(Problem(message, option, suggestion="a narrower range"))
-                continue
-            numbers += span
-        found.append(None if text is None else numbers)
-    for text in overrides or ():
-        option = _SEARCHED.get(text.partition("=")[0].strip(), "")
-        if option:
-            problems.append(
-                Problem("is what is searched", f"--set {text}", suggestion=f"{option} bounds it")
-            )
-    if problems:
-        raise InputError(problems)
-    return found[0], found[1]
+def _counts(option: str, text: str, problems: list[Problem]) -> list[int]:
+    """The numbers that an option lists; what is wrong is noted."""
+    numbers: list[int] = []
+    for part in map(str.strip, text.split(",")):
+        first, dash, last = part.partition("-")
+        ends = [end.strip() for end in ((first, last) if dash else (first,))]
+        # More digits than any count of chips has.
+        if not all(end.isdecimal() and len(end) < 7 for end in ends):
+            hint = "as in 4,8 or 36,54-56"
+            problems.append(Problem(f"{part!r} is no count", option, suggestion=hint))
+            continue
+        span = range(int(ends[0]), int(ends[-1]) + 1)
+        if len(span) > _COUNTS_MOST:
+            message = f"{part} is {len(span):,} counts, more than {_COUNTS_MOST:,}"
+            problems.append(Problem(message, option, suggestion="a narrower range"))
+            continue
+        numbers += span
+    return numbers

@@ -1,18 +1,58 @@
 """Sweep: runs a study, that is many replays, and writes what they say together."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rack_sim.cli.console import err
-from rack_sim.cli.leave import leaving
+from rack_sim.cli.leave import Leaving, leaving
 from rack_sim.cli.options import OutputOptions, grouped, with_seed
 from rack_sim.foundation.units import counted
-from rack_sim.scenario import GridStudy, load_study
-from rack_sim.study.grid import POINT_COUNT_MAX
-from rack_sim.study.kinds import refuse_executor, run_study
+from rack_sim.scenario import load_study
+from rack_sim.study.executor import Workers
+from rack_sim.study.kinds import refuse_workers, run_study
+from rack_sim.study.options import POINT_COUNT_MAX, StudyOptions
+
+
+@dataclass(frozen=True)
+class PointOptions:
+    """How the points of a grid are worked through: options."""
+
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            help="Points that run at a time (kind: grid) [1; on a cluster, all it has room for]."
+        ),
+    ] = None
+    backend: Annotated[
+        str, typer.Option(help="Where points run: loky (this machine), dask or ray.")
+    ] = "loky"
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="The cluster: tcp://HOST:8786 of Dask, HOST:6379 of Ray; without, one is started "
+            "on this machine for the time of the sweep.",
+        ),
+    ] = None
+    yes: Annotated[
+        bool, typer.Option("--yes", help=f"Run more than {POINT_COUNT_MAX:,} points.")
+    ] = False
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh", help="Begin anew: what an interrupted sweep has left is set aside."
+        ),
+    ] = False
+
+    @property
+    def workers(self) -> Workers:
+        """Where points run."""
+        return Workers(self.backend, self.jobs, self.scheduler)
 
 
 @grouped
@@ -34,32 +74,7 @@ def sweep(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of every draw, instead of the study's.")
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            help="Points that run at a time (kind: grid) [1; on a cluster, all it has room for]."
-        ),
-    ] = None,
-    backend: Annotated[
-        str, typer.Option(help="Where points run: loky (this machine), dask or ray.")
-    ] = "loky",
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="The cluster: tcp://HOST:8786 of Dask, HOST:6379 of Ray; without, one is started "
-            "on this machine for the time of the sweep.",
-        ),
-    ] = None,
-    yes: Annotated[
-        bool, typer.Option("--yes", help=f"Run more than {POINT_COUNT_MAX:,} points.")
-    ] = False,
-    fresh: Annotated[
-        bool,
-        typer.Option(
-            "--fresh", help="Begin anew: what an interrupted sweep has left is set aside."
-        ),
-    ] = False,
+    points: PointOptions,
     output: OutputOptions,
 ) -> None:
     """Run a study: many replays compared.
@@ -84,42 +99,41 @@ def sweep(
         rack-sim sweep jitter --set "operator_jitter_ns=[0, 50]" --set repeat_count=5 --seed 3
     """
     loaded = load_study(study, with_seed(overrides, seed))
-    refuse_executor(loaded, jobs=jobs, backend=backend, scheduler=scheduler)
+    refuse_workers(loaded, points.workers)
     name = f"{loaded.name}-{loaded.study_hash}"
     with leaving(output, name) as work:
         kept = work.asked if output.out_dir is not None else work.asked.with_name(name)
         journal = kept.with_name(f"{kept.name}.points.jsonl")
+        options = StudyOptions(
+            workers=points.workers,
+            journal=journal,
+            fresh=points.fresh,
+            point_count_max=None if points.yes else POINT_COUNT_MAX,
+            on_progress=work.show,
+            on_note=work.show.note,
+        )
         work.show("reading the study")
-        try:
-            result = run_study(
-                loaded,
-                on_progress=work.show,
-                jobs=jobs,
-                backend=backend,
-                scheduler=scheduler,
-                journal=journal,
-                fresh=fresh,
-                point_count_max=None if yes else POINT_COUNT_MAX,
-                on_note=work.show.note,
-            )
-            work.leave(result)
-        except BaseException:
-            work.show.stop()
-            _say_what_is_kept(journal)
-            raise
-    if isinstance(loaded, GridStudy):
+        with _saying_what_is_kept(journal, work):
+            work.leave(run_study(loaded, options))
+    if loaded.kind == "grid":
         journal.unlink(missing_ok=True)  # its rows stand in the result by now
     code = work.say()
     if code:
         raise typer.Exit(code)
 
 
-def _say_what_is_kept(journal: Path) -> None:
-    """Where a sweep that ended early has left its points, and how it goes on."""
-    kept = 0
-    with suppress(OSError):
-        kept = journal.read_bytes().count(b"\n") - 1
-    if kept > 0:
-        words = f"{counted(kept, 'finished point')} kept in {journal}"
-        hint = "the same command goes on from there"
-        err.print(f"{words}: {hint}", soft_wrap=True)
+@contextmanager
+def _saying_what_is_kept(journal: Path, work: Leaving) -> Iterator[None]:
+    """Says of a sweep that ends early where it has left its points, and how it goes on."""
+    try:
+        yield
+    except BaseException:
+        work.show.stop()
+        kept = 0
+        with suppress(OSError):
+            kept = journal.read_bytes().count(b"\n") - 1
+        if kept > 0:
+            words = f"{counted(kept, 'finished point')} kept in {journal}"
+            hint = "the same command goes on from there"
+            err.print(f"{words}: {hint}", soft_wrap=True)
+        raise

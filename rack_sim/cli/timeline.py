@@ -1,7 +1,7 @@
 """Timeline: a compiled program and a replay as a trace to look at."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, BinaryIO, Literal
 
@@ -177,15 +177,9 @@ def _film(loaded: Scenario, asked: Step, file: BinaryIO, show: Shown) -> _Filmed
 
 
 def _content(filmed: _Filmed) -> dict[str, object]:
-    written = filmed.written
     return {
         "program": filmed.title,
-        "event_count": written.event_count,
-        "task_count": written.task_count,
-        "arrow_count": written.arrow_count,
-        "request_count": written.request_count,
-        "latency_ps": written.latency_ps,
-        "interval_ps": written.interval_ps,
+        **asdict(filmed.written),
         **({"stage_slip_ps": filmed.slips_ps} if filmed.slips_ps else {}),
     }
 

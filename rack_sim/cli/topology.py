@@ -1,6 +1,5 @@
 """Topology: the facts of a system's network, without a model."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,8 +26,7 @@ def topology(
 
         rack-sim topology my-system.yaml --json
     """
-    reference = str(Path(system).resolve()) if Path(system).is_file() else system
-    found = survey(load_system(reference).topology)
+    found = survey(load_system(system).topology)
     if as_json:
         say_json(found.values())
         return

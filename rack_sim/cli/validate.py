@@ -75,8 +75,7 @@ def _study(reference: str, overrides: Sequence[str]) -> str:
 
 
 def _system(reference: str, _: Sequence[str]) -> str:
-    path = Path(reference)
-    return f"system {load_system(str(path.resolve()) if path.is_file() else reference).name}"
+    return f"system {load_system(reference).name}"
 
 
 def _part(kind: PartKind) -> Callable[[str, Sequence[str]], str]:

@@ -16,8 +16,9 @@ from rack_sim.foundation.errors import InputError
 from rack_sim.report.numbers import number_text
 from rack_sim.report.validation_figure import write_validation_figure
 from rack_sim.study.measurements import MeasurementTable, read_table, shipped_table
-from rack_sim.study.predictions import ErrorSpread, Prediction, predict_all
-from rack_sim.study.validation import docs_folder, fitted_rows, validate, validation_texts
+from rack_sim.study.pages import docs_folder
+from rack_sim.study.predictions import ErrorSpread, Prediction, by_chip, predict_all
+from rack_sim.study.validation import fitted_rows, validate, validation_texts
 
 _UNITS = {
     "output_tok_s_per_user": "tok/s per user",
@@ -99,12 +100,6 @@ def _say(found: list[Prediction], name: str) -> None:
                 out.print(f"{item.measurement.number}: {text}", soft_wrap=True)
 
 
-def by_chip(found: list[Prediction]) -> dict[str, list[Prediction]]:
-    """Predictions by chip, in order of names."""
-    chips = sorted({item.measurement.chip for item in found})
-    return {chip: [item for item in found if item.measurement.chip == chip] for chip in chips}
-
-
 def row_json(item: Prediction) -> dict[str, object]:
     """A row as JSON."""
     return {
@@ -156,9 +151,9 @@ def _cells(item: Prediction, fitted: frozenset[str]) -> tuple[str, ...]:
     predicted = item.predicted.get(item.metric)
     return (
         row.number,
-        row.chip if row.chips is None else f"{row.chips} x {row.chip}",
+        row.machine,
         f"{row.model} {row.weights}",
-        row.load if row.concurrency is None else f"{row.load} {row.concurrency}",
+        row.load_words,
         number_text(item.measured, 4),
         number_text(predicted, 4) if predicted else "not run",
         _UNITS[item.metric],

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from rack_sim.compiler.machine import LinkUse, MemoryUse, Timing, TokenGaps
-from rack_sim.compiler.traffic import Load
+from rack_sim.compiler.traffic import LinkLoad
 from rack_sim.foundation.brief import Brief
 from rack_sim.hardware.chip import Chip, Execution, MemoryTier, Tiers
 from rack_sim.hardware.routing import Hop
@@ -198,7 +198,7 @@ class BatchMachine(Brief):
         return
 
     @property
-    def link_loads(self) -> Mapping[Hop, Mapping[str, Load]]:
+    def link_loads(self) -> Mapping[Hop, Mapping[str, LinkLoad]]:
         """No step is compiled."""
         return {}
 
@@ -341,7 +341,7 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
     chip_bytes["kv_cache"] = block_count * room.block_tokens * token_bytes
     timer = IterationTimer(
         chip,
-        plan.router,
+        plan.routing,
         [stage.chips for stage in plan.stages],
         by_stage,
         precision,
@@ -362,7 +362,7 @@ def _draft(plan: Plan, room: CacheRoom) -> DraftCost:
         IterationTimer(
             # The host waits for the whole proposal, not for each token of it.
             replace(plan.system.chip, iteration_host_ps=0, sequence_host_ps=0),
-            plan.router,
+            plan.routing,
             [plan.stages[0].chips],
             [blocks_of(room.draft_model)],
             plan.demand.shape.precision,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from rack_sim.compiler.step import StepTiming, compile_step
 from rack_sim.hardware.link import Link
-from rack_sim.hardware.routing import router_of
+from rack_sim.hardware.routing import routing_of
 from rack_sim.hardware.system import System
 from rack_sim.partition.plan import Plan
 from rack_sim.timing.pipeline import PipelineTimer
@@ -35,7 +35,7 @@ def on_system(plan: Plan, system: System) -> Plan:
     """The plan on another machine of the same chips and nodes."""
     timer = PipelineTimer(
         system.chip,
-        router_of(system.topology),
+        routing_of(system.topology),
         plan.demand.shape,
         residual_elements=plan.demand.residual_elements,
     )

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from rack_sim.compiler.deliveries import deliveries, exchanges_of
 from rack_sim.compiler.interval import collides
 from rack_sim.compiler.live_memory import check_memory
-from rack_sim.compiler.program import Int64Array, Program
+from rack_sim.compiler.program import Program
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.errors import ScheduleError
 from rack_sim.foundation.units import work_to_ps
 from rack_sim.hardware.link import LinkType
@@ -109,15 +110,15 @@ class _Wires:
     """What links are made of: the different ones, and the number of each resource's (-1: none)."""
 
     def __init__(self, program: Program) -> None:
-        router = program.plan.router
-        known: dict[tuple[int, int], int] = {}  # kinds live as long as the router
+        routing = program.plan.routing
+        known: dict[tuple[int, int], int] = {}  # kinds live as long as the routing
         self.kinds: list[tuple[LinkType, int]] = []
         self.number = np.full(len(program.resources), -1, dtype=np.int64)
         for at in np.flatnonzero(program.is_link).tolist():
             hop = _hop(program.resources[at])
-            if not router.has_link(hop):
+            if not routing.has_link(hop):
                 continue
-            kind, lanes = router.link_type(hop), router.lane_count(hop)
+            kind, lanes = routing.link_type(hop), routing.lane_count(hop)
             place = known.setdefault((id(kind), lanes), len(known))
             if place == len(self.kinds):
                 self.kinds.append((kind, lanes))
@@ -259,8 +260,8 @@ def bound(program: Program) -> Iterator[str]:
         weights_ps += read // plan.tensor_parallel * 10**12 // tier.bandwidth_bytes_per_s
     links_ps = 0
     for stage, after in pairwise(plan.stages):
-        way = plan.router.minimal_routes(stage.chips[0], after.chips[0])[0]
-        links_ps += sum(plan.router.link_type(hop).latency_ps for hop in pairwise(way))
+        way = plan.routing.minimal_routes(stage.chips[0], after.chips[0])[0]
+        links_ps += sum(plan.routing.link_type(hop).latency_ps for hop in pairwise(way))
     if program.latency_ps < weights_ps + links_ps:
         yield (
             f"a step of {program.latency_ps} ps is faster than reading the weights once "

@@ -85,7 +85,7 @@ def deliveries(program: Program) -> Iterator[str]:
             yield f"{part.name} exchanges {_named(written)}, but needs {_named(wanted)}"
             continue
         for item in part.collectives:
-            node_of = program.plan.router.node_of_chip
+            node_of = program.plan.routing.node_of_chip
             places: dict[int, int] = {}  # which members share a node, not which node it is
             nodes = tuple(places.setdefault(node_of[chip], len(places)) for chip in item.group)
             key = (item.operation, item.algorithm, nodes, item.shard_bytes)

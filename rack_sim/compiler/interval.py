@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rack_sim.compiler.program import Int64Array, Program
+from rack_sim.compiler.program import Program
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.units import format_time
 
 # Ranges gathered before they are merged: what bounds the memory of a large system.

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from rack_sim.compiler.program import Int64Array, Program
+from rack_sim.compiler.program import Program
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.errors import InfeasibleError
 from rack_sim.foundation.units import format_bytes
 from rack_sim.partition.infeasible import Infeasible

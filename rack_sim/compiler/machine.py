@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from rack_sim.compiler.slots import SlotTiming
-from rack_sim.compiler.traffic import Load
+from rack_sim.compiler.traffic import LinkLoad
 from rack_sim.hardware.chip import Execution
 from rack_sim.hardware.routing import Hop
 from rack_sim.partition.memory import ChipMemory
@@ -103,7 +103,7 @@ class Machine(Protocol):
         """Sequences of the longest context that the cache holds together."""
 
     @property
-    def link_loads(self) -> Mapping[Hop, Mapping[str, Load]]:
+    def link_loads(self) -> Mapping[Hop, Mapping[str, LinkLoad]]:
         """What every link in use carries in a step, by traffic; empty where none is compiled."""
 
     def with_plan(self, plan: Plan) -> "Machine":

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.brief import Brief
 from rack_sim.partition.plan import Plan
 from rack_sim.timing.blocks import BlockTiming
@@ -23,7 +24,6 @@ from rack_sim.timing.shape import StepShape
 from rack_sim.timing.tasks import Need, Resource, Work, moved
 from rack_sim.timing.terms import Terms
 
-Int64Array = NDArray[np.int64]
 Key = TypeVar("Key")
 
 
@@ -126,7 +126,7 @@ class Program(Brief):
         return chips
 
     @cached_property
-    def order(self) -> NDArray[np.int64]:
+    def order(self) -> Int64Array:
         """Tasks by resource, and in order of time on each."""
         return np.lexsort((self.duration_ps, self.start_ps, self.resource))
 

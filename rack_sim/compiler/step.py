@@ -22,7 +22,7 @@ from rack_sim.compiler.interval import Separations, revolution, separations
 from rack_sim.compiler.machine import LinkUse, MemoryUse, Timing, TokenGaps
 from rack_sim.compiler.program import Program, lower
 from rack_sim.compiler.slots import SlotTiming
-from rack_sim.compiler.traffic import Load, loads
+from rack_sim.compiler.traffic import LinkLoad, loads
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.work_estimate import Note, Work, announce, no_note
@@ -122,7 +122,7 @@ class StepTiming(Brief):
         return f"stage {bound.stage.number}: {bound.terms.largest}{links}"
 
     @cached_property
-    def link_loads(self) -> dict[Hop, Mapping[str, Load]]:
+    def link_loads(self) -> dict[Hop, Mapping[str, LinkLoad]]:
         """What every link in use carries in one step, by kind of traffic."""
         return loads(self.program)
 
@@ -264,7 +264,7 @@ def compile_program(plan: Plan, shape: StepShape) -> Program:
     """
     timer = PipelineTimer(
         plan.system.chip,
-        plan.router,
+        plan.routing,
         shape,
         residual_elements=plan.demand.residual_elements,
     )

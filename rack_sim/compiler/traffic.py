@@ -22,7 +22,7 @@ TRAFFICS: Mapping[str, str] = {
 }
 
 
-class Load(NamedTuple):
+class LinkLoad(NamedTuple):
     """What one kind of traffic puts on a link in one step.
 
     A message holds all parallel cables of a link for as long as the fullest of them takes, so
@@ -33,7 +33,7 @@ class Load(NamedTuple):
     held_ps: int
 
 
-def loads(program: Program) -> dict[Hop, Mapping[str, Load]]:
+def loads(program: Program) -> dict[Hop, Mapping[str, LinkLoad]]:
     """Loads of one step on every link in use, by kind of traffic in the order of `TRAFFICS`."""
     order = {name: number for number, name in enumerate(TRAFFICS)}
     width = len(order)
@@ -46,13 +46,13 @@ def loads(program: Program) -> dict[Hop, Mapping[str, Load]]:
     for row, amounts in zip(table, (program.vectors, program.duration_ps), strict=True):
         np.add.at(row, place, amounts[carried])
     by_link = table.T.reshape(-1, width, 2)
-    known: dict[bytes, dict[str, Load]] = {}  # many links carry the same
-    found: dict[Hop, Mapping[str, Load]] = {}
+    known: dict[bytes, dict[str, LinkLoad]] = {}  # many links carry the same
+    found: dict[Hop, Mapping[str, LinkLoad]] = {}
     for number in np.flatnonzero(by_link.any(axis=(1, 2)) & program.is_link).tolist():
         alike = by_link[number].tobytes()
         if alike not in known:
             by_kind = zip(TRAFFICS, by_link[number].tolist(), strict=True)
-            known[alike] = {name: Load(*load) for name, load in by_kind if load[0]}
+            known[alike] = {name: LinkLoad(*load) for name, load in by_kind if load[0]}
         first, second = program.ends[number].tolist()
         found[first, second] = known[alike]
     return dict(sorted(found.items()))

@@ -191,7 +191,7 @@ def _path_on_links(plan: Plan, source: int, target: int, numbers: dict[Hop, int]
     All chips send at one time, as much each; the link that takes longest for its part counts.
     """
     placed = groups(plan.system.topology, plan.tensor_parallel)
-    stages, router = plan.stage_count, plan.router
+    stages, routing = plan.stage_count, plan.routing
     flows = [
         Flow(a, b, _PROBE_BYTES)
         for stage in range(stages)
@@ -199,14 +199,14 @@ def _path_on_links(plan: Plan, source: int, target: int, numbers: dict[Hop, int]
             placed[source * stages + stage], placed[target * stages + stage], strict=True
         )
     ]
-    routed = router.route_all(flows)
+    routed = routing.route_all(flows)
     carried: Counter[Hop] = Counter()
     for part in routed:
         for hop in part.hops:
             carried[hop] += part.flow.message_bytes
-    rates = {hop: router.link_type(hop).bytes_per_s * router.lane_count(hop) for hop in carried}
+    rates = {hop: routing.link_type(hop).bytes_per_s * routing.lane_count(hop) for hop in carried}
     slowest = max(carried, key=lambda hop: (Fraction(carried[hop], rates[hop]), hop))
-    kind = router.link_type(slowest)
+    kind = routing.link_type(slowest)
     return TransferPath(
         tuple(numbers.setdefault(hop, len(numbers)) for hop in sorted(carried)),
         hops=tuple(sorted(carried)),
@@ -214,7 +214,7 @@ def _path_on_links(plan: Plan, source: int, target: int, numbers: dict[Hop, int]
             Fraction(carried[hop], _PROBE_BYTES * len(flows)) for hop in sorted(carried)
         ),
         latency_ps=max(
-            sum(router.link_type(hop).latency_ps for hop in part.hops) for part in routed
+            sum(routing.link_type(hop).latency_ps for hop in part.hops) for part in routed
         ),
         bytes_per_s=rates[slowest] * _PROBE_BYTES * len(flows) // carried[slowest],
         payload_bytes=kind.payload_bytes,

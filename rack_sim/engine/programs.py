@@ -17,7 +17,8 @@ import numpy as np
 from simpy import Environment, Event
 
 from rack_sim.compiler.checker import describe
-from rack_sim.compiler.program import Int64Array, Program
+from rack_sim.compiler.program import Program
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.errors import DeadlockError, ScheduleError
 from rack_sim.timing.tasks import Resource
 

@@ -12,7 +12,7 @@ RackSimError                    exit code
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import ClassVar
@@ -72,6 +72,23 @@ class InputError(RackSimError):
             problems = (problems,)
         self.problems: tuple[Problem, ...] = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class Problems(list[Problem]):
+    """Problems that are found one after the other and told at once."""
+
+    @contextmanager
+    def gathered(self, place: str = "") -> Iterator[None]:
+        """Takes up what an InputError of the block says; `place` is that of those without one."""
+        try:
+            yield
+        except InputError as error:
+            self += (replace(one, place=one.place or place) for one in error.problems)
+
+    def refuse(self) -> None:
+        """Raises InputError with all, if there is one."""
+        if self:
+            raise InputError(self)
 
 
 class InfeasibleError(RackSimError):

@@ -21,42 +21,44 @@ PS_PER_S = 10**12
 class Unit:
     """A unit as the suffix of a key: what it measures and how many base units it is.
 
-    `factor` is the number of base units (see `BASE_SUFFIX`) in one of this unit.
+    `factor` is the number of base units (see `BASE_SUFFIX`) in one of this unit, `words` how people
+    write it.
     """
 
     suffix: str
     dimension: str
     factor: int
+    words: str
 
 
 _UNITS = (
-    Unit("ps", "time", 1),
-    Unit("ns", "time", PS_PER_NS),
-    Unit("us", "time", PS_PER_US),
-    Unit("ms", "time", PS_PER_MS),
-    Unit("s", "time", PS_PER_S),
-    Unit("bytes", "size", 1),
-    Unit("kb", "size", 10**3),
-    Unit("mb", "size", 10**6),
-    Unit("gb", "size", 10**9),
-    Unit("tb", "size", 10**12),
-    Unit("kib", "size", 2**10),
-    Unit("mib", "size", 2**20),
-    Unit("gib", "size", 2**30),
-    Unit("tib", "size", 2**40),
-    Unit("bytes_per_s", "bandwidth", 1),
-    Unit("mbytes_per_s", "bandwidth", 10**6),
-    Unit("gbytes_per_s", "bandwidth", 10**9),
-    Unit("tbytes_per_s", "bandwidth", 10**12),
-    Unit("pbytes_per_s", "bandwidth", 10**15),
-    Unit("tibytes_per_s", "bandwidth", 2**40),
-    Unit("flop_per_s", "compute", 1),
-    Unit("gflop_per_s", "compute", 10**9),
-    Unit("tflop_per_s", "compute", 10**12),
-    Unit("pflop_per_s", "compute", 10**15),
-    Unit("hz", "frequency", 1),
-    Unit("mhz", "frequency", 10**6),
-    Unit("ghz", "frequency", 10**9),
+    Unit("ps", "time", 1, "ps"),
+    Unit("ns", "time", PS_PER_NS, "ns"),
+    Unit("us", "time", PS_PER_US, "µs"),
+    Unit("ms", "time", PS_PER_MS, "ms"),
+    Unit("s", "time", PS_PER_S, "s"),
+    Unit("bytes", "size", 1, "bytes"),
+    Unit("kb", "size", 10**3, "kB"),
+    Unit("mb", "size", 10**6, "MB"),
+    Unit("gb", "size", 10**9, "GB"),
+    Unit("tb", "size", 10**12, "TB"),
+    Unit("kib", "size", 2**10, "KiB"),
+    Unit("mib", "size", 2**20, "MiB"),
+    Unit("gib", "size", 2**30, "GiB"),
+    Unit("tib", "size", 2**40, "TiB"),
+    Unit("bytes_per_s", "bandwidth", 1, "B/s"),
+    Unit("mbytes_per_s", "bandwidth", 10**6, "MB/s"),
+    Unit("gbytes_per_s", "bandwidth", 10**9, "GB/s"),
+    Unit("tbytes_per_s", "bandwidth", 10**12, "TB/s"),
+    Unit("pbytes_per_s", "bandwidth", 10**15, "PB/s"),
+    Unit("tibytes_per_s", "bandwidth", 2**40, "TiB/s"),
+    Unit("flop_per_s", "compute", 1, "FLOP/s"),
+    Unit("gflop_per_s", "compute", 10**9, "GFLOP/s"),
+    Unit("tflop_per_s", "compute", 10**12, "TFLOP/s"),
+    Unit("pflop_per_s", "compute", 10**15, "PFLOP/s"),
+    Unit("hz", "frequency", 1, "Hz"),
+    Unit("mhz", "frequency", 10**6, "MHz"),
+    Unit("ghz", "frequency", 10**9, "GHz"),
 )
 UNITS: dict[str, Unit] = {unit.suffix: unit for unit in _UNITS}
 BASE_SUFFIX: dict[str, str] = {

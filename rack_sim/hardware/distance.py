@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.hardware.topology import Topology
 
 Bits = npt.NDArray[np.uint64]
-Int64Array = npt.NDArray[np.int64]
 
 # Sources searched together: what a level gathers is this / 8 bytes for every link.
 _SOURCES_AT_ONCE = 2048

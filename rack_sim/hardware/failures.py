@@ -21,7 +21,7 @@ def with_failed_links(
 
     An entry is two chips (or a chip and a switch, by its number after the chips) and perhaps how
     many of the cables between them fail; all of them where it does not say. Without `reroute`
-    routes stay as if nothing had failed, see `Router`. Raises InputError with every entry that is
+    routes stay as if nothing had failed, see `Routing`. Raises InputError with every entry that is
     wrong, or where the cables left do not join all chips.
     """
     if not failed:

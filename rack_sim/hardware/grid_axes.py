@@ -12,17 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.hardware.routing import Hop
 
 # All pairs of chips are looked at, and all pairs of links.
 _CHIPS_MAX = 512
 _LINKS_MAX = 8192
 
-Table = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
-class Axis:
+class Dimension:
     """One dimension: how many chips a line has, what kind of line, and each chip's place on it."""
 
     side: int
@@ -30,7 +29,7 @@ class Axis:
     place_of: dict[int, int]
 
 
-def grid_axes(members: Sequence[int], links: Sequence[Hop]) -> list[Axis]:
+def grid_axes(members: Sequence[int], links: Sequence[Hop]) -> list[Dimension]:
     """The dimensions of the grid that `links` make of `members`; of what is no grid, one or none.
 
     Where symmetry leaves a choice (where a line starts, which way it goes) the order of `members`
@@ -52,7 +51,7 @@ def grid_axes(members: Sequence[int], links: Sequence[Hop]) -> list[Axis]:
     return found if len(found) > 1 else []
 
 
-def _distances(near: npt.NDArray[np.bool_]) -> Table:
+def _distances(near: npt.NDArray[np.bool_]) -> Int64Array:
     """Links between all pairs; more than there are chips where no way leads."""
     count = len(near)
     far = np.full((count, count), count + 1, dtype=np.int64)
@@ -68,12 +67,12 @@ def _distances(near: npt.NDArray[np.bool_]) -> Table:
     return far
 
 
-def _dimensions(near: npt.NDArray[np.bool_], edges: Table, far: Table) -> Table:
+def _dimensions(near: npt.NDArray[np.bool_], edges: Int64Array, far: Int64Array) -> Int64Array:
     """The dimension of every link, as the number of its first link."""
     group = np.arange(len(edges))
     a, b = edges[:, 0], edges[:, 1]
 
-    def join(hits: Table) -> None:
+    def join(hits: Int64Array) -> None:
         names = np.unique(group[hits])
         if len(names) > 1:
             group[np.isin(group, names)] = names[0]
@@ -97,8 +96,11 @@ def _dimensions(near: npt.NDArray[np.bool_], edges: Table, far: Table) -> Table:
 
 
 def _axis(
-    members: Sequence[int], near: npt.NDArray[np.bool_], edges: Table, own: npt.NDArray[np.bool_]
-) -> Axis:
+    members: Sequence[int],
+    near: npt.NDArray[np.bool_],
+    edges: Int64Array,
+    own: npt.NDArray[np.bool_],
+) -> Dimension:
     """The dimension of the links `own`: chips that others join are in one place on it."""
     names = list(range(len(members)))
     others = [(int(a), int(b)) for a, b in edges[~own]]
@@ -120,7 +122,7 @@ def _axis(
     line = _line(sorted(set(layer)), linked)
     place = {name: number for number, name in enumerate(line)}
     kind = (len(line), *sorted(degrees.values()))
-    return Axis(len(line), kind, {chip: place[layer[at]] for at, chip in enumerate(members)})
+    return Dimension(len(line), kind, {chip: place[layer[at]] for at, chip in enumerate(members)})
 
 
 def _line(names: Sequence[int], linked: set[Hop]) -> list[int]:

@@ -2,10 +2,10 @@
 
 Routes are found when they are asked for; no table of all pairs exists. A pair's routes are those of
 fewest links and, among these, of fewest links between nodes; its own is the one with the lowest
-chip numbers, or the first in an order that is given (`Router.ranked`). In a balanced batch of flows
-each takes the one whose busiest link carries the least so far: flows between two nodes spread over
-the parallel cables. Planes of switches are there to be used together: a flow over them is striped,
-vector by vector.
+chip numbers, or the first in an order that is given (`Routing.ranked`). In a balanced batch of
+flows each takes the one whose busiest link carries the least so far: flows between two nodes spread
+over the parallel cables. Planes of switches are there to be used together: a flow over them is
+striped, vector by vector.
 
 Where links have failed, routes lead around them, or, on a machine that does not reroute, stay those
 of the healthy machine: a program that was compiled before the failure.
@@ -55,7 +55,7 @@ class RoutedFlow(NamedTuple):
         return hops(self.route)
 
 
-class Router:
+class Routing:
     """Finds routes on one topology. Parallel cables between two chips count as one wide link.
 
     Without `Topology.reroute` failed links take part in the search, and `route_all` refuses a route
@@ -94,8 +94,8 @@ class Router:
                 by_chip[source] += lanes
             self.lane_count_max = max(by_chip[chip] for chip in range(topology.chip_count))
 
-    def ranked(self, order: Iterable[int]) -> "Router":
-        """A router that prefers, of equal routes, the one whose chips come first in `order`.
+    def ranked(self, order: Iterable[int]) -> "Routing":
+        """A routing that prefers, of equal routes, the one whose chips come first in `order`.
 
         Chips and switches that are not in `order` come after it, by number.
         """
@@ -361,12 +361,12 @@ class Router:
 
 
 @lru_cache(maxsize=8)
-def router_of(topology: Topology) -> Router:
-    """A router on a topology: the one that is there already where an equal topology was asked for.
+def routing_of(topology: Topology) -> Routing:
+    """The routing on a topology: the one that is there where an equal topology was asked for.
 
     It finds the same as a new one, and knows what it has found.
     """
-    return Router(topology)
+    return Routing(topology)
 
 
 def hops(route: Route) -> list[Hop]:

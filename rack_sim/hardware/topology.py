@@ -37,7 +37,7 @@ class Topology(Brief):
 
     `failed_links` are out of service: no part of `links` or of `graph`, though their cables still
     fill their ports. With `reroute` routes lead around them; without, routes stay those of the
-    healthy machine and one that needs a failed link is refused (see `Router`).
+    healthy machine and one that needs a failed link is refused (see `Routing`).
 
     Raises InputError where a chip or a switch needs more ports than it has, or where some chips
     cannot reach the others.

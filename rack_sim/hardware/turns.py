@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from random import Random
 
 from rack_sim.hardware.canonical import canonical_form, relabelled
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 
 # Products of symmetries that are looked at, and vertices of the largest machine.
 _PRODUCTS_MAX = 400
@@ -17,26 +17,26 @@ _VERTICES_MAX = 1500
 
 
 def turn_places(
-    router: Router, group: Sequence[int], root: int | None
+    routing: Routing, group: Sequence[int], root: int | None
 ) -> dict[int, tuple[int, int]]:
     """Node and place of every chip, counted along a turn; empty where there is none.
 
     It is looked for in a numbering that depends on the machine, the group and its root, so the
     chips' own numbers do not matter.
     """
-    topology = router.topology
+    topology = routing.topology
     vertices = range(topology.chip_count + topology.switch_count)
     if len(vertices) > _VERTICES_MAX or len({len(node) for node in topology.nodes}) > 1:
         return {}
     chips = range(topology.chip_count)
-    colours, arcs = router.graph_of(vertices, chips)
+    colours, arcs = routing.graph_of(vertices, chips)
     members = set(group)
     marked = [
         3 * colour + (vertex in members) + (vertex == root) for vertex, colour in enumerate(colours)
     ]
     order = canonical_form(marked, arcs).order
     spot = {vertex: number for number, vertex in enumerate(order)}
-    node_of = {spot[chip]: spot[len(vertices) + router.node_of_chip[chip]] for chip in chips}
+    node_of = {spot[chip]: spot[len(vertices) + routing.node_of_chip[chip]] for chip in chips}
     node_count = len(topology.nodes)
     for turn in _products(canonical_form(*relabelled(colours, arcs, order)).symmetries):
         counted = _counted(turn, node_of, node_count)

@@ -36,7 +36,7 @@ def electricity_usd(joules: Amount, usd_per_kwh: Amount) -> Amount:
     return joules / JOULES_PER_KWH * usd_per_kwh
 
 
-class Racks(NamedTuple):
+class RacksInUse(NamedTuple):
     """From so many replicas on (up to the next entry), a system's racks in use hold so much."""
 
     replicas: int
@@ -48,7 +48,7 @@ class Racks(NamedTuple):
 
 def _in_racks(counted: str, systems: Term, full: Term, rest: Term, racks: Term) -> Term:
     """What stands in the racks in use of full systems, and of one that holds the rest."""
-    column = Racks._fields.index(counted) + 1
+    column = RacksInUse._fields.index(counted) + 1
     return systems * row_from(full, racks, column) + row_from(rest, racks, column)
 
 
@@ -57,7 +57,7 @@ def _in_racks(counted: str, systems: Term, full: Term, rest: Term, racks: Term) 
 class CapacityPlan:
     """What a planner gives, what a run or study counted, and what follows, in this order."""
 
-    # What the formulas look up: rows of `Racks`; the words for a capacity, and the rate it is.
+    # What the formulas look up: rows of `RacksInUse`; the words for a capacity, and the rate it is.
     rack_table, basis_table = Named(), Named()
 
     rate_rps = Quantity("Request rate", "1/s",

@@ -55,6 +55,12 @@ def flag(name: str, definition: str) -> Column:
     return Column(name, "true/false", "flag", definition)
 
 
+def taken(columns: Iterable[Column], *names: str) -> tuple[Column, ...]:
+    """Columns of another table, by their names: what they mean is stated there."""
+    known = {column.name: column for column in columns}
+    return tuple(known[name] for name in names)
+
+
 def read_cell(kind: ColumnKind, cell: str) -> str | int | float | bool | None:
     """The value of a cell of CSV; None where it is empty.
 

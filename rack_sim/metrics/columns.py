@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from rack_sim.compiler.traffic import TRAFFICS
-from rack_sim.metrics.column import Column, count, number, words
+from rack_sim.metrics.column import Column, count, number, taken, words
 from rack_sim.metrics.cost_row import COST_COLUMNS
+from rack_sim.metrics.grid_columns import COMPILED
 from rack_sim.metrics.latency import LATENCY_METRICS, PERCENTS
 from rack_sim.metrics.words import TERMS
 
@@ -46,7 +47,7 @@ SUMMARY: tuple[Column, ...] = (
     count("sram_capacity_bytes", "bytes", "bytes that the memory tiers in use of a chip can hold"),
     count("request_count", "requests", "requests that arrived"),
     count("finished_count", "requests", "requests that got every token"),
-    count("rejected_count", "requests", "requests turned away; requests.csv says why"),
+    count("rejected_count", "requests", "requests turned away; requests.csv of a run says why"),
     count("timed_out_count", "requests", "requests given up because their time had run out"),
     count("unserved_count", "requests", "requests that ended in none of these ways: always 0"),
     count("input_token_count", "tokens", "prompt tokens of finished requests"),
@@ -64,12 +65,12 @@ SUMMARY: tuple[Column, ...] = (
     number("ttft_row_wait_ms_mean", "ms", "of ttft: admitted, to the first prefill row, mean"),
     number("ttft_prefill_ms_mean", "ms", "of ttft: first to last prefill row entering, mean"),
     number("ttft_pass_ms_mean", "ms", "of ttft: the last row's way to the sampled token, mean"),
-    words("ttft_bound_by", "the largest of these four: admission, row_wait, prefill or pass"),
+    words("ttft_bound_by", "the largest part of ttft: admission, row_wait, prefill or pass"),
     *(
         number(f"tpot_{name}_ms", "ms", f"of the mean gap between tokens: {term.phrase}")
         for name, term in TERMS.items()
     ),
-    words("tpot_bound_by", "the largest of these eight"),
+    words("tpot_bound_by", "the largest part of the mean gap between tokens"),
     *_throughput("", "in the window"),
     *_throughput("run_", "over the whole run"),
     number("compiled_limit_tok_s", "token/s", "prompt and output tokens if every row were used"),
@@ -79,9 +80,13 @@ SUMMARY: tuple[Column, ...] = (
     ),
     number("output_tok_s_per_user_p50", "token/s", "1000 / median tpot"),
     number("slo_attainment", "share", "requests with every objective met (<=) over all requests"),
-    number("request_goodput_rps", "1/s", "such requests that finished in the window, per second"),
     number(
-        "fit_slo_attainment", "share", "such requests over those that fit the context and cache"
+        "request_goodput_rps",
+        "1/s",
+        "requests with every objective met that finished in the window, per second",
+    ),
+    number(
+        "fit_slo_attainment", "share", "the same over requests that fit the context and the cache"
     ),
     words("slo_asked", "what is asked of the run as a whole: slo.asked and slo.attainment"),
     words("slo_met", "yes or no: that is met, and of slo.asked every request that fits served"),
@@ -275,17 +280,15 @@ TIMELINE: tuple[Column, ...] = (
 
 _MACHINE = (
     words("machine", "name of the machine in the study"),
-    count("chip_count", "chips", "chips that hold a part of the model"),
+    *taken(SUMMARY, "chip_count"),
     number("operator_jitter_ns", "ns", "mean extra time of an operator; 0: as compiled"),
 )
 
 JITTER: tuple[Column, ...] = (
     *_MACHINE,
-    count("stage_count", "stages", "pipeline stages"),
-    count("slot_count", "slots", "slots that revolve through the pipeline"),
+    *taken(SUMMARY, "stage_count", "slot_count"),
     count("path_operator_count", "operators", "on the critical path, where jitter may hit them"),
-    number("compiled_token_gap_ms", "ms", "compiled time between two tokens of one sequence"),
-    number("compiled_step_latency_ms", "ms", "compiled time from entry to the token's return"),
+    *taken(COMPILED, "compiled_token_gap_ms", "compiled_step_latency_ms"),
     number("tok_s_per_user", "token/s", "1 / mean time between two tokens of one sequence"),
     number("tok_s", "token/s", "tokens of all sequences per second, every row in use"),
     number("kept_share", "share", "compiled over mean time between two tokens of one sequence"),

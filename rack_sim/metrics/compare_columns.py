@@ -1,6 +1,7 @@
 """Compare columns: compare.csv and changes.csv of a comparison, sensitivity.csv of a tornado."""
 
-from rack_sim.metrics.column import Column, count, number, words
+from rack_sim.metrics.column import Column, number, taken, words
+from rack_sim.metrics.columns import SUMMARY
 
 # Taken from a run's summary as they are: column -> what it is, in words for a person.
 COMPARED: dict[str, str] = {
@@ -29,38 +30,35 @@ COMPARE: tuple[Column, ...] = (
     words("source", "simulated: now, for this comparison; finished: read from its directory"),
     words("status", "ran; or infeasible: the model does not fit, or nothing can be served"),
     words("reason", "why it could not run"),
-    words("model", "name of the model"),
-    words("system", "name of the system"),
-    number("output_tok_s_per_user_p50", "token/s", "1000 / median tpot"),
-    number("ttft_ms_p50", "ms", "time to first token, median"),
-    number("ttft_ms_p99", "ms", "time to first token, percentile 99"),
-    number("total_throughput_tok_s", "token/s", "prompt and output tokens, in the run's window"),
-    number("output_throughput_tok_s", "token/s", "output tokens, in the run's window"),
-    count("chip_count", "chips", "chips that hold a part of the model"),
-    count("rack_count", "racks", "racks that hold a part of the model"),
+    *taken(
+        SUMMARY,
+        "model",
+        "system",
+        "output_tok_s_per_user_p50",
+        "ttft_ms_p50",
+        "ttft_ms_p99",
+        "total_throughput_tok_s",
+        "output_throughput_tok_s",
+        "chip_count",
+        "rack_count",
+    ),
     number("mean_kilowatts", "kW", "mean power, spares, hosts, network and building included"),
-    number("joules_per_output_token", "J", "energy of the run over its output tokens"),
-    number("usd_per_million_output_tokens", "USD", "capital and electricity, likewise"),
-    number(
+    *taken(
+        SUMMARY,
+        "joules_per_output_token",
+        "usd_per_million_output_tokens",
         "request_goodput_rps",
-        "1/s",
-        "requests per second with every objective met; one set judges all",
-    ),
-    number(
         "slo_attainment",
-        "share",
-        "requests with every objective met, over all; one set judges all: manifest.json says which",
+        *LIMITS,
+        "output_tok_s_per_chip",
     ),
-    *(words(name, f"{name} of its summary.csv: what binds it") for name in LIMITS),
-    number("output_tok_s_per_chip", "token/s", "output tokens per second and chip in use"),
     number("output_tok_s_per_kilowatt", "token/s", "output_throughput_tok_s over mean_kilowatts"),
     number("output_tokens_per_usd", "tokens", "1e6 over usd_per_million_output_tokens"),
     *(
         words(f"{name}_frontier", "yes: none is as fast per user and better in this, or v.v.")
         for name in DENSITIES
     ),
-    words("scenario_hash", "digest of everything that went in"),
-    words("version", "version of rack-sim"),
+    *taken(SUMMARY, "scenario_hash", "version"),
 )
 
 CHANGES: tuple[Column, ...] = (

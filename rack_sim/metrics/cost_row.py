@@ -36,7 +36,7 @@ COST_COLUMNS: tuple[Column, ...] = (
         for name, text in _CLASS_WORDS.items()
     ),
     number("capital_usd", "USD", "price of the racks in use and what stands in them"),
-    number("usd_per_million_output_tokens", "USD", "capital and electricity of the run, likewise"),
+    number("usd_per_million_output_tokens", "USD", "capital and electricity over output tokens"),
     number("usd_per_million_total_tokens", "USD", "the same over prompt and output tokens"),
     number("capital_usd_per_million_output_tokens", "USD", "of the first: capital written off"),
     number(

@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rack_sim.engine.observer import Outcome
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.metrics.log import RequestLog
-
-Int64Array = NDArray[np.int64]
 
 # name -> (definition, whether a single output token has one)
 LATENCY_METRICS: Mapping[str, str] = {

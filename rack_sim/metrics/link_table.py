@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from rack_sim.compiler.machine import Machine
-from rack_sim.compiler.traffic import TRAFFICS, Load
+from rack_sim.compiler.traffic import TRAFFICS, LinkLoad
 from rack_sim.engine.fleet import FleetPlan, transfers_on_links
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.foundation.units import format_ms
@@ -45,8 +45,8 @@ def _lines_of_sums(
     by_traffic = "," * (2 * len(TRAFFICS))
     for link in sorted(plan.system.topology.links):
         hop = (link.source, link.target)
-        lanes = plan.router.lane_count(hop)
-        payload = plan.router.link_type(hop).payload_bytes
+        lanes = plan.routing.lane_count(hop)
+        payload = plan.routing.link_type(hop).payload_bytes
         carried_bytes = vectors.get(hop, 0) * payload // lanes + moved.get(hop, 0) // lanes
         busy_ps = held.get(hop, 0) + moved_ps.get(hop, 0)
         yield (
@@ -57,14 +57,14 @@ def _lines_of_sums(
 
 def _lines_of_steps(machine: Machine, busy_steps: int, end_ps: int) -> Iterator[str]:
     """Where a program is compiled: what each of its steps carries, by traffic, and all of them."""
-    router, loads = machine.plan.router, machine.link_loads
-    idle: Mapping[str, Load] = {}
+    routing, loads = machine.plan.routing, machine.link_loads
+    idle: Mapping[str, LinkLoad] = {}
     # Links that carry the same share their loads.
     known: dict[tuple[int, int, int, int], str] = {}
     # Parallel cables of a pair of chips stand behind one another.
     for hop, cables in groupby(sorted(machine.plan.system.topology.links), key=_HOP):
-        kinds, lanes = loads.get(hop, idle), router.lane_count(hop)
-        payload_bytes = router.link_type(hop).payload_bytes
+        kinds, lanes = loads.get(hop, idle), routing.lane_count(hop)
+        payload_bytes = routing.link_type(hop).payload_bytes
         for place, (source, target, lane, kind) in enumerate(cables):
             alike = (lanes, place, payload_bytes, id(kinds))
             if alike not in known:
@@ -78,7 +78,7 @@ def _step_cells(
     lanes: int,
     place: int,
     payload_bytes: int,
-    kinds: Mapping[str, Load],
+    kinds: Mapping[str, LinkLoad],
     busy_steps: int,
     end_ps: int,
 ) -> Iterator[str]:
@@ -93,7 +93,7 @@ def _step_cells(
     yield from (format_ms(busy_ps), share(busy_ps, end_ps))
     before = 0
     for traffic in TRAFFICS:
-        load = kinds.get(traffic, Load(0, 0))
+        load = kinds.get(traffic, LinkLoad(0, 0))
         until = before + load.vectors
         yield str(_dealt(until, lanes, place) - _dealt(before, lanes, place))
         yield format_ms(load.held_ps)

@@ -1,11 +1,14 @@
 """Load columns: load.csv and knee.csv of a load study."""
 
-from rack_sim.metrics.column import Column, count, flag, number, words
-from rack_sim.metrics.latency import LATENCY_METRICS
+from rack_sim.metrics.column import Column, count, flag, number, taken, words
+from rack_sim.metrics.columns import SUMMARY
+
+LOAD_METRICS = ("ttft", "tpot", "e2el")
+LOAD_PERCENTS = (50, 90, 99)
 
 _LOAD_MACHINE = (
     words("machine", "name of the machine in the study"),
-    count("chip_count", "chips", "chips that hold a part of the model"),
+    *taken(SUMMARY, "chip_count"),
 )
 # What "fit" means in the tables of a load study.
 _FIT = "requests that fit (input + output within the compiled context and the cache)"
@@ -15,29 +18,22 @@ LOAD: tuple[Column, ...] = (
     number("rate_rps", "1/s", "offered rate asked for; every rate replays the same requests"),
     number("offered_rps", "1/s", "offered rate as drawn: requests after the first / arrival span"),
     number("offered_to_capacity_ratio", "share", "offered over capacity_limit_rps (knee.csv)"),
-    count("request_count", "requests", "requests offered"),
-    count("finished_count", "requests", "requests that finished"),
-    count("rejected_count", "requests", "requests turned away"),
+    *taken(SUMMARY, "request_count", "finished_count", "rejected_count"),
     number("rejected_share", "share", "of all requests, those turned away"),
     number("arrival_span_s", "s", "from the first arrival to the last"),
-    number("request_throughput_rps", "1/s", "requests finished per second over the steady window"),
-    number("output_throughput_tok_s", "token/s", "output tokens over the steady window"),
-    number(
+    *taken(
+        SUMMARY,
+        "request_throughput_rps",
+        "output_throughput_tok_s",
         "request_goodput_rps",
-        "1/s",
-        "requests that met every objective per second over the steady window",
+        "slo_attainment",
     ),
-    number("slo_attainment", "share", "of all requests, those that met every objective"),
     number("fit_slo_attainment", "share", f"of the {_FIT}, those that met every objective"),
     *(
         number(f"fit_{metric}_attainment", "share", f"the same for the objective on {metric} alone")
-        for metric in ("ttft", "tpot", "e2el")
+        for metric in LOAD_METRICS
     ),
-    *(
-        number(f"{metric}_ms_p{percent}", "ms", f"{LATENCY_METRICS[metric]}; percentile {percent}")
-        for metric in ("ttft", "tpot", "e2el")
-        for percent in (50, 90, 99)
-    ),
+    *taken(SUMMARY, *(f"{metric}_ms_p{p}" for metric in LOAD_METRICS for p in LOAD_PERCENTS)),
     number(
         "ttft_queue_share",
         "share",

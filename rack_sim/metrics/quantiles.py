@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
-Int64Array = NDArray[np.int64]
+from rack_sim.foundation.arrays import Int64Array
+
 Chunks = Callable[[], Iterator[Int64Array]]
 Weighted = tuple[Int64Array, Int64Array | None]
 """Values, and how often each occurred; None where each did once."""

@@ -12,7 +12,11 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import ClassVar
 
-from rack_sim.foundation.errors import InputError, Problem, suggest
+import numpy as np
+from numpy.typing import NDArray
+
+from rack_sim.foundation.arrays import Int64Array
+from rack_sim.foundation.errors import InputError, Problem, Problems, suggest
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, UNITS, suffixes_of, to_base
 from rack_sim.metrics.latency import LATENCY_METRICS, PERCENTS
 
@@ -59,6 +63,16 @@ class Slo:
         bounds = _bounds_words(self)
         parts = [f"{bounds} for a request"] if bounds else []
         return "; ".join([*parts, *map(str, self.objectives)]) or "nothing"
+
+
+def met_by(slo: Slo, measured: Mapping[str, Int64Array]) -> dict[str, NDArray[np.bool_]]:
+    """Which requests met the bound of each metric, and under ``all`` every one; in picoseconds.
+
+    A single token has no tpot (-1): met.
+    """
+    met = {metric: measured[metric] <= bound_ps for metric, bound_ps in slo.bounds_ps.items()}
+    everything = np.ones(len(measured["ttft"]), dtype=bool)
+    return met | {"all": np.logical_and.reduce([everything, *met.values()])}
 
 
 def _bounds_words(slo: Slo) -> str:
@@ -219,23 +233,18 @@ def slo_of(text: str) -> Slo:
     """
     bounds: dict[str, int] = {}
     statistics: list[str] = []
-    problems: list[Problem] = []
+    problems = Problems()
     for name, value in _items(text):
         metric = name.strip()
         if metric not in _OF_REQUESTS:
             statistics.append(f"{name}={value}")
             continue
-        try:
+        with problems.gathered():
             bounds[f"{metric}_ps"] = _duration_ps(metric, value.strip())
-        except InputError as error:
-            problems += error.problems
     asked: tuple[LatencyObjective, ...] = ()
-    try:
+    with problems.gathered():
         asked = parse_slo(",".join(statistics)) if statistics or not bounds else ()
-    except InputError as error:
-        problems += error.problems
-    if problems:
-        raise InputError(problems)
+    problems.refuse()
     return Slo(**bounds, asked=asked)
 
 
@@ -274,21 +283,17 @@ def parse_slo(given: str | Mapping[str, str], place: str = "--slo") -> tuple[Lat
 
 def _parsed(given: str | Mapping[str, str]) -> tuple[LatencyObjective, ...]:
     items = given.items() if isinstance(given, Mapping) else _items(given)
-    problems: list[Problem] = []
+    problems = Problems()
     found: dict[str, LatencyObjective] = {}
     for name, text in items:
-        try:
+        with problems.gathered():
             objective = _objective(name.strip(), str(text).strip())
-        except InputError as error:
-            problems += error.problems
-            continue
-        if objective.name in found:
-            problems.append(Problem(f"{objective.name} is given twice", "--slo"))
-        found[objective.name] = objective
+            if objective.name in found:
+                problems.append(Problem(f"{objective.name} is given twice", "--slo"))
+            found[objective.name] = objective
     if not found and not problems:
         problems.append(Problem("has no objective", "--slo", suggestion=_EXAMPLE))
-    if problems:
-        raise InputError(problems)
+    problems.refuse()
     return tuple(found.values())
 
 
@@ -300,17 +305,14 @@ def _items(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _objective(name: str, text: str) -> LatencyObjective:
-    problems = []
+    problems = Problems()
     if name not in _NAMES:
         meant = _meant(name.replace("_ms", ""))
         problems.append(Problem(f"{name!r} is no objective", "--slo", suggestion=meant))
     bound_ps = 0
-    try:
+    with problems.gathered():
         bound_ps = _duration_ps(name, text)
-    except InputError as error:
-        problems += error.problems
-    if problems:
-        raise InputError(problems)
+    problems.refuse()
     metric, _, statistic = name.rpartition("_")
     return LatencyObjective(metric, statistic, bound_ps)
 

@@ -26,11 +26,11 @@ from rack_sim.metrics.latency import (
     latencies_ps,
     metric_chunks,
 )
-from rack_sim.metrics.log import Collector
+from rack_sim.metrics.log import Collector, RequestLog
 from rack_sim.metrics.quantiles import exact_sum, percentiles
-from rack_sim.metrics.slo import Slo, run_meets
+from rack_sim.metrics.slo import Slo, met_by, run_meets
 from rack_sim.metrics.token_split import token_split_ps
-from rack_sim.metrics.words import TOKEN_TERMS
+from rack_sim.metrics.words import PHASES, TOKEN_TERMS
 
 Value = str | int | float | None
 
@@ -105,9 +105,10 @@ def summarise_run(facts: RunFacts) -> dict[str, Value]:
         "window_s": _seconds(window.duration_ps),
     }
     for metric in LATENCY_METRICS:
-        row |= _latency_columns(facts, metric)
+        row |= _latency_columns(metric, _latency(facts.collector.requests, metric))
+    # Of itl the gaps between tokens of all requests, pooled.
     gaps = mean_and_percentiles(facts.collector.gap_runs, PERCENTS)
-    row |= _gap_columns(gaps)
+    row |= _latency_columns("itl", gaps)
     row |= _split_columns(facts, counts, gaps)
     row |= _throughput_columns(facts, window, counts, tokens)
     row |= _slo_columns(facts, window, counts)
@@ -158,10 +159,7 @@ def _count(facts: RunFacts, window: Window) -> Counter[str]:
         counts["row_wait_ps"] += exact_sum(rows["prefill_start_ps"] - rows["admitted_ps"])
         counts["prefill_ps"] += exact_sum(rows["prefill_end_ps"] - rows["prefill_start_ps"])
         counts["pass_ps"] += exact_sum(rows["first_token_ps"] - rows["prefill_end_ps"])
-        met = np.ones(finished, dtype=bool)
-        measured = latencies_ps(rows)
-        for metric, bound_ps in facts.slo.bounds_ps.items():
-            met &= measured[metric] <= bound_ps  # a single token has no tpot (-1): met
+        met = met_by(facts.slo, latencies_ps(rows))["all"]
         counts["met"] += int(met.sum())
         inside = (rows["finish_ps"] >= start_ps) & (rows["finish_ps"] < end_ps) | whole
         counts["met_in_window"] += int((met & inside).sum())
@@ -183,22 +181,20 @@ def _count_tokens(facts: RunFacts, window: Window) -> Counter[str]:
     return sums
 
 
-def _latency_columns(facts: RunFacts, metric: str) -> dict[str, Value]:
-    log = facts.collector.requests
+def _latency(log: RequestLog, metric: str) -> list[Fraction]:
+    """The mean of a metric of all requests that have it, then its percentiles; empty if none."""
     count, amount = 0, 0
     for values in metric_chunks(log, metric):
         count += len(values)
         amount += exact_sum(values)
-    names = [f"{metric}_ms_mean", *(f"{metric}_ms_p{percent}" for percent in PERCENTS)]
     if not count:
-        return dict.fromkeys(names)
+        return []
     found = percentiles(lambda: metric_chunks(log, metric), count, PERCENTS)
-    return dict(zip(names, map(_milliseconds, [Fraction(amount, count), *found]), strict=True))
+    return [Fraction(amount, count), *found]
 
 
-def _gap_columns(found: Sequence[Fraction]) -> dict[str, Value]:
-    """Inter-token latency: the pooled gaps between tokens of all requests."""
-    names = ["itl_ms_mean", *(f"itl_ms_p{percent}" for percent in PERCENTS)]
+def _latency_columns(metric: str, found: Sequence[Fraction]) -> dict[str, Value]:
+    names = [f"{metric}_ms_mean", *(f"{metric}_ms_p{percent}" for percent in PERCENTS)]
     if not found:
         return dict.fromkeys(names)
     return dict(zip(names, map(_milliseconds, found), strict=True))
@@ -210,15 +206,8 @@ def _split_columns(
     """Where TTFT and the gaps went, in means that add up, and the largest part of each."""
     finished = counts["finished"]
     row: dict[str, Value] = {}
-    parts: dict[str, int] = {}
-    if finished:
-        parts = {
-            "admission": counts["admission_ps"],
-            "row_wait": counts["row_wait_ps"],
-            "prefill": counts["prefill_ps"],
-            "pass": counts["pass_ps"],
-        }
-    for name in ("admission", "row_wait", "prefill", "pass"):
+    parts = {name: counts[f"{name}_ps"] for name in PHASES} if finished else {}
+    for name in PHASES:
         row[f"ttft_{name}_ms_mean"] = (
             _milliseconds(Fraction(parts[name], finished)) if parts else None
         )

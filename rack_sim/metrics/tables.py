@@ -13,11 +13,12 @@ from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.observer import Outcome
 from rack_sim.engine.serving import ReplayTotals
 from rack_sim.engine.timeline import LEVELS
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.units import PS_PER_US, format_ms
 from rack_sim.metrics import text_columns
 from rack_sim.metrics.cells import share
 from rack_sim.metrics.column_log import ColumnLog
-from rack_sim.metrics.latency import LATENCY_METRICS, Int64Array, finished_rows, latencies_ps
+from rack_sim.metrics.latency import LATENCY_METRICS, finished_rows, latencies_ps
 from rack_sim.metrics.log import RequestLog
 from rack_sim.metrics.text_columns import milliseconds, numbers, words
 from rack_sim.partition.placement import groups

@@ -11,10 +11,10 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.units import PS_PER_MS
 
 Text = NDArray[np.uint8]
-Int64Array = NDArray[np.int64]
 
 _FOUR = 4
 # Every number of four digits, its characters in one word.

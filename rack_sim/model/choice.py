@@ -33,11 +33,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from rack_sim.foundation.arrays import Int64Array
+
 GRAINS = 2**20
 """Averages are whole numbers of this part of a row or an expert."""
 
 Floats = npt.NDArray[np.float64]
-Int64Array = npt.NDArray[np.int64]
 
 # Probabilities as whole numbers: products of two stay below 2^63.
 _ONE_BITS = 31
@@ -52,7 +53,7 @@ _SIGMAS = 6
 _ODDS_PARTS = 2**40
 
 
-class Load(NamedTuple):
+class ExpertLoad(NamedTuple):
     """What the fullest chip does for a step, in `GRAINS`: rows times experts, and experts read."""
 
     row_grains: int
@@ -75,23 +76,23 @@ class Choice:
     apart: bool = False
     capacity_factor: float | None = None
 
-    def average(self, rows: int, chip_count: int) -> Load:
+    def average(self, rows: int, chip_count: int) -> ExpertLoad:
         """What the fullest of `chip_count` chips has to do on average. Never less for more rows."""
         return _average(self, rows, chip_count)
 
-    def most(self, rows: int, chip_count: int) -> Load:
+    def most(self, rows: int, chip_count: int) -> ExpertLoad:
         """What a program that fits any choice makes the fullest of `chip_count` chips do."""
         chosen, experts = self.chosen_count, self.expert_count
         if not self.apart:
             touched = min(experts, rows * chosen)
-            return Load(-(-rows * chosen * GRAINS // chip_count), touched * GRAINS)
+            return ExpertLoad(-(-rows * chosen * GRAINS // chip_count), touched * GRAINS)
         on_chip = experts // chip_count
         pairs = rows * min(chosen, on_chip)
         touched = min(on_chip, pairs)
         if self.capacity_factor is not None:
             share = round(self.capacity_factor * GRAINS) * rows * chosen
             pairs = min(pairs, on_chip * -(-share // (experts * GRAINS)))
-        return Load(pairs * GRAINS, touched * GRAINS)
+        return ExpertLoad(pairs * GRAINS, touched * GRAINS)
 
 
 def distinct_experts(choice: Choice, rows: int) -> float:
@@ -100,21 +101,21 @@ def distinct_experts(choice: Choice, rows: int) -> float:
 
 
 @lru_cache(maxsize=2**16)
-def _average(choice: Choice, rows: int, chip_count: int) -> Load:
+def _average(choice: Choice, rows: int, chip_count: int) -> ExpertLoad:
     if rows == 0:
-        return Load(0, 0)
+        return ExpertLoad(0, 0)
     chosen, count = choice.chosen_count, choice.expert_count
     odds = np.array(_odds(choice))
     touched = 1.0 - _power(1.0 - odds, rows)
     equal_share = -(-rows * chosen * GRAINS // chip_count)
     if not choice.apart or chip_count == 1:
-        return Load(equal_share, round(fsum(touched) * GRAINS))
+        return ExpertLoad(equal_share, round(fsum(touched) * GRAINS))
     on_chip = count // chip_count
     most = rows * min(chosen, on_chip) * GRAINS
     experts = _largest_sum(touched.reshape(on_chip, chip_count))
     experts = min(max(experts, GRAINS), on_chip * GRAINS, most)
     pairs = round(_largest_count(odds.reshape(on_chip, chip_count), rows) * GRAINS)
-    return Load(min(max(pairs, equal_share, experts), most), experts)
+    return ExpertLoad(min(max(pairs, equal_share, experts), most), experts)
 
 
 def _power(base: Floats, exponent: int) -> Floats:

@@ -13,7 +13,7 @@ from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import counted
 from rack_sim.hardware.chip import Tiers
-from rack_sim.hardware.routing import router_of
+from rack_sim.hardware.routing import routing_of
 from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
@@ -74,7 +74,7 @@ class Partitioner:
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
         self.blocks = deployment.blocks
-        self.router = router_of(deployment.system.topology)
+        self.routing = routing_of(deployment.system.topology)
         self._placements = placements(deployment.system.chip)
         self._timers: dict[Tiers, PipelineTimer] = {}
         self._cutters: dict[tuple[int, Tiers], StageCutter] = {}
@@ -122,7 +122,7 @@ class Partitioner:
         if tiers not in self._timers:
             self._timers[tiers] = PipelineTimer(
                 self.deployment.system.chip.placed(tiers),
-                self.router,
+                self.routing,
                 self.deployment.shape,
                 residual_elements=self.deployment.model.hidden_size,
             )

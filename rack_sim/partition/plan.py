@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.hardware.chip import Tiers
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.operators import Block
@@ -57,16 +57,16 @@ class Plan(Brief):
         system = replace(self.system, chip=self.system.chip.placed(tiers))
         timer = PipelineTimer(
             system.chip,
-            self.router,
+            self.routing,
             self.demand.shape,
             residual_elements=self.demand.residual_elements,
         )
         return replace(self, system=system, timer=timer)
 
     @property
-    def router(self) -> Router:
+    def routing(self) -> Routing:
         """Finds the routes between chips."""
-        return self.timer.router
+        return self.timer.routing
 
     @property
     def stage_count(self) -> int:

@@ -122,19 +122,18 @@ def refuse_altered(folder: Path) -> None:
 
 
 @contextmanager
-def told_if_altered(folder: Path) -> Iterator[None]:
+def told_if_altered(folder: Path | None) -> Iterator[None]:
     """Where the files of a directory make no sense and were changed, InputError says which.
 
-    Any exception that is none of ours counts; where no file was changed it is a fault of ours, and
-    goes on.
+    Any exception that is none of ours counts; where no file was changed, or there is none, it is a
+    fault of ours, and goes on.
     """
     try:
         yield
     except InputError:
         raise
     except Exception as error:
-        changed = altered(folder)
-        if not changed:
+        if folder is None or not (changed := altered(folder)):
             raise
         found = _not_as_written(folder, changed, "and makes no sense as it is now")
         raise InputError(found) from error

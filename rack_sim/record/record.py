@@ -91,7 +91,7 @@ class Record:
         return self.tables[file]
 
 
-class Outcome(Protocol):
+class Recordable(Protocol):
     """What a command gave, in memory."""
 
     def record(self, wall_s: float = 0.0) -> Record:

@@ -5,7 +5,7 @@ come from what a replay has counted; in a directory from the file, which is read
 """
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -78,6 +78,14 @@ class LongTable(Table):
     def write(self, path: Path) -> None:
         """Writes it as CSV."""
         write_lines(path, self.columns, self.lines())
+
+
+def table_of(
+    columns: Sequence[Column], records: Callable[[], Iterable[Mapping[str, Value]]]
+) -> Table:
+    """A table whose rows come as values by column, those that are no columns left out."""
+    names = [column.name for column in columns]
+    return Table(tuple(columns), lambda: ([row.get(name) for name in names] for row in records()))
 
 
 def table_of_lines(columns: Sequence[Column], lines: Callable[[], Iterable[str]]) -> LongTable:

@@ -8,7 +8,7 @@
 - `html`: report.html, a page made of a record
 - `workbook`, `sheets`: report.xlsx made of it
 - `text`: what a terminal says of it
-- `sizing_tables`, `sizing_words`, `comparison_tables`, `sensitivity_tables`: records as reports
-  read them
+- `comparison`, `swings`, `sizing_tables`, `sizing_words`: what reports tell of those records
+- `validation_figure`: predicted against measured, of docs/validation.md
 - `timeline`, `trace_events`: a trace that ui.perfetto.dev shows
 """

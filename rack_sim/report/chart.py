@@ -4,7 +4,7 @@ A chart is told by its finding, its axes and its series; how a thing looks comes
 `report.colours`, so it looks alike in a figure, on a page and on a sheet.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, floor, log10
@@ -77,8 +77,8 @@ class Series:
 
     A gap is what stacked bars stand on without being drawn.
     `x` are numbers of the axis, or of its labels. `hover` says what each point is beside its value,
-    `labels` is written beside each; `looks` are those of bars that differ. A series without a
-    `name` is not in the legend.
+    `labels` is written beside each; `looks` are those of bars that differ. Marks that are
+    hollow have an outline alone. A series without a `name` is not in the legend.
     """
 
     name: str
@@ -90,6 +90,7 @@ class Series:
     labels: tuple[str, ...] = ()
     looks: tuple[Look, ...] = ()
     mark_size: float = 1.0
+    is_hollow: bool = False
 
     @property
     def values(self) -> list[float]:
@@ -266,6 +267,11 @@ def things_axis(name: str, labels: Iterable[str]) -> Axis:
     """An axis of things, one beside the other."""
     found = tuple(labels)
     return Axis(name, labels=found, low=-0.5, high=len(found) - 0.5)
+
+
+def in_order(things: Sized) -> tuple[float, ...]:
+    """Where so many things stand on their axis, one beside the other."""
+    return tuple(map(float, range(len(things))))
 
 
 def _places(low: float, high: float, scale: Scale, most: int) -> list[float]:

@@ -89,6 +89,7 @@ PHASE_LOOKS: Mapping[str, Look] = {
 PERCENTILE_LOOKS: Mapping[int, Look] = {
     50: Look(SKY, "dash", "square"),
     90: Look(GREEN, "dashdot", "diamond"),
+    95: Look(ORANGE, "dot", "triangle"),
     99: Look(BLUE),
 }
 ROLE_LOOKS: Mapping[str, Look] = {

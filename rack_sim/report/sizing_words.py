@@ -5,13 +5,13 @@ from math import floor
 
 from rack_sim.metrics.words import GOALS, METRICS
 from rack_sim.record.footprint import rack_noun_of
-from rack_sim.report.html.quantity import (
+from rack_sim.report.numbers import (
     NONE,
     cell,
     counted,
-    figure,
     milliseconds,
     number_of,
+    number_text,
     share,
     usd,
     watts,
@@ -78,7 +78,7 @@ def margin_words(asked: Asked, row: Row) -> str:
     if margin is None:
         return NONE
     if asked.is_share:
-        return f"{figure(100 * margin)}{_SPACE}points"
+        return f"{number_text(100 * margin)}{_SPACE}points"
     part = share(row[f"{asked.column}_margin_share"])
     return f"{milliseconds(margin)}, {part} of it"
 
@@ -114,8 +114,8 @@ def cost_words(row: Row) -> str:
 def chips_words(row: Row) -> str:
     """What the chips to buy are for: ``1,728 hold the model, 224 are spare, 64 left over``."""
     rest = (("spare_chip_count", "spare"), ("idle_chip_count", "left over"))
-    parts = [f"{figure(row[key])} {words}" for key, words in rest if row[key]]
-    holding = f"{figure(row['chip_count'])} hold the model"
+    parts = [f"{number_text(row[key])} {words}" for key, words in rest if row[key]]
+    holding = f"{number_text(row['chip_count'])} hold the model"
     return ", ".join((holding, *parts)) if parts else "all of them hold the model"
 
 

@@ -21,7 +21,7 @@ class Story:
     `question` is what it answers. Everything else is made of a record: the `answers`, a sentence
     each; `title`, what it is called where it stands alone; `text`, what a
     terminal says of it, and `warnings`, what a reader should know; `content`, the same for
-    programs, as JSON; its `page`; the `sheets` of a workbook, with so many rows at most.
+    programs, as JSON; its `page`; the `sheets` of a workbook.
     `charts` are drawn alike in figures, page and workbook; `figures` are drawings of an outcome
     that no chart can be, each by the name of its files without their endings. `exit_code` is what
     scripts are told.
@@ -31,7 +31,7 @@ class Story:
     text: Callable[[Record], Iterator[Line]]
     content: Callable[[Record], Mapping[str, object]]
     page: Callable[[Record], Page]
-    sheets: Callable[[Book, Record, int], None]
+    sheets: Callable[[Book, Record], None]
     charts: Callable[[Record], Iterable[Panels]] = lambda _record: ()
     figures: Callable[[Any], Iterator[tuple[str, "Figure"]]] = lambda _outcome: iter(())
     warnings: Callable[[Record], Iterator[str]] = lambda _record: iter(())

@@ -4,9 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rack_sim.record.record import Outcome, Record
+from rack_sim.record.manifest import told_if_altered
+from rack_sim.record.record import Record, Recordable
 from rack_sim.record.store import read, write
 from rack_sim.report.kinds import story_of
+
+ENDINGS = (".html", ".xlsx")
+"""Of the files that are made of a record alone: a page, a workbook."""
 
 # What `rack-sim run` puts on a sheet. A run of 100,000 requests takes five seconds, and so many
 # rows on a sheet 13: it would wait for its workbook. `rack-sim report` puts in all that fit.
@@ -24,7 +28,7 @@ class Wanted:
 
 
 def leave(
-    outcome: Outcome,
+    outcome: Recordable,
     folder: Path,
     *,
     wall_s: float,
@@ -36,25 +40,38 @@ def leave(
     `wall_s` is how long it took; `on_step` is told what is being written.
     """
     on_step("writing tables")
-    record = outcome.record(wall_s)
-    write(record, folder, parquet=wanted.parquet)
+    made = outcome.record(wall_s)
+    write(made, folder, parquet=wanted.parquet)
+    record = read(folder)
     if wanted.workbook:
-        from rack_sim.report.workbook import write_workbook  # imports slowly
-
         on_step("writing the workbook")
-        limit = {"row_limit": _ROWS_OF_A_RUN} if record.kind == "run" else {}
-        write_workbook(folder, folder / "report.xlsx", **limit)
+        row_limit = _ROWS_OF_A_RUN if record.kind == "run" else None
+        (folder / "report.xlsx").write_bytes(view_of(record, ".xlsx", row_limit))
     if wanted.html:
-        from rack_sim.report.html import write_html  # reads the tables again
-
         on_step("writing report.html")
-        write_html(folder, folder / "report.html")
+        (folder / "report.html").write_bytes(view_of(record, ".html"))
     if wanted.figures:
         on_step("drawing figures")
-        draw_figures(outcome, read(folder), folder)
+        draw_figures(outcome, record, folder)
 
 
-def draw_figures(outcome: Outcome, record: Record, folder: Path) -> list[Path]:
+def view_of(record: Record, ending: str, row_limit: int | None = None) -> bytes:
+    """The file of a record with this ending, of `ENDINGS`: its page, or its workbook.
+
+    No sheet has more than `row_limit` rows, where it is given. Raises InputError where the files of
+    the record were changed and make no sense.
+    """
+    with told_if_altered(record.folder):
+        if ending == ".xlsx":
+            from rack_sim.report.workbook import workbook_of  # imports slowly
+
+            return workbook_of(record, row_limit)
+        from rack_sim.report.html.page import html_of
+
+        return html_of(story_of(record.kind).page(record)).encode()
+
+
+def draw_figures(outcome: Recordable, record: Record, folder: Path) -> list[Path]:
     """Writes the figures of a result and its record as PNG and as SVG; returns the files.
 
     Two runs of one scenario give byte-identical SVGs.

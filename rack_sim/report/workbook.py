@@ -1,21 +1,18 @@
-"""Workbook: report.xlsx, made of the files of a run or a study of any kind alone.
+"""Workbook: report.xlsx, made of a record of any kind alone.
 
-Equal files give equal bytes. docs/spreadsheets.md says what each sheet is.
+Equal records give equal bytes. docs/spreadsheets.md says what each sheet is.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from io import BytesIO
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO
 
 from rack_sim.foundation.errors import naming
 from rack_sim.foundation.visible import shortened, visible
-from rack_sim.record.directory import whole_file
-from rack_sim.record.manifest import told_if_altered
-from rack_sim.record.store import read
+from rack_sim.record.record import Record
 from rack_sim.report.kinds import story_of
 from rack_sim.report.sheets.sheet import SHEET_ROWS, Book
 
@@ -29,23 +26,20 @@ _TITLE_CHARACTERS = 255  # Excel's limit for a property
 _CREATED = datetime(2000, 1, 1)
 
 
-def write_workbook(folder: Path, target: Path, *, row_limit: int = SHEET_ROWS) -> None:
-    """Writes a workbook of what `folder` holds to `target`, which it replaces.
+def workbook_of(record: Record, row_limit: int | None = None) -> bytes:
+    """The workbook of a record.
 
-    No sheet has more than `row_limit` rows; rows left out are counted on it. Raises InputError
-    where the folder holds none, or something of another version.
+    No sheet has more than `row_limit` rows; rows left out are counted on it.
     """
-    record = read(folder)
-    story = story_of(record.kind)
-    # In memory first: a zip that is interrupted still wants its file when it is thrown away.
+    story, limit = story_of(record.kind), row_limit or SHEET_ROWS
+    # In memory: a zip that is interrupted still wants its file when it is thrown away.
     file = BytesIO()
-    with told_if_altered(folder), whole_file(target, force=True) as draft:
-        longest = max(len(record.frame(name)) for name in record.tables)
-        with _workbook(file, story.title(record), min(row_limit, longest)) as made:
-            book = Book(made)
-            story.sheets(book, record, row_limit)
-            book.finish()
-        draft.path.write_bytes(file.getvalue())
+    longest = max(len(record.frame(name)) for name in record.tables)
+    with _workbook(file, story.title(record), min(limit, longest)) as made:
+        book = Book(made, limit)
+        story.sheets(book, record)
+        book.finish()
+    return file.getvalue()
 
 
 @contextmanager

@@ -136,6 +136,8 @@ def load_system(reference: str) -> System:
     ``torus:4x8,latency_ns=700,failed=0-1``. Raises InputError with every problem found.
     """
     reading = Validation()
+    if Path(reference).is_file():
+        reference = str(Path(reference).resolve())
     if is_inline(reference):
         return inline_system(reference, reading)
     try:

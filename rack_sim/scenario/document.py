@@ -20,6 +20,8 @@ from rack_sim.foundation.units import split_unit
 from rack_sim.foundation.work_limits import limit, over_limit, raised, refuse_over
 
 Tree = Any
+Keys = dict[str, Any]
+"""The keys of a mapping in a file, and their values."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE_ENDS = re.compile("\r\n?")

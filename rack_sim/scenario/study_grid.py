@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.grid_columns import COMPILED, EXPLAINED
-from rack_sim.scenario.document import quantity_of
+from rack_sim.scenario.document import Keys, quantity_of
 from rack_sim.scenario.fields import Validation
 from rack_sim.scenario.loader import change_tree, parse_override
 from rack_sim.scenario.problems import from_validation, in_order
@@ -31,7 +31,6 @@ from rack_sim.scenario.study_changes import (
 from rack_sim.scenario.study_machines import BuildAttempt, StudyMachine, machines_of, try_build
 from rack_sim.scenario.study_schema import GridStudySchema
 
-Keys = dict[str, Any]
 # Keys that decide which trace is replayed.
 _TRACE_KEYS = ("workload", "workload.kind", "workload.path")
 

@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from rack_sim.metrics.column import Column
-from rack_sim.scenario.document import quantity_of
+from rack_sim.scenario.document import Keys, quantity_of
 from rack_sim.scenario.fields import Validation
 from rack_sim.scenario.scenario import Scenario
 from rack_sim.scenario.studies import Study
 from rack_sim.scenario.study_schema import StudySchema
-
-Keys = dict[str, Any]
 
 
 @dataclass(frozen=True)

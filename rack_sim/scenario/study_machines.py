@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.scenario.build import build_scenario
+from rack_sim.scenario.document import Keys
 from rack_sim.scenario.fields import Validation
 from rack_sim.scenario.library import find
 from rack_sim.scenario.loader import complete_tree, load_tree
@@ -21,8 +22,6 @@ from rack_sim.scenario.schema import ScenarioSchema
 from rack_sim.scenario.study_changes import KeyChange, placed
 from rack_sim.scenario.study_points import copied
 from rack_sim.scenario.study_schema import GridStudySchema, StudyPointSchema
-
-Keys = dict[str, Any]
 
 
 class Root(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from rack_sim.foundation.units import PS_PER_NS
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Hop, router_of
+from rack_sim.hardware.routing import Hop, routing_of
 from rack_sim.hardware.system import System, without_framing
 from rack_sim.timing.algorithms import Algorithm, Operation
 from rack_sim.timing.collectives import CollectiveTiming, time_collective
@@ -102,14 +102,14 @@ def time_sizes(
     route crosses a failed link.
     """
     topology = (system if framing else without_framing(system)).topology
-    router = router_of(topology)
+    routing = routing_of(topology)
     kind_of = {(link.source, link.target): link.kind for link in topology.links}
     rows: list[SizeTiming] = []
     for number, size_bytes in enumerate(sizes_bytes):
         if on_size:
             on_size(number, size_bytes)
         timing = time_collective(
-            router, group, operation=operation, size_bytes=size_bytes, algorithm=algorithm
+            routing, group, operation=operation, size_bytes=size_bytes, algorithm=algorithm
         )
         rows.append(_kept(timing, kind_of))
     return CollectiveSweep(
@@ -117,7 +117,7 @@ def time_sizes(
         operation,
         algorithm,
         tuple(group),
-        tuple(sorted({router.node_of_chip[chip] for chip in group})),
+        tuple(sorted({routing.node_of_chip[chip] for chip in group})),
         framing,
         {kind: topology.link_types[kind] for kind in dict.fromkeys(kind_of.values())},
         tuple(rows),

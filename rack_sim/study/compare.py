@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rack_sim.foundation.brief import Brief
-from rack_sim.foundation.errors import InfeasibleError, InputError, Problem, RackSimError
+from rack_sim.foundation.errors import InfeasibleError, InputError, Problem, Problems, RackSimError
 from rack_sim.foundation.version import VERSION
 from rack_sim.foundation.work_estimate import Progress, no_progress
 from rack_sim.metrics.compare_columns import CHANGES, COMPARE, COMPARED, DENSITIES, LIMITS
@@ -25,13 +25,11 @@ from rack_sim.record.manifest import refuse_altered
 from rack_sim.record.of_run import ending_facts
 from rack_sim.record.record import Record
 from rack_sim.record.store import read
-from rack_sim.record.table import Table
+from rack_sim.record.table import Row, Table, table_of
 from rack_sim.scenario import Scenario, load_scenario
 from rack_sim.study.difference import RunChange, RunSide, changes
 from rack_sim.study.judged import judged
-
-SPEED = "output_tok_s_per_user_p50"
-
+from rack_sim.study.sensitivity import SPEED
 
 # What a comparison takes for granted.
 COMPARE_ASSUMED = (
@@ -166,7 +164,7 @@ class Comparison(Brief):
     @cached_property
     def tables(self) -> Mapping[str, Table]:
         """compare.csv, a row for each run, and of two changes.csv, a row for each change."""
-        tables = {"compare.csv": Table(COMPARE, lambda: _rows(self))}
+        tables = {"compare.csv": table_of(COMPARE, lambda: _rows(self))}
         if len(self.rows) == 2:
             tables["changes.csv"] = Table(CHANGES, lambda: map(_cells, self.changes))
         return tables
@@ -191,13 +189,13 @@ class Comparison(Brief):
         return Record("compare", facts, self.tables)
 
 
-def _rows(result: Comparison) -> Iterator[list[Value]]:
+def _rows(result: Comparison) -> Iterator[Row]:
     """The rows of compare.csv."""
     frontiers = {name: result.frontier(name) for name in DENSITIES}
     for row in result.rows:
         contender = row.contender
         model, system = contender.resolved["model"], contender.resolved["system"]
-        given: dict[str, Value] = {
+        given: Row = {
             "name": row.name,
             "source": "simulated" if contender.scenario else "finished",
             "status": "ran" if row.summary is not None else "infeasible",
@@ -212,7 +210,7 @@ def _rows(result: Comparison) -> Iterator[list[Value]]:
             known = row.number(name) is not None
             there = any(row is other for other in frontiers[name])
             given[f"{name}_frontier"] = ("yes" if there else "no") if known else None
-        yield [given.get(column.name) for column in COMPARE]
+        yield given
 
 
 def _cells(change: RunChange) -> Iterator[Value]:
@@ -248,13 +246,11 @@ def contenders(references: Sequence[str], overrides: Sequence[str] = ()) -> list
     is to be simulated. Raises InputError with every problem of all of them.
     """
     found: list[Contender] = []
-    problems: list[Problem] = []
+    problems = Problems()
     for text in references:
         name, reference = _named(text)
-        try:
+        with problems.gathered(reference):
             found.append(_contender(name, reference, overrides))
-        except InputError as error:
-            problems += [replace(p, place=p.place or reference) for p in error.problems]
     if not problems and overrides and not any(one.scenario for one in found):
         problems.append(Problem("all are finished runs: nothing to change", "--set"))
     if problems:

@@ -1,6 +1,6 @@
 """Executor: calls of one function with many tasks, on this machine or on a cluster.
 
-    with open_executor("loky", jobs=2) as executor:
+    with open_executor(Workers(jobs=2)) as executor:
         for number, result in executor.run(function, tasks):
             results[number] = result
 
@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rack_sim.foundation.errors import InputError, Problem, suggest
+from rack_sim.foundation.errors import InputError, Problem, Problems, suggest
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -41,16 +41,52 @@ if TYPE_CHECKING:
 Task = TypeVar("Task")
 Done = TypeVar("Done")
 
-BACKENDS: dict[str, str] = {
-    "loky": "processes of this machine",
-    "dask": "a Dask cluster",
-    "ray": "a Ray cluster",
-}
-# What must be importable, and the extra that brings it.
-_MODULES = {"dask": "distributed", "ray": "ray"}
+# What must be importable for each; an extra of the backend's name brings it.
+BACKENDS: dict[str, tuple[str, ...]] = {"loky": (), "dask": ("distributed",), "ray": ("ray",)}
 
 SCHEDULER_SECONDS = 10
 """How long a scheduler may take to answer (assumed: a scheduler that is up answers in a second)."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Where calls run: `jobs` of them at a time on a `backend`.
+
+    Without `jobs`, loky takes one, a local cluster as many as the machine has cores; a cluster at
+    the address `scheduler` has its own number.
+    """
+
+    backend: str = "loky"
+    jobs: int | None = None
+    scheduler: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The option that says it, for messages."""
+        if self.backend == "loky":
+            return f"--jobs {self.jobs or 1}"
+        return f"--scheduler {self.scheduler}" if self.scheduler else f"--backend {self.backend}"
+
+    def check(self) -> None:
+        """Raises InputError where `open_executor` would without having tried anything."""
+        problems = Problems()
+        place = f"--backend {self.backend}"
+        if self.backend not in BACKENDS:
+            hint = suggest(self.backend, BACKENDS)
+            problems.append(Problem("is no backend", place, suggestion=hint))
+        elif not all(map(importlib.util.find_spec, BACKENDS[self.backend])):
+            hint = f'pip install "rack-sim[{self.backend}]"'
+            problems.append(Problem("is not installed", place, suggestion=hint))
+        if self.scheduler is not None and self.backend == "loky":
+            hint = "add --backend dask or --backend ray"
+            message = "loky works on this machine only"
+            problems.append(Problem(message, f"--scheduler {self.scheduler}", suggestion=hint))
+        if self.jobs is not None and self.jobs < 1:
+            problems.append(Problem("must be at least 1", f"--jobs {self.jobs}"))
+        problems.refuse()
+
+
+THIS_PROCESS = Workers()
 
 
 @dataclass(frozen=True)
@@ -61,7 +97,6 @@ class Executor:
     errors that say that the process of a call is gone; `_running` are the calls under way.
     """
 
-    backend: str
     job_count: int
     place: str
     _submit: Callable[..., "Future[Any]"] | None = None
@@ -116,52 +151,26 @@ class Executor:
 
 
 @contextmanager
-def open_executor(
-    backend: str = "loky", *, jobs: int | None = None, scheduler: str | None = None
-) -> Iterator[Executor]:
-    """An executor with so many `jobs` at a time, whose workers end with the block.
+def open_executor(workers: Workers) -> Iterator[Executor]:
+    """An executor whose workers end with the block.
 
-    Without `jobs`, loky takes one, a local cluster as many as the machine has cores; a cluster at
-    the address `scheduler` has its own number. Raises InputError for an unknown backend, one
-    that is not installed, and a scheduler that does not answer or has no workers.
+    Raises InputError for an unknown backend, one that is not installed, and a scheduler that does
+    not answer or has no workers.
     """
-    check_executor(backend, jobs=jobs, scheduler=scheduler)
+    workers.check()
     with ExitStack() as stack:
-        yield _OPEN[backend](jobs, scheduler, stack)
+        yield _OPEN[workers.backend](workers, stack)
 
 
-def check_executor(
-    backend: str = "loky", *, jobs: int | None = None, scheduler: str | None = None
-) -> None:
-    """Raises InputError where `open_executor` would without having tried anything."""
-    problems: list[Problem] = []
-    if backend not in BACKENDS:
-        problems.append(
-            Problem("is no backend", f"--backend {backend}", suggestion=suggest(backend, BACKENDS))
-        )
-    elif backend in _MODULES and importlib.util.find_spec(_MODULES[backend]) is None:
-        hint = f'pip install "rack-sim[{backend}]"'
-        problems.append(Problem("is not installed", f"--backend {backend}", suggestion=hint))
-    if scheduler is not None and backend == "loky":
-        hint = "add --backend dask or --backend ray"
-        message = "loky works on this machine only"
-        problems.append(Problem(message, f"--scheduler {scheduler}", suggestion=hint))
-    if jobs is not None and jobs < 1:
-        problems.append(Problem("must be at least 1", f"--jobs {jobs}"))
-    if problems:
-        raise InputError(problems)
-
-
-def _open_loky(jobs: int | None, _scheduler: str | None, stack: ExitStack) -> Executor:
-    count = jobs or 1
-    place = f"--jobs {count}"
+def _open_loky(workers: Workers, stack: ExitStack) -> Executor:
+    count = workers.jobs or 1
     if count == 1:
-        return Executor("loky", count, place)
+        return Executor(count, workers.place)
     from joblib.externals import loky  # takes a moment, and few ask
 
     theirs, leash = multiprocessing.Pipe(duplex=False)
     pool = loky.ProcessPoolExecutor(count, initializer=_begin_worker, initargs=(theirs,))
-    executor = Executor("loky", count, place, pool.submit, (BrokenExecutor,))
+    executor = Executor(count, workers.place, pool.submit, (BrokenExecutor,))
 
     def end() -> None:
         if executor._running:  # calls that nobody waits for any more
@@ -189,15 +198,14 @@ def _begin_worker(leash: "Connection") -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _open_dask(jobs: int | None, scheduler: str | None, stack: ExitStack) -> Executor:
+def _open_dask(workers: Workers, stack: ExitStack) -> Executor:
     distributed: Any = importlib.import_module("distributed")  # has types for some functions only
-    place = f"--scheduler {scheduler}" if scheduler else "--backend dask"
-    address: Any = scheduler
-    if scheduler is None:
+    address: Any = workers.scheduler
+    if address is None:
         with _deaf_to_interrupts():
             address = stack.enter_context(
                 distributed.LocalCluster(
-                    n_workers=jobs or os.cpu_count(),
+                    n_workers=workers.jobs or os.cpu_count(),
                     threads_per_worker=1,
                     processes=True,
                     protocol="tcp",
@@ -206,9 +214,9 @@ def _open_dask(jobs: int | None, scheduler: str | None, stack: ExitStack) -> Exe
                     silence_logs=logging.CRITICAL,
                 )
             )
-    with _no_answer_said(place, "tcp://HOST:8786"), _quiet("distributed"):
-        if scheduler is not None:
-            address = _knock(scheduler, "tcp://HOST:8786")
+    with _no_answer_said(workers, "tcp://HOST:8786"), _quiet("distributed"):
+        if workers.scheduler is not None:
+            address = _knock(workers.scheduler, "tcp://HOST:8786")
             _greet_dask(address)
         client = distributed.Client(
             address, timeout=SCHEDULER_SECONDS, set_as_default=False, name="rack-sim"
@@ -217,21 +225,20 @@ def _open_dask(jobs: int | None, scheduler: str | None, stack: ExitStack) -> Exe
     try:
         client.wait_for_workers(1, timeout=SCHEDULER_SECONDS)
     except TimeoutError:
-        hint = f"start some: dask worker {address}"
-        raise InputError(Problem("has no workers", place, suggestion=hint)) from None
+        raise _no_workers(workers, f"start some: dask worker {address}") from None
     pool = client.get_executor(pure=False)
     stack.callback(pool.shutdown, wait=False)
     threads = sum(client.nthreads().values())
     lost = (distributed.KilledWorker, CancelledError, distributed.comm.CommClosedError)
-    return Executor("dask", jobs or threads, place, pool.submit, lost)
+    return Executor(workers.jobs or threads, workers.place, pool.submit, lost)
 
 
-def _open_ray(jobs: int | None, scheduler: str | None, stack: ExitStack) -> Executor:
+def _open_ray(workers: Workers, stack: ExitStack) -> Executor:
     # Ray reports its use to its makers unless told otherwise; no study of ours is their business.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray: Any = importlib.import_module("ray")  # has types for some functions only
-    place = f"--scheduler {scheduler}" if scheduler else "--backend ray"
-    with _no_answer_said(place, "HOST:6379"):
+    scheduler = workers.scheduler
+    with _no_answer_said(workers, "HOST:6379"):
         if scheduler is not None and scheduler != "auto":
             _knock(scheduler, "HOST:6379")
             _greet_ray(scheduler)
@@ -239,7 +246,7 @@ def _open_ray(jobs: int | None, scheduler: str | None, stack: ExitStack) -> Exec
         if not is_shared:
             own: dict[str, Any] = {"address": scheduler}
             if scheduler is None:
-                own = {"address": "local", "num_cpus": jobs or os.cpu_count()}
+                own = {"address": "local", "num_cpus": workers.jobs or os.cpu_count()}
                 own["include_dashboard"] = False
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # about GPUs, which no task uses
@@ -247,33 +254,40 @@ def _open_ray(jobs: int | None, scheduler: str | None, stack: ExitStack) -> Exec
             stack.callback(ray.shutdown)
     cores = int(ray.cluster_resources().get("CPU", 0))
     if not cores:
-        raise InputError(Problem("has no workers", place, suggestion="start them: `ray start`"))
-    call = ray.remote(max_retries=0)(_call)
+        raise _no_workers(workers, "start them: `ray start`")
     running: dict[Future[Any], Any] = {}
 
-    def submit(function: Callable[[Task], Done], task: Task) -> "Future[Done]":
-        reference = call.remote(function, task)
-        future: Future[Done] = reference.future()
-        running[future] = reference
-        future.add_done_callback(running.pop)
-        return future
-
     def cancel() -> None:
-        for reference in list(running.values()):
-            ray.cancel(reference, force=True)
+        for call in list(running.values()):
+            ray.cancel(call, force=True)
 
     if is_shared:  # it goes on, and would go on with these calls
         stack.callback(cancel)
     names = ("WorkerCrashedError", "OutOfMemoryError", "ObjectLostError", "LocalRayletDiedError")
     lost = tuple(getattr(ray.exceptions, name) for name in names)
-    return Executor("ray", min(jobs or cores, cores), place, submit, lost)
+    job_count = min(workers.jobs or cores, cores)
+    return Executor(job_count, workers.place, _ray_submit(ray, running), lost)
+
+
+def _ray_submit(ray: Any, running: dict["Future[Any]", Any]) -> Callable[..., "Future[Any]"]:  # noqa: ANN401 - a module
+    """The `submit` of a pool on Ray; `running` has the calls under way by their futures."""
+    remote = ray.remote(max_retries=0)(_call)
+
+    def submit(function: Callable[[Task], Done], task: Task) -> "Future[Done]":
+        call = remote.remote(function, task)
+        future: Future[Done] = call.future()
+        running[future] = call
+        future.add_done_callback(running.pop)
+        return future
+
+    return submit
 
 
 def _call(function: Callable[[Task], Done], task: Task) -> Done:
     return function(task)
 
 
-_OPEN: dict[str, Callable[[int | None, str | None, ExitStack], Executor]] = {
+_OPEN: dict[str, Callable[[Workers, ExitStack], Executor]] = {
     "loky": _open_loky,
     "dask": _open_dask,
     "ray": _open_ray,
@@ -329,7 +343,7 @@ def _greet_ray(scheduler: str) -> None:
 
 
 @contextmanager
-def _no_answer_said(place: str, example: str) -> Iterator[None]:
+def _no_answer_said(workers: Workers, example: str) -> Iterator[None]:
     """Says of a library's error on the way to its cluster that there is no answer, and why."""
     try:
         yield
@@ -338,7 +352,12 @@ def _no_answer_said(place: str, example: str) -> Iterator[None]:
         why = f"nothing within {SCHEDULER_SECONDS} s" if late else _first_line(error)
         why = getattr(error, "strerror", None) or why
         hint = f"is it running, and may we in? an address looks like {example}"
-        raise InputError(Problem(f"does not answer: {why}", place, suggestion=hint)) from None
+        said = Problem(f"does not answer: {why}", workers.place, suggestion=hint)
+        raise InputError(said) from None
+
+
+def _no_workers(workers: Workers, hint: str) -> InputError:
+    return InputError(Problem("has no workers", workers.place, suggestion=hint))
 
 
 def _first_line(error: Exception) -> str:

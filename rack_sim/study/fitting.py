@@ -7,7 +7,7 @@ would be predicted without having been fitted on (leave-one-out) takes one Gauss
 other rows from the common solution, and a replay of that row with what came out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rack_sim.foundation.errors import InfeasibleError, InputError, Problem, suggest
-from rack_sim.foundation.units import PS_PER_MS, PS_PER_US
+from rack_sim.foundation.units import split_unit
 from rack_sim.hardware.chip import Chip
 from rack_sim.study.measurements import Measurement
 from rack_sim.study.predictions import run
@@ -35,52 +35,37 @@ OnTrial = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class ChipConstant:
-    """A constant that can be fitted: its key in a chip's file, its field, and where it may lie."""
+    """A constant that can be fitted: its key in a chip's file, where it may lie, what it is."""
 
     key: str
-    field: str
-    scale: float
-    unit: str
     start: float
     low: float
     high: float
     meaning: str
 
     def put(self, chip: Chip, value: float) -> Chip:
-        """The chip with another value."""
-        changed: dict[str, Any] = {
-            self.field: Fraction(f"{value:.5f}") if not self.unit else round(value * self.scale)
-        }
+        """The chip with another value, in the unit of the key."""
+        changed: dict[str, Any] = {self.key: Fraction(f"{value:.5f}")}
+        if found := split_unit(self.key):
+            stem, unit = found
+            changed = {f"{stem}_ps": round(value * unit.factor)}
         return replace(chip, **changed)
 
 
 CONSTANTS: dict[str, ChipConstant] = {
     item.key: item
     for item in (
-        ChipConstant(
-            "memory_efficiency", "memory_efficiency", 1.0, "", 0.8, 0.1, 1.0,
-            "share of the memory bandwidth that operators reach",
-        ),
-        ChipConstant(
-            "matrix_efficiency", "matrix_efficiency", 1.0, "", 0.6, 0.05, 1.0,
-            "share of the dense peak that matmuls reach",
-        ),
-        ChipConstant(
-            "sequence_host_us", "sequence_host_ps", PS_PER_US, "us", 5.0, 0.1, 1_000.0,
-            "host time of an iteration for every sequence in it",
-        ),
-        ChipConstant(
-            "iteration_host_ms", "iteration_host_ps", PS_PER_MS, "ms", 1.0, 0.001, 100.0,
-            "host time of an iteration",
-        ),
-        ChipConstant(
-            "collective_latency_us", "collective_latency_ps", PS_PER_US, "us", 15.0, 1.0, 300.0,
-            "launch and meeting of a collective",
-        ),
-        ChipConstant(
-            "operator_fixed_latency_us", "operator_fixed_latency_ps", PS_PER_US, "us",
-            3.0, 0.05, 100.0, "what one dependent operator costs before any byte or FLOP",
-        ),
+        ChipConstant("memory_efficiency", 0.8, 0.1, 1.0,
+            "share of the memory bandwidth that operators reach"),
+        ChipConstant("matrix_efficiency", 0.6, 0.05, 1.0,
+            "share of the dense peak that matmuls reach"),
+        ChipConstant("sequence_host_us", 5.0, 0.1, 1_000.0,
+            "host time of an iteration for every sequence in it"),
+        ChipConstant("iteration_host_ms", 1.0, 0.001, 100.0, "host time of an iteration"),
+        ChipConstant("collective_latency_us", 15.0, 1.0, 300.0,
+            "launch and meeting of a collective"),
+        ChipConstant("operator_fixed_latency_us", 3.0, 0.05, 100.0,
+            "what one dependent operator costs before any byte or FLOP"),
     )
 }  # fmt: skip
 DEFAULT = ("memory_efficiency", "matrix_efficiency", "sequence_host_us")
@@ -251,7 +236,6 @@ class _Fitter:
 
     def fit(self, not_fitted: tuple[tuple[Measurement, str], ...]) -> Fit:
         from scipy.optimize import least_squares  # takes a moment, and few ask
-        from scipy.stats import t as student
 
         found = least_squares(
             self._residuals,
@@ -266,31 +250,7 @@ class _Fitter:
         x: Vector = found.x
         residuals = self._residuals(x)
         jacobian = self._jacobian(x, residuals)
-        freedom = len(residuals) - len(x)
-        reach = np.full(len(x), np.inf)
-        if freedom:
-            covariance = np.linalg.pinv(jacobian.T @ jacobian) * float(residuals @ residuals)
-            width = np.sqrt(np.diag(covariance) / freedom)
-            reach = student.ppf((1 + _CONFIDENCE) / 2, freedom) * width
-            # A constant that no row feels may be anything.
-            reach[~np.any(np.abs(jacobian) > _FELT, axis=0)] = np.inf
-        constants = []
-        for number, item in enumerate(self._constants):
-            low, high = np.clip(
-                (x[number] - reach[number], x[number] + reach[number]),
-                self._low[number],
-                self._high[number],
-            )
-            edge = min(x[number] - self._low[number], self._high[number] - x[number]) < 1e-3
-            constants.append(
-                FittedConstant(
-                    item,
-                    float(np.exp(x[number])),
-                    float(np.exp(low)),
-                    float(np.exp(high)),
-                    bool(edge),
-                )
-            )
+        reach = self._reach(residuals, jacobian)
         rows = tuple(
             FittedRow(
                 setup.measurement,
@@ -299,7 +259,29 @@ class _Fitter:
             )
             for number, setup in enumerate(self._setups)
         )
-        return Fit(self._on(x), tuple(constants), rows, not_fitted)
+        return Fit(self._on(x), tuple(self._fitted(x, reach)), rows, not_fitted)
+
+    def _reach(self, residuals: Vector, jacobian: Vector) -> Vector:
+        """How far to either side each constant may lie, by the linearised fit."""
+        from scipy.stats import t as student
+
+        rows, constants = jacobian.shape
+        freedom = rows - constants
+        if not freedom:
+            return np.full(constants, np.inf)
+        covariance = np.linalg.pinv(jacobian.T @ jacobian) * float(residuals @ residuals)
+        width = np.sqrt(np.diag(covariance) / freedom)
+        reach: Vector = student.ppf((1 + _CONFIDENCE) / 2, freedom) * width
+        # A constant that no row feels may be anything.
+        reach[~np.any(np.abs(jacobian) > _FELT, axis=0)] = np.inf
+        return reach
+
+    def _fitted(self, x: Vector, reach: Vector) -> Iterator[FittedConstant]:
+        low, high = (np.clip(end, self._low, self._high) for end in (x - reach, x + reach))
+        at_bound = np.minimum(x - self._low, self._high - x) < 1e-3
+        for number, item in enumerate(self._constants):
+            value, least, most = (float(np.exp(one[number])) for one in (x, low, high))
+            yield FittedConstant(item, value, least, most, bool(at_bound[number]))
 
     def _on(self, x: Vector) -> Chip:
         chip = self._chip

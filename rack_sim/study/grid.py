@@ -5,25 +5,23 @@ whatever ran where and however often it was interrupted.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.version import VERSION
-from rack_sim.foundation.work_estimate import Note, Progress, Work, no_note, no_progress, tell
+from rack_sim.foundation.work_estimate import Work, tell
 from rack_sim.foundation.work_limits import over_limit
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.grid_columns import COMPILED, GRID_HEAD, GRID_STATUS
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import expected_work
-from rack_sim.record.record import Record
-from rack_sim.record.table import Table
+from rack_sim.record.table import Table, table_of
 from rack_sim.scenario import GridPoint, GridStudy, scenario_of_point_keys
 from rack_sim.study.code_state import code_state
 from rack_sim.study.executor import open_executor
@@ -39,23 +37,14 @@ from rack_sim.study.grid_point import (
 )
 from rack_sim.study.grid_titles import axis_title, column_title
 from rack_sim.study.journal import Journal, open_journal
-from rack_sim.study.study_record import study_record
+from rack_sim.study.options import DEFAULTS, StudyOptions
+from rack_sim.study.study_result import StudyResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
-POINT_COUNT_MAX = 1000
-"""Points that run without being asked for twice (assumed: ten minutes at half a second each)."""
-
 # assumed: what a point takes to load and compile; see POINT_COUNT_MAX.
 _POINT_S = 0.5
-
-
-# What the study takes for granted, for whoever reads the numbers without the documentation.
-GRID_ASSUMED = (
-    "every point replays the same workload with the same seed, unless the grid changes them",
-    "a point without numbers has its reason in its row; nothing is filled in for it",
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,11 +58,16 @@ class GridRow(Brief):
 
 
 @dataclass(frozen=True, repr=False)
-class GridResult(Brief):
+class GridResult(StudyResult):
     """What a grid study gave: one row for each point, in order.
 
     `resumed_count` rows were there from an interrupted run; `notes` say what was odd about that.
     """
+
+    assumed = (
+        "every point replays the same workload with the same seed, unless the grid changes them",
+        "a point without numbers has its reason in its row; nothing is filled in for it",
+    )
 
     study: GridStudy
     rows: tuple[GridRow, ...]
@@ -99,8 +93,7 @@ class GridResult(Brief):
         return self.counts[OK]
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """The rows of results.csv, each value by its column; None where there is none."""
-        names = [column.name for column in (*COMPILED, *SUMMARY)]
+        """The rows of results.csv, each value by its column."""
         for row in self.rows:
             yield {
                 "study": self.study.name,
@@ -115,24 +108,22 @@ class GridResult(Brief):
                 },
                 "status": row.status,
                 "reason": row.reason or None,
-                **{name: row.summary.get(name) for name in names},
+                **row.summary,
             }
 
     @cached_property
     def tables(self) -> Mapping[str, Table]:
         """results.csv, a row for each point in order of the grid."""
-        columns = result_columns(self.study)
-        rows = lambda: (record.values() for record in self.records())  # noqa: E731
-        return {"results.csv": Table(columns, rows)}
+        return {"results.csv": table_of(result_columns(self.study), self.records)}
 
     def frame(self) -> "pd.DataFrame":
         """One row per point, as in results.csv."""
         return self.tables["results.csv"].frame()
 
-    def record(self, wall_s: float = 0.0) -> Record:
-        """What the study leaves behind; `wall_s` is how long it took."""
+    def facts(self) -> Mapping[str, Any]:
+        """The grid, what its keys and columns are called, and how many points ended how."""
         study, counts = self.study, self.counts
-        facts = {
+        return {
             "mode": study.mode,
             "grid": {axis.key: list(axis.choices) for axis in study.axes},
             "titles": {axis.key: axis_title(axis) for axis in study.axes},
@@ -140,11 +131,11 @@ class GridResult(Brief):
             "point_count": study.point_count,
             "points_by_status": {status: counts[status] for status in STATUSES},
         }
-        varied = [key for axis in study.axes for key in axis.keys]
-        varied += _keys_apart([base.changes for base in study.bases])
-        return study_record(
-            study, self.tables, wall_s, assumed=GRID_ASSUMED, facts=facts, varied=varied
-        )
+
+    def varied(self) -> Iterable[str]:
+        """The keys of the grid, and those in which its machines differ."""
+        varied = [key for axis in self.study.axes for key in axis.keys]
+        return varied + _keys_apart([base.changes for base in self.study.bases])
 
 
 def _keys_apart(changes: Sequence[Sequence[str]]) -> list[str]:
@@ -168,54 +159,30 @@ def result_columns(study: GridStudy) -> tuple[Column, ...]:
     return (*GRID_HEAD, *axes, *GRID_STATUS, *COMPILED, *SUMMARY)
 
 
-def run_grid_study(
-    study: GridStudy,
-    *,
-    on_progress: Progress = no_progress,
-    jobs: int | None = None,
-    backend: str = "loky",
-    scheduler: str | None = None,
-    journal: Path | None = None,
-    fresh: bool = False,
-    point_count_max: int | None = POINT_COUNT_MAX,
-    on_note: Note = no_note,
-) -> GridResult:
-    """Runs every point of a grid, with `jobs` at a time on a `backend` (see `study.executor`).
+def run(study: GridStudy, options: StudyOptions = DEFAULTS) -> GridResult:
+    """Runs every point of a grid that its journal has not.
 
-    Finished rows are kept in the file `journal`, where one is named, and taken from it when the
-    same study runs again; `fresh` sets an older one aside. It stays when the study is finished:
-    whoever has written the rows elsewhere removes it. `on_progress` is told how far it is,
-    `on_note` what was odd, and what takes long before it begins. Raises InputError where the grid
-    has more than `point_count_max` points, or the executor or the journal cannot be opened.
+    Raises InputError where the grid has more points than the options allow, or the executor or the
+    journal cannot be opened.
     """
-    refuse_large(study, point_count_max)
-    head = {
-        "study": study.name,
-        "study_hash": study.study_hash,
-        "version": VERSION,
-        "code": code_state(),
-    }
-    keeping = (
-        open_journal(journal, head, is_row=is_finished_row, fresh=fresh)
-        if journal
-        else nullcontext(None)
-    )
-    with keeping as kept:
+    _refuse_large(study, options.point_count_max)
+    with _journal(study, options) as journal:
         points = list(study.combinations())
         tasks = {point.number: task_of(study, point) for point in points}
         rows: dict[int, PointRow] = {}
-        notes: list[str] = list(kept.notes) if kept else []
-        if kept:
-            rows = {n: kept.rows[task.key] for n, task in tasks.items() if task.key in kept.rows}
+        notes: list[str] = []
+        if journal:
+            rows = {n: journal.rows[t.key] for n, t in tasks.items() if t.key in journal.rows}
+            notes += journal.notes
         resumed = len(rows)
         if resumed:
             notes.append(f"{resumed} of {len(points)} points were there already")
         for note in notes:
-            on_note(note)
+            options.on_note(note)
         missing = [task for number, task in tasks.items() if number not in rows]
         if missing:
-            tell(_expected_work(missing), on_note)
-        _run(tasks, rows, kept, on_progress, jobs=jobs, backend=backend, scheduler=scheduler)
+            tell(_expected_work(missing), options.on_note)
+        _run_missing(tasks, rows, journal, options)
     found = tuple(
         GridRow(point, row["status"], row["reason"], row["values"])
         for point in points
@@ -224,8 +191,22 @@ def run_grid_study(
     return GridResult(study, found, resumed, tuple(notes))
 
 
-def refuse_large(study: GridStudy, point_count_max: int | None = POINT_COUNT_MAX) -> None:
-    """Raises InputError where a grid has more points than that, or than the limit allows."""
+def _journal(
+    study: GridStudy, options: StudyOptions
+) -> AbstractContextManager[Journal] | nullcontext[None]:
+    """The journal that the options name, open; None where they name none."""
+    if options.journal is None:
+        return nullcontext()
+    head = {
+        "study": study.name,
+        "study_hash": study.study_hash,
+        "version": VERSION,
+        "code": code_state(),
+    }
+    return open_journal(options.journal, head, is_row=is_finished_row, fresh=options.fresh)
+
+
+def _refuse_large(study: GridStudy, point_count_max: int | None) -> None:
     count = study.point_count
     sides = " x ".join(
         [
@@ -260,15 +241,11 @@ def _expected_work(tasks: Sequence[PointTask]) -> Work:
     return work.times(len(tasks), "points")
 
 
-def _run(
-    tasks: dict[int, Any],
+def _run_missing(
+    tasks: Mapping[int, PointTask],
     rows: dict[int, PointRow],
-    kept: Journal | None,
-    on_progress: Progress,
-    *,
-    jobs: int | None,
-    backend: str,
-    scheduler: str | None,
+    journal: Journal | None,
+    options: StudyOptions,
 ) -> None:
     """Runs the tasks that have no row yet; adds their rows as they are finished."""
     missing = [number for number in tasks if number not in rows]
@@ -276,17 +253,18 @@ def _run(
 
     def show() -> None:
         without = f", {failed} without numbers" if failed else ""
-        on_progress(f"{len(rows)} of {len(tasks)} points{without}", len(rows) / len(tasks))
+        done = f"{len(rows)} of {len(tasks)} points{without}"
+        options.on_progress(done, len(rows) / len(tasks))
 
     show()
     if not missing:
         return
-    with open_executor(backend, jobs=jobs, scheduler=scheduler) as executor:
+    with open_executor(options.workers) as executor:
         found = executor.run(run_point, (tasks[number] for number in missing))
         for order, row in found:
             number = missing[order]
             rows[number] = row
-            if kept and row["status"] != FAILED:  # another try may mend those
-                kept.add(tasks[number].key, row)
+            if journal and row["status"] != FAILED:  # another try may mend those
+                journal.add(tasks[number].key, row)
             failed += row["status"] != OK
             show()

@@ -1,5 +1,6 @@
 """Grid titles: how the columns and the keys of a grid study are called in pictures."""
 
+from rack_sim.foundation.units import UNITS
 from rack_sim.metrics.columns import SUMMARY
 from rack_sim.metrics.grid_columns import COMPILED
 from rack_sim.metrics.words import METRICS, capital
@@ -7,31 +8,6 @@ from rack_sim.scenario import GridAxis
 from rack_sim.scenario.studies import last_words
 
 _DEFINITIONS = {column.name: column.definition for column in (*COMPILED, *SUMMARY)}
-_UNIT_WORDS = {
-    "bytes": "bytes",
-    "us": "µs",
-    "bytes_per_s": "B/s",
-    "mbytes_per_s": "MB/s",
-    "gbytes_per_s": "GB/s",
-    "tbytes_per_s": "TB/s",
-    "pbytes_per_s": "PB/s",
-    "tibytes_per_s": "TiB/s",
-    "flop_per_s": "FLOP/s",
-    "gflop_per_s": "GFLOP/s",
-    "tflop_per_s": "TFLOP/s",
-    "pflop_per_s": "PFLOP/s",
-    "kb": "kB",
-    "mb": "MB",
-    "gb": "GB",
-    "tb": "TB",
-    "kib": "KiB",
-    "mib": "MiB",
-    "gib": "GiB",
-    "tib": "TiB",
-    "hz": "Hz",
-    "mhz": "MHz",
-    "ghz": "GHz",
-}
 
 
 def column_title(name: str) -> str:
@@ -54,4 +30,4 @@ def axis_title(axis: GridAxis) -> str:
 
 def axis_unit(axis: GridAxis) -> str:
     """The unit of a key's values, as people write it; empty where it has none."""
-    return _UNIT_WORDS.get(axis.unit, axis.unit)
+    return UNITS[axis.unit].words if axis.unit in UNITS else axis.unit

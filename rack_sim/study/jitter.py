@@ -14,7 +14,7 @@ and the slip of every stage.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,30 +27,19 @@ from rack_sim.engine.recurrence import SlippedSteps, slip, stage_starts_ps
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_NS, PS_PER_S, format_ms
-from rack_sim.foundation.work_estimate import Note, Progress, Work, announce, no_note, no_progress
+from rack_sim.foundation.work_estimate import Work, announce
 from rack_sim.metrics.columns import JITTER, SLIP
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import explain
-from rack_sim.record.record import Record
 from rack_sim.record.table import Table
 from rack_sim.scenario import JitterStudy
-from rack_sim.study.study_record import study_record
+from rack_sim.study.options import DEFAULTS, StudyOptions
+from rack_sim.study.study_result import StudyResult
 
 # Measured on llama70b with 4 to 64 draws on an AMD EPYC core: a task of a step, each draw of it.
 _TASK_S, _DRAW_S = 1.8e-6, 0.05e-6
 # Two numbers of eight bytes of a task while its step is in flight, rounded up; one of each stage.
 _IN_FLIGHT_BYTES, _STAGE_BYTES = 18, 8
-
-
-# What the replay takes for granted, for whoever reads the numbers without the documentation.
-JITTER_ASSUMED = (
-    "extra times are exponential and independent, one for each task of a matrix, vector or switch "
-    "unit; the same mean at every chip",
-    "links and memory take the time that was compiled",
-    "units and links keep the compiled order, so no step overtakes another",
-    "what arrives before it is needed waits without limit; flow control costs nothing",
-    "every row of every slot carries a token",
-)
 
 
 class TimeSpread(NamedTuple):
@@ -120,18 +109,20 @@ class JitteredStep:
 
 
 @dataclass(frozen=True, repr=False)
-class JitterResult(Brief):
+class JitterResult(StudyResult):
     """What a jitter study gave."""
+
+    assumed = (
+        "extra times are exponential and independent, one for each task of a matrix, vector or "
+        "switch unit; the same mean at every chip",
+        "links and memory take the time that was compiled",
+        "units and links keep the compiled order, so no step overtakes another",
+        "what arrives before it is needed waits without limit; flow control costs nothing",
+        "every row of every slot carries a token",
+    )
 
     study: JitterStudy
     points: tuple[JitterPoint, ...]
-
-    def _facts(self) -> Mapping[str, object]:
-        return {
-            "study": self.study.name,
-            "machines": tuple(point.name for point in self.points),
-            "rows": sum(len(point.rows) for point in self.points),
-        }
 
     @cached_property
     def tables(self) -> Mapping[str, Table]:
@@ -141,31 +132,24 @@ class JitterResult(Brief):
             "slip.csv": Table(SLIP, lambda: _slip_rows(self)),
         }
 
-    def record(self, wall_s: float = 0.0) -> Record:
-        """What the study leaves behind; `wall_s` is how long it took."""
-        facts = {"seed": self.study.seed}
-        return study_record(self.study, self.tables, wall_s, assumed=JITTER_ASSUMED, facts=facts)
+    def facts(self) -> Mapping[str, Any]:
+        """The seed of its draws."""
+        return {"seed": self.study.seed}
 
 
-def run(
-    study: JitterStudy,
-    *,
-    on_progress: Progress = no_progress,
-    on_note: Note = no_note,
-) -> JitterResult:
+def run(study: JitterStudy, options: StudyOptions = DEFAULTS) -> JitterResult:
     """Replays every point with every mean extra time.
 
-    `on_progress` is told what is being done and which share of all is done, `on_note` of what takes
-    long before it begins. Raises InfeasibleError where a point's model does not fit, InputError
-    where the steps do not come round every slot, or would take too long or too much memory.
+    Raises InfeasibleError where a point's model does not fit, InputError where the steps do not
+    come round every slot, or would take too long or too much memory.
     """
     steps: list[StepTiming] = []
     for point in study.points:
-        on_progress(f"compiling {point.name}", 0.0)
+        options.on_progress(f"compiling {point.name}", 0.0)
         steps.append(explain(point.scenario).step)
     _refuse_few_steps(study, steps)
     for step in steps:
-        announce(_expected_work(study, step), on_note)
+        announce(_expected_work(study, step), options.on_note)
     whole = sum(len(step.program) for step in steps)
     done = 0
     points: list[JitterPoint] = []
@@ -173,7 +157,7 @@ def run(
         size = len(step.program)
 
         def show(entry: int, name: str = given.name, done: int = done, size: int = size) -> None:
-            on_progress(name, (done + size * entry / study.step_count) / whole)
+            options.on_progress(name, (done + size * entry / study.step_count) / whole)
 
         rows = jitter_rows(
             step,

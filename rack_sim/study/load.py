@@ -10,38 +10,26 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.foundation.work_estimate import Note, Progress, Work, no_note, no_progress, tell
-from rack_sim.metrics.load_columns import KNEE, LOAD
+from rack_sim.foundation.work_estimate import Progress, Work, tell
+from rack_sim.metrics.load_columns import KNEE, LOAD, LOAD_METRICS
 from rack_sim.metrics.slo import Slo
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import expected_work, explain
-from rack_sim.record.record import Record
-from rack_sim.record.table import Table
+from rack_sim.record.footprint import footprint_entry
+from rack_sim.record.table import Row, Table, table_of
 from rack_sim.scenario import LoadStudy, Scenario, StudyPoint
 from rack_sim.study.knee import Bracket, Test, bracket, knee_rates, replay_count
-from rack_sim.study.load_row import LOAD_METRICS, LoadRow, replay_rate
-from rack_sim.study.study_record import footprint_of, study_record
+from rack_sim.study.load_row import SATURATION, LoadRow, replay_rate
+from rack_sim.study.options import DEFAULTS, StudyOptions
+from rack_sim.study.study_result import StudyResult
 from rack_sim.workload.offered import bounded, offered_rate_rps
-
-SATURATION = "saturation"
 
 # assumed: replays until a knee is found, as the shipped studies need them, for a guess.
 _RATES_TO_A_KNEE = 12
-
-
-# What the study takes for granted, for whoever reads the numbers without the documentation.
-LOAD_ASSUMED = (
-    "every rate replays the same requests in the same order; only their arrivals are closer "
-    "together",
-    "a machine keeps up where its backlog grows, while the second half arrives, by no more than "
-    "the root of their number, and where no more is offered than it has rows for",
-    "requests longer than the compiled context or the cache are turned away at any rate: the knee "
-    "counts the others",
-    "a knee lies between two rates that were replayed; nothing is interpolated",
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -88,55 +76,51 @@ class LoadPoint(Brief):
 
 
 @dataclass(frozen=True, repr=False)
-class LoadResult(Brief):
+class LoadResult(StudyResult):
     """What a load study gave."""
+
+    assumed = (
+        "every rate replays the same requests in the same order; only their arrivals are closer "
+        "together",
+        "a machine keeps up where its backlog grows, while the second half arrives, by no more "
+        "than the root of their number, and where no more is offered than it has rows for",
+        "requests longer than the compiled context or the cache are turned away at any rate: the "
+        "knee counts the others",
+        "a knee lies between two rates that were replayed; nothing is interpolated",
+    )
 
     study: LoadStudy
     points: tuple[LoadPoint, ...]
-
-    def _facts(self) -> Mapping[str, object]:
-        return {
-            "study": self.study.name,
-            "machines": tuple(point.name for point in self.points),
-            "rows": sum(len(point.rows) for point in self.points),
-        }
 
     @cached_property
     def tables(self) -> Mapping[str, Table]:
         """load.csv, a row for each machine and rate, and knee.csv, a row for each machine."""
         return {
-            "load.csv": Table(LOAD, lambda: _load_rows(self)),
+            "load.csv": table_of(LOAD, lambda: _load_rows(self)),
             "knee.csv": Table(KNEE, lambda: _knee_rows(self)),
         }
 
-    def record(self, wall_s: float = 0.0) -> Record:
-        """What the study leaves behind; `wall_s` is how long it took."""
-        return study_record(
-            self.study, self.tables, wall_s, assumed=LOAD_ASSUMED, machine_facts=footprint_of
-        )
+    def machine_facts(self, point: StudyPoint) -> Mapping[str, Any]:
+        """What a machine takes of racks: its knee is a capacity to plan with."""
+        found = explain(point.scenario)
+        return {"footprint": footprint_entry(found.machine.plan, found.fleet.replica_count)}
 
 
-def run(
-    study: LoadStudy,
-    *,
-    on_progress: Progress = no_progress,
-    on_note: Note = no_note,
-) -> LoadResult:
+def run(study: LoadStudy, options: StudyOptions = DEFAULTS) -> LoadResult:
     """Replays every machine at every rate, or at those that lead to its knees.
 
-    `on_progress` is told what is being done and which share of all, as far as is known,
-    `on_note` of what takes long before it begins. Raises InfeasibleError where a machine cannot
-    hold its model, InputError where nothing is served.
+    Raises InfeasibleError where a machine cannot hold its model, InputError where nothing is
+    served.
     """
     for work in _expected_work(study):
-        tell(work, on_note)
+        tell(work, options.on_note)
     points: list[LoadPoint] = []
     shown = 0.0
 
     def show(text: str, share: float) -> None:
         nonlocal shown  # more replays may turn out to be needed; a bar does not go back for it
         shown = max(shown, (len(points) + share) / len(study.points))
-        on_progress(text, shown)
+        options.on_progress(text, shown)
 
     for given in study.points:
         points.append(_run_point(study, given, show))
@@ -233,33 +217,26 @@ def _limited_by(failed: LoadRow | None) -> str:
     return min(metrics, key=lambda name: metrics[name])
 
 
-def _load_rows(result: LoadResult) -> Iterator[Sequence[Value]]:
+def _load_rows(result: LoadResult) -> Iterator[Row]:
     """One row for each machine and rate."""
     for point in result.points:
         for row in point.rows:
-            ratio = row.offered_rps / row.capacity_rps if row.capacity_rps else None
-            cells = (
-                row.rate_rps,
-                row.offered_rps,
-                ratio,
-                row.request_count,
-                row.finished_count,
-                row.rejected_count,
-                row.rejected_share,
-                row.arrival_span_s,
-                row.request_throughput_rps,
-                row.output_throughput_tok_s,
-                row.request_goodput_rps,
-                row.slo_attainment,
-                *(row.attainment.get(name) for name in ("all", *LOAD_METRICS)),
-                *row.latencies_ms.values(),
-                row.ttft_queue_share,
-                row.backlog_mid,
-                row.backlog_end,
-                row.backlog_noise,
-            )
-            meets = row.meets(result.study.attainment) if row.attainment else None
-            yield (point.name, row.chip_count, *map(_cell, cells), row.keeps_up, meets)
+            met = row.attainment
+            known = {
+                **vars(row),
+                **row.latencies_ms,
+                **{f"fit_{metric}_attainment": met.get(metric) for metric in LOAD_METRICS},
+                "fit_slo_attainment": met.get("all"),
+                "offered_to_capacity_ratio": _ratio(row.offered_rps, row.capacity_rps),
+                "rejected_share": row.rejected_share,
+                "machine": point.name,
+                "keeps_up": row.keeps_up,
+                "meets_slo": row.meets(result.study.attainment) if met else None,
+            }
+            yield {
+                name: round(value, 6) if isinstance(value, float) else value
+                for name, value in known.items()
+            }
 
 
 def _knee_rows(result: LoadResult) -> Iterator[Sequence[Value]]:
@@ -278,8 +255,8 @@ def _knee_rows(result: LoadResult) -> Iterator[Sequence[Value]]:
             _offered(kept),
             _offered(point.saturation.failed),
             _cell(capacity_rps),
-            _cell(met.offered_rps / capacity_rps if slo and met and capacity_rps else None),
-            _cell(kept.offered_rps / capacity_rps if kept and capacity_rps else None),
+            _cell(_ratio(met.offered_rps, capacity_rps) if slo and met else None),
+            _cell(_ratio(kept.offered_rps, capacity_rps) if kept else None),
             _highest(point, lambda row: row.request_goodput_rps),
             _highest(point, lambda row: row.request_throughput_rps),
             _highest(point, lambda row: row.output_throughput_tok_s),
@@ -293,6 +270,10 @@ def _highest(point: LoadPoint, of: Callable[[LoadRow], float | None]) -> float |
 
 def _offered(row: LoadRow | None) -> float | None:
     return _cell(row.offered_rps if row else None)
+
+
+def _ratio(part: float, whole: float | None) -> float | None:
+    return part / whole if whole else None
 
 
 def _cell(value: float | None) -> float | None:

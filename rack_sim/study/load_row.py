@@ -17,15 +17,15 @@ from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.metrics.latency import TOO_LONG, finished_rows, latencies_ps
-from rack_sim.metrics.slo import Slo
+from rack_sim.metrics.load_columns import LOAD_METRICS, LOAD_PERCENTS
+from rack_sim.metrics.slo import Slo, met_by
 from rack_sim.metrics.summary import number_of
 from rack_sim.pipeline import Result, simulate
 from rack_sim.scenario import Scenario
 from rack_sim.workload.offered import at_rate, bounded
 
-LOAD_METRICS = ("ttft", "tpot", "e2el")
-LOAD_PERCENTS = (50, 90, 99)
-
+# Why a rate is too high where more arrives than leaves.
+SATURATION = "saturation"
 # The timeline must resolve the window that throughputs are counted over.
 _BINS_PER_SPAN = 200
 _BIN_PS_MIN = 10**9
@@ -228,16 +228,11 @@ def _attainment(result: Result, slo: Slo, fit_count: int) -> dict[str, float]:
     """Share of the requests that fit which met each objective, and all of them."""
     if not slo.bounds_ps or not fit_count:
         return {}
-    met = dict.fromkeys((*slo.bounds_ps, "all"), 0)
+    counts = dict.fromkeys((*slo.bounds_ps, "all"), 0)
     for chunk in result.collector.requests.chunks():
-        measured = latencies_ps(finished_rows(chunk))
-        every = np.ones(len(measured["ttft"]), dtype=bool)
-        for metric, bound_ps in slo.bounds_ps.items():
-            good = measured[metric] <= bound_ps  # a single token has no tpot (-1): met
-            met[metric] += int(good.sum())
-            every &= good
-        met["all"] += int(every.sum())
-    return {metric: number / fit_count for metric, number in met.items()}
+        for metric, met in met_by(slo, latencies_ps(finished_rows(chunk))).items():
+            counts[metric] += int(met.sum())
+    return {metric: count / fit_count for metric, count in counts.items()}
 
 
 def _bin_ps(own_ps: int, request_count: int | None, rate_rps: float) -> int:

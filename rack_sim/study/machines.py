@@ -7,14 +7,11 @@ any preset has are refused.
 
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.hardware.builders import BUILDERS
-from rack_sim.scenario.document import Marks, read_document
+from rack_sim.scenario.document import Keys, Marks, read_document
 from rack_sim.scenario.library import is_path, presets
-
-Keys = dict[str, Any]
 
 # Boards that are named in tables, and the chip on them.
 _ALIASES = {"tenstorrent-blackhole-p150": "tenstorrent-blackhole"}

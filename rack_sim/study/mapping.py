@@ -8,29 +8,24 @@ the cache holds decode at the longest context.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from rack_sim.compiler.batches import BatchMachine
 from rack_sim.compiler.step import StepTiming
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InfeasibleError, InputError
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S
-from rack_sim.foundation.work_estimate import Note, Progress, no_note, no_progress
+from rack_sim.foundation.work_estimate import Progress
 from rack_sim.metrics.summary import Value
 from rack_sim.partition.candidates import PlanObjective
 from rack_sim.pipeline import Explanation, explain
-from rack_sim.record.record import Record
 from rack_sim.record.table import Table
 from rack_sim.scenario import Scenario
 from rack_sim.scenario.study_kinds.mapping import MAPPING, MappingStudy
 from rack_sim.study.grid_point import INFEASIBLE, OK, in_one_line
+from rack_sim.study.options import DEFAULTS, StudyOptions
 from rack_sim.study.sizing.space import Shape, sizing_space
-from rack_sim.study.study_record import study_record
-
-MAPPING_ASSUMED = (
-    "every row of every slot or iteration is in use; of reactive chips every sequence is as long "
-    "as the longest context",
-    "one replica; nothing is served, so no request waits",
-)
+from rack_sim.study.study_result import StudyResult
 
 
 @dataclass(frozen=True, repr=False)
@@ -85,46 +80,39 @@ class MappingPoint(Brief):
 
 
 @dataclass(frozen=True, repr=False)
-class MappingResult(Brief):
+class MappingResult(StudyResult):
     """What a mapping study gave."""
+
+    assumed = (
+        "every row of every slot or iteration is in use; of reactive chips every sequence is as "
+        "long as the longest context",
+        "one replica; nothing is served, so no request waits",
+    )
 
     study: MappingStudy
     points: tuple[MappingPoint, ...]
-
-    def _facts(self) -> Mapping[str, object]:
-        return {
-            "study": self.study.name,
-            "machines": tuple(point.name for point in self.points),
-            "rows": sum(len(point.cuts) for point in self.points),
-        }
 
     @cached_property
     def tables(self) -> Mapping[str, Table]:
         """mapping.csv, a row for each cut of each machine."""
         return {"mapping.csv": Table(MAPPING, lambda: _rows(self))}
 
-    def record(self, wall_s: float = 0.0) -> Record:
-        """What the study leaves behind; `wall_s` is how long it took."""
-        facts = {"objectives": {point.name: point.objective for point in self.points}}
-        return study_record(self.study, self.tables, wall_s, assumed=MAPPING_ASSUMED, facts=facts)
+    def facts(self) -> Mapping[str, Any]:
+        """What `auto` looks for on each machine."""
+        return {"objectives": {point.name: point.objective for point in self.points}}
 
 
-def run(
-    study: MappingStudy,
-    *,
-    on_progress: Progress = no_progress,
-    on_note: Note = no_note,
-) -> MappingResult:
+def run(study: MappingStudy, options: StudyOptions = DEFAULTS) -> MappingResult:
     """Places and compiles every cut of every machine.
 
-    `on_progress` is told what is being done and which share of all. Raises InfeasibleError where no
-    cut of a machine holds its model, InputError where a degree or a number of stages cannot be.
+    Raises InfeasibleError where no cut of a machine holds its model, InputError where a degree or a
+    number of stages cannot be.
     """
     points: list[MappingPoint] = []
     for number, given in enumerate(study.points):
 
         def show(text: str, share: float, name: str = given.name, done: int = number) -> None:
-            on_progress(f"{name}: {text}", (done + share) / len(study.points))
+            options.on_progress(f"{name}: {text}", (done + share) / len(study.points))
 
         points.append(_point(given.name, given.scenario, study, show))
     return MappingResult(study, tuple(points))

@@ -78,6 +78,16 @@ class Measurement:
         return next((name for name in order if name in self.measured), METRICS[2])
 
     @property
+    def machine(self) -> str:
+        """Its chips in words: ``8 x nvidia-h100``."""
+        return self.chip if self.chips is None else f"{self.chips} x {self.chip}"
+
+    @property
+    def load_words(self) -> str:
+        """Its load, and how many requests that is, where it is said."""
+        return self.load if self.concurrency is None else f"{self.load} {self.concurrency}"
+
+    @property
     def is_weak(self) -> bool:
         """Grade D: listed, never fitted."""
         return self.grade == "D"

@@ -87,6 +87,12 @@ class ErrorSpread:
         return f"{self.p50:.1%}", f"{self.p90:.1%}"
 
 
+def by_chip(found: Sequence[Prediction]) -> dict[str, list[Prediction]]:
+    """Predictions by chip, in order of names."""
+    chips = sorted({item.measurement.chip for item in found})
+    return {chip: [item for item in found if item.measurement.chip == chip] for chip in chips}
+
+
 def predict_all(
     measurements: Sequence[Measurement], folder: Path, on_progress: OnRow | None = None
 ) -> list[Prediction]:

@@ -11,6 +11,7 @@ from rack_sim.foundation.errors import InfeasibleError
 from rack_sim.pipeline import simulate
 from rack_sim.scenario import load_scenario
 from rack_sim.scenario.library import data_root
+from rack_sim.study.pages import page
 
 _TITLES = {
     "3": "Table 3: speed on the LPU",
@@ -70,25 +71,7 @@ def reference_tables_markdown() -> str:
         for number, title in _PRICES.items()
     )
     errors = "\n".join(f"| {claim} | {finding} |" for claim, finding in _ERRORS)
-    return f"""# The reference article's tables
-
-Written by `scripts/refresh`; do not edit. A Japanese article on Groq (April 2025) has tables of
-speeds and prices that many quote. Here they stand beside what the simulator says: one user, one
-request after the other, 512 tokens in, 1,024 out. Run any of them:
-`rack-sim run article/lpu-llama-2-70b`. An empty cell: no figure with a source. Ours are
-predictions of a model with [known errors](validation.md); TTFT is that of an idle machine, without
-network or host.
-
-{tables}
-
-{prices}
-
-## Where the article is wrong
-
-| article | found |
-|---|---|
-{errors}
-"""
+    return page("reference-tables.md", tables=tables, prices=prices, errors=errors)
 
 
 def _ours(name: str) -> tuple[str, str, str]:

@@ -19,7 +19,7 @@ from rack_sim.pipeline import Result, simulate
 from rack_sim.record.manifest import origins
 from rack_sim.record.of_run import ending_facts, model_facts
 from rack_sim.record.record import Record
-from rack_sim.record.table import Table
+from rack_sim.record.table import Row, Table, table_of
 from rack_sim.scenario import Scenario, resolved_yaml
 from rack_sim.study.inputs import INPUTS, Input
 from rack_sim.study.load import with_plan
@@ -113,8 +113,7 @@ class Sensitivity(Brief):
     @cached_property
     def tables(self) -> Mapping[str, Table]:
         """sensitivity.csv: two rows for each input, the largest effect on cost first."""
-        rows = lambda: (row.values() for row in _rows(self))  # noqa: E731
-        return {"sensitivity.csv": Table(SENSITIVITY, rows)}
+        return {"sensitivity.csv": table_of(SENSITIVITY, lambda: _rows(self))}
 
     def record(self, wall_s: float = 0.0) -> Record:
         """What the sensitivity leaves behind; `wall_s` is how long it took."""
@@ -228,7 +227,7 @@ def _is_steady(row: Mapping[str, Value]) -> bool:
     return bool(span_s and longest_ms and span_s * 1000 >= _STEADY_RATIO * longest_ms)
 
 
-def _rows(result: Sensitivity) -> Iterator[dict[str, Value]]:
+def _rows(result: Sensitivity) -> Iterator[Row]:
     """The rows of sensitivity.csv, by column: two for each input, largest effect on cost first."""
     for effect in result.ranked:
         sides = (effect.less,) if effect.value is None else (effect.less, effect.more)

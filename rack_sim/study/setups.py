@@ -22,12 +22,12 @@ from pathlib import Path
 from rack_sim.compiler.batches import BatchMachine
 from rack_sim.engine.policies import ContinuousBatchingPolicy
 from rack_sim.foundation.errors import InputError
-from rack_sim.hardware.chip import Chip
+from rack_sim.hardware.chip import PRECISION_BITS, Chip
+from rack_sim.partition.partitioner import Deployment
 from rack_sim.pipeline import Explanation, explain
 from rack_sim.scenario import Scenario, scenario_of_keys
-from rack_sim.scenario.document import Marks, read_document
-from rack_sim.scenario.library import find
-from rack_sim.study.machines import Keys, chip_keys, system_of
+from rack_sim.scenario.document import Keys
+from rack_sim.study.machines import chip_keys, system_of
 from rack_sim.study.measurements import Measurement
 from rack_sim.timing.iterations import IterationTimer
 
@@ -89,7 +89,7 @@ class Setup:
         plan = replace(before.plan, system=replace(system, chip=placed))
         timer = IterationTimer(
             placed,
-            plan.router,
+            plan.routing,
             [stage.chips for stage in plan.stages],
             [stage.blocks for stage in plan.stages],
             plan.demand.shape.precision,
@@ -125,6 +125,7 @@ class _Setting:
         self.benchmark = benchmark_of(measurement)
         self.assumed: list[str] = []
         self.chip = chip_keys(measurement.chip, folder)
+        self.is_static = self.chip.get("execution") == "static"
 
     def setup(self) -> Setup:
         row = self.row
@@ -132,22 +133,23 @@ class _Setting:
         if chips is None:
             chips = _USUAL_CHIPS.get(row.chip, 1)
             self.assumed.append(f"{chips} chips: their number is not published")
-        static = self.chip.get("execution") == "static"
+        static = self.is_static
         replicas, tensor_parallel = (1, 8) if static else self._parallel(chips)
         per_replica = chips if static else tensor_parallel
+        stages = max(per_replica // tensor_parallel, 1) if static else 1
+        # A stage has at least one block: more chips than that hold nothing.
+        too_many = static and stages > len(self._alone().blocks)
         keys = {
             "name": re.sub("[^A-Za-z0-9._-]", "-", row.number) or "row",
             "system": self._system(per_replica),
             "model": row.model,
-            "precision": self._precision(static=static),
+            "precision": self._precision(),
             "partition": {
                 "tensor_parallel": min(tensor_parallel, per_replica),
-                "stages": max(per_replica // tensor_parallel, 1) if static else 1,
+                "stages": "auto" if too_many else stages,
             },
-            **self._serving(static=static),
+            **self._serving(),
         }
-        if static:
-            self._fit_stages(keys)
         scenario = scenario_of_keys(keys, self.folder)
         explanation = explain(scenario)
         if explanation.batch is not None:
@@ -165,10 +167,9 @@ class _Setting:
         if self.benchmark != "mlperf":
             return 1, chips
         # The fewest chips that hold the model with as much cache again as a half of it.
-        capacity = self._capacity_bytes()
-        bits = {"fp16": 16, "bf16": 16, "fp4": 4, "int4": 4}.get(self.row.weights, 8)
-        keys = read_document(find("model", self.row.model, self.folder), Marks())
-        wanted = 1.5 * bits / 8 * _parameters(keys)
+        alone = self._alone()
+        capacity = alone.system.chip.fast_memory.capacity_bytes
+        wanted = 1.5 * PRECISION_BITS[self.row.weights] / 8 * alone.model.parameter_count
         tensor_parallel = 1
         while tensor_parallel * capacity < wanted and tensor_parallel < chips:
             tensor_parallel *= 2
@@ -176,31 +177,27 @@ class _Setting:
         self.assumed.append(f"{replicas} replicas of {tensor_parallel} chips: not published")
         return replicas, tensor_parallel
 
-    def _capacity_bytes(self) -> int:
-        scenario = scenario_of_keys(
-            {
-                "name": "capacity",
-                "system": self._system(1),
-                "model": "llama-3.1-8b",
-                "precision": {"weights": "fp16", "activations": self._any_format()},
-                "serving": {"max_context_tokens": 128},
-                "workload": _closed(1, 1, _fixed(1), _fixed(1)),
-            },
-            self.folder,
-        )
-        return scenario.deployment.system.chip.fast_memory.capacity_bytes
-
-    def _any_format(self) -> str:
-        peaks = self.chip["matrix"]
-        rates = next(iter(value for key, value in peaks.items() if key.startswith("peak")))
-        return str(next(iter(rates)))
+    def _alone(self) -> Deployment:
+        """The model on one chip, whether it holds it or not."""
+        serving = {"max_context_tokens": 128}
+        if self.is_static:
+            serving["concurrent_sequences"] = 1
+        keys = {
+            "name": "alone",
+            "system": self._system(1),
+            "model": self.row.model,
+            "precision": {"weights": "fp16", "activations": self._formats()[0]},
+            "serving": serving,
+            "workload": _closed(1, 1, _fixed(1), _fixed(1)),
+        }
+        return scenario_of_keys(keys, self.folder).deployment
 
     def _system(self, chips: int) -> str | Keys:
         return system_of(self.chip, self.row.chip, self.folder, chips)
 
-    def _precision(self, *, static: bool) -> dict[str, str]:
+    def _precision(self) -> dict[str, str]:
         weights = self.row.weights
-        if weights == "fp16" and not {"fp16"} & {*self._formats()} and "bf16" in self._formats():
+        if weights == "fp16" and "fp16" not in self._formats() and "bf16" in self._formats():
             self.assumed.append("bf16 in place of fp16: the chip has no rate for that")
             weights = "bf16"
         kv, compute = _FORMATS[weights]
@@ -208,7 +205,7 @@ class _Setting:
         if weights == "bfp8" and "bfp8" not in self._formats():
             self.assumed.append("bfp8 as fp8: a block's shared exponent is not counted")
             weights, kv, compute = "fp8", "fp8", "fp8"
-        if static:
+        if self.is_static:
             compute = activations = "fp8" if "fp8" in self._formats() else "fp16"
             kv = activations
         return {"weights": weights, "kv": kv, "activations": activations, "compute": compute}
@@ -251,13 +248,13 @@ class _Setting:
             given.append(round(value or otherwise))
         return _fixed(given[0]), _fixed(given[1]), sum(given)
 
-    def _serving(self, *, static: bool) -> Keys:
+    def _serving(self) -> Keys:
         row = self.row
         inputs, outputs, context = self._lengths()
         users = 1 if row.load == "single" else row.concurrency or 1
         serving: Keys = {"max_context_tokens": context}
-        if static:
-            serving |= {"concurrent_sequences": max(users, 1)}
+        if self.is_static:
+            serving["concurrent_sequences"] = users
         else:
             serving["policy"] = {
                 "kind": "continuous_batching",
@@ -265,15 +262,13 @@ class _Setting:
                 "max_sequences": max(users, _SEQUENCES_MAX),
                 "memory_share": 1.0,
             }
-            if serving["policy"]["token_budget"] < serving["policy"]["max_sequences"]:
-                serving["policy"]["token_budget"] = serving["policy"]["max_sequences"]
         if row.speculative:
             self.assumed.append(
                 f"{_DRAFT_TOKENS} draft tokens at no cost, {_ACCEPTANCE:g} of each accepted: "
                 "not published"
             )
             serving["speculation"] = {"draft_tokens": _DRAFT_TOKENS, "acceptance": _ACCEPTANCE}
-            if not static:
+            if not self.is_static:
                 serving["policy"]["max_sequences"] = max(users, _TOKEN_BUDGET // 8)
         if row.load == "closed" and self.benchmark in ("lib", "tt"):
             count = users  # a static batch
@@ -282,13 +277,6 @@ class _Setting:
         else:
             return {"serving": serving, "workload": _queued(1, inputs, outputs)}
         return {"serving": serving, "workload": _closed(users, count, inputs, outputs)}
-
-    def _fit_stages(self, keys: Keys) -> None:
-        """A pipeline has at most two stages a layer: more chips than that hold nothing."""
-        model = read_document(find("model", self.row.model, self.folder), Marks())
-        layers = int(model.get("num_hidden_layers", 80))
-        if keys["partition"]["stages"] > 2 * layers + 2:
-            keys["partition"]["stages"] = "auto"
 
     def _with_cache(
         self, scenario: Scenario, explanation: Explanation, batch: BatchMachine
@@ -313,17 +301,6 @@ class _Setting:
         policy = replace(policy, max_sequences=most)
         scenario = replace(scenario, serving=replace(scenario.serving, policy=policy))
         return scenario, replace(explanation, scenario=scenario, machine=batch)
-
-
-def _parameters(config: Keys) -> float:
-    """Roughly, from the keys of a dense model; enough to choose replicas."""
-    get = config.get
-    hidden, layers = get("hidden_size", 8192), get("num_hidden_layers", 80)
-    inner, heads = get("intermediate_size", 28672), get("num_attention_heads", 64)
-    kv = get("num_key_value_heads", heads) / heads
-    experts = get("num_local_experts", 1) or 1
-    layer = hidden * hidden * (2 + 2 * kv) + 3 * hidden * inner * experts
-    return float(layers * layer + 2 * hidden * get("vocab_size", 32000))
 
 
 def _fixed(tokens: int) -> Keys:

@@ -12,27 +12,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from rack_sim.foundation.errors import InputError
 from rack_sim.scenario.document import Marks, read_document
 from rack_sim.scenario.library import data_root
 from rack_sim.study.fits import PLANS, fit_shipped
 from rack_sim.study.fitting import Fit, OnTrial, fittable
 from rack_sim.study.lpu_validation import FITTED
 from rack_sim.study.measurements import COLUMNS, LOADS, read_measurements, shipped_table
-from rack_sim.study.predictions import ErrorSpread, Prediction, predict_all
+from rack_sim.study.pages import page, table_lines
+from rack_sim.study.predictions import ErrorSpread, Prediction, by_chip, predict_all
 
 JsonObject = dict[str, Any]
 
 _TABLES = "topologies/*.csv"
 _PRESETS = ("topologies/chips/*.yaml", "topologies/systems/*.yaml", "scenarios/models/*.yaml")
-
-
-def docs_folder() -> Path:
-    """The documentation of the checkout. Raises InputError where there is none."""
-    folder = data_root() / "docs"
-    if not folder.is_dir():
-        raise InputError("--write-docs needs a checkout of the source, which has docs/")
-    return folder
 
 
 def fitted_rows() -> frozenset[str]:
@@ -75,25 +67,22 @@ def validate(on_progress: OnTrial | None = None) -> JsonObject:
 
 
 def prediction_record(item: Prediction) -> JsonObject:
-    """A prediction as JSON has it: five significant digits."""
-    row = item.measurement
+    """A prediction as JSON has it: five significant digits; of its row no more than the name."""
     return {
-        "id": row.number,
-        "chip": row.chip,
-        "chips": row.chips,
-        "model": row.model,
-        "weights": row.weights,
-        "load": row.load,
-        "concurrency": row.concurrency,
-        "grade": row.grade,
-        "metric": item.metric,
-        "measured": dict(row.measured),
+        "id": item.measurement.number,
         "predicted": {name: float(f"{value:.5g}") for name, value in item.predicted.items()},
         "reason": item.reason,
         "assumptions": list(item.assumptions),
-        "source": row.source,
-        "note": row.note,
     }
+
+
+def predictions_of(record: Mapping[str, Any]) -> list[Prediction]:
+    """The predictions of a record, each beside the row of our table that it is of."""
+    rows = {row.number: row for row in read_measurements(shipped_table())}
+    return [
+        Prediction(rows[said["id"]], said["predicted"], said["reason"], tuple(said["assumptions"]))
+        for said in record["predictions"]
+    ]
 
 
 def _fit_record(fit: Fit) -> JsonObject:
@@ -124,10 +113,8 @@ def _rounded(error: float | None) -> float | None:
     return None if error is None else round(error, 4)
 
 
-def _percent(error: float | None, *, signed: bool = True) -> str:
-    if error is None:
-        return ""
-    return f"{error:+.1%}" if signed else f"{error:.1%}"
+def _percent(error: float | None, sign: str = "+") -> str:
+    return "" if error is None else f"{error:{sign}.1%}"
 
 
 def read_record(folder: Path) -> JsonObject:
@@ -141,169 +128,71 @@ def validation_texts(record: JsonObject) -> tuple[str, str]:
     return json.dumps(record, indent=1) + "\n", validation_markdown(record)
 
 
-def error_of(row: Mapping[str, Any]) -> float | None:
-    """Predicted over measured, less one, of the row's metric."""
-    value = row["predicted"].get(row["metric"])
-    return value / row["measured"][row["metric"]] - 1 if value else None
-
-
-_PAGE = """# Validation
-
-Written by `rack-sim validate-model --write-docs`; do not edit. Every published measurement that we
-have stands here beside what the simulator says, fitted or held out, with its signed error. None is
-dropped; a row that cannot be run says why. The LPU v1 has [a page of its own](validation-lpu.md).
-
-![Predicted against measured](validation.png)
-
-## By chip
-
-Error is predicted over measured, less one: of the speed of one user where one request is in flight,
-else of all output tokens. `left out` is the median absolute error of rows predicted without
-having been fitted on.
-
-| chip | rows | run | fitted on | median | p90 | in-sample median | left out |
-|---|---:|---:|---:|---:|---:|---:|---:|
-{chips}
-
-## The constants
-
-At most three a chip, the same for every model, batch, length and number of chips; least squares of
-ln(predicted / measured), residuals beyond a tenth counted linearly, 95 % confidence from the
-linearised fit. Left-out errors take one Gauss-Newton step without the row and a replay of it.
-
-| chip | constant | value | 95 % |
-|---|---|---:|---:|
-{constants}
-
-Why those:
-
-{why}
-
-Rows of grade D, of speculative decoding (its acceptance is not published) and of `server` load are
-never fitted on. An interval as wide as its bounds says that the rows do not tell the constant.
-
-## Every point
-
-| row | chip | model | load | grade | metric | measured | predicted | error | used |
-|---|---|---|---|---|---|---:|---:|---:|---|
-{points}
-
-## Fitted rows, left out
-
-| row | chip | error | left out |
-|---|---|---:|---:|
-{left_out}
-
-## What stays bad, and why
-
-- MI300X under vLLM: 64 requests take more than twice the time of 16, which neither weights, compute
-  nor links explain; MLPerf's stack on the same chip has no such slope at hundreds of requests. One
-  set of constants cannot be both, and no constant per stack is fitted.
-- SN40L, 457 tokens/s on Llama-3.1 70B: 16 sockets read 141 GB of weights in 5.5 ms, which is 182
-  tokens/s at most. The figure needs something that is not in its source (a draft, more bandwidth).
-- H100, 128 in, 4096 out: predicted too slow, while the static batches of 64 are predicted too fast:
-  two software stacks of different years, one set of constants.
-- Rows of one or two public points: a constant goes through them; nothing says how good that is.
-
-## How a row is run
-
-One replica, tensor parallel over the chips of the row, on the real serving engine, with as many
-requests as a steady state needs. {loads}.
-
-- `trt-` (trtllm-bench): a request is let in when its whole length fits the cache, which has 0.9 of
-  the memory that weights leave free; 8,192 rows an iteration.
-- `lib-` (LLM-Inference-Bench): a static batch; output tokens over the time of all of it.
-- `mlperf-`: as many replicas as fit, or as the note says; lengths of OpenOrca.
-- `tt-` (tt-metal): the speed of a batch after its prompts.
-
-fp8 and fp4 weights go with a cache in fp8; everything else has one in 16 bits.
-
-### Assumed, and not run
-
-{assumptions}
-
-## A table of your own
-
-`rack-sim validate-model mine.csv` predicts the rows of any table with these columns (`id`, `source`
-and `note` may be left out), `rack-sim calibrate mine.csv --chip X --out my-x.yaml` fits a chip on
-them: five measurements give a model of a machine (`rack-sim calibrate --help` has an example).
-
-| column | what |
-|---|---|
-{columns}
-
-## Sources
-
-{sources}
-"""
-
-
 def validation_markdown(record: JsonObject) -> str:
     """The text of docs/validation.md."""
-    rows = record["predictions"]
-    fitted = fitted_rows()
-    columns = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in COLUMNS.items())
+    found, fitted = predictions_of(record), fitted_rows()
     loads = "; ".join(f"`{name}` {meaning}" for name, meaning in LOADS.items())
-    points = "\n".join(_point(row, fitted) for row in rows)
-    chips = "\n".join(_chip_line(chip, rows, record) for chip in sorted({r["chip"] for r in rows}))
-    constants = "\n".join(
-        f"| {chip} | `{item['name']}` | {item['value']:g}{' (at its bound)' * item['at_bound']} | "
-        f"{item['low']:g} to {item['high']:g} |"
+    constants = (
+        (
+            chip,
+            f"`{item['name']}`",
+            f"{item['value']:g}{' (at its bound)' * item['at_bound']}",
+            f"{item['low']:g} to {item['high']:g}",
+        )
         for chip, fit in record["fits"].items()
         for item in fit["constants"]
     )
     why = "\n".join(f"- {chip}: {plan.why}." for chip, plan in PLANS.items())
     assumptions = "\n".join(
-        f"- `{row['id']}`: "
-        + "; ".join([*([row["reason"]] if row["reason"] else []), *row["assumptions"]])
-        + "."
-        for row in rows
-        if row["assumptions"] or row["reason"]
+        f"- `{item.measurement.number}`: {'; '.join(said)}."
+        for item in found
+        if (said := [text for text in (item.reason, *item.assumptions) if text])
     )
-    left_out = "\n".join(
-        f"| `{number}` | {chip} | {row['error']:+.1%} | {_percent(row['left_out'])} |"
+    left_out = (
+        (f"`{number}`", chip, _percent(row["error"]), _percent(row["left_out"]))
         for chip, fit in record["fits"].items()
         for number, row in fit["rows"].items()
     )
     sources = "\n".join(
-        f"- `{row['id']}` (grade {row['grade']}): {row['source']}. {row['note'] or 'No note'}."
-        for row in rows
+        f"- `{row.number}` (grade {row.grade}): {row.source}. {row.note or 'No note'}."
+        for row in (item.measurement for item in found)
     )
-    return _PAGE.format(
+    return page(
+        "validation.md",
         assumptions=assumptions,
-        chips=chips,
-        columns=columns,
-        constants=constants,
-        left_out=left_out,
+        chips=table_lines(_chip(chip, own, record) for chip, own in by_chip(found).items()),
+        columns=table_lines((f"`{name}`", meaning) for name, meaning in COLUMNS.items()),
+        constants=table_lines(constants),
+        left_out=table_lines(left_out),
         loads=loads,
-        points=points,
+        points=table_lines(_point(item, fitted) for item in found),
         sources=sources,
         why=why,
     )
 
 
-def _point(row: Mapping[str, Any], fitted: frozenset[str]) -> str:
-    metric = row["metric"]
-    predicted, error = row["predicted"].get(metric), error_of(row)
-    count = f"{row['chips']} x " if row["chips"] else ""
-    load = row["load"] + (f" {row['concurrency']}" if row["concurrency"] else "")
+def _point(item: Prediction, fitted: frozenset[str]) -> tuple[str, ...]:
+    row, predicted = item.measurement, item.predicted.get(item.metric)
     return (
-        f"| `{row['id']}` | {count}{row['chip']} | {row['model']} {row['weights']} | {load} | "
-        f"{row['grade']} | `{metric}` | {row['measured'][metric]:g} | "
-        f"{'not run' if predicted is None else f'{predicted:.4g}'} | "
-        f"{'' if error is None else f'{error:+.1%}'} | "
-        f"{'fitted' if row['id'] in fitted else 'held out'} |"
+        f"`{row.number}`",
+        row.machine,
+        f"{row.model} {row.weights}",
+        row.load_words,
+        row.grade,
+        f"`{item.metric}`",
+        f"{item.measured:g}",
+        "not run" if predicted is None else f"{predicted:.4g}",
+        _percent(item.error),
+        "fitted" if row.number in fitted else "held out",
     )
 
 
-def _chip_line(chip: str, rows: list[JsonObject], record: JsonObject) -> str:
-    own = [row for row in rows if row["chip"] == chip]
-    spread = ErrorSpread.of(error_of(row) for row in own)
+def _chip(chip: str, own: list[Prediction], record: JsonObject) -> tuple[str, ...]:
+    spread = ErrorSpread.of(item.error for item in own)
     fit = record["fits"].get(chip)
     of_fit = ("", "")
     if fit:
-        of_fit = (f"{fit['median']:.1%}", _percent(fit["median_left_out"], signed=False))
-    count = len(fit["rows"]) if fit else sum(row["id"] == FITTED for row in own)
+        of_fit = (_percent(fit["median"], ""), _percent(fit["median_left_out"], ""))
+    count = len(fit["rows"]) if fit else sum(item.measurement.number == FITTED for item in own)
     run_count, errors = (spread.count, spread.cells) if spread else (0, ("", ""))
-    cells = (chip, str(len(own)), str(run_count), str(count), *errors, *of_fit)
-    return "| " + " | ".join(cells) + " |"
+    return (chip, str(len(own)), str(run_count), str(count), *errors, *of_fit)

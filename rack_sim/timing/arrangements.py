@@ -12,8 +12,8 @@ from functools import lru_cache
 from itertools import permutations
 from math import factorial
 
-from rack_sim.hardware.grid_axes import Axis, grid_axes
-from rack_sim.hardware.routing import Hop, Router
+from rack_sim.hardware.grid_axes import Dimension, grid_axes
+from rack_sim.hardware.routing import Hop, Routing
 from rack_sim.hardware.turns import turn_places
 
 # Dimension orders that are tried; a grid of builders has three dimensions, so six orders.
@@ -26,53 +26,55 @@ _RING_STEPS_MAX = 20_000
 
 @dataclass(frozen=True)
 class Arrangement:
-    """The chips of a group in an order, and a router that prefers routes in that order.
+    """The chips of a group in an order, and a routing that prefers routes in that order.
 
     `ring_only`: the order is a ring of direct links, which helps nothing but a ring.
     """
 
     members: tuple[int, ...]
-    router: Router
+    routing: Routing
     ring_only: bool = False
 
 
-def as_given(router: Router, group: Sequence[int]) -> Arrangement:
+def as_given(routing: Routing, group: Sequence[int]) -> Arrangement:
     """The order of the user, and routes by chip numbers."""
-    return Arrangement(tuple(group), router)
+    return Arrangement(tuple(group), routing)
 
 
 @lru_cache(maxsize=32)
 def arrangements(
-    router: Router, group: tuple[int, ...], root: int | None
+    routing: Routing, group: tuple[int, ...], root: int | None
 ) -> tuple[Arrangement, ...]:
     """The orders worth trying, the same whatever the chips' numbers; `root` is first in each."""
-    if _any_order_is_alike(router, group):
-        return (as_given(router, group),)
-    vertices = router.canonical_vertices(group, root)
+    if _any_order_is_alike(routing, group):
+        return (as_given(routing, group),)
+    vertices = routing.canonical_vertices(group, root)
     wanted = set(group)
     members = [vertex for vertex in vertices if vertex in wanted]
-    links = router.hops_between(members)
-    found = _by_nodes(router, members, root)
+    links = routing.hops_between(members)
+    found = _by_nodes(routing, members, root)
     found += _by_axes(grid_axes(members, links))
-    plain = [Arrangement(order, router.ranked((*order, *vertices))) for order in _each(found, root)]
-    rings = [_ring(router, order, links) for order in (plain[-1].members, plain[0].members)]
+    plain = [
+        Arrangement(order, routing.ranked((*order, *vertices))) for order in _each(found, root)
+    ]
+    rings = [_ring(routing, order, links) for order in (plain[-1].members, plain[0].members)]
     return (
         *plain,
         *(
-            Arrangement(order, router.ranked((*order, *vertices)), ring_only=True)
+            Arrangement(order, routing.ranked((*order, *vertices)), ring_only=True)
             for order in _each([ring for ring in rings if ring], root)
         ),
     )
 
 
-def _any_order_is_alike(router: Router, group: tuple[int, ...]) -> bool:
+def _any_order_is_alike(routing: Routing, group: tuple[int, ...]) -> bool:
     """Whether every chip has the same direct link to every other of its node."""
-    if len({router.node_of_chip[chip] for chip in group}) > 1:
+    if len({routing.node_of_chip[chip] for chip in group}) > 1:
         return False
     pairs = [(a, b) for a in group for b in group if a != b]
-    if not all(router.has_link(pair) for pair in pairs):
+    if not all(routing.has_link(pair) for pair in pairs):
         return False
-    return len({(router.link_type(pair), router.lane_count(pair)) for pair in pairs}) == 1
+    return len({(routing.link_type(pair), routing.lane_count(pair)) for pair in pairs}) == 1
 
 
 def _each(orders: Iterable[Sequence[int]], root: int | None) -> list[tuple[int, ...]]:
@@ -84,7 +86,7 @@ def _each(orders: Iterable[Sequence[int]], root: int | None) -> list[tuple[int, 
     return list(dict.fromkeys(turned))
 
 
-def _by_nodes(router: Router, members: Sequence[int], root: int | None) -> list[list[int]]:
+def _by_nodes(routing: Routing, members: Sequence[int], root: int | None) -> list[list[int]]:
     """Node after node, so that neighbours in the order share a node where they can.
 
     Chips of equal place in nodes send to each other. Which these are is found from chips that have
@@ -93,30 +95,30 @@ def _by_nodes(router: Router, members: Sequence[int], root: int | None) -> list[
     """
     nodes: dict[int, list[int]] = {}
     for chip in members:
-        nodes.setdefault(router.node_of_chip[chip], []).append(chip)
+        nodes.setdefault(routing.node_of_chip[chip], []).append(chip)
     teams = list(nodes.values())
     if len({len(team) for team in teams}) > 1 or len(teams) < 2:
         return [[chip for team in teams for chip in team]]
-    found = [[chip for team in _aligned(router, teams) for chip in team]]
-    where = turn_places(router, members, root)
+    found = [[chip for team in _aligned(routing, teams) for chip in team]]
+    where = turn_places(routing, members, root)
     if where:
         found.append(sorted(members, key=where.__getitem__))
     return found
 
 
-def _aligned(router: Router, teams: Sequence[Sequence[int]]) -> list[list[int]]:
+def _aligned(routing: Routing, teams: Sequence[Sequence[int]]) -> list[list[int]]:
     """Nodes whose chips stand so that, where it can be, those in one place have links."""
     columns = [[chip] for chip in teams[0]]
     for team in teams[1:]:
         left = list(team)
         for column in columns:
-            chip = max(left, key=lambda one: sum(router.lane_count((one, c)) for c in column))
+            chip = max(left, key=lambda one: sum(routing.lane_count((one, c)) for c in column))
             left.remove(chip)
             column.append(chip)
     return [list(team) for team in zip(*columns, strict=True)]
 
 
-def _by_axes(axes: Sequence[Axis]) -> list[list[int]]:
+def _by_axes(axes: Sequence[Dimension]) -> list[list[int]]:
     """The chips of a grid with every dimension before the others, as many orders as that gives.
 
     Dimensions that are alike are not exchanged. A line of four closed to a ring is two dimensions
@@ -147,7 +149,7 @@ def _by_axes(axes: Sequence[Axis]) -> list[list[int]]:
     return found
 
 
-def _pairs_as_rings(axes: Sequence[Axis]) -> list[Axis]:
+def _pairs_as_rings(axes: Sequence[Dimension]) -> list[Dimension]:
     """Dimensions with every two of two chips joined to a ring of four: 00, 01, 11, 10."""
     twos = [axis for axis in axes if axis.side == 2]
     joined = [axis for axis in axes if axis.side > 2]
@@ -156,11 +158,11 @@ def _pairs_as_rings(axes: Sequence[Axis]) -> list[Axis]:
             chip: 2 * place + (place ^ second.place_of[chip])
             for chip, place in first.place_of.items()
         }
-        joined.append(Axis(4, (4, 4), places))
+        joined.append(Dimension(4, (4, 4), places))
     return [*joined, *twos[len(twos) - len(twos) % 2 :]]
 
 
-def _ring(router: Router, members: Sequence[int], links: Sequence[Hop]) -> tuple[int, ...]:
+def _ring(routing: Routing, members: Sequence[int], links: Sequence[Hop]) -> tuple[int, ...]:
     """A ring over direct links through all members; empty where none is found soon.
 
     Goes to the chip with the fewest ways on (Warnsdorff 1823), inside nodes first, and back where
@@ -169,7 +171,7 @@ def _ring(router: Router, members: Sequence[int], links: Sequence[Hop]) -> tuple
     rank = {chip: place for place, chip in enumerate(members)}
     near: dict[int, list[int]] = {chip: [] for chip in members}
     for a, b in links:
-        if router.has_link((a, b)):
+        if routing.has_link((a, b)):
             near[a].append(b)
     start = members[0]
     visited = {start}
@@ -180,7 +182,7 @@ def _ring(router: Router, members: Sequence[int], links: Sequence[Hop]) -> tuple
         return sorted(
             free,
             key=lambda other: (
-                router.node_of_chip[other] != router.node_of_chip[chip],
+                routing.node_of_chip[other] != routing.node_of_chip[chip],
                 sum(beyond not in visited for beyond in near[other]),
                 rank[other],
             ),

@@ -18,7 +18,7 @@ from functools import cached_property
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.units import format_time
 from rack_sim.hardware.chip import Chip
-from rack_sim.hardware.routing import Hop, Router
+from rack_sim.hardware.routing import Hop, Routing
 from rack_sim.model.choice import Choice
 from rack_sim.model.operators import Block, Operator
 from rack_sim.timing.algorithms import Algorithm, Operation
@@ -109,7 +109,7 @@ def time_block(
     shape: StepShape,
     *,
     chip: Chip,
-    router: Router,
+    routing: Routing,
     group: tuple[int, ...],
     residual_elements: int,
     exchanges: Exchanges | None = None,
@@ -117,9 +117,9 @@ def time_block(
     """Places `block` on the chips of `group`.
 
     `residual_elements` is the width of the residual stream (the hidden size). A caller that times
-    many blocks on one router passes `exchanges`, so that equal exchanges are found once.
+    many blocks with one routing passes `exchanges`, so that equal exchanges are found once.
     """
-    known = exchanges or Exchanges(router)
+    known = exchanges or Exchanges(routing)
 
     def placed(reduced_by: Algorithm | None) -> BlockTiming:
         return _Placing(
@@ -176,7 +176,7 @@ class _Placing:
         self.group = group
         self.everybody = range(len(group))
         self.exchanges = exchanges
-        self.members = Members(group, chip, exchanges.router)
+        self.members = Members(group, chip, exchanges.routing)
         self.collectives: list[Collective] = []
         self.residual_elements = residual_elements
         self.shard_elements = -(-self.rows * residual_elements // len(group))

@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 
 from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.foundation.units import format_time
-from rack_sim.hardware.routing import Flow, Hop, RoutedFlow, Router
+from rack_sim.hardware.routing import Flow, Hop, RoutedFlow, Routing
 from rack_sim.timing.algorithms import (
     ALGORITHMS,
     OPERATIONS,
@@ -80,7 +80,7 @@ class RoutedCollective:
     def add_to(
         self,
         graph: TaskGraph,
-        router: Router,
+        routing: Routing,
         traffic: str,
         needs_of: Mapping[int, Sequence[Need]] | None = None,
     ) -> list[tuple[Need, ...]]:
@@ -100,7 +100,7 @@ class RoutedCollective:
             if number in given:
                 needs = (*needs, *given[number])
             arrivals.append(
-                tuple(graph.ended(graph.message(router, part, traffic, needs)) for part in parts)
+                tuple(graph.ended(graph.message(routing, part, traffic, needs)) for part in parts)
             )
         return arrivals
 
@@ -148,7 +148,7 @@ class CollectiveTiming(OnLinks):
 
 
 def time_collective(
-    router: Router,
+    routing: Routing,
     group: Sequence[int],
     *,
     operation: Operation,
@@ -161,14 +161,14 @@ def time_collective(
     group, size, operation or algorithm are none.
     """
     members = tuple(group)
-    _refuse_nonsense(router, members, operation, size_bytes, algorithm)
+    _refuse_nonsense(routing, members, operation, size_bytes, algorithm)
     if len(members) < 2 or size_bytes == 0:
         return CollectiveTiming(operation, None, members, size_bytes, Schedule((), ()), None)
-    kept = _KEPT.setdefault(router, _Kept())
+    kept = _KEPT.setdefault(routing, _Kept())
     asked = (members, operation, size_bytes, algorithm)
     found = kept.timings.get(asked)
     if found is None:
-        found = _timed(router, members, operation, size_bytes, algorithm)
+        found = _timed(routing, members, operation, size_bytes, algorithm)
         kept.add(asked, found)
     return found
 
@@ -180,7 +180,7 @@ _TASKS_KEPT_MAX = 200_000
 
 @dataclass
 class _Kept:
-    """What was found on one router: shapes, points of a study and scenarios ask the same again."""
+    """What one routing has found: shapes, points of a study and scenarios ask the same again."""
 
     timings: dict[_Asked, CollectiveTiming] = field(default_factory=dict)
     task_count: int = 0
@@ -197,18 +197,18 @@ class _Kept:
         self.task_count += task_count
 
 
-# For as long as a router lives.
-_KEPT: WeakKeyDictionary[Router, _Kept] = WeakKeyDictionary()
+# For as long as a routing lives.
+_KEPT: WeakKeyDictionary[Routing, _Kept] = WeakKeyDictionary()
 
 
 def _timed(
-    router: Router,
+    routing: Routing,
     members: tuple[int, ...],
     operation: Operation,
     size_bytes: int,
     algorithm: Algorithm | None,
 ) -> CollectiveTiming:
-    nodes = _nodes(router, members)
+    nodes = _nodes(routing, members)
     if algorithm is not None:
         reason = misfit(operation, algorithm, nodes) or _too_many(operation, algorithm, nodes)
         if reason:
@@ -216,15 +216,15 @@ def _timed(
                 Problem(reason, field="algorithm", suggestion=_fitting(operation, nodes))
             )
         routed = route_collective(
-            router, members, operation=operation, size_bytes=size_bytes, algorithm=algorithm
+            routing, members, operation=operation, size_bytes=size_bytes, algorithm=algorithm
         )
-        placed = schedule(_tasks(routed, router))
+        placed = schedule(_tasks(routed, routing))
         return CollectiveTiming(operation, algorithm, members, size_bytes, placed, routed)
-    return _fastest(router, members, nodes, operation, size_bytes)
+    return _fastest(routing, members, nodes, operation, size_bytes)
 
 
 def route_collective(
-    router: Router,
+    routing: Routing,
     group: Sequence[int],
     *,
     operation: Operation,
@@ -237,12 +237,12 @@ def route_collective(
     transfers of a step over routes of equal length.
     """
     members = tuple(group)
-    found = _steps(operation, algorithm, _nodes(router, members))
-    return _routed(router, members, operation, size_bytes, algorithm, found)
+    found = _steps(operation, algorithm, _nodes(routing, members))
+    return _routed(routing, members, operation, size_bytes, algorithm, found)
 
 
 def _routed(
-    router: Router,
+    routing: Routing,
     members: tuple[int, ...],
     operation: Operation,
     size_bytes: int,
@@ -257,7 +257,7 @@ def _routed(
     parts: list[tuple[RoutedFlow, ...]] = [()] * len(flows)
     for numbers in found.numbers:
         batch = [flows[number] for number in numbers]
-        routes = router.parts_of(batch, balanced=algorithm != "direct")
+        routes = routing.parts_of(batch, balanced=algorithm != "direct")
         for number, routed in zip(numbers, routes, strict=True):
             parts[number] = routed
     return RoutedCollective(
@@ -266,7 +266,7 @@ def _routed(
 
 
 def _fastest(
-    router: Router,
+    routing: Routing,
     group: tuple[int, ...],
     nodes: Sequence[int],
     operation: Operation,
@@ -285,12 +285,12 @@ def _fastest(
         if reason:
             contest.not_taken[algorithm] = reason
             continue
-        for number, arrangement in enumerate(arrangements(router, group, root)):
+        for number, arrangement in enumerate(arrangements(routing, group, root)):
             if arrangement.ring_only and algorithm not in _RINGS:
                 continue
-            found = _steps(operation, algorithm, _nodes(router, arrangement.members))
+            found = _steps(operation, algorithm, _nodes(routing, arrangement.members))
             # What cannot be fast enough by its steps alone is not even routed.
-            least_ps = _least_ps(router, found, size_bytes)
+            least_ps = _least_ps(routing, found, size_bytes)
             candidates.append((least_ps, order, number, arrangement, algorithm, found))
     for least_ps, order, number, arrangement, algorithm, found in sorted(
         candidates, key=lambda item: item[:3]
@@ -346,10 +346,10 @@ class _Contest:
         if self.best and least_ps >= self.best[0] and algorithm != "direct_balanced":
             self._note(algorithm, least_ps, bound=True)
             return
-        router = arrangement.router
+        routing = arrangement.routing
         try:
             routed = _routed(
-                router, arrangement.members, self.operation, self.size_bytes, algorithm, found
+                routing, arrangement.members, self.operation, self.size_bytes, algorithm, found
             )
         except InputError as error:
             self.refused += error.problems
@@ -360,7 +360,7 @@ class _Contest:
         elif algorithm == "direct_balanced" and routed.parts == self.direct_parts.get(order[1]):
             self.not_taken[algorithm] = "no pair has a choice of routes: the same as direct"
             return
-        tasks = _tasks(routed, router)
+        tasks = _tasks(routed, routing)
         bound_ps = max(longest_chain_ps(tasks), busiest_ps(tasks))
         if self.best and bound_ps >= self.best[0]:
             self._note(algorithm, bound_ps, bound=True)
@@ -418,11 +418,11 @@ def _steps(operation: Operation, algorithm: Algorithm, nodes: Sequence[int]) -> 
     return of(operation, algorithm, tuple(nodes))
 
 
-def _least_ps(router: Router, found: _Steps, size_bytes: int) -> int:
+def _least_ps(routing: Routing, found: _Steps, size_bytes: int) -> int:
     """What the steps of a pattern take at least: in each the smallest transfer, over one hop."""
     piece_bytes = -(-size_bytes // found.pattern.pieces_per_buffer)
-    lanes = router.lane_count_max
-    kinds = router.topology.link_types.values()
+    lanes = routing.lane_count_max
+    kinds = routing.topology.link_types.values()
     return sum(
         min(
             kind.latency_ps + Crossing.of(kind, lanes, pieces * piece_bytes).duration_ps
@@ -433,7 +433,7 @@ def _least_ps(router: Router, found: _Steps, size_bytes: int) -> int:
 
 
 def _refuse_nonsense(
-    router: Router, group: tuple[int, ...], operation: str, size_bytes: int, algorithm: str | None
+    routing: Routing, group: tuple[int, ...], operation: str, size_bytes: int, algorithm: str | None
 ) -> None:
     """Raises InputError with everything that is no group, size, operation or algorithm."""
     problems = []
@@ -449,11 +449,11 @@ def _refuse_nonsense(
         problems.append(
             Problem(f"{size_bytes!r} is not a whole number of bytes", field="size_bytes")
         )
-    chips = router.topology.chip_count
+    chips = routing.topology.chip_count
     if not group or len(set(group)) < len(group) or not all(chip in range(chips) for chip in group):
         problems.append(
             Problem(
-                f"{list(group)} are no different chips of {router.topology.name!r}",
+                f"{list(group)} are no different chips of {routing.topology.name!r}",
                 field="group",
                 suggestion=f"numbers from 0 to {chips - 1}, each once",
             )
@@ -462,14 +462,14 @@ def _refuse_nonsense(
         raise InputError(problems)
 
 
-def _tasks(routed: RoutedCollective, router: Router) -> list[Task]:
+def _tasks(routed: RoutedCollective, routing: Routing) -> list[Task]:
     graph = TaskGraph()
-    routed.add_to(graph, router, routed.operation)
+    routed.add_to(graph, routing, routed.operation)
     return graph.tasks
 
 
-def _nodes(router: Router, group: Sequence[int]) -> list[int]:
-    owner = router.node_of_chip
+def _nodes(routing: Routing, group: Sequence[int]) -> list[int]:
+    owner = routing.node_of_chip
     return [owner[chip] for chip in group]
 
 

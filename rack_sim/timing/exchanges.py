@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 from rack_sim.model.choice import GRAINS, Choice
 from rack_sim.timing.algorithms import Algorithm, Operation
 from rack_sim.timing.collectives import CollectiveTiming, time_collective
@@ -33,8 +33,8 @@ def dispatched_elements(
 class Exchanges:
     """The fastest way of every exchange on one network, found once."""
 
-    def __init__(self, router: Router) -> None:
-        self.router = router
+    def __init__(self, routing: Routing) -> None:
+        self.routing = routing
         self._found: dict[
             tuple[Operation, tuple[int, ...], int, Algorithm | None], CollectiveTiming
         ] = {}
@@ -53,7 +53,7 @@ class Exchanges:
         key = (operation, group, shard_bytes, algorithm)
         if key not in self._found:
             self._found[key] = time_collective(
-                self.router,
+                self.routing,
                 group,
                 operation=operation,
                 size_bytes=shard_bytes * len(group),

@@ -17,7 +17,7 @@ from rack_sim.timing.schedule import OnLinks
 
 
 @dataclass(frozen=True, slots=True)
-class GridPoint:
+class MessageCosts:
     """Messages that run at one time: when the last has arrived, and what they put on links."""
 
     duration_ps: int
@@ -31,15 +31,15 @@ class Grid:
 
     def __init__(self, measure: Callable[[int], Sequence[OnLinks]]) -> None:
         self._measure = measure
-        self._points: dict[int, GridPoint] = {}
+        self._points: dict[int, MessageCosts] = {}
 
-    def at(self, rows: int) -> GridPoint:
+    def at(self, rows: int) -> MessageCosts:
         """The messages of `rows` rows (at least 1)."""
         low, high = around(rows)
         if low == high:
             return self._point(low)
         first, last = self._point(low), self._point(high)
-        return GridPoint(
+        return MessageCosts(
             _between(first.duration_ps, last.duration_ps, rows, low, high),
             _between(first.link_latency_ps, last.link_latency_ps, rows, low, high),
             _between_hops(first.vectors_by_hop, last.vectors_by_hop, rows, low, high),
@@ -55,7 +55,7 @@ class Grid:
             _between(first.link_latency_ps, last.link_latency_ps, rows, low, high),
         )
 
-    def weights(self, counts: Mapping[int, int]) -> Iterator[tuple[GridPoint, Fraction]]:
+    def weights(self, counts: Mapping[int, int]) -> Iterator[tuple[MessageCosts, Fraction]]:
         """Grid points, and how much each counts where `counts` says how often which rows came."""
         # Between two points: how often, and how far from the lower one all of them are together.
         between: dict[tuple[int, int], tuple[int, int]] = {}
@@ -72,7 +72,7 @@ class Grid:
         for rows, weight in sorted(found.items()):
             yield self._point(rows), weight
 
-    def _point(self, rows: int) -> GridPoint:
+    def _point(self, rows: int) -> MessageCosts:
         if rows not in self._points:
             least_ps = self._point(point_below(rows)).duration_ps if rows > 1 else 0
             messages = self._measure(rows)
@@ -82,7 +82,7 @@ class Grid:
             for message in messages:
                 vectors.update(message.vectors_by_hop)
                 held.update(message.placed.held_by_hop)
-            self._points[rows] = GridPoint(
+            self._points[rows] = MessageCosts(
                 max(longest.duration_ps, least_ps), longest.link_latency_ps, vectors, held
             )
         return self._points[rows]

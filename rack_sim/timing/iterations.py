@@ -23,7 +23,7 @@ from functools import partial
 from itertools import pairwise
 
 from rack_sim.hardware.chip import PRECISION_BITS, Chip
-from rack_sim.hardware.routing import Flow, Hop, Router
+from rack_sim.hardware.routing import Flow, Hop, Routing
 from rack_sim.model.operators import Block
 from rack_sim.timing.attention_roofs import (
     AffineWork,
@@ -67,7 +67,7 @@ class IterationTimer:
     def __init__(
         self,
         chip: Chip,
-        router: Router,
+        routing: Routing,
         groups: Sequence[Group],
         blocks_by_stage: Sequence[Sequence[Block]],
         precision: Precision,
@@ -79,7 +79,7 @@ class IterationTimer:
             raise ValueError(f"stages of {[len(group) for group in groups]} chips")
         # Nothing is loaded ahead while another kernel runs.
         self._chip = replace(chip, matrix=replace(chip.matrix, buffer_bytes=0))
-        self._router = router
+        self._routing = routing
         self._precision = precision
         self._residual_elements = residual_elements
         kernels: Counter[tuple[Kernel, int]] = Counter()
@@ -344,7 +344,7 @@ class IterationTimer:
                 for first in range(0, len(group), kernel.sharing)
             ]
         return [
-            time_collective(self._router, part, operation=kernel.operation, size_bytes=size_bytes)
+            time_collective(self._routing, part, operation=kernel.operation, size_bytes=size_bytes)
             for part in members
         ]
 
@@ -384,4 +384,4 @@ class IterationTimer:
             shard_elements = -(-rows * self._residual_elements // len(source))
             size_bytes = self._precision.activation_bytes(shard_elements)
         flows = [Flow(a, b, size_bytes) for a, b in zip(source, target, strict=True)]
-        return [time_flows(self._router, flows, "transfer")]
+        return [time_flows(self._routing, flows, "transfer")]

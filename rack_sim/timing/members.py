@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rack_sim.foundation.units import work_to_ps
 from rack_sim.hardware.chip import Chip
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 from rack_sim.timing.collectives import RoutedCollective
 from rack_sim.timing.operators import OperatorTiming
 from rack_sim.timing.tasks import Need, TaskGraph, Unit, Work
@@ -18,12 +18,12 @@ from rack_sim.timing.terms import Terms
 class Members:
     """The chips of a group. Member m, `group[m]`, does nothing more before `latest[m]`."""
 
-    def __init__(self, group: tuple[int, ...], chip: Chip, router: Router) -> None:
+    def __init__(self, group: tuple[int, ...], chip: Chip, routing: Routing) -> None:
         self.group = group
         self.graph = TaskGraph()
         self.latest: list[tuple[Need, ...]] = [() for _ in group]
         self._chip = chip
-        self._router = router
+        self._routing = routing
         self._matrix_ends: list[tuple[Need, ...]] = [() for _ in group]
         # What was gathered and the first matmul is still to read.
         self._gathered: list[tuple[Need, ...]] = [() for _ in group]
@@ -109,6 +109,6 @@ class Members:
             number: self.latest[members[transfer.source]]
             for number, transfer in enumerate(routed.transfers)
         }
-        arrivals = routed.add_to(self.graph, self._router, traffic, given)
+        arrivals = routed.add_to(self.graph, self._routing, traffic, given)
         for number, transfer in enumerate(routed.transfers):
             self.latest[members[transfer.target]] += arrivals[number]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rack_sim.foundation.brief import Brief
-from rack_sim.hardware.routing import Flow, RoutedFlow, Router
+from rack_sim.hardware.routing import Flow, RoutedFlow, Routing
 from rack_sim.timing.schedule import OnLinks, Schedule, schedule
 from rack_sim.timing.tasks import TaskGraph
 
@@ -22,11 +22,11 @@ class MessageTiming(OnLinks, Brief):
     placed: Schedule
 
 
-def time_flows(router: Router, flows: Sequence[Flow], traffic: str = "message") -> MessageTiming:
+def time_flows(routing: Routing, flows: Sequence[Flow], traffic: str = "message") -> MessageTiming:
     """Routes `flows` and places them; flows from a chip to itself cost nothing."""
-    routed = router.route_all(flows)
+    routed = routing.route_all(flows)
     graph = TaskGraph()
     for part in routed:
         if part.hops and part.flow.message_bytes:
-            graph.message(router, part, traffic)
+            graph.message(routing, part, traffic)
     return MessageTiming(routed, schedule(graph.tasks))

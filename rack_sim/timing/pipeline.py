@@ -17,7 +17,7 @@ from rack_sim.foundation.units import PS_PER_S
 from rack_sim.foundation.work_limits import refuse_over
 from rack_sim.hardware.chip import Chip
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Flow, Hop, Router
+from rack_sim.hardware.routing import Flow, Hop, Routing
 from rack_sim.model.operators import Block, Operator
 from rack_sim.timing.blocks import BlockTiming, time_block
 from rack_sim.timing.exchanges import Exchanges
@@ -65,13 +65,13 @@ class PipelineTimer:
     """Times pipelines on one kind of chip and one network; equal parts are timed once."""
 
     def __init__(
-        self, chip: Chip, router: Router, shape: StepShape, *, residual_elements: int
+        self, chip: Chip, routing: Routing, shape: StepShape, *, residual_elements: int
     ) -> None:
         self.chip = chip
-        self.router = router
+        self.routing = routing
         self.shape = shape
         self.residual_elements = residual_elements
-        self._exchanges = Exchanges(router)
+        self._exchanges = Exchanges(routing)
         self._placed: dict[tuple[tuple[Operator, ...], Likeness], BlockTiming] = {}
         self._likeness: dict[Group, Likeness] = {}
         self._blocks: dict[tuple[tuple[Operator, ...], Group], BlockTiming] = {}
@@ -89,7 +89,7 @@ class PipelineTimer:
                     block,
                     self.shape,
                     chip=self.chip,
-                    router=self.router,
+                    routing=self.routing,
                     group=group,
                     residual_elements=self.residual_elements,
                     exchanges=self._exchanges,
@@ -107,11 +107,11 @@ class PipelineTimer:
         if group not in self._likeness:
             pairs = [(a, b) for a in group for b in group if a != b]
             links = [
-                (self.router.link_type(hop), self.router.lane_count(hop))
+                (self.routing.link_type(hop), self.routing.lane_count(hop))
                 for hop in pairs
-                if self.router.has_link(hop)
+                if self.routing.has_link(hop)
             ]
-            node_of = self.router.node_of_chip
+            node_of = self.routing.node_of_chip
             nodes = {node_of[chip]: None for chip in group}
             places = [list(nodes).index(node_of[chip]) for chip in group]
             direct = len(links) == len(pairs)
@@ -170,7 +170,7 @@ class PipelineTimer:
         key = (source, target, message_bytes, traffic)
         if key not in self._messages:
             flows = [Flow(a, b, message_bytes) for a, b in zip(source, target, strict=True)]
-            self._messages[key] = time_flows(self.router, flows, traffic)
+            self._messages[key] = time_flows(self.routing, flows, traffic)
         return self._messages[key]
 
 

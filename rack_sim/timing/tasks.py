@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from rack_sim.foundation.units import work_to_ps
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Hop, RoutedFlow, Router
+from rack_sim.hardware.routing import Hop, RoutedFlow, Routing
 from rack_sim.timing.terms import Terms
 
 Unit = Literal["matrix", "vector", "memory", "switch"]
@@ -137,7 +137,7 @@ class TaskGraph:
         return len(self.tasks) - 1
 
     def message(
-        self, router: Router, part: RoutedFlow, traffic: str, needs: Sequence[Need] = ()
+        self, routing: Routing, part: RoutedFlow, traffic: str, needs: Sequence[Need] = ()
     ) -> int:
         """Adds a message, a task for each link of its route; returns the number of the last.
 
@@ -155,8 +155,8 @@ class TaskGraph:
         before: Crossing | None = None
         waits = tuple(needs)
         for hop in way:
-            kind, lanes = router.link_type(hop), router.lane_count(hop)
-            alike = (id(kind), lanes, message_bytes)  # kinds live as long as the router
+            kind, lanes = routing.link_type(hop), routing.lane_count(hop)
+            alike = (id(kind), lanes, message_bytes)  # kinds live as long as the routing
             crossing = self._crossings.get(alike)
             if crossing is None:
                 crossing = self._crossings[alike] = Crossing.of(kind, lanes, message_bytes)

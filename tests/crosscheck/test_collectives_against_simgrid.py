@@ -26,7 +26,7 @@ import pytest
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.hardware.builders import dragonfly, fully_connected, ring
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Route, Router, hops
+from rack_sim.hardware.routing import Route, Routing, hops
 from rack_sim.timing.collectives import time_collective
 
 pytestmark = pytest.mark.slow
@@ -56,9 +56,9 @@ def plain(bytes_per_s: int) -> LinkType:
     return LinkType("plain", bytes_per_s, LATENCY_PS, payload_bytes=1, wire_bytes=1)
 
 
-def _dragonfly() -> Router:
+def _dragonfly() -> Routing:
     link = plain(25_000_000_000)
-    return Router(
+    return Routing(
         dragonfly(
             name="72",
             racks=1,
@@ -74,14 +74,14 @@ def _dragonfly() -> Router:
     )
 
 
-def _ring() -> Router:
+def _ring() -> Routing:
     link = plain(25_000_000_000)
-    return Router(ring(name="ring", chips=8, local=link, global_=link, port_count=2))
+    return Routing(ring(name="ring", chips=8, local=link, global_=link, port_count=2))
 
 
-def _full() -> Router:
+def _full() -> Routing:
     link = plain(12_500_000_000)
-    return Router(fully_connected(name="full", chips=8, local=link, port_count=7))
+    return Routing(fully_connected(name="full", chips=8, local=link, port_count=7))
 
 
 ROUTERS = {"full": _full(), "ring": _ring(), "dragonfly": _dragonfly()}
@@ -106,7 +106,7 @@ class Case(NamedTuple):
         return f"{self.group_name}, {self.algorithm} {self.operation}, {self.size_bytes} B"
 
     @property
-    def router(self) -> Router:
+    def routing(self) -> Routing:
         """The router of the topology in which the group is."""
         return ROUTERS[GROUPS[self.group_name][0]]
 
@@ -136,7 +136,7 @@ class Case(NamedTuple):
         else:
             sources = chips[:1] if broadcast else chips
             pairs = [(a, b) for a in sources for b in chips if a != b]
-        return [own_route(self.router, *pair) for pair in pairs]
+        return [own_route(self.routing, *pair) for pair in pairs]
 
     @property
     def messages_per_route(self) -> int:
@@ -172,7 +172,7 @@ class Case(NamedTuple):
     @property
     def message_ps(self) -> Fraction:
         """How long one message occupies a link. All links of a topology have the same rate."""
-        return wire_ps(self.message_bytes, self.router)
+        return wire_ps(self.message_bytes, self.routing)
 
     @property
     def bound_ps(self) -> Fraction:
@@ -186,14 +186,14 @@ class Case(NamedTuple):
         return max(LATENCY_PS + busiest * self.message_ps, self.rounds * farthest)
 
 
-def own_route(router: Router, source: int, target: int) -> Route:
+def own_route(routing: Routing, source: int, target: int) -> Route:
     """The route that a pair takes whatever others do."""
-    return router.minimal_routes(source, target)[0]
+    return routing.minimal_routes(source, target)[0]
 
 
-def wire_ps(size_bytes: int, router: Router) -> Fraction:
+def wire_ps(size_bytes: int, routing: Routing) -> Fraction:
     """The picoseconds for which so many bytes occupy a link, not rounded."""
-    (bytes_per_s,) = {kind.bytes_per_s for kind in router.topology.link_types.values()}
+    (bytes_per_s,) = {kind.bytes_per_s for kind in routing.topology.link_types.values()}
     return Fraction(size_bytes * PS_PER_S, bytes_per_s)
 
 
@@ -235,15 +235,15 @@ def simgrid_python() -> str:
 
 
 def ask_simgrid(
-    router: Router,
+    routing: Routing,
     cases: Sequence[Mapping[str, object]],
-    route: Callable[[Router, int, int], Route] = own_route,
+    route: Callable[[Routing, int, int], Route] = own_route,
 ) -> list[Fraction]:
     """What the witness says each case takes, in picoseconds."""
     pairs = {(a, b) for case in cases for a in case["group"] for b in case["group"] if a != b}
-    kinds = router.topology.link_types
+    kinds = routing.topology.link_types
     document = {
-        "hosts": len(router.topology.graph),
+        "hosts": len(routing.topology.graph),
         "links": [
             (
                 link.source,
@@ -251,9 +251,9 @@ def ask_simgrid(
                 kinds[link.kind].bytes_per_s,
                 kinds[link.kind].latency_ps / PS_PER_S,
             )
-            for link in router.topology.links
+            for link in routing.topology.links
         ],
-        "routes": [route(router, *pair) for pair in sorted(pairs)],
+        "routes": [route(routing, *pair) for pair in sorted(pairs)],
         "cases": cases,
     }
     ran = subprocess.run(
@@ -272,8 +272,8 @@ def ask_simgrid(
 def simgrid_ps() -> dict[Case, Fraction]:
     """What SimGrid says of every case, in picoseconds."""
     answers: dict[Case, Fraction] = {}
-    for router in ROUTERS.values():
-        cases = [case for case in CASES if case.router is router]
+    for routing in ROUTERS.values():
+        cases = [case for case in CASES if case.routing is routing]
         asked = [
             {
                 "operation": case.operation,
@@ -283,7 +283,7 @@ def simgrid_ps() -> dict[Case, Fraction]:
             }
             for case in cases
         ]
-        answers |= zip(cases, ask_simgrid(router, asked), strict=True)
+        answers |= zip(cases, ask_simgrid(routing, asked), strict=True)
     return answers
 
 
@@ -348,11 +348,11 @@ def test_72_chips_on_one_global_cable_each_way() -> None:
     `minimal_routes` has the lowest chip numbers first and does not count cables.
     """
 
-    def fewest_cables(router: Router, source: int, target: int) -> Route:
+    def fewest_cables(routing: Routing, source: int, target: int) -> Route:
         def cables(route: Route) -> int:
             return sum(a // 8 != b // 8 for a, b in hops(route))
 
-        return min(router.minimal_routes(source, target), key=cables)
+        return min(routing.minimal_routes(source, target), key=cables)
 
     case = {
         "operation": "all_to_all",
@@ -370,7 +370,7 @@ def test_72_chips_on_one_global_cable_each_way() -> None:
 def our_ps(case: Case) -> int:
     """What rack-sim says of a case."""
     timing = time_collective(
-        case.router,
+        case.routing,
         case.group,
         operation=case.operation,
         algorithm=case.algorithm,
@@ -385,7 +385,7 @@ def test_we_agree_where_no_link_is_shared(case: Case, simgrid_ps: dict[Case, Fra
 
     SimGrid's does not: each step may take us one byte longer for every hop after the first.
     """
-    forwarding_ps = case.steps * (case.hop_count_max - 1) * wire_ps(1, case.router)
+    forwarding_ps = case.steps * (case.hop_count_max - 1) * wire_ps(1, case.routing)
     assert abs(our_ps(case) - simgrid_ps[case]) <= forwarding_ps + ROUNDING_PS
 
 
@@ -404,7 +404,7 @@ def test_we_keep_to_the_wires_and_near_the_flow(
     more than the other latencies, and the byte that each forwarding chip takes in first.
     """
     latencies = case.rounds * case.hop_count_max - 1
-    forwarding_ps = case.rounds * (case.hop_count_max - 1) * wire_ps(1, case.router)
+    forwarding_ps = case.rounds * (case.hop_count_max - 1) * wire_ps(1, case.routing)
     late_ps = latencies * LATENCY_PS + forwarding_ps + ROUNDING_PS
     assert case.bound_ps <= our_ps(case) <= simgrid_ps[case] + late_ps
 

@@ -7,14 +7,17 @@ import pytest
 
 from rack_sim.foundation.errors import InfeasibleError
 from rack_sim.scenario import load_scenario
-from rack_sim.study.sizing import size
+from rack_sim.study.sizing import SizingRequest, size
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sizing.md").read_text(encoding="utf-8")
 
 
 def test_the_example_is_what_comes_out():
     """Of the 19 shapes of the page, the answer's and the next smaller's."""
-    found = size(load_scenario("llama70b"), "ttft_p99=0.5s,tpot_p99=10ms", 40, stages=[54, 72])
+    found = size(
+        load_scenario("llama70b"),
+        SizingRequest("ttft_p99=0.5s,tpot_p99=10ms", 40, stages=[54, 72]),
+    )
     assert len(found.winners) == 1
     answer = found.answers["fewest_chips"]
     best, where = answer.candidate, answer.candidate.footprint
@@ -43,7 +46,7 @@ def test_the_example_is_what_comes_out():
 @pytest.mark.slow
 def test_the_reason_is_what_comes_out():
     with pytest.raises(InfeasibleError) as caught:
-        size(load_scenario("llama70b"), "ttft_p99=0.5s,tpot_p99=2ms", 40)
+        size(load_scenario("llama70b"), SizingRequest("ttft_p99=0.5s,tpot_p99=2ms", 40))
     shown = PAGE.split("tpot_p99=2ms --rate 40\n")[1].split("\n\n")[0].splitlines()
     said = str(caught.value).splitlines()
     missing = [line.strip() for line in shown if line.strip() != "…" and line[4:] not in said]

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from itertools import cycle, islice
 from pathlib import Path
@@ -136,12 +137,13 @@ def _journal(path: Path) -> None:
     from rack_sim.report.views import Wanted, leave
     from rack_sim.scenario import load_study
     from rack_sim.study.kinds import run_study
+    from rack_sim.study.options import StudyOptions
 
     study, content = load_study(str(shutil.copy(GRID, path.parent))), path.read_bytes()
 
     def go_on(journal: bytes) -> None:
         path.write_bytes(journal)
-        result = run_study(study, journal=path, jobs=1)
+        result = run_study(study, StudyOptions(journal=path))
         with TemporaryDirectory(dir=path.parent) as folder:
             leave(result, Path(folder), wall_s=0, wanted=Wanted(figures=False))
 
@@ -168,20 +170,25 @@ def _of_today(journal: bytes, study: Any) -> bytes:
     return b"".join(lines)
 
 
+def _view(folder: Path, ending: str) -> bytes:
+    from rack_sim.record.store import read
+    from rack_sim.report.views import view_of
+
+    return view_of(read(folder), ending)
+
+
 def _finished(path: Path) -> None:
     """Makes the reports of a directory, and compares it with itself.
 
     Once as it is, and once with digests that are right again: cells are not taken on faith.
     """
     from rack_sim.record.manifest import sign
-    from rack_sim.report.html import write_html
-    from rack_sim.report.workbook import write_workbook
+    from rack_sim.report.views import ENDINGS
     from rack_sim.study.compare import contenders
 
     folder = path.parent
     readers = (
-        lambda: write_html(folder, folder / "made.html"),
-        lambda: write_workbook(folder, folder / "made.xlsx"),
+        *(partial(_view, folder, ending) for ending in ENDINGS),
         lambda: contenders([str(folder), str(folder)]),
     )
 
@@ -221,6 +228,7 @@ def make_seeds(folder: Path) -> None:
     from rack_sim.report.views import Wanted, leave
     from rack_sim.scenario import load_scenario, load_study
     from rack_sim.study.kinds import run_study
+    from rack_sim.study.options import StudyOptions
 
     for name in ("run", "journal"):
         (folder / name).mkdir()
@@ -230,7 +238,8 @@ def make_seeds(folder: Path) -> None:
     )
     shutil.copy(SLOTS, folder)
     study = shutil.copy(GRID, folder)
-    run_study(load_study(str(study)), journal=folder / "journal" / "points.jsonl")
+    journal = folder / "journal" / "points.jsonl"
+    run_study(load_study(str(study)), StudyOptions(journal=journal))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import pytest
 
 from rack_sim.hardware.canonical import canonical_form, relabelled
 from rack_sim.hardware.link import Link
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 from rack_sim.hardware.topology import Topology
 from rack_sim.scenario import load_system
 from rack_sim.timing.algorithms import OPERATIONS
@@ -72,18 +72,18 @@ def drawn(topology: Topology, seed: int) -> list[int]:
 def test_the_fastest_does_not_depend_on_numbers(machine):
     """All operations, a small and a large buffer, the whole machine and some of it."""
     topology = load_system(machine).topology
-    router = Router(topology)
+    routing = Routing(topology)
     everything = tuple(range(topology.chip_count))
     some = everything[1 : 1 + max(2, len(everything) * 2 // 3)]
     goes = drawn(topology, len(machine))
-    other = Router(renumbered(topology, goes))
+    other = Routing(renumbered(topology, goes))
     for group in (everything, some):
         there = [goes[chip] for chip in group]
         # A broadcast starts at its first chip; beyond that the order says nothing.
         there = [there[0], *random.Random(1).sample(there[1:], len(there) - 1)]
         for operation in OPERATIONS:
             for size_bytes in (4096, 1 << 20):
-                here = time_collective(router, group, operation=operation, size_bytes=size_bytes)
+                here = time_collective(routing, group, operation=operation, size_bytes=size_bytes)
                 moved = time_collective(other, there, operation=operation, size_bytes=size_bytes)
                 assert (here.duration_ps, here.algorithm, here.not_taken) == (
                     moved.duration_ps,
@@ -98,7 +98,10 @@ def test_the_order_of_sides_says_nothing(kind, sides):
     """The example that showed it: one machine, its sides named in another order."""
     found = [
         time_collective(
-            Router(topology), range(topology.chip_count), operation="all_reduce", size_bytes=1 << 20
+            Routing(topology),
+            range(topology.chip_count),
+            operation="all_reduce",
+            size_bytes=1 << 20,
         ).duration_ps
         for topology in (load_system(f"{kind}:{side}").topology for side in sides)
     ]
@@ -109,10 +112,10 @@ def test_the_order_of_sides_says_nothing(kind, sides):
 def test_a_ring_goes_over_direct_links(machine):
     """Both ways round a ring of n chips: ⌊n/2⌋ latencies and (n-1)/2 pieces, twice."""
     topology = load_system(machine).topology
-    router = Router(topology)
+    routing = Routing(topology)
     size_bytes = 1 << 24
     timing = time_collective(
-        router, range(topology.chip_count), operation="all_reduce", size_bytes=size_bytes
+        routing, range(topology.chip_count), operation="all_reduce", size_bytes=size_bytes
     )
     count = topology.chip_count
     assert timing.algorithm == "two_way_ring"
@@ -130,8 +133,8 @@ def test_the_canonical_form_is_one(machine):
     topology = load_system(machine).topology
     forms = []
     for goes in (list(range(topology.chip_count + topology.switch_count)), drawn(topology, 3)):
-        router = Router(renumbered(topology, goes))
-        graph = router.graph_of(sorted(goes), range(topology.chip_count))
+        routing = Routing(renumbered(topology, goes))
+        graph = routing.graph_of(sorted(goes), range(topology.chip_count))
         forms.append(relabelled(*graph, canonical_form(*graph).order))
     assert forms[0] == forms[1]
 
@@ -140,9 +143,9 @@ def test_the_canonical_form_is_one(machine):
 def test_symmetries_keep_every_link(machine):
     """What is called a symmetry maps colours onto themselves and arcs onto arcs."""
     topology = load_system(machine).topology
-    router = Router(topology)
+    routing = Routing(topology)
     vertices = range(topology.chip_count + topology.switch_count)
-    colours, arcs = router.graph_of(vertices, range(topology.chip_count))
+    colours, arcs = routing.graph_of(vertices, range(topology.chip_count))
     for goes in canonical_form(colours, arcs).symmetries:
         assert sorted((goes[a], goes[b], label) for a, b, label in arcs) == sorted(arcs)
         assert [colours[goes[vertex]] for vertex in range(len(colours))] == colours
@@ -155,7 +158,7 @@ def test_transfers_lead_from_member_to_member_of_the_group_as_given(machine):
     group = tuple(reversed(range(topology.chip_count)))
     for size_bytes in (4096, 1 << 24):
         routed = time_collective(
-            Router(topology), group, operation="all_gather", size_bytes=size_bytes
+            Routing(topology), group, operation="all_gather", size_bytes=size_bytes
         ).routed
         assert routed.group == group
         for transfer, parts in zip(routed.transfers, routed.parts, strict=True):

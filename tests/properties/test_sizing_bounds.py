@@ -20,7 +20,6 @@ from rack_sim.study.sizing.traffic import offered, traffic_of
 
 SMALL = Path(__file__).parents[1] / "unit" / "cli"
 OBJECTIVES = tuple(LatencyObjective(m, s, 10**10) for m in METRICS for s in STATISTICS)
-CONTEXT = 2048
 
 SLOTS = {
     "plain": [],
@@ -67,7 +66,7 @@ def test_no_bound_is_above_what_is_measured(kind, name, changes, rate):
     """Every metric and statistic, from an empty machine to one that drowns."""
     scenario, _ = offered(load_scenario(SMALL / f"{kind}.yaml", changes), rate)
     found = explain(scenario)
-    traffic = traffic_of(scenario.workload, CONTEXT, rate)
+    traffic = traffic_of(scenario, rate)
     slo = replace(scenario.slo, ttft_ps=20 * 10**9, tpot_ps=2 * 10**9)
     scenario = replace(scenario, slo=slo)
     objectives = (*OBJECTIVES, AttainmentObjective(slo, 0.5))
@@ -103,7 +102,7 @@ def test_a_request_alone_is_bounded_closely():
     """On static slots the bound is what happens, but for the wait for the next entry."""
     scenario, _ = offered(load_scenario(SMALL / "slots.yaml"), 0.5)
     found = explain(scenario)
-    traffic = traffic_of(scenario.workload, CONTEXT, 0.5)
+    traffic = traffic_of(scenario, 0.5)
     bounds = Bounds(found, traffic, OBJECTIVES)
     summary = simulate(scenario, explanation=found).summary
     interval_ms = found.step.interval_ps / 10**9

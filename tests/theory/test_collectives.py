@@ -21,7 +21,7 @@ from rack_sim.foundation.errors import InputError
 from rack_sim.hardware.builders import dragonfly, fully_connected, ring, switched, torus
 from rack_sim.hardware.failures import with_failed_links
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 from rack_sim.timing.algorithms import ALGORITHMS, OPERATIONS, Algorithm, Operation
 from rack_sim.timing.arrangements import Arrangement, arrangements
 from rack_sim.timing.collectives import CollectiveTiming, time_collective
@@ -37,18 +37,18 @@ PLAIN_OF = {
 }
 
 
-def box_of(chips: int, link: LinkType = PLAIN) -> Router:
-    return Router(fully_connected(name="box", chips=chips, local=link, port_count=chips))
+def box_of(chips: int, link: LinkType = PLAIN) -> Routing:
+    return Routing(fully_connected(name="box", chips=chips, local=link, port_count=chips))
 
 
-def ring_of(chips: int, link: LinkType = PLAIN) -> Router:
-    return Router(ring(name="ring", chips=chips, local=link, global_=link, port_count=2))
+def ring_of(chips: int, link: LinkType = PLAIN) -> Routing:
+    return Routing(ring(name="ring", chips=chips, local=link, global_=link, port_count=2))
 
 
 def dragonfly_of(
     nodes: int, chips: int, cables: int, local: LinkType = PLAIN, global_: LinkType = PLAIN
-) -> Router:
-    return Router(
+) -> Routing:
+    return Routing(
         dragonfly(
             name="dragonfly",
             racks=1,
@@ -88,11 +88,11 @@ def wires(draw: st.DrawFn, vectors: int | None = None) -> Wire:
 
 
 def timed(
-    router: Router, operation: Operation, algorithm: Algorithm, shard_bytes: int, chips: int
+    routing: Routing, operation: Operation, algorithm: Algorithm, shard_bytes: int, chips: int
 ) -> CollectiveTiming:
     """A collective over the first `chips`, of a buffer of so many shards."""
     return time_collective(
-        router,
+        routing,
         range(chips),
         operation=operation,
         size_bytes=shard_bytes * chips,
@@ -145,7 +145,7 @@ def test_a_ring_is_as_many_latencies_as_it_has_further_members(
 )
 @settings(deadline=None)
 def test_a_two_way_ring_goes_half_the_way(
-    wire: Wire, chips: int, operation: Operation, network: Callable[[int, LinkType], Router]
+    wire: Wire, chips: int, operation: Operation, network: Callable[[int, LinkType], Routing]
 ) -> None:
     """floor(n / 2) a + (n - 1) / 2 m/b: n - 1 shards come in over two links, on a ring as in a box.
 
@@ -185,11 +185,11 @@ def test_a_binomial_tree_is_as_deep_as_its_members_have_bits(wire: Wire, chips: 
     A parent sends to its children at once, over links of their own: a broadcast takes d (a + M/b),
     d the most ones of any member (log2(n) for powers of two), and an all-reduce twice that.
     """
-    router = box_of(chips, wire.link)
+    routing = box_of(chips, wire.link)
     depth = max(member.bit_count() for member in range(chips))
-    down = timed(router, "broadcast", "tree", wire.shard_bytes, chips)
+    down = timed(routing, "broadcast", "tree", wire.shard_bytes, chips)
     check(down, wire, depth, 2 * depth * chips)
-    both = timed(router, "all_reduce", "tree", wire.shard_bytes, chips)
+    both = timed(routing, "all_reduce", "tree", wire.shard_bytes, chips)
     check(both, wire, 2 * depth, 4 * depth * chips)
 
 
@@ -230,7 +230,7 @@ def test_hierarchical_on_a_dragonfly_with_a_cable_for_every_peer(
         payload,
         between.link.wire_bytes,
     )
-    router = dragonfly_of(nodes, chips, chips, inside.link, link)
+    routing = dragonfly_of(nodes, chips, chips, inside.link, link)
     shards = {
         "all_gather": (nodes, 1),
         "reduce_scatter": (nodes, 1),
@@ -239,7 +239,7 @@ def test_hierarchical_on_a_dragonfly_with_a_cable_for_every_peer(
         "broadcast": (nodes * chips, nodes * chips),
     }
     operation = data.draw(st.sampled_from(OPERATIONS))
-    timing = timed(router, operation, "hierarchical", inside.shard_bytes, nodes * chips)
+    timing = timed(routing, operation, "hierarchical", inside.shard_bytes, nodes * chips)
     here, there = shards[operation]
     times = 2 if operation == "all_reduce" else 1
     assert timing.link_latency_ps == times * (inside.latency_ps + between.latency_ps)
@@ -278,14 +278,14 @@ def test_a_gather_on_a_ring_of_eight_is_as_good_as_can_be(
 
     Nothing beats either, and the two-way ring meets both at once.
     """
-    router = ring_of(8, PLAIN_OF[latency_ps])
+    routing = ring_of(8, PLAIN_OF[latency_ps])
     shard_ps = shard_bytes * BYTE_PS
-    best = timed(router, "all_gather", "two_way_ring", shard_bytes, 8)
+    best = timed(routing, "all_gather", "two_way_ring", shard_bytes, 8)
     assert best.duration_ps == 4 * latency_ps + 7 * shard_ps // 2
     for algorithm in ALGORITHMS:
         if algorithm == "hierarchical":  # one node
             continue
-        other = timed(router, "all_gather", algorithm, shard_bytes, 8)
+        other = timed(routing, "all_gather", algorithm, shard_bytes, 8)
         assert other.duration_ps >= 4 * latency_ps + BYTE_PS
         assert other.duration_ps >= latency_ps + 7 * shard_ps // 2
 
@@ -313,22 +313,22 @@ def test_an_all_to_all_on_a_ring_of_eight() -> None:
     )
     assert max(busiest.values()) == 10
     assert sum(busiest.values()) == 128 == 8 * 16
-    router, shard_bytes = ring_of(8), MIB // 8
+    routing, shard_bytes = ring_of(8), MIB // 8
     shard_ps = shard_bytes * BYTE_PS
-    direct = timed(router, "all_to_all", "direct", shard_bytes, 8)
+    direct = timed(routing, "all_to_all", "direct", shard_bytes, 8)
     assert direct.duration_ps == 53_128_800 == LATENCY_PS + 10 * shard_ps
     assert direct.vectors_by_hop == {
         hop: count * shard_bytes for hop, count in sorted(busiest.items())
     }
-    balanced = timed(router, "all_to_all", "direct_balanced", shard_bytes, 8)
+    balanced = timed(routing, "all_to_all", "direct_balanced", shard_bytes, 8)
     assert set(balanced.vectors_by_hop.values()) == {8 * shard_bytes}
     assert 0 <= balanced.duration_ps - (LATENCY_PS + 8 * shard_ps) <= 3 * BYTE_PS
 
 
 def test_an_all_to_all_on_72_chips_waits_for_the_cables_between_nodes() -> None:
     """9 nodes of 8, one cable a pair: 64 of the pieces cross it. 9 MiB: 336,244.32 ns."""
-    router, shard_bytes = dragonfly_of(9, 8, 1), 9 * MIB // 72
-    timing = timed(router, "all_to_all", "direct", shard_bytes, 72)
+    routing, shard_bytes = dragonfly_of(9, 8, 1), 9 * MIB // 72
+    timing = timed(routing, "all_to_all", "direct", shard_bytes, 72)
     assert timing.duration_ps == 336_244_320 == LATENCY_PS + 64 * shard_bytes * BYTE_PS
     hop, busy_ps = timing.busiest_hop or ((0, 0), 0)
     assert hop[0] // 8 != hop[1] // 8
@@ -342,15 +342,15 @@ ROUTERS = {
     "ring of 8": ring_of(8),
     "box of 4": box_of(4),
     "box of 7": box_of(7),
-    "torus 3 x 4": Router(
+    "torus 3 x 4": Routing(
         torus(name="torus", sides=(3, 4), local=PLAIN, global_=PLAIN, port_count=4)
     ),
-    "torus 2 x 4 in nodes": Router(
+    "torus 2 x 4 in nodes": Routing(
         torus(name="t", sides=(2, 4), local=PLAIN, global_=PLAIN, port_count=4, chips_per_node=4)
     ),
     "dragonfly 3 x 4": dragonfly_of(3, 4, 1),
     "dragonfly 2 x 4 with cables": dragonfly_of(2, 4, 4),
-    "switches": Router(
+    "switches": Routing(
         switched(name="switches", chips=8, switches=3, links_per_chip=3, local=PLAIN, port_count=3)
     ),
 }
@@ -364,12 +364,12 @@ ROUTERS = {
 @settings(deadline=None, max_examples=60)
 def test_the_fastest_that_fits_is_taken(place: str, operation: Operation, size_bytes: int) -> None:
     """And it beats no physical bound: what a chip must get, over all the cables that lead to it."""
-    router = ROUTERS[place]
-    chips = router.topology.chip_count
+    routing = ROUTERS[place]
+    chips = routing.topology.chip_count
 
     def by(algorithm: Algorithm | None, tried: Arrangement) -> CollectiveTiming:
         return time_collective(
-            tried.router,
+            tried.routing,
             tried.members,
             operation=operation,
             size_bytes=size_bytes,
@@ -378,19 +378,19 @@ def test_the_fastest_that_fits_is_taken(place: str, operation: Operation, size_b
 
     durations: dict[Algorithm, int] = {}
     root = 0 if operation == "broadcast" else None
-    for tried in arrangements(router, tuple(range(chips)), root):
+    for tried in arrangements(routing, tuple(range(chips)), root):
         for algorithm in ALGORITHMS:
             try:
                 time_ps = by(algorithm, tried).duration_ps
                 durations[algorithm] = min(time_ps, durations.get(algorithm, time_ps))
             except InputError as error:
                 assert algorithm not in str(error).split("these fit: ")[1]
-    chosen = by(None, Arrangement(tuple(range(chips)), router))
+    chosen = by(None, Arrangement(tuple(range(chips)), routing))
     # A ring of direct links is tried for rings alone, so that others might be faster along one.
     assert chosen.duration_ps >= min(durations.values())
     assert chosen.duration_ps <= min(
         by(algorithm, tried).duration_ps
-        for tried in arrangements(router, tuple(range(chips)), root)
+        for tried in arrangements(routing, tuple(range(chips)), root)
         for algorithm in durations
         if not tried.ring_only or "ring" in algorithm
     )
@@ -399,7 +399,7 @@ def test_the_fastest_that_fits_is_taken(place: str, operation: Operation, size_b
     # The last chip lacks a copy of the buffer, or of that the shares of the others.
     whole = operation in ("broadcast", "all_reduce")
     lacks_bytes = size_bytes if whole else size_bytes * (chips - 1) // chips
-    cables = sum(link.target == chips - 1 for link in router.topology.links)
+    cables = sum(link.target == chips - 1 for link in routing.topology.links)
     assert chosen.duration_ps >= LATENCY_PS + lacks_bytes * BYTE_PS // cables
 
 
@@ -449,7 +449,7 @@ def test_a_ring_without_latency_reaches_the_rate_of_its_links(operation: Operati
 
 
 @pytest.mark.parametrize(
-    ("router", "chips", "operation", "algorithm", "says"),
+    ("routing", "chips", "operation", "algorithm", "says"),
     [
         (box_of(6), 6, "all_gather", "halving_doubling", "power of two, not 6 chips"),
         (box_of(4), 4, "all_gather", "hierarchical", "the group has 1 node with 4"),
@@ -459,16 +459,16 @@ def test_a_ring_without_latency_reaches_the_rate_of_its_links(operation: Operati
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_does(
-    router: Router, chips: int, operation: Operation, algorithm: Algorithm, says: str
+    routing: Routing, chips: int, operation: Operation, algorithm: Algorithm, says: str
 ) -> None:
     with pytest.raises(InputError, match=says) as refused:
-        timed(router, operation, algorithm, 100, chips)
+        timed(routing, operation, algorithm, 100, chips)
     (problem,) = refused.value.problems
     fitting = problem.suggestion.removeprefix("these fit: ").split(", ")
     assert algorithm not in fitting
     assert set(fitting) <= set(ALGORITHMS)
     for other in fitting:
-        assert timed(router, operation, other, 100, chips).duration_ps > 0  # type: ignore[arg-type]
+        assert timed(routing, operation, other, 100, chips).duration_ps > 0  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -485,9 +485,9 @@ def test_one_chip_or_no_bytes_need_no_exchange(
 def test_where_nothing_is_rerouted_an_algorithm_over_a_failed_link_is_out() -> None:
     """A square whose cable 0-2 has failed: the ring does not need it, the direct way does."""
     square = fully_connected(name="square", chips=4, local=PLAIN, port_count=3)
-    router = Router(with_failed_links(square, [(0, 2, 1)], reroute=False))
-    chosen = time_collective(router, range(4), operation="all_gather", size_bytes=4096)
+    routing = Routing(with_failed_links(square, [(0, 2, 1)], reroute=False))
+    chosen = time_collective(routing, range(4), operation="all_gather", size_bytes=4096)
     assert chosen.algorithm not in ("direct", "direct_balanced", None)
     assert "failed link" in chosen.not_taken["direct"]
     with pytest.raises(InputError, match="crosses the failed link 0 -> 2"):
-        time_collective(router, (0, 2), operation="all_gather", size_bytes=4096)
+        time_collective(routing, (0, 2), operation="all_gather", size_bytes=4096)

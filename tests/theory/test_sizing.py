@@ -17,7 +17,7 @@ from rack_sim.metrics.slo import parse_slo
 from rack_sim.pipeline import explain, simulate
 from rack_sim.scenario import Scenario, load_scenario
 from rack_sim.study.load_row import row_of
-from rack_sim.study.sizing import size
+from rack_sim.study.sizing import SizingRequest, size
 from rack_sim.study.sizing.bounds import REPLICAS_MOST, Bounds, fewest
 from rack_sim.study.sizing.traffic import traffic_of
 from rack_sim.workload.offered import at_rate
@@ -114,12 +114,14 @@ def check(name: str, known: Replayed, rate_rps: float, bounds_ms: dict[str, floa
     try:
         found = size(
             scenario_of(name),
-            asked,
-            rate_rps,
-            tensor_parallel=degrees,
-            stages=stages,
-            replicas_max=most,
-            request_count=REQUESTS,
+            SizingRequest(
+                asked,
+                rate_rps,
+                tensor_parallel=degrees,
+                stages=stages,
+                replicas_max=most,
+                request_count=REQUESTS,
+            ),
         )
     except InfeasibleError:
         assert expected is None
@@ -235,19 +237,17 @@ def test_the_scenarios_own_slo_is_a_share_of_requests(everything):
     scenario = scenario_of(name)
     bound_ms = sorted(some)[len(some) // 2]
     judged = replace(scenario, slo=replace(scenario.slo, ttft_ps=round(bound_ms * 10**9)))
-    found = size(
-        judged, rate_rps=rate, attainment=0.4, tensor_parallel=(2, 4), stages=(1, 2, 3),
+    asked = SizingRequest(
+        rate_rps=rate, attainment=0.4, tensor_parallel=(2, 4), stages=(1, 2, 3),
         replicas_max=5, request_count=REQUESTS,
     )  # fmt: skip
+    found = size(judged, asked)
     # At a share of 0.4 the median may be above the bound, at one of 0.6 it is not.
     best = found.answers["fewest_chips"].candidate
     reading = best.readings[0]
     assert reading.value >= 0.4
     assert best.verdict == "meets"
-    stricter = size(
-        judged, rate_rps=rate, attainment=0.6, tensor_parallel=(2, 4), stages=(1, 2, 3),
-        replicas_max=5, request_count=REQUESTS,
-    ).answers["fewest_chips"].candidate  # fmt: skip
+    stricter = size(judged, replace(asked, attainment=0.6)).answers["fewest_chips"].candidate
     key = (stricter.shape.tensor_parallel, stricter.shape.stage_count, stricter.replica_count)
     assert known.rows[key][0]["ttft_ms_p50"] <= bound_ms
     assert stricter.rank("fewest_chips") >= best.rank("fewest_chips")
@@ -269,9 +269,8 @@ def test_what_never_is_enough_ends():
 def test_the_bounds_that_are_bisected_are_monotone(name, rate):
     """What bisection finds is what a linear search finds, since the bound never turns back."""
     scenario = scenario_of(name)
-    workload = at_rate(scenario.workload, rate)
-    found = explain(replace(scenario, workload=workload))
-    traffic = traffic_of(workload, 2048, rate)
+    scenario = replace(scenario, workload=at_rate(scenario.workload, rate))
+    found, traffic = explain(scenario), traffic_of(scenario, rate)
     for text in ("ttft_p50=20ms", "ttft_p99=1ms", "e2el_p90=60ms"):
         bounds = Bounds(found, traffic, parse_slo(text))
         in_time = bounds._in_time(bounds.objectives[0])

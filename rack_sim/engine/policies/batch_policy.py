@@ -11,10 +11,11 @@ from rack_sim.compiler.batches import BatchMachine, BatchTiming, CacheRoom, Draf
 from rack_sim.compiler.limits import Limits, batch_limits
 from rack_sim.engine.policies.batch_server import BatchServer
 from rack_sim.engine.policies.continuous_batching import ContinuousBatching
-from rack_sim.engine.policies.pace import Int64Array, Pace
+from rack_sim.engine.policies.pace import Pace
 from rack_sim.engine.policies.policy import IterationLimits, Policy, ReplicaPlace, ServingKeys
 from rack_sim.engine.policies.stepped_batching import SteppedBatching
 from rack_sim.engine.speculation import Speculation
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.errors import Problem
 from rack_sim.foundation.keys import Count, PositiveAmount, PositiveShare, Share, doc
 from rack_sim.foundation.work_estimate import Note, no_note

@@ -3,12 +3,8 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
-import numpy.typing as npt
-
 from rack_sim.compiler.slots import SlotTiming
-
-Int64Array = npt.NDArray[np.int64]
+from rack_sim.foundation.arrays import Int64Array
 
 
 @dataclass(frozen=True, eq=False)  # columns do not compare to one answer

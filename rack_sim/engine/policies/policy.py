@@ -18,10 +18,11 @@ from simpy import Environment
 from rack_sim.compiler.limits import Limits
 from rack_sim.compiler.machine import Machine, Timing
 from rack_sim.engine.observer import Observer
-from rack_sim.engine.policies.pace import Int64Array, Pace
+from rack_sim.engine.policies.pace import Pace
 from rack_sim.engine.policies.replica import Admission, Fleet, Replica
 from rack_sim.engine.speculation import Speculation
 from rack_sim.engine.timeline import Timeline
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.errors import Problem
 from rack_sim.foundation.work_estimate import Note, no_note
 from rack_sim.hardware.chip import Execution

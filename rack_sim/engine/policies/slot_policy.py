@@ -11,13 +11,14 @@ from rack_sim.compiler.limits import Limits, limits_of
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.compiler.step import StepTiming, compile_step
 from rack_sim.engine.policies.bucketed_slots import BucketedSlots
-from rack_sim.engine.policies.pace import Int64Array, Pace
+from rack_sim.engine.policies.pace import Pace
 from rack_sim.engine.policies.phased_slots import PhasedSlots
 from rack_sim.engine.policies.policy import Policy, ReplicaPlace, ServingKeys
 from rack_sim.engine.policies.slot_server import KvReservation, SlotPriority, SlotServer
 from rack_sim.engine.policies.static_slots import StaticSlots
 from rack_sim.engine.policies.stepped_slots import SteppedSlots
 from rack_sim.engine.speculation import Speculation
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.errors import Problem
 from rack_sim.foundation.keys import Count, doc
 from rack_sim.foundation.work_estimate import Note, no_note

@@ -6,10 +6,10 @@ from rack_sim.metrics.compare_columns import COMPARED, DENSITIES
 from rack_sim.metrics.words import capital, wants
 from rack_sim.record.record import Record
 from rack_sim.record.table import Row
-from rack_sim.report.chart import Axis, Chart, Panels, Series, things_axis
+from rack_sim.report.chart import Axis, Chart, Panels, Series, in_order, things_axis
 from rack_sim.report.colours import BETTER, FAINT_INK, NEUTRAL, WORSE, Look, look_of
-from rack_sim.report.comparison_tables import ComparisonTables
-from rack_sim.report.numbers import amount_text, count_text, number_text, percent_text
+from rack_sim.report.comparison import changes_of
+from rack_sim.report.numbers import amount_text, count_text, number_of, number_text, percent_text
 from rack_sim.study.difference import RunChange
 
 _SPEED = "output_tok_s_per_user_p50"
@@ -34,22 +34,16 @@ _FRONTIER = Look(FAINT_INK, "dash", "")
 
 def compare_charts(record: Record) -> Iterator[Panels]:
     """Speed against density, every number side by side, and of two runs what changed."""
-    compared = ComparisonTables(record)
-    ran = [row for row in compared.rows if row["status"] == "ran"]
-    says = _says(compared, ran)
+    ran = [row for row in record.rows("compare.csv") if row["status"] == "ran"]
+    says = _says(record, ran)
     found = [chart for name in DENSITIES if (chart := _pareto(ran, name)) is not None]
     yield Panels("pareto", _finding(ran), says, tuple(found), columns=3)
     bars = [chart for one in _COMPARED if (chart := _bars(ran, *one)) is not None]
     yield Panels("compared", _cheapest(ran), says, tuple(bars), columns=3)
-    changed = _changed(compared)
+    changed = _changed(record)
     if changed is not None:
-        names = " to ".join(str(row["name"]) for row in compared.rows)
+        names = " to ".join(str(row["name"]) for row in record.rows("compare.csv"))
         yield Panels("changed", f"What changes from {names}", says, (changed,), columns=1)
-
-
-def _number(row: Row, column: str) -> float | None:
-    value = row[column]
-    return float(value) if isinstance(value, int | float) else None
 
 
 def _pareto(ran: Sequence[Row], density: str) -> Chart | None:
@@ -57,7 +51,7 @@ def _pareto(ran: Sequence[Row], density: str) -> Chart | None:
     points = [
         (number, row, x, y)
         for number, row in enumerate(ran)
-        if (x := _number(row, _SPEED)) and (y := _number(row, density))
+        if (x := number_of(row[_SPEED])) and (y := number_of(row[density]))
     ]
     if not points:
         return None
@@ -107,7 +101,7 @@ def _roomy(name: str, unit: str, values: Sequence[float]) -> Axis:
 def _bars(ran: Sequence[Row], column: str, words: str, unit: str) -> Chart | None:
     """A number of every run, each run in its colour."""
     factor = 100.0 if unit == "%" else 1.0
-    values = [_number(row, column) for row in ran]
+    values = [number_of(row[column]) for row in ran]
     known = [(value, row) for value, row in zip(values, ran, strict=True) if value is not None]
     if not known:
         return None
@@ -117,7 +111,7 @@ def _bars(ran: Sequence[Row], column: str, words: str, unit: str) -> Chart | Non
     said = percent_text(best) if unit == "%" else f"{amount_text(best)} {unit}"
     one = Series(
         "",
-        tuple(map(float, range(len(ran)))),
+        in_order(ran),
         tuple(None if value is None else factor * value for value in values),
         look_of(0),
         "bars",
@@ -141,9 +135,9 @@ def _label(value: float | None, unit: str) -> str:
     return percent_text(value) if unit == "%" else amount_text(value)
 
 
-def _changed(compared: ComparisonTables) -> Chart | None:
+def _changed(record: Record) -> Chart | None:
     """By how much each compared number of two runs grew, and whether that is better."""
-    by_key = {change.key: change for change in compared.changes if change.kind == "output"}
+    by_key = {change.key: change for change in changes_of(record) if change.kind == "output"}
     grown: list[tuple[RunChange, float]] = [
         (by_key[key], share)
         for key in COMPARED
@@ -155,7 +149,7 @@ def _changed(compared: ComparisonTables) -> Chart | None:
     series = tuple(
         Series(
             name,
-            tuple(map(float, range(len(grown)))),
+            in_order(grown),
             tuple(100 * s if _verdict(change.key, s) == name else None for change, s in grown),
             look,
             "bars",
@@ -187,20 +181,20 @@ def _verdict(key: str, share: float) -> str:
 
 
 def _best(ran: Sequence[Row], column: str, *, least: bool = False) -> Row | None:
-    found = [row for row in ran if _number(row, column) is not None]
+    found = [row for row in ran if number_of(row[column]) is not None]
     choose = min if least else max
-    return choose(found, key=lambda row: _number(row, column) or 0.0, default=None)
+    return choose(found, key=lambda row: number_of(row[column]) or 0.0, default=None)
 
 
 def _finding(ran: Sequence[Row]) -> str:
     fastest, thriftiest = _best(ran, _SPEED), _best(ran, _PER_USD)
     if fastest is None or thriftiest is None:
         return "No user got a second token: there is no speed to compare"
-    speed = number_text(_number(fastest, _SPEED) or 0.0)
+    speed = number_text(number_of(fastest[_SPEED]) or 0.0)
     name = fastest["name"]
     if fastest is thriftiest:
         return f"{name} is fastest for a user ({speed} tokens/s) and yields most per dollar"
-    rate = number_text((_number(thriftiest, _PER_USD) or 0.0) / 1000)
+    rate = number_text((number_of(thriftiest[_PER_USD]) or 0.0) / 1000)
     return (
         f"{name} is fastest for a user ({speed} tokens/s), {thriftiest['name']} yields most per "
         f"dollar ({rate} thousand output tokens)"
@@ -211,14 +205,14 @@ def _cheapest(ran: Sequence[Row]) -> str:
     cheap = _best(ran, _USD, least=True)
     if cheap is None:
         return "Nothing was served"
-    usd = number_text(_number(cheap, _USD) or 0.0)
+    usd = number_text(number_of(cheap[_USD]) or 0.0)
     return f"{cheap['name']} is cheapest: {usd} USD per million output tokens"
 
 
-def _says(compared: ComparisonTables, ran: Sequence[Row]) -> str:
+def _says(record: Record, ran: Sequence[Row]) -> str:
     text = count_text(len(ran), "run")
-    left_out = [str(row["name"]) for row in compared.rows if row["status"] != "ran"]
-    unlike = compared.said("not_alike")
+    left_out = [str(row["name"]) for row in record.rows("compare.csv") if row["status"] != "ran"]
+    unlike = record.facts["not_alike"]
     if unlike:
         text += f"; not alike in all: {', '.join(unlike)}"
     if left_out:

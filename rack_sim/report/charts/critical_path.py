@@ -15,11 +15,11 @@ from rack_sim.report.chart import (
     Series,
     axis_of,
     empty_chart,
+    in_order,
     things_axis,
 )
 from rack_sim.report.colours import BLUE, CAPACITY, TERM_LOOKS, Look
-from rack_sim.report.html.quantity import milliseconds
-from rack_sim.report.numbers import amount_text, count_text, number_text, percent_text
+from rack_sim.report.numbers import amount_text, count_text, milliseconds, number_text, percent_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,8 +42,8 @@ def critical_path_charts(run: Record) -> Iterator[Panels]:
 
 
 def _path(run: Record) -> Panels:
-    path = run.frame("critical_path.csv")
-    path["name"] = path["task"].map(whole_name)
+    table = run.frame("critical_path.csv")
+    path = table.assign(name=table["task"].map(whole_name))
     names = [name for name in TERMS if f"{name}_ms" in path.columns]
     total_ms = float(path["time_ms"].sum())
     sums = {name: float(path[f"{name}_ms"].sum()) for name in names}
@@ -69,7 +69,7 @@ def _path(run: Record) -> Panels:
 
 def _terms(rows: "pd.DataFrame") -> tuple[Series, ...]:
     """A bar for each row, made of what its time went to."""
-    places = tuple(map(float, range(len(rows))))
+    places = in_order(rows)
     found = []
     for name in TERMS:
         if f"{name}_ms" in rows.columns:

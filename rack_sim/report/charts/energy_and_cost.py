@@ -7,11 +7,11 @@ from rack_sim.record.record import Record
 from rack_sim.report.chart import Axis, Chart, Panels, empty_chart, things_axis
 from rack_sim.report.charts.parts import Part, parts_chart
 from rack_sim.report.colours import BLUE, GREEN, INK, LIMIT, ORANGE, PURPLE, SKY, Look
-from rack_sim.report.numbers import count_text, number_text, percent_text
+from rack_sim.report.numbers import count_text, number_of, number_text, percent_text
 
 _NETWORK = "energy_network_joules"
 # column -> words of its bar, words inside a sentence, look
-_DRAWN_BY = {
+DRAWN_BY = {
     "energy_chips_idle_joules": (
         "chips, idle: always drawn", "chips that do nothing", Look(SKY, hatch="."),
     ),
@@ -38,7 +38,7 @@ def _energy(row: Mapping[str, Value]) -> Chart:
         return empty_chart(name, title, "No output token to divide by.")
     parts = [
         Part(words, _number(row, column) / tokens, look)
-        for column, (words, _, look) in _DRAWN_BY.items()
+        for column, (words, _, look) in DRAWN_BY.items()
         if row[column] or column != _NETWORK
     ]
     total = _number(row, "joules_per_output_token")
@@ -74,12 +74,12 @@ def _cost(row: Mapping[str, Value]) -> Chart:
 def _title(row: Mapping[str, Value]) -> str:
     if not row["output_token_count"]:
         return "Nothing was served: energy and money went to no token"
-    drawn = {name: _number(row, name) for name in _DRAWN_BY}
+    drawn = {name: _number(row, name) for name in DRAWN_BY}
     largest = max(drawn, key=lambda name: drawn[name])
     share = drawn[largest] / sum(drawn.values())
     return (
         f"{number_text(_number(row, 'joules_per_output_token'))} J per output token, "
-        f"{percent_text(share)} of it to {_DRAWN_BY[largest][1]}; "
+        f"{percent_text(share)} of it to {DRAWN_BY[largest][1]}; "
         f"{number_text(_number(row, 'usd_per_million_output_tokens'))} USD per million of them"
     )
 
@@ -108,5 +108,4 @@ def _says(run: Record) -> str:
 
 
 def _number(row: Mapping[str, Value], column: str) -> float:
-    value = row[column]
-    return float(value) if isinstance(value, int | float) else 0.0
+    return number_of(row[column]) or 0.0

@@ -12,7 +12,7 @@ from rack_sim.record.record import Record
 from rack_sim.record.table import Row
 from rack_sim.report.chart import Axis, Cells, Chart, Panels, Series, axis_of, things_axis
 from rack_sim.report.colours import GREY, Look, look_of
-from rack_sim.report.numbers import amount_text, count_text
+from rack_sim.report.numbers import amount_text, count_text, number_of
 from rack_sim.study.grid_titles import column_title
 
 _OK = "ok"
@@ -69,10 +69,11 @@ class _Grid:
 
     def is_numeric(self, name: str) -> bool:
         """Whether all values of a key are numbers."""
-        return all(
-            isinstance(row[name], int | float) and not isinstance(row[name], bool)
-            for row in self.rows
-        )
+        return len(self.numbers(name)) == len(self.rows)
+
+    def numbers(self, name: str) -> list[float]:
+        """What of a column is a number."""
+        return [value for row in self.rows if (value := number_of(row[name])) is not None]
 
     def words(self, name: str) -> str:
         """What a key is called, with its unit."""
@@ -84,9 +85,7 @@ class _Grid:
 def grid_charts(record: Record) -> Iterator[Panels]:
     """A chart for each collected column of numbers."""
     grid = _grid(record)
-    names = [
-        name for name in grid.collected if any(_number(row, name) is not None for row in grid.rows)
-    ]
+    names = list(filter(grid.numbers, grid.collected))
     drawn = [_chart(grid, name) for name in names[:_PANELS_MAX]]
     title = str(record.facts.get("description") or record.name)
     yield Panels("grid", title, _says(record, grid), tuple(drawn), columns=2)
@@ -105,12 +104,6 @@ def _grid(record: Record) -> _Grid:
     return _Grid(table.records, columns, titles, known)
 
 
-def _number(row: Row, name: str) -> float | None:
-    value = row[name]
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None  # type: ignore[arg-type]
-
-
 def _chart(grid: _Grid, name: str) -> Chart:
     if len(grid.others) == 1 and _MACHINE not in grid.varied:
         return _heat_map(grid, name)
@@ -124,24 +117,17 @@ def _heat_map(grid: _Grid, name: str) -> Chart:
     by_place = {(row[y], row[grid.x]): row for row in grid.rows}
     rows = [[by_place.get((first, second)) for second in across] for first in down]
     values = tuple(
-        tuple(None if row is None else _number(row, name) for row in line) for line in rows
+        tuple(None if row is None else number_of(row[name]) for row in line) for line in rows
     )
     best = _best(grid, name)
-    place = next(
-        (
-            (number, line.index(best))
-            for number, line in enumerate(rows)
-            if best is not None and best in line
-        ),
-        None,
-    )
+    places = [(n, line.index(best)) for n, line in enumerate(rows) if best and best in line]
     hover = tuple(tuple(_hover(grid, row, name) for row in line) for line in rows)
     return Chart(
         _chart_name(name),
         _title(grid, name, best),
         _things(grid, grid.x),
         _things(grid, y),
-        cells=Cells(values, hover, place),
+        cells=Cells(values, hover, places[0] if places else None),
         says=_range_words(grid, name) + " × has no numbers." * any(None in v for v in values),
     )
 
@@ -156,7 +142,7 @@ def _lines(grid: _Grid, name: str) -> Chart:
         Series(
             label,
             tuple(float(row[grid.x] or 0) for row in rows),
-            tuple(_number(row, name) for row in rows),
+            tuple(number_of(row[name]) for row in rows),
             look_of(number),
             hover=tuple(_limit_words(row, name) for row in rows),
             # Where lines lie on each other, the larger mark shows around the smaller.
@@ -186,12 +172,13 @@ def _bars(grid: _Grid, name: str) -> Chart:
         Series(
             label,
             tuple(places[row[grid.x]] for row in rows),
-            tuple(_number(row, name) for row in rows),
+            tuple(number_of(row[name]) for row in rows),
             look_of(number),
             "bars",
             hover=tuple(_limit_words(row, name) for row in rows),
             labels=tuple(
-                "×" if (value := _number(row, name)) is None else amount_text(value) for row in rows
+                "×" if (value := number_of(row[name])) is None else amount_text(value)
+                for row in rows
             ),
         )
         for number, (label, rows) in enumerate(_groups(grid).items())
@@ -236,8 +223,9 @@ def _things(grid: _Grid, name: str) -> Axis:
 
 
 def _value_words(value: Value) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return amount_text(value, 6)
+    number = number_of(value)
+    if number is not None:
+        return amount_text(number, 6)
     return "none" if value is None else str(value)
 
 
@@ -252,18 +240,19 @@ def _chart_name(name: str) -> str:
 
 def _best(grid: _Grid, name: str) -> Row | None:
     """The best point by a column: None where points are alike, or where none is better."""
-    known = [row for row in grid.rows if _number(row, name) is not None]
-    values = {_number(row, name) for row in known}
-    if len(values) < 2 or not wants(name):
+    if len(set(grid.numbers(name))) < 2 or not wants(name):
         return None
-    return (min if wants(name) == "less" else max)(known, key=lambda row: _number(row, name) or 0.0)
+    known = [row for row in grid.rows if number_of(row[name]) is not None]
+    return (min if wants(name) == "less" else max)(
+        known, key=lambda row: number_of(row[name]) or 0.0
+    )
 
 
 def _title(grid: _Grid, name: str, best: Row | None) -> str:
     title, unit = grid.collected[name], grid.columns[name].unit
-    values = [value for row in grid.rows if (value := _number(row, name)) is not None]
+    values = grid.numbers(name)
     if best is not None:
-        value = _number(best, name) or 0.0
+        value = number_of(best[name]) or 0.0
         at = ", ".join(_at(grid, key, best[key]) for key in grid.varied)
         more = values.count(value) - 1
         at += f" (and at {count_text(more, 'other point')})" if more else ""
@@ -283,8 +272,7 @@ def _at(grid: _Grid, name: str, value: Value) -> str:
 
 
 def _range_words(grid: _Grid, name: str) -> str:
-    values = [value for row in grid.rows if (value := _number(row, name)) is not None]
-    unit = grid.columns[name].unit
+    values, unit = grid.numbers(name), grid.columns[name].unit
     low, high = (f"{amount_text(end)} {unit}".rstrip() for end in (min(values), max(values)))
     return f"{low} at every point." if low == high else f"From {low} to {high}."
 
@@ -293,7 +281,7 @@ def _hover(grid: _Grid, row: Row | None, name: str) -> str:
     if row is None:
         return "no such point"
     lines = [f"{grid.words(key)}: {_value_words(row[key])}" for key in grid.varied]
-    value = _number(row, name)
+    value = number_of(row[name])
     if value is not None:
         lines.insert(0, f"{amount_text(value)} {grid.columns[name].unit}".rstrip())
     return "\n".join([*lines, _limit_words(row, name)]).rstrip()

@@ -7,7 +7,7 @@ from rack_sim.record.record import Record
 from rack_sim.record.table import Row
 from rack_sim.report.chart import Axis, Chart, Panels, Series, axis_of, things_axis
 from rack_sim.report.colours import SHADES, Look, look_of
-from rack_sim.report.numbers import amount_text, count_text, number_text, percent_text
+from rack_sim.report.numbers import amount_text, count_text, number_of, number_text, percent_text
 
 # A loss that nobody would build another machine for, and one that everybody would.
 _NOTICED_SHARE = 0.95
@@ -28,8 +28,7 @@ def jitter_charts(record: Record) -> Iterator[Panels]:
 
 
 def _number(row: Row, column: str) -> float:
-    value = row[column]
-    return float(value) if isinstance(value, int | float) else 0.0
+    return number_of(row[column]) or 0.0
 
 
 def _jitter_axis(machines: _Machines) -> tuple[Axis, dict[float, int]]:

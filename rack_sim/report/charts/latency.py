@@ -19,9 +19,8 @@ from rack_sim.report.chart import (
     empty_chart,
 )
 from rack_sim.report.colours import BLUE, FAINT_INK, PERCENTILE_LOOKS, Look
-from rack_sim.report.html.quantity import milliseconds
 from rack_sim.report.html.requests import Requests, requests_of
-from rack_sim.report.numbers import number_text, percent_text
+from rack_sim.report.numbers import milliseconds, number_text, percent_text
 
 _METRICS = ("ttft", "tpot", "e2el")
 _SHARES = (0.0, 25.0, 50.0, 75.0, 100.0)

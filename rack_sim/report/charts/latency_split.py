@@ -8,8 +8,7 @@ from rack_sim.record.record import Record
 from rack_sim.report.chart import Axis, Chart, Panels, empty_chart, things_axis
 from rack_sim.report.charts.parts import Part, parts_chart
 from rack_sim.report.colours import INK, LIMIT, PHASE_LOOKS, TERM_LOOKS, TRANSFER, Look
-from rack_sim.report.html.quantity import milliseconds
-from rack_sim.report.numbers import number_text, percent_text
+from rack_sim.report.numbers import milliseconds, number_of, number_text, percent_text
 
 _MEAN_GAP = "itl_ms_mean"
 _LOST, _FAR = "slack: cache lost and made again", "slack: the cache on its way"
@@ -24,19 +23,18 @@ def split_charts(run: Record) -> Iterator[Panels]:
         "at full bandwidth, and nothing else takes time"
     )
     token, first = _token(run, row), _first_token(row)
-    title, mean, limit = token.title, _ms(row, _MEAN_GAP), _ms(row, "tok_latency_limit_ms")
+    title, mean, limit = (
+        token.title,
+        number_of(row[_MEAN_GAP]),
+        number_of(row["tok_latency_limit_ms"]),
+    )
     if token.values_of and mean and limit:
         title += f"; the physical limit is {number_text(mean / limit)}× lower"
     yield Panels("latency_split", title, says, (token, first), columns=2)
 
 
-def _ms(row: Mapping[str, Value], column: str) -> float | None:
-    value = row[column]
-    return float(value) if isinstance(value, int | float) else None
-
-
 def _token(run: Record, row: Mapping[str, Value]) -> Chart:
-    spent = {name: ms for name in TERMS if (ms := _ms(row, f"tpot_{name}_ms")) is not None}
+    spent = {name: ms for name in TERMS if (ms := number_of(row[f"tpot_{name}_ms"])) is not None}
     total = sum(spent.values())
     if not total:
         return empty_chart("split-tpot", "Time between two tokens", _why_no_split(row))
@@ -47,7 +45,7 @@ def _token(run: Record, row: Mapping[str, Value]) -> Chart:
         if ms
     ]
     parts.append(Part("time per output token", total, Look(INK), is_share=False))
-    limit = _ms(row, "tok_latency_limit_ms")
+    limit = number_of(row["tok_latency_limit_ms"])
     if limit:
         read = "physical limit: every weight read once"
         parts.append(Part(read, limit, LIMIT, is_share=False))
@@ -62,13 +60,15 @@ def _token(run: Record, row: Mapping[str, Value]) -> Chart:
 
 
 def _first_token(row: Mapping[str, Value]) -> Chart:
-    spent = {name: ms for name in PHASES if (ms := _ms(row, f"ttft_{name}_ms_mean")) is not None}
+    spent = {
+        name: ms for name in PHASES if (ms := number_of(row[f"ttft_{name}_ms_mean"])) is not None
+    }
     total = sum(spent.values())
     if not total:
         return empty_chart("split-ttft", "Time to first token", "No request finished.")
     parts = [Part(PHASES[name].name, ms, PHASE_LOOKS[name]) for name, ms in spent.items() if ms]
     parts.append(Part("time to first token", total, Look(INK), is_share=False))
-    sent = _ms(row, "transfer_ms_mean")
+    sent = number_of(row["transfer_ms_mean"])
     if sent is not None:
         then = "then: its cache to a decode replica"
         parts.append(Part(then, sent, TRANSFER, is_share=False))

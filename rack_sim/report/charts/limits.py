@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 
 from rack_sim.record.record import Record
-from rack_sim.report.chart import Chart, Panels, Series, axis_of, empty_chart, things_axis
+from rack_sim.report.chart import Chart, Panels, Series, axis_of, empty_chart, in_order, things_axis
 from rack_sim.report.colours import BLUE, Look
-from rack_sim.report.html.quantity import number_of
-from rack_sim.report.numbers import amount_text, percent_text
+from rack_sim.report.numbers import amount_text, number_of, percent_text
 
 SERVED = "served, prompt and output"
 # column -> words
@@ -30,7 +29,7 @@ def limits_charts(run: Record) -> Iterator[Panels]:
     # Points, not bars: on a logarithmic scale the length of a bar says nothing.
     marks = Series(
         "",
-        tuple(map(float, range(len(rates)))),
+        in_order(rates),
         tuple(rates.values()),
         Look(BLUE, marker="diamond"),
         "points",

@@ -20,7 +20,7 @@ from rack_sim.report.colours import (
     Look,
     look_of,
 )
-from rack_sim.report.numbers import amount_text, number_text, percent_text
+from rack_sim.report.numbers import amount_text, number_of, number_text, percent_text
 
 _METRICS = ("ttft", "tpot", "e2el")
 _SATURATION = "saturation"
@@ -41,8 +41,7 @@ class _Machine:
 
     def number(self, column: str) -> float | None:
         """A number of its knee."""
-        value = self.knee[column]
-        return float(value) if isinstance(value, int | float) else None
+        return number_of(self.knee[column])
 
     @property
     def lost_rps(self) -> float:

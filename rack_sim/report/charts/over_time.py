@@ -75,36 +75,21 @@ def steps_of(run: Record, step_count_max: int = _STEP_COUNT_MAX) -> Steps | None
 def over_time_charts(run: Record) -> Iterator[Panels]:
     """Tokens per second by kind; requests running and waiting, and how full the cache is."""
     steps = steps_of(run)
-    yield Panels(
-        "throughput_over_time",
-        _throughput_title(run),
-        _throughput_says(run, steps),
-        tuple(_throughput(run, steps)),
-        columns=1,
-        height_inches=_HEIGHT_INCHES,
-    )
-    yield Panels(
-        "occupancy_over_time",
-        _occupancy_title(run, steps),
-        _occupancy_says(run, steps),
-        tuple(_occupancy(run, steps)),
-        columns=1,
-        height_inches=_HEIGHT_INCHES,
-    )
+    title, says = _throughput_title(run), _throughput_says(run, steps)
+    charts = tuple(_throughput(run, steps))
+    yield Panels("throughput_over_time", title, says, charts, 1, _HEIGHT_INCHES)
+    title, says = _occupancy_title(run, steps), _occupancy_says(run, steps)
+    charts = tuple(_occupancy(run, steps))
+    yield Panels("occupancy_over_time", title, says, charts, 1, _HEIGHT_INCHES)
 
 
 def _throughput(run: Record, steps: Steps | None) -> Iterator[Chart]:
     if steps is None or not steps.highest("prompt_tokens", "output_tokens"):
         yield empty_chart("time-output", "Over time", "Nothing was served.")
         return
-    yield _chart(
-        run,
-        steps,
-        "time-output",
-        f"Output: {number_text(steps.mean('output_tokens'))} tokens/s on average",
-        ("output tokens", "tokens/s"),
-        (_line(steps, "output_tokens", "output", OUTPUT),),
-    )
+    output = _line(steps, "output_tokens", "output", OUTPUT)
+    title = f"Output: {number_text(steps.mean('output_tokens'))} tokens/s on average"
+    yield _chart(run, steps, "time-output", title, ("output tokens", "tokens/s"), (output,))
     kinds = [
         _line(steps, column, words, look)
         for column, words, look in (

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from rack_sim.report.chart import Axis, Chart, Series, things_axis
+from rack_sim.report.chart import Axis, Chart, Series, in_order, things_axis
 from rack_sim.report.colours import Look
 from rack_sim.report.numbers import percent_text
 
@@ -35,7 +35,7 @@ def parts_chart(
     series = tuple(
         Series(
             "",
-            tuple(map(float, range(len(parts)))),
+            in_order(parts),
             tuple(part.amount if part.is_share == is_share else None for part in parts),
             parts[0].look,
             "bars",

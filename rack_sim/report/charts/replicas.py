@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from rack_sim.metrics.words import ROLES
 from rack_sim.record.record import Record
 from rack_sim.record.table import Row
-from rack_sim.report.chart import Axis, Chart, Panels, Series
+from rack_sim.report.chart import Axis, Chart, Panels, Series, in_order
 from rack_sim.report.colours import ROLE_LOOKS
 from rack_sim.report.numbers import count_text, percent_text
 
@@ -63,7 +63,7 @@ def _axis(rows: Sequence[Row]) -> Axis:
 def _bars(rows: Sequence[Row], values: Sequence[float], words: Sequence[str]) -> tuple[Series, ...]:
     """A series for each role; of roles that are one, without a name."""
     roles = list(dict.fromkeys(str(row["role"]) for row in rows))
-    places = tuple(map(float, range(len(rows))))
+    places = in_order(rows)
     found = []
     for role in roles:
         mine = [str(row["role"]) == role for row in rows]

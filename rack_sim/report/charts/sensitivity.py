@@ -1,62 +1,34 @@
 """Sensitivity charts: which inputs move cost and speed most."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from rack_sim.record.record import Record
-from rack_sim.report.chart import Axis, Chart, Panels, Series, things_axis
+from rack_sim.report.chart import Axis, Chart, Panels, Series, in_order, things_axis
 from rack_sim.report.colours import LESS, MORE
 from rack_sim.report.numbers import amount_text, number_text
-from rack_sim.report.sensitivity_tables import SensitivityTables, Swing
-from rack_sim.study.sensitivity import SPEED, USD
-
-_VISIBLE = 0.0005  # less than this share of change is none to be seen
-
-
-_UNIT = "USD per million output tokens"
-
-
-class _Effect(NamedTuple):
-    """What inputs move: the column of the share by which, and that of the number itself."""
-
-    name: str
-    column: str
-    base: str
-    words: str
-    unit: str
-
-
-_EFFECTS = (
-    _Effect("usd-change", "usd_change_share", USD, "Cost of an output token", _UNIT),
-    _Effect("speed-change", "speed_change_share", SPEED, "Speed of the median user", "tokens/s"),
-)
+from rack_sim.report.swings import EFFECTS, VISIBLE, Effect, Swing, still_of, swings_of
 
 
 def sensitivity_charts(record: Record) -> Iterator[Panels]:
     """A tornado of cost and one of speed, of the inputs that move each."""
-    found = SensitivityTables(record)
-    if not found.swings:
+    if not swings_of(record):
         return
     percent = f"{record.facts['change'] * 100:g} %"
-    drawn = [_tornado(found, effect, percent) for effect in _EFFECTS]
-    still = [
-        swing.name
-        for swing in found.swings
-        if all(swing.widest(effect.column) < _VISIBLE for effect in _EFFECTS)
-    ]
+    drawn = [_tornado(record, effect, percent) for effect in EFFECTS]
     says = (
         f"{record.name}: {percent} less and more of each input, one at a time; replayed: "
         f"{record.facts['replayed']}"
     )
-    if still:
+    if still := still_of(record):
         says += f". No effect: {', '.join(still)}"
     known = tuple(chart for chart in drawn if chart is not None)
-    yield Panels("sensitivity", _finding(found, percent), says, known, columns=2)
+    yield Panels("sensitivity", _finding(record, percent), says, known, columns=2)
 
 
-def _tornado(found: SensitivityTables, effect: _Effect, percent: str) -> Chart | None:
+def _tornado(record: Record, effect: Effect, percent: str) -> Chart | None:
     """Bars of less and of more of each input that moves a number, the widest on top."""
-    moved = [swing for swing in found.swings if swing.widest(effect.column) >= _VISIBLE]
+    moved = [swing for swing in swings_of(record) if swing.widest(effect.column) >= VISIBLE]
     if not moved:
         return None
     ranked = sorted(moved, key=lambda swing: -swing.widest(effect.column))
@@ -68,7 +40,7 @@ def _tornado(found: SensitivityTables, effect: _Effect, percent: str) -> Chart |
         series.append(
             Series(
                 f"{percent} {words} of it, or what there can be",
-                tuple(map(float, range(len(ranked)))),
+                in_order(ranked),
                 tuple(None if share is None else 100 * share for share in shares),
                 look,
                 "bars",
@@ -78,7 +50,7 @@ def _tornado(found: SensitivityTables, effect: _Effect, percent: str) -> Chart |
         )
     values = [value for one in series for value in one.values]
     reach = 1.4 * max(map(abs, values))  # room for the words at the ends of the bars
-    base = found.base[effect.base]
+    base = record.facts["base"][effect.base]
     return Chart(
         effect.name,
         f"{effect.words}: {ranked[0].name} moves it most, by up to "
@@ -96,7 +68,7 @@ def _side(swing: Swing, sign: int) -> Mapping[str, Any] | None:
 
 
 def _percent(share: float | None) -> str:
-    if share is None or abs(share) < _VISIBLE:
+    if share is None or abs(share) < VISIBLE:
         return ""
     return f"{100 * share:+.1f} %"
 
@@ -109,13 +81,13 @@ def _label(swing: Swing) -> str:
     return f"{swing.name}: {amounts} {swing.unit}".rstrip()
 
 
-def _finding(found: SensitivityTables, percent: str) -> str:
+def _finding(record: Record, percent: str) -> str:
     parts = []
-    for effect in _EFFECTS:
-        most = max(found.swings, key=lambda swing: swing.widest(effect.column))
+    for effect in EFFECTS:
+        most = max(swings_of(record), key=lambda swing: swing.widest(effect.column))
         widest = most.widest(effect.column)
         what = effect.words.partition(" ")[0].lower()
-        if widest < _VISIBLE:
+        if widest < VISIBLE:
             parts.append(f"nothing moves {what}")
         else:
             parts.append(f"{most.name} moves {what} most, by up to {100 * widest:.0f} %")

@@ -1,13 +1,22 @@
-"""Excel: native charts on a sheet, each with its numbers beside it; heat maps are tinted cells."""
+"""Excel: native charts on a sheet, each of numbers in cells; heat maps are tinted cells."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import ceil, floor, log10
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rack_sim.foundation.visible import shortened, visible
 from rack_sim.report.chart import Axis, Cells, Chart, Limit, Panels, Series
 from rack_sim.report.colours import INK, Dash, Look, Marker
-from rack_sim.report.sheets.charts import chart_text
-from rack_sim.report.sheets.sheet import ASIDE, HEADER, NOTE, SECTION, STRONG, Book, Sheet
+from rack_sim.report.sheets.sheet import (
+    ASIDE,
+    HEADER,
+    NOTE,
+    SECTION,
+    STRONG,
+    Book,
+    Range,
+    Sheet,
+)
 
 if TYPE_CHECKING:
     from xlsxwriter.chart import Chart as Native
@@ -42,41 +51,82 @@ _PATTERNS = {
 _FIRST_ROW = 3
 _DATA_COLUMN = 11  # right of the charts
 _CHART_WIDTH, _DATA_WIDTH = 10, 15
-_CHART_ROWS = 19
 _PAGE_ROWS = 76  # of A4 upright, printed as wide as a chart: no chart is cut in two
-_SIZE_PX = (760, 350)
-_ROW_PX = 26
+_ROW_PX = 20
+_BAR_PX, _AROUND_BARS_PX = 32, 90
 _ROWS_MAX = 2_000
 _NUMBER = {"num_format": "#,##0.######"}
+# unit -> how an axis shows numbers that stand in their cells as their file has them
+_AXIS_FORMATS = {"bytes": '#,##0,,"\u00a0MB"', "share": "0.0##%"}
+_TEXT_CHARACTERS = 255  # Excel's limit for a text of a chart
 _FONT = {"size": 9, "color": INK, "bold": False}
 _GRID = {"visible": True, "line": {"color": "#D9D9D9", "width": 0.5}}
 
 
-def write_charts(book: Book, groups: Iterable[Panels]) -> None:
-    """A sheet with every chart of every group, where there are any."""
-    found = [chart for panels in groups for chart in panels.charts]
+class Numbered(NamedTuple):
+    """A chart whose numbers stand in cells: of each series, those along it and their values."""
+
+    chart: Chart
+    ranges: Sequence[tuple[Range | None, Range]]
+
+
+class Spot(NamedTuple):
+    """Where charts are: from which cell on, so many pixels into it, and how large each is.
+
+    With many bars that lie on their side, one is as high as they need.
+    """
+
+    row: int
+    column: int
+    right_px: int = 0
+    size_px: tuple[int, int] = (560, 220)
+
+
+LARGE_PX = (760, 350)
+
+
+def write_charts(book: Book, groups: Iterable[Panels]) -> Mapping[str, Numbered]:
+    """A sheet with every chart of every group, where there are any; by name, for other sheets."""
+    found = [one for panels in groups for one in panels.charts if one.cells or one.values_of]
     if not found:
-        return
-    sheet = book.sheet(NAME, "Charts", "Every chart, and to the right of it the numbers it shows.")
-    sheet.link(2, 0, "Summary", "to the summary")
-    row, page, breaks = _FIRST_ROW, 0, []
+        return {}
+    sheet = book.sheet(NAME, "Every chart, and to the right of it the numbers it shows.")
+    numbered = dict[str, Numbered]()
+    row, page, breaks = _FIRST_ROW, _FIRST_ROW, list[int]()
     taken = dict[int, int]()  # by column, the first row that is free
     for chart in found:
         if chart.cells is not None:
-            rows = _put_cells(sheet, row, chart, chart.cells)
-        elif chart.values_of:
-            rows = _put_chart(book, sheet, row, taken, chart)
+            end = _put_cells(sheet, row, chart, chart.cells)
         else:
-            continue
-        if row + rows - page > _PAGE_ROWS and page:
+            numbered[chart.name] = one = _put_numbers(sheet, row, taken, chart)
+            end = place_charts(sheet, Spot(row, 0, size_px=LARGE_PX), [one]) + 1
+        if end - page > _PAGE_ROWS and row > page:
             page = row
             breaks.append(row)
-        page = page or row
-        row += rows
+        row = end
     sheet.widths(*[_CHART_WIDTH] * _DATA_COLUMN, *[_DATA_WIDTH] * len(taken))
     sheet.page.set_portrait()
     sheet.page.set_h_pagebreaks(breaks)
     sheet.page.print_area(0, 0, row, _DATA_COLUMN - 1)
+    return numbered
+
+
+def place_charts(sheet: Sheet, spot: Spot, charts: Iterable[Numbered | None]) -> int:
+    """Draws those charts that there are below each other; the first row below them."""
+    row, (width, least) = spot.row, spot.size_px
+    for one in charts:
+        if one is None:
+            continue
+        chart, native = one.chart, _native(sheet.book, one)
+        bars = len(chart.x.labels) if chart.is_sideways else 0
+        height = max(least, _AROUND_BARS_PX + _BAR_PX * bars)
+        native.set_size({"width": width, "height": height})
+        where = one.ranges[0][1].sheet
+        said = (f"{chart.title}.", chart.says, f"The numbers stand on the sheet {where}.")
+        words = " ".join(filter(None, said))
+        sheet.place(row, spot.column, native, words, right_px=spot.right_px)
+        row += ceil(height / _ROW_PX) + 1
+    return row
 
 
 def _free_column(taken: dict[int, int], row: int, columns: int, rows: int) -> int:
@@ -91,45 +141,38 @@ def _free_column(taken: dict[int, int], row: int, columns: int, rows: int) -> in
     return first
 
 
-def _put_chart(book: Book, sheet: Sheet, row: int, taken: dict[int, int], chart: Chart) -> int:
-    """Puts a chart and its numbers from a row on; how many rows the chart takes."""
-    series = [*chart.series, *_limit_series(chart)]
+def _native(book: Book, numbered: Numbered) -> "Native":
+    """A chart over cells that have its numbers."""
+    chart, series = numbered.chart, _drawn(numbered.chart)
     bars = any(one.kind in ("bars", "gap") for one in series)
-    longest = min(_ROWS_MAX, max(len(one.x) for one in series))
-    column = _free_column(taken, row, 2 * len(series), longest + 2)
-    ranges = _put_numbers(sheet, row, column, chart, series)
     areas = any(one.kind == "area" for one in series)
-    along = "area" if areas else "line" if chart.x.labels else "scatter"
+    in_order = bool(chart.x.labels) or numbered.ranges[0][0] is None
+    along = "area" if areas else "line" if in_order else "scatter"
     options = {"type": ("bar" if chart.is_sideways else "column") if bars else along}
     if options["type"] == "scatter":
         options["subtype"] = "straight_with_markers"
     elif chart.is_stacked and not _stand_alone(chart):
         options["subtype"] = "stacked"
     native: Native = book.file.add_chart(options)
-    for one, (categories, values) in zip(series, ranges, strict=True):
-        native.add_series(
-            {
-                "name": chart_text(one.name or chart.y.name),
-                "categories": categories,
-                "values": values,
-                **(_bar_style(chart, one) if bars or areas else _line_style(chart, one)),
-            }
-        )
+    for one, (places, values) in zip(series, numbered.ranges, strict=True):
+        content = _bar_style(chart, one) if bars or areas else _line_style(chart, one)
+        content |= {"name": _chart_text(one.name or chart.y.name), "values": list(values)}
+        if places is not None:
+            content["categories"] = list(places)
+        native.add_series(content)
     _dress(native, chart, named=sum(1 for one in series if one.name) > 1, bars=bars)
-    height = _SIZE_PX[1]
-    if chart.is_sideways:
-        height = max(height, 90 + _ROW_PX * len(chart.x.labels))
-    native.set_size({"width": _SIZE_PX[0], "height": height})
-    words = f"{chart.title}. {chart.says} The numbers stand to the right."
-    sheet.place(row, 0, native, words)
-    return max(_CHART_ROWS, ceil(height / 20) + 2)
+    return native
 
 
-def _put_numbers(
-    sheet: Sheet, row: int, column: int, chart: Chart, series: Sequence[Series]
-) -> list[tuple[list[Any], list[Any]]]:
-    """The numbers of each series in two columns; where they stand, as xlsxwriter wants it."""
-    ranges = []
+def _drawn(chart: Chart) -> list[Series]:
+    return [*chart.series, *_limit_series(chart)]
+
+
+def _put_numbers(sheet: Sheet, row: int, taken: dict[int, int], chart: Chart) -> Numbered:
+    """The numbers of each series in two columns from a row on, with their chart."""
+    series, ranges = _drawn(chart), []
+    longest = min(_ROWS_MAX, max(len(one.x) for one in series))
+    column = _free_column(taken, row, 2 * len(series), longest + 2)
     for one in series:
         sheet.put(row, column, one.name or chart.title, STRONG)
         sheet.put(row + 1, column, chart.x.words or "what", HEADER)
@@ -140,14 +183,10 @@ def _put_numbers(
             sheet.put(place, column, label, ASIDE if chart.x.labels else _NUMBER)
             sheet.put(place, column + 1, y, _NUMBER)
         last = row + 1 + max(1, len(pairs))
-        ranges.append(
-            (
-                [NAME, row + 2, column, last, column],
-                [NAME, row + 2, column + 1, last, column + 1],
-            )
-        )
+        across, up = (Range(NAME, row + 2, at, last, at) for at in (column, column + 1))
+        ranges.append((across, up))
         column += 2
-    return ranges
+    return Numbered(chart, ranges)
 
 
 def _limit_series(chart: Chart) -> Iterator[Series]:
@@ -203,7 +242,7 @@ def _bar_style(chart: Chart, one: Series) -> dict[str, Any]:
         found["points"] = [_fill(look) for look in one.looks]
     # Excel writes nothing beside bars that stand on others, only across them.
     if one.labels and ("overlap" in found or not chart.is_stacked):
-        labels = [{"value": chart_text(text)} if text else {"delete": True} for text in one.labels]
+        labels = [{"value": _chart_text(text)} if text else {"delete": True} for text in one.labels]
         found["data_labels"] = {
             "value": True, "custom": labels, "font": _FONT, "position": "outside_end",
         }  # fmt: skip
@@ -225,7 +264,7 @@ def _dress(native: "Native", chart: Chart, *, named: bool, bars: bool) -> None:
         title = f"{title}: {chart.always}"
     title = f"{title} ({far})" if far else title
     native.set_title(
-        {"name": chart_text(title), "name_font": {"size": 12, "color": INK}, "overlay": False}
+        {"name": _chart_text(title), "name_font": {"size": 12, "color": INK}, "overlay": False}
     )
     x, y = _axis(chart.x), _axis(chart.y) | {"major_gridlines": _GRID}
     if bars and chart.is_sideways:  # lies on its side: the first row of the table on top
@@ -240,13 +279,14 @@ def _dress(native: "Native", chart: Chart, *, named: bool, bars: bool) -> None:
 
 def _axis(axis: Axis) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "name": chart_text(axis.words),
+        "name": _chart_text(axis.words),
         "name_font": _FONT,
         "num_font": _FONT,
     }
     if axis.labels:
         return found | {"label_position": "low"}
-    found["num_format"] = '#,##0.0##,," M"' if axis.high >= 1e6 else "#,##0.######"
+    plain = '#,##0.0##,," M"' if axis.high >= 1e6 else "#,##0.######"
+    found["num_format"] = _AXIS_FORMATS.get(axis.unit, plain)
     if axis.scale == "log":
         low, high = _power_low(axis), _power_high(axis)
         return found | {"log_base": 10, "min": low, "max": high, "crossing": "min"}
@@ -268,7 +308,7 @@ def _power_high(axis: Axis) -> float:
 
 
 def _put_cells(sheet: Sheet, row: int, chart: Chart, cells: Cells) -> int:
-    """A heat map: tinted cells, the best one framed."""
+    """A heat map: tinted cells, the best one framed; the first row below it."""
     sheet.put(row, 0, chart.title, SECTION)
     sheet.put(row + 1, 0, f"down: {chart.y.words}; across: {chart.x.words}. {chart.says}", NOTE)
     for place, label in enumerate(chart.x.labels, start=1):
@@ -290,4 +330,9 @@ def _put_cells(sheet: Sheet, row: int, chart: Chart, cells: Cells) -> int:
         len(chart.x.labels),
         {"type": "2_color_scale", "min_color": "#EEF5FB", "max_color": "#66A8D4"},
     )
-    return last - row + 3
+    return last + 3
+
+
+def _chart_text(text: str) -> str:
+    """Text of a chart; xlsxwriter would take ``name!A1`` in it for a cell's address."""
+    return shortened(visible(text), _TEXT_CHARACTERS).replace("!", "! ").rstrip(" ")

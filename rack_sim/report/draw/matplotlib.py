@@ -1,6 +1,6 @@
 """Matplotlib: charts as PNG and SVG figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise, product
 from math import cos, inf, pi, sin
 from textwrap import wrap
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.transforms import Bbox
+    from numpy.typing import NDArray
 
 _DASHES: Mapping[Dash, Any] = {
     "solid": "-",
@@ -51,6 +52,7 @@ _TICK_CHARACTERS = 60  # below a chart; more lie aslant
 _NAME_CHARACTERS = 34
 _LEGEND_NAME_CHARACTERS = 64
 _POINT_RADIUS = 9.0
+_PIECE = 12.0  # of a slanting line, in points
 _DISTANCES = (8, 16, 28, 44, 64)
 _DIRECTIONS = tuple(n * pi / 8 for n in (0, 1, -1, 8, 7, -7, 4, -4, 2, -2, 6, -6, 3, -3, 5, -5))
 _WHITE = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5}
@@ -187,8 +189,8 @@ def _draw_line(axes: "Axes", chart: Chart, one: Series) -> None:
         linewidth=2,
         marker=_MARKERS[look.marker] if marked else "",
         markersize=(_RING_POINTS if is_ring else _MARK_POINTS) * one.mark_size,
-        markerfacecolor="none" if is_ring else look.colour,
-        markeredgewidth=2 if look.marker in ("ring", "cross") else 0.5,
+        markerfacecolor="none" if is_ring else "white" if one.is_hollow else look.colour,
+        markeredgewidth=2 if look.marker in ("ring", "cross") else 1.4 if one.is_hollow else 0.5,
         label=_label(one),
         clip_on=is_line,
         zorder=4 if is_ring else 3 if look.marker else 2,
@@ -404,11 +406,22 @@ def _name_points(figure: "Figure", drawn: Sequence[tuple["Axes", Chart]]) -> Non
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for number, (axes, chart) in enumerate(drawn):
-        lines = [one for one in chart.series if one.kind == "line" and one.values]
-        corners = [pair for one in lines for pair in zip(one.x, one.y, strict=True)]
         if named[number]:
-            known = [(x, y) for x, y in corners if y is not None]
-            name_points(figure, axes, named[number], line=known if len(lines) == 1 else ())
+            name_points(figure, axes, named[number], lines=list(_lines_of(chart)))
+
+
+def _lines_of(chart: Chart) -> Iterator[list[tuple[float, float]]]:
+    """What names keep off: lines, in parts where they are broken, and points, each a part."""
+    for one in chart.series:
+        part: list[tuple[float, float]] = []
+        for x, y in zip(one.x, one.y, strict=True):
+            if part and (y is None or one.kind != "line"):
+                yield part
+                part = []
+            if y is not None and (one.kind == "line" or one.look.marker):
+                part.append((y, x) if chart.is_sideways else (x, y))
+        if part:
+            yield part
 
 
 def legend_words(name: str) -> str:
@@ -426,12 +439,12 @@ def name_points(
     axes: "Axes",
     points: Sequence[tuple[float, float, str]],
     *,
-    line: Sequence[tuple[float, float]] = (),
+    lines: Sequence[Sequence[tuple[float, float]]] = (),
 ) -> None:
     """Writes the name of every point beside it: near if there is room, else with a line to it.
 
-    Names keep off `line`, too, a chain of corners. The figure must be arranged for good: positions
-    are measured on it.
+    Names keep off `lines`, too, each a chain of corners, or one point. The figure must be arranged
+    for good: positions are measured on it.
     """
     from matplotlib.transforms import Bbox
 
@@ -440,10 +453,8 @@ def name_points(
     dot = figure.dpi / 72
     centres = [tuple(axes.transData.transform((x, y))) for x, y, _ in points]
     around = [Bbox([centre, centre]).padded(_POINT_RADIUS * dot / 2) for centre in centres]
-    corners = [axes.transData.transform(corner) for corner in line]
-    taken = around + [
-        Bbox([np.minimum(*ends), np.maximum(*ends)]).padded(dot) for ends in pairwise(corners)
-    ]
+    chains = [axes.transData.transform(line) for line in lines]
+    taken = around + [box for chain in chains for box in _boxes_along(chain, dot)]
     room = axes.get_window_extent(renderer)
     for (x, y, given), centre in zip(points, centres, strict=True):
         name = shortened(visible(given), _NAME_CHARACTERS)
@@ -468,6 +479,18 @@ def name_points(
                 else None
             ),
         )
+
+
+def _boxes_along(chain: "NDArray[np.float64]", dot: float) -> "Iterator[Bbox]":
+    """Small boxes that cover a chain of corners; a single one is a point."""
+    from matplotlib.transforms import Bbox
+
+    if len(chain) == 1:
+        yield Bbox([chain[0], chain[0]]).padded(_POINT_RADIUS * dot / 2)
+    for start, end in pairwise(chain):
+        count = 1 if (start == end).any() else int(np.hypot(*(end - start)) / (_PIECE * dot)) + 1
+        for ends in pairwise(np.linspace(start, end, count + 1)):
+            yield Bbox([np.minimum(*ends), np.maximum(*ends)]).padded(dot)
 
 
 def _place(

@@ -60,7 +60,7 @@ def draw(chart: Chart) -> page.Chart:
         traces.append(_heat(chart, chart.cells))
     x, y = (chart.y, chart.x) if chart.is_sideways else (chart.x, chart.y)
     layout: Layout = {
-        "xaxis": _axis(x, most=4 if chart.is_sideways else 6),
+        "xaxis": _axis(x, most=5 if chart.is_sideways else 6),
         "yaxis": _axis(y, most=8),
         "showlegend": sum(1 for one in series if one.name) > 1,
         "shapes": [_shape(chart, limit) for limit in chart.near],
@@ -152,7 +152,7 @@ def _line(chart: Chart, one: Series) -> Trace:
         "line": {"color": look.colour.css, "width": 2, "dash": look.dash},
         "marker": {
             "color": look.colour.css,
-            "symbol": _MARKERS[look.marker],
+            "symbol": f"{_MARKERS[look.marker]}{'-open' if one.is_hollow else ''}",
             "size": (_RING_PX if ring else _POINT_PX if not is_line else _MARK_PX) * one.mark_size,
             "line": {"color": look.colour.css, "width": edge},
         },
@@ -337,10 +337,10 @@ def _best_frame(cells: Cells) -> list[Layout]:
     return [{"type": "rect", **edge, "line": {"color": INK.css, "width": 3}}]
 
 
-def _table(chart: Chart) -> page.Table:
+def _table(chart: Chart) -> page.HtmlTable:
     headings, rows = _side_by_side(chart) or _one_below_the_other(chart)
     left_out = len(rows) - _ROWS_SHOWN
-    return page.Table(
+    return page.HtmlTable(
         chart.title,
         headings,
         rows[:_ROWS_SHOWN],

@@ -110,7 +110,7 @@ def load_of(result: Result) -> RackLoad:
         link_count=len(plan.system.topology.links),
         # Vectors are dealt out over parallel cables, so a few vectors leave some cables idle.
         busy_link_count=sum(
-            min(count, plan.router.lane_count(hop)) for hop, count in vectors.items()
+            min(count, plan.routing.lane_count(hop)) for hop, count in vectors.items()
         ),
     )
 

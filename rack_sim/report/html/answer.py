@@ -1,42 +1,40 @@
 """Answer: does it fit, how fast is it, what does it cost: in words, with figures and units."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from rack_sim.metrics.summary import Value
 from rack_sim.metrics.words import METRICS as WORDS
 from rack_sim.record.footprint import rack_noun_of
 from rack_sim.record.record import Record
-from rack_sim.report.html.page import Answer, Fact, Section, Table
-from rack_sim.report.html.quantity import (
+from rack_sim.report.html.page import Answer, HtmlTable, Section, fact_of
+from rack_sim.report.html.requests import METRICS, Requests
+from rack_sim.report.html.warnings import warnings_ahead
+from rack_sim.report.numbers import (
+    NONE,
     counted,
-    figure,
     milliseconds,
     number_of,
+    number_text,
     share,
     size,
     usd,
     watts,
 )
-from rack_sim.report.html.requests import METRICS, Requests
 
 # The percentile that a run's objectives are judged at; a study may ask for another attainment.
 JUDGED_PERCENT = 99
 _WINDOWS = {"steady": "the steady window", "whole_run": "the whole run"}
 
 
-def answer_section(run: Record, requests: Requests, memory: str, warnings: int) -> Section:
+def answer_section(
+    run: Record, requests: Requests, memory: str, warnings: Sequence[str]
+) -> Section:
     """The first thing a reader sees. `memory` is what the chips' memory is called."""
     row = run.summary
-    more = (
-        f"{counted(warnings, 'warning')} {'stands' if warnings == 1 else 'stand'} at the end of "
-        f"this page: read {'it' if warnings == 1 else 'them'} before you use a number."
-        if warnings
-        else ""
-    )
     return Section(
         "answer",
         "The answer",
-        sentences=(more,) if more else (),
+        sentences=warnings_ahead(warnings),
         answers=(_fit(run, memory), _speed(row, requests), _cost(row, run)),
         tables=(_latencies(row),) + ((_objectives(requests),) if requests.objectives_ms else ()),
     )
@@ -50,7 +48,7 @@ def headline(row: Mapping[str, Value]) -> str:
     speed = row["output_tok_s_per_user_p50"]
     return (
         f"{row['model']} on {counted(row['chip_count'], 'chip')}: "
-        + (f"{figure(speed)} tokens/s per user, " if speed is not None else "")
+        + (f"{number_text(speed)} tokens/s per user, " if speed is not None else "")
         + f"TTFT p99 {milliseconds(row['ttft_ms_p99'])}, "
         f"{usd(row['usd_per_million_output_tokens'])} per million output tokens"
     )
@@ -98,12 +96,6 @@ def _reached(row: Mapping[str, Value], requests: Requests) -> Iterator[str]:
         yield f"{share(row['fit_slo_attainment'])} of the requests that fit"
 
 
-def _fact(quantity: str, what: str, note: str = "") -> Fact:
-    """A quantity with its unit, the two apart."""
-    value, _, unit = quantity.partition("\N{NO-BREAK SPACE}")
-    return Fact(value, unit.replace("\N{NO-BREAK SPACE}", " "), what, note)
-
-
 def _fit(run: Record, memory: str) -> Answer:
     row, precision = run.summary, run.resolved.get("precision") or {}
     used, capacity = number_of(row["sram_used_bytes_max"]), number_of(row["sram_capacity_bytes"])
@@ -124,13 +116,13 @@ def _fit(run: Record, memory: str) -> Answer:
         f"{f' ({share(used / capacity)})' if used and capacity else ''}."
     )
     place = rack_noun_of(run.facts.get("footprint"))
-    idle = (_fact(counted(row["idle_chip_count"], "chip"), f"not used, in the same {place}s"),)
+    idle = (fact_of(counted(row["idle_chip_count"], "chip"), f"not used, in the same {place}s"),)
     facts = (
-        _fact(counted(row["chip_count"], "chip"), "hold the model"),
-        _fact(counted(row["rack_count"], place), "they stand in"),
-        _fact(counted(row["spare_chip_count"], "chip"), f"spare, in the same {place}s"),
+        fact_of(counted(row["chip_count"], "chip"), "hold the model"),
+        fact_of(counted(row["rack_count"], place), "they stand in"),
+        fact_of(counted(row["spare_chip_count"], "chip"), f"spare, in the same {place}s"),
         *(idle if row["idle_chip_count"] else ()),
-        _fact(
+        fact_of(
             size(row["weight_bytes"]),
             "of weights, all chips together" if not replicas else "of weights, in each replica",
         ),
@@ -141,15 +133,15 @@ def _fit(run: Record, memory: str) -> Answer:
 def _speed(row: Mapping[str, Value], requests: Requests) -> Answer:
     said, verdict, sign = slo_sentence(row, requests)
     window = _WINDOWS.get(str(row["window_kind"]), str(row["window_kind"]))
+    speed, finished = row["output_tok_s_per_user_p50"], number_text(row["request_throughput_rps"])
+    output = number_text(row["output_throughput_tok_s"], 4)
     facts = (
-        Fact(figure(row["output_tok_s_per_user_p50"]), "tokens/s", "per user, at the median TPOT"),
-        _fact(milliseconds(row["ttft_ms_p50"]), "TTFT, p50"),
-        _fact(milliseconds(row["ttft_ms_p99"]), "TTFT, p99"),
-        _fact(milliseconds(row["tpot_ms_p99"]), "TPOT, p99"),
-        Fact(
-            figure(row["output_throughput_tok_s"], 4), "tokens/s", "output, all users", f"{window}"
-        ),
-        Fact(figure(row["request_throughput_rps"]), "requests/s", "finished", f"{window}"),
+        fact_of(f"{number_text(speed)} tokens/s", "per user, at the median TPOT"),
+        fact_of(milliseconds(row["ttft_ms_p50"]), "TTFT, p50"),
+        fact_of(milliseconds(row["ttft_ms_p99"]), "TTFT, p99"),
+        fact_of(milliseconds(row["tpot_ms_p99"]), "TPOT, p99"),
+        fact_of(f"{output} tokens/s", "output, all users", window),
+        fact_of(f"{finished} requests/s", "finished", window),
     )
     return Answer("How fast is it?", said, facts, verdict, sign)
 
@@ -170,15 +162,15 @@ def _cost(row: Mapping[str, Value], run: Record) -> Answer:
     if assumed:
         sentence += f" {counted(len(assumed), 'cost input').capitalize()} are assumed, not sourced."
     facts = [
-        _fact(watts(row["mean_watts"]), "mean, building included"),
-        _fact(usd(row["usd_per_million_output_tokens"]), "per million output tokens"),
-        _fact(usd(row["usd_per_million_total_tokens"]), "per million tokens, prompts too"),
-        Fact(figure(row["joules_per_output_token"]), "J", "per output token"),
-        _fact(usd(row["capital_usd"]), "capital"),
+        fact_of(watts(row["mean_watts"]), "mean, building included"),
+        fact_of(usd(row["usd_per_million_output_tokens"]), "per million output tokens"),
+        fact_of(usd(row["usd_per_million_total_tokens"]), "per million tokens, prompts too"),
+        fact_of(f"{number_text(row['joules_per_output_token'])} J", "per output token"),
+        fact_of(usd(row["capital_usd"]), "capital"),
     ]
     if row["api_price"]:
         facts.append(
-            _fact(
+            fact_of(
                 usd(row["margin_usd_per_million_output_tokens"]),
                 "margin per million output tokens",
                 f"at the prices of {row['api_price']}",
@@ -187,33 +179,27 @@ def _cost(row: Mapping[str, Value], run: Record) -> Answer:
     return Answer("What does it cost?", sentence, tuple(facts))
 
 
-def _latencies(row: Mapping[str, Value]) -> Table:
+def _latencies(row: Mapping[str, Value]) -> HtmlTable:
     parts = ("mean", "p50", "p90", "p95", "p99")
-    return Table(
+    return HtmlTable(
         "Latencies of finished requests, ms",
         ("Metric", *(f"#{part}" for part in parts)),
         tuple(
-            (words.title, *(figure(row[f"{name}_ms_{part}"], 4) for part in parts))
+            (words.title, *(number_text(row[f"{name}_ms_{part}"], 4) for part in parts))
             for name, words in WORDS.items()
         ),
         is_open=True,
     )
 
 
-def _objectives(requests: Requests) -> Table:
+def _objectives(requests: Requests) -> HtmlTable:
     rows = []
     for metric, limit in requests.objectives_ms.items():
         within, worst = requests.within(metric), requests.percentile(metric, JUDGED_PERCENT)
-        rows.append(
-            (
-                METRICS[metric],
-                milliseconds(limit),
-                milliseconds(worst),
-                share(within),
-                "–" if worst is None else "met" if worst <= limit else "missed",
-            )
-        )
-    return Table(
+        met = NONE if worst is None else "met" if worst <= limit else "missed"
+        limits = milliseconds(limit), milliseconds(worst)
+        rows.append((METRICS[metric], *limits, share(within), met))
+    return HtmlTable(
         "Objectives, each alone, of the requests that finished",
         ("Objective", "#limit", f"#p{JUDGED_PERCENT}", "#within", f"at p{JUDGED_PERCENT}"),
         tuple(rows),

@@ -1,55 +1,23 @@
 """Comparison page: what is compared, what changed, in words, figures and tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from rack_sim.metrics.compare_columns import COMPARE, COMPARED, DENSITIES
-from rack_sim.metrics.summary import Value
+from rack_sim.record.record import Record
+from rack_sim.record.table import Row
 from rack_sim.report.charts.compare import compare_charts
-from rack_sim.report.comparison_tables import ComparisonTables
+from rack_sim.report.comparison import changes_of
 from rack_sim.report.draw.plotly import draw_all
-from rack_sim.report.html.page import Chart, Page, Section, Table
-from rack_sim.report.html.quantity import cell, counted, number_of
+from rack_sim.report.html.page import Chart, HtmlTable, Page, Section
+from rack_sim.report.numbers import NONE, cell, counted
 from rack_sim.study.difference import RunChange, headlines
 
 
-def comparison_page(compared: ComparisonTables) -> Page:
+def comparison_page(record: Record) -> Page:
     """The page of a comparison; of two, it says what changed between them."""
-    rows, changes = compared.rows, compared.changes
-    ran = [row for row in rows if row["status"] == "ran"]
+    rows = record.rows("compare.csv")
     names = [str(row["name"]) for row in rows]
     two = len(rows) == 2
-    inputs = [change for change in changes if change.kind == "input"]
-    outputs = [change for change in changes if change.kind == "output"]
-    sections = [
-        Section(
-            "answer",
-            "What changed" if two else "Side by side",
-            sentences=(
-                *_unlike(compared.said("not_alike")),
-                f"All are judged by {compared.record.facts['judged_by']}.",
-            ),
-            points=tuple(headlines(changes)),
-            tables=(_side_by_side(ran, is_open=not two),) if ran else (),
-        ),
-        _failed(rows),
-        Section("figures", "Figures", charts=_charts(compared)) if len(ran) > 1 else None,
-        Section(
-            "inputs",
-            "Inputs that changed",
-            sentences=(
-                f"{counted(len(inputs), 'input')} differ between {names[0]} and {names[1]}."
-                if inputs
-                else "No input differs.",
-            ),
-            tables=(_changes("Inputs", inputs, names),) if inputs else (),
-        )
-        if two
-        else None,
-        Section("outputs", "Outputs that changed", tables=(_changes("Outputs", outputs, names),))
-        if two and outputs
-        else None,
-        Section("assumptions", "Assumptions", points=compared.said("assumed_by_the_comparison")),
-    ]
     return Page(
         title=" and ".join(names) if two else f"{len(rows)} runs compared",
         subtitle=f"What changed from {names[0]} to {names[1]}" if two else "",
@@ -57,70 +25,84 @@ def comparison_page(compared: ComparisonTables) -> Page:
             f"{row['name']}: {row['model']} on {row['system']}, scenario {row['scenario_hash']}"
             for row in rows
         ),
-        sections=tuple(section for section in sections if section is not None),
-        origin=f"Written by rack-sim {compared.record.facts['version']} from the summaries of "
+        sections=tuple(_sections(record, rows)),
+        origin=f"Written by rack-sim {record.facts['version']} from the summaries of "
         "the runs. compare.csv and changes.csv have every number.",
     )
 
 
-def _unlike(unlike: Sequence[str]) -> list[str]:
-    if not unlike:
-        return []
-    return [
-        f"Not alike in all of them: {', '.join(unlike)}. Hold numbers against each other with care."
-    ]
+def _sections(record: Record, rows: Sequence[Row]) -> Iterator[Section]:
+    facts, changes, two = record.facts, changes_of(record), len(rows) == 2
+    ran = [row for row in rows if row["status"] == "ran"]
+    judged = f"All are judged by {facts['judged_by']}."
+    unlike = f"Not alike in all of them: {', '.join(facts['not_alike'])}."
+    mind = (f"{unlike} Hold numbers against each other with care.",) if facts["not_alike"] else ()
+    yield Section(
+        "answer",
+        "What changed" if two else "Side by side",
+        sentences=(*mind, judged),
+        points=tuple(headlines(changes)),
+        tables=(_side_by_side(ran, is_open=not two),) if ran else (),
+    )
+    lost = tuple((str(row["name"]), cell(row["reason"])) for row in rows if row["status"] != "ran")
+    if lost:
+        reasons = HtmlTable("Reasons", ("Run", "Why"), lost, is_open=True)
+        yield Section("failed", "What cannot run", tables=(reasons,))
+    if len(ran) > 1:
+        yield Section("figures", "Figures", charts=_charts(record, two=two))
+    if two:
+        yield from _changed(changes, [str(row["name"]) for row in rows])
+    assumed = tuple(facts["assumed_by_the_comparison"])
+    yield Section("assumptions", "Assumptions", points=assumed)
 
 
-def _side_by_side(ran: Sequence[Mapping[str, Value]], *, is_open: bool) -> Table:
+def _charts(record: Record, *, two: bool) -> tuple[Chart, ...]:
+    """Speed against density; of two runs what changed. The table has every number already."""
+    wanted = ("changed", "pareto") if two else ("pareto", "compared")
+    by_name = {panels.name: panels for panels in compare_charts(record)}
+    return draw_all(by_name[name] for name in wanted if name in by_name)
+
+
+def _changed(changes: Sequence[RunChange], names: Sequence[str]) -> Iterator[Section]:
+    inputs = [change for change in changes if change.kind == "input"]
+    outputs = [change for change in changes if change.kind == "output"]
+    verb = "differs" if len(inputs) == 1 else "differ"
+    differ = f"{counted(len(inputs), 'input')} {verb} between {names[0]} and {names[1]}."
+    yield Section(
+        "inputs",
+        "Inputs that changed",
+        sentences=(differ if inputs else "No input differs.",),
+        tables=(_changes("Inputs", inputs, names),) if inputs else (),
+    )
+    if outputs:
+        table = _changes("Outputs", outputs, names)
+        yield Section("outputs", "Outputs that changed", tables=(table,))
+
+
+def _side_by_side(ran: Sequence[Row], *, is_open: bool) -> HtmlTable:
     skipped = {"name", "source", "status", "reason", "version", "scenario_hash"}
     columns = [c for c in COMPARE if c.name not in skipped and not c.name.endswith("_frontier")]
     words = {**COMPARED, **DENSITIES, "mean_kilowatts": "kilowatts"}
     rows = tuple(
         (
             words.get(column.name, column.name.replace("_", " ")),
-            *(cell(_rounded(row[column.name])) or "–" for row in ran),
+            *(cell(row[column.name], 5) or NONE for row in ran),
         )
         for column in columns
     )
     heads = ("", *(f"#{row['name']}" for row in ran))
-    return Table("Side by side", heads, rows, is_open=is_open)
+    return HtmlTable("Side by side", heads, rows, is_open=is_open)
 
 
-def _rounded(value: Value) -> Value:
-    number = number_of(value)
-    return value if number is None or isinstance(value, int) else float(f"{number:.5g}")
-
-
-def _failed(rows: Sequence[Mapping[str, Value]]) -> Section | None:
-    lost = tuple(
-        (str(row["name"]), str(row["reason"] or "")) for row in rows if row["status"] != "ran"
-    )
-    if not lost:
-        return None
-    return Section(
-        "failed", "What cannot run", tables=(Table("Reasons", ("Run", "Why"), lost, is_open=True),)
-    )
-
-
-def _charts(compared: ComparisonTables) -> tuple[Chart, ...]:
-    """Speed against density; of two runs what changed. The table has every number already."""
-    wanted = ("changed", "pareto") if len(compared.rows) == 2 else ("pareto", "compared")
-    by_name = {panels.name: panels for panels in compare_charts(compared.record)}
-    return draw_all(by_name[name] for name in wanted if name in by_name)
-
-
-def _changes(caption: str, changes: Sequence[RunChange], names: Sequence[str]) -> Table:
-    def said(value: object) -> str:
-        return "–" if value is None else cell(value)
-
-    return Table(
+def _changes(caption: str, changes: Sequence[RunChange], names: Sequence[str]) -> HtmlTable:
+    return HtmlTable(
         caption,
         ("Key", names[0], names[1], "#change"),
         tuple(
             (
                 change.key,
-                said(change.before),
-                said(change.after),
+                cell(change.before) or NONE,
+                cell(change.after) or NONE,
                 "" if change.share is None else f"{change.share:+.1%}",
             )
             for change in changes

@@ -1,73 +1,77 @@
 """Inputs: what went in, where each number comes from, and what was assumed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rack_sim.foundation.sourced import GRADES
 from rack_sim.foundation.units import split_unit
-from rack_sim.report.html.page import Section, Table
-from rack_sim.report.html.quantity import cell, milliseconds, size
+from rack_sim.record.kinds import Facts
+from rack_sim.report.html.page import HtmlTable, Section
+from rack_sim.report.numbers import cell, counted, milliseconds, size
 
 # Parts of a resolved scenario whose values have no source of their own: they are the user's.
 _CHOSEN = ("precision", "partition", "serving", "workload", "slo", "metrics", "seed")
 # A list longer than this is told by its ends.
 _LIST_MAX = 8
 # Grades that a careful reader should not build on, the weakest first.
-WEAK_GRADES = ("D", "M")
+_WEAK_GRADES = ("D", "M")
+_NAMES_SHOWN = 6
 
 
-def inputs_section(manifest: Mapping[str, Any], resolved: Mapping[str, Any]) -> Section:
-    """The scenario as resolved, and every sourced number."""
-    sourced = _entries(manifest, "sourced")
-    used = [grade for grade in GRADES if any(item.get("grade") == grade for item in sourced)]
-    grades = Table(
-        "What the grades mean",
-        ("Grade", "Meaning", "#inputs"),
-        tuple(
-            (grade, GRADES[grade], str(sum(item.get("grade") == grade for item in sourced)))
-            for grade in used
-        ),
-        is_open=True,
-    )
-    model = manifest.get("model")
-    model = model if isinstance(model, Mapping) else {}
+def inputs_sections(facts: Facts, resolved: Mapping[str, Any]) -> tuple[Section, Section]:
+    """The scenario as resolved and every number with a source; what was assumed instead."""
+    return _inputs(facts, resolved), _assumptions(facts)
+
+
+def input_warnings(facts: Facts) -> Iterator[str]:
+    """What a reader should know of the inputs before using a number."""
+    weak = [item for item in facts["sourced"] if item["grade"] in _WEAK_GRADES]
+    for found, words in (
+        (facts["assumed"], "without a source, assumed"),
+        (weak, "from a weak source or from memory (grades D and M)"),
+    ):
+        names = list(dict.fromkeys(item["name"] for item in found))
+        more = len(names) - _NAMES_SHOWN
+        shown = [*names[:_NAMES_SHOWN], f"{more} more"] if more > 1 else names
+        if names:
+            yield f"{counted(len(names), 'input')} {words}: {', '.join(shown)}."
+
+
+def _inputs(facts: Facts, resolved: Mapping[str, Any]) -> Section:
+    sourced = facts["sourced"]
+    graded = {grade: sum(item["grade"] == grade for item in sourced) for grade in GRADES}
+    grades = tuple((grade, GRADES[grade], str(count)) for grade, count in graded.items() if count)
+    model = facts.get("model") or {}
     rows = [
-        (
-            str(item.get("name")),
-            value_words(str(item.get("name")), item.get("value")),
-            str(item.get("grade")),
-            str(item.get("source")),
-        )
+        (item["name"], value_words(item["name"], item["value"]), item["grade"], item["source"])
         for item in sourced
     ]
     if model.get("source"):
-        name, grade = str(model.get("name")), str(model.get("grade") or "–")
-        rows.insert(0, ("model", name, grade, str(model["source"])))
+        head = (str(model["name"]), model["grade"] or "–", model["source"])
+        rows.insert(0, ("model", *head))
     chosen = tuple(_chosen(resolved))
-    tables = [Table("Numbers with a source", ("Input", "#Value", "Grade", "Source"), tuple(rows))]
-    if chosen:
-        tables.insert(0, Table("The scenario, every default written out", ("Key", "Value"), chosen))
+    tables = (
+        HtmlTable("What the grades mean", ("Grade", "Meaning", "#inputs"), grades, is_open=True),
+        HtmlTable("The scenario, every default written out", ("Key", "Value"), chosen),
+        HtmlTable("Numbers with a source", ("Input", "#Value", "Grade", "Source"), tuple(rows)),
+    )
     return Section(
         "inputs",
         "Inputs and their sources",
         sentences=(
             f"{len(sourced)} numbers of the hardware, the model and the prices have a source, "
-            f"{len(_entries(manifest, 'assumed'))} are assumed (next section). Values are "
+            f"{len(facts['assumed'])} are assumed (next section). Values are "
             "rounded for reading; resolved.yaml has them as they were used.",
         ),
-        tables=(grades, *tables) if used else tuple(tables),
+        tables=tuple(table for table in tables if table.rows),
     )
 
 
-def assumptions_section(manifest: Mapping[str, Any], also: Sequence[str] = ()) -> Section:
+def _assumptions(facts: Facts) -> Section:
     """What nobody has published and was chosen, with the reason; and what a study assumes."""
     rows = tuple(
-        (
-            str(item.get("name")),
-            value_words(str(item.get("name")), item.get("value")),
-            str(item.get("why")),
-        )
-        for item in _entries(manifest, "assumed")
+        (item["name"], value_words(item["name"], item["value"]), item["why"])
+        for item in facts["assumed"]
     )
     return Section(
         "assumptions",
@@ -76,8 +80,10 @@ def assumptions_section(manifest: Mapping[str, Any], also: Sequence[str] = ()) -
             "Change these first: they have no source." if rows else "No input is assumed.",
             "What the simulator leaves out is written in docs/model-assumptions.md of its source.",
         ),
-        points=tuple(also),
-        tables=(Table("Assumed inputs", ("Input", "#Value", "Why"), rows, is_open=True),)
+        points=tuple(
+            said for key in facts if key.startswith("assumed_by_the_") for said in facts[key]
+        ),
+        tables=(HtmlTable("Assumed inputs", ("Input", "#Value", "Why"), rows, is_open=True),)
         if rows
         else (),
     )
@@ -107,22 +113,6 @@ def value_words(name: str, value: object) -> str:
         if last == suffix or f"_{suffix}" in last:
             return f"{cell(number)} {words}"
     return f"{cell(number)} {found[1].suffix}" if found else cell(number)
-
-
-def weak(manifest: Mapping[str, Any]) -> list[str]:
-    """Names of the inputs with a source that is weak, or from memory."""
-    return [
-        str(item.get("name"))
-        for item in _entries(manifest, "sourced")
-        if item.get("grade") in WEAK_GRADES
-    ]
-
-
-def _entries(manifest: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    found = manifest.get(key)
-    if not isinstance(found, list):
-        return []
-    return [item for item in found if isinstance(item, Mapping)]
 
 
 def _chosen(resolved: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Limits: what bounds the run, and how far it is from what physics would allow; and its energy."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rack_sim.metrics.cost_row import COST_COLUMNS
 from rack_sim.metrics.summary import Value
@@ -8,26 +8,31 @@ from rack_sim.record.record import Record
 from rack_sim.report.charts.energy_and_cost import energy_and_cost_charts
 from rack_sim.report.charts.limits import SERVED, limits_charts, rates_of
 from rack_sim.report.draw.plotly import draw_all
-from rack_sim.report.html.page import Section, Table
-from rack_sim.report.html.quantity import figure, milliseconds, number_of, share, usd
+from rack_sim.report.html.page import HtmlTable, Section
+from rack_sim.report.numbers import milliseconds, number_of, number_text, share, usd
 
-# column -> words, unit
-_MONEY = {
-    "capital_usd": ("capital: the racks in use and what stands in them", "USD"),
-    "usd_per_million_output_tokens": ("a million output tokens, capital and electricity", "USD"),
-    "capital_usd_per_million_output_tokens": ("of that, capital written off", "USD"),
-    "electricity_usd_per_million_output_tokens": ("of that, electricity", "USD"),
-    "usd_per_million_total_tokens": ("a million tokens, prompts counted", "USD"),
+
+def _years(value: object) -> str:
+    return f"{number_text(value)} years"
+
+
+# column -> words, how its number is written
+_MONEY: Mapping[str, tuple[str, Callable[[object], str]]] = {
+    "capital_usd": ("capital: the racks in use and what stands in them", usd),
+    "usd_per_million_output_tokens": ("a million output tokens, capital and electricity", usd),
+    "capital_usd_per_million_output_tokens": ("of that, capital written off", usd),
+    "electricity_usd_per_million_output_tokens": ("of that, electricity", usd),
+    "usd_per_million_total_tokens": ("a million tokens, prompts counted", usd),
     "api_usd_per_million_output_tokens": (
         "revenue of a million output tokens and their prompts",
-        "USD",
+        usd,
     ),
-    "margin_usd_per_million_output_tokens": ("that revenue less cost", "USD"),
+    "margin_usd_per_million_output_tokens": ("that revenue less cost", usd),
     "break_even_utilisation": (
         "share of the year in which it must serve so to pay for itself (above 1: it cannot)",
-        "",
+        number_text,
     ),
-    "payback_years": ("until revenue less electricity has paid the capital", "years"),
+    "payback_years": ("until revenue less electricity has paid the capital", _years),
 }
 _BUSY = {column.name: column.definition for column in COST_COLUMNS if column.name[:5] == "busy_"}
 
@@ -47,36 +52,24 @@ def limits_section(run: Record) -> Section:
     return Section("limits", "Physical limits", charts=charts, points=points, tables=tables)
 
 
-def _beside_limits(row: Mapping[str, Value], rates: Mapping[str, float]) -> Table:
+def _beside_limits(row: Mapping[str, Value], rates: Mapping[str, float]) -> HtmlTable:
     tpot, bound = number_of(row["tpot_ms_p50"]), number_of(row["tok_latency_limit_ms"])
     rows = []
     if tpot and bound:
-        rows.append(
-            (
-                "TPOT, median",
-                milliseconds(tpot),
-                milliseconds(bound),
-                "weights read once at full memory speed",
-                f"{figure(tpot / bound)} × the limit",
-            )
-        )
+        ratio = f"{number_text(tpot / bound)} × the limit"
+        words = "weights read once at full memory speed"
+        rows.append(("TPOT, median", milliseconds(tpot), milliseconds(bound), words, ratio))
     served = rates.get(SERVED)
     for words, limit in rates.items():
         if served and words != SERVED:
-            rows.append(
-                (
-                    "Throughput",
-                    f"{figure(served, 4)} tokens/s",
-                    f"{figure(limit, 4)} tokens/s",
-                    words,
-                    f"{share(served / limit)} of the limit",
-                )
-            )
+            rate, most = (f"{number_text(number, 4)} tokens/s" for number in (served, limit))
+            ratio = f"{share(served / limit)} of the limit"
+            rows.append(("Throughput", rate, most, words, ratio))
     heads = ("Figure", "#here", "#limit", "the limit is", "#ratio")
-    return Table("Figures beside their limits", heads, tuple(rows), is_open=True)
+    return HtmlTable("Figures beside their limits", heads, tuple(rows), is_open=True)
 
 
-def _busy(row: Mapping[str, Value]) -> tuple[Table, ...]:
+def _busy(row: Mapping[str, Value]) -> tuple[HtmlTable, ...]:
     rows = tuple(
         (definition.removeprefix("of the time chips were busy: "), share(row[name]))
         for name, definition in _BUSY.items()
@@ -84,7 +77,7 @@ def _busy(row: Mapping[str, Value]) -> tuple[Table, ...]:
     )
     if not rows:
         return ()
-    return (Table("What busy chips do, of their time", ("What", "#share"), rows, is_open=True),)
+    return (HtmlTable("What busy chips do, of their time", ("What", "#share"), rows, is_open=True),)
 
 
 def cost_section(run: Record) -> Section:
@@ -92,21 +85,14 @@ def cost_section(run: Record) -> Section:
     row, groups = run.summary, tuple(energy_and_cost_charts(run))
     if not any(chart.values_of for panels in groups for chart in panels.charts):
         return Section("cost", "Energy and cost", ("The run has no energy to split.",))
-    money = [
-        (
-            words,
-            figure(value)
-            if unit == ""
-            else f"{figure(value)} years"
-            if unit == "years"
-            else usd(value),
-        )
-        for name, (words, unit) in _MONEY.items()
-        if (value := row[name]) is not None
-    ]
+    money = tuple(
+        (words, written(row[name]))
+        for name, (words, written) in _MONEY.items()
+        if row[name] is not None
+    )
     return Section(
         "cost",
         "Energy and cost",
         charts=draw_all(groups),
-        tables=(Table("Cost of the run", ("What", "#value"), tuple(money), is_open=True),),
+        tables=(HtmlTable("Cost of the run", ("What", "#value"), money, is_open=True),),
     )

@@ -23,7 +23,7 @@ _TEMPLATES = ("rack_sim.report.html", "templates")
 
 
 @dataclass(frozen=True)
-class Table:
+class HtmlTable:
     """Rows of text under headings; a heading that begins with ``#`` stands over numbers.
 
     `is_open`: shown at once; otherwise behind a line that opens it. `note` stands below.
@@ -54,7 +54,7 @@ class Chart:
     says: str
     traces: tuple[Mapping[str, Any], ...]
     layout: Mapping[str, Any]
-    table: Table
+    table: HtmlTable
     height_px: int = 340
     note: str = ""
 
@@ -67,6 +67,12 @@ class Fact:
     unit: str
     what: str
     note: str = ""
+
+
+def fact_of(quantity: str, what: str, note: str = "") -> Fact:
+    """A figure of which value and unit stand in one text."""
+    value, _, unit = quantity.replace("\N{NO-BREAK SPACE}", " ").partition(" ")
+    return Fact(value, unit, what, note)
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ class Section:
     charts: tuple[Chart, ...] = ()
     points: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()
-    tables: tuple[Table, ...] = ()
+    tables: tuple[HtmlTable, ...] = ()
 
 
 @dataclass(frozen=True)

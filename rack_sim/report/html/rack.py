@@ -6,6 +6,7 @@ same, so a page needs a few profiles and two numbers for each link.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from rack_sim.compiler.traffic import TRAFFICS
@@ -50,7 +51,6 @@ class LinkProfile:
     payload_bytes: int
     busy_ms: float
     utilisation: float
-    step_vectors: int | None
     by_kind: Mapping[str, tuple[int, float]]
 
 
@@ -119,6 +119,7 @@ class Rack:
         """Whether nodes are drawn instead of chips, because there are so many."""
         return len(self.chips) > CHIPS_DRAWN_MAX
 
+    @cached_property
     def lines(self) -> tuple[tuple[Line, ...], bool]:
         """Lines with traffic, and whether they join nodes rather than chips."""
         between_chips = self._lines(lambda end: end)
@@ -219,24 +220,16 @@ def _links(
     ends = ["source_chip", "target_chip", "lane"]
     rest = table.drop(columns=ends)
     # Rows that carry the same are one group: thousands of links, a few dozen profiles.
-    groups = rest.groupby(list(rest.columns), dropna=False, sort=False).ngroup().to_numpy()
-    _, firsts = _first_of_each(groups)
-    profiles = [_profile(row) for row in rest.iloc[firsts].to_dict("records")]
+    groups = rest.groupby(list(rest.columns), dropna=False, sort=False)
+    profiles = [_profile(row) for row in groups.head(1).to_dict("records")]
     links = [
         Link(source, target, lane, group)
         for (source, target, lane), group in zip(
-            table[ends].to_numpy().tolist(), groups.tolist(), strict=True
+            table[ends].to_numpy().tolist(), groups.ngroup().tolist(), strict=True
         )
     ]
     switches = {end for link in links for end in (link.source, link.target) if end not in chips}
     return links, profiles, sorted(switches)
-
-
-def _first_of_each(groups: Any) -> tuple[Any, Any]:  # noqa: ANN401 - arrays
-    import numpy as np
-
-    numbers, firsts = np.unique(groups, return_index=True)
-    return numbers, firsts
 
 
 def _profile(row: Mapping[Any, Any]) -> LinkProfile:
@@ -250,7 +243,6 @@ def _profile(row: Mapping[Any, Any]) -> LinkProfile:
         payload_bytes=int(row["payload_bytes"]),
         busy_ms=float(row["busy_ms"]),
         utilisation=_real(row["utilisation"]) or 0.0,
-        step_vectors=_whole(row["step_vectors"]),
         by_kind=by_kind,
     )
 

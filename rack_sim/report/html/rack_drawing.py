@@ -6,18 +6,21 @@ shape's colour is one of ten steps of a scale, named by its class: the style she
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from functools import cached_property
+from math import inf
 from typing import Any
 
 from rack_sim.compiler.traffic import TRAFFICS
-from rack_sim.report.figures.rack_layout import NODE_SIDE, RackLayout, lay_out
+from rack_sim.report.figures.rack_layout import NODE_SIDE, lay_out
 from rack_sim.report.figures.rack_load import number_runs
 from rack_sim.report.figures.rack_scale import LINK_BOUNDS
-from rack_sim.report.html.quantity import counted, share, size
 from rack_sim.report.html.rack import FILLS, Chip, Flow, Line, Rack
+from rack_sim.report.numbers import counted, share, size
 
-STEP_COUNT = 10
+_STEP_COUNT = 10
+_KINDS = list(TRAFFICS)
 _WIDTH_PX, _NODE_PX_MAX = 1_000.0, 260.0
 # Roles of chips of which the tables say nothing more -> words.
 _UNTOLD = {
@@ -31,6 +34,7 @@ _SWITCH_WORDS_PX_MIN = 62.0
 # A chip this wide has room for its number.
 _CHIP_WORDS_PX_MIN = 30.0
 _NODE_WORDS_PX_MIN = 34.0
+_BADGE_CHARACTERS = 6
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Scale:
         return [share(mark).replace(".0", "") for mark in self.marks]
 
 
-_TENTHS = Scale(tuple(number / STEP_COUNT for number in range(1, STEP_COUNT)), (0.0, 0.5, 1.0))
+_TENTHS = Scale(tuple(number / _STEP_COUNT for number in range(1, _STEP_COUNT)), (0.0, 0.5, 1.0))
 _SCALES = {
     "memory": _TENTHS,
     "load": _TENTHS,
@@ -60,22 +64,57 @@ _SCALES = {
 }
 
 
+class _Sheet:
+    """Where everything of a rack is drawn, in pixels."""
+
+    def __init__(self, rack: Rack) -> None:
+        numbers = sorted(rack.racks)
+        self.rack = rack
+        self.unit = min(_NODE_PX_MAX, _WIDTH_PX / lay_out(rack, numbers).width)
+        self.layout = lay_out(rack, numbers, _HEADER_PX / self.unit)
+        self.width = self.layout.width * self.unit
+        self.height = self.layout.height * self.unit
+        self.lines, self.between_nodes = rack.lines
+
+    @cached_property
+    def spots(self) -> dict[int, tuple[float, float]]:
+        """Centres of chips and switches."""
+        found = {chip: self.at(centre) for chip, centre in self.layout.chip_centres.items()}
+        switches = self.rack.switches
+        for place, number in enumerate(switches):
+            x = (place + 0.5) * self.width / len(switches)
+            found[number] = (x, self.height + _SWITCH_ROOM_PX * 0.6)
+        return found
+
+    @cached_property
+    def ends(self) -> dict[int, tuple[float, float]]:
+        """Where lines end: at chips and switches, or at nodes, and at switches by -1 less."""
+        if not self.between_nodes:
+            return self.spots
+        nodes = {node: self.at(centre) for node, centre in self.layout.node_centres.items()}
+        return nodes | {-1 - number: spot for number, spot in self.spots.items()}
+
+    def at(self, point: tuple[float, float]) -> tuple[float, float]:
+        """A point of the layout."""
+        return point[0] * self.unit, point[1] * self.unit
+
+    def square(self, centre: tuple[float, float], side: float) -> dict[str, float]:
+        """A square of the layout."""
+        x, y = self.at(centre)
+        side *= self.unit
+        return {"x": _px(x - side / 2), "y": _px(y - side / 2), "side": _px(side)}
+
+
 def drawing_of(rack: Rack) -> dict[str, Any]:
     """The shapes of the drawing, for the template."""
-    scales = _SCALES
-    layout, unit = _layout(rack)
-    lines, between_nodes = rack.lines()
-    spots = _spots(rack, layout, unit)
-    ends = _node_spots(layout, unit, spots) if between_nodes else spots
-    height = layout.height * unit + (_SWITCH_ROOM_PX if rack.switches else 0)
-    width = layout.width * unit
-    switch_px = min(_SWITCH_PX, 0.88 * width / max(1, len(rack.switches)))
+    sheet = _Sheet(rack)
+    layout, unit = sheet.layout, sheet.unit
     return {
         "memory": rack.memory_name,
         "by_node": rack.is_by_node,
-        "width": _px(width + 2),
-        "height": _px(height + 2),
-        "scales": {name: scale.limits() for name, scale in scales.items()},
+        "width": _px(sheet.width + 2),
+        "height": _px(sheet.height + (_SWITCH_ROOM_PX if rack.switches else 0) + 2),
+        "scales": {name: scale.limits() for name, scale in _SCALES.items()},
         "racks": [
             {
                 "x": _px(x * unit),
@@ -83,32 +122,25 @@ def drawing_of(rack: Rack) -> dict[str, Any]:
                 "width": _px(layout.rack_width * unit),
                 "height": _px(layout.rack_height * unit),
                 "words": _rack_words(rack, number, layout.rack_width * unit),
-                "full_words": _rack_words(rack, number, 1e9),
+                "full_words": _rack_words(rack, number, inf),
             }
             for number, (x, y) in layout.rack_corners.items()
         ],
-        "nodes": list(_nodes(rack, layout, unit, scales)),
-        "switches": [
-            {
-                "number": number,
-                "x": _px(spots[number][0] - switch_px / 2),
-                "y": _px(spots[number][1] - 13),
-                "width": _px(switch_px),
-                "words": f"switch {number}" if switch_px >= _SWITCH_WORDS_PX_MIN else str(number),
-            }
-            for number in rack.switches
-        ],
+        "nodes": [_node_shape(sheet, *pair) for pair in rack.nodes.items()],
+        "switches": list(_switches(sheet)),
         "lines": [
             {
                 "number": number,
-                "step": scales["links"].step(line.utilisation_max),
-                "ends": [_px(part) for end in (line.first, line.second) for part in ends[end]],
-                "words": line_words(line, between_nodes),
+                "step": _SCALES["links"].step(line.utilisation_max),
+                "ends": [
+                    _px(part) for end in (line.first, line.second) for part in sheet.ends[end]
+                ],
+                "words": line_words(line, sheet.between_nodes),
             }
-            for number, line in enumerate(lines)
+            for number, line in enumerate(sheet.lines)
         ],
-        "between_nodes": between_nodes,
-        "has_lines": bool(lines),
+        "between_nodes": sheet.between_nodes,
+        "has_lines": bool(sheet.lines),
         "roles": [
             (role, words)
             for role, words in _UNTOLD.items()
@@ -118,21 +150,34 @@ def drawing_of(rack: Rack) -> dict[str, Any]:
     }
 
 
+def _switches(sheet: _Sheet) -> Iterator[dict[str, Any]]:
+    switches = sheet.rack.switches
+    width = min(_SWITCH_PX, 0.88 * sheet.width / max(1, len(switches)))
+    for number in switches:
+        x, y = sheet.spots[number]
+        yield {
+            "number": number,
+            "x": _px(x - width / 2),
+            "y": _px(y - 13),
+            "width": _px(width),
+            "words": f"switch {number}" if width >= _SWITCH_WORDS_PX_MIN else str(number),
+        }
+
+
 def data_of(rack: Rack) -> dict[str, Any]:
     """What the page's script says of a chip, a node or a line; columns, so that it is short."""
-    layout, unit = _layout(rack)
-    lines, between_nodes = rack.lines()
-    scale = _SCALES["links"]
+    sheet = _Sheet(rack)
     content: dict[str, Any] = {
         "memory": rack.memory_name,
         "roles": _UNTOLD,
         "fills": list(FILLS.values()),
         "kinds": list(TRAFFICS.items()),
-        "betweenNodes": between_nodes,
+        "betweenNodes": sheet.between_nodes,
         "byNode": rack.is_by_node,
         "switches": list(rack.switches),
         "lines": [
-            [line.first, line.second, *map(_flow_data, (line.there, line.back))] for line in lines
+            [line.first, line.second, *map(_flow_data, (line.there, line.back))]
+            for line in sheet.lines
         ],
         "nodes": [
             [number, rack.chips[chips[0]].rack, list(chips) if not rack.is_by_node else len(chips)]
@@ -143,45 +188,31 @@ def data_of(rack: Rack) -> dict[str, Any]:
         ],
     }
     if rack.is_by_node:
-        content["nodeRows"] = [_node_row(rack, chips) for chips in rack.nodes.values()]
-        return content
-    spots = _spots(rack, layout, unit)
-    names = list(TRAFFICS)
-    content["chips"] = [
-        [
-            chip.number,
-            chip.node,
-            chip.rack,
-            chip.role,
-            chip.stage,
-            chip.used_bytes,
-            chip.capacity_bytes,
-            chip.step_busy_ms,
-            chip.load,
-            chip.fill,
-            *(_px(part) for part in spots[chip.number]),
-        ]
-        for chip in rack.chips.values()
-    ]
-    content["switchSpots"] = [[_px(part) for part in spots[number]] for number in rack.switches]
-    content["profiles"] = [
-        [
-            profile.kind,
-            profile.payload_bytes,
-            profile.busy_ms,
-            profile.utilisation,
-            scale.step(profile.utilisation),
-            [[names.index(name), *load] for name, load in profile.by_kind.items()],
-        ]
-        for profile in rack.profiles
-    ]
-    content["links"] = [
-        [link.source for link in rack.links],
-        [link.target for link in rack.links],
-        [link.lane for link in rack.links],
-        [link.profile for link in rack.links],
-    ]
-    return content
+        return content | {"nodeRows": [_node_row(rack, chips) for chips in rack.nodes.values()]}
+
+    def spot(number: int) -> list[float]:
+        return [_px(part) for part in sheet.spots[number]]
+
+    columns = zip(
+        *((one.source, one.target, one.lane, one.profile) for one in rack.links), strict=True
+    )
+    return content | {
+        # The fields of a chip, in their order.
+        "chips": [[*astuple(chip), *spot(chip.number)] for chip in rack.chips.values()],
+        "switchSpots": [spot(number) for number in rack.switches],
+        "profiles": [
+            [
+                profile.kind,
+                profile.payload_bytes,
+                profile.busy_ms,
+                profile.utilisation,
+                _SCALES["links"].step(profile.utilisation),
+                [[_KINDS.index(name), *load] for name, load in profile.by_kind.items()],
+            ]
+            for profile in rack.profiles
+        ],
+        "links": [list(column) for column in columns] or [[], [], [], []],
+    }
 
 
 def line_words(line: Line, between_nodes: bool) -> str:
@@ -208,72 +239,9 @@ def chip_words(chip: Chip, memory: str) -> str:
     )
 
 
-def _layout(rack: Rack) -> tuple[RackLayout, float]:
-    """Places, in units, and how many pixels a unit is."""
-    numbers = sorted(rack.racks)
-    width = lay_out(rack, numbers).width
-    unit = min(_NODE_PX_MAX, _WIDTH_PX / width)
-    return lay_out(rack, numbers, _HEADER_PX / unit), unit
-
-
-def _spots(rack: Rack, layout: RackLayout, unit: float) -> dict[int, tuple[float, float]]:
-    """Centres of chips and switches, in pixels."""
-    spots = {chip: (x * unit, y * unit) for chip, (x, y) in layout.chip_centres.items()}
-    width, top = layout.width * unit, layout.height * unit
-    room = width / max(1, len(rack.switches))
-    for place, number in enumerate(rack.switches):
-        spots[number] = ((place + 0.5) * room, top + _SWITCH_ROOM_PX * 0.6)
-    return spots
-
-
-def _node_spots(
-    layout: RackLayout, unit: float, spots: Mapping[int, tuple[float, float]]
-) -> dict[int, tuple[float, float]]:
-    """Centres of nodes by number, and of switches by -1 less their number."""
-    found = {node: (x * unit, y * unit) for node, (x, y) in layout.node_centres.items()}
-    found.update({-1 - number: spot for number, spot in spots.items()})
-    return found
-
-
-def _nodes(
-    rack: Rack, layout: RackLayout, unit: float, scales: Mapping[str, Scale]
-) -> Iterator[dict[str, Any]]:
-    side = NODE_SIDE * unit
-    for number, chips in rack.nodes.items():
-        x, y = (part * unit for part in layout.node_centres[number])
-        members = [rack.chips[chip] for chip in chips]
-        stages = sorted({chip.stage for chip in members if chip.stage is not None})
-        badge = number_runs(stages)
-        node: dict[str, Any] = {
-            "number": number,
-            "x": _px(x - side / 2),
-            "y": _px(y - side / 2),
-            "side": _px(side),
-            "cx": _px(x),
-            "cy": _px(y),
-            "is_spare": all(chip.role == "spare" for chip in members),
-            "badge": badge
-            if side >= _NODE_WORDS_PX_MIN
-            and len(badge) < 6
-            and not rack.is_by_node
-            and len(rack.nodes) > 1
-            and len(chips) > 1
-            else "",
-            "chips": [],
-        }
-        if rack.is_by_node:
-            used = max(chip.used_bytes / chip.capacity_bytes for chip in members)
-            load = max(chip.load or 0.0 for chip in members)
-            node |= _classes(members[0].role, used, load, scales)
-            node["words"] = node_words(number, members, rack.memory_name)
-        else:
-            node["chips"] = [_chip_shape(rack, chip, layout, unit, scales) for chip in members]
-        yield node
-
-
 def node_words(number: int, members: Sequence[Chip], memory: str) -> str:
     """A node in words: of its chips, the fullest and the busiest."""
-    stages = sorted({chip.stage for chip in members if chip.stage is not None})
+    stages = _stages_of(members)
     head = f"Node {number}, rack {members[0].rack}, {counted(len(members), 'chip')}"
     if not stages:
         return f"{head}: {_UNTOLD.get(members[0].role, members[0].role)}"
@@ -285,40 +253,58 @@ def node_words(number: int, members: Sequence[Chip], memory: str) -> str:
     )
 
 
-def _chip_shape(
-    rack: Rack, chip: Chip, layout: RackLayout, unit: float, scales: Mapping[str, Scale]
-) -> dict[str, Any]:
-    x, y = layout.chip_centres[chip.number]
-    side = layout.chip_sides[chip.number] * unit
-    used = chip.used_bytes / chip.capacity_bytes if chip.capacity_bytes else 0.0
+def _node_shape(sheet: _Sheet, number: int, chips: Sequence[int]) -> dict[str, Any]:
+    rack, centre = sheet.rack, sheet.layout.node_centres[number]
+    members = [rack.chips[chip] for chip in chips]
+    shape: dict[str, Any] = {
+        "number": number,
+        **sheet.square(centre, NODE_SIDE),
+        **dict(zip(("cx", "cy"), map(_px, sheet.at(centre)), strict=True)),
+        "is_spare": all(chip.role == "spare" for chip in members),
+        "badge": "",
+        "chips": [],
+    }
+    if rack.is_by_node:
+        used = max(_used_share(chip) for chip in members)
+        load = max(chip.load or 0.0 for chip in members)
+        words = node_words(number, members, rack.memory_name)
+        return shape | _classes(members[0].role, used, load) | {"words": words}
+    badge = number_runs(_stages_of(members))
+    has_room = NODE_SIDE * sheet.unit >= _NODE_WORDS_PX_MIN and len(badge) < _BADGE_CHARACTERS
+    if has_room and len(rack.nodes) > 1 and len(chips) > 1:
+        shape["badge"] = badge
+    return shape | {"chips": [_chip_shape(sheet, chip) for chip in members]}
+
+
+def _chip_shape(sheet: _Sheet, chip: Chip) -> dict[str, Any]:
+    layout = sheet.layout
+    shape = sheet.square(layout.chip_centres[chip.number], layout.chip_sides[chip.number])
     return {
         "number": chip.number,
-        "x": _px(x * unit - side / 2),
-        "y": _px(y * unit - side / 2),
-        "side": _px(side),
-        "label": str(chip.number) if side >= _CHIP_WORDS_PX_MIN else "",
-        "words": chip_words(chip, rack.memory_name),
-        **_classes(chip.role, used, chip.load or 0.0, scales),
+        **shape,
+        "label": str(chip.number) if shape["side"] >= _CHIP_WORDS_PX_MIN else "",
+        "words": chip_words(chip, sheet.rack.memory_name),
+        **_classes(chip.role, _used_share(chip), chip.load or 0.0),
     }
 
 
-def _classes(role: str, used: float, load: float, scales: Mapping[str, Scale]) -> dict[str, Any]:
+def _used_share(chip: Chip) -> float:
+    return chip.used_bytes / chip.capacity_bytes if chip.capacity_bytes else 0.0
+
+
+def _stages_of(chips: Iterable[Chip]) -> list[int]:
+    return sorted({chip.stage for chip in chips if chip.stage is not None})
+
+
+def _classes(role: str, used: float, load: float) -> dict[str, Any]:
     if role in _UNTOLD:
         return {"classes": role}
-    steps = (f"m{scales['memory'].step(used)}", f"u{scales['load'].step(load)}")
-    return {"classes": " ".join(steps)}
+    return {"classes": f"m{_SCALES['memory'].step(used)} u{_SCALES['load'].step(load)}"}
 
 
 def _rack_words(rack: Rack, number: int, width_px: float) -> str:
-    stages = sorted(
-        {
-            stage
-            for node in rack.racks[number]
-            for chip in rack.nodes[node]
-            if (stage := rack.chips[chip].stage) is not None
-        }
-    )
     nodes = rack.racks[number]
+    stages = _stages_of(rack.chips[chip] for node in nodes for chip in rack.nodes[node])
     words = f"Rack {number}" if len(nodes) > 1 else f"Node {nodes[0]}"
     long = f"{words} · stage{'s' if len(stages) > 1 else ''} {number_runs(stages)}"
     return long if stages and len(long) * 8 < width_px else words
@@ -328,7 +314,7 @@ def _node_row(rack: Rack, chips: Sequence[int]) -> list[Any]:
     """Of a node that is drawn as one: chips, stages, the fullest chip's fill, and loads."""
     members = [rack.chips[chip] for chip in chips]
     fullest = max(members, key=lambda chip: (chip.used_bytes, -chip.number))
-    stages = sorted({chip.stage for chip in members if chip.stage is not None})
+    stages = _stages_of(members)
     return [
         f"{chips[0]}–{chips[-1]}" if len(chips) > 1 else str(chips[0]),
         members[0].role,
@@ -343,8 +329,7 @@ def _node_row(rack: Rack, chips: Sequence[int]) -> list[Any]:
 
 
 def _flow_data(flow: Flow) -> list[Any]:
-    names = list(TRAFFICS)
-    kinds = [[names.index(name), count] for name, count in flow.step_vectors.items()]
+    kinds = [[_KINDS.index(name), count] for name, count in flow.step_vectors.items()]
     return [flow.link_count, flow.busy_link_count, flow.payload_bytes, flow.utilisation_max, kinds]
 
 

@@ -1,15 +1,16 @@
 """Rack section: the drawing of the machine, and the tables that say the same."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rack_sim.compiler.traffic import TRAFFICS
 from rack_sim.record.record import Record
 from rack_sim.report.figures.rack_load import number_runs
-from rack_sim.report.html.page import Section, Table
-from rack_sim.report.html.quantity import counted, figure, share, size
+from rack_sim.report.html.page import HtmlTable, Section
 from rack_sim.report.html.rack import FILLS, Chip, Rack
 from rack_sim.report.html.rack_drawing import data_of, drawing_of
+from rack_sim.report.numbers import counted, number_text, share, size
 
 _LINES_SHOWN = 25
 
@@ -22,7 +23,7 @@ def rack_section(rack: Rack, run: Record) -> tuple[Section, Mapping[str, Any]]:
             "The racks",
             sentences=tuple(_sentences(rack, run)),
             drawing=drawing_of(rack),
-            tables=(_stages(rack), *_traffic(rack)),
+            tables=(_stages(rack), *_traffic(rack), *_busiest(rack)),
         ),
         data_of(rack),
     )
@@ -60,7 +61,7 @@ def _sentences(rack: Rack, run: Record) -> list[str]:
     return said
 
 
-def _stages(rack: Rack) -> Table:
+def _stages(rack: Rack) -> HtmlTable:
     """Chips by stage, those that are filled alike in one row."""
     groups: dict[tuple[int | None, int | None, float | None], list[Chip]] = {}
     for chip in rack.chips.values():
@@ -78,7 +79,7 @@ def _stages(rack: Rack) -> Table:
                 share(load),
             )
         )
-    return Table(
+    return HtmlTable(
         f"{rack.memory_name} and load of every chip",
         ("#Stage", "Chips", *(f"#{words}" for words in FILLS.values()), "#holds", "#busy"),
         tuple(rows),
@@ -86,63 +87,52 @@ def _stages(rack: Rack) -> Table:
     )
 
 
-def _traffic(rack: Rack) -> list[Table]:
-    """What links carry: by kind in one step, and the busiest lines of the drawing."""
-    links_of = [0] * len(rack.profiles)
-    for link in rack.links:
-        links_of[link.profile] += 1
-    vectors: dict[str, int] = {}
-    busy: dict[str, float] = {}
-    for profile, count in zip(rack.profiles, links_of, strict=True):
-        for name, (number, held_ms) in profile.by_kind.items():
-            vectors[name] = vectors.get(name, 0) + count * number
+def _traffic(rack: Rack) -> Iterator[HtmlTable]:
+    """What all links carry in one step, by kind."""
+    links_of = Counter(link.profile for link in rack.links)
+    vectors, busy = Counter[str](), dict[str, float]()
+    for number, profile in enumerate(rack.profiles):
+        for name, (count, held_ms) in profile.by_kind.items():
+            vectors[name] += links_of[number] * count
             busy[name] = max(busy.get(name, 0.0), held_ms)
-    tables = []
-    if vectors:
-        total = sum(vectors.values())
-        tables.append(
-            Table(
-                "Traffic of one step on all links, by kind",
-                ("Kind", "What it is", "#vectors", "#share", "#busiest link, µs"),
-                tuple(
-                    (
-                        name,
-                        words,
-                        f"{vectors[name]:,}",
-                        share(vectors[name] / total),
-                        figure(1000 * busy[name]),
-                    )
-                    for name, words in TRAFFICS.items()
-                    if name in vectors
-                ),
-            )
+    rows = tuple(
+        (
+            name,
+            words,
+            f"{vectors[name]:,}",
+            share(vectors[name] / vectors.total()),
+            number_text(1000 * busy[name]),
         )
-    lines, between_nodes = rack.lines()
+        for name, words in TRAFFICS.items()
+        if name in vectors
+    )
+    if rows:
+        heads = ("Kind", "What it is", "#vectors", "#share", "#busiest link, µs")
+        yield HtmlTable("Traffic of one step on all links, by kind", heads, rows)
+
+
+def _busiest(rack: Rack) -> Iterator[HtmlTable]:
+    """The busiest lines of the drawing."""
+    lines, between_nodes = rack.lines
     noun = "node" if between_nodes else "chip"
     order = sorted(lines, key=lambda line: (-line.utilisation_max, line.first, line.second))
-    if order:
-        tables.append(
-            Table(
-                f"Busiest links between two {noun}s, both ways",
-                ("From", "To", "#busy cables", "#busiest cable", "#sent there", "#sent back"),
-                tuple(
-                    (
-                        _end(line.first, noun, rack),
-                        _end(line.second, noun, rack),
-                        f"{line.there.busy_link_count + line.back.busy_link_count} of "
-                        f"{line.there.link_count + line.back.link_count}",
-                        share(line.utilisation_max),
-                        size(line.there.payload_bytes),
-                        size(line.back.payload_bytes),
-                    )
-                    for line in order[:_LINES_SHOWN]
-                ),
-                note=f"{len(order) - _LINES_SHOWN} more carry something: links.csv."
-                if len(order) > _LINES_SHOWN
-                else "",
-            )
+    rows = tuple(
+        (
+            _end(line.first, noun, rack),
+            _end(line.second, noun, rack),
+            f"{line.there.busy_link_count + line.back.busy_link_count} of "
+            f"{line.there.link_count + line.back.link_count}",
+            share(line.utilisation_max),
+            size(line.there.payload_bytes),
+            size(line.back.payload_bytes),
         )
-    return tables
+        for line in order[:_LINES_SHOWN]
+    )
+    rest = len(order) - _LINES_SHOWN
+    note = f"{rest} more carry something: links.csv." if rest > 0 else ""
+    heads = ("From", "To", "#busy cables", "#busiest cable", "#sent there", "#sent back")
+    if rows:
+        yield HtmlTable(f"Busiest links between two {noun}s, both ways", heads, rows, note=note)
 
 
 def _end(number: int, noun: str, rack: Rack) -> str:

@@ -3,8 +3,8 @@
 from rack_sim.record.record import Record
 from rack_sim.report.charts.replicas import replicas_charts
 from rack_sim.report.draw.plotly import draw_all
-from rack_sim.report.html.page import Section, Table
-from rack_sim.report.html.quantity import figure, milliseconds, share
+from rack_sim.report.html.page import HtmlTable, Section
+from rack_sim.report.numbers import milliseconds, number_text, share
 
 
 def replicas_section(run: Record) -> Section | None:
@@ -13,7 +13,7 @@ def replicas_section(run: Record) -> Section | None:
     if len(table) < 2:
         return None
     rows = table.to_dict("records")
-    every = Table(
+    every = HtmlTable(
         "Replicas",
         (
             "#Replica",
@@ -39,8 +39,8 @@ def replicas_section(run: Record) -> Section | None:
                 f"{row['timed_out_count']:,}",
                 f"{row['output_tokens']:,}",
                 share(float(row["utilisation"])),
-                figure(row["running_max"]),
-                figure(row["waiting_max"]),
+                number_text(row["running_max"]),
+                number_text(row["waiting_max"]),
                 share(row["kv_tokens_max"] / row["kv_capacity_tokens"])
                 if row["kv_capacity_tokens"]
                 else "–",

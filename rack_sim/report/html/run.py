@@ -10,25 +10,25 @@ from rack_sim.report.charts.latency_split import split_charts
 from rack_sim.report.charts.over_time import over_time_charts
 from rack_sim.report.draw.plotly import draw_all
 from rack_sim.report.html.answer import answer_section, headline
-from rack_sim.report.html.inputs import assumptions_section, inputs_section
+from rack_sim.report.html.inputs import inputs_sections
 from rack_sim.report.html.limits import cost_section, limits_section
 from rack_sim.report.html.page import Page, Section
-from rack_sim.report.html.quantity import counted, figure
 from rack_sim.report.html.rack import rack_of
 from rack_sim.report.html.rack_section import rack_section
 from rack_sim.report.html.replicas import replicas_section
 from rack_sim.report.html.requests import requests_of
-from rack_sim.report.html.warnings import warnings_of, warnings_section
+from rack_sim.report.html.warnings import lost_requests, run_warnings, warnings_section
+from rack_sim.report.numbers import counted, number_text
 
 
 def run_page(run: Record) -> Page:
     """The page of a run. Raises InputError where one of its tables cannot be read."""
     row = run.summary
     requests, rack = requests_of(run), rack_of(run)
-    warnings = warnings_of(run, requests)
+    warnings = tuple(run_warnings(run, requests))
     drawn, data = rack_section(rack, run)
     sections = (
-        answer_section(run, requests, rack.memory_name, len(warnings)),
+        answer_section(run, requests, rack.memory_name, warnings),
         drawn,
         _drawn("split", "Where the time goes", split_charts(run)),
         _drawn("distributions", "How it is distributed", latency_charts(run, requests)),
@@ -37,15 +37,15 @@ def run_page(run: Record) -> Page:
         limits_section(run),
         replicas_section(run),
         cost_section(run),
-        inputs_section(run.facts, run.resolved),
-        assumptions_section(run.facts),
-        warnings_section(warnings, requests),
+        *inputs_sections(run.facts, run.resolved),
+        warnings_section(warnings, lost_requests(requests)),
     )
     description = str(run.resolved.get("description") or "")
     facts = (
         *((f"The scenario says: {description}",) if description else ()),
-        f"Traffic: {run.facts.get('workload')}",
-        f"{counted(row['request_count'], 'request')}, {figure(row['simulated_s'], 4)} s simulated",
+        f"Traffic: {run.facts['workload']}",
+        f"{counted(row['request_count'], 'request')}, "
+        f"{number_text(row['simulated_s'], 4)} s simulated",
         f"Scenario {row['scenario_hash']}, seed {row['seed']}",
     )
     return Page(

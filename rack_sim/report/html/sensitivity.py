@@ -1,100 +1,83 @@
 """Sensitivity page: which inputs move cost and speed most, in words, figures and a table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
+from rack_sim.metrics.words import capital
+from rack_sim.record.record import Record
 from rack_sim.report.charts.sensitivity import sensitivity_charts
 from rack_sim.report.draw.plotly import draw_all
-from rack_sim.report.html.inputs import assumptions_section, inputs_section
-from rack_sim.report.html.page import Page, Section, Table
-from rack_sim.report.html.quantity import cell, counted, figure
-from rack_sim.report.sensitivity_tables import SensitivityTables, Swing
+from rack_sim.report.html.inputs import input_warnings, inputs_sections
+from rack_sim.report.html.page import HtmlTable, Page, Section
+from rack_sim.report.html.warnings import warnings_section
+from rack_sim.report.numbers import cell, counted, number_text
+from rack_sim.report.swings import EFFECTS, VISIBLE, Effect, Swing, notes_of, still_of, swings_of
 from rack_sim.study.sensitivity import SPEED, USD
 
 _TOLD = 3
-# column of the share -> what it is of
-_EFFECTS = {
-    "usd_change_share": "the cost of an output token",
-    "speed_change_share": "the speed of the median user",
-}
-_NOTHING = 0.0005  # less than this share of change is none to be seen
 
 
-def sensitivity_page(found: SensitivityTables) -> Page:
+def sensitivity_page(record: Record) -> Page:
     """The page of a finished sensitivity."""
-    manifest, base, swings = found.record.facts, found.base, found.swings
-    percent = f"{manifest['change']:.0%}"
-    model = manifest["model"].get("name")
+    manifest, base = record.facts, record.facts["base"]
     speed = base[SPEED]
-    charts = draw_all(sensitivity_charts(found.record))
-    notes = found.notes
     return Page(
-        title=f"Sensitivity: {found.name}",
-        subtitle=f"What do {percent} less and more of each input, alone, do to cost and speed?",
+        title=f"Sensitivity: {record.name}",
+        subtitle=f"What do {manifest['change']:.0%} less and more of each input, alone, do to cost "
+        "and speed?",
         facts=(
-            f"{model} on {found.record.resolved['system'].get('name')}",
+            f"{manifest['model']['name']} on {record.resolved['system'].get('name')}",
             f"Traffic: {manifest['workload']}; replayed: {manifest['replayed']}",
-            f"As it is: {figure(base[USD])} USD per million output tokens"
-            + (f", {figure(speed)} tokens/s per user" if speed is not None else ""),
+            f"As it is: {number_text(base[USD])} USD per million output tokens"
+            + (f", {number_text(speed)} tokens/s per user" if speed is not None else ""),
             f"Scenario {manifest['scenario_hash']}, seed {manifest['seed']}",
         ),
         sections=(
-            Section("answer", "The answer", points=tuple(_answers(swings))),
-            Section("figures", "Figures", charts=charts),
-            Section("tables", "Tables", tables=(_table(swings),), points=notes),
-            inputs_section(manifest, found.record.resolved),
-            assumptions_section(manifest, manifest["assumed_by_the_sensitivity"]),
+            Section("answer", "The answer", points=tuple(_answers(record))),
+            Section("figures", "Figures", charts=draw_all(sensitivity_charts(record))),
+            Section("tables", "Tables", tables=(_table(record),), points=notes_of(record)),
+            *inputs_sections(manifest, record.resolved),
+            warnings_section(tuple(input_warnings(manifest))),
         ),
         origin=f"Written by rack-sim {manifest['version']} from the files of the sensitivity of "
         f"the scenario {manifest['scenario_hash']}. sensitivity.csv has every number.",
     )
 
 
-def _answers(swings: Sequence[Swing]) -> list[str]:
+def _answers(record: Record) -> Iterator[str]:
     """The inputs that move each of the two most, and how many move neither."""
-    said = []
-    for column, words in _EFFECTS.items():
-        ranked = sorted(swings, key=lambda swing: -swing.widest(column))
+    for effect in EFFECTS:
+        ranked = sorted(swings_of(record), key=lambda swing: -swing.widest(effect.column))
         for swing in ranked[:_TOLD]:
-            if swing.widest(column) < _NOTHING:
-                break
-            parts = [
-                f"{row['change_share']:+.0%} of it changes {words} by {row[column]:+.1%}"
-                for row in swing.sides
-                if row[column] is not None
-            ]
-            said.append(f"{swing.name}: {'; '.join(parts)}.")
-    still = [s.name for s in swings if all(s.widest(column) < _NOTHING for column in _EFFECTS)]
-    if still:
-        said.append(f"{counted(len(still), 'input')} move neither: {', '.join(still)}.")
-    return said
+            if swing.widest(effect.column) >= VISIBLE:
+                yield _answer(swing, effect)
+    if still := still_of(record):
+        move = "moves" if len(still) == 1 else "move"
+        yield f"{counted(len(still), 'input')} {move} neither: {', '.join(still)}."
 
 
-def _table(swings: Sequence[Swing]) -> Table:
-    rows = []
-    for swing in swings:
-        for row in swing.sides:
-            rows.append(
-                (
-                    f"{swing.name}, {swing.unit}",
-                    f"{row['change_share']:+.0%}",
-                    cell(row["before"]),
-                    cell(row["after"]),
-                    figure(row[USD], 4),
-                    figure(row[SPEED], 4),
-                    "replayed" if row["how"] == "replayed" else "recomputed",
-                )
-            )
-    return Table(
-        "Every input that was changed",
-        (
-            "Input",
-            "#change",
-            "#from",
-            "#to",
-            "#USD per million",
-            "#tokens/s per user",
-            "how",
-        ),
-        tuple(rows),
-        is_open=True,
+def _answer(swing: Swing, effect: Effect) -> str:
+    parts = (
+        f"{abs(change):.0%} {'more' if change > 0 else 'less'} by {moved:+.1%}"
+        for row in swing.sides
+        if (moved := row[effect.column]) is not None and (change := row["change_share"])
     )
+    what = f"the {effect.words[0].lower()}{effect.words[1:]}"
+    return f"{capital(swing.name)} changes {what}: {', '.join(parts)}."
+
+
+def _table(record: Record) -> HtmlTable:
+    rows = (
+        (
+            f"{swing.name}, {swing.unit}",
+            f"{row['change_share']:+.0%}",
+            cell(row["before"]),
+            cell(row["after"]),
+            number_text(row[USD], 4),
+            number_text(row[SPEED], 4),
+            "replayed" if row["how"] == "replayed" else "recomputed",
+        )
+        for swing in swings_of(record)
+        for row in swing.sides
+    )
+    heads = ("Input", "#change", "#from", "#to", "#USD per million", "#tokens/s per user", "how")
+    return HtmlTable("Every input that was changed", heads, tuple(rows), is_open=True)

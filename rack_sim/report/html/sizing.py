@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from rack_sim.record.footprint import rack_noun_of
 from rack_sim.report.charts.size import size_charts
 from rack_sim.report.draw.plotly import draw_all
-from rack_sim.report.html.inputs import assumptions_section, inputs_section, weak
-from rack_sim.report.html.page import Answer, Command, Fact, Page, Section, Table
-from rack_sim.report.html.quantity import cell, counted, figure, usd, watts
+from rack_sim.report.html.inputs import input_warnings, inputs_sections
+from rack_sim.report.html.page import Answer, Command, Fact, HtmlTable, Page, Section, fact_of
+from rack_sim.report.html.warnings import warnings_ahead, warnings_section
+from rack_sim.report.numbers import cell, counted, number_text, usd, watts
 from rack_sim.report.sizing_tables import Row, SizingTables, Winner, name_of
 from rack_sim.report.sizing_words import (
     answer_words,
@@ -26,6 +27,7 @@ from rack_sim.report.sizing_words import (
     value_words,
     verdict_words,
 )
+from rack_sim.report.text import as_sentence
 
 _ROWS_SHOWN = 2_000
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -51,20 +53,18 @@ def sizing_page(sizing: SizingTables) -> Page:
     """The page of a finished sizing."""
     manifest = sizing.record.facts
     asked = " and ".join(objective_words(objective) for objective in sizing.objectives)
-    warnings = tuple(_warnings(sizing))
-    also = manifest.get("assumed_by_the_search")
+    warnings = (*map(as_sentence, manifest["warnings"]), *input_warnings(manifest))
     charts = draw_all(size_charts(sizing.record))
-    model = (manifest.get("model") or {}).get("name")
     system = (sizing.record.resolved["system"] or {}).get("name")
     return Page(
         title=f"Size: {sizing.name}",
         subtitle=f"Which is the smallest system that serves {cell(sizing.rate_rps)} requests/s "
         f"with {asked}?",
         facts=(
-            f"{model} on {system}",
-            str(manifest.get("workload") or ""),
-            f"Sizing {manifest.get('sizing_hash')}, scenario {manifest.get('scenario_hash')}, "
-            f"seed {manifest.get('seed')}",
+            f"{manifest['model']['name']} on {system}",
+            manifest["workload"],
+            f"Sizing {manifest['sizing_hash']}, scenario {manifest['scenario_hash']}, "
+            f"seed {manifest['seed']}",
         ),
         sections=(
             _answer(sizing, warnings),
@@ -79,17 +79,11 @@ def sizing_page(sizing: SizingTables) -> Page:
                 ),
             ),
             _searched(sizing),
-            inputs_section(manifest, sizing.record.resolved),
-            assumptions_section(manifest, also if isinstance(also, list) else ()),
-            Section(
-                "warnings",
-                "Warnings",
-                sentences=() if warnings else ("None.",),
-                points=warnings,
-            ),
+            *inputs_sections(manifest, sizing.record.resolved),
+            warnings_section(warnings),
         ),
-        origin=f"Written by rack-sim {manifest.get('version')} from the files of the sizing "
-        f"{manifest.get('sizing_hash')}. candidates.csv has every number.",
+        origin=f"Written by rack-sim {manifest['version']} from the files of the sizing "
+        f"{manifest['sizing_hash']}. candidates.csv has every number.",
     )
 
 
@@ -104,15 +98,10 @@ def _answer(sizing: SizingTables, warnings: Sequence[str]) -> Section:
             f"{head}{f'{words[0].lower()}{words[1:]}' if head else words}: {text}."
             for words, text in failures(sizing, winner)
         ]
-    read = "stands" if len(warnings) == 1 else "stand"
-    mind = (
-        f"{counted(len(warnings), 'warning')} {read} at the end of this page: read "
-        f"{'it' if len(warnings) == 1 else 'them'} before you use a number."
-    )
     return Section(
         "answer",
         "The answer",
-        sentences=(mind,) if warnings else (),
+        sentences=warnings_ahead(warnings),
         answers=tuple(_cards(sizing)),
         points=tuple(points),
         commands=tuple(
@@ -152,51 +141,41 @@ def _cards(sizing: SizingTables) -> Iterator[Answer]:
 
 
 def _sign(row: Row) -> tuple[str, str]:
-    return (
-        ("", "Meets the SLO, as far as too few requests tell")
-        if row["is_short"]
-        else (
-            "good",
-            "Meets the SLO",
-        )
-    )
+    if row["is_short"]:
+        return "", "Meets the SLO, as far as too few requests tell"
+    return "good", "Meets the SLO"
 
 
 def _chips(winner: Winner) -> Iterator[Fact]:
     row, place = winner.row, rack_noun_of(winner.entry.get("footprint"))
     yield Fact(name_of(row), "", "tensor parallel × stages × replicas")
-    yield _fact(counted(row["bought_chip_count"], "chip"), "to buy")
-    yield _fact(counted(row["chip_count"], "chip"), "of them hold the model")
-    yield _fact(counted(row["spare_chip_count"], "chip"), f"spare, in the same {place}s")
-    yield _fact(counted(row["idle_chip_count"], "chip"), f"not used, in the same {place}s")
-    yield _fact(counted(row["rack_count"], place), "they stand in")
+    yield fact_of(counted(row["bought_chip_count"], "chip"), "to buy")
+    yield fact_of(counted(row["chip_count"], "chip"), "of them hold the model")
+    yield fact_of(counted(row["spare_chip_count"], "chip"), f"spare, in the same {place}s")
+    yield fact_of(counted(row["idle_chip_count"], "chip"), f"not used, in the same {place}s")
+    yield fact_of(counted(row["rack_count"], place), "they stand in")
 
 
 def _margins(sizing: SizingTables, row: Row) -> Iterator[Fact]:
     for asked in sizing.objectives:
         value = value_words(asked, row[asked.column])
         note = f"{bound_words(asked)}: {margin_words(asked, row)} left"
-        yield _fact(value, objective_name(asked), note)
+        yield fact_of(value, objective_name(asked), note)
 
 
 def _costs(row: Row) -> Iterator[Fact]:
-    yield _fact(usd(row["capital_usd"]), "capital")
-    yield _fact(usd(row["usd_per_year"]), "a year, capital and electricity")
-    yield _fact(usd(row["usd_per_million_output_tokens"]), "per million output tokens")
-    yield _fact(watts(row["mean_watts"]), "mean power in the replay")
-    yield _fact(watts(row["standby_watts"]), "standing by")
+    yield fact_of(usd(row["capital_usd"]), "capital")
+    yield fact_of(usd(row["usd_per_year"]), "a year, capital and electricity")
+    yield fact_of(usd(row["usd_per_million_output_tokens"]), "per million output tokens")
+    yield fact_of(watts(row["mean_watts"]), "mean power in the replay")
+    yield fact_of(watts(row["standby_watts"]), "standing by")
 
 
 def _capital(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}"
 
 
-def _fact(quantity: str, what: str, note: str = "") -> Fact:
-    value, _, unit = quantity.partition(_SPACE)
-    return Fact(value, unit.replace(_SPACE, " "), what, note)
-
-
-def _objectives(sizing: SizingTables) -> Table:
+def _objectives(sizing: SizingTables) -> HtmlTable:
     rows = []
     for winner in sizing.winners:
         for asked in sizing.objectives:
@@ -212,21 +191,13 @@ def _objectives(sizing: SizingTables) -> Table:
                     "yes" if tight else "no",
                 )
             )
-    heads = (
-        "System",
-        "Best for",
-        "Objective",
-        "#asked",
-        "#measured",
-        "#margin",
-        "Tightest",
-    )
-    return Table("Margin to each objective", heads, tuple(rows), is_open=True)
+    heads = ("System", "Best for", "Objective", "#asked", "#measured", "#margin", "Tightest")
+    return HtmlTable("Margin to each objective", heads, tuple(rows), is_open=True)
 
 
 def _counts(sizing: SizingTables) -> str:
     counts = Counter(row["verdict"] for row in sizing.candidates)
-    said = ", ".join(f"{figure(counts[verdict])} {words}" for verdict, words in _COUNTED)
+    said = ", ".join(f"{number_text(counts[verdict])} {words}" for verdict, words in _COUNTED)
     return (
         f"{counted(len(sizing.candidates), 'candidate')}, each tensor parallel × stages × replicas "
         f"(chips that share a stage, stages of a replica, copies of the model): {said}. A row with "
@@ -234,7 +205,7 @@ def _counts(sizing: SizingTables) -> str:
     )
 
 
-def _table(sizing: SizingTables, caption: str, rows: Sequence[Row], *, is_open: bool) -> Table:
+def _table(sizing: SizingTables, caption: str, rows: Sequence[Row], *, is_open: bool) -> HtmlTable:
     heads = (
         "Tensor × stages × replicas",
         "Verdict",
@@ -247,7 +218,7 @@ def _table(sizing: SizingTables, caption: str, rows: Sequence[Row], *, is_open: 
         *(f"#{objective_name(asked)}" for asked in sizing.objectives),
     )
     left_out = len(rows) - _ROWS_SHOWN
-    return Table(
+    return HtmlTable(
         caption,
         heads,
         tuple(_cells(sizing, row) for row in rows[:_ROWS_SHOWN]),
@@ -267,11 +238,11 @@ def _cells(sizing: SizingTables, row: Row) -> tuple[str, ...]:
     return (
         name_words(row),
         *verdict_words(sizing, row),
-        figure(row["bought_chip_count"]),
-        figure(row["rack_count"]),
+        number_text(row["bought_chip_count"]),
+        number_text(row["rack_count"]),
         cell(round(row["capital_usd"])),
         f"{least}{cell(round(row['usd_per_year']))}",
-        f"{least}{figure(row['mean_watts'] / 1000)}",
+        f"{least}{number_text(row['mean_watts'] / 1000)}",
         *(
             "–"
             if row[asked.column] is None
@@ -285,9 +256,10 @@ def _searched(sizing: SizingTables) -> Section:
     manifest = sizing.record.facts
     counts = Counter(verdict_words(sizing, row) for row in sizing.candidates)
     met = sum(count for (verdict, _), count in counts.items() if verdict == "meets")
-    rows = [("meets", "every objective", figure(met))]
+    heads = ("Verdict", "Why", "#candidates")
+    rows = [("meets", "every objective", number_text(met))]
     rows += [
-        (verdict, why, figure(count))
+        (verdict, why, number_text(count))
         for (verdict, why), count in sorted(counts.items())
         if verdict != "meets"
     ]
@@ -302,14 +274,7 @@ def _searched(sizing: SizingTables) -> Section:
             + ".",
         ),
         points=_PROVED,
-        tables=(
-            Table(
-                "Verdicts and their reasons",
-                ("Verdict", "Why", "#candidates"),
-                tuple(rows),
-                is_open=True,
-            ),
-        ),
+        tables=(HtmlTable("Verdicts and their reasons", heads, tuple(rows), is_open=True),),
     )
 
 
@@ -317,19 +282,4 @@ def _fitting(sizing: SizingTables) -> str:
     question = sizing.record.facts["question"]
     if question["fit_request_count"] == question["request_count"]:
         return ", all of which fit the context"
-    return f", {figure(question['fit_request_count'])} of which fit the context"
-
-
-def _warnings(sizing: SizingTables) -> Iterator[str]:
-    manifest = sizing.record.facts
-    for text in manifest["warnings"]:
-        yield f"{text[0].upper()}{text[1:]}."
-    assumed = manifest.get("assumed")
-    if isinstance(assumed, list) and assumed:
-        yield f"{counted(len(assumed), 'input')} without a source, assumed: see Assumptions."
-    low = weak(manifest)
-    if low:
-        yield (
-            f"{counted(len(low), 'input')} from a weak source or from memory (grades D and M): "
-            f"{', '.join(dict.fromkeys(low))}."
-        )
+    return f", {number_text(question['fit_request_count'])} of which fit the context"

@@ -1,51 +1,51 @@
-"""Warnings: what a reader should know before using a number of this run."""
+"""Warnings: what a reader should know before using a number."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rack_sim.record.record import Record
-from rack_sim.report.html.inputs import weak
-from rack_sim.report.html.page import Section, Table
-from rack_sim.report.html.quantity import counted, figure, number_of, share
+from rack_sim.report.html.inputs import input_warnings
+from rack_sim.report.html.page import HtmlTable, Section
 from rack_sim.report.html.requests import Requests
+from rack_sim.report.numbers import counted, number_of, number_text, share
 
 # Fewer finished requests than this leave less than ten beyond p99.
 _FEW_REQUESTS = 1_000
 # assumed: the queue of the last quarter this many times that of the second is no chance.
 _GROWTH_RATIO = 2.0
-_NAMES_SHOWN = 6
 
 
-def warnings_of(run: Record, requests: Requests) -> tuple[str, ...]:
-    """One sentence each, what matters most first."""
-    return tuple(_warnings(run, requests))
+def warnings_ahead(warnings: Sequence[str]) -> tuple[str, ...]:
+    """What is said of the warnings at the top of a page; nothing where there are none."""
+    one = len(warnings) == 1
+    return (
+        (
+            f"{counted(len(warnings), 'warning')} {'stands' if one else 'stand'} at the end of "
+            f"this page: read {'it' if one else 'them'} before you use a number.",
+        )
+        if warnings
+        else ()
+    )
 
 
-def warnings_section(warnings: tuple[str, ...], requests: Requests) -> Section:
-    """The warnings, and the requests that got no answer, by reason."""
-    lost = tuple(
+def warnings_section(warnings: Sequence[str], tables: tuple[HtmlTable, ...] = ()) -> Section:
+    """The warnings, and what belongs to them."""
+    none = () if warnings else ("None.",)
+    return Section("warnings", "Warnings", none, points=tuple(warnings), tables=tables)
+
+
+def lost_requests(requests: Requests) -> tuple[HtmlTable, ...]:
+    """The requests that got no answer, by reason."""
+    rows = tuple(
         (status.replace("_", " "), reason, f"{count:,}", share(count / requests.count))
         for (status, reason), count in requests.lost.items()
     )
-    return Section(
-        "warnings",
-        "Warnings",
-        sentences=() if warnings else ("None.",),
-        points=warnings,
-        tables=(
-            Table(
-                "Requests without an answer",
-                ("What became of them", "Why", "#requests", "#of all"),
-                lost,
-                is_open=True,
-            ),
-        )
-        if lost
-        else (),
-    )
+    heads = ("What became of them", "Why", "#requests", "#of all")
+    return (HtmlTable("Requests without an answer", heads, rows, is_open=True),) if rows else ()
 
 
-def _warnings(run: Record, requests: Requests) -> Iterator[str]:
-    row, manifest = run.summary, run.facts
+def run_warnings(run: Record, requests: Requests) -> Iterator[str]:
+    """One sentence each, what matters most first."""
+    row, trace = run.summary, run.facts["trace"]
     for (status, reason), count in requests.lost.items():
         yield (
             f"{counted(count, 'request')} ({share(count / requests.count)}) "
@@ -67,22 +67,13 @@ def _warnings(run: Record, requests: Requests) -> Iterator[str]:
     yield from _growing(run)
     if row["preemption_count"]:
         yield (
-            f"Sequences lost their cache {figure(row['preemption_count'])} times, and "
-            f"{figure(row['recomputed_token_count'])} tokens were prefilled again: the cache is "
-            "small for this load."
+            f"Sequences lost their cache {number_text(row['preemption_count'])} times, and "
+            f"{number_text(row['recomputed_token_count'])} tokens were prefilled again: the cache "
+            "is small for this load."
         )
-    trace = manifest.get("trace")
-    if isinstance(trace, dict) and trace.get("skipped_row_count"):
+    if trace and trace["skipped_row_count"]:
         yield f"{counted(trace['skipped_row_count'], 'malformed row')} of the trace were skipped."
-    assumed = [str(item.get("name")) for item in manifest.get("assumed", [])]
-    if assumed:
-        yield f"{counted(len(assumed), 'input')} without a source, assumed: {_names(assumed)}."
-    low = weak(manifest)
-    if low:
-        yield (
-            f"{counted(len(low), 'input')} from a weak source or from memory (grades D and M): "
-            f"{_names(low)}."
-        )
+    yield from input_warnings(run.facts)
 
 
 def _growing(run: Record) -> Iterator[str]:
@@ -97,12 +88,7 @@ def _growing(run: Record) -> Iterator[str]:
     early, late = float(waiting[quarter : 2 * quarter].mean()), float(waiting[-quarter:].mean())
     if late > max(_GROWTH_RATIO * early, 1.0) and number_of(run.summary["window_s"]):
         yield (
-            f"The queue grew while requests arrived: {figure(early)} waited in the second quarter "
-            f"of the arrivals, {figure(late)} in the last. Where more comes than is served, "
-            "latencies say how long the run was, and nothing of the machine."
+            f"The queue grew while requests arrived: {number_text(early)} waited in the second "
+            f"quarter of the arrivals, {number_text(late)} in the last. Where more comes than is "
+            "served, latencies say how long the run was, and nothing of the machine."
         )
-
-
-def _names(names: list[str]) -> str:
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    return shown if len(names) <= _NAMES_SHOWN else f"{shown} and {len(names) - _NAMES_SHOWN} more"

@@ -2,7 +2,6 @@
 
 from rack_sim.record.record import Record
 from rack_sim.report.charts.compare import compare_charts
-from rack_sim.report.comparison_tables import ComparisonTables
 from rack_sim.report.draw.excel import write_charts
 from rack_sim.report.html.comparison import comparison_page
 from rack_sim.report.sheets.comparison import write_comparison_answer, write_comparison_sheets
@@ -18,21 +17,20 @@ def _title(record: Record) -> str:
     return "Compare: " + (" and ".join(names) if len(names) == 2 else f"{len(names)} runs")
 
 
-def _sheets(book: Book, record: Record, row_limit: int) -> None:
-    compared = ComparisonTables(record)
-    purpose, count = "What was compared, and what changed.", len(compared.rows)
+def _sheets(book: Book, record: Record) -> None:
+    purpose, count = "What was compared, and what changed.", len(record.rows("compare.csv"))
     overview = start_overview(book, _title(record), purpose, values=count)
-    write_charts(book, compare_charts(record))
-    written = write_comparison_sheets(book, compared, row_limit)
-    write_definitions(book, written)
-    write_contents(overview, write_comparison_answer(overview, compared))
+    charts = write_charts(book, compare_charts(record))
+    write_comparison_sheets(book, record)
+    write_definitions(book, record)
+    write_contents(overview, write_comparison_answer(overview, record, charts))
 
 
 STORY = Story(
     title=_title,
     text=compare_text,
     content=compare_content,
-    page=lambda record: comparison_page(ComparisonTables(record)),
+    page=comparison_page,
     sheets=_sheets,
     charts=compare_charts,
 )

@@ -7,8 +7,8 @@ from rack_sim.record.record import Record
 from rack_sim.record.table import Row
 from rack_sim.report.chart import Chart, Panels, Series, axis_of
 from rack_sim.report.colours import look_of
-from rack_sim.report.html.quantity import figure, share
 from rack_sim.report.html.study import study_page
+from rack_sim.report.numbers import number_text, share
 from rack_sim.report.sheets.study import study_title, write_study
 from rack_sim.report.story import Story
 from rack_sim.report.text import Line, TextTable, study_head
@@ -136,8 +136,9 @@ def _cut(row: Row) -> str:
 
 def _worth(row: Row) -> str:
     return (
-        f"{figure(row['token_gap_ms'])} ms a token, {figure(row['tok_s_per_chip'])} tokens/s per "
-        f"chip on {row['chip_count']:,} chips, {share(row['memory_margin_share'])} of memory left"
+        f"{number_text(row['token_gap_ms'])} ms a token, {number_text(row['tok_s_per_chip'])} "
+        f"tokens/s per chip on {row['chip_count']:,} chips, "
+        f"{share(row['memory_margin_share'])} of memory left"
     )
 
 
@@ -146,12 +147,12 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         _cut(row),
         f"{row['chip_count']:,}",
-        figure(row["token_gap_ms"], 4),
-        figure(row["tok_s_per_user"]),
-        figure(row["tok_s"]),
-        figure(row["tok_s_per_chip"]),
+        number_text(row["token_gap_ms"], 4),
+        number_text(row["tok_s_per_user"]),
+        number_text(row["tok_s"]),
+        number_text(row["tok_s_per_chip"]),
         share(row["memory_margin_share"]),
-        figure(row["score"]),
+        number_text(row["score"]),
         ", ".join(word for word, is_so in marks if is_so),
     )
 

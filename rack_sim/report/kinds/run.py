@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rack_sim.metrics.columns import ITERATIONS, REPLICAS, STAGES
 from rack_sim.pipeline import Result
 from rack_sim.record.record import Record
 from rack_sim.report.charts.run import run_charts
@@ -13,49 +12,48 @@ from rack_sim.report.sheets.capacity import write_capacity, write_no_capacity
 from rack_sim.report.sheets.capacity_facts import run_facts
 from rack_sim.report.sheets.cost import write_cost
 from rack_sim.report.sheets.definitions import write_definitions
-from rack_sim.report.sheets.inputs import chosen_of, write_inputs
+from rack_sim.report.sheets.inputs import write_inputs
 from rack_sim.report.sheets.machine import write_chips, write_links, write_sram_map, write_sram_rows
 from rack_sim.report.sheets.overview import start_overview, write_overview
 from rack_sim.report.sheets.sheet import Book
-from rack_sim.report.sheets.table import write_table_sheet
-from rack_sim.report.sheets.traffic import write_over_time, write_requests
+from rack_sim.report.sheets.table import whole, write_table
+from rack_sim.report.sheets.traffic import write_requests
 from rack_sim.report.story import Story
 from rack_sim.report.text.run import run_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Tables that stand on a sheet as they are: its name, what is in it, its columns.
+_TIMELINE = "What happened in each bin of time; the sheet Charts draws it."
+# Tables that stand on a sheet as they are: its name, what is in it.
 _AS_THEY_ARE = {
-    "replicas.csv": ("Replicas", "What each replica did.", REPLICAS),
-    "stages.csv": ("Stages", "The stages of the first replica, and their time.", STAGES),
-    "iterations.csv": ("Iterations", "Iterations by their number of rows.", ITERATIONS),
+    "replicas.csv": ("Replicas", "What each replica did."),
+    "stages.csv": ("Stages", "The stages of the first replica, and their time."),
+    "iterations.csv": ("Iterations", "Iterations by their number of rows."),
 }
 
 
-def _sheets(book: Book, run: Record, row_limit: int) -> None:
+def _sheets(book: Book, run: Record) -> None:
     purpose = f"{run.summary['model']} on {run.summary['system']}. {run.facts['workload']}"
     overview = start_overview(book, run.name, purpose)
+    charts = write_charts(book, run_charts(run))
     facts = run_facts(run)
     if isinstance(facts, str):
         write_no_capacity(book, facts)
     else:
         write_capacity(book, facts)
-    write_inputs(book, run.facts, chosen_of(run.resolved))
-    write_requests(book, run, row_limit)
+    write_inputs(book, run)
+    write_requests(book, run)
     write_sram_map(book, run)
-    write_links(book, run, row_limit)
-    write_cost(book, run)
-    write_charts(book, run_charts(run))
-    write_over_time(book, run, row_limit)
-    write_chips(book, run, row_limit)
-    write_sram_rows(book, run, row_limit)
+    write_links(book, run)
+    write_cost(book, run, charts)
+    write_table(book, "Timeline", _TIMELINE, whole(run, "timeline.csv"))
+    write_chips(book, run)
+    write_sram_rows(book, run)
     for file in filter(run.tables.__contains__, _AS_THEY_ARE):
-        name, purpose, columns = _AS_THEY_ARE[file]
-        frame = run.frame(file)
-        write_table_sheet(book, name, name, purpose, columns, frame, file=file, row_limit=row_limit)
-    write_definitions(book, [(name, table.columns) for name, table in run.tables.items()])
-    write_overview(overview, run)
+        write_table(book, *_AS_THEY_ARE[file], whole(run, file))
+    write_definitions(book, run)
+    write_overview(overview, run, charts)
 
 
 def _figures(result: Result) -> "Iterator[tuple[str, Figure]]":

@@ -6,39 +6,27 @@ from rack_sim.report.draw.excel import write_charts
 from rack_sim.report.html.sizing import sizing_page
 from rack_sim.report.sheets.capacity import write_capacity
 from rack_sim.report.sheets.definitions import write_definitions
-from rack_sim.report.sheets.inputs import chosen_of, write_inputs
-from rack_sim.report.sheets.overview import (
-    start_overview,
-    write_answer,
-    write_answer_lines,
-    write_contents,
-)
+from rack_sim.report.sheets.inputs import write_inputs
+from rack_sim.report.sheets.overview import start_overview, write_contents
 from rack_sim.report.sheets.sheet import Book
-from rack_sim.report.sheets.sizing import (
-    sizing_answers,
-    sizing_lines,
-    sizing_question,
-    write_sizing,
-)
+from rack_sim.report.sheets.sizing import sizing_question, write_sizing, write_sizing_answer
 from rack_sim.report.sheets.sizing_capacity import sizing_facts
 from rack_sim.report.sizing_tables import SizingTables
 from rack_sim.report.story import Story
 from rack_sim.report.text.size import size_content, size_text, size_warnings
 
 
-def _sheets(book: Book, record: Record, row_limit: int) -> None:
+def _sheets(book: Book, record: Record) -> None:
     sizing = SizingTables(record)
-    count = len(sizing.winners)
-    question = sizing_question(sizing)
-    overview = start_overview(book, f"Size: {sizing.name}", question, values=count)
-    write_sizing(book, sizing, row_limit)
+    title, count = f"Size: {sizing.name}", len(sizing.winners)
+    overview = start_overview(book, title, sizing_question(sizing), values=count)
+    write_sizing(book, sizing)
     write_charts(book, size_charts(record))
     for number, winner in enumerate(sizing.winners, start=1):
         write_capacity(book, sizing_facts(sizing, winner), number=number)
-    write_inputs(book, record.facts, chosen_of(record.resolved))
-    write_definitions(book, [(name, table.columns) for name, table in record.tables.items()])
-    row = write_answer_lines(overview, 3, *sizing_lines(sizing))
-    write_contents(overview, write_answer(overview, row, sizing_answers(sizing)))
+    write_inputs(book, record)
+    write_definitions(book, record)
+    write_contents(overview, write_sizing_answer(overview, sizing))
 
 
 STORY = Story(

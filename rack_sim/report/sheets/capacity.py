@@ -13,22 +13,20 @@ from rack_sim.metrics.formula import Allowed, Quantity
 from rack_sim.report.sheets.capacity_facts import OWN_BASIS, CapacityFacts
 from rack_sim.report.sheets.formula_text import formula_text
 from rack_sim.report.sheets.sheet import (
-    HEADER,
     INPUT,
     LABEL,
-    NUMBER_HEADER,
-    SECTION,
     STRONG,
     UNIT,
     WRAPPED,
     Book,
     Cell,
     Formula,
+    Range,
     Sheet,
     Style,
     number_style,
 )
-from rack_sim.report.sheets.table import unit_words
+from rack_sim.report.sheets.table import FIRST_ROW, unit_words, write_list
 
 _PURPOSE = (
     "Change the yellow cells: everything else is a formula and follows. With the values as they "
@@ -45,22 +43,24 @@ _SHOWN_FIRST = (
     CapacityPlan.mean_kilowatts,
     CapacityPlan.usd_per_million_output_tokens,
 )
-_RACK_HEADS = ("replicas, from", "racks", "nodes", "chips in them", "of these spare")
+_RACK_HEADS = dict.fromkeys(
+    ("replicas, from", "racks", "nodes", "chips in them", "of these spare"), 18.0
+)
+_TOP = 3
 _COUNTS: Style = {"num_format": "#,##0"}
 _DIFFERENCES: Style = {"num_format": "#,##0.######"}
 
 
 def write_no_capacity(book: Book, why: str) -> None:
     """A sheet that says why there is nothing to plan with."""
-    book.sheet("Capacity", "Capacity", why).widths(60)
+    book.sheet("Capacity", why).widths(60)
 
 
 def write_capacity(book: Book, facts: CapacityFacts, *, number: int = 1) -> None:
     """The sheet of one machine; `number` counts the machines of a study."""
     beside = "" if number == 1 else f" {number}"
     purpose = facts.purpose or (_PURPOSE if facts.own else _STUDY_PURPOSE)
-    sheet = book.sheet(f"Capacity{beside}", f"Capacity: {facts.title}", purpose)
-    sheet.link(2, 0, "Summary", "to the summary")
+    sheet = book.sheet(f"Capacity{beside}", purpose, f"Capacity: {facts.title}")
     sheet.widths(38, 20, 20, 120)
     sheet.page.freeze_panes(3, 1)
     page = _Page(sheet, facts, facts.planned(), "" if number == 1 else f"_{number}")
@@ -81,7 +81,7 @@ class _Page:
     facts: CapacityFacts
     known: dict[str, Any]
     suffix: str
-    row: int = 3
+    row: int = _TOP
 
     def write_answer(self) -> None:
         """The answer, above everything: it repeats cells below."""
@@ -114,7 +114,7 @@ class _Page:
             own = Formula(self.cell_of(CapacityPlan.own_capacity_rps.name), basis.rps)
             value = own if basis.name == OWN_BASIS else basis.rps
             self.line(basis.name, value, CapacityPlan.capacity_rps.unit, basis.meaning)
-        self.name_cells("basis_table", self.sheet, (first, 0, self.row - 1, 1))
+        self.name_cells("basis_table", Range(self.sheet.name, first, 0, self.row - 1, 1))
         share, verdict = CapacityVerdict.attainment_share, CapacityVerdict.verdict
         if self.facts.met:
             self.sheet.put_row(self.row, 0, (share.label, self.facts.met), [LABEL, STRONG])
@@ -166,27 +166,16 @@ class _Page:
             "How the racks of one system fill: from so many replicas on, up to the next row, the "
             "plan needs these racks. A system is filled before another is bought."
         )
-        sheet = self.sheet.book.sheet(name, f"{name}: {self.facts.title}", purpose)
-        sheet.link(2, 0, self.sheet.name, "to the capacity")
-        sheet.widths(*[18] * len(_RACK_HEADS))
-        sheet.put_row(3, 0, _RACK_HEADS, NUMBER_HEADER)
-        last = 3
-        for last, step in enumerate(self.facts.racks, start=4):
-            sheet.put_row(last, 0, step, _COUNTS)
-        sheet.page.freeze_panes(4, 1)
-        sheet.page.repeat_rows(3)
-        self.name_cells("rack_table", sheet, (4, 0, last, len(_RACK_HEADS) - 1))
+        title, racks = f"{name}: {self.facts.title}", self.facts.racks
+        sheet = self.sheet.book.sheet(name, purpose, title, back=self.sheet.name)
+        write_list(sheet, _RACK_HEADS, [(step, _COUNTS) for step in racks])
+        last = FIRST_ROW + len(racks) - 1
+        self.name_cells("rack_table", Range(name, FIRST_ROW, 0, last, len(_RACK_HEADS) - 1))
 
     def head(self, heading: str, *heads: str) -> None:
         """A heading, below a free row, and what the columns below it are called."""
-        if self.row > 3:
-            self.row += 1
-        self.sheet.put_row(self.row, 0, (heading, "", "", ""), SECTION)
-        self.row += 1
-        if heads:
-            styles = [HEADER, NUMBER_HEADER, HEADER, HEADER]
-            self.sheet.put_row(self.row, 0, heads, styles)
-            self.row += 1
+        free = int(self.row > _TOP)
+        self.row = self.sheet.put_block(self.row + free, heading, heads, styles=[LABEL, _COUNTS])
 
     def line(
         self,
@@ -198,11 +187,9 @@ class _Page:
     ) -> None:
         """A line with a number and its unit, and the words that explain it."""
         style = style or {}
-        label_style = STRONG if style.get("bold") else LABEL
-        self.sheet.put(self.row, 0, label, label_style)
-        self.sheet.put(self.row, 1, value, {**style, **number_style(unit)})
-        self.sheet.put(self.row, 2, unit_words(unit), UNIT)
-        self.sheet.put(self.row, 3, note, WRAPPED)
+        styles = [STRONG if style.get("bold") else LABEL, {**style, **number_style(unit)}]
+        cells = (label, value, unit_words(unit), note)
+        self.sheet.put_row(self.row, 0, cells, [*styles, UNIT, WRAPPED])
         self.row += 1
 
     def note(self, quantity: Quantity) -> str:
@@ -220,14 +207,11 @@ class _Page:
 
     def name(self, name: str) -> None:
         """Names the cell of the line that is written next."""
-        self.name_cells(name, self.sheet, (self.row, 1, self.row, 1))
+        self.name_cells(name, Range(self.sheet.name, self.row, 1, self.row, 1))
 
-    def name_cells(self, name: str, sheet: Sheet, cells: tuple[int, int, int, int]) -> None:
+    def name_cells(self, name: str, cells: Range) -> None:
         """Names a rectangle of cells of a sheet."""
-        from xlsxwriter.utility import xl_range_abs
-
-        where = f"='{sheet.name}'!{xl_range_abs(*cells)}"
-        sheet.book.file.define_name(self.cell_of(name), where)
+        self.sheet.book.file.define_name(self.cell_of(name), f"={cells.address}")
 
 
 def _rule(allowed: Allowed, choices: tuple[str, ...] | None) -> dict[str, Any]:

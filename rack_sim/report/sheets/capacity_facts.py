@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rack_sim.metrics.capacity import RESULTS, WHOLE_RACKS, CapacityVerdict, Racks
+from rack_sim.metrics.capacity import RESULTS, WHOLE_RACKS, CapacityVerdict, RacksInUse
 from rack_sim.metrics.formula import calculated
 from rack_sim.metrics.summary import Value
 from rack_sim.record.record import Record
@@ -98,7 +98,7 @@ class CapacityFacts:
     attainment_words: str
     numbers: Mapping[str, float]
     system_price_usd: float | None
-    racks: tuple[Racks, ...]
+    racks: tuple[RacksInUse, ...]
     own: Mapping[str, tuple[Value, int]]
     own_name: str = "this run"
     purpose: str = ""
@@ -258,9 +258,9 @@ def system_price_of(inputs: Mapping[str, Any]) -> float | None:
     return _given(inputs, ("system", "system_price_usd"))
 
 
-def racks_of(footprint: Mapping[str, Any]) -> tuple[Racks, ...]:
+def racks_of(footprint: Mapping[str, Any]) -> tuple[RacksInUse, ...]:
     """How the racks of a system fill, from no replica on."""
-    return (Racks(0, 0, 0, 0, 0), *(Racks(**step) for step in footprint["racks"]))
+    return (RacksInUse(0, 0, 0, 0, 0), *(RacksInUse(**step) for step in footprint["racks"]))
 
 
 def _given(inputs: Mapping[str, Any], path: Sequence[str]) -> float | None:

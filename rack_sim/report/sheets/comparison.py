@@ -1,21 +1,14 @@
 """Comparison sheets: what was compared side by side, and what changed between two."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from rack_sim.metrics.column import Column
-from rack_sim.metrics.compare_columns import CHANGES, COMPARE, COMPARED, DENSITIES, LIMITS
-from rack_sim.report.comparison_tables import ComparisonTables
-from rack_sim.report.sheets.charts import Series
-from rack_sim.report.sheets.overview import (
-    AnswerLine,
-    Bars,
-    place_bars,
-    write_answer,
-    write_answer_lines,
-)
+from rack_sim.metrics.compare_columns import COMPARE, COMPARED, DENSITIES, LIMITS
+from rack_sim.record.record import Record
+from rack_sim.report.comparison import changes_of
+from rack_sim.report.draw.excel import Numbered, Spot, place_charts
+from rack_sim.report.sheets.overview import AnswerLine, below, write_answer, write_answer_lines
 from rack_sim.report.sheets.sheet import Book, Sheet
-from rack_sim.report.sheets.table import write_table_sheet
+from rack_sim.report.sheets.table import whole, write_table
 from rack_sim.report.sizing_words import plain
 from rack_sim.study.difference import RunChange, causes
 
@@ -36,82 +29,47 @@ _LABELS = {
     "ttft_bound_by": "TTFT is bound by",
     "bottleneck": "Bottleneck",
 }
-_DRAWN = (
-    ("output_tok_s_per_user_p50", "tokens/s"),
-    ("usd_per_million_output_tokens", "USD"),
-)
+_DRAWN = ("compared-output-tok-s-per-user-p50", "compared-usd-per-million-output-tokens")
 
 
-def write_comparison_sheets(
-    book: Book, compared: ComparisonTables, row_limit: int
-) -> list[tuple[str, Sequence[Column]]]:
-    """A sheet for each table; their names and columns are given back."""
-    import pandas as pd
-
-    sheets: list[tuple[str, str, str, Sequence[Column], list[Mapping[str, Any]]]] = [
-        ("Comparison", "compare.csv", "Every run that was compared.", COMPARE, [*compared.rows])
-    ]
-    if len(compared.rows) == 2:
-        names = " to ".join(str(row["name"]) for row in compared.rows)
+def write_comparison_sheets(book: Book, record: Record) -> None:
+    """A sheet for each table."""
+    rows = record.rows("compare.csv")
+    names = " to ".join(str(row["name"]) for row in rows)
+    write_table(book, "Comparison", "Every run that was compared.", whole(record, "compare.csv"))
+    if len(rows) == 2:
         purpose = f"Inputs and outputs that changed from {names}."
-        rows: list[Mapping[str, Any]] = [
-            {
-                "kind": change.kind,
-                "key": change.key,
-                "before": change.before,
-                "after": change.after,
-                "change_share": change.share,
-            }
-            for change in compared.changes
-        ]
-        sheets.append(("Changes", "changes.csv", purpose, CHANGES, rows))
-    for name, file, purpose, columns, told in sheets:
-        frame = pd.DataFrame(told, columns=[c.name for c in columns], dtype=object)
-        frame = frame.where(frame.notna(), None)
-        write_table_sheet(book, name, name, purpose, columns, frame, file=file, row_limit=row_limit)
-    return [(name, columns) for name, _, _, columns, _ in sheets]
+        write_table(book, "Changes", purpose, whole(record, "changes.csv"))
 
 
-def write_comparison_answer(sheet: Sheet, compared: ComparisonTables) -> int:
+def write_comparison_answer(sheet: Sheet, record: Record, charts: Mapping[str, Numbered]) -> int:
     """The runs side by side, bars of speed and cost, and what to mind; the next free row."""
-    rows, top, count = compared.rows, 3, len(compared.rows)
-    lines = comparison_lines(compared)
-    row = write_answer_lines(sheet, top, ("", *(str(one["name"]) for one in rows)), lines)
-    names = ("Summary", top, 1, top, count)
-    charts = []
-    for words, unit in ((_LABELS[column], unit) for column, unit in _DRAWN):
-        at = top + 1 + [line.label for line in lines].index(words)
-        charts.append(Bars(words, unit, (Series(words, ("Summary", at, 1, at, count), names),)))
-    place_bars(sheet, 2 + count, charts)
-    return write_answer(sheet, row, comparison_answers(compared))
+    heads = ("", *(str(row["name"]) for row in record.rows("compare.csv")))
+    row = write_answer_lines(sheet, 3, heads, list(_lines(record)))
+    end = place_charts(sheet, Spot(3, 1 + len(heads), right_px=130), map(charts.get, _DRAWN))
+    return max(end, write_answer(sheet, row, list(_answers(record))))
 
 
-def comparison_lines(compared: ComparisonTables) -> list[AnswerLine]:
+def _lines(record: Record) -> Iterator[AnswerLine]:
     """A line for each number that is compared; of two, with the change from one to the other."""
-    found = []
     for column in COMPARE:
         if column.name not in _LABELS:
             continue
-        values = tuple(row[column.name] for row in compared.rows)
+        values = tuple(row[column.name] for row in record.rows("compare.csv"))
         if column.name in LIMITS:
             values = tuple(plain(value or "") for value in values)
         change = RunChange("output", column.name, *values).share if len(values) == 2 else None
         remark = f"{change:+.1%}" if change else ""
-        found.append(AnswerLine(_LABELS[column.name], values, column.unit, remark))
-    return found
+        yield AnswerLine(_LABELS[column.name], values, column.unit, remark)
 
 
-def comparison_answers(compared: ComparisonTables) -> list[tuple[str, str]]:
+def _answers(record: Record) -> Iterator[tuple[str, str]]:
     """What is not alike first, then what a mean latency changed by, and what could not run."""
-    lines = []
-    unlike = compared.said("not_alike")
+    unlike = record.facts["not_alike"]
     if unlike:
-        lines.append(("Not alike in all", "; ".join(unlike)))
-    lines.append(("All are judged by", str(compared.record.facts["judged_by"])))
-    lines += [("Why" if not n else "", text) for n, text in enumerate(causes(compared.changes))]
-    lines += [
-        (str(row["name"]), f"cannot run: {row['reason']}")
-        for row in compared.rows
-        if row["status"] != "ran"
-    ]
-    return lines
+        yield "Not alike in all", "; ".join(unlike)
+    yield "All are judged by", str(record.facts["judged_by"])
+    yield from below("Why", causes(changes_of(record)))
+    for row in record.rows("compare.csv"):
+        if row["status"] != "ran":
+            yield str(row["name"]), f"cannot run: {row['reason']}"

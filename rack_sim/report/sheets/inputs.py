@@ -1,65 +1,50 @@
 """Inputs: every number that went in, with its source and grade; what is assumed comes first."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rack_sim.foundation.sourced import GRADES
-from rack_sim.report.sheets.sheet import (
-    ASSUMED,
-    HEADER,
-    WRAPPED,
-    Book,
-    Cell,
-    Sheet,
-    number_or_text,
-)
+from rack_sim.record.record import Record
+from rack_sim.report.sheets.sheet import ASSUMED, WRAPPED, Book, Cell, Style, number_or_text
+from rack_sim.report.sheets.table import write_list
 
-_HEADER_ROW = 3
-_VALUE = {"valign": "top", "num_format": "#,##0.######"}
-_HEADINGS = ("kind", "input", "value", "source, or why it is assumed", "grade", "what it means")
+_HEADS = {
+    "kind": 12,
+    "input": 48,
+    "value": 28,
+    "source, or why it is assumed": 90,
+    "grade": 8,
+    "what it means": 44,
+}
 # Keys whose values say where something comes from, or how to call it, and set nothing.
 _WORDS = {"source", "grade", "note", "assumed", "description"}
 
 
-def write_inputs(
-    book: Book, manifest: Mapping[str, Any], chosen: Sequence[tuple[str, Any]]
-) -> Sheet:
-    """Numbers of the manifest and what the scenario chose, a row each, in base units.
-
-    `chosen` are keys and values without a source of their own, because the user set them.
-    """
+def write_inputs(book: Book, record: Record) -> None:
+    """Numbers of the manifest and what the user chose, a row each, in base units."""
     sheet = book.sheet(
-        "Inputs",
         "Inputs",
         "Everything that went in, in base units. Assumed numbers have no source and come first; "
         "filter by the first column.",
     )
-    sheet.link(2, 0, "Summary", "to the summary")
-    sheet.widths(12, 48, 28, 90, 8, 44)
-    sheet.put_row(_HEADER_ROW, 0, _HEADINGS, HEADER)
-    row = _HEADER_ROW
-    for row, (kind, cells) in enumerate(_rows(manifest, chosen), start=_HEADER_ROW + 1):
-        tint = ASSUMED if kind.startswith("assumed") else {}
-        text = isinstance(cells[1], str)
-        styles = [
-            {"valign": "top", "bold": bool(tint), **tint},
-            {"valign": "top", **tint},
-            {**_VALUE, "align": "left" if text else "right", **tint},
-            {**WRAPPED, **tint},
-            {"valign": "top", "align": "center", **tint},
-            {**WRAPPED, **tint},
-        ]
-        sheet.put_row(row, 0, (kind, *cells), styles)
-    sheet.page.freeze_panes(_HEADER_ROW + 1, 2)
-    sheet.page.autofilter(_HEADER_ROW, 0, max(row, _HEADER_ROW + 1), len(_HEADINGS) - 1)
-    sheet.page.repeat_rows(_HEADER_ROW)
-    return sheet
+    lines = [
+        ((kind, *cells), _styles(kind.startswith("assumed"), isinstance(cells[1], str)))
+        for kind, cells in _rows(record)
+    ]
+    write_list(sheet, _HEADS, lines, still=2)
 
 
-def _rows(
-    manifest: Mapping[str, Any], chosen: Sequence[tuple[str, Any]]
-) -> Iterator[tuple[str, tuple[Cell, ...]]]:
+def _styles(is_assumed: bool, is_text: bool) -> list[Style]:
+    tint: Style = {"valign": "top", **(ASSUMED if is_assumed else {})}
+    value = {"num_format": "#,##0.######", "align": "left" if is_text else "right"}
+    wrapped = {**WRAPPED, **tint}
+    centred = {**tint, "align": "center"}
+    return [{**tint, "bold": is_assumed}, tint, {**tint, **value}, wrapped, centred, wrapped]
+
+
+def _rows(record: Record) -> Iterator[tuple[str, tuple[Cell, ...]]]:
+    manifest = record.facts
     for what in ("study", "search"):
         for text in manifest.get(f"assumed_by_the_{what}") or ():
             yield "assumed", (f"by the {what}", None, str(text), None, None)
@@ -78,13 +63,9 @@ def _rows(
     trace = manifest.get("trace")
     for name, value in (trace or {}).items():
         yield "trace", (f"trace.{name}", _value(value), None, None, None)
-    for name, value in chosen:
+    # What carries no source is the user's own choice.
+    for name, value in _leaves("", record.resolved):
         yield "chosen", (name, _value(value), None, None, None)
-
-
-def chosen_of(resolved: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The keys of a resolved scenario or study that carry no source: the user's own choices."""
-    return list(_leaves("", resolved))
 
 
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - whatever YAML holds

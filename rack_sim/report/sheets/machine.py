@@ -1,214 +1,151 @@
 """Machine: the sheets of chips, memory and links."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rack_sim.compiler.traffic import TRAFFICS
-from rack_sim.metrics.column import Column
-from rack_sim.metrics.columns import CHIPS, LINKS, MEMORY
+from rack_sim.metrics.column import number
 from rack_sim.record.csv import plain_text
 from rack_sim.record.record import Record
-from rack_sim.report.colours import BLUE, GREEN, ORANGE, PALE, PURPLE
-from rack_sim.report.sheets.charts import Series, new_chart
-from rack_sim.report.sheets.sheet import (
-    ASIDE,
-    HEADER,
-    LABEL,
-    SECTION,
-    Book,
-    Sheet,
-    number_style,
-)
-from rack_sim.report.sheets.table import FIRST_ROW, cells_of, heading, write_table_sheet
+from rack_sim.report.chart import Axis, Chart, Series, axis_of, in_order, things_axis
+from rack_sim.report.colours import BLUE, GREEN, GREY, ORANGE, PALE, PURPLE, Look
+from rack_sim.report.draw.excel import LARGE_PX, Numbered, Spot, place_charts
+from rack_sim.report.sheets.sheet import ASIDE, LABEL, Book, Cell, Range, Sheet, number_style
+from rack_sim.report.sheets.table import FileTable, Rows, amounts, whole, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_KINDS = ("weight", "kv", "activation", "program", "free")
-_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, PALE)
+# What lies in memory: column, words, colour
+_KINDS = (
+    ("weight_bytes", "weights", BLUE),
+    ("kv_bytes", "cached keys and values", ORANGE),
+    ("activation_bytes", "activations", PURPLE),
+    ("program_bytes", "program", GREEN),
+    ("free_bytes", "free", PALE),
+)
+_USED = number("used", "share", "bytes in use over capacity")
 _LINK_ROWS = "Link rows"
+_COUNT = {"num_format": "#,##0"}
+_SHARE = {"num_format": "0.000%"}
+_NO_TRAFFIC = "Nothing is sent: one chip holds the model, or nothing was served."
+_UNKNOWN_TRAFFIC = (
+    "Reactive chips send what their iterations need: links.csv knows sums, not kinds."
+)
 
 
-def write_chips(book: Book, run: Record, row_limit: int) -> None:
+def write_chips(book: Book, run: Record) -> None:
     """A row for each chip of the first system, with bars behind its use."""
-    frame = run.frame("chips.csv")
-    sheet = write_table_sheet(
-        book,
-        "Chips",
-        "Chips",
-        "Every chip of the first system: what it does, how full it is, how busy.",
-        CHIPS,
-        frame,
-        file="chips.csv",
-        row_limit=row_limit,
+    table = whole(run, "chips.csv")
+    purpose = "Every chip of the first system: what it does, how full it is, how busy."
+    rows = write_table(book, "Chips", purpose, table)
+    rows.draw_bars("used_bytes", BLUE, _capacity(table.frame))
+    rows.draw_bars("utilisation", BLUE, 1.0)
+
+
+def write_sram_rows(book: Book, run: Record) -> None:
+    """memory.csv, a row for each chip."""
+    table = whole(run, "memory.csv")
+    purpose = (
+        "The memory of every chip that holds a part of the first replica. Cells hold exact bytes."
     )
-    last = FIRST_ROW + max(1, min(len(frame), row_limit - FIRST_ROW)) - 1
-    names = [column.name for column in CHIPS]
-    capacity = float(frame["capacity_bytes"].max()) if len(frame) else 1.0
-    for name, longest in (("used_bytes", capacity), ("utilisation", 1.0)):
-        place = names.index(name)
-        sheet.page.conditional_format(
-            FIRST_ROW, place, last, place, _data_bar(BLUE, longest=longest)
-        )
+    _draw_bars(write_table(book, "SRAM by chip", purpose, table), table.frame)
 
 
 def write_sram_map(book: Book, run: Record) -> None:
     """The fullest chip of each stage as bars, and what they are made of."""
-    frame = run.frame("memory.csv")
-    stages = len(set(frame["stage"])) > 1
-    if stages:  # the fullest chip of each stage, the first of equals
+    file, columns, frame = "memory.csv", run.tables["memory.csv"].columns, run.frame("memory.csv")
+    by, what = "chip", "every chip that holds the model"
+    if len(set(frame["stage"])) > 1:
         order = frame.sort_values(["stage", "free_bytes", "chip"], kind="stable")
-        shown, what = order.drop_duplicates("stage"), "the fullest chip of each stage"
-    else:
-        shown, what = frame, "every chip that holds the model"
-    sheet = book.sheet(
-        "SRAM map",
-        "SRAM map",
+        frame = order.drop_duplicates("stage")  # the first of equals
+        by, what = "stage", "the fullest chip of each stage"
+    frame = frame.assign(used=1 - frame["free_bytes"] / frame["capacity_bytes"])
+    purpose = (
         f"What lies in the memory of {what}. Every chip stands on the sheet SRAM by chip. Cells "
-        "hold exact bytes, shown in MB (10^6).",
+        "hold exact bytes, shown in MB (10^6)."
     )
-    sheet.link(2, 0, "Summary", "to the summary")
-    used = Column("used", "share", "number", "bytes in use over capacity")
-    shown = shown.assign(used=1 - shown["free_bytes"] / shown["capacity_bytes"])
-    columns = [*MEMORY[:2], used, *MEMORY[2:]]
-    sheet.put_row(3, 0, map(heading, columns), HEADER)
-    for number, column in enumerate(columns):
-        sheet.width(number, 15 if column.unit else 16 if "tier" in column.name else 8)
-    sheet.pages_wide(2)  # the chart stands to the right of the table
-    names = [column.name for column in columns]
-    last = 3 + len(shown)
-    cells = [cells_of(shown[name]) for name in names]
-    styles = [number_style(column.unit) for column in columns]
-    for row, values in enumerate(zip(*cells, strict=True), start=4):
-        sheet.put_row(row, 0, values, styles)
-    sheet.page.freeze_panes(4, 2)
-    sheet.page.autofilter(3, 0, max(last, 4), len(columns) - 1)
-    sheet.page.repeat_rows(3)
-    if not len(shown):
-        return
-    by = "stage" if stages else "chip"
-    capacity = float(shown["capacity_bytes"].max())
-    for kind, colour in zip(_KINDS, _COLOURS, strict=True):
-        place = names.index(f"{kind}_bytes")
-        bar = _data_bar("#B8B8B8" if kind == "free" else colour, longest=capacity)
-        sheet.page.conditional_format(4, place, last, place, bar)
-    sheet.page.conditional_format(4, 2, last, 2, _data_bar(BLUE, longest=1.0))
-    series = [
-        Series(
-            {"kv": "cached keys and values"}.get(kind, kind),
-            ("SRAM map", 4, names.index(f"{kind}_bytes"), last, names.index(f"{kind}_bytes")),
-            ("SRAM map", 4, names.index(by), last, names.index(by)),
-            colour,
-        )
-        for kind, colour in zip(_KINDS, _COLOURS, strict=True)
-    ]
-    chart = new_chart(
-        book,
-        "column",
-        series,
-        subtype="stacked",
-        title=f"Memory of {what}",
-        x=by,
-        y="MB",
-        size=(980, 420),
-        number_format="#,##0,,",
-    )
-    fullest = shown[by].iloc[int(shown["used"].to_numpy().argmax())]
-    sheet.place(
-        3,
-        len(columns) + 1,
-        chart,
-        f"Stacked bars, one for each {by}: weights, cached keys and values, activations, program "
-        f"and free bytes of {what}. The fullest is {by} {fullest}, {shown['used'].max():.1%} full. "
-        "The same numbers stand in the table beside it.",
-    )
+    shown = FileTable(file, [*columns[:2], _USED, *columns[2:]], frame)
+    rows = write_table(book, "SRAM map", purpose, shown)
+    rows.sheet.pages_wide(2)  # the chart stands to the right of the table
+    _draw_bars(rows, frame)
+    rows.draw_bars("used", BLUE, 1.0)
+    if rows.shown:
+        beside = Spot(3, len(shown.columns) + 1, size_px=LARGE_PX)
+        place_charts(rows.sheet, beside, [_memory(rows, frame.head(rows.shown), by, what)])
 
 
-def write_sram_rows(book: Book, run: Record, row_limit: int) -> None:
-    """memory.csv, a row for each chip."""
-    frame = run.frame("memory.csv")
-    sheet = write_table_sheet(
-        book,
-        "SRAM by chip",
-        "SRAM by chip",
-        "The memory of every chip that holds a part of the first replica. Cells hold exact bytes.",
-        MEMORY,
-        frame,
-        file="memory.csv",
-        row_limit=row_limit,
+def _memory(rows: Rows, frame: "pd.DataFrame", by: str, what: str) -> Numbered:
+    """Stacked bars of what lies in memory."""
+    used = [share or 0.0 for share in amounts(frame["used"])]
+    fullest = used.index(max(used))
+    chart = Chart(
+        "memory",
+        f"Memory of {what}",
+        things_axis(by, map(str, frame[by])),
+        Axis("memory", "bytes", high=_capacity(frame)),
+        tuple(
+            Series(words, in_order(used), amounts(frame[name]), Look(colour), "bars")
+            for name, words, colour in _KINDS
+        ),
+        f"The fullest is {by} {frame[by].iloc[fullest]}, {used[fullest]:.1%} full.",
+        is_stacked=True,
     )
-    last = FIRST_ROW + max(1, min(len(frame), row_limit - FIRST_ROW)) - 1
-    capacity = float(frame["capacity_bytes"].max()) if len(frame) else 1.0
-    names = [column.name for column in MEMORY]
-    for kind, colour in zip(_KINDS, _COLOURS, strict=True):
-        place = names.index(f"{kind}_bytes")
-        bar = _data_bar("#B8B8B8" if kind == "free" else colour, longest=capacity)
-        sheet.page.conditional_format(FIRST_ROW, place, last, place, bar)
+    return Numbered(chart, [(rows.cells(by), rows.cells(name)) for name, *_ in _KINDS])
 
 
-def write_links(book: Book, run: Record, row_limit: int) -> None:
+def _draw_bars(rows: Rows, frame: "pd.DataFrame") -> None:
+    for name, _, colour in _KINDS:
+        rows.draw_bars(name, GREY if name == "free_bytes" else colour, _capacity(frame))
+
+
+def _capacity(frame: "pd.DataFrame") -> float:
+    return max((size for size in amounts(frame["capacity_bytes"]) if size), default=1.0)
+
+
+def write_links(book: Book, run: Record) -> None:
     """Totals by kind of link and of traffic, how loads are spread, and the links themselves."""
-    frame = run.frame("links.csv")
-    order = ["utilisation", "source_chip", "target_chip", "lane"]
+    table = whole(run, "links.csv")
+    frame, order = table.frame, ["utilisation", "source_chip", "target_chip", "lane"]
     busy = frame[frame["busy_ms"] > 0].sort_values(
         order, ascending=[False, True, True, True], kind="stable"
     )
     sheet = book.sheet(
         "Links",
-        "Links",
         f"{len(busy):,} of {len(frame):,} links of the first system carry something; the busiest "
         f"are first on the sheet {_LINK_ROWS}.",
     )
-    sheet.link(2, 0, "Summary", "to the summary")
     sheet.widths(26, 13, 13, 17, 17, 24, 19)
-    row = _write_link_kinds(sheet, frame, 4)
-    row = _write_traffic(sheet, frame, row + 2)
-    moving = [name for name in TRAFFICS if frame[f"{name}_step_vectors"].fillna(0).any()]
-    kept = [
-        column
-        for column in LINKS
-        if not any(
-            column.name in (f"{name}_step_vectors", f"{name}_step_busy_ms")
-            for name in TRAFFICS.keys() - set(moving)
-        )
-    ]
-    write_table_sheet(
+    row, charts = _write_traffic(sheet, frame, _write_link_kinds(sheet, frame) + 1)
+    still = {name for name in TRAFFICS if not frame[f"{name}_step_vectors"].fillna(0).any()}
+    kept = [column for column in table.columns if column.name.partition("_step_")[0] not in still]
+    rows = write_table(
         book,
         _LINK_ROWS,
-        "Links, busiest first",
-        f"{len(frame) - len(busy):,} idle links, and kinds of traffic that do not occur, are left "
-        "out here; links.csv has them.",
-        kept,
-        busy,
-        file="links.csv",
-        row_limit=row_limit,
+        f"Links, busiest first. {len(frame) - len(busy):,} idle links, and kinds of traffic that "
+        "do not occur, are left out here; links.csv has them.",
+        FileTable(table.file, kept, busy),
     )
-    shown = min(len(busy), row_limit - FIRST_ROW)
-    if shown <= 0:
-        return
-    place = [column.name for column in kept].index("utilisation")
-    chart = new_chart(
-        book,
-        "line",
-        [Series("utilisation", (_LINK_ROWS, FIRST_ROW, place, FIRST_ROW + shown - 1, place))],
-        title="Utilisation of links, busiest first",
-        x="links in order",
-        y="share of the simulated time",
-        number_format="0.0%",
-        size=(760, 220),
-    )
-    top = float(busy["utilisation"].iloc[0])
-    sheet.place(
-        row + 2,
-        0,
-        chart,
-        f"A falling line: the utilisation of each of the {shown:,} busiest links, from {top:.2%} "
-        f"down. The numbers stand on the sheet {_LINK_ROWS}.",
-    )
+    if rows.shown:
+        charts.append(_utilisation(rows, busy))
+    place_charts(sheet, Spot(row + 1, 0), charts)
 
 
-def _write_link_kinds(sheet: Sheet, frame: "pd.DataFrame", row: int) -> int:
-    """A row for each kind of link; the last row is given back."""
-    sheet.put_row(row - 1, 0, ("By kind of link", *[""] * 6), SECTION)
+def _utilisation(rows: Rows, busy: "pd.DataFrame") -> Numbered:
+    """A falling line over the rows of links."""
+    shown = amounts(busy["utilisation"].head(rows.shown))
+    chart = Chart(
+        "links",
+        "Utilisation of links, busiest first",
+        Axis("links in order", low=1, high=max(2, len(shown))),
+        axis_of("of the simulated time", "share", shown, scale="linear"),
+        (Series("", in_order(shown), shown, Look(BLUE, marker="")),),
+    )
+    return Numbered(chart, [(None, rows.cells("utilisation"))])
+
+
+def _write_link_kinds(sheet: Sheet, frame: "pd.DataFrame") -> int:
+    """A line for each kind of link; the next row."""
     heads = (
         "kind of link",
         "links",
@@ -218,88 +155,58 @@ def _write_link_kinds(sheet: Sheet, frame: "pd.DataFrame", row: int) -> int:
         "payload capacity sent\n[bytes, shown in MB]",
         "busy, sum\n[ms]",
     )
-    sheet.put_row(row, 0, heads, HEADER)
-    styles = [LABEL, *({"num_format": f} for f in ("#,##0", "#,##0", "0.000%", "0.000%"))]
-    styles += [number_style("bytes"), number_style("ms")]
-    for kind, links in frame.groupby("kind", sort=True):
-        row += 1
-        use = links["utilisation"]
-        cells = (
+    lines = [
+        (
             plain_text(str(kind)),
             len(links),
             int((links["busy_ms"] > 0).sum()),
-            float(use.mean()) if use.notna().any() else None,
-            float(use.max()) if use.notna().any() else None,
+            float(links["utilisation"].mean()),  # what is no number leaves its cell empty
+            float(links["utilisation"].max()),
             int(links["payload_bytes"].sum()),
             float(links["busy_ms"].sum()),
         )
-        sheet.put_row(row, 0, cells, styles)
-    return row
+        for kind, links in frame.groupby("kind", sort=True)
+    ]
+    styles = [LABEL, _COUNT, _COUNT, _SHARE, _SHARE, number_style("bytes"), number_style("ms")]
+    return sheet.put_block(3, "By kind of link", heads, lines, styles)
 
 
-def _write_traffic(sheet: Sheet, frame: "pd.DataFrame", row: int) -> int:
-    """A row for each kind of traffic: what one step sends, over all links of the first replica.
+def _write_traffic(sheet: Sheet, frame: "pd.DataFrame", row: int) -> tuple[int, list[Numbered]]:
+    """What one step sends over all links of the first replica; the next row, and its chart."""
+    title, lines = "By kind of traffic, one step", list(_traffics(frame))
+    if not lines:
+        said = _UNKNOWN_TRAFFIC if frame["busy_ms"].any() else _NO_TRAFFIC
+        return sheet.put_block(row, title, lines=[(said,)], styles=[LABEL]), []
+    heads = (
+        "kind of traffic",
+        "links",
+        "vectors",
+        "share of vectors\n[%]",
+        "held, sum\n[ms]",
+        "what it is",
+        "",
+    )
+    styles = [LABEL, _COUNT, _COUNT, {"num_format": "0.00%"}, number_style("ms"), ASIDE]
+    end = sheet.put_block(row, title, heads, lines, styles)
+    kinds, vectors = [str(line[0]) for line in lines], tuple(float(line[2] or 0) for line in lines)
+    chart = Chart(
+        "traffic",
+        "Vectors of one step by kind of traffic",
+        things_axis("", kinds),
+        axis_of("vectors", "", vectors, scale="linear"),
+        (Series("", in_order(lines), vectors, Look(BLUE), "bars"),),
+        is_sideways=True,
+    )
+    names, cells = (Range(sheet.name, row + 2, at, end - 1, at) for at in (0, 2))
+    return end, [Numbered(chart, [(names, cells)])]
 
-    The last row in use is given back, a chart's included.
-    """
-    sheet.put_row(row, 0, ("By kind of traffic, one step", *[""] * 6), SECTION)
+
+def _traffics(frame: "pd.DataFrame") -> Iterator[tuple[Cell, ...]]:
+    """A line for each kind of traffic that there is."""
     total = float(frame["step_vectors"].fillna(0).sum())
-    if not total:
-        text = (
-            "Reactive chips send what their iterations need: links.csv knows sums, not kinds."
-            if frame["busy_ms"].any()
-            else "Nothing is sent: one chip holds the model, or nothing was served."
-        )
-        sheet.put(row + 1, 0, text, LABEL)
-        return row + 1
-    heads = ("kind of traffic", "links", "vectors", "share of vectors\n[%]", "held, sum\n[ms]")
-    sheet.put_row(row + 1, 0, (*heads, "what it is", ""), HEADER)
-    styles = [LABEL, {"num_format": "#,##0"}, {"num_format": "#,##0"}, {"num_format": "0.00%"}]
-    styles += [number_style("ms"), ASIDE]
-    number = row + 1
     for name, text in TRAFFICS.items():
         vectors = frame[f"{name}_step_vectors"].fillna(0)
-        if not vectors.any():
-            continue
-        number += 1
-        held = float(frame[f"{name}_step_busy_ms"].fillna(0).sum())
-        count = int(vectors.sum())
-        cells = (name, int((vectors > 0).sum()), count, count / total, held, text)
-        sheet.put_row(number, 0, cells, styles)
-    chart = new_chart(
-        sheet.book,
-        "bar",
-        [Series("vectors", ("Links", row + 2, 2, number, 2), ("Links", row + 2, 0, number, 0))],
-        title="Vectors of one step by kind of traffic",
-        x="",
-        y="vectors",
-        size=(760, 200),
-    )
-    sheet.place(
-        number + 2,
-        0,
-        chart,
-        "Bars: how many vectors each kind of traffic sends in one step. The same numbers stand in "
-        "the table By kind of traffic.",
-    )
-    return number + 12
-
-
-def _data_bar(colour: str, *, longest: float) -> dict[str, object]:
-    """Bars behind numbers, all on one scale from 0."""
-    return {
-        "type": "data_bar",
-        "bar_color": _tint(colour),
-        "bar_solid": True,
-        "min_type": "num",
-        "min_value": 0,
-        "max_type": "num",
-        "max_value": longest,
-        "data_bar_2010": True,
-    }
-
-
-def _tint(colour: str) -> str:
-    """A colour mixed with white, so that numbers are read on it."""
-    parts = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    return "#" + "".join(f"{(part + 2 * 255) // 3:02X}" for part in parts)
+        if vectors.any() and total:
+            held = float(frame[f"{name}_step_busy_ms"].fillna(0).sum())
+            count = int(vectors.sum())
+            yield name, int((vectors > 0).sum()), count, count / total, held, text

@@ -1,30 +1,26 @@
 """Overview: the first sheet: the answer, the other sheets, and every number of the run."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import SUMMARY
-from rack_sim.metrics.summary import Value
+from rack_sim.metrics.summary import Value, number_of
 from rack_sim.record.record import Record
-from rack_sim.report.html.quantity import counted
-from rack_sim.report.sheets.charts import Series, new_chart
+from rack_sim.report.draw.excel import Numbered, Spot, place_charts
+from rack_sim.report.numbers import counted
 from rack_sim.report.sheets.sheet import (
-    HEADER,
     LABEL,
-    NUMBER_HEADER,
     SECTION,
     STRONG,
     UNIT,
-    WRAPPED,
     Book,
     Cell,
     Sheet,
     Style,
     number_format,
-    number_style,
 )
-from rack_sim.report.sheets.table import unit_words
+from rack_sim.report.sheets.table import head_numbers, write_numbers
 
 # first column of each group in summary.csv -> what the group is called here
 _GROUPS = {
@@ -56,7 +52,6 @@ _ANSWER_FORMATS = {
 _VALUE: Style = {"align": "right", "valign": "top", "bold": True, "text_wrap": True}
 _VALUE_HEAD: Style = {**SECTION, "align": "right", "text_wrap": True}
 _ANSWER_UNITS = {"share": "", "1/s": "requests/s", "token/s": "tokens/s"}
-_HEADS = [HEADER, NUMBER_HEADER, HEADER, HEADER]
 _UNITS = {column.name: column.unit for column in SUMMARY}
 _SPEEDS = (
     ("First token, median", "ttft_ms_p50"),
@@ -71,21 +66,6 @@ _AMOUNTS = (
     ("Capital", "capital_usd"),
 )
 _BESIDE_REMARKS_PX = 320
-_BESIDE_CHANGES_PX = 100
-_BARS_PX = 600
-_BARS_ROWS = 15
-_KNEES = (
-    ("Meets its objectives up to", "slo_met_rps", "1/s"),
-    ("Keeps up with", "kept_up_rps", "1/s"),
-    ("Every row in use at", "capacity_limit_rps", "1/s"),
-    ("Output tokens at most", "output_throughput_tok_s_max", "token/s"),
-    ("Chips", "chip_count", "chips"),
-)
-# title of a bar, and how the definitions of its parts begin
-_SPLITS = (
-    ("Where the mean time to the first token goes", "of ttft: "),
-    ("Where the mean time between two tokens goes", "of the mean gap between tokens: "),
-)
 
 
 def grouped_columns() -> list[tuple[str, list[Column]]]:
@@ -109,7 +89,7 @@ class AnswerLine(NamedTuple):
 
 def start_overview(book: Book, title: str, purpose: str, *, values: int = 1) -> Sheet:
     """The first sheet, still empty below its title; so many values stand side by side on it."""
-    sheet = book.sheet("Summary", title, purpose)
+    sheet = book.sheet("Summary", purpose, title)
     sheet.widths(40, *[24] * values, 19, 100)
     return sheet
 
@@ -121,67 +101,56 @@ def write_answer_lines(
     sheet.put_row(row, 0, heads, [SECTION, *[_VALUE_HEAD] * (len(heads) - 1)])
     for line in lines:
         row += 1
-        sheet.put(row, 0, line.label, LABEL)
-        style = {**_VALUE, "num_format": _shown(line.unit)}
-        sheet.put_row(row, 1, line.values, style)
-        behind = 1 + len(line.values)
-        unit = _ANSWER_UNITS.get(line.unit, line.unit)
-        sheet.put_row(row, behind, (unit, line.remark), UNIT)
+        # As few digits as an answer needs; the tables have all of them.
+        shown = _ANSWER_FORMATS.get(line.unit) or number_format(line.unit)
+        values = [{**_VALUE, "num_format": shown}] * len(line.values)
+        cells = (line.label, *line.values, _ANSWER_UNITS.get(line.unit, line.unit), line.remark)
+        sheet.put_row(row, 0, cells, [LABEL, *values, UNIT, UNIT])
     return row + 2
-
-
-def _shown(unit: str) -> str:
-    """As few digits as an answer needs; the tables have all of them."""
-    return _ANSWER_FORMATS.get(unit) or number_format(unit)
 
 
 def write_contents(sheet: Sheet, row: int) -> int:
     """A list of the other sheets with links to them; the next free row is given back."""
-    sheet.put_row(row, 0, ("Sheets", "", "", ""), SECTION)
-    for other in sheet.book.sheets:
-        if other is not sheet:
-            row += 1
-            sheet.link(row, 0, other.name, other.name)
-            sheet.put(row, 1, other.purpose, LABEL)
-    return row + 2
+    others = [other for other in sheet.book.sheets if other is not sheet]
+    end = sheet.put_block(row, "Sheets", lines=[("", one.purpose) for one in others])
+    for at, other in enumerate(others, start=row + 1):
+        sheet.link(at, 0, other.name, other.name)
+    return end + 1
 
 
 def write_answer(sheet: Sheet, row: int, lines: Sequence[tuple[str, str]]) -> int:
     """Questions with their answers; the next free row is given back."""
-    for question, answer in lines:
-        sheet.put(row, 0, question, STRONG)
-        sheet.put(row, 1, answer, LABEL)
-        row += 1
-    return row + 1
+    for number, line in enumerate(lines):
+        sheet.put_row(row + number, 0, line, [STRONG, LABEL])
+    return row + len(lines) + 1
 
 
-def write_overview(sheet: Sheet, run: Record) -> None:
+def below(head: str, texts: Iterable[str]) -> list[tuple[str, str]]:
+    """Texts as answers below each other, the first of them beside the question."""
+    return [("" if number else head, text) for number, text in enumerate(texts)]
+
+
+def write_overview(sheet: Sheet, run: Record, charts: Mapping[str, Numbered]) -> None:
     """The answer in figures, the contents, then every number of summary.csv with its meaning."""
+    # Beside the answer, what the mean latencies are made of.
+    spot = Spot(3, 3, right_px=_BESIDE_REMARKS_PX)
+    end = place_charts(sheet, spot, map(charts.get, ("split-ttft", "split-tpot")))
     row = 3
     for question, lines in answers(run.summary):
         row = write_answer_lines(sheet, row, (question, "", ""), lines) - 1
     row = write_answer(sheet, row + 1, _cautions(run))
-    row = write_contents(sheet, row)
-    sheet.put_row(row, 0, ("number", "value", "unit", "what it is"), _HEADS)
-    sheet.page.repeat_rows(row)
-    places: dict[str, int] = {}
+    row = write_contents(sheet, max(row, end))
+    head_numbers(sheet, row, ["value"])
     for group, columns in grouped_columns():
-        row += 1
-        sheet.put_row(row, 0, (group, "", "", ""), SECTION)
-        for column in columns:
-            row += 1
-            places[column.name] = row
-            sheet.put(row, 0, column.name, LABEL)
-            sheet.put(row, 1, run.summary[column.name], number_style(column.unit, align="right"))
-            sheet.put(row, 2, unit_words(column.unit), UNIT)
-            sheet.put(row, 3, column.definition, WRAPPED)
+        row = sheet.put_block(row + 1, group)
+        row = write_numbers(sheet, row, columns, [run.summary]) - 1
     sheet.page.freeze_panes(1, 1)
-    _draw(sheet, run.summary, places)
 
 
 def answers(row: Mapping[str, Value]) -> list[tuple[str, list[AnswerLine]]]:
     """Does it fit, how fast, how much: a few figures each."""
-    used, capacity = _number(row["sram_used_bytes_max"]), _number(row["sram_capacity_bytes"])
+    used = number_of(row, "sram_used_bytes_max") or 0.0
+    capacity = number_of(row, "sram_capacity_bytes") or 0.0
     beside = (
         f"in {counted(row['rack_count'], 'rack')}; {row['spare_chip_count']:,} spare, "
         f"{row['idle_chip_count']:,} unused"
@@ -204,7 +173,7 @@ def answers(row: Mapping[str, Value]) -> list[tuple[str, list[AnswerLine]]]:
             "How much?",
             [
                 *(_line_of(row, *one) for one in _AMOUNTS),
-                AnswerLine("Mean power", (_number(row["mean_watts"]) / 1000,), "kW"),
+                AnswerLine("Mean power", ((number_of(row, "mean_watts") or 0.0) / 1000,), "kW"),
             ],
         ),
         ("Are objectives met?", [_objectives(row)]),
@@ -222,88 +191,10 @@ def _objectives(row: Mapping[str, Value]) -> AnswerLine:
     if row["slo_attainment"] is None:
         return AnswerLine("Objectives", ("none given",), "")
     line = _line_of(row, "Requests that met every objective", "slo_attainment")
-    fit = row["fit_slo_attainment"]
+    fit = number_of(row, "fit_slo_attainment")
     if fit in (None, row["slo_attainment"]):
         return line
-    return line._replace(remark=f"of all; {_number(fit):.1%} of those that fit")
-
-
-def _draw(sheet: Sheet, row: Mapping[str, Value], places: Mapping[str, int]) -> None:
-    """Beside the answer, two bars of what the mean latencies are made of."""
-    at = 3
-    for title, prefix in _SPLITS:
-        parts = [
-            Series(_part(column.definition), ("Summary", place, 1, place, 1))
-            for column, place in ((c, places[c.name]) for c in SUMMARY)
-            if column.definition.startswith(prefix) and row[column.name]
-        ]
-        if not parts:
-            continue
-        chart = new_chart(
-            sheet.book,
-            "bar",
-            parts,
-            subtype="stacked",
-            title=title,
-            x="",
-            y="ms",
-            size=(480, 190),
-        )
-        names = ", ".join(one.name for one in parts)
-        text = f"One bar of {len(parts)} parts: {names}. The numbers stand in the table below."
-        sheet.place(at, 3, chart, text, right_px=_BESIDE_REMARKS_PX)
-        at += 10
-
-
-class Bars(NamedTuple):
-    """Bars of values that stand side by side on the first sheet."""
-
-    title: str
-    unit: str
-    series: tuple[Series, ...]
-
-
-def place_bars(sheet: Sheet, column: int, charts: Sequence[Bars]) -> None:
-    """Charts of these, side by side beside the figures."""
-    width = _BARS_PX // len(charts)
-    for number, bars in enumerate(charts):
-        chart = new_chart(
-            sheet.book,
-            "column",
-            bars.series,
-            title=bars.title,
-            x="",
-            y=bars.unit,
-            size=(width - 10, 20 * (_BARS_ROWS - 1)),
-        )
-        names = ", ".join(one.name for one in bars.series)
-        text = f"Bars: {names}. The same numbers stand in the table beside it."
-        sheet.place(3, column, chart, text, right_px=_BESIDE_CHANGES_PX + number * width)
-
-
-def knee_lines(knees: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], list[AnswerLine]]:
-    """What each machine of a load study bears, side by side."""
-    heads = ("Offered load", *(str(row["machine"]) for row in knees))
-    return heads, [
-        AnswerLine(label, tuple(row[column] for row in knees), unit)
-        for label, column, unit in _KNEES
-    ]
-
-
-def write_knees(sheet: Sheet, knees: Sequence[Mapping[str, Any]]) -> int:
-    """These figures, and bars of the rates; the next free row is given back."""
-    row, count = 3, len(knees)
-    series = tuple(
-        Series(label, ("Summary", at, 1, at, count), ("Summary", row, 1, row, count))
-        for at, (label, _, unit) in enumerate(_KNEES, start=row + 1)
-        if unit == "1/s"
-    )
-    place_bars(sheet, 2 + count, [Bars("Offered load that each bears", "requests/s", series)])
-    return max(row + _BARS_ROWS, write_answer_lines(sheet, row, *knee_lines(knees)))
-
-
-def _part(definition: str) -> str:
-    return definition.partition(": ")[2].removesuffix(", mean")
+    return line._replace(remark=f"of all; {fit:.1%} of those that fit")
 
 
 def _cautions(run: Record) -> list[tuple[str, str]]:
@@ -320,8 +211,4 @@ def _cautions(run: Record) -> list[tuple[str, str]]:
     assumed = len(run.facts.get("assumed") or ())
     if assumed:
         found.append(f"{assumed} input numbers have no source and are assumed (sheet Inputs)")
-    return [("Mind" if not number else "", text) for number, text in enumerate(found)]
-
-
-def _number(value: Value) -> float:
-    return value if isinstance(value, int | float) else 0.0
+    return below("Mind", found)

@@ -85,6 +85,23 @@ def number_style(unit: str, **more: object) -> Style:
     return {"num_format": number_format(unit), "valign": "top", **more}
 
 
+class Range(NamedTuple):
+    """Cells that stand below or beside each other, as charts name them."""
+
+    sheet: str
+    row: int
+    column: int
+    last_row: int
+    last_column: int
+
+    @property
+    def address(self) -> str:
+        """Them in a formula: ``'Links'!$A$5:$A$9``."""
+        from xlsxwriter.utility import xl_range_abs
+
+        return f"'{self.sheet}'!{xl_range_abs(*self[1:])}"
+
+
 class Formula(NamedTuple):
     """A formula, and what it gives, for programs that show a workbook without calculating."""
 
@@ -93,9 +110,12 @@ class Formula(NamedTuple):
 
 
 class Sheet:
-    """A page with a title, a line that says what it is, and whatever is put into its cells."""
+    """A page with a title, a line that says what it is, and whatever is put into its cells.
 
-    def __init__(self, book: "Book", name: str, title: str, purpose: str) -> None:
+    `back` is the sheet that it leads back to, if any.
+    """
+
+    def __init__(self, book: "Book", name: str, purpose: str, title: str, back: str) -> None:
         self.book, self.name, self.purpose = book, name, purpose
         self.page = book.file.add_worksheet(name)
         self._cells: dict[int, dict[int, tuple[Cell | Formula, Style | None]]] = {}
@@ -103,6 +123,8 @@ class Sheet:
         self._widths: dict[int, float] = {}
         self.put(0, 0, title, TITLE)
         self.put(1, 0, purpose, NOTE)
+        if back:
+            self.link(2, 0, back, f"to the sheet {back}")
         self.page.hide_gridlines(2)
         self.page.set_landscape()
         self.page.set_paper(9)  # A4
@@ -125,6 +147,26 @@ class Sheet:
         for number, value in enumerate(values):
             style = styles if styles is None or isinstance(styles, dict) else styles[number]
             self.put(row, column + number, value, style)
+
+    def put_block(
+        self,
+        row: int,
+        heading: str,
+        heads: Sequence[str] = (),
+        lines: Iterable[Iterable[Cell | Formula]] = (),
+        styles: Sequence[Style] = (),
+    ) -> int:
+        """Puts a heading, what the columns below it are called, and lines; the next row."""
+        self.put_row(row, 0, (heading, *[""] * (len(heads) - 1 if heads else 3)), SECTION)
+        if heads:
+            row += 1
+            for column, words in enumerate(heads):
+                is_number = column < len(styles) and "num_format" in styles[column]
+                self.put(row, column, words, NUMBER_HEADER if is_number else HEADER)
+        for cells in lines:
+            row += 1
+            self.put_row(row, 0, cells, styles or None)
+        return row + 1
 
     def link(self, row: int, column: int, target: str, text: str) -> None:
         """A cell that leads to another sheet."""
@@ -207,16 +249,20 @@ class Sheet:
 
 
 class Book:
-    """A workbook under way: its file, its sheets in order, its styles."""
+    """A workbook under way: its file, its sheets in order, its styles.
 
-    def __init__(self, file: "Workbook") -> None:
-        self.file = file
+    No sheet has more than `row_limit` rows of a table.
+    """
+
+    def __init__(self, file: "Workbook", row_limit: int = SHEET_ROWS) -> None:
+        self.file, self.row_limit = file, min(row_limit, SHEET_ROWS)
         self.sheets: list[Sheet] = []
         self._styles: dict[str, Format] = {}
 
-    def sheet(self, name: str, title: str, purpose: str) -> Sheet:
-        """A new sheet behind the others."""
-        made = Sheet(self, name, title, purpose)
+    def sheet(self, name: str, purpose: str, title: str = "", back: str = "") -> Sheet:
+        """A new sheet behind the others; it leads back to the first, if nothing else is said."""
+        back = back or (self.sheets[0].name if self.sheets else "")
+        made = Sheet(self, name, purpose, title or name, back)
         self.sheets.append(made)
         return made
 

@@ -1,20 +1,16 @@
 """Sizing sheets: the answers side by side, and every candidate with its verdict and a chart."""
 
-from typing import TYPE_CHECKING
-
 from rack_sim.record.footprint import rack_noun_of
-from rack_sim.report.sheets.overview import AnswerLine
-from rack_sim.report.sheets.sheet import (
-    HEADER,
-    LABEL,
-    NUMBER_HEADER,
-    UNIT,
-    WRAPPED,
-    Book,
-    Sheet,
-    number_style,
+from rack_sim.report.sheets.overview import AnswerLine, below, write_answer, write_answer_lines
+from rack_sim.report.sheets.sheet import Book, Sheet
+from rack_sim.report.sheets.table import (
+    FIRST_ROW,
+    FileTable,
+    head_numbers,
+    whole,
+    write_numbers,
+    write_table,
 )
-from rack_sim.report.sheets.table import unit_words, write_table_sheet
 from rack_sim.report.sizing_tables import SizingTables
 from rack_sim.report.sizing_words import (
     answer_words,
@@ -27,9 +23,6 @@ from rack_sim.report.sizing_words import (
     objective_words,
     spaced,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # what is said of each answer first: words, column of sizing.csv, unit
 _LINES = (
@@ -51,7 +44,14 @@ def sizing_question(sizing: SizingTables) -> str:
     )
 
 
-def sizing_lines(sizing: SizingTables) -> tuple[tuple[str, ...], list[AnswerLine]]:
+def write_sizing_answer(sheet: Sheet, sizing: SizingTables) -> int:
+    """The systems that answer, what binds them and what to mind; the next free row."""
+    heads = ("Best for", *(goals_words(winner.goals) for winner in sizing.winners))
+    row = write_answer_lines(sheet, 3, heads, _lines(sizing))
+    return write_answer(sheet, row, _answers(sizing))
+
+
+def _lines(sizing: SizingTables) -> list[AnswerLine]:
     """The systems that answer side by side: what each is best for, and what it is."""
     rows = [winner.row for winner in sizing.winners]
 
@@ -67,10 +67,10 @@ def sizing_lines(sizing: SizingTables) -> tuple[tuple[str, ...], list[AnswerLine
         name = objective_name(asked)
         lines.append(line_of(name, asked.column, asked.unit, bound_words(asked)))
         lines.append(line_of(f"{name}: left of it", f"{asked.column}_margin_share", "share"))
-    return ("Best for", *(goals_words(winner.goals) for winner in sizing.winners)), lines
+    return lines
 
 
-def sizing_answers(sizing: SizingTables) -> list[tuple[str, str]]:
+def _answers(sizing: SizingTables) -> list[tuple[str, str]]:
     """What binds the answers, what is next to them, how to replay them, and what to mind."""
     lines: list[tuple[str, str]] = []
     for winner in sizing.winners:
@@ -84,60 +84,32 @@ def sizing_answers(sizing: SizingTables) -> list[tuple[str, str]]:
     assumed = len(manifest.get("assumed") or ())
     if assumed:
         mind.append(f"{assumed} input numbers have no source and are assumed (sheet Inputs).")
-    lines += [("Mind" if not number else "", text) for number, text in enumerate(mind)]
+    lines += below("Mind", mind)
     lines.append(("Version", str(manifest.get("version", ""))))
     return [(head, spaced(text)) for head, text in lines]
 
 
-def write_sizing(book: Book, sizing: SizingTables, row_limit: int) -> None:
+def write_sizing(book: Book, sizing: SizingTables) -> None:
     """The sheets of the answers, and of the candidates."""
-    answers = book.sheet(
-        "Sizing",
-        "Sizing",
-        "The best system for each goal, once: every number of sizing.csv.",
-    )
-    frame = _ordered(sizing.record.frame("candidates.csv"))
-    write_table_sheet(
+    purpose = "The best system for each goal, once: every number of sizing.csv."
+    sheet, winners = book.sheet("Sizing", purpose), sizing.winners
+    sheet.widths(38, *[30] * len(winners), 20, 90)
+    head_numbers(sheet, FIRST_ROW - 1, [goals_words(winner.goals) for winner in winners])
+    columns = sizing.record.tables["sizing.csv"].columns[1:]
+    write_numbers(sheet, FIRST_ROW, columns, [winner.row for winner in winners])
+    sheet.page.freeze_panes(FIRST_ROW, 1)
+    write_table(
         book,
-        "Candidates",
         "Candidates",
         "Every system that was looked at, with its verdict: those that meet first. Of pruned ones "
         "dollars, watts and latencies are the best that they can be.",
-        sizing.record.tables["candidates.csv"].columns,
-        frame,
-        file="candidates.csv",
-        row_limit=row_limit,
+        _ordered(whole(sizing.record, "candidates.csv")),
     )
-    _write_numbers(answers, sizing)
 
 
-def _write_numbers(sheet: Sheet, sizing: SizingTables) -> int:
-    """A line for each number and a column for each system; the last row is given back."""
-    sheet.link(2, 0, "Summary", "to the summary")
-    goals = [goals_words(winner.goals) for winner in sizing.winners]
-    sheet.widths(38, *[30] * len(goals), 20, 90)
-    styles = [HEADER, *[NUMBER_HEADER] * len(goals), HEADER, HEADER]
-    sheet.put_row(3, 0, ("number", *goals, "unit", "what it is"), styles)
-    row = 3
-    for column in sizing.record.tables["sizing.csv"].columns[1:]:
-        row += 1
-        style = number_style(column.unit, align="right")
-        values = [winner.row[column.name] for winner in sizing.winners]
-        sheet.put(row, 0, column.name, LABEL)
-        sheet.put_row(row, 1, values, style)
-        sheet.put(row, 1 + len(goals), unit_words(column.unit), UNIT)
-        sheet.put(row, 2 + len(goals), column.definition, WRAPPED)
-    sheet.page.freeze_panes(4, 1)
-    sheet.page.repeat_rows(3)
-    return row
-
-
-def _ordered(frame: "pd.DataFrame") -> "pd.DataFrame":
+def _ordered(table: FileTable) -> FileTable:
     places = {verdict: place for place, verdict in enumerate(("meets", "fails", "pruned"))}
-    rank = frame["verdict"].map(places)
-    return (
-        frame.assign(rank=rank)
-        .sort_values(["rank", "bought_chip_count"], kind="stable")
-        .drop(columns="rank")
-        .reset_index(drop=True)
-    )
+    rank = table.frame["verdict"].map(places)
+    by = ["rank", "bought_chip_count"]
+    frame = table.frame.assign(rank=rank).sort_values(by, kind="stable").drop(columns="rank")
+    return FileTable(table.file, table.columns, frame.reset_index(drop=True))

@@ -1,13 +1,13 @@
 """Spread: of each number that a study collects, the lowest and the highest, and at which points."""
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rack_sim.metrics.column import Column
 from rack_sim.record.csv import plain_text
+from rack_sim.record.kinds import AXIS
+from rack_sim.record.record import Record
 from rack_sim.report.sheets.overview import AnswerLine, write_answer_lines
 from rack_sim.report.sheets.sheet import Sheet
-from rack_sim.report.sheets.sweep import columns_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,24 +15,29 @@ if TYPE_CHECKING:
 # Of a kind that does not say what it collects.
 _COLLECTED = {"jitter": ("kept_share", "tok_s_per_user", "token_gap_ms_p99")}
 _AXES = ("machine", "operator_jitter_ns")
+_ROW = 3
 
 
-def write_spreads(
-    sheet: Sheet, row: int, kind: str, tables: Mapping[str, "pd.DataFrame"], names: Sequence[str]
-) -> int:
-    """A line for each of the names that the first table has numbers of; the next free row."""
-    if not tables:
-        return row
-    file, frame = next(iter(tables.items()))
-    columns = {column.name: column for column in columns_of(kind, file, list(frame.columns))}
+def write_spreads(sheet: Sheet, study: Record) -> int:
+    """A line for each collected number of the first table; the next free row."""
+    file, table = next(iter(study.tables.items()))
+    frame, columns = study.frame(file), {column.name: column for column in table.columns}
     lines = [
         _spread(columns[name], frame)
-        for name in names or _COLLECTED.get(kind, ())
+        for name in _collected(study)
         if name in columns and frame[name].dtype.kind in "if" and frame[name].notna().any()
     ]
     if not lines:
-        return row
-    return write_answer_lines(sheet, row, ("Over all points", "lowest", "highest"), lines)
+        return _ROW
+    return write_answer_lines(sheet, _ROW, ("Over all points", "lowest", "highest"), lines)
+
+
+def _collected(study: Record) -> tuple[str, ...]:
+    """The columns that the study says it is about."""
+    named = study.resolved.get("collect") or study.facts.get("collect") or ()
+    if isinstance(named, str):
+        named = [named]
+    return tuple(map(str, named)) or _COLLECTED.get(study.kind, ())
 
 
 def _spread(column: Column, frame: "pd.DataFrame") -> AnswerLine:
@@ -45,7 +50,7 @@ def _spread(column: Column, frame: "pd.DataFrame") -> AnswerLine:
 
 def _place(frame: "pd.DataFrame", row: int) -> str:
     """What a point is told apart by."""
-    axes = (name for name in frame.columns if name.startswith("grid.") or name in _AXES)
+    axes = (name for name in frame.columns if name.startswith(AXIS) or name in _AXES)
     values = {name.rpartition(".")[2]: frame[name].tolist() for name in axes}
     said = (
         f"{name} {plain_text(str(found[row]))}"

@@ -1,21 +1,19 @@
 """Study sheets: the workbook of a study of any kind."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
+from rack_sim.record.csv import plain_text
 from rack_sim.record.record import Record
 from rack_sim.report.draw.excel import write_charts
 from rack_sim.report.kinds import story_of
-from rack_sim.report.sheets.capacity import write_capacity, write_no_capacity
-from rack_sim.report.sheets.capacity_facts import study_facts
 from rack_sim.report.sheets.definitions import write_definitions
-from rack_sim.report.sheets.inputs import chosen_of, write_inputs
-from rack_sim.report.sheets.overview import (
-    start_overview,
-    write_answer,
-    write_contents,
-    write_knees,
-)
+from rack_sim.report.sheets.inputs import write_inputs
+from rack_sim.report.sheets.load import write_capacities, write_knees
+from rack_sim.report.sheets.overview import start_overview, write_answer, write_contents
 from rack_sim.report.sheets.sheet import Book
 from rack_sim.report.sheets.spread import write_spreads
-from rack_sim.report.sheets.sweep import collected_of, study_answers, write_sweep
+from rack_sim.report.sheets.table import whole, write_table
 
 
 def study_title(study: Record) -> str:
@@ -23,35 +21,31 @@ def study_title(study: Record) -> str:
     return study.name
 
 
-def write_study(book: Book, study: Record, row_limit: int) -> None:
-    """The sheets of a study: its tables with charts, what a machine carries, its inputs."""
-    facts, resolved = study.facts, study.resolved
-    purpose = str(resolved.get("description") or "")
+def write_study(book: Book, study: Record) -> None:
+    """The sheets of a study: its charts and tables, what a machine carries, its inputs."""
     knees = study.rows("knee.csv") if study.kind == "load" else ()
+    purpose = str(study.resolved.get("description") or "")
     overview = start_overview(book, f"Study {study.name}", purpose, values=len(knees) or 2)
     write_charts(book, story_of(study.kind).charts(study))
-    tables = {file: study.frame(file) for file in study.tables}
-    written = write_sweep(book, study.kind, tables, row_limit)
+    for number, file in enumerate(study.tables):
+        name = Path(file).stem[:31].title() if number else "Sweep"
+        write_table(book, name, f"Every row of {file}.", whole(study, file))
     if study.kind == "load":
-        _write_capacities(book, study)
-    write_inputs(book, facts, chosen_of(resolved))
-    write_definitions(book, written)
-    lines = [
-        *study_answers(study),
-        ("Kind", study.kind),
-        ("Tables", ", ".join(tables)),
-        ("Version", str(facts["version"])),
-    ]
-    if knees:
-        row = write_knees(overview, knees)
-    else:
-        row = write_spreads(overview, 3, study.kind, tables, collected_of(study))
-    write_contents(overview, write_answer(overview, row, lines))
+        write_capacities(book, study)
+    write_inputs(book, study)
+    write_definitions(book, study)
+    row = write_knees(overview, knees) if knees else write_spreads(overview, study)
+    write_contents(overview, write_answer(overview, row, list(_answers(study))))
 
 
-def _write_capacities(book: Book, study: Record) -> None:
-    found = study_facts(study.facts, study.resolved, study.rows("knee.csv"), study.rows("load.csv"))
-    for number, one in enumerate(found, start=1):
-        write_capacity(book, one, number=number)
-    if not found:
-        write_no_capacity(book, "No machine of this study served anything.")
+def _answers(study: Record) -> Iterator[tuple[str, str]]:
+    """How the points of each table ended, and what the study is."""
+    for file in study.tables:
+        frame = study.frame(file)
+        if "status" in frame.columns:
+            counts = frame["status"].value_counts().sort_index()
+            said = (f"{count:,} {plain_text(str(name))}" for name, count in counts.items())
+            yield f"Points of {file}", ", ".join(said)
+    yield "Kind", study.kind
+    yield "Tables", ", ".join(study.tables)
+    yield "Version", str(study.facts["version"])

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rack_sim.foundation.units import counted
 from rack_sim.metrics.summary import Value
 from rack_sim.record.record import Record
-from rack_sim.report.comparison_tables import ComparisonTables
+from rack_sim.report.comparison import changes_of
 from rack_sim.report.text import Line, TextTable
 from rack_sim.study.difference import headlines
 
@@ -50,22 +50,20 @@ _INPUTS_SHOWN = 25
 
 def compare_text(record: Record) -> Iterator[Line]:
     """What is not alike first, then the numbers, then what could not run."""
-    compared = ComparisonTables(record)
-    unlike = compared.said("not_alike")
+    unlike = record.facts["not_alike"]
     if unlike:
         yield f"not alike in all: {', '.join(unlike)}"
     yield f"judged by: {record.facts['judged_by']}"
-    yield from _tables(compared)
-    for row in compared.rows:
+    yield from _tables(record)
+    for row in record.rows("compare.csv"):
         if row["reason"]:
             yield f"{row['name']} cannot run: {row['reason']}"
 
 
 def compare_content(record: Record) -> dict[str, object]:
     """Every run under the names of the table's columns, and what changed between two."""
-    compared = ComparisonTables(record)
     return {
-        "runs": compared.rows,
+        "runs": record.rows("compare.csv"),
         "judged_by": record.facts["judged_by"],
         "not_alike": record.facts["not_alike"],
         "changes": [
@@ -76,14 +74,14 @@ def compare_content(record: Record) -> dict[str, object]:
                 "after": change.after,
                 "change_share": change.share,
             }
-            for change in compared.changes
+            for change in changes_of(record)
         ],
-        "in_words": headlines(compared.changes),
+        "in_words": headlines(changes_of(record)),
     }
 
 
-def _tables(compared: ComparisonTables) -> Iterator[Line]:
-    rows = compared.rows
+def _tables(record: Record) -> Iterator[Line]:
+    rows = record.rows("compare.csv")
     ran = [row for row in rows if row["status"] == "ran"]
     if len(ran) > _SIDE_BY_SIDE_MAX:
         yield TextTable(
@@ -100,7 +98,7 @@ def _tables(compared: ComparisonTables) -> Iterator[Line]:
         [("", "left"), *((str(row["name"]), "right") for row in ran)],
         [(words, *(_cell(row[column], digits) for row in ran)) for words, column, digits in _ROWS],
     )
-    inputs = [change for change in compared.changes if change.kind == "input"]
+    inputs = [change for change in changes_of(record) if change.kind == "input"]
     if len(rows) != 2:
         return
     first, second = (str(row["name"]) for row in rows)
@@ -113,7 +111,7 @@ def _tables(compared: ComparisonTables) -> Iterator[Line]:
     title = f"inputs that changed: {len(inputs)}" if inputs else "no input changed"
     if inputs:
         yield TextTable(title, [("key", "left"), (first, "left"), (second, "left")], shown)
-    said = headlines(compared.changes)
+    said = headlines(changes_of(record))
     if said:
         yield TextTable(f"outputs, from {first} to {second}", [("", "left")], [(s,) for s in said])
 

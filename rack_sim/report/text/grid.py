@@ -7,7 +7,7 @@ from rack_sim.metrics.words import STATUSES
 from rack_sim.record.kinds import AXIS
 from rack_sim.record.record import Record
 from rack_sim.record.table import Row
-from rack_sim.report.html.quantity import figure
+from rack_sim.report.numbers import number_text
 from rack_sim.report.text import Line, TextTable, digits4, study_head
 from rack_sim.scenario.studies import last_words
 from rack_sim.study.grid_point import FAILED, INFEASIBLE, OK
@@ -51,9 +51,11 @@ def grid_answers(study: Record) -> Iterator[str]:
             continue
         low, high = (end(float(row[name] or 0) for row in known) for end in (min, max))
         if low == high:
-            yield f"{title}: {figure(low, 4)} {units[name]} at every point"
+            yield f"{title}: {number_text(low, 4)} {units[name]} at every point"
         else:
-            ends = (f"{figure(end, 4)} at {_points_with(known, name, end)}" for end in (low, high))
+            ends = (
+                f"{number_text(end, 4)} at {_points_with(known, name, end)}" for end in (low, high)
+            )
             yield f"{title} ({units[name] or 'number'}): from {' to '.join(ends)}"
 
 

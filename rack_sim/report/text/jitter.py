@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from rack_sim.foundation.units import PS_PER_MS, counted, format_time
 from rack_sim.record.record import Record
 from rack_sim.record.table import Row
-from rack_sim.report.html.quantity import figure, share
+from rack_sim.report.numbers import number_text, share
 from rack_sim.report.text import Line, TextTable, study_head
 
 # Of a replay in the JSON: its columns.
@@ -40,9 +40,9 @@ def jitter_answers(study: Record) -> Iterator[str]:
         first, last = ordered[0], ordered[-1]
         yield (
             f"{name}, {counted(int(first['chip_count'] or 0), 'chip')}: "
-            f"{figure(first['tok_s_per_user'])} tokens/s per user as compiled, "
-            f"{figure(last['tok_s_per_user'])} where an operator takes "
-            f"{figure(last['operator_jitter_ns'])} ns more on average: "
+            f"{number_text(first['tok_s_per_user'])} tokens/s per user as compiled, "
+            f"{number_text(last['tok_s_per_user'])} where an operator takes "
+            f"{number_text(last['operator_jitter_ns'])} ns more on average: "
             f"{share(last['kept_share'])} of it is kept"
         )
 

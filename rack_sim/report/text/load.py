@@ -6,7 +6,7 @@ from math import floor
 from rack_sim.metrics.words import METRICS
 from rack_sim.record.record import Record
 from rack_sim.record.table import Row
-from rack_sim.report.html.quantity import figure
+from rack_sim.report.numbers import number_text
 from rack_sim.report.text import Line, TextTable, study_head
 
 _RATES = [
@@ -55,11 +55,11 @@ def load_answers(study: Record) -> Iterator[str]:
             )
         kept, lost = knee["kept_up_rps"], knee["not_kept_up_rps"]
         if kept is not None:
-            behind = "" if lost is None else f", and falls behind at {figure(lost, 4)}"
-            full = figure(knee["capacity_limit_rps"], 4)
+            behind = "" if lost is None else f", and falls behind at {number_text(lost, 4)}"
+            full = number_text(knee["capacity_limit_rps"], 4)
             yield (
-                f"{machine} keeps up with {figure(kept, 4)} requests/s{behind}; every row in use "
-                f"would be {full}"
+                f"{machine} keeps up with {number_text(kept, 4)} requests/s{behind}; every row in "
+                f"use would be {full}"
             )
 
 
@@ -67,11 +67,11 @@ def _met(knee: Row) -> str:
     met, failed, by = knee["slo_met_rps"], knee["slo_failed_rps"], str(knee["slo_limited_by"])
     if met is None:
         return "at none of the rates that were replayed"
-    words = f"up to {figure(met, 4)} requests/s"
+    words = f"up to {number_text(met, 4)} requests/s"
     if failed is None:
         return words
     limited = METRICS[by].short if by in METRICS else by
-    return f"{words}, and no longer at {figure(failed, 4)}; what fails there is {limited}"
+    return f"{words}, and no longer at {number_text(failed, 4)}; what fails there is {limited}"
 
 
 def load_warnings(study: Record) -> Iterator[str]:
@@ -81,7 +81,10 @@ def load_warnings(study: Record) -> Iterator[str]:
         rates = _rates_of(study, knee)
         failed = next((row for row in rates if row["offered_rps"] == failed_rps), None)
         if failed and knee["is_short"]:
-            count, span = figure(failed["request_count"]), figure(failed["arrival_span_s"])
+            count, span = (
+                number_text(failed["request_count"]),
+                number_text(failed["arrival_span_s"]),
+            )
             yield (
                 f"{knee['machine']}: {count} requests at {_rate(failed_rps)}/s arrive within "
                 f"{span} s, too short a time for the backlog to become steady: how much it keeps "

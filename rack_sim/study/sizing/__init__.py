@@ -6,6 +6,6 @@
 from rack_sim.metrics.sizing_columns import GOALS, Goal
 from rack_sim.study.sizing.candidate import Candidate
 from rack_sim.study.sizing.outcome import Sizing, SizingAnswer
-from rack_sim.study.sizing.size import ATTAINMENT_ASKED, size
+from rack_sim.study.sizing.size import SizingRequest, size
 
-__all__ = ["ATTAINMENT_ASKED", "GOALS", "Candidate", "Goal", "Sizing", "SizingAnswer", "size"]
+__all__ = ["GOALS", "Candidate", "Goal", "Sizing", "SizingAnswer", "SizingRequest", "size"]

@@ -22,12 +22,13 @@ import numpy as np
 from rack_sim.compiler.slots import SlotTiming
 from rack_sim.engine.policies.pace import Pace
 from rack_sim.engine.routers import stateless_router
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_NS
 from rack_sim.metrics.latency import latencies_ps
 from rack_sim.metrics.quantiles import exact_sum, percentiles
-from rack_sim.metrics.slo import LatencyObjective, Objective, Reading
+from rack_sim.metrics.slo import LatencyObjective, Objective, Reading, met_by
 from rack_sim.pipeline import Explanation
-from rack_sim.study.sizing.traffic import Int64Array, Traffic
+from rack_sim.study.sizing.traffic import Traffic
 from rack_sim.workload.request import Request
 
 # assumed: no fleet has more; a search that would go further has a rate that nothing can serve
@@ -175,9 +176,7 @@ def fewest(enough: Callable[[int], bool]) -> int:
 def _reading(objective: Objective, measured: dict[str, Int64Array]) -> Reading:
     """What bounds of single requests say of an objective of all, rounded as the summary is."""
     if not isinstance(objective, LatencyObjective):
-        met = np.ones(len(measured["ttft"]), dtype=bool)
-        for metric, bound_ps in objective.slo.bounds_ps.items():
-            met &= measured[metric] <= bound_ps
+        met = met_by(objective.slo, measured)["all"]
         return Reading(objective, int(met.sum()) / len(met))
     values = measured[objective.metric]
     values = values[values >= 0]

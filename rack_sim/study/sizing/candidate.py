@@ -1,13 +1,13 @@
 """Sizing candidate: one system that was looked at, and what was found of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.metrics.cost import Footprint
 from rack_sim.metrics.sizing_columns import Goal
-from rack_sim.metrics.slo import Reading
+from rack_sim.metrics.slo import Objective, Reading
 from rack_sim.metrics.summary import Value, number_of
 from rack_sim.metrics.words import TOKEN_TERMS
 from rack_sim.study.sizing.space import Shape
@@ -53,11 +53,11 @@ class Candidate(Brief):
     standby_watts: float
     usd_per_year: float
     mean_watts: float
-    verdict: Verdict
-    reason: str
-    detail: str
-    readings: tuple[Reading, ...]
-    measured: Mapping[str, Value]
+    verdict: Verdict = "pruned"
+    reason: str = ""
+    detail: str = ""
+    readings: tuple[Reading, ...] = ()
+    measured: Mapping[str, Value] = field(default_factory=dict)
     lifetime_s: float = 0.0
     is_short: bool = False
     covers_larger_counts: bool = False
@@ -76,27 +76,22 @@ class Candidate(Brief):
         """The objective of which most is used."""
         return max(self.readings, key=lambda reading: reading.load, default=None)
 
+    def reading_of(self, objective: Objective | None) -> Reading | None:
+        """What is said of an objective."""
+        return next((one for one in self.readings if one.objective == objective), None)
+
     def rank(self, goal: Goal) -> tuple[float, ...]:
-        """Smaller is better; of a pruned candidate no more than its own would be."""
-        return (
-            *rank_of(goal, self.footprint, round(self.usd_per_year), round(self.mean_watts)),
-            self.shape.tensor_parallel,
-            self.shape.stage_count,
-            self.replica_count,
-        )
+        """What a goal looks at, first things first: smaller is better.
 
-
-def rank_of(
-    goal: Goal, footprint: Footprint, usd_per_year: int, mean_watts: int
-) -> tuple[float, ...]:
-    """What a goal looks at, first things first; it rises with each of them.
-
-    The fewest chips are those that must be bought; of equals, the fewest that hold the model, then
-    the least money. Less than a dollar a year, or than a watt, is no difference.
-    """
-    chips = (footprint.bought_chip_count, footprint.chip_count)
-    return {
-        "fewest_chips": (*chips, usd_per_year),
-        "cheapest": (usd_per_year, *chips),
-        "least_power": (mean_watts, *chips),
-    }[goal]
+        The fewest chips are those that must be bought; of equals, the fewest that hold the model,
+        then the least money. Less than a dollar a year, or than a watt, is no difference. Of a
+        pruned candidate it is no more than its own would be.
+        """
+        chips = (self.footprint.bought_chip_count, self.footprint.chip_count)
+        looked_at = {
+            "fewest_chips": (*chips, round(self.usd_per_year)),
+            "cheapest": (round(self.usd_per_year), *chips),
+            "least_power": (round(self.mean_watts), *chips),
+        }[goal]
+        shape = self.shape
+        return (*looked_at, shape.tensor_parallel, shape.stage_count, self.replica_count)

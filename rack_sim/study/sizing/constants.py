@@ -9,13 +9,13 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from rack_sim.foundation.errors import InfeasibleError, InputError
 from rack_sim.foundation.sourced import Provenance
 from rack_sim.foundation.units import format_time
 from rack_sim.metrics.slo import Objective, Reading
 from rack_sim.scenario import Scenario
+from rack_sim.study.sizing.bounds import Bounds
 from rack_sim.study.sizing.candidate import Candidate
-from rack_sim.study.sizing.search import ExplainedShape, SizingSearch
+from rack_sim.study.sizing.search import SizingSearch
 
 _CHIP = "system.chip."
 # Fields of a chip that are fitted, and whether less of them is faster.
@@ -31,13 +31,22 @@ _CONSTANTS = {
 _MATTERS = 0.1
 
 
-class _End(NamedTuple):
-    """What the nearest candidate reaches with a constant at an end of its range."""
+class _Range(NamedTuple):
+    """A constant of a chip, and the fast and the slow end of where it may lie."""
 
-    constant: float
-    reading: Reading | None
-    meets: bool
-    floor: float | None
+    item: Provenance
+    fast: float
+    slow: float
+
+    @property
+    def field(self) -> str:
+        """Its name among the fields of a chip."""
+        return self.item.name.removeprefix(_CHIP)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether somebody says where it may lie."""
+        return self.item.low is not None and self.item.high is not None
 
 
 def rests_on(search: SizingSearch, best: Candidate, objective: Objective | None) -> Iterator[str]:
@@ -45,91 +54,74 @@ def rests_on(search: SizingSearch, best: Candidate, objective: Objective | None)
 
     `objective` is the one in the way; None where it is the rate of requests.
     """
-    named = {item.name: item for item in search.question.scenario.provenance}
+    for where in _ranges(search.question.scenario):
+        reached = _reached(search, best, objective, where)
+        if reached is None:
+            continue
+        item, field = where.item, where.field
+        origin = f"assumed: {item.assumed}" if item.is_assumed else item.source
+        head = f"{item.name} = {_shown(field, float(item.value))} ({origin})"
+        text, meets = reached
+        if not where.is_known:
+            yield f"{head}: no range of it is known; {text}"
+            continue
+        span = f"it lies between {_shown(field, item.low)} and {_shown(field, item.high)}"
+        holds = "does not hold" if meets else "holds"
+        yield f"{head}: {span}; {text}, so the verdict {holds} over the whole range"
+
+
+def _ranges(scenario: Scenario) -> Iterator[_Range]:
+    """The constants of its chip that nobody has published."""
+    named = {item.name: item for item in scenario.provenance}
     for field, less_is_faster in _CONSTANTS.items():
         item = named.get(f"{_CHIP}{field}")
         if item is None or not item.is_uncertain or not float(item.value):
             continue
-        value = float(item.value)
-        known = item.low is not None and item.high is not None
-        low = item.low if known and item.low is not None else value / 2
-        high = item.high if known and item.high is not None else value
+        low, high = item.low, item.high
+        if low is None or high is None:
+            low, high = float(item.value) / 2, float(item.value)
+            high = 1.0 if field.endswith("efficiency") else high
         if field.endswith("efficiency"):
-            low, high = max(low, 0.01), min(high if known else 1.0, 1.0)
-        fast, slow = (low, high) if less_is_faster else (high, low)
-        ends = [_end(search, best, objective, field, end) for end in (fast, slow)]
-        if ends[0] is None:
-            continue
-        said = _said(best, objective, item, known=known, fast=ends[0], slow=ends[1])
-        if said:
-            yield said
+            low, high = max(low, 0.01), min(high, 1.0)
+        yield _Range(item, *((low, high) if less_is_faster else (high, low)))
 
 
-def _said(
-    best: Candidate,
-    objective: Objective | None,
-    item: Provenance,
-    *,
-    known: bool,
-    fast: _End,
-    slow: _End | None,
-) -> str:
-    field = item.name.removeprefix(_CHIP)
-    origin = f"assumed: {item.assumed}" if item.is_assumed else item.source
-    head = f"{item.name} = {_shown(field, float(item.value))} ({origin})"
-    now = next((r for r in best.readings if r.objective == objective), None)
-    if objective is None or now is None:
-        if not fast.meets:
-            return ""
-        reached = f"with {_shown(field, fast.constant)} {best.name} meets every objective"
-        matters = True
-    else:
-        if fast.reading is None:
-            return ""
-        matters = abs(fast.reading.load - now.load) >= _MATTERS * now.load
-        values = [end.reading.value for end in (fast, slow) if end and end.reading]
-        told = [_format_number(value, objective.unit) for value in values]
-        reached = f"with {_shown(field, fast.constant)} {objective.name} is {told[0]}"
-        if known and slow is not None and slow.reading is not None:
-            reached += f", with {_shown(field, slow.constant)} {told[1]}"
-        if fast.floor is not None:
-            floor = _format_number(fast.floor, objective.unit)
-            reached += f", and no candidate can be below {floor} with the former"
-    if not matters and not fast.meets:
-        return ""
-    if not known:
-        return f"{head}: no range of it is known; {reached}"
-    span = f"it lies between {_shown(field, item.low)} and {_shown(field, item.high)}"
-    verdict = (
-        "so the verdict does not hold over the whole range"
-        if fast.meets
-        else "so the verdict holds over the whole range"
-    )
-    return f"{head}: {span}; {reached}, {verdict}"
+def _reached(
+    search: SizingSearch, best: Candidate, objective: Objective | None, where: _Range
+) -> tuple[str, bool] | None:
+    """What the nearest candidate reaches at both ends, and whether at the fast one it meets all.
 
-
-def _end(
-    search: SizingSearch,
-    best: Candidate,
-    objective: Objective | None,
-    field: str,
-    constant: float,
-) -> _End | None:
-    """The nearest candidate with a constant of its chip changed; None where that cannot be."""
-    changed = _with(search.question.scenario_of(best.shape, best.replica_count), field, constant)
-    search.on_progress(f"trying {field} of {_shown(field, constant)}", search.replay_count)
-    try:
-        explained = ExplainedShape.of(search.question, best.shape, changed)
-        found = SizingSearch(search.question).judged(
-            best.shape, best.replica_count, explained.replay(0, changed)
-        )
-        alone = explained.bounds.alone
-    except (InfeasibleError, InputError):
+    None where the constant does not matter, or cannot be so.
+    """
+    field = where.field
+    fast = _at(search, best, field, where.fast)
+    if fast is None:
         return None
-    reading = next((r for r in found.readings if r.objective == objective), None)
-    floor = next((r.value for r in alone if r.objective == objective), None)
-    is_time = objective is not None and objective.unit == "ms"
-    return _End(constant, reading, found.verdict == "meets", floor if is_time else None)
+    found, bounds = fast
+    meets = found.verdict == "meets"
+    now, then = best.reading_of(objective), found.reading_of(objective)
+    if objective is None or now is None:
+        text = f"with {_shown(field, where.fast)} {best.name} meets every objective"
+        return (text, True) if meets else None
+    if then is None or not (meets or abs(then.load - now.load) >= _MATTERS * now.load):
+        return None
+    text = f"with {_shown(field, where.fast)} {objective.name} is {_value(then)}"
+    slow = _at(search, best, field, where.slow) if where.is_known else None
+    if slow and (reading := slow[0].reading_of(objective)):
+        text += f", with {_shown(field, where.slow)} {_value(reading)}"
+    floor = next((one for one in bounds.alone if one.objective == objective), None)
+    if floor and floor.value is not None and objective.unit == "ms":
+        text += f", and no candidate can be below {_value(floor)} with the former"
+    return text, meets
+
+
+def _at(
+    search: SizingSearch, best: Candidate, field: str, constant: float
+) -> tuple[Candidate, Bounds] | None:
+    """The nearest candidate with a constant of its chip changed; None where that cannot be."""
+    search.on_progress(f"trying {field} of {_shown(field, constant)}", search.replay_count)
+    scenario = search.question.scenario_of(best.shape, best.replica_count)
+    return search.changed(best, _with(scenario, field, constant))
 
 
 def _with(scenario: Scenario, field: str, constant: float) -> Scenario:
@@ -146,6 +138,6 @@ def _shown(field: str, value: float | None) -> str:
     return format_time(round(value)) if field.endswith("_ps") else f"{value:.4g}"
 
 
-def _format_number(value: float | None, unit: str) -> str:
-    text = "nothing" if value is None else f"{value:,.4g}"
-    return f"{text} ms" if unit == "ms" else text
+def _value(reading: Reading) -> str:
+    text = "nothing" if reading.value is None else f"{reading.value:,.4g}"
+    return f"{text} ms" if reading.objective.unit == "ms" else text

@@ -5,7 +5,7 @@ spaces by replaying everything.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -21,12 +21,11 @@ from rack_sim.metrics.sizing_columns import (
     objective_columns,
 )
 from rack_sim.metrics.slo import Objective
-from rack_sim.metrics.summary import Value
 from rack_sim.record.footprint import footprint_entry_on
 from rack_sim.record.manifest import origins
 from rack_sim.record.of_run import ending_facts, model_facts
 from rack_sim.record.record import Record
-from rack_sim.record.table import Row, Table
+from rack_sim.record.table import Row, Table, table_of
 from rack_sim.scenario import Scenario, resolved_yaml, scenario_of_keys
 from rack_sim.study.sizing.candidate import Candidate
 from rack_sim.study.sizing.search import SizingQuestion
@@ -139,11 +138,10 @@ class Sizing(Brief):
     def tables(self) -> Mapping[str, Table]:
         """sizing.csv, a row for each answer, and candidates.csv, one for each candidate."""
         asked = objective_columns(objective.column for objective in self.objectives)
+        answers, candidates = (*fixed_columns(SIZING), *asked), (*fixed_columns(CANDIDATES), *asked)
         return {
-            "sizing.csv": Table((*fixed_columns(SIZING), *asked), lambda: _cells(_rows(self))),
-            "candidates.csv": Table(
-                (*fixed_columns(CANDIDATES), *asked), lambda: _cells(_candidate_rows(self))
-            ),
+            "sizing.csv": table_of(answers, lambda: _answer_rows(self)),
+            "candidates.csv": table_of(candidates, lambda: _candidate_rows(self)),
         }
 
     def frame(self) -> "pd.DataFrame":
@@ -243,83 +241,57 @@ def _served(sizing: Sizing, candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def _cells(rows: Iterable[Row]) -> Iterator[Iterable[Value]]:
-    return (row.values() for row in rows)
-
-
 def _candidate_rows(sizing: Sizing) -> Iterator[Row]:
     """Every candidate, in order of shape and replicas."""
     for candidate in sizing.candidates:
         best = [goal for goal, answer in sizing.answers.items() if answer.candidate is candidate]
+        yield {**_known(sizing, candidate), "best_for": " ".join(best) or None}
+
+
+def _answer_rows(sizing: Sizing) -> Iterator[Row]:
+    """Every answer."""
+    traffic = sizing.traffic
+    for answer in sizing.answers.values():
+        tightest = answer.candidate.tightest
         yield {
-            **_shape(candidate),
-            "and_more": candidate.covers_larger_counts,
-            **_footprint_and_cost(candidate),
-            "verdict": candidate.verdict,
-            "reason": candidate.reason or None,
-            "detail": candidate.detail or None,
-            "best_for": " ".join(best) or None,
-            **_costs(candidate),
-            "output_throughput_tok_s": candidate.measured.get("output_throughput_tok_s"),
-            "replica_utilisation": candidate.measured.get("replica_utilisation"),
-            **_readings(sizing, candidate),
+            **_known(sizing, answer.candidate),
+            "goal": answer.goal,
+            "rate_rps": sizing.question.rate_rps,
+            "request_count": traffic.request_count,
+            "fit_request_count": traffic.fit_count,
+            "tightest_objective": tightest.objective.name if tightest else None,
+            "tightest_load_share": round(tightest.load, 6) if tightest else None,
+            **_other("next_smaller", answer.next_smaller),
+            **_other("one_less", answer.one_replica_fewer),
         }
 
 
-def _rows(sizing: Sizing) -> Iterator[Row]:
-    """Every answer."""
-    for answer in sizing.answers.values():
-        yield _row(sizing, answer)
-
-
-def _row(sizing: Sizing, answer: SizingAnswer) -> Row:
-    """One answer."""
-    best, traffic = answer.candidate, sizing.traffic
-    tightest = best.tightest
-    return {
-        "goal": answer.goal,
-        **_shape(best),
-        **_footprint_and_cost(best),
-        **_costs(best),
-        "rate_rps": sizing.question.rate_rps,
-        "request_count": traffic.request_count,
-        "fit_request_count": traffic.fit_count,
-        "tightest_objective": tightest.objective.name if tightest else None,
-        "tightest_load_share": round(tightest.load, 6) if tightest else None,
-        "ttft_bound_by": best.measured.get("ttft_bound_by"),
-        "tpot_bound_by": best.measured.get("tpot_bound_by"),
-        "bottleneck": best.measured.get("bottleneck"),
-        **_other("next_smaller", answer.next_smaller),
-        **_other("one_less", answer.one_replica_fewer),
-        "is_short": best.is_short,
-        **_readings(sizing, best),
-    }
-
-
-def _shape(candidate: Candidate) -> Row:
-    return {
-        "tensor_parallel": candidate.shape.tensor_parallel,
-        "stage_count": candidate.shape.stage_count,
+def _known(sizing: Sizing, candidate: Candidate) -> Row:
+    """What is known of a candidate, of which each table takes its columns."""
+    where, shape = candidate.footprint, candidate.shape
+    row: Row = {
+        **candidate.measured,
+        "tensor_parallel": shape.tensor_parallel,
+        "stage_count": shape.stage_count,
         "replica_count": candidate.replica_count,
-    }
-
-
-def _footprint_and_cost(candidate: Candidate) -> Row:
-    where = candidate.footprint
-    return {
+        "and_more": candidate.covers_larger_counts,
         "bought_chip_count": where.bought_chip_count,
         **asdict(where),
-        "capital_usd": candidate.capital_usd,
-        "standby_watts": candidate.standby_watts,
-    }
-
-
-def _costs(candidate: Candidate) -> Row:
-    return {
+        "capital_usd": round(candidate.capital_usd, 2),
+        "standby_watts": round(candidate.standby_watts, 3),
         "usd_per_year": candidate.usd_per_year,
         "mean_watts": candidate.mean_watts,
-        "usd_per_million_output_tokens": candidate.measured.get("usd_per_million_output_tokens"),
+        "verdict": candidate.verdict,
+        "reason": candidate.reason or None,
+        "detail": candidate.detail or None,
+        "is_short": candidate.is_short,
     }
+    for objective in sizing.objectives:
+        reading, name = candidate.reading_of(objective), objective.column
+        row[name] = reading.value if reading else None
+        row[f"{name}_margin"] = reading.margin if reading else None
+        row[f"{name}_margin_share"] = reading.margin_share if reading else None
+    return row
 
 
 def _other(prefix: str, other: Candidate | None) -> Row:
@@ -332,17 +304,6 @@ def _other(prefix: str, other: Candidate | None) -> Row:
         f"{prefix}_fails_on": other.reason if other else None,
         f"{prefix}_value": value,
     }
-
-
-def _readings(sizing: Sizing, candidate: Candidate) -> Row:
-    known = {reading.objective.name: reading for reading in candidate.readings}
-    row: Row = {}
-    for objective in sizing.objectives:
-        reading, name = known.get(objective.name), objective.column
-        row[name] = reading.value if reading else None
-        row[f"{name}_margin"] = reading.margin if reading else None
-        row[f"{name}_margin_share"] = reading.margin_share if reading else None
-    return row
 
 
 def _digest(scenario: Scenario, question: SizingQuestion) -> str:

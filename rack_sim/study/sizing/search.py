@@ -15,25 +15,22 @@ from heapq import heapify, heappop, heappush
 from math import floor
 
 from rack_sim.foundation.brief import Brief
-from rack_sim.foundation.errors import InfeasibleError
-from rack_sim.metrics.cost import (
-    Footprint,
-    capital_usd_of,
-    standby_watts_of,
-    usd_per_year,
-)
+from rack_sim.foundation.errors import InfeasibleError, InputError
+from rack_sim.metrics.cost import capital_usd_of, standby_watts_of, usd_per_year
 from rack_sim.metrics.sizing_columns import GOALS, Goal
 from rack_sim.metrics.slo import ATTAINMENT, Objective, Reading, reading_of
 from rack_sim.metrics.summary import number_of
 from rack_sim.pipeline import Explanation, Result, explain, simulate
 from rack_sim.scenario import Scenario
-from rack_sim.study.load_row import LoadRow, row_of
+from rack_sim.study.load_row import SATURATION, LoadRow, row_of
 from rack_sim.study.sizing.bounds import Bounds
-from rack_sim.study.sizing.candidate import MEASURED, Candidate, rank_of
+from rack_sim.study.sizing.candidate import MEASURED, Candidate
 from rack_sim.study.sizing.space import Shape, Space, footprint_of_shape
-from rack_sim.study.sizing.traffic import Traffic
+from rack_sim.study.sizing.traffic import Traffic, traffic_of
 
 OnReplay = Callable[[str, int], None]
+Turn = tuple[tuple[float, ...], Shape, int]
+"""When a shape with so many replicas is looked at: in order of their chips."""
 
 # assumed: so many failures in a row are worth a look at far more replicas, and, where those fail as
 # well, so many requests may be replayed in all (a minute or so) to prove that nothing else meets
@@ -42,7 +39,6 @@ _REQUESTS_TO_FAIL = 2_500_000
 # assumed: arrivals should last for so many lifetimes of a request (`LoadPoint.is_short`)
 LIFETIMES = 4
 
-SATURATION = "saturation"
 TOO_SHORT = "too_short"
 TURNED_AWAY = "turned_away"
 CAPACITY = "capacity"
@@ -61,7 +57,11 @@ class SizingQuestion(Brief):
     rate_rps: float
     objectives: tuple[Objective, ...]
     space: Space
-    traffic: Traffic
+
+    @cached_property
+    def traffic(self) -> Traffic:
+        """Its requests. Raises InputError where none comes, or none fits."""
+        return traffic_of(self.scenario, self.rate_rps)
 
     def scenario_of(self, shape: Shape, replica_count: int) -> Scenario:
         """The scenario of a candidate: what `rack-sim run` would read."""
@@ -78,15 +78,8 @@ class ExplainedShape:
     found: Explanation | None
 
     @classmethod
-    def of(
-        cls, question: SizingQuestion, shape: Shape, scenario: Scenario | None = None
-    ) -> "ExplainedShape":
-        """Compiles a shape, or another scenario in its place.
-
-        Raises InfeasibleError where that other one does not fit.
-        """
-        if scenario is not None:
-            return cls(question, shape, explain(scenario))
+    def of(cls, question: SizingQuestion, shape: Shape) -> "ExplainedShape":
+        """Compiles a shape."""
         try:
             return cls(question, shape, explain(question.scenario_of(shape, 1)))
         except InfeasibleError:
@@ -99,17 +92,17 @@ class ExplainedShape:
             raise AssertionError("what does not fit has no bounds")
         return Bounds(self.found, self.question.traffic, self.question.objectives)
 
-    def replay(self, replica_count: int, scenario: Scenario | None = None) -> Result:
-        """Replays so many replicas, or another scenario on the same plan."""
+    def replay(self, replica_count: int) -> Result:
+        """Replays so many replicas."""
         if self.found is None:
             raise AssertionError("what does not fit is not replayed")
-        scenario = scenario or self.question.scenario_of(self.shape, replica_count)
+        scenario = self.question.scenario_of(self.shape, replica_count)
         return simulate(scenario, explanation=replace(self.found, scenario=scenario))
 
 
 @dataclass
 class SizingSearch:
-    """The search; `run` returns every candidate with its verdict.
+    """The search: `run` looks at every candidate, and leaves them in order of shape and replicas.
 
     `best` holds the best candidate of each goal, `walked` says whether everything that could have
     met the objectives was replayed. With `stop_when_short` the search ends at the first candidate
@@ -126,12 +119,10 @@ class SizingSearch:
     explained: dict[Shape, ExplainedShape] = field(default_factory=dict)
     replay_count: int = 0
 
-    def run(self) -> list[Candidate]:
-        """Looks at everything that could be the best; in order of shape and replicas."""
+    def run(self) -> None:
+        """Looks at everything that could be the best."""
         space = self.question.space
-        waiting: list[tuple[tuple[float, ...], Shape, int]] = [
-            (self._floor("fewest_chips", shape, 1), shape, 1) for shape in space.shapes
-        ]
+        waiting = [self._turn(shape, 1) for shape in space.shapes]
         heapify(waiting)
         while waiting:
             if not self.best and self.replay_count == _FAILURES_PATIENT:
@@ -145,17 +136,14 @@ class SizingSearch:
             if self.short is not None and self.stop_when_short:
                 break
             if following is not None and following <= space.replicas_max:
-                least = self._floor("fewest_chips", shape, following)
-                heappush(waiting, (least, shape, following))
-        self.candidates = sorted(
-            # What was replayed on a look far ahead says more than a bound.
-            {
-                (c.shape, c.replica_count): c
-                for c in sorted(self.candidates, key=lambda c: bool(c.measured))
-            }.values(),
-            key=lambda c: (c.shape, c.replica_count),
-        )
-        return self.candidates
+                heappush(waiting, self._turn(shape, following))
+        # What was replayed on a look far ahead says more than a bound.
+        said = sorted(self.candidates, key=lambda one: bool(one.measured))
+        known = {(one.shape, one.replica_count): one for one in said}
+        self.candidates = [known[key] for key in sorted(known)]
+
+    def _turn(self, shape: Shape, count: int) -> Turn:
+        return self._least(shape, count).rank("fewest_chips"), shape, count
 
     def shape(self, shape: Shape) -> ExplainedShape:
         """A shape, compiled at most once."""
@@ -171,7 +159,7 @@ class SizingSearch:
         self.on_progress(f"replaying {shape} x {count}", self.replay_count)
         result = self.shape(shape).replay(count)
         self.replay_count += 1
-        found = self.judged(shape, count, result)
+        found = self._judged(shape, count, result)
         self.candidates.append(found)
         if found.is_short and (found.verdict == "meets" or found.reason == TOO_SHORT):
             self.short = self.short or found
@@ -180,6 +168,19 @@ class SizingSearch:
                 if goal not in self.best or found.rank(goal) < self.best[goal].rank(goal):
                     self.best[goal] = found
         return found
+
+    def changed(self, candidate: Candidate, scenario: Scenario) -> tuple[Candidate, Bounds] | None:
+        """A candidate as a replay of another scenario in its place shows it, and that one's bounds.
+
+        None where that cannot be.
+        """
+        shape, count = candidate.shape, candidate.replica_count
+        try:
+            found = explain(scenario)
+            bounds = ExplainedShape(self.question, shape, found).bounds
+            return self._judged(shape, count, simulate(scenario, explanation=found)), bounds
+        except (InfeasibleError, InputError):
+            return None
 
     def _known(self, shape: Shape, count: int) -> Candidate | None:
         """A candidate that was replayed."""
@@ -240,7 +241,7 @@ class SizingSearch:
                 self._prune(shape, count, "rows_in_time", text, bounds.alone)
         return least
 
-    def _look_far(self, waiting: list[tuple[tuple[float, ...], Shape, int]]) -> None:
+    def _look_far(self, waiting: list[Turn]) -> None:
         """Doubles the replicas of every shape until one meets: any that does prunes much."""
         most = self.question.space.replicas_max
         for _, shape, count in sorted(waiting):
@@ -255,24 +256,20 @@ class SizingSearch:
                     return
 
     def _may_win(self, shape: Shape, count: int) -> bool:
+        least = self._least(shape, count)
         return any(
-            goal not in self.best or self._floor(goal, shape, count) < self.best[goal].rank(goal)
-            for goal in GOALS
+            goal not in self.best or least.rank(goal) < self.best[goal].rank(goal) for goal in GOALS
         )
 
-    def _floor(self, goal: Goal, shape: Shape, count: int) -> tuple[float, ...]:
-        """No candidate of so many replicas, or more, ranks before this."""
-        where, capital, standby = self._footprint_and_cost(shape, count)
-        usd = usd_per_year(capital, standby, standby, self.question.scenario.cost)
-        ranked = rank_of(goal, where, floor(usd), floor(standby))
-        return (*ranked, shape.tensor_parallel, shape.stage_count, count)
-
-    def _footprint_and_cost(self, shape: Shape, count: int) -> tuple[Footprint, float, float]:
+    def _least(self, shape: Shape, count: int) -> Candidate:
+        """What is known of a candidate without a replay: none of so many replicas ranks before."""
         scenario = self.question.scenario
         where = footprint_of_shape(scenario.deployment, shape, count)
-        system = scenario.deployment.system
-        capital = capital_usd_of(system, where, scenario.cost)
-        return where, capital, standby_watts_of(system, where, scenario.cost)
+        system, cost = scenario.deployment.system, scenario.cost
+        capital = capital_usd_of(system, where, cost)
+        standby = standby_watts_of(system, where, cost)
+        usd = floor(usd_per_year(capital, standby, standby, cost))
+        return Candidate(shape, count, where, capital, standby, float(usd), float(floor(standby)))
 
     def _prune(
         self,
@@ -288,27 +285,17 @@ class SizingSearch:
             count += 1  # it was replayed, on a look far ahead; the others were not
         if count > self.question.space.replicas_max:
             return
-        where, capital, standby = self._footprint_and_cost(shape, count)
-        usd = usd_per_year(capital, standby, standby, self.question.scenario.cost)
         self.candidates.append(
-            Candidate(
-                shape=shape,
-                replica_count=count,
-                footprint=where,
-                capital_usd=round(capital, 2),
-                standby_watts=round(standby, 3),
-                usd_per_year=float(floor(usd)),
-                mean_watts=float(floor(standby)),
-                verdict="pruned",
+            replace(
+                self._least(shape, count),
                 reason=reason,
                 detail=detail,
                 readings=readings,
-                measured={},
                 covers_larger_counts=covers_larger_counts,
             )
         )
 
-    def judged(self, shape: Shape, count: int, result: Result) -> Candidate:
+    def _judged(self, shape: Shape, count: int, result: Result) -> Candidate:
         """A candidate as a replay of it shows it."""
         question, summary = self.question, result.summary
         row = row_of(result, question.rate_rps)
@@ -316,8 +303,9 @@ class SizingSearch:
             row = replace(row, capacity_rps=None)  # what is found there takes no rows
         attained = row.attainment.get("all", 1.0)
         readings = tuple(reading_of(o, summary, attained) for o in question.objectives)
-        where, capital, standby = self._footprint_and_cost(shape, count)
+        least = self._least(shape, count)
         watts = number_of(summary, "mean_watts") or 0.0
+        usd = usd_per_year(least.capital_usd, watts, least.standby_watts, question.scenario.cost)
         # As a load study has it: a few lifetimes of a request, or what is in the system at the end
         # has not yet shown what it does to the others.
         lifetime_s = (row.latencies_ms["e2el_ms_p99"] or 0.0) / 1000
@@ -326,13 +314,9 @@ class SizingSearch:
         over = row.capacity_rps is not None and row.offered_rps > row.capacity_rps
         if is_short and not over and [name for name, _ in reasons] == [SATURATION]:
             reasons = [(TOO_SHORT, "the backlog grows, and too few requests tell for how long")]
-        return Candidate(
-            shape=shape,
-            replica_count=count,
-            footprint=where,
-            capital_usd=round(capital, 2),
-            standby_watts=round(standby, 3),
-            usd_per_year=round(usd_per_year(capital, watts, standby, question.scenario.cost), 2),
+        return replace(
+            least,
+            usd_per_year=round(usd, 2),
             mean_watts=watts,
             verdict="fails" if reasons else "meets",
             reason=reasons[0][0] if reasons else "",

@@ -4,20 +4,17 @@ import json
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rack_sim.engine.serving import LATEST_ARRIVAL_PS
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.brief import Brief
-from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.errors import InputError, Problem, Problems
 from rack_sim.foundation.units import PS_PER_S
 from rack_sim.scenario import Scenario
 from rack_sim.workload.arrivals import MAX_RATE_RPS, MIN_RATE_RPS, Constant, PiecewiseConstant
 from rack_sim.workload.offered import at_rate, offered_rate_rps
-from rack_sim.workload.request import Workload
 from rack_sim.workload.synthetic import SyntheticWorkload
 from rack_sim.workload.trace import TraceWorkload
-
-Int64Array = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # columns do not compare to one answer
@@ -51,12 +48,10 @@ def rate_of(scenario: Scenario, rate_rps: float | None) -> float:
 
     Raises InputError where the workload has none (a closed loop), or it is out of bounds.
     """
-    try:
+    problems = Problems()
+    with problems.gathered(scenario.name):
         own_rps = offered_rate_rps(scenario.workload)
-    except InputError as error:
-        raise InputError(
-            replace(problem, place=problem.place or scenario.name) for problem in error.problems
-        ) from None
+    problems.refuse()
     if rate_rps is None:
         return own_rps
     # Written so that what is not a number is refused, too.
@@ -144,14 +139,15 @@ def lengthened(
     return replace(scenario, workload=workload), settings
 
 
-def traffic_of(workload: Workload, context_tokens: int, rate_rps: float) -> Traffic:
-    """The requests of an open workload that was asked for at a rate.
+def traffic_of(scenario: Scenario, rate_rps: float) -> Traffic:
+    """The requests of a scenario whose open workload was asked for at a rate.
 
     Raises InputError where none comes, or none fits.
     """
+    context_tokens = scenario.deployment.shape.context_tokens
     rows = [
         (request.request_id, request.arrival_ps, request.input_tokens, request.output_tokens)
-        for request in workload.open().arrivals()
+        for request in scenario.workload.open().arrivals()
     ]
     late = next((row for row in rows if row[1] > LATEST_ARRIVAL_PS), None)
     if late is not None:

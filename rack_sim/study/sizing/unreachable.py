@@ -4,27 +4,27 @@ What is in the way is read from the candidate that comes nearest, with as many r
 nothing waits there for anybody else, so what is left is the machine.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from rack_sim.foundation.errors import InfeasibleError, InputError
+from rack_sim.foundation.errors import InfeasibleError
 from rack_sim.metrics.slo import AttainmentObjective, Objective, Reading
 from rack_sim.metrics.words import PHASES, TERMS
 from rack_sim.partition.partitioner import possible_degrees
 from rack_sim.pipeline import explain
 from rack_sim.scenario import Scenario
+from rack_sim.study.load_row import SATURATION
 from rack_sim.study.sizing.candidate import Candidate
 from rack_sim.study.sizing.constants import rests_on
 from rack_sim.study.sizing.search import (
-    SATURATION,
     TOO_SHORT,
     TURNED_AWAY,
     ExplainedShape,
     SizingQuestion,
     SizingSearch,
 )
-from rack_sim.study.sizing.traffic import offered, traffic_of
+from rack_sim.study.sizing.traffic import offered
 
 # So many shapes are replayed for the best there is: those whose bounds are the best.
 _SHAPES_REPLAYED = 4
@@ -114,13 +114,9 @@ def unreachable(search: SizingSearch) -> InfeasibleError:
     fitting = [shape for shape in shapes if shape.found is not None]
     if not fitting:
         return _no_room(question)
-    walked = search.walked
-    replays = search.replay_count
-    nearest = sorted(fitting, key=lambda item: (_worst(item.bounds.alone), item.shape))
+    walked, replays = search.walked, search.replay_count
     most = question.space.replicas_max
-    tried = [search.replayed(item.shape, most) for item in nearest[:_SHAPES_REPLAYED]]
-    best = min(tried, key=lambda found: (_overloaded(found), _worst(found.readings), found.shape))
-    shape = search.shape(best.shape)
+    best = _nearest(search, fitting)
     missed = best.tightest
     if missed is not None and (missed.holds or _overloaded(best)):
         missed = None  # in the way is how much is asked at once
@@ -142,12 +138,20 @@ def unreachable(search: SizingSearch) -> InfeasibleError:
             _limit_of_rows(fitting, most, best) if objective is None else _limit(best, objective)
         ),
         terms={} if objective is None else _split(best, objective),
-        levers=tuple(_levers(search, shape, best, overloaded=objective is None)),
+        levers=tuple(_levers(search, best, overloaded=objective is None)),
         replay_count=replays,
         proved=walked,
         rests=tuple(rests_on(search, best, objective)),
     )
     return InfeasibleError(reason)
+
+
+def _nearest(search: SizingSearch, fitting: Sequence[ExplainedShape]) -> Candidate:
+    """Of the shapes whose bounds are the best, with all replicas there may be, the nearest."""
+    most = search.question.space.replicas_max
+    first = sorted(fitting, key=lambda item: (_worst(item.bounds.alone), item.shape))
+    tried = [search.replayed(item.shape, most) for item in first[:_SHAPES_REPLAYED]]
+    return min(tried, key=lambda found: (_overloaded(found), _worst(found.readings), found.shape))
 
 
 def _no_room(question: SizingQuestion) -> InfeasibleError:
@@ -269,10 +273,9 @@ def _split(best: Candidate, objective: Objective) -> dict[str, float]:
     return {words: ms for words, ms in found.items() if round(ms, 3)}
 
 
-def _levers(
-    search: SizingSearch, shape: ExplainedShape, best: Candidate, *, overloaded: bool
-) -> Iterator[str]:
+def _levers(search: SizingSearch, best: Candidate, *, overloaded: bool) -> Iterator[str]:
     """Changes that were tried, each alone, and help."""
+    shape = search.shape(best.shape)
     most = search.question.space.replicas_max
     if overloaded:
         count = most
@@ -288,7 +291,10 @@ def _levers(
     if all(reading.value for reading in best.readings):  # no share of nothing is an objective
         yield _relaxed(search, shape, best)
     for text, changed in _changes(search.question.scenario_of(shape.shape, best.replica_count)):
-        yield from _tried(search, shape, best, text, changed)
+        search.on_progress(f"trying {text}", search.replay_count)
+        tried = search.changed(best, changed)
+        if tried:
+            yield from _help(best, text, tried[0])
 
 
 def _relaxed(search: SizingSearch, shape: ExplainedShape, best: Candidate) -> str:
@@ -327,9 +333,7 @@ def _lower_rates(search: SizingSearch, shape: ExplainedShape, count: int) -> Ite
 
 def _meets_at(question: SizingQuestion, shape: ExplainedShape, count: int, rate_rps: float) -> bool:
     slower, _ = offered(question.scenario, rate_rps)
-    context = slower.deployment.shape.context_tokens
-    traffic = traffic_of(slower.workload, context, rate_rps)
-    asked = replace(question, scenario=slower, rate_rps=rate_rps, traffic=traffic)
+    asked = replace(question, scenario=slower, rate_rps=rate_rps)
     other = SizingSearch(asked)
     other.explained[shape.shape] = ExplainedShape(asked, shape.shape, shape.found)
     return other.replayed(shape.shape, count).verdict == "meets"
@@ -353,20 +357,10 @@ def _changes(scenario: Scenario) -> Iterator[tuple[str, Scenario]]:
         yield f"--tensor-parallel {wider[0]}", replace(scenario, deployment=changed)
 
 
-def _tried(
-    search: SizingSearch, shape: ExplainedShape, best: Candidate, text: str, changed: Scenario
-) -> Iterator[str]:
-    """What a changed scenario reaches, if it helps; one that cannot be says nothing."""
-    search.on_progress(f"trying {text}", search.replay_count)
-    other = SizingSearch(search.question)
-    try:
-        explained = ExplainedShape.of(search.question, shape.shape, changed)
-        other.explained[shape.shape] = explained
-        found = other.judged(shape.shape, best.replica_count, explained.replay(0, changed))
-    except (InfeasibleError, InputError):
-        return
+def _help(best: Candidate, text: str, found: Candidate) -> Iterator[str]:
+    """What a change reaches, if it helps."""
     before = best.tightest
-    after = next((r for r in found.readings if before and r.objective == before.objective), None)
+    after = found.reading_of(before.objective) if before else None
     if found.verdict == "meets":
         yield f"{text}: meets every objective"
     elif before and after and after.load < before.load * (1 - _HELPS) and not _overloaded(found):

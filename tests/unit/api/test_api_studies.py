@@ -6,7 +6,7 @@ import pytest
 import rack_sim
 from rack_sim.scenario import load_study
 from rack_sim.study.kinds import run_study
-from rack_sim.study.sizing import size
+from rack_sim.study.sizing import SizingRequest, size
 
 GRID = """
 kind: grid
@@ -75,7 +75,7 @@ def test_sizing_is_that_of_the_scenario():
     scenario = rack_sim.load("llama70b", changes)
     by_name = rack_sim.size("llama70b", changes, slo=SLO, **SEARCH)
     loaded = rack_sim.size(scenario, slo="ttft_p99=2s,tpot_p99=10ms", **SEARCH)
-    below = size(scenario, SLO, **SEARCH)
+    below = size(scenario, SizingRequest(SLO, **SEARCH))
     assert isinstance(by_name, rack_sim.Sizing)
     assert by_name.sizing_hash == loaded.sizing_hash == below.sizing_hash
     for other in (loaded, below):

@@ -38,6 +38,7 @@ WORK = (
     ("size", "size_scenario"),
     ("compare", "run_comparison"),
     ("sensitivity", "run_sensitivity"),
+    ("report", "read"),
     ("timeline", "simulate"),
     ("timeline", "explain"),
     ("calibrate", "read_table"),
@@ -116,8 +117,6 @@ def desk(small: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for module, name in READING:
         place = importlib.import_module(f"rack_sim.cli.{module}")
         monkeypatch.setattr(place, name, read_once(getattr(place, name)))
-    report = importlib.import_module("rack_sim.cli.report")
-    monkeypatch.setattr(report, "WRITERS", dict.fromkeys(report.WRITERS, no_work))
     return desk
 
 

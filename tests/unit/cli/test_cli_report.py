@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rack_sim.cli.report import WRITERS
+from rack_sim.report.views import ENDINGS
 
 Cli = Callable[..., tuple[int, str, str]]
 SHORT = ("--set", "workload.request_count=20", "--no-figures", "-q")
@@ -36,8 +36,8 @@ def test_it_is_made_again_from_the_files_alone(cli: Cli, ran: Path) -> None:
     Path("small.yaml").unlink()
     code, out, err = cli("report", ran)
     assert (code, err) == (0, "")
-    assert reports(ran) == {f"report{ending}" for ending in WRITERS}
-    assert out == "".join(f"file: out/report{ending}\n" for ending in WRITERS)
+    assert reports(ran) == {f"report{ending}" for ending in ENDINGS}
+    assert out == "".join(f"file: out/report{ending}\n" for ending in ENDINGS)
     first = (ran / "report.html").read_bytes()
     assert cli("report", ran, "-q") == (0, "", "")
     assert (ran / "report.html").read_bytes() == first

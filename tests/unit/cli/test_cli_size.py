@@ -478,12 +478,13 @@ def test_equal_bytes_whatever_the_hash_seed(slots: Path) -> None:
 
 def test_the_library_has_the_same(slots: Path) -> None:
     from rack_sim.scenario import load_scenario
-    from rack_sim.study.sizing import size
+    from rack_sim.study.sizing import SizingRequest, size
 
-    found = size(
-        load_scenario("slots.yaml"), {"ttft_p99": "80ms", "tpot_p99": "2ms"}, 150,
+    asked = SizingRequest(
+        {"ttft_p99": "80ms", "tpot_p99": "2ms"}, 150,
         tensor_parallel=[2, 4], stages=[1, 2], replicas_max=8, request_count=200,
     )  # fmt: skip
+    found = size(load_scenario("slots.yaml"), asked)
     frame = found.frame()
     fixed = [column.name for column in fixed_columns(CANDIDATES)]
     assert list(frame.columns[: len(fixed)]) == fixed

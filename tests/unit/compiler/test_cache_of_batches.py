@@ -189,7 +189,7 @@ def test_a_draft_runs_on_the_first_stage_and_the_host_waits_for_it_but_once() ->
     # On the same chips and with the same precision as the model would be alone.
     alone = IterationTimer(
         idle.plan.system.chip,
-        idle.plan.router,
+        idle.plan.routing,
         [(0, 1)],
         [blocks_of(draft)],
         FP16,

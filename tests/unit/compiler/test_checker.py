@@ -17,12 +17,13 @@ from rack_sim.compiler.checker import RULES, check_program
 from rack_sim.compiler.deliveries import received
 from rack_sim.compiler.interval import separations
 from rack_sim.compiler.live_memory import check_memory, live_bytes_max
-from rack_sim.compiler.program import Int64Array, Program
+from rack_sim.compiler.program import Program
 from rack_sim.compiler.step import compile_program, compile_step
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.errors import InfeasibleError, ScheduleError
 from rack_sim.hardware.builders import dragonfly, fully_connected, ring, switched, torus
 from rack_sim.hardware.chip import MemoryTier
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 from rack_sim.hardware.system import System
 from rack_sim.hardware.topology import Topology
 from rack_sim.model.architecture import Architecture
@@ -399,10 +400,10 @@ def test_an_interval_at_which_steps_collide(good: Program) -> None:
 def test_what_any_algorithm_brings_is_what_is_wanted(algorithm: str, shard_bytes: int) -> None:
     """Odd shards do not halve, sums go down a tree: the checker counts what the pattern carries."""
     nodes = (0, 0, 0, 0, 1, 1, 1, 1)
-    router = Router(TOPOLOGIES["dragonfly"])
+    routing = Routing(TOPOLOGIES["dragonfly"])
     for operation in ("all_gather", "reduce_scatter"):
         routed = route_collective(
-            router, range(8), operation=operation, size_bytes=8 * shard_bytes, algorithm=algorithm
+            routing, range(8), operation=operation, size_bytes=8 * shard_bytes, algorithm=algorithm
         )
         sent = Counter()
         for transfer, parts in zip(routed.transfers, routed.parts, strict=True):

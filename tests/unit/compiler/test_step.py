@@ -11,7 +11,7 @@ from rack_sim.compiler.step import StepTiming, compile_program, compile_step
 from rack_sim.hardware.builders import dragonfly
 from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
 from rack_sim.partition.partitioner import Deployment, partition
@@ -79,14 +79,14 @@ def planned(system: System, degree: int, stages: int, *, rows: int = 1, context:
 def on(plan: Plan, system: System) -> Plan:
     """The same cut and placement on another machine."""
     timer = PipelineTimer(
-        system.chip, Router(system.topology), plan.demand.shape, residual_elements=256
+        system.chip, Routing(system.topology), plan.demand.shape, residual_elements=256
     )
     return replace(plan, system=system, timer=timer)
 
 
 def of(plan: Plan, shape: StepShape) -> Plan:
     """The same cut and placement for another shape of step."""
-    timer = PipelineTimer(plan.system.chip, plan.router, shape, residual_elements=256)
+    timer = PipelineTimer(plan.system.chip, plan.routing, shape, residual_elements=256)
     return replace(plan, demand=replace(plan.demand, shape=shape), timer=timer)
 
 
@@ -166,7 +166,7 @@ def test_a_stage_serves_its_blocks_one_after_the_other(step: StepTiming) -> None
                 block,
                 plan.demand.shape,
                 chip=plan.system.chip,
-                router=plan.router,
+                routing=plan.routing,
                 group=timing.stage.chips,
                 residual_elements=256,
             ).duration_ps

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from machines import SMALL_CHIP, SMALL_LINK
 
 from rack_sim.compiler.interval import separations
-from rack_sim.compiler.program import Int64Array, Program
+from rack_sim.compiler.program import Program
 from rack_sim.compiler.step import StepTiming, compile_program, compile_step
 from rack_sim.engine.jitter import JitterDraws
 from rack_sim.engine.programs import Entry, replay_programs, steady_entries
 from rack_sim.engine.recurrence import slip, stage_starts_ps
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.errors import DeadlockError, ScheduleError
 from rack_sim.hardware.builders import dragonfly, fully_connected, ring, switched, torus
 from rack_sim.hardware.system import System

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rack_sim.compiler.program import Int64Array
 from rack_sim.engine import programs as replayed
 from rack_sim.engine.programs import Entry, replay_programs, steady_entries
 from rack_sim.engine.recurrence import slip
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.errors import DeadlockError, ScheduleError
 
 UNITS = (("matrix", 0), ("vector", 0))

@@ -18,7 +18,7 @@ from rack_sim.hardware.builders import (
     torus,
 )
 from rack_sim.hardware.link import Link, LinkType
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 from rack_sim.partition.placement import groups
 
 LINK = LinkType("c2c", 12_500_000_000, 533_000, 320, 328)
@@ -119,15 +119,15 @@ def test_routes_pass_switches_and_nodes_do_not_hold_them() -> None:
     box = switched(name="box", chips=4, switches=2, links_per_chip=4, local=LINK, port_count=4)
     assert box.chip_count == 4
     assert box.ports_used() == (4, 4, 4, 4)
-    assert Router(box).minimal_routes(0, 3) == ((0, 4, 3), (0, 5, 3))
-    assert Router(box).lane_count((0, 5)) == 2
+    assert Routing(box).minimal_routes(0, 3) == ((0, 4, 3), (0, 5, 3))
+    assert Routing(box).lane_count((0, 5)) == 2
     assert Link(0, 4, 1, "local") in box.links
     assert groups(box, 2) == ((0, 1), (2, 3))
 
 
 def test_a_wide_ring_has_lanes() -> None:
     wide = ring(chips=4, links_per_pair=3, **ANY)
-    assert Router(wide).lane_count((3, 0)) == 3
+    assert Routing(wide).lane_count((3, 0)) == 3
     assert len(wide.links) == 2 * 4 * 3
 
 

@@ -22,7 +22,7 @@ from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.distance import distances
 from rack_sim.hardware.failures import with_failed_links
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Flow, Router
+from rack_sim.hardware.routing import Flow, Routing
 from rack_sim.hardware.survey import survey
 from rack_sim.hardware.system import System, without_framing
 from rack_sim.hardware.topology import Topology
@@ -47,11 +47,11 @@ def test_routes_lead_around_a_failed_cable_as_short_as_can_be(cable: tuple[int, 
     reduced = nx.Graph(CABLES)
     reduced.remove_edge(*cable)
     lengths = dict(nx.all_pairs_shortest_path_length(reduced))
-    router = Router(failed)
-    assert all(router.hop_count(a, b) == lengths[a][b] for a, b in PAIRS)
+    routing = Routing(failed)
+    assert all(routing.hop_count(a, b) == lengths[a][b] for a, b in PAIRS)
     assert distances(failed).diameter_hops == nx.diameter(reduced)
     # Either direction of the cable is gone, from any pair's route.
-    routed = router.route_all([Flow(a, b, 320) for a, b in PAIRS])
+    routed = routing.route_all([Flow(a, b, 320) for a, b in PAIRS])
     crossed = {hop for item in routed for hop in item.hops}
     assert not crossed & {cable, cable[::-1]}
     assert crossed == {(link.source, link.target) for link in failed.links}
@@ -68,7 +68,7 @@ def test_any_failures_leave_shortest_routes_or_are_refused(failed: list[tuple[in
         return
     left = with_failed_links(TORUS, [list(cable) for cable in failed])
     lengths = dict(nx.all_pairs_shortest_path_length(reduced))
-    assert all(Router(left).hop_count(a, b) == lengths[a][b] for a, b in PAIRS)
+    assert all(Routing(left).hop_count(a, b) == lengths[a][b] for a, b in PAIRS)
     assert nx.utils.graphs_equal(nx.Graph(left.graph.edges), nx.Graph(reduced.edges))
 
 
@@ -81,8 +81,8 @@ def test_cables_are_taken_out_both_ways_and_the_last_lanes_first() -> None:
         (2, 1, 2),
         *((a, b, lane) for a, b in ((0, 3), (3, 0)) for lane in range(3)),
     }
-    router = Router(failed)
-    assert [router.lane_count(hop) for hop in ((1, 2), (2, 1), (0, 1), (0, 3))] == [2, 2, 3, 0]
+    routing = Routing(failed)
+    assert [routing.lane_count(hop) for hop in ((1, 2), (2, 1), (0, 1), (0, 3))] == [2, 2, 3, 0]
     assert failed.ports_used() == healthy.ports_used()  # still plugged in
 
 
@@ -95,8 +95,8 @@ def test_the_order_of_entries_and_of_chips_makes_no_difference() -> None:
 
 @pytest.mark.parametrize("cable", CABLES)
 def test_without_reroute_routes_are_those_of_the_healthy_machine(cable: tuple[int, int]) -> None:
-    rigid = Router(with_failed_links(TORUS, [list(cable)], reroute=False))
-    healthy = Router(TORUS)
+    rigid = Routing(with_failed_links(TORUS, [list(cable)], reroute=False))
+    healthy = Routing(TORUS)
     refused = 0
     for a, b in PAIRS:
         assert rigid.minimal_routes(a, b) == healthy.minimal_routes(a, b)
@@ -117,7 +117,7 @@ def test_without_reroute_routes_are_those_of_the_healthy_machine(cable: tuple[in
 
 def test_every_refused_route_of_a_batch_is_told_once() -> None:
     box = fully_connected(name="b", chips=4, local=LINK, port_count=3)
-    rigid = Router(with_failed_links(box, [[0, 1], [2, 3]], reroute=False))
+    rigid = Routing(with_failed_links(box, [[0, 1], [2, 3]], reroute=False))
     flows = [Flow(0, 1, 1), Flow(0, 2, 1), Flow(3, 2, 1), Flow(0, 1, 9)]
     with pytest.raises(InputError) as caught:
         rigid.route_all(flows)
@@ -126,9 +126,9 @@ def test_every_refused_route_of_a_batch_is_told_once() -> None:
 
 def test_a_hop_with_a_cable_left_is_crossed_without_reroute() -> None:
     wide = ring(chips=4, links_per_pair=2, **ANY)
-    rigid = Router(with_failed_links(wide, [[0, 1, 1]], reroute=False))
+    rigid = Routing(with_failed_links(wide, [[0, 1, 1]], reroute=False))
     flows = [Flow(a, b, 5_000) for a in range(4) for b in range(4)]
-    assert rigid.route_all(flows) == Router(wide).route_all(flows)
+    assert rigid.route_all(flows) == Routing(wide).route_all(flows)
     assert (rigid.lane_count((0, 1)), rigid.lane_count((1, 2))) == (1, 2)
 
 
@@ -137,20 +137,20 @@ def test_vectors_are_dealt_over_the_planes_in_service_only() -> None:
     flow = Flow(0, 1, 400 * 320)
     dealt = {
         item.route[1]: item.flow.message_bytes // 320
-        for item in Router(with_failed_links(BOX, [[0, 4, 2]])).route_all([flow])
+        for item in Routing(with_failed_links(BOX, [[0, 4, 2]])).route_all([flow])
     }
     assert dealt == {4: 100, 5: 300}
-    rigid = Router(with_failed_links(BOX, [[0, 4, 2]], reroute=False))
-    assert rigid.route_all([flow]) == Router(BOX).route_all([flow])
-    (only,) = Router(with_failed_links(BOX, [[0, 4]])).route_all([flow])
+    rigid = Routing(with_failed_links(BOX, [[0, 4, 2]], reroute=False))
+    assert rigid.route_all([flow]) == Routing(BOX).route_all([flow])
+    (only,) = Routing(with_failed_links(BOX, [[0, 4]])).route_all([flow])
     assert only.route == (0, 5, 1)
     with pytest.raises(InputError, match="route 0 -> 1 crosses the failed link 0 -> 4"):
-        Router(with_failed_links(BOX, [[4, 0]], reroute=False)).route_all([flow])
+        Routing(with_failed_links(BOX, [[4, 0]], reroute=False)).route_all([flow])
 
 
 def test_chips_on_different_planes_meet_at_a_third() -> None:
     apart = with_failed_links(BOX, [[0, 4], [1, 5]])
-    assert Router(apart).minimal_routes(0, 1) == ((0, 5, 2, 4, 1), (0, 5, 3, 4, 1))
+    assert Routing(apart).minimal_routes(0, 1) == ((0, 5, 2, 4, 1), (0, 5, 3, 4, 1))
     assert distances(apart).pairs_by_hops == (10, 2)
 
 

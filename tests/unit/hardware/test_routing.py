@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rack_sim.hardware.builders import dragonfly, switched
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Flow, Router, hops
+from rack_sim.hardware.routing import Flow, Routing, hops
 from rack_sim.hardware.topology import Topology, both_ways
 
 LINK = LinkType("c2c", 12_500_000_000, 533_000, 320, 328)
@@ -41,11 +41,11 @@ def test_every_route_is_a_shortest_path_with_fewest_global_links(
     shape: tuple[int, ...], data: st.DataObject
 ) -> None:
     system = build(*shape)
-    router = Router(system)
+    routing = Routing(system)
     chips = st.integers(0, system.chip_count - 1)
     a, b = data.draw(chips), data.draw(chips)
     links = {(link.source, link.target) for link in system.links}
-    routes = router.minimal_routes(a, b)
+    routes = routing.minimal_routes(a, b)
     between = {(link.source, link.target) for link in system.links if link.kind == "global"}
     shortest = sorted(tuple(path) for path in nx.all_shortest_paths(system.graph, a, b))[:64]
     crossed = [sum(hop in between for hop in hops(path)) for path in shortest]
@@ -54,8 +54,8 @@ def test_every_route_is_a_shortest_path_with_fewest_global_links(
     ]
     assert list(routes) == expected
     assert all(hop in links for route in routes for hop in hops(route))
-    assert router.hop_count(a, b) == nx.shortest_path_length(system.graph, a, b)
-    assert router.hop_count(a, b) == router.hop_count(b, a)
+    assert routing.hop_count(a, b) == nx.shortest_path_length(system.graph, a, b)
+    assert routing.hop_count(a, b) == routing.hop_count(b, a)
 
 
 @given(shapes, st.data())
@@ -66,10 +66,10 @@ def test_batches_are_routed_the_same_way_every_time(
     system = build(*shape)
     chips = st.integers(0, system.chip_count - 1)
     flows = data.draw(st.lists(st.builds(Flow, chips, chips, st.integers(1, 2000)), max_size=12))
-    used = Router(system)
+    used = Routing(system)
     used.route_all(flows)  # a batch before leaves no trace
     routed = used.route_all(flows)
-    assert routed == Router(build(*shape)).route_all(flows)
+    assert routed == Routing(build(*shape)).route_all(flows)
     assert [item.flow for item in routed] == flows
     for item in routed:
         assert (item.route[0], item.route[-1]) == (item.flow.source, item.flow.target)
@@ -79,9 +79,9 @@ def test_batches_are_routed_the_same_way_every_time(
 
 
 def test_a_chip_reaches_itself_without_a_hop() -> None:
-    router = Router(build(1, 2, 4, 1, 0))
-    assert router.minimal_routes(3, 3) == ((3,),)
-    assert router.hop_count(3, 3) == 0
+    routing = Routing(build(1, 2, 4, 1, 0))
+    assert routing.minimal_routes(3, 3) == ((3,),)
+    assert routing.hop_count(3, 3) == 0
 
 
 @pytest.mark.parametrize(("chips", "cables"), [(4, 2), (8, 2), (8, 4), (16, 4)])
@@ -90,7 +90,7 @@ def test_flows_between_two_nodes_spread_over_their_cables(chips: int, cables: in
     system = build(1, 2, chips, cables, 0)
     flows = [Flow(chip, chips + chip, 320) for chip in range(chips)]
     load = Counter(
-        (a, b) for item in Router(system).route_all(flows) for a, b in item.hops if a < chips <= b
+        (a, b) for item in Routing(system).route_all(flows) for a, b in item.hops if a < chips <= b
     )
     assert len(load) == cables
     assert set(load.values()) == {chips // cables}
@@ -109,7 +109,7 @@ def test_two_equal_ways_are_shared_by_bytes() -> None:
         ),
         port_count=2,
     )
-    routed = Router(square).route_all([Flow(0, 3, 3 * 320), *[Flow(0, 3, 320)] * 4])
+    routed = Routing(square).route_all([Flow(0, 3, 3 * 320), *[Flow(0, 3, 320)] * 4])
     assert [item.route[1] for item in routed] == [1, 2, 2, 2, 1]
 
 
@@ -123,10 +123,10 @@ def test_parallel_cables_count_as_one_wide_link() -> None:
         links=tuple(link for lane in range(3) for link in both_ways(0, 1, lane, "any")),
         port_count=3,
     )
-    router = Router(wide)
-    assert (router.lane_count((0, 1)), router.lane_count((1, 0))) == (3, 3)
-    assert router.link_type((0, 1)) == LINK
-    assert router.minimal_routes(0, 1) == ((0, 1),)
+    routing = Routing(wide)
+    assert (routing.lane_count((0, 1)), routing.lane_count((1, 0))) == (3, 3)
+    assert routing.link_type((0, 1)) == LINK
+    assert routing.minimal_routes(0, 1) == ((0, 1),)
 
 
 @given(
@@ -148,10 +148,10 @@ def test_flows_over_switches_are_striped(
         local=LINK,
         port_count=lanes,
     )
-    router = Router(box)
+    routing = Routing(box)
     flows = [Flow(a % chips, b % chips, size) for a, b, size in wanted]
-    routed = router.route_all(flows)
-    assert routed == router.route_all(flows)
+    routed = routing.route_all(flows)
+    assert routed == routing.route_all(flows)
     for pair in {(flow.source, flow.target) for flow in flows}:
         parts = [x for x in routed if (x.flow.source, x.flow.target) == pair]
         sent = sum(flow.message_bytes for flow in flows if (flow.source, flow.target) == pair)
@@ -160,7 +160,7 @@ def test_flows_over_switches_are_striped(
         vectors = LINK.vectors(flows[0].message_bytes)
         assert sum(LINK.vectors(x.flow.message_bytes) for x in routed) == vectors
         for part in routed:
-            width = router.lane_count(part.hops[0])
+            width = routing.lane_count(part.hops[0])
             fair = vectors * width / lanes
             assert fair - 1 < LINK.vectors(part.flow.message_bytes) < fair + 1
 
@@ -171,10 +171,10 @@ def test_eight_gpus_exchange_at_the_rate_of_all_their_links() -> None:
     box = switched(name="box", chips=8, switches=4, links_per_chip=18, local=fast, port_count=18)
     flows = [Flow(a, b, 2**20) for a in range(8) for b in range(8) if a != b]
     load: Counter[tuple[int, int]] = Counter()
-    router = Router(box)
-    for item in router.route_all(flows):
+    routing = Routing(box)
+    for item in routing.route_all(flows):
         for hop in item.hops:
             load[hop] += fast.vectors(item.flow.message_bytes)
-    per_lane = [load[hop] / router.lane_count(hop) for hop in load]
+    per_lane = [load[hop] / routing.lane_count(hop) for hop in load]
     # 7 x 4,096 vectors over 18 lanes; each flow may round by a vector on each plane.
     assert max(per_lane) <= 7 * 4096 / 18 + 7

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rack_sim.metrics.capacity import FACTS, INPUTS, RESULTS, CapacityPlan, Racks
+from rack_sim.metrics.capacity import FACTS, INPUTS, RESULTS, CapacityPlan, RacksInUse
 from rack_sim.metrics.formula import (
     Named,
     Quantity,
@@ -63,7 +63,7 @@ def test_only_what_is_chosen_is_calculated() -> None:
 
 
 def test_rows_are_found_by_their_first_cell() -> None:
-    racks = [Racks(0, 0, 0, 0, 0), Racks(1, 1, 9, 72, 8), Racks(4, 2, 18, 144, 16)]
+    racks = [RacksInUse(0, 0, 0, 0, 0), RacksInUse(1, 1, 9, 72, 8), RacksInUse(4, 2, 18, 144, 16)]
     known = {"racks": racks, "words": [("one", 1.5), ("two", 2.5)], "word": "two"}
     found = [row_from(A, Named("racks"), 3).value({**known, "a": count}) for count in range(6)]
     assert found == [0, 9, 9, 9, 18, 18]
@@ -131,7 +131,11 @@ KNOWN = {
     "chip_peak_watts": 200.0,
     "host_watts_per_node": 900.0,
     "network_watts_per_node": 100.0,
-    "rack_table": [Racks(0, 0, 0, 0, 0), Racks(1, 1, 9, 72, 8), Racks(3, 2, 18, 144, 16)],
+    "rack_table": [
+        RacksInUse(0, 0, 0, 0, 0),
+        RacksInUse(1, 1, 9, 72, 8),
+        RacksInUse(3, 2, 18, 144, 16),
+    ],
 }
 
 

@@ -164,7 +164,7 @@ def test_links_carry_what_iterations_sent(reactive: BatchMachine) -> None:
     rows = links(reactive, totals)
     cables = reactive.plan.system.topology.links
     assert [(*hop_of(row), int(row["lane"]), row["kind"]) for row in rows] == sorted(cables)
-    router, timer = reactive.plan.router, reactive.timer
+    routing, timer = reactive.plan.routing, reactive.timer
     lanes_met = set()
     for row in rows:
         hop = hop_of(row)
@@ -172,7 +172,7 @@ def test_links_carry_what_iterations_sent(reactive: BatchMachine) -> None:
         for (carried, sampled), (count, _) in ITERATIONS_RUN.items():
             vectors += count * timer.vectors_by_hop(carried, sampled).get(hop, 0)
             busy_ps += count * timer.link_busy_ps(carried, sampled).get(hop, 0)
-        lanes = router.lane_count(hop)
+        lanes = routing.lane_count(hop)
         lanes_met.add(lanes)
         assert int(row["payload_bytes"]) == vectors * 320 // lanes
         assert int(row["busy_ms"].replace(".", "")) == busy_ps
@@ -205,7 +205,7 @@ def test_caches_on_their_way_hold_every_cable(reactive: BatchMachine) -> None:
         replica_count=2,
         disaggregation=Disaggregation(1, {(0, 1): path}),
     )
-    assert [reactive.plan.router.lane_count(hop) for hop in path.hops] == [2, 1]
+    assert [reactive.plan.routing.lane_count(hop) for hop in path.hops] == [2, 1]
     totals = ReplayTotals(S, 1, 0, 0, transfers={(0, 1): (3, 5000)})
     rows = links(reactive, totals, fleet)
     held = {

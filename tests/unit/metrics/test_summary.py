@@ -28,7 +28,7 @@ from rack_sim.metrics.summary import (
     PERCENTS,
     RunFacts,
     Window,
-    _gap_columns,
+    _latency_columns,
     summarise_run,
     window_of,
 )
@@ -289,7 +289,7 @@ def test_pooled_gaps_are_percentiles_of_all_of_them(gaps: dict[int, int]) -> Non
     log = GapLog()
     for gap, times in gaps.items():
         log.add(gap * 1000, 0, times, 1)
-    row = _gap_columns(mean_and_percentiles(log, PERCENTS))
+    row = _latency_columns("itl", mean_and_percentiles(log, PERCENTS))
     pooled = [gap / 10**6 for gap, times in gaps.items() for _ in range(times)]
     # Columns are rounded to six decimals.
     assert row["itl_ms_mean"] == pytest.approx(np.mean(pooled), abs=1e-6)

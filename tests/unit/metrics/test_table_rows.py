@@ -242,7 +242,7 @@ def test_cables_of_a_pair_are_dealt_vectors_one_by_one(wide_step: StepTiming) ->
         ends = (row["source_chip"], row["target_chip"])
         place = seen[ends] = seen.get(ends, -1) + 1
         hop = (int(ends[0]), int(ends[1]))
-        lanes = wide_step.plan.router.lane_count(hop)
+        lanes = wide_step.plan.routing.lane_count(hop)
         turn = 0
         whole = busy_ps = 0
         for kind, load in wide_step.link_loads.get(hop, {}).items():

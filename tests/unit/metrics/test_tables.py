@@ -164,8 +164,8 @@ def test_parallel_cables_share_all_vectors_and_no_more(
 
 def test_the_wide_machine_does_have_uneven_shares(wide_step: StepTiming) -> None:
     """Else the test above could not fail there."""
-    router = wide_step.plan.router
-    lanes = {hop: router.lane_count(hop) for hop in wide_step.vectors_by_hop}
+    routing = wide_step.plan.routing
+    lanes = {hop: routing.lane_count(hop) for hop in wide_step.vectors_by_hop}
     assert any(count > 1 for count in lanes.values())
     assert any(wide_step.vectors_by_hop[hop] % count for hop, count in lanes.items())
 

@@ -8,7 +8,7 @@ import pytest
 
 import rack_sim
 from rack_sim.report.views import Wanted, leave
-from rack_sim.study.sizing import size
+from rack_sim.study.sizing import SizingRequest, size
 
 SMALL = Path(__file__).parents[1] / "scenario" / "small.yaml"
 BATCHES = Path(__file__).parents[1] / "cli" / "batches.yaml"
@@ -65,8 +65,7 @@ def sized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         if name not in made:
             if name == "slots":
                 scenario = rack_sim.load(str(BATCHES.with_name("slots.yaml")))
-                found = size(
-                    scenario,
+                asked = SizingRequest(
                     "ttft_p99=80ms,tpot_p99=2ms",
                     150,
                     tensor_parallel=[2, 4],
@@ -76,9 +75,10 @@ def sized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
                 )
             else:
                 scenario = rack_sim.load(str(BATCHES), ["slo={ttft_ms: 100}"])
-                found = size(
-                    scenario, rate_rps=700, attainment=0.95, replicas_max=3, request_count=300
+                asked = SizingRequest(
+                    rate_rps=700, attainment=0.95, replicas_max=3, request_count=300
                 )
+            found = size(scenario, asked)
             folder = tmp_path_factory.mktemp(name)
             leave(found, folder, wall_s=0, wanted=Wanted(figures=False))
             made[name] = folder

@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from spreadsheets import opened
@@ -21,8 +22,9 @@ from spreadsheets import opened
 import rack_sim.cli
 from rack_sim.foundation.errors import InputError
 from rack_sim.record.manifest import KINDS, altered, kind_of, read_manifest
-from rack_sim.report.html import read_finished, write_html
-from rack_sim.report.workbook import write_workbook
+from rack_sim.record.store import read
+from rack_sim.report.html import read_finished
+from rack_sim.report.views import ENDINGS, view_of
 from rack_sim.scenario import STUDIES
 from rack_sim.study.compare import contenders
 
@@ -125,16 +127,15 @@ def is_number(column: str, cell: str) -> bool:
 
 
 def reports(folder: Path) -> None:
-    write_html(folder, folder / "report.html")
-    write_workbook(folder, folder / "report.xlsx")
+    """The page and the workbook, of one reading."""
+    record = read(folder)
+    for ending in ENDINGS:
+        view_of(record, ending)
 
 
 def report(folder: Path, number: int) -> None:
-    """The page or the workbook, by turns: both read a directory by the same hands."""
-    if number % 2:
-        write_html(folder, folder / "report.html")
-    else:
-        write_workbook(folder, folder / "report.xlsx")
+    """The page or the workbook, by turns: both are made of one record."""
+    view_of(read(folder), ENDINGS[number % 2])
 
 
 def said_of(folder: Path, make: Callable[[Path], object]) -> str:
@@ -168,6 +169,16 @@ def test_every_kind_has_its_reports(
     assert not any("Sweep" in title for title in titles) or name in STUDIES
     title = {"compare": "Compare: a and b"}.get(name, WORDS[name])
     assert titles[0].removeprefix("Study: ").removeprefix("Study ") == title.removeprefix("Study: ")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_view_changes_the_record_that_it_is_made_of(name: str, made: Path) -> None:
+    """Page, workbook and figures share a record, so its tables stay as the files have them."""
+    record = read(made / name)
+    for ending in ENDINGS:
+        view_of(record, ending)
+    for file in record.tables:
+        pd.testing.assert_frame_equal(record.frame(file), read(made / name).frame(file))
 
 
 def others(value: object) -> list[object]:

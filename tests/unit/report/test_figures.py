@@ -26,7 +26,7 @@ from rack_sim.report.figures.memory_map import draw_memory_map, memory_columns
 from rack_sim.report.figures.rack import draw_rack
 from rack_sim.report.figures.rack_layout import lay_out
 from rack_sim.report.figures.rack_load import load_of
-from rack_sim.report.html.quantity import milliseconds
+from rack_sim.report.numbers import milliseconds
 from rack_sim.report.views import draw_figures
 
 TINY_MODEL = (

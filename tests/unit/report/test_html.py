@@ -15,15 +15,15 @@ import pytest
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.visible import visible
 from rack_sim.record import store
-from rack_sim.report.html import write_html
 from rack_sim.report.html.answer import slo_sentence
 from rack_sim.report.html.page import Page, html_of, plain, safe_json
 from rack_sim.report.html.rack import CHIPS_DRAWN_MAX, FILLS, rack_of
 from rack_sim.report.html.rack_drawing import data_of, drawing_of
 from rack_sim.report.html.requests import requests_of
 from rack_sim.report.html.run import run_page
-from rack_sim.report.html.warnings import warnings_of
+from rack_sim.report.html.warnings import run_warnings
 from rack_sim.scenario import STUDIES
+from reports import report
 
 RUNS = ("slots", "batches", "racks")
 
@@ -182,7 +182,7 @@ def test_the_slo_is_judged_by_all_requests(finished):
 def test_warnings_say_who_got_no_answer_and_what_was_assumed(finished):
     folder = finished("slots")
     run = store.read(folder)
-    said = " ".join(warnings_of(run, requests_of(run))).replace("\N{NO-BREAK SPACE}", " ")
+    said = " ".join(run_warnings(run, requests_of(run))).replace("\N{NO-BREAK SPACE}", " ")
     table = rows(folder / "requests.csv")
     lost = [row for row in table if row["status"] == "rejected"]
     assert f"{len(lost)} requests" in said
@@ -243,7 +243,7 @@ def test_lines_carry_what_their_links_carry(finished):
     """Bytes between nodes, both ways, are those of links.csv that join two nodes."""
     folder = finished("racks")
     rack = rack_of(store.read(folder))
-    lines, between_nodes = rack.lines()
+    lines, between_nodes = rack.lines
     assert between_nodes
     node_of = {row["chip"]: row["node"] for row in rows(folder / "chips.csv")}
     crossing = [
@@ -310,7 +310,7 @@ def test_a_users_text_is_never_markup(own):
         else:
             text = re.sub("^description: .*", f"description: '{evil}'", text, flags=re.M)
         path.write_text(text, encoding="utf-8")
-    write_html(folder, folder / "report.html")
+    report(folder, folder / "report.html")
     text = (folder / "report.html").read_text(encoding="utf-8")
     page = read(text)
     assert len(page.scripts) == 3
@@ -332,8 +332,9 @@ def test_two_pages_of_one_run_are_the_same_bytes(finished, tmp_path):
     """Also in another process, with other hashes, in another place and at another time zone."""
     folder = finished("racks")
     code = (
-        "import sys; from pathlib import Path; from rack_sim.report.html import write_html;"
-        "write_html(Path(sys.argv[1]), Path(sys.argv[2]))"
+        "import sys; from pathlib import Path; from rack_sim.record.store import read;"
+        "from rack_sim.report.views import view_of; folder, made = map(Path, sys.argv[1:]);"
+        "made.write_bytes(view_of(read(folder), made.suffix))"
     )
     target = tmp_path / "again.html"
     environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
@@ -344,8 +345,9 @@ def test_two_pages_of_one_run_are_the_same_bytes(finished, tmp_path):
 def test_rendering_imports_no_other_drawing_library(finished, tmp_path):
     """matplotlib takes long to import, and so do plotly's Python classes."""
     code = (
-        "import sys; from pathlib import Path; from rack_sim.report.html import write_html;"
-        "write_html(Path(sys.argv[1]), Path(sys.argv[2]));"
+        "import sys; from pathlib import Path; from rack_sim.record.store import read;"
+        "from rack_sim.report.views import view_of; folder, made = map(Path, sys.argv[1:]);"
+        "made.write_bytes(view_of(read(folder), made.suffix));"
         "print([n for n in ('matplotlib', 'plotly.graph_objects') if n in sys.modules])"
     )
     command = [sys.executable, "-c", code, finished("slots"), tmp_path / "x.html"]
@@ -397,11 +399,11 @@ def test_a_garbled_table_is_said_and_the_old_page_stays(own, name):
     before = (folder / "report.html").read_bytes()
     (folder / name).write_text("not,what,it\nwas,1,2\n", encoding="utf-8")
     with pytest.raises(InputError, match=re.escape(name)):
-        write_html(folder, folder / "report.html")
+        report(folder, folder / "report.html")
     if name != "critical_path.csv":
         (folder / name).unlink()
         with pytest.raises(InputError, match=re.escape(name)):
-            write_html(folder, folder / "report.html")
+            report(folder, folder / "report.html")
     assert (folder / "report.html").read_bytes() == before
     assert not list(folder.glob(".report*")), "no draft is left"
 
@@ -418,16 +420,16 @@ def test_a_study_without_its_tables_is_an_error_that_names_all_of_them(tmp_path)
     }
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(InputError) as caught:
-        write_html(tmp_path, tmp_path / "report.html")
+        report(tmp_path, tmp_path / "report.html")
     assert len(caught.value.problems) == len(STUDIES["load"].tables)
     manifest["kind"] = "of tomorrow"
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(InputError, match="not known: of tomorrow"):
-        write_html(tmp_path, tmp_path / "report.html")
+        report(tmp_path, tmp_path / "report.html")
     manifest["version"] = "0.0.9"
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(InputError, match=r"0\.0\.9"):
-        write_html(tmp_path, tmp_path / "report.html")
+        report(tmp_path, tmp_path / "report.html")
 
 
 def test_a_page_without_charts_carries_no_plotly():

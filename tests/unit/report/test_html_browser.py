@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rack_sim.foundation.version import VERSION
-from rack_sim.report.html import write_html
 from rack_sim.report.html.rack import FILLS
+from reports import report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FOUND = next((path for name in BROWSERS if (path := shutil.which(name))), None)
@@ -325,7 +325,7 @@ def test_a_study_and_its_markup_are_drawn_as_text(opened, tmp_path):
                         [machine if c.name == "machine" else jitter + 1 for c in columns]
                     )
     path = tmp_path / "report.html"
-    write_html(tmp_path, path)
+    report(tmp_path, path)
     page = opened(path)
     charts = charts_of(page)
     assert charts

@@ -18,7 +18,7 @@ def test_names_of_points_close_together_do_not_collide(count):
     axes.set_ylim(0, 10)
     points = [(5 + 0.1 * n, 5 + 0.05 * (n % 3), f"machine {n}") for n in range(count)]
     line = [(0, 5.2), (10, 5.2)]
-    name_points(figure, axes, points, line=line)
+    name_points(figure, axes, points, lines=[line])
     renderer = figure.canvas.get_renderer()
     boxes = [text.get_window_extent(renderer) for text in axes.texts]
     # An annotation's extent has its arrow in it: only the words themselves are held against others.

@@ -16,12 +16,12 @@ from spreadsheets import FIFTEEN_DIGITS, SOFFICE, named, opened, recalculated
 from rack_sim.foundation.errors import InputError
 from rack_sim.metrics.capacity import RESULTS
 from rack_sim.record.store import read
-from rack_sim.report.html import write_html
 from rack_sim.report.html.page import plain
 from rack_sim.report.html.sizing import sizing_page
 from rack_sim.report.sheets.sizing_capacity import sizing_facts
 from rack_sim.report.sizing_tables import SizingTables
-from rack_sim.report.workbook import write_workbook
+from rack_sim.report.views import ENDINGS
+from reports import report
 
 # Both are rounded to the cent, one from watts that are rounded to a thousandth.
 CENT = 0.011
@@ -197,7 +197,7 @@ def test_different_answers_stand_side_by_side(own: Path) -> None:
     assert any(point.startswith("Least power: ") for point in first.points)
     rings = [trace for trace in page.charts[0].traces if trace["name"].endswith("least power")]
     assert len(rings) == 1
-    write_workbook(own, own / "report.xlsx")
+    report(own, own / "report.xlsx")
     assert {"Capacity", "Capacity 2"} <= set(opened(own / "report.xlsx").sheetnames)
     assert len(tables(own).winners) == 2
     assert_answers(own)
@@ -206,9 +206,9 @@ def test_different_answers_stand_side_by_side(own: Path) -> None:
 def test_made_again_they_are_the_same(sized: Callable[[str], Path], tmp_path: Path) -> None:
     """The page and the workbook come from the files, and from nothing else."""
     folder = sized("slots")
-    for ending, write in ((".html", write_html), (".xlsx", write_workbook)):
+    for ending in ENDINGS:
         target = tmp_path / f"again{ending}"
-        write(folder, target)
+        report(folder, target)
         assert target.read_bytes() == (folder / f"report{ending}").read_bytes()
 
 
@@ -240,10 +240,10 @@ def test_what_is_not_whole_is_said_and_the_old_reports_stay(
     own: Path, break_it: Callable[[Path], object], said: str
 ) -> None:
     break_it(own)
-    for ending, write in ((".html", write_html), (".xlsx", write_workbook)):
+    for ending in ENDINGS:
         before = (own / f"report{ending}").read_bytes()
         with pytest.raises(InputError, match=f"(?s){said}"):
-            write(own, own / f"report{ending}")
+            report(own, own / f"report{ending}")
         assert (own / f"report{ending}").read_bytes() == before
     assert not list(own.glob(".*"))
 

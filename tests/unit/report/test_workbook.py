@@ -11,7 +11,7 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from spreadsheets import SOFFICE, named, opened, recalculated
+from spreadsheets import SOFFICE, drawn, named, opened, recalculated
 
 import rack_sim
 from rack_sim.foundation.errors import InputError
@@ -21,9 +21,9 @@ from rack_sim.report import views, workbook
 from rack_sim.report.sheets.overview import grouped_columns
 from rack_sim.report.sheets.sheet import CELL_CHARACTERS, cell_text, number_or_text
 from rack_sim.report.views import Wanted, leave
-from rack_sim.report.workbook import write_workbook
 from rack_sim.scenario import load_study
 from rack_sim.study import load
+from reports import report
 
 TINY_MODEL = (
     "model={model_type: llama, name: tiny-llama, num_hidden_layers: 8, hidden_size: 1024, "
@@ -81,10 +81,11 @@ def formulas(book: Any) -> set[str]:
 
 def test_equal_files_give_equal_bytes(run: Path, tmp_path: Path) -> None:
     """Also in another process, with another seed of hashes, at another time and place."""
-    write_workbook(run, tmp_path / "again.xlsx")
+    report(run, tmp_path / "again.xlsx")
     code = (
-        "import sys; from pathlib import Path; from rack_sim.report.workbook import write_workbook;"
-        "write_workbook(Path(sys.argv[1]), Path(sys.argv[2]))"
+        "import sys; from pathlib import Path; from rack_sim.record.store import read;"
+        "from rack_sim.report.views import view_of; folder, made = map(Path, sys.argv[1:]);"
+        "made.write_bytes(view_of(read(folder), made.suffix))"
     )
     elsewhere = Path(shutil.copytree(run, tmp_path / "elsewhere"))
     subprocess.run(
@@ -136,6 +137,30 @@ def test_charts_have_titles_axes_and_a_text(run: Path) -> None:
             assert b"<c:title>" in file.read(name), name
     assert sum(text.count("<xdr:graphicFrame") for text in drawings) == len(charts)
     assert sum(text.count(' descr="') for text in drawings) == len(charts)
+
+
+def test_charts_stand_over_the_numbers_of_the_tables(run: Path) -> None:
+    from rack_sim.metrics.latency import LATENCY_METRICS
+    from rack_sim.record.store import read
+
+    record, book = read(run), opened(run / "report.xlsx")
+    rows = list(book["SRAM map"].iter_rows(min_row=4, values_only=True))
+    kinds = [head.split("\n")[0] for head in rows[0]]
+    (memory,) = drawn(book, "SRAM map")
+    for name, sizes in zip(("weight", "kv", "activation", "program", "free"), memory, strict=True):
+        assert sizes == [row[kinds.index(f"{name}_bytes")] for row in rows[1:]]
+    (percentiles,) = drawn(book, "Requests")
+    for percent, values in zip((50, 90, 95, 99), percentiles, strict=True):
+        metrics = (*LATENCY_METRICS, "itl")
+        assert values == [record.summary[f"{metric}_ms_p{percent}"] for metric in metrics]
+    links = record.frame("links.csv")
+    (vectors,), (loads,) = drawn(book, "Links")
+    assert sum(vectors) == links["step_vectors"].sum()
+    assert loads == sorted(links["utilisation"][links["busy_ms"] > 0], reverse=True)
+    # The parts of a token's energy and cost add up to what the run says.
+    totals = ("joules_per_output_token", "usd_per_million_output_tokens")
+    for (parts, _), name in zip(drawn(book, "Cost"), totals, strict=True):
+        assert sum(parts) == pytest.approx(record.summary[name], rel=1e-5), name  # six decimals
 
 
 def test_every_number_of_the_summary_is_there(run: Path) -> None:
@@ -223,7 +248,7 @@ def test_no_text_is_a_formula_or_a_link(copy: Path) -> None:
         text = (copy / file).read_text()
         assert old in text
         (copy / file).write_text(text.replace(old, new))
-    write_workbook(copy, copy / "report.xlsx")
+    report(copy, copy / "report.xlsx")
     book = opened(copy / "report.xlsx")
     assert formulas(book) <= CALCULATED
     found = texts(book)
@@ -265,7 +290,7 @@ def test_numbers_are_numbers(text: str, cell: Any) -> None:
 
 
 def test_rows_left_out_are_counted(run: Path, tmp_path: Path) -> None:
-    write_workbook(run, tmp_path / "short.xlsx", row_limit=24)
+    report(run, tmp_path / "short.xlsx", 24)
     book = opened(tmp_path / "short.xlsx", values=True)
     page = book["Request rows"]
     assert page.max_row == 24
@@ -292,7 +317,7 @@ def test_large_workbooks_say_the_same(
 ) -> None:
     """Where cells are not kept in memory, every one of them is still there."""
     monkeypatch.setattr(workbook, "_ROWS_IN_MEMORY", 1)
-    write_workbook(run, tmp_path / "large.xlsx")
+    report(run, tmp_path / "large.xlsx")
     small, large = opened(run / "report.xlsx"), opened(tmp_path / "large.xlsx")
     assert small.sheetnames == large.sheetnames
     for page in small:
@@ -340,12 +365,12 @@ def test_prefill_and_decode_are_bought_together(tmp_path: Path) -> None:
 def test_a_folder_of_something_else_is_refused(copy: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"no manifest\.json"):
-        write_workbook(tmp_path / "empty", tmp_path / "x.xlsx")
+        report(tmp_path / "empty", tmp_path / "x.xlsx")
     manifest = json.loads((copy / "manifest.json").read_text())
     del manifest["footprint"]
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(InputError, match="footprint"):
-        write_workbook(copy, tmp_path / "x.xlsx")
+        report(copy, tmp_path / "x.xlsx")
     assert not (tmp_path / "x.xlsx").exists()
 
 
@@ -363,7 +388,7 @@ def test_ctrl_c_leaves_nothing(
     monkeypatch.setattr(workbook, "_ROWS_IN_MEMORY", rows_in_memory)
     monkeypatch.setattr("rack_sim.report.kinds.run.write_cost", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        write_workbook(run, tmp_path / "report.xlsx")
+        report(run, tmp_path / "report.xlsx")
     assert not list(tmp_path.iterdir())
 
 
@@ -443,7 +468,7 @@ def test_any_table_of_a_study_is_shown(tmp_path: Path) -> None:
         "'=x,1e5,220,'=ring,ok,,1.25,8\n"
         "'=x,NA,500,torus,infeasible,'-no room,,\n"
     )
-    write_workbook(tmp_path, tmp_path / "report.xlsx")
+    report(tmp_path, tmp_path / "report.xlsx")
     book = opened(tmp_path / "report.xlsx")
     rows = list(book["Sweep"].iter_rows(min_row=5, values_only=True))
     assert rows == [
@@ -461,7 +486,7 @@ def test_a_grid_is_a_map_of_tinted_cells(tmp_path: Path) -> None:
     rows = [f"m,{a},{b},ok,,{a + b}" for a in (1, 2, 4) for b in (10, 20, 30)]
     head = "machine,grid.links,grid.hop_ns,status,reason,tpot_ms_p50"
     (tmp_path / "results.csv").write_text("\n".join([head, *rows]) + "\n")
-    write_workbook(tmp_path, tmp_path / "report.xlsx")
+    report(tmp_path, tmp_path / "report.xlsx")
     sheet = opened(tmp_path / "report.xlsx")["Charts"]
     cells = [[cell.value for cell in line[:4]] for line in sheet.iter_rows(min_row=6, max_row=9)]
     assert cells == [
@@ -478,4 +503,4 @@ def test_a_study_of_another_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"kind": "grid", "version": "0.0.1"}')
     (tmp_path / "results.csv").write_text("point,status\n0,ok\n")
     with pytest.raises(InputError, match=r"written by rack-sim 0\.0\.1"):
-        write_workbook(tmp_path, tmp_path / "report.xlsx")
+        report(tmp_path, tmp_path / "report.xlsx")

@@ -22,7 +22,7 @@ from rack_sim.record.footprint import footprint_entry
 from rack_sim.record.store import read
 from rack_sim.report.sheets.capacity_facts import CapacityFacts, run_facts
 from rack_sim.report.views import Wanted, leave
-from rack_sim.report.workbook import write_workbook
+from reports import report
 
 TINY_MODEL = (
     "model={model_type: llama, name: tiny-llama, num_hidden_layers: 8, hidden_size: 1024, "
@@ -279,7 +279,7 @@ def test_every_formula_of_the_workbook_is_right_as_written(
     planned = CapacityFacts.planned
     spoilt = {line.name: -1.0 for line in RESULTS}
     monkeypatch.setattr(CapacityFacts, "planned", lambda facts: planned(facts) | spoilt)
-    write_workbook(run[1], tmp_path / "spoilt.xlsx")
+    report(run[1], tmp_path / "spoilt.xlsx")
     (found,) = recalculated([tmp_path / "spoilt.xlsx"], tmp_path / "whole")
     assert named(opened(tmp_path / "spoilt.xlsx", values=True), "chips_bought").value == -1
     book = opened(found, values=True)

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spreadsheets import opened
+from spreadsheets import drawn, opened
 
 import rack_sim
 import rack_sim.cli
 from rack_sim.foundation.version import VERSION
 from rack_sim.report.sheets.sheet import number_format
 from rack_sim.report.views import Wanted, leave
-from rack_sim.report.workbook import write_workbook
 from rack_sim.scenario import load_study
 from rack_sim.study import load
 from rack_sim.study.sensitivity import run_sensitivity
 from rack_sim.timing.terms import Terms
+from reports import report
 
 SMALL = Path(__file__).parents[1] / "scenario" / "small.yaml"
 PLAN = ["partition={tensor_parallel: 8, stages: 8}", "workload.request_count=20"]
@@ -40,8 +40,8 @@ def figures(folder: Path) -> dict[str, list[Any]]:
     return found
 
 
-def charts(folder: Path) -> list[Any]:
-    return list(opened(folder / "report.xlsx")["Summary"]._charts)
+def charts(folder: Path) -> list[list[list[float]]]:
+    return drawn(opened(folder / "report.xlsx"), "Summary")
 
 
 @pytest.mark.parametrize("name", ["slots", "batches"])
@@ -65,11 +65,11 @@ def test_a_run_opens_with_figures(finished: Callable[[str], Path], name: str) ->
         assert ("$" in value.number_format) == (unit == "USD")
     watts = float(summary["mean_watts"])
     assert found["Mean power"][0].value == pytest.approx(watts / 1000, rel=1e-15)
-    # what the mean time to the first token, and the mean gap, is made of
+    # what the mean time to the first token, and the mean gap, is made of: all that is not nothing
     first = [f"ttft_{part}_ms_mean" for part in ("admission", "row_wait", "prefill", "pass")]
     gap = [f"tpot_{name}_ms" for name in ("draft", *Terms().by_name())]
-    parts = [[name for name in names if float(summary[name] or 0)] for names in (first, gap)]
-    assert [len(chart.series) for chart in charts(folder)] == [len(part) for part in parts]
+    for (shares, _), names in zip(charts(folder), (first, gap), strict=True):
+        assert sorted(shares) == sorted(ms for name in names if (ms := float(summary[name] or 0)))
 
 
 def test_each_machine_of_a_load_study_has_its_rates(tmp_path: Path) -> None:
@@ -90,8 +90,8 @@ def test_each_machine_of_a_load_study_has_its_rates(tmp_path: Path) -> None:
     ):
         values = [cell.value for cell in found[words][:2]]
         assert values == [float(row[column]) if row[column] else None for row in knees]
-    (chart,) = charts(tmp_path)
-    assert len(chart.series) == 3
+    rates = ("slo_met_rps", "kept_up_rps", "capacity_limit_rps")
+    assert charts(tmp_path) == [[[float(r[name]) for r in knees if r[name]] for name in rates]]
 
 
 def test_a_grid_says_between_what_its_numbers_lie(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_grid_says_between_what_its_numbers_lie(tmp_path: Path) -> None:
         "machine,grid.system.links,grid.hop_ns,status,reason,tpot_ms_p50,ttft_ms_p99\n"
         "m,1,10,ok,,3.5,1\nm,1,20,infeasible,no,,\nm,2,10,ok,,1.25,2\nm,2,20,ok,,9.75,3\n"
     )
-    write_workbook(tmp_path, tmp_path / "report.xlsx")
+    report(tmp_path, tmp_path / "report.xlsx")
     found = figures(tmp_path)
     low, high, unit, where = (cell.value for cell in found["tpot_ms_p50"][:4])
     assert (low, high, unit) == (1.25, 9.75, "ms")
@@ -134,7 +134,9 @@ def test_runs_that_are_compared_stand_side_by_side(
         change = found[label][3].value
         assert change == (f"{after / before - 1:+.1%}" if after != before else None)
     assert [cell.value for cell in found["System"][:2]] == [row["system"] for row in compared]
-    assert len(charts(out)) == 2
+    names = ("output_tok_s_per_user_p50", "usd_per_million_output_tokens")
+    for (values,), name in zip(charts(out), names, strict=True):
+        assert values == pytest.approx([float(row[name]) for row in compared], rel=1e-15)
 
 
 def test_a_sensitivity_says_what_moves_the_cost(tmp_path: Path) -> None:
@@ -147,7 +149,11 @@ def test_a_sensitivity_says_what_moves_the_cost(tmp_path: Path) -> None:
     for name in ("price of the system", "electricity"):
         wanted = [float(row["usd_change_share"]) for row in table if row["input"] == name]
         assert [cell.value for cell in shown[name][:2]] == wanted
-    assert len(charts(tmp_path)) == 1
+    (sides,) = charts(tmp_path)
+    shares = [abs(float(row["usd_change_share"])) for row in table if row["usd_change_share"]]
+    assert max(abs(value) for side in sides for value in side) == pytest.approx(
+        100 * max(shares), rel=1e-15
+    )
 
 
 @pytest.mark.parametrize("unit", ["USD", "USD/year", "USD/kWh"])

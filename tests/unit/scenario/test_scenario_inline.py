@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import UNITS as KNOWN_UNITS
 from rack_sim.foundation.units import to_base
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 from rack_sim.hardware.topology import Topology
 from rack_sim.scenario import load_system
 
@@ -199,7 +199,7 @@ def test_failed_links_are_those_named() -> None:
     topology: Topology = load_system("torus:3x3,failed=0-1+4-3").topology
     pairs = {(link.source, link.target) for link in topology.failed_links}
     assert pairs == {(0, 1), (1, 0), (3, 4), (4, 3)}
-    assert Router(topology).hop_count(0, 1) == 2
+    assert Routing(topology).hop_count(0, 1) == 2
     with pytest.raises(InputError, match="no cable joins chip 0 and chip 4"):
         load_system("torus:3x3,failed=0-4")
     with pytest.raises(InputError, match="falls apart"):

@@ -15,21 +15,21 @@ import psutil
 import pytest
 
 from rack_sim.foundation.errors import InputError
-from rack_sim.study.executor import SCHEDULER_SECONDS, check_executor, open_executor
+from rack_sim.study.executor import SCHEDULER_SECONDS, Workers, open_executor
 
 TASKS = range(12)
 WANTED = {number: math.factorial(number) for number in TASKS}
 
 
 def said(*arguments: object, **options: object) -> str:
-    with pytest.raises(InputError) as caught, open_executor(*arguments, **options):  # type: ignore[arg-type]
+    with pytest.raises(InputError) as caught, open_executor(Workers(*arguments, **options)):  # type: ignore[arg-type]
         pass
     return str(caught.value)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_processes_of_this_machine(jobs: int) -> None:
-    with open_executor("loky", jobs=jobs) as executor:
+    with open_executor(Workers(jobs=jobs)) as executor:
         assert executor.job_count == jobs
         assert dict(executor.run(math.factorial, TASKS)) == WANTED
         assert dict(executor.run(math.factorial, TASKS)) == WANTED, "more than once"
@@ -39,7 +39,7 @@ def test_processes_of_this_machine(jobs: int) -> None:
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_what_a_call_raises_is_raised(jobs: int) -> None:
     with (
-        open_executor("loky", jobs=jobs) as executor,
+        open_executor(Workers(jobs=jobs)) as executor,
         pytest.raises(ValueError, match="not defined"),
     ):
         dict(executor.run(math.factorial, [3, 2, 1, -1, 1, 2]))
@@ -48,7 +48,7 @@ def test_what_a_call_raises_is_raised(jobs: int) -> None:
 def test_results_come_as_they_are_finished() -> None:
     """The short call does not wait for the long one before it; what is left is abandoned."""
     begun = time.monotonic()
-    with open_executor("loky", jobs=2) as executor:
+    with open_executor(Workers(jobs=2)) as executor:
         for number, _ in executor.run(time.sleep, [300, 0.01, 300, 300]):
             assert number == 1
             break
@@ -58,7 +58,7 @@ def test_results_come_as_they_are_finished() -> None:
 def test_workers_end_with_the_block() -> None:
     """Those in the middle of a call, and those that have nothing to do."""
     for seconds in ([0.01, 300, 300], [0.01, 0.01, 0.01]):
-        with open_executor("loky", jobs=2) as executor:
+        with open_executor(Workers(jobs=2)) as executor:
             found = executor.run(time.sleep, seconds)  # held until after the block
             assert next(found)[0] in range(3)
             workers = [each for each in psutil.Process().children() if is_worker(each)]
@@ -75,10 +75,10 @@ def is_worker(process: psutil.Process) -> bool:
 KILLED = """
 import os, signal, threading, time
 import psutil
-from rack_sim.study.executor import open_executor
+from rack_sim.study.executor import Workers, open_executor
 
 def works():
-    with open_executor("loky", jobs=2) as executor:
+    with open_executor(Workers(jobs=2)) as executor:
         dict(executor.run(time.sleep, [300, 300, 300, 300]))
 
 threading.Thread(target=works, daemon=True).start()
@@ -116,14 +116,14 @@ WITHOUT = "import sys; sys.path.clear(); sys.modules.pop('rack_sim'); import rac
 
 def test_a_worker_without_rack_sim_is_said() -> None:
     with (
-        open_executor("loky", jobs=2) as executor,
+        open_executor(Workers(jobs=2)) as executor,
         pytest.raises(InputError, match="a worker has no rack-sim"),
     ):
         dict(executor.run(exec, [WITHOUT]))
 
 
 def test_a_lost_worker_is_said() -> None:
-    with open_executor("loky", jobs=2) as executor, pytest.raises(InputError, match="was lost"):
+    with open_executor(Workers(jobs=2)) as executor, pytest.raises(InputError, match="was lost"):
         dict(executor.run(os._exit, [7]))
 
 
@@ -151,7 +151,7 @@ def test_a_backend_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     for backend in ("dask", "ray"):
         with pytest.raises(InputError) as caught:
-            check_executor(backend)
+            Workers(backend).check()
         assert f'pip install "rack-sim[{backend}]"' in str(caught.value)
 
 

@@ -16,6 +16,7 @@ from rack_sim.pipeline import explain
 from rack_sim.scenario import JitterStudy, load_scenario, load_study
 from rack_sim.study import jitter
 from rack_sim.study.jitter import jitter_rows, path_operator_count
+from rack_sim.study.options import StudyOptions
 
 RACK = ("system=groq-rack-72", "model.num_hidden_layers=3", "partition.stages=3")
 ALONE = (
@@ -143,7 +144,7 @@ def small() -> JitterStudy:
 def test_a_study_runs_every_point(small: JitterStudy) -> None:
     """Progress is told from nothing to nearly all, and rows stand in the order of the study."""
     told: list[tuple[str, float]] = []
-    result = jitter.run(small, on_progress=lambda *item: told.append(item))
+    result = jitter.run(small, StudyOptions(on_progress=lambda *item: told.append(item)))
     (point,) = result.points
     assert [row.operator_jitter_ps for row in point.rows] == [0, 100_000]
     assert point.kept_share(point.rows[0]) == 1

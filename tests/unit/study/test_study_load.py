@@ -11,8 +11,9 @@ from rack_sim.pipeline import explain, simulate
 from rack_sim.scenario import LoadStudy, load_scenario, load_study
 from rack_sim.study import load
 from rack_sim.study.knee import bracket
-from rack_sim.study.load import SATURATION, LoadPoint, with_plan
-from rack_sim.study.load_row import replay_rate
+from rack_sim.study.load import LoadPoint, with_plan
+from rack_sim.study.load_row import SATURATION, replay_rate
+from rack_sim.study.options import StudyOptions
 
 SMALL = Path(__file__).parents[1] / "scenario" / "small.yaml"
 # The plan that would be found: looking for it takes longer than a replay.
@@ -83,10 +84,15 @@ def test_the_plan_that_is_asked_for_is_the_one_that_is_found() -> None:
     assert (found.plan.tensor_parallel, found.plan.stage_count) == (8, 6), "PLAN"
 
 
+def telling(seen: list[float]) -> StudyOptions:
+    """Options that note every share of the work that is told."""
+    return StudyOptions(on_progress=lambda _text, share: seen.append(share))
+
+
 def test_rates_that_are_given_are_replayed_and_no_others(tmp_path: Path) -> None:
     seen: list[float] = []
     study = study_of(tmp_path, rates_rps="[5, 30, 200]", attainment="0.5", request_count="100")
-    result = load.run(study, on_progress=lambda _text, share: seen.append(share))
+    result = load.run(study, telling(seen))
     (point,) = result.points
     assert [row.rate_rps for row in point.rows] == [5, 30, 200]
     assert all(row.request_count == 100 for row in point.rows)
@@ -99,7 +105,7 @@ def test_rates_that_are_given_are_replayed_and_no_others(tmp_path: Path) -> None
 def test_both_knees_are_found(tmp_path: Path) -> None:
     seen: list[float] = []
     study = study_of(tmp_path, knee_precision="0.1")
-    (point,) = load.run(study, on_progress=lambda _text, share: seen.append(share)).points
+    (point,) = load.run(study, telling(seen)).points
     assert seen == sorted(seen)
     assert 0 <= seen[0] < seen[-1] <= 1
     assert point.knee.width <= 0.1

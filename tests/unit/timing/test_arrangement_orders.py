@@ -7,7 +7,7 @@ import pytest
 
 from rack_sim.hardware.builders import dragonfly, fully_connected, ring, switched, torus
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 from rack_sim.hardware.topology import Topology, both_ways
 from rack_sim.timing.arrangements import Arrangement, arrangements, as_given
 
@@ -54,8 +54,8 @@ PLACES = {
 
 
 def found(place: str, root: int | None = None, group: Sequence[int] = ()) -> list[Arrangement]:
-    router = Router(PLACES[place])
-    return list(arrangements(router, tuple(group or range(router.topology.chip_count)), root))
+    routing = Routing(PLACES[place])
+    return list(arrangements(routing, tuple(group or range(routing.topology.chip_count)), root))
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -77,10 +77,10 @@ def test_every_order_holds_all_chips_once_and_begins_with_the_root(
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("root", [None, 3])
 def test_a_ring_goes_over_direct_links_and_back(place: str, root: int | None) -> None:
-    router = Router(PLACES[place])
+    routing = Routing(PLACES[place])
     rings = [one.members for one in found(place, root) if one.ring_only]
     for members in rings:
-        assert all(router.has_link(hop) for hop in pairwise((*members, members[0])))
+        assert all(routing.has_link(hop) for hop in pairwise((*members, members[0])))
     # On a line none leads back, and over switches there are no direct links.
     assert bool(rings) is (place not in ("line", "switches"))
 
@@ -139,9 +139,9 @@ def test_nodes_follow_one_another(root: int | None) -> None:
 def test_where_every_chip_has_a_link_to_every_other_the_order_is_that_given(
     chips: int, root: int | None
 ) -> None:
-    router = Router(fully_connected(name="box", chips=chips, local=LINK, port_count=9))
+    routing = Routing(fully_connected(name="box", chips=chips, local=LINK, port_count=9))
     group = tuple(reversed(range(chips)))
-    assert arrangements(router, group, root) == (as_given(router, group),)
+    assert arrangements(routing, group, root) == (as_given(routing, group),)
 
 
 def test_peers_of_nodes_are_those_that_have_a_link() -> None:
@@ -161,21 +161,21 @@ def test_peers_of_nodes_are_those_that_have_a_link() -> None:
         links=links,
         port_count=4,
     )
-    router = Router(crossed)
-    a, b, c, d = arrangements(router, (0, 1, 2, 3), None)[0].members
+    routing = Routing(crossed)
+    a, b, c, d = arrangements(routing, (0, 1, 2, 3), None)[0].members
     assert {a // 2, b // 2} in ({0}, {1})
-    assert router.has_link((a, c))
-    assert router.has_link((b, d))
+    assert routing.has_link((a, c))
+    assert routing.has_link((b, d))
 
 
 @pytest.mark.parametrize("place", ["torus 3 x 4", "torus 4 x 4", "torus in nodes"])
 def test_a_line_of_four_that_is_closed_is_also_taken_as_a_ring(place: str) -> None:
     """Of some order every four chips in a row have links to the next, and the last to the first."""
-    router = Router(PLACES[place])
+    routing = Routing(PLACES[place])
 
     def in_rings(members: Sequence[int]) -> bool:
         rings = [members[at : at + 4] for at in range(0, len(members), 4)]
-        return all(router.has_link(hop) for four in rings for hop in pairwise((*four, four[0])))
+        return all(routing.has_link(hop) for four in rings for hop in pairwise((*four, four[0])))
 
     assert any(in_rings(one.members) for one in found(place) if not one.ring_only)
 
@@ -221,16 +221,16 @@ def test_chips_of_equal_place_in_nodes_are_joined_whatever_their_numbers(
         links=links,
         port_count=8,
     )
-    router = Router(joined)
+    routing = Routing(joined)
     orders = [
         one.members
-        for one in arrangements(router, tuple(range(3 * nodes)), None)
+        for one in arrangements(routing, tuple(range(3 * nodes)), None)
         if not one.ring_only
     ]
 
     def peers_are_joined(members: Sequence[int]) -> bool:
         return all(
-            router.has_link((members[place], members[place + 3 * node]))
+            routing.has_link((members[place], members[place + 3 * node]))
             for place in range(3)
             for node in range(1, nodes)
         ) and all(

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rack_sim.hardware.builders import fully_connected, ring
 from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
 from rack_sim.model.operators import Block, Operator
@@ -48,7 +48,7 @@ EMBEDDING, ATTENTION, FEED_FORWARD, HEAD = blocks_of(MODEL)
 PRECISION = Precision(weights="int8", kv="fp16", activations="fp16", compute="fp16")
 
 
-BOX = Router(fully_connected(name="node", chips=8, local=LINK, port_count=8))
+BOX = Routing(fully_connected(name="node", chips=8, local=LINK, port_count=8))
 FIXED = 100_000
 ADDITION = 10  # at 100 GFLOP/s
 LAYOUT = 1  # of a byte, at 1 TB/s
@@ -62,13 +62,13 @@ def timed(
     group: int = 4,
     program: ProgramKind = "decode",
     chip: Chip = CHIP,
-    router: Router = BOX,
+    routing: Routing = BOX,
 ) -> BlockTiming:
     return time_block(
         block,
         StepShape(rows=rows, context_tokens=context, precision=PRECISION, program=program),
         chip=chip,
-        router=router,
+        routing=routing,
         group=tuple(range(group)),
         residual_elements=MODEL.hidden_size,
     )
@@ -159,13 +159,13 @@ def test_shards_leave_one_after_the_other_and_the_own_one_stays() -> None:
 @pytest.mark.parametrize("rows", [64, 256])
 def test_where_sums_go_round_a_ring_the_whole_result_is_waited_for(rows: int) -> None:
     """On a ring of 8 sums of large shards go both ways round, which begins with all of them."""
-    router = Router(ring(name="ring", chips=8, local=LINK, global_=LINK, port_count=2))
-    timing = timed(FEED_FORWARD, rows=rows, group=8, router=router)
+    routing = Routing(ring(name="ring", chips=8, local=LINK, global_=LINK, port_count=2))
+    timing = timed(FEED_FORWARD, rows=rows, group=8, routing=routing)
     assert timing.algorithms == ("two_way_ring", "two_way_ring")
     shard_bytes = 2 * rows * 1024 // 8
     gather, reduce = (
         time_collective(
-            router, range(8), operation=operation, size_bytes=8 * size_bytes
+            routing, range(8), operation=operation, size_bytes=8 * size_bytes
         ).duration_ps
         for operation, size_bytes in (
             ("all_gather", gather_bytes(rows, 8)),
@@ -384,15 +384,15 @@ def test_a_block_on_another_group_is_the_same_on_other_chips() -> None:
 @pytest.mark.parametrize("algorithm", ["direct", "direct_balanced", "ring", "two_way_ring"])
 def test_no_other_reduce_scatter_lets_the_block_end_earlier(algorithm: str, rows: int) -> None:
     """What ends first alone may not be what ends first behind a matmul that sends as it goes."""
-    router = Router(ring(name="ring", chips=8, local=LINK, global_=LINK, port_count=2))
-    chosen = timed(FEED_FORWARD, rows=rows, group=8, router=router)
+    routing = Routing(ring(name="ring", chips=8, local=LINK, global_=LINK, port_count=2))
+    chosen = timed(FEED_FORWARD, rows=rows, group=8, routing=routing)
     forced = _Placing(
         FEED_FORWARD,
         StepShape(rows=rows, context_tokens=100, precision=PRECISION),
         chip=CHIP,
         group=tuple(range(8)),
         residual_elements=MODEL.hidden_size,
-        exchanges=Exchanges(router),
+        exchanges=Exchanges(routing),
         reduced_by=algorithm,
     ).run()
     assert chosen.duration_ps <= forced.duration_ps
@@ -403,14 +403,14 @@ def test_a_slower_reduce_scatter_is_taken_where_its_block_ends_first() -> None:
 
     The text says what it would have taken alone.
     """
-    router = Router(ring(name="ring", chips=8, local=LINK, global_=LINK, port_count=2))
+    routing = Routing(ring(name="ring", chips=8, local=LINK, global_=LINK, port_count=2))
     (reduced,) = (
         item
-        for item in timed(FEED_FORWARD, rows=24, group=8, router=router).collectives
+        for item in timed(FEED_FORWARD, rows=24, group=8, routing=routing).collectives
         if item.traffic == "reduce"
     )
     alone = time_collective(
-        router, range(8), operation="reduce_scatter", size_bytes=8 * reduced.shard_bytes
+        routing, range(8), operation="reduce_scatter", size_bytes=8 * reduced.shard_bytes
     )
     assert alone.algorithm != reduced.algorithm
     assert reduced.algorithm in ("direct", "direct_balanced")

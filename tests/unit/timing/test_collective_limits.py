@@ -7,7 +7,7 @@ import pytest
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware.builders import dragonfly, fully_connected, ring
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 from rack_sim.timing import collectives
 from rack_sim.timing.algorithms import ALGORITHMS, OPERATIONS, Algorithm, Operation, pattern
 from rack_sim.timing.collectives import route_collective, time_collective
@@ -15,16 +15,16 @@ from rack_sim.timing.collectives import route_collective, time_collective
 PLAIN = LinkType("plain", 25_000_000_000, 700_000, payload_bytes=1, wire_bytes=1)
 
 
-def ring_of(chips: int) -> Router:
-    return Router(ring(name="ring", chips=chips, local=PLAIN, global_=PLAIN, port_count=2))
+def ring_of(chips: int) -> Routing:
+    return Routing(ring(name="ring", chips=chips, local=PLAIN, global_=PLAIN, port_count=2))
 
 
-def box_of(chips: int) -> Router:
-    return Router(fully_connected(name="box", chips=chips, local=PLAIN, port_count=chips))
+def box_of(chips: int) -> Routing:
+    return Routing(fully_connected(name="box", chips=chips, local=PLAIN, port_count=chips))
 
 
-def nodes_of(nodes: int, chips: int) -> Router:
-    return Router(
+def nodes_of(nodes: int, chips: int) -> Routing:
+    return Routing(
         dragonfly(
             name="nodes",
             racks=1,
@@ -40,10 +40,10 @@ def nodes_of(nodes: int, chips: int) -> Router:
     )
 
 
-def refused(router: Router, group: Sequence[int], **asked: object) -> list[Problem]:
+def refused(routing: Routing, group: Sequence[int], **asked: object) -> list[Problem]:
     settings = {"operation": "all_gather", "size_bytes": 100, **asked}
     with pytest.raises(InputError) as caught:
-        time_collective(router, group, **settings)  # type: ignore[arg-type]
+        time_collective(routing, group, **settings)  # type: ignore[arg-type]
     return list(caught.value.problems)
 
 
@@ -87,10 +87,10 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
 # Too many transfers -------------------------------------------------------------------------------
 
 
-def fitting(router: Router, chips: int, operation: Operation) -> set[str]:
+def fitting(routing: Routing, chips: int, operation: Operation) -> set[str]:
     """What fits, as it is said to whoever asks for what does not: a tree, or halving."""
     wrong = "tree" if operation == "all_to_all" else "halving_doubling"
-    (problem,) = refused(router, range(chips), operation=operation, algorithm=wrong)
+    (problem,) = refused(routing, range(chips), operation=operation, algorithm=wrong)
     assert problem.field == "algorithm"
     if problem.suggestion == "a smaller group":
         return set()
@@ -155,8 +155,8 @@ def test_about_so_many_is_never_less_than_there_are(
     if operation == "all_to_all" and algorithm == "tree":
         return
     monkeypatch.setattr(collectives, "TRANSFERS_MAX", 0)
-    router, nodes = nodes_of(4, 2), [chip // 2 for chip in range(8)]
-    (problem,) = refused(router, range(8), operation=operation, algorithm=algorithm)
+    routing, nodes = nodes_of(4, 2), [chip // 2 for chip in range(8)]
+    (problem,) = refused(routing, range(8), operation=operation, algorithm=algorithm)
     assert problem.message.startswith(f"{algorithm} over 8 chips has about ")
     assert problem.message.endswith(" transfers, too many to place")
     said = int(problem.message.split()[6])
@@ -191,12 +191,12 @@ def test_an_all_reduce_is_two_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("group", [(0, 1, 2, 3, 4, 5), (4, 1, 0, 5, 3, 2), (5, 0, 3)])
-@pytest.mark.parametrize("router", [ring_of(6), box_of(6), nodes_of(3, 2)])
+@pytest.mark.parametrize("routing", [ring_of(6), box_of(6), nodes_of(3, 2)])
 def test_members_are_counted_as_the_group_has_them(
-    operation: Operation, group: tuple[int, ...], router: Router
+    operation: Operation, group: tuple[int, ...], routing: Routing
 ) -> None:
     """In whatever order the chips are taken for the fastest way: transfers name who sends."""
-    routed = time_collective(router, group, operation=operation, size_bytes=600).routed
+    routed = time_collective(routing, group, operation=operation, size_bytes=600).routed
     assert routed is not None
     assert routed.group == group
     for transfer, parts in zip(routed.transfers, routed.parts, strict=True):

@@ -7,7 +7,7 @@ from machines import SMALL_CHIP, SMALL_LINK
 
 from rack_sim.foundation.units import work_to_ps
 from rack_sim.hardware.builders import fully_connected
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
 from rack_sim.model.expert_blocks import ExpertPlacement
@@ -20,7 +20,7 @@ from rack_sim.timing.tasks import Task
 
 HIDDEN, EXPERTS, CHIPS = 256, 8, 4
 LINK = SMALL_LINK
-BOX = Router(fully_connected(name="box", chips=8, local=LINK, port_count=8))
+BOX = Routing(fully_connected(name="box", chips=8, local=LINK, port_count=8))
 CHIP = replace(SMALL_CHIP, vector_flop_per_s=10**9)
 DENSE = Architecture.dense("small", 1, HIDDEN, 8, 4, 32, 512, 1000, False, 512)
 SPARSE = replace(
@@ -34,7 +34,7 @@ def timed(block: Block, rows: int = 1) -> BlockTiming:
         block,
         StepShape(rows, 64, Precision("int8", "fp16", "fp16", "fp16")),
         chip=CHIP,
-        router=BOX,
+        routing=BOX,
         group=GROUP,
         residual_elements=HIDDEN,
     )

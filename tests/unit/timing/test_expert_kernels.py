@@ -7,7 +7,7 @@ import pytest
 from rack_sim.hardware.builders import fully_connected
 from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
 from rack_sim.model.choice import Choice
@@ -246,7 +246,7 @@ def test_the_buffer_of_a_collective_is_that_of_its_whole_group(residual: int, ro
     """On four chips. Every row chooses all eight experts, so it goes to every chip, once."""
     timer = IterationTimer(
         CHIP,
-        Router(fully_connected(name="node", chips=4, local=LINK, port_count=8)),
+        Routing(fully_connected(name="node", chips=4, local=LINK, port_count=8)),
         [(0, 1, 2, 3)],
         [blocks_of(DENSE)],
         Precision(weights="int8", kv="fp16", activations="fp16", compute="fp16"),

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from rack_sim.hardware.builders import fully_connected
 from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
 from rack_sim.model.huggingface import architecture_from_config
@@ -51,7 +51,7 @@ HIDDEN, QUERY, KV, INNER, VOCABULARY, LAYERS = 1024, 1024, 512, 4096, 8000, 3
 MODEL = Architecture.dense("small", LAYERS, HIDDEN, 8, 4, 128, INNER, VOCABULARY, False, 4096)
 BLOCKS = blocks_of(MODEL)
 PRECISION = Precision(weights="int8", kv="fp16", activations="fp16", compute="fp16")
-BOX = Router(fully_connected(name="node", chips=8, local=LINK, port_count=8))
+BOX = Routing(fully_connected(name="node", chips=8, local=LINK, port_count=8))
 
 
 def timer(
@@ -378,12 +378,12 @@ def test_a_70b_on_four_chips_is_between_its_bytes_and_what_was_measured(
     config = yaml.safe_load(Path(presets("model")["llama-3.1-70b"]).read_text(encoding="utf-8"))
     model = architecture_from_config("llama", config)
     system = load_system(name)
-    router, group = Router(system.topology), tuple(range(4))
+    routing, group = Routing(system.topology), tuple(range(4))
     full = {"memory_efficiency": Fraction(1), "collective_latency_ps": None, "sequence_host_ps": 0}
     chip = replace(system.chip, **full)
     timed = IterationTimer(
         chip,
-        router,
+        routing,
         [group],
         [blocks_of(model)],
         Precision("bf16", "bf16", "bf16", "bf16"),
@@ -394,6 +394,6 @@ def test_a_70b_on_four_chips_is_between_its_bytes_and_what_was_measured(
     assert read_bytes / 4 / bytes_per_s * 1e12 < duration_ps < 1e12 / measured_tok_s
     terms = timed.base_terms(1, 1)
     assert terms.fixed_latency_ps == (9 * 80 + 4 + 2 * 80 + 2) * 3_000_000
-    reduce = time_collective(router, group, operation="all_reduce", size_bytes=2 * 8192)
+    reduce = time_collective(routing, group, operation="all_reduce", size_bytes=2 * 8192)
     links_ps = terms.link_latency_ps + terms.link_serialisation_ps
     assert 160 * reduce.duration_ps <= links_ps <= 162 * reduce.duration_ps

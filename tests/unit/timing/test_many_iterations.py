@@ -11,7 +11,7 @@ import pytest
 from rack_sim.hardware.builders import fully_connected
 from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier, Tiers
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
 from rack_sim.timing.iterations import IterationTimer
@@ -41,7 +41,7 @@ HIDDEN, LAYERS = 1024, 3
 MODEL = Architecture.dense("small", LAYERS, HIDDEN, 8, 4, 128, 4096, 8000, False, 4096)
 BLOCKS = blocks_of(MODEL)
 PRECISION = Precision(weights="int8", kv="fp16", activations="fp16", compute="fp16")
-BOX = Router(fully_connected(name="node", chips=8, local=LINK, port_count=8))
+BOX = Routing(fully_connected(name="node", chips=8, local=LINK, port_count=8))
 # Four chips; and two stages of four, cut behind the first feed-forward block.
 ONE = IterationTimer(CHIP, BOX, [(0, 1, 2, 3)], [BLOCKS], PRECISION, residual_elements=HIDDEN)
 TWO = IterationTimer(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Flow, Router
+from rack_sim.hardware.routing import Flow, Routing
 from rack_sim.hardware.topology import Topology, both_ways
 from rack_sim.timing.messages import time_flows
 
@@ -17,10 +17,10 @@ VECTOR = 26_240  # 328 B at 12.5 GB/s, exact
 LINK = LinkType("c2c", 12_500_000_000, LATENCY, 320, 328)
 
 
-def network(cables: list[tuple[int, int, int]], kinds: dict[str, LinkType]) -> Router:
+def network(cables: list[tuple[int, int, int]], kinds: dict[str, LinkType]) -> Routing:
     """Single-chip nodes; each cable is (chip, chip, lane), its kind "any" or its place's name."""
     chips = 1 + max(max(a, b) for a, b, _ in cables)
-    return Router(
+    return Routing(
         Topology(
             name="network",
             nodes=tuple((chip,) for chip in range(chips)),
@@ -37,7 +37,7 @@ def network(cables: list[tuple[int, int, int]], kinds: dict[str, LinkType]) -> R
     )
 
 
-def line(hops: int) -> Router:
+def line(hops: int) -> Routing:
     return network([(n, n + 1, 0) for n in range(hops)], {"any": LINK})
 
 
@@ -71,15 +71,15 @@ def test_vectors_are_forwarded_as_they_arrive(hops: int) -> None:
 
 @pytest.mark.parametrize(("lanes", "vectors"), [(1, 10), (2, 5), (3, 4), (10, 1), (20, 1)])
 def test_parallel_cables_share_the_vectors(lanes: int, vectors: int) -> None:
-    router = network([(0, 1, lane) for lane in range(lanes)], {"any": LINK})
-    timing = time_flows(router, [Flow(0, 1, 3200)])
+    routing = network([(0, 1, lane) for lane in range(lanes)], {"any": LINK})
+    timing = time_flows(routing, [Flow(0, 1, 3200)])
     assert timing.duration_ps == LATENCY + vectors * VECTOR
 
 
 def test_a_shared_middle_link_is_waited_for() -> None:
     """Chips 0, 1, 2 send over gateway 3 to 4: the last link carries all three messages."""
-    router = network([(0, 3, 0), (1, 3, 0), (2, 3, 0), (3, 4, 0)], {"any": LINK})
-    timing = time_flows(router, [Flow(chip, 4, 1600) for chip in (0, 1, 2)])
+    routing = network([(0, 3, 0), (1, 3, 0), (2, 3, 0), (3, 4, 0)], {"any": LINK})
+    timing = time_flows(routing, [Flow(chip, 4, 1600) for chip in (0, 1, 2)])
     assert timing.duration_ps == 2 * LATENCY + VECTOR + 3 * 5 * VECTOR
     assert timing.vectors_by_hop == {(0, 3): 5, (1, 3): 5, (2, 3): 5, (3, 4): 15}
 
@@ -121,8 +121,8 @@ def test_equal_links_give_what_a_replay_gives(
     rate: int, latency: int, hops: int, vectors: int
 ) -> None:
     kind = LinkType("any", rate, latency, 320, 328)
-    router = network([(n, n + 1, 0) for n in range(hops)], {"any": kind})
-    timing = time_flows(router, [Flow(0, hops, 320 * vectors)])
+    routing = network([(n, n + 1, 0) for n in range(hops)], {"any": kind})
+    timing = time_flows(routing, [Flow(0, hops, 320 * vectors)])
     assert timing.duration_ps == replay_line([kind] * hops, vectors)
 
 
@@ -138,10 +138,10 @@ def test_unequal_links_are_never_promised_too_early(
     longer than it must; even so nothing is slower than passing the whole message on at every hop.
     """
     kinds = [LinkType(str(n), rate, latency, 320, 328) for n, (rate, latency) in enumerate(links)]
-    router = network(
+    routing = network(
         [(n, n + 1, 0) for n in range(len(kinds))], {kind.name: kind for kind in kinds}
     )
-    promised = time_flows(router, [Flow(0, len(kinds), 320 * vectors)]).duration_ps
+    promised = time_flows(routing, [Flow(0, len(kinds), 320 * vectors)]).duration_ps
     replayed = replay_line(kinds, vectors)
     assert promised >= replayed
     rates = [kind.bytes_per_s for kind in kinds]
@@ -200,7 +200,7 @@ def test_forwarding_between_unlike_links_waits_for_every_byte(
     cables = [(0, 1, lane) for lane in range(first[2])] + [
         (1, 2, lane) for lane in range(second[2])
     ]
-    router = Router(
+    routing = Routing(
         Topology(
             name="line",
             nodes=((0,), (1,), (2,)),
@@ -211,7 +211,7 @@ def test_forwarding_between_unlike_links_waits_for_every_byte(
             port_count=99,
         )
     )
-    promised = time_flows(router, [Flow(0, 2, size)])
+    promised = time_flows(routing, [Flow(0, 2, size)])
     replayed = replay_batches(kinds[0], kinds[1], (first[2], second[2]), size)
     # Serialisation of a whole message is rounded once, that of its vectors one by one.
     assert promised.duration_ps >= replayed - size

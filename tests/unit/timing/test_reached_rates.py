@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rack_sim.hardware.builders import fully_connected
 from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
 from rack_sim.timing.iterations import IterationTimer
@@ -18,7 +18,7 @@ from rack_sim.timing.precision import Precision
 
 FP16 = Precision("fp16", "fp16", "fp16", "fp16")
 MODEL = Architecture.dense("small", 3, 1024, 8, 4, 128, 4096, 8000, False, 4096)
-BOX = Router(
+BOX = Routing(
     fully_connected(
         name="node", chips=4, local=LinkType("c2c", 12_500_000_000, 533_000, 320, 328), port_count=3
     )

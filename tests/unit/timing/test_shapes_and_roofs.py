@@ -7,7 +7,7 @@ import pytest
 
 from rack_sim.hardware.builders import fully_connected
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Flow, Router
+from rack_sim.hardware.routing import Flow, Routing
 from rack_sim.model.choice import Choice
 from rack_sim.model.operators import Block, BlockKind
 from rack_sim.timing.attention_roofs import (
@@ -242,7 +242,7 @@ def test_on_average_a_row_goes_to_a_chip_once_however_many_of_its_experts_are_th
 # Messages -----------------------------------------------------------------------------------------
 
 LINK = LinkType("c2c", 12_500_000_000, 533_000, 320, 328)
-BOX = Router(fully_connected(name="node", chips=4, local=LINK, port_count=8))
+BOX = Routing(fully_connected(name="node", chips=4, local=LINK, port_count=8))
 
 
 @pytest.mark.parametrize(

@@ -7,20 +7,20 @@ import pytest
 from rack_sim.foundation.units import format_time
 from rack_sim.hardware.builders import dragonfly, fully_connected, ring, torus
 from rack_sim.hardware.link import LinkType
-from rack_sim.hardware.routing import Router
+from rack_sim.hardware.routing import Routing
 from rack_sim.timing.algorithms import ALGORITHMS, Algorithm, Operation, misfit
 from rack_sim.timing.arrangements import arrangements
 from rack_sim.timing.collectives import time_collective
 
 PLAIN = LinkType("plain", 25_000_000_000, 700_000, payload_bytes=1, wire_bytes=1)
 ROUTERS = {
-    "ring of 5": Router(ring(name="ring", chips=5, local=PLAIN, global_=PLAIN, port_count=2)),
-    "box of 4": Router(fully_connected(name="box", chips=4, local=PLAIN, port_count=4)),
-    "box of 6": Router(fully_connected(name="box", chips=6, local=PLAIN, port_count=6)),
-    "torus 2 x 4": Router(
+    "ring of 5": Routing(ring(name="ring", chips=5, local=PLAIN, global_=PLAIN, port_count=2)),
+    "box of 4": Routing(fully_connected(name="box", chips=4, local=PLAIN, port_count=4)),
+    "box of 6": Routing(fully_connected(name="box", chips=6, local=PLAIN, port_count=6)),
+    "torus 2 x 4": Routing(
         torus(name="torus", sides=(2, 4), local=PLAIN, global_=PLAIN, port_count=4)
     ),
-    "dragonfly 2 x 3": Router(
+    "dragonfly 2 x 3": Routing(
         dragonfly(
             name="dragonfly", racks=1, nodes_per_rack=2, chips_per_node=3, links_per_node_pair=1,
             links_per_rack_pair=0, spare_nodes_per_rack=0, local=PLAIN, global_=PLAIN,
@@ -34,18 +34,18 @@ OPERATIONS: tuple[Operation, ...] = ("all_gather", "all_reduce", "all_to_all", "
 
 def best_ps(place: str, operation: Operation, algorithm: Algorithm, size_bytes: int) -> int:
     """An algorithm in its best arrangement, each placed alone."""
-    router = ROUTERS[place]
-    chips = tuple(range(router.topology.chip_count))
+    routing = ROUTERS[place]
+    chips = tuple(range(routing.topology.chip_count))
     root = 0 if operation == "broadcast" else None
     return min(
         time_collective(
-            one.router,
+            one.routing,
             one.members,
             operation=operation,
             size_bytes=size_bytes,
             algorithm=algorithm,
         ).duration_ps
-        for one in arrangements(router, chips, root)
+        for one in arrangements(routing, chips, root)
         if "ring" in algorithm or not one.ring_only
     )
 
@@ -56,9 +56,9 @@ def best_ps(place: str, operation: Operation, algorithm: Algorithm, size_bytes: 
 def test_times_and_bounds_of_what_is_not_taken(
     place: str, operation: Operation, size_bytes: int
 ) -> None:
-    router = ROUTERS[place]
-    nodes = [router.node_of_chip[chip] for chip in range(router.topology.chip_count)]
-    chosen = time_collective(router, range(len(nodes)), operation=operation, size_bytes=size_bytes)
+    routing = ROUTERS[place]
+    nodes = [routing.node_of_chip[chip] for chip in range(routing.topology.chip_count)]
+    chosen = time_collective(routing, range(len(nodes)), operation=operation, size_bytes=size_bytes)
     assert chosen.algorithm is not None
     assert set(chosen.not_taken) | {chosen.algorithm} == set(ALGORITHMS)
     assert chosen.duration_ps == best_ps(place, operation, chosen.algorithm, size_bytes)
@@ -96,6 +96,6 @@ def test_bounds_are_the_steps_that_follow_one_another() -> None:
 def test_of_equal_times_the_first_algorithm_is_taken(chips: int) -> None:
     """Without latency a gather of three is as fast round both ways as it is direct."""
     free = LinkType("free", 25_000_000_000, 0, payload_bytes=1, wire_bytes=1)
-    router = Router(fully_connected(name="box", chips=chips, local=free, port_count=chips))
-    timing = time_collective(router, range(chips), operation="all_gather", size_bytes=chips * 1000)
+    routing = Routing(fully_connected(name="box", chips=chips, local=free, port_count=chips))
+    timing = time_collective(routing, range(chips), operation="all_gather", size_bytes=chips * 1000)
     assert (timing.algorithm, timing.duration_ps) == ("direct", 40_000)

@@ -41,7 +41,7 @@
     const layout = coloured(chart.layout, style);
     const axis = { gridcolor: pick("--grid"), linecolor: pick("--faint"), zerolinecolor: pick("--grid"),
       tickcolor: pick("--faint"), automargin: true,
-      separatethousands: true, exponentformat: "B", minexponent: 6 };
+      separatethousands: true, exponentformat: "B", minexponent: narrow ? 3 : 6 };
     for (const name of Object.keys(layout)) {
       if (!/^[xy]axis/.test(name)) continue;
       layout[name] = { ...axis, ...layout[name] };
