@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.executor import open_executor
 from rack_sim.foundation.version import VERSION
 from rack_sim.foundation.work_estimate import Note, Progress, Work, no_note, no_progress, tell
 from rack_sim.foundation.work_limits import over_limit
@@ -26,7 +27,6 @@ from rack_sim.record.record import Record
 from rack_sim.record.table import Table
 from rack_sim.scenario import GridPoint, GridStudy, scenario_of_point_keys
 from rack_sim.study.code_state import code_state
-from rack_sim.study.executor import open_executor
 from rack_sim.study.grid_point import (
     FAILED,
     OK,
@@ -180,7 +180,7 @@ def run_grid_study(
     point_count_max: int | None = POINT_COUNT_MAX,
     on_note: Note = no_note,
 ) -> GridResult:
-    """Runs every point of a grid, with `jobs` at a time on a `backend` (see `study.executor`).
+    """Runs every point of a grid, with `jobs` at a time on a `backend` (see `foundation.executor`).
 
     Finished rows are kept in the file `journal`, where one is named, and taken from it when the
     same study runs again; `fresh` sets an older one aside. It stays when the study is finished:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.executor import check_executor
 from rack_sim.foundation.work_estimate import Note, Progress, no_note, no_progress
 from rack_sim.scenario import GridStudy, Study
-from rack_sim.study.executor import check_executor
 from rack_sim.study.grid import POINT_COUNT_MAX, run_grid_study
 
 
