@@ -11,12 +11,12 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.executor import Workers
 from rack_sim.foundation.given import Given
 from rack_sim.pipeline import Explanation, OnEnded, Result
 from rack_sim.pipeline import explain as explain_scenario
 from rack_sim.pipeline import simulate as simulate_scenario
 from rack_sim.scenario import Scenario, Study, load_scenario, load_study, scenario_of_keys
-from rack_sim.study.executor import Workers
 from rack_sim.study.kinds import run_study
 from rack_sim.study.options import POINT_COUNT_MAX, StudyOptions
 from rack_sim.study.sizing import Sizing, SizingRequest

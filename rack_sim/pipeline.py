@@ -7,7 +7,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -22,12 +22,13 @@ from rack_sim.engine.parts import split_replicas, why_not_parallel
 from rack_sim.engine.serving import ReplayTotals, replay, totals_of_parts
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InfeasibleError, InputError
+from rack_sim.foundation.executor import Workers, open_executor
 from rack_sim.foundation.garbage import gc_paused
 from rack_sim.foundation.version import VERSION
 from rack_sim.foundation.work_estimate import Note, Work, announce, no_note
 from rack_sim.metrics.columns import FILES
 from rack_sim.metrics.log import Collector
-from rack_sim.metrics.parts import collect, replay_part
+from rack_sim.metrics.parts import Part, collect, replay_part
 from rack_sim.metrics.summary import RunFacts, Value, summarise_run
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.plan import Plan
@@ -355,16 +356,16 @@ def _replayed_apart(
     explanation: Explanation, jobs: int, *, every_step: bool
 ) -> tuple[ReplayTotals, Collector]:
     """Replays the replicas in processes of their own; what they leave goes over files."""
-    from joblib import Parallel, delayed  # takes a moment, and few ask
-
     scenario = explanation.scenario
+    replay_one = partial(
+        replay_part, workload=scenario.workload, bin_ps=scenario.bin_ps, every_step=every_step
+    )
     with TemporaryDirectory() as place:
-        parts = split_replicas(explanation.fleet, jobs)
-        folders = [Path(place) / str(number) for number in range(len(parts))]
-        for folder in folders:
-            folder.mkdir()
-        totals = Parallel(n_jobs=len(parts))(
-            delayed(replay_part)(part, scenario.workload, folder, scenario.bin_ps, every_step)
-            for part, folder in zip(parts, folders, strict=True)
-        )
-        return totals_of_parts(totals), collect(folders)
+        fleets = split_replicas(explanation.fleet, jobs)
+        parts = [Part(fleet, Path(place) / str(number)) for number, fleet in enumerate(fleets)]
+        for part in parts:
+            part.folder.mkdir()
+        with open_executor(Workers(jobs=len(parts))) as executor:
+            totals = dict(executor.run(replay_one, parts))
+        whole = totals_of_parts([totals[number] for number in range(len(parts))])
+        return whole, collect([part.folder for part in parts])

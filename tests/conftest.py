@@ -9,8 +9,10 @@ import os
 import random
 import re
 import time
+from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -43,6 +45,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """An exploration begins somewhere else every time, as it may end before it is through."""
     if config.getoption("--hypothesis-profile") == "explore":
         random.Random(str(config.getoption("--hypothesis-seed"))).shuffle(items)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_runs_on() -> Iterator[None]:
+    """No process that a file of tests started outlives it: the next file would see it."""
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    started = set(psutil.Process().children(recursive=True)) - before
+    left = psutil.wait_procs([each for each in started if not _tracks(each)], timeout=60)[1]
+    assert not left, left
+
+
+def _tracks(process: psutil.Process) -> bool:
+    """Whether it is the one process that multiprocessing, or loky, keeps for its semaphores."""
+    try:
+        return any("resource_tracker" in word for word in process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:  # its class is not public in pytest 8.0

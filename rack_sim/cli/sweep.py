@@ -11,9 +11,9 @@ import typer
 from rack_sim.cli.console import err
 from rack_sim.cli.leave import Leaving, leaving
 from rack_sim.cli.options import OutputOptions, grouped, with_seed
+from rack_sim.foundation.executor import Workers
 from rack_sim.foundation.units import counted
 from rack_sim.scenario import load_study
-from rack_sim.study.executor import Workers
 from rack_sim.study.kinds import refuse_workers, run_study
 from rack_sim.study.options import POINT_COUNT_MAX, StudyOptions
 

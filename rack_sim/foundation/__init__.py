@@ -10,5 +10,6 @@
 - `json_text`: JSON for people and programs
 - `given`: arguments of public functions, checked by type
 - `brief`: values of thousands of parts that print as a line, and in a notebook as a card
+- `executor`: calls of one function with many tasks, here or on a cluster
 - `garbage`: when Python looks for objects that only refer to each other
 """

@@ -6,6 +6,7 @@ are merged by number, bins are added, in pieces, so that nothing grows with the 
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,21 +23,27 @@ from rack_sim.workload.request import Workload
 _REQUESTS_AT_ONCE = 2**14
 
 
-def replay_part(
-    fleet: FleetPlan, workload: Workload, folder: Path, bin_ps: int, every_step: bool
-) -> ReplayTotals:
-    """Replays the replicas of a part and leaves what they did in `folder`, which is empty."""
+@dataclass(frozen=True)
+class Part:
+    """Replicas that are replayed apart, and an empty `folder` for what they did."""
+
+    fleet: FleetPlan
+    folder: Path
+
+
+def replay_part(part: Part, workload: Workload, *, bin_ps: int, every_step: bool) -> ReplayTotals:
+    """Replays the replicas of a part and leaves what they did in its folder."""
     issued: deque[int] = deque()
     collector = Collector(expected=issued)
     totals = replay(
-        fleet,
-        PartWorkload(workload, fleet, issued),
+        part.fleet,
+        PartWorkload(workload, part.fleet, issued),
         collector,
         bin_ps=bin_ps,
         every_step=every_step,
     )
     for name, log in _logs(collector).items():
-        log.save(folder / name)
+        log.save(part.folder / name)
     return totals
 
 

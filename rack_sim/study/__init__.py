@@ -5,7 +5,6 @@
 - `compare`, `finished_run`, `difference`: scenarios and finished runs side by side
 - `jitter`: what a machine loses when operators do not take the time that was compiled
 - `grid`, `grid_point`: every combination of some values; `journal`: its rows, to go on from
-- `executor`: calls on many cores or a cluster
 - `kinds`: which function runs a study of which kind
 - `load`, `load_row`, `knee`: where a machine saturates at a rising rate
 - `sensitivity`, `inputs`: what each input of cost and machine does to cost and speed

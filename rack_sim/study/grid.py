@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.executor import open_executor
 from rack_sim.foundation.version import VERSION
 from rack_sim.foundation.work_estimate import Work, tell
 from rack_sim.foundation.work_limits import over_limit
@@ -24,7 +25,6 @@ from rack_sim.pipeline import expected_work
 from rack_sim.record.table import Table, table_of
 from rack_sim.scenario import GridPoint, GridStudy, scenario_of_point_keys
 from rack_sim.study.code_state import code_state
-from rack_sim.study.executor import open_executor
 from rack_sim.study.grid_point import (
     FAILED,
     OK,

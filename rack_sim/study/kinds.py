@@ -4,8 +4,8 @@ from importlib import import_module
 from typing import cast
 
 from rack_sim.foundation.errors import InputError, Problem
+from rack_sim.foundation.executor import Workers
 from rack_sim.scenario import Study
-from rack_sim.study.executor import Workers
 from rack_sim.study.options import DEFAULTS, StudyOptions
 from rack_sim.study.study_result import StudyResult
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from rack_sim.foundation.executor import THIS_PROCESS, Workers
 from rack_sim.foundation.work_estimate import Note, Progress, no_note, no_progress
-from rack_sim.study.executor import THIS_PROCESS, Workers
 
 POINT_COUNT_MAX = 1000
 """Points that run without being asked for twice (assumed: ten minutes at half a second each)."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import multiprocessing
 import shutil
 from collections.abc import Callable
 from decimal import Decimal
@@ -262,6 +263,7 @@ def test_any_number_of_processes_writes_the_same(cli: Cli, name: str, router: st
     assert len({row["replica"] for row in read(Path("one/requests.csv"))}) == 3
     for jobs in (2, 3):
         assert tables(run(cli, name, *chosen, "--jobs", str(jobs), out=f"in_{jobs}")) == expected
+        assert not multiprocessing.active_children()
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_a_scheduler_without_workers(
 ) -> None:
     distributed = pytest.importorskip("distributed")
     small.with_name("tiny.yaml").write_text(STUDY, encoding="utf-8")
-    monkeypatch.setattr("rack_sim.study.executor.SCHEDULER_SECONDS", 2)
+    monkeypatch.setattr("rack_sim.foundation.executor.SCHEDULER_SECONDS", 2)
     with distributed.LocalCluster(
         n_workers=0, host="127.0.0.1", dashboard_address=None, processes=False, protocol="tcp"
     ) as cluster:

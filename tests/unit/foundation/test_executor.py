@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from rack_sim.foundation.errors import InputError
-from rack_sim.study.executor import SCHEDULER_SECONDS, Workers, open_executor
+from rack_sim.foundation.executor import SCHEDULER_SECONDS, Workers, open_executor
 
 TASKS = range(12)
 WANTED = {number: math.factorial(number) for number in TASKS}
@@ -75,7 +75,7 @@ def is_worker(process: psutil.Process) -> bool:
 KILLED = """
 import os, signal, threading, time
 import psutil
-from rack_sim.study.executor import Workers, open_executor
+from rack_sim.foundation.executor import Workers, open_executor
 
 def works():
     with open_executor(Workers(jobs=2)) as executor:
@@ -211,7 +211,7 @@ def test_a_scheduler_that_does_not_answer(
     backend: str, mute: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is waited for as long as is said, whatever the library would do (up to 80 s)."""
-    monkeypatch.setattr("rack_sim.study.executor.SCHEDULER_SECONDS", 1)
+    monkeypatch.setattr("rack_sim.foundation.executor.SCHEDULER_SECONDS", 1)
     begun = time.monotonic()
     assert "nothing within 1 s" in said(backend, scheduler=f"127.0.0.1:{mute}")
     assert time.monotonic() - begun < 60
