@@ -146,9 +146,10 @@ def _draft(place: Place, make: Callable[[Path], None]) -> Iterator[Draft]:
         try:
             yield draft
         except OSError as error:
-            if is_of_writing(error, draft.path):
-                raise cannot_be_written(error, place.shown) from None
-            raise
+            if not is_of_writing(error, draft.path):
+                raise
+            named = Path(error.filename or draft.path).relative_to(draft.path)
+            raise cannot_be_written(error, place.shown / named) from None
         except InputError as error:  # of a file that is written into it
             raise _by_shown_names(error, draft) from None
         try:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rack_sim.foundation.errors import naming
 from rack_sim.record.manifest import told_if_altered
 from rack_sim.record.record import Record, Recordable
 from rack_sim.record.store import read, write
@@ -46,13 +47,18 @@ def leave(
     if wanted.workbook:
         on_step("writing the workbook")
         row_limit = _ROWS_OF_A_RUN if record.kind == "run" else None
-        (folder / "report.xlsx").write_bytes(view_of(record, ".xlsx", row_limit))
+        _write(folder / "report.xlsx", view_of(record, ".xlsx", row_limit))
     if wanted.html:
         on_step("writing report.html")
-        (folder / "report.html").write_bytes(view_of(record, ".html"))
+        _write(folder / "report.html", view_of(record, ".html"))
     if wanted.figures:
         on_step("drawing figures")
         draw_figures(outcome, record, folder)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with naming(path):
+        path.write_bytes(content)
 
 
 def view_of(record: Record, ending: str, row_limit: int | None = None) -> bytes:
