@@ -72,6 +72,11 @@ def head_dim(rng: Random, config: Config) -> None:
         config |= {"head_dim": rng.choice([8, 16, 24]), "hidden_size": 8 * rng.randrange(3, 20)}
 
 
+def wide_heads(rng: Random, config: Config) -> None:
+    """As the library wants it of some families: the hidden size can be shared out, and is not."""
+    maybe(rng, config, head_dim=rng.choice([8, 16, 24]))
+
+
 def bias(rng: Random, config: Config) -> None:
     maybe(rng, config, attention_bias=rng.random() < 0.5)
 
@@ -186,8 +191,8 @@ CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
     "qwen3_moe": (head_dim, bias, experts("num_experts"), narrow, steps),
     "gpt_oss": (head_dim, bias, _LOCAL, kinds),
     "gemma": (head_dim,),
-    "gemma2": (head_dim, bias, kinds),
-    "gemma3_text": (head_dim, bias, kinds),
+    "gemma2": (wide_heads, bias, kinds),
+    "gemma3_text": (wide_heads, bias, kinds),
     "glm4": (head_dim, bias),
     "glm4_moe": (
         head_dim, bias, experts("n_routed_experts"), narrow, shared, flags(use_qk_norm=0.5)
