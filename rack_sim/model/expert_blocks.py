@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from rack_sim.model.choice import Choice
 from rack_sim.model.layers import Experts
 from rack_sim.model.operators import Block, Operator
-from rack_sim.model.textbook import SOFTMAX_FLOP, gated_activation, matmul
+from rack_sim.model.textbook import SOFTMAX_FLOP, gated_activation, matmul, norm
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,10 @@ def _shared(hidden: int, shape: Experts) -> tuple[Operator, ...]:
     if not inner:
         return ()
     gate = matmul("feed_forward.shared_gate", hidden, 1, replicated=True)
+    norms = replace(norm("feed_forward.branch_norms", 3 * hidden), replicated=True)
     return (
         *([gate] if shape.shared_gate else []),
+        *([norms] if shape.own_norms else []),
         matmul("feed_forward.shared_gate_up_projection", hidden, 2 * inner),
         gated_activation("feed_forward.shared_gated_activation", inner),
         matmul("feed_forward.shared_down_projection", inner, hidden),

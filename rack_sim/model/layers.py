@@ -14,7 +14,8 @@ class GroupedAttention:
     `output_bias` say which projections have one, `query_key_norms` whether queries and keys are
     normalised, each head by itself or all heads of a row together, `sinks` that every head has a
     learnt logit beside those of the cache. `rotary_size` elements of a head are turned by their
-    position; None: all.
+    position; None: all. A value has `value_head_size` elements; None: as many as a key. With
+    `values_from_keys` one projection gives both.
     """
 
     head_count: int
@@ -26,6 +27,8 @@ class GroupedAttention:
     query_key_norms: QueryKeyNorms = "none"
     sinks: bool = False
     rotary_size: int | None = None
+    value_head_size: int | None = None
+    values_from_keys: bool = False
 
     @property
     def query_size(self) -> int:
@@ -33,27 +36,46 @@ class GroupedAttention:
         return self.head_count * self.head_size
 
     @property
-    def kv_size(self) -> int:
-        """Width of all key heads (or all value heads) together."""
+    def key_size(self) -> int:
+        """Width of all key heads together."""
         return self.kv_head_count * self.head_size
+
+    @property
+    def value_size(self) -> int:
+        """Width of all value heads together."""
+        return self.kv_head_count * self.output_head_size
+
+    @property
+    def output_head_size(self) -> int:
+        """Elements that a query head finds: those of a value."""
+        return self.value_head_size or self.head_size
+
+    @property
+    def output_size(self) -> int:
+        """Width of what all query heads find together."""
+        return self.head_count * self.output_head_size
+
+    @property
+    def projected_size(self) -> int:
+        """Width of what the first projection makes: queries, keys and values."""
+        return self.query_size + self.key_size + (0 if self.values_from_keys else self.value_size)
 
     @property
     def kv_elements_per_token(self) -> int:
         """Elements that one token adds to the cache: a key and a value of every head."""
-        return 2 * self.kv_size
+        return self.key_size + self.value_size
 
     def parameter_count(self, hidden_size: int) -> int:
         """Projections, biases, head norms and sinks; the block's own norm is not in here."""
-        query, kv = self.query_size, self.kv_size
-        count = hidden_size * (2 * query + 2 * kv)
-        count += (query + 2 * kv) * self.qkv_bias + hidden_size * self.output_bias
+        count = hidden_size * (self.projected_size + self.output_size)
+        count += self.projected_size * self.qkv_bias + hidden_size * self.output_bias
         return count + self.query_key_norm_parameters + self.head_count * self.sinks
 
     @property
     def query_key_norm_parameters(self) -> int:
         """A weight for each element that is normalised at once."""
         if self.query_key_norms == "row":
-            return self.query_size + self.kv_size
+            return self.query_size + self.key_size
         return 2 * self.head_size if self.query_key_norms == "head" else 0
 
 
@@ -143,10 +165,12 @@ class Experts:
     biases: bool = False
     router_correction: bool = False
     shared_gate: bool = False
+    own_norms: bool = False
 
     def router_parameters(self, hidden_size: int) -> int:
-        """A column for each expert, its bias and its offset."""
-        return self.expert_count * (hidden_size + self.biases + self.router_correction)
+        """A column for each expert, its bias, its offset and its scale; scales of inputs."""
+        each = hidden_size + self.biases + self.router_correction + self.own_norms
+        return self.expert_count * each + hidden_size * self.own_norms
 
     def expert_parameters(self, hidden_size: int) -> int:
         """One expert."""
@@ -166,7 +190,7 @@ class Experts:
             self.router_parameters(hidden_size)
             + expert_count * self.expert_parameters(hidden_size)
             + 3 * hidden_size * self.shared_size
-            + hidden_size * self.shared_gate
+            + hidden_size * (self.shared_gate + 3 * self.own_norms)
         )
 
 

@@ -25,7 +25,9 @@ DRAWN = 10  # of each model type
 # Whose text part the library builds only with the encoders beside it, and what reads the same here.
 ALIASES = {
     "gemma3": "gemma3_text",
+    "gemma4": "gemma4_text",
     "llama4": "llama4_text",
+    "mimo": "qwen2",
     "kimi_k2": "deepseek_v3",
     "qwen2_5_vl": "qwen2",
     "qwen2_5_vl_text": "qwen2",
@@ -193,9 +195,33 @@ CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
     "gemma": (head_dim,),
     "gemma2": (wide_heads, bias, kinds),
     "gemma3_text": (wide_heads, bias, kinds),
+    "gemma4_text": (
+        bias,
+        kinds,
+        experts("num_experts"),
+        own_names(num_experts_per_tok="top_k_experts"),
+        narrow,
+        flags(enable_moe_block=0.5, attention_k_eq_v=0.5),
+        choices("head_dim", 8, 16),
+        choices("num_global_key_value_heads", 1),
+        lambda rng, config: config.update(
+            hidden_size_per_layer_input=0, global_head_dim=rng.choice([16, 32])
+        ),
+    ),
     "glm4": (head_dim, bias),
     "glm4_moe": (
         head_dim, bias, experts("n_routed_experts"), narrow, shared, flags(use_qk_norm=0.5)
+    ),
+    "mimo_v2_flash": (
+        head_dim,
+        bias,
+        experts("n_routed_experts"),
+        narrow,
+        lambda rng, config: config.update(v_head_dim=rng.choice([8, 16])),
+        choices("num_key_value_heads", 1),
+        lambda rng, config: config.update(
+            num_attention_heads=2 * config["num_attention_heads"]
+        ),
     ),
     "minimax_m2": (head_dim, _LOCAL),
     "phimoe": (bias, window, _LOCAL, flags(lm_head_bias=0.5)),

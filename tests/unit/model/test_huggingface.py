@@ -81,7 +81,7 @@ def test_defaults_are_those_of_the_format() -> None:
 
 def test_head_dim_need_not_be_hidden_over_heads() -> None:
     model = grouped(architecture_from_config("any", without(head_dim=256, num_attention_heads=24)))
-    assert (model.head_size, model.query_size, model.kv_size) == (256, 24 * 256, 8 * 256)
+    assert (model.head_size, model.query_size, model.key_size) == (256, 24 * 256, 8 * 256)
 
 
 def test_a_tied_head_has_no_parameters_but_its_norm() -> None:
