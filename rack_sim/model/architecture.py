@@ -7,6 +7,20 @@ from rack_sim.foundation.brief import Brief
 from rack_sim.model.layers import DenseFeedForward, Experts, GroupedAttention, Layer
 
 
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What stands before the first layer and after the last besides an embedding, a norm, a head.
+
+    `learnt_positions` are rows of a second table that is looked up, `embedding_norm` a norm of what
+    the tables give, `norm_biases` says that norms at the ends have one, `head_bias` the head.
+    """
+
+    learnt_positions: int = 0
+    embedding_norm: bool = False
+    norm_biases: bool = False
+    head_bias: bool = False
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Architecture(Brief):
     """A decoder: an embedding, `layers` in order, a head.
@@ -20,6 +34,7 @@ class Architecture(Brief):
     vocabulary_size: int
     tied_embeddings: bool
     max_context_tokens: int
+    ends: Ends = Ends()
 
     @classmethod
     def dense(
@@ -75,14 +90,20 @@ class Architecture(Brief):
 
     @property
     def embedding_parameters(self) -> int:
-        """The token embedding table."""
-        return self.vocabulary_size * self.hidden_size
+        """The tables of tokens and of positions, and their norm."""
+        rows = self.vocabulary_size + self.ends.learnt_positions
+        return rows * self.hidden_size + self.ends.embedding_norm * self.norm_parameters
+
+    @property
+    def norm_parameters(self) -> int:
+        """A norm at one of the ends."""
+        return self.hidden_size * (1 + self.ends.norm_biases)
 
     @property
     def head_parameters(self) -> int:
         """The final norm and the output projection; a tied projection is the embedding again."""
-        projection = 0 if self.tied_embeddings else self.embedding_parameters
-        return self.hidden_size + projection
+        projection = 0 if self.tied_embeddings else self.vocabulary_size * self.hidden_size
+        return self.norm_parameters + projection + self.vocabulary_size * self.ends.head_bias
 
     @property
     def parameter_count(self) -> int:
@@ -102,7 +123,7 @@ class Architecture(Brief):
     def _parameters_besides_feed_forward(self) -> int:
         h = self.hidden_size
         attention = sum(layer.attention.parameter_count(h) for layer in self.layers)
-        norms = 2 * self.layer_count * h
+        norms = sum(layer.norm_parameters(h) for layer in self.layers)
         return self.embedding_parameters + attention + norms + self.head_parameters
 
     @property

@@ -2,13 +2,13 @@
 
 from rack_sim.model.layers import AttentionShape, GroupedAttention, LatentAttention
 from rack_sim.model.operators import Block, Operator
-from rack_sim.model.textbook import NORM_FLOP, ROTARY_FLOP, SOFTMAX_FLOP, matmul, norm, residual_add
+from rack_sim.model.textbook import NORM_FLOP, ROTARY_FLOP, SOFTMAX_FLOP, matmul
 
 
 def attention_block(hidden: int, shape: AttentionShape) -> Block:
-    """The attention block of a shape, without a layer's name."""
+    """The attention block of a shape, without a layer's name, its norms and its residual add."""
     if isinstance(shape, GroupedAttention):
-        operators, combined = _grouped(hidden, shape), shape.query_size
+        operators, combined = _grouped(hidden, shape), shape.output_size
     else:
         operators, combined = _latent(hidden, shape), shape.head_count * shape.latent_size
     return Block(
@@ -24,37 +24,36 @@ def attention_block(hidden: int, shape: AttentionShape) -> Block:
 
 
 def _grouped(hidden: int, shape: GroupedAttention) -> tuple[Operator, ...]:
-    query, kv, heads = shape.query_size, shape.kv_size, shape.head_count
-    inputs = query + 2 * kv
+    query, key, heads = shape.query_size, shape.key_size, shape.head_count
+    made = shape.projected_size
     head_norm = Operator(
         name="attention.head_norm",
         unit="vector",
-        parameters=2 * shape.head_size,
-        flop_per_row=NORM_FLOP * (query + kv),
-        activations_per_row=2 * (query + kv),
+        parameters=shape.query_key_norm_parameters,
+        flop_per_row=NORM_FLOP * (query + key),
+        activations_per_row=2 * (query + key),
     )
+    turned = shape.head_size if shape.rotary_size is None else shape.rotary_size
     return (
-        norm("attention.norm", hidden),
-        matmul("attention.qkv_projection", hidden, inputs, biases=inputs if shape.qkv_bias else 0),
-        *([head_norm] if shape.head_norms else []),
+        matmul("attention.qkv_projection", hidden, made, biases=made if shape.qkv_bias else 0),
+        *([head_norm] if shape.query_key_norms != "none" else []),
         Operator(
             name="attention.rotary",
             unit="vector",
             # Sinks are logits of their own, which are looked at with a row's first key.
             parameters=heads if shape.sinks else 0,
-            flop_per_row=ROTARY_FLOP * (query + kv),
-            activations_per_row=2 * (query + kv),
-            kv_write_per_row=2 * kv,
+            flop_per_row=ROTARY_FLOP * (heads + shape.kv_head_count) * turned,
+            activations_per_row=2 * (query + key),
+            kv_write_per_row=shape.kv_elements_per_token,
         ),
-        *_over_cache(shape, shape.head_size, shape.head_size, kv, kv),
+        *_over_cache(shape, shape.head_size, shape.output_head_size, key, shape.value_size),
         matmul(
             "attention.output_projection",
-            query,
+            shape.output_size,
             hidden,
             "reduce_scatter",
             biases=hidden if shape.output_bias else 0,
         ),
-        residual_add("attention.residual_add", hidden),
     )
 
 
@@ -79,7 +78,6 @@ def _latent(hidden: int, shape: LatentAttention) -> tuple[Operator, ...]:
         replicated=True,
     )
     return (
-        norm("attention.norm", hidden),
         down,
         latent_norm,
         matmul("attention.query_projection", shape.query_rank or hidden, shape.query_size),
@@ -94,7 +92,6 @@ def _latent(hidden: int, shape: LatentAttention) -> tuple[Operator, ...]:
         *_over_cache(shape, key, latent, key, 0),
         _by_head("attention.value_absorption", heads, latent, shape.value_size),
         matmul("attention.output_projection", heads * shape.value_size, hidden, "reduce_scatter"),
-        residual_add("attention.residual_add", hidden),
     )
 
 

@@ -5,58 +5,125 @@ from dataclasses import replace
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.attention_blocks import attention_block
 from rack_sim.model.expert_blocks import ExpertPlacement, expert_block
-from rack_sim.model.layers import AttentionShape, Experts, FeedForwardShape
+from rack_sim.model.layers import DenseFeedForward, Experts, FeedForwardShape, Layer, Norms
 from rack_sim.model.operators import Block, Operator
-from rack_sim.model.textbook import SOFTMAX_FLOP, gated_activation, matmul, norm, residual_add
+from rack_sim.model.textbook import (
+    SOFTMAX_FLOP,
+    gated_activation,
+    matmul,
+    norm,
+    plain_activation,
+    residual_add,
+)
 
 
 def blocks_of(model: Architecture, placement: ExpertPlacement | None = None) -> tuple[Block, ...]:
     """Every block of a model in execution order; experts lie as `placement` says."""
     placed = placement or ExpertPlacement()
-    # Equal layers share their operators.
-    attention: dict[AttentionShape, Block] = {}
-    feed_forward: dict[FeedForwardShape, Block] = {}
-    blocks = [_embedding(model)]
+    known: dict[Layer, tuple[Block, ...]] = {}  # equal layers share their operators
+    blocks = [*_embedding(model)]
     for number, layer in enumerate(model.layers):
-        if layer.attention not in attention:
-            attention[layer.attention] = attention_block(model.hidden_size, layer.attention)
-        if layer.feed_forward not in feed_forward:
-            feed_forward[layer.feed_forward] = _feed_forward(
-                model.hidden_size, layer.feed_forward, placed
-            )
-        for block in (attention[layer.attention], feed_forward[layer.feed_forward]):
-            blocks.append(replace(block, name=f"layer{number}.{block.kind}"))
+        if layer not in known:
+            known[layer] = _layer(model.hidden_size, layer, placed)
+        blocks += (replace(block, name=f"layer{number}.{block.kind}") for block in known[layer])
     blocks.append(_head(model))
     return tuple(blocks)
 
 
-def _embedding(model: Architecture) -> Block:
-    lookup = Operator(
-        name="embedding.lookup",
-        unit="vector",
-        parameters=model.embedding_parameters,
-        lookup_per_row=model.hidden_size,
-        activations_per_row=model.hidden_size,
+def _layer(hidden: int, layer: Layer, placement: ExpertPlacement) -> tuple[Block, ...]:
+    """The blocks of a layer: one for each half, or one for both where they are parallel."""
+    attention = attention_block(hidden, layer.attention)
+    if layer.parallel:
+        feed_forward = _feed_forward(hidden, layer.feed_forward, replace(placement, apart=False))
+        return (_parallel(hidden, layer, attention, feed_forward),)
+    feed_forward = _feed_forward(hidden, layer.feed_forward, placement)
+    return tuple(_in_stream(hidden, layer.norms, block) for block in (attention, feed_forward))
+
+
+def _in_stream(hidden: int, norms: Norms, block: Block) -> Block:
+    """A block with the norms around it, whose results are added to the residual stream."""
+    return replace(
+        block,
+        operators=(
+            *_norm(f"{block.kind}.norm", hidden, norms, wanted=norms.before),
+            *block.operators,
+            *_norm(f"{block.kind}.after_norm", hidden, norms, wanted=norms.after),
+            residual_add(f"{block.kind}.residual_add", hidden),
+        ),
     )
-    return Block("embedding", "embedding", (lookup,), gathers=False)
+
+
+def _norm(name: str, hidden: int, norms: Norms, *, wanted: bool) -> tuple[Operator, ...]:
+    return (norm(name, hidden, biases=norms.biases),) if wanted else ()
+
+
+def _parallel(hidden: int, layer: Layer, attention: Block, feed_forward: Block) -> Block:
+    """Both halves of a layer as one block: rows are gathered once, and its sums summed up once."""
+    *before, output = attention.operators
+    added = residual_add("attention.residual_add", hidden)
+    return replace(
+        attention,
+        operators=(
+            *_norm("attention.norm", hidden, layer.norms, wanted=True),
+            *_norm("feed_forward.norm", hidden, layer.norms, wanted=not layer.shares_norm),
+            *before,
+            replace(output, followed_by="none"),
+            *feed_forward.operators,
+            replace(added, flop_per_row=2 * added.flop_per_row),
+        ),
+    )
+
+
+def _embedding(model: Architecture) -> tuple[Block, ...]:
+    """The table of tokens, and apart from it, as a head may be tied to it, what else is there."""
+    hidden, ends = model.hidden_size, model.ends
+    blocks = [_table("embedding", model.vocabulary_size, hidden)]
+    if ends.learnt_positions:
+        blocks.append(_table("positions", ends.learnt_positions, hidden))
+    if ends.embedding_norm:
+        after = norm("embedding_norm.norm", hidden, biases=ends.norm_biases)
+        blocks.append(Block("embedding_norm", "embedding", (after,), gathers=False))
+    return tuple(blocks)
+
+
+def _table(name: str, row_count: int, hidden: int) -> Block:
+    lookup = Operator(
+        name=f"{name}.lookup",
+        unit="vector",
+        parameters=row_count * hidden,
+        lookup_per_row=hidden,
+        activations_per_row=hidden,
+    )
+    return Block(name, "embedding", (lookup,), gathers=False)
 
 
 def _feed_forward(hidden: int, shape: FeedForwardShape, placement: ExpertPlacement) -> Block:
     if isinstance(shape, Experts):
         return expert_block(hidden, shape, placement)
+    return Block("feed_forward", "feed_forward", _dense(hidden, shape), gathers=True)
+
+
+def _dense(hidden: int, shape: DenseFeedForward) -> tuple[Operator, ...]:
     inner = shape.inner_size
-    operators = (
-        norm("feed_forward.norm", hidden),
-        matmul("feed_forward.gate_up_projection", hidden, 2 * inner),
-        gated_activation("feed_forward.gated_activation", inner),
-        matmul("feed_forward.down_projection", inner, hidden, "reduce_scatter"),
-        residual_add("feed_forward.residual_add", hidden),
+    down_biases = hidden if shape.biases else 0
+    down = matmul(
+        "feed_forward.down_projection", inner, hidden, "reduce_scatter", biases=down_biases
     )
-    return Block("feed_forward", "feed_forward", operators, gathers=True)
+    if not shape.gated:
+        up = matmul(
+            "feed_forward.up_projection", hidden, inner, biases=inner if shape.biases else 0
+        )
+        return up, plain_activation("feed_forward.activation", inner), down
+    both = 2 * inner
+    up = matmul("feed_forward.gate_up_projection", hidden, both, biases=both if shape.biases else 0)
+    return up, gated_activation("feed_forward.gated_activation", inner), down
 
 
 def _head(model: Architecture) -> Block:
-    projection = matmul("head.vocabulary_projection", model.hidden_size, model.vocabulary_size)
+    biases = model.vocabulary_size if model.ends.head_bias else 0
+    projection = matmul(
+        "head.vocabulary_projection", model.hidden_size, model.vocabulary_size, biases=biases
+    )
     sample = Operator(
         name="head.sample",
         unit="vector",
@@ -64,10 +131,11 @@ def _head(model: Architecture) -> Block:
         activations_per_row=model.vocabulary_size,
         followed_by="candidates",
     )
+    before = norm("head.norm", model.hidden_size, biases=model.ends.norm_biases)
     return Block(
         "head",
         "head",
-        (norm("head.norm", model.hidden_size), projection, sample),
+        (before, projection, sample),
         gathers=True,
         tied_to="embedding" if model.tied_embeddings else None,
     )

@@ -35,11 +35,19 @@ class ConfigKeys:
     A value that is missing or no good is noted in `problems`, and 1 (or the default) stands for it,
     so that everything wrong is found at once; `stood_in` names those keys, whose values are not to
     be held against others. `inside` is the name of the part that is read, `read` holds every key
-    that was asked for.
+    that was asked for. A family may have `names` of its own for keys, and `defaults` for some.
     """
 
-    def __init__(self, config: Mapping[str, Any], inside: str = "") -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        inside: str = "",
+        names: Mapping[str, str] | None = None,
+        defaults: Mapping[str, float] | None = None,
+    ) -> None:
         self.config = config
+        self._names = names or {}
+        self._defaults = defaults or {}
         self.problems: list[Problem] = []
         self.read: set[str] = set()
         self.stood_in: set[str] = set()
@@ -100,6 +108,24 @@ class ConfigKeys:
         else:
             return Fraction(str(value))
         return Fraction(1)
+
+    def share(self, key: str) -> Fraction | None:
+        """A number above 0 and up to 1; None where it is missing."""
+        value = self._take(key)
+        if value is None:
+            return None
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not 0 < value <= 1:
+            self.refuse(key, f"{value!r} is not a number above 0 and up to 1")
+            return None
+        return Fraction(str(value))
+
+    def pattern_length(self, key: str, default: int) -> int:
+        """After how many layers a pattern begins again: a whole number, or a letter a layer."""
+        value = self._take(key)
+        if isinstance(value, str) and value:
+            return len(value)
+        return self.count(key, default)
 
     def part(self, key: str) -> "ConfigKeys | None":
         """The keys inside of one, whose problems are noted here; None where it is missing."""
@@ -173,8 +199,15 @@ class ConfigKeys:
         self.problems.append(Problem(message, field=self._field(key), suggestion=suggestion))
 
     def _field(self, key: str) -> str:
-        return f"{self._inside}.{key}" if self._inside else key
+        name = self._name(key)
+        return f"{self._inside}.{name}" if self._inside else name
+
+    def _name(self, key: str) -> str:
+        """What the config calls a key."""
+        own = self._names.get(key, key)
+        return own if key not in self.config and own in self.config else key
 
     def _take(self, key: str) -> Any:  # noqa: ANN401 - a config may hold anything
-        self.read.add(key)
-        return self.config.get(key)
+        self.read |= {key, self._names.get(key, key)}
+        value = self.config.get(self._name(key))
+        return self._defaults.get(key) if value is None else value

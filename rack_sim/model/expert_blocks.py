@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from rack_sim.model.choice import Choice
 from rack_sim.model.layers import Experts
 from rack_sim.model.operators import Block, Operator
-from rack_sim.model.textbook import SOFTMAX_FLOP, gated_activation, matmul, norm, residual_add
+from rack_sim.model.textbook import SOFTMAX_FLOP, gated_activation, matmul, norm
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class ExpertPlacement:
 
 
 def expert_block(hidden: int, shape: Experts, placement: ExpertPlacement) -> Block:
-    """The feed-forward block of a mixture of experts, without a layer's name."""
+    """The block of a mixture of experts, without a layer's name, its norms and its residual add."""
     choice = Choice(
         shape.expert_count,
         shape.chosen_count,
@@ -54,12 +54,10 @@ def expert_block(hidden: int, shape: Experts, placement: ExpertPlacement) -> Blo
     )
     experts = _experts(hidden, shape, choice, dispatched=dispatched)
     operators = (
-        norm("feed_forward.norm", hidden),
         router,
         choose,
-        *_shared(hidden, shape.shared_size),
+        *_shared(hidden, shape),
         *experts,
-        residual_add("feed_forward.residual_add", hidden),
     )
     return Block(
         "feed_forward",
@@ -70,11 +68,16 @@ def expert_block(hidden: int, shape: Experts, placement: ExpertPlacement) -> Blo
     )
 
 
-def _shared(hidden: int, inner: int) -> tuple[Operator, ...]:
+def _shared(hidden: int, shape: Experts) -> tuple[Operator, ...]:
     """The shared experts; what they find is summed up with what the others find."""
+    inner = shape.shared_size
     if not inner:
         return ()
+    gate = matmul("feed_forward.shared_gate", hidden, 1, replicated=True)
+    norms = replace(norm("feed_forward.branch_norms", 3 * hidden), replicated=True)
     return (
+        *([gate] if shape.shared_gate else []),
+        *([norms] if shape.own_norms else []),
         matmul("feed_forward.shared_gate_up_projection", hidden, 2 * inner),
         gated_activation("feed_forward.shared_gated_activation", inner),
         matmul("feed_forward.shared_down_projection", inner, hidden),

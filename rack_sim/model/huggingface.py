@@ -15,7 +15,8 @@ from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.foundation.work_limits import over_limit
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.config_keys import COMMON_KEYS, ConfigKeys
-from rack_sim.model.families import FAMILIES, Family
+from rack_sim.model.families import FAMILIES
+from rack_sim.model.families.family import Family
 from rack_sim.model.rope import longest_context
 from rack_sim.model.shapeless_keys import OWN_KEYS, SHAPELESS_KEYS, is_outer
 
@@ -28,18 +29,19 @@ _NAME_MAX = 200
 def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architecture:
     """The architecture that a config describes.
 
-    Of a model that also sees, `text_config` is read. Raises InputError with every problem: a
-    missing key, a value that is not a positive whole number, heads that do not divide, an unknown
-    model type, a feature that is not modelled. The `field` of each problem is the key it stands at.
+    Of a model that also sees, the text part is read (see `text_part`). Raises InputError with every
+    problem: a missing key, a value that is not a positive whole number, heads that do not divide,
+    an unknown model type, a feature that is not modelled. The `field` of each problem is the key it
+    stands at.
     """
-    part = text_part(config)
-    keys = ConfigKeys(part, "" if part is config else "text_config")
+    inside = name_of_text_part(config)
+    part = config[inside] if inside else config
     model_type = str(part.get("model_type", config.get("model_type", "llama")))
-    family = FAMILIES.get(model_type)
-    is_known = family is not None
-    if family is None:
+    family = FAMILIES.get(model_type, FAMILIES["llama"])
+    keys = ConfigKeys(part, inside, family.names, family.defaults)
+    is_known = model_type in FAMILIES
+    if not is_known:
         keys.problems.append(_unknown(model_type, part))
-        family = FAMILIES["llama"]
     layer_count = keys.count("num_hidden_layers")
     if over_limit("layers", layer_count):  # as many objects would be made; it is noted already
         raise InputError(keys.problems)
@@ -48,6 +50,7 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
     context_tokens = longest_context(keys)
     tied = _tied(keys, config, default=family.tied)
     layers = family.layers(keys, layer_count)
+    ends = family.ends(keys)
     for key in ("is_encoder_decoder", "tie_encoder_decoder", "add_cross_attention", "mlp_bias"):
         keys.only(key, False)
     keys.only("cross_attention_hidden_size")
@@ -64,13 +67,22 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
         vocabulary_size=vocabulary_size,
         tied_embeddings=tied,
         max_context_tokens=context_tokens,
+        ends=ends,
     )
 
 
+TEXT_PARTS = ("text_config", "language_config", "llm_config")
+
+
+def name_of_text_part(config: Mapping[str, Any]) -> str:
+    """The key under which a model that also sees has its text part; empty where it is all text."""
+    return next((key for key in TEXT_PARTS if isinstance(config.get(key), Mapping)), "")
+
+
 def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The part of a config that is read: `text_config` where there is one, else the whole."""
-    inner = config.get("text_config")
-    return inner if isinstance(inner, Mapping) else config
+    """The part of a config that is read: the text part where there is one, else the whole."""
+    inside = name_of_text_part(config)
+    return config[inside] if inside else config
 
 
 def places_of_key(config: Mapping[str, Any], key: str) -> tuple[tuple[str, ...], ...]:
@@ -78,12 +90,12 @@ def places_of_key(config: Mapping[str, Any], key: str) -> tuple[tuple[str, ...],
 
     There are two where the parts of a file repeat it.
     """
-    part = text_part(config)
-    if part is config or key in OWN_KEYS or key == "text_config":
+    part, inside = text_part(config), name_of_text_part(config)
+    if part is config or key in OWN_KEYS or key == inside:
         return ((key,),)
     if key not in part and (key in config or is_outer(key)):
         return ((key,),)
-    return (("text_config", key), (key,)) if key in config else (("text_config", key),)
+    return ((inside, key), (key,)) if key in config else ((inside, key),)
 
 
 def _check_name(config: Mapping[str, Any], keys: ConfigKeys) -> None:
@@ -100,8 +112,10 @@ def _refuse_unread(
 ) -> None:
     """Refuses every key that nobody reads, unless it is known to say nothing of the shape."""
     part = keys.config
-    if part is config:
-        keys.only("text_config")
+    inside = name_of_text_part(config)
+    if not inside:
+        for key in TEXT_PARTS:
+            keys.only(key)
     shape_keys = {*COMMON_KEYS, *keys.read}
     ignored = _ignored(config, keys)
     silent = {*shape_keys, *SHAPELESS_KEYS, *family.shapeless, *ignored}
@@ -121,9 +135,9 @@ def _refuse_unread(
         if not (is_outer(key) or repeated or key in ignored):
             keys.problems.append(
                 Problem(
-                    f"{key!r} stands beside text_config, where nobody reads it",
+                    f"{key!r} stands beside {inside}, where nobody reads it",
                     field=key,
-                    suggestion=f"write it inside text_config, or say: ignore: [{key}]",
+                    suggestion=f"write it inside {inside}, or say: ignore: [{key}]",
                 )
             )
 
@@ -158,7 +172,7 @@ def _tied(keys: ConfigKeys, config: Mapping[str, Any], *, default: bool) -> bool
     if config.get("tie_word_embeddings") is not None and tied != said:
         beside.refuse(
             "tie_word_embeddings",
-            f"is {said} here and {tied} in text_config",
+            f"is {said} here and {tied} in {name_of_text_part(config)}",
             "give the one that holds in both places",
         )
     keys.problems += beside.problems

@@ -1,6 +1,9 @@
 """Layers: the shapes of attention and feed-forward blocks, with their exact parameter counts."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+QueryKeyNorms = Literal["none", "head", "row"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -8,8 +11,11 @@ class GroupedAttention:
     """Grouped-query attention.
 
     `window_tokens` is how far a row looks back; None: over the whole context. `qkv_bias` and
-    `output_bias` say which projections have one, `head_norms` that queries and keys are normalised
-    head by head, `sinks` that every head has a learnt logit beside those of the cache.
+    `output_bias` say which projections have one, `query_key_norms` whether queries and keys are
+    normalised, each head by itself or all heads of a row together, `sinks` that every head has a
+    learnt logit beside those of the cache. `rotary_size` elements of a head are turned by their
+    position; None: all. A value has `value_head_size` elements; None: as many as a key. With
+    `values_from_keys` one projection gives both.
     """
 
     head_count: int
@@ -18,8 +24,11 @@ class GroupedAttention:
     window_tokens: int | None = None
     qkv_bias: bool = False
     output_bias: bool = False
-    head_norms: bool = False
+    query_key_norms: QueryKeyNorms = "none"
     sinks: bool = False
+    rotary_size: int | None = None
+    value_head_size: int | None = None
+    values_from_keys: bool = False
 
     @property
     def query_size(self) -> int:
@@ -27,21 +36,47 @@ class GroupedAttention:
         return self.head_count * self.head_size
 
     @property
-    def kv_size(self) -> int:
-        """Width of all key heads (or all value heads) together."""
+    def key_size(self) -> int:
+        """Width of all key heads together."""
         return self.kv_head_count * self.head_size
+
+    @property
+    def value_size(self) -> int:
+        """Width of all value heads together."""
+        return self.kv_head_count * self.output_head_size
+
+    @property
+    def output_head_size(self) -> int:
+        """Elements that a query head finds: those of a value."""
+        return self.value_head_size or self.head_size
+
+    @property
+    def output_size(self) -> int:
+        """Width of what all query heads find together."""
+        return self.head_count * self.output_head_size
+
+    @property
+    def projected_size(self) -> int:
+        """Width of what the first projection makes: queries, keys and values."""
+        return self.query_size + self.key_size + (0 if self.values_from_keys else self.value_size)
 
     @property
     def kv_elements_per_token(self) -> int:
         """Elements that one token adds to the cache: a key and a value of every head."""
-        return 2 * self.kv_size
+        return self.key_size + self.value_size
 
     def parameter_count(self, hidden_size: int) -> int:
         """Projections, biases, head norms and sinks; the block's own norm is not in here."""
-        query, kv = self.query_size, self.kv_size
-        count = hidden_size * (2 * query + 2 * kv)
-        count += (query + 2 * kv) * self.qkv_bias + hidden_size * self.output_bias
-        return count + 2 * self.head_size * self.head_norms + self.head_count * self.sinks
+        count = hidden_size * (self.projected_size + self.output_size)
+        count += self.projected_size * self.qkv_bias + hidden_size * self.output_bias
+        return count + self.query_key_norm_parameters + self.head_count * self.sinks
+
+    @property
+    def query_key_norm_parameters(self) -> int:
+        """A weight for each element that is normalised at once."""
+        if self.query_key_norms == "row":
+            return self.query_size + self.key_size
+        return 2 * self.head_size if self.query_key_norms == "head" else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +132,17 @@ class LatentAttention:
 
 @dataclass(frozen=True, slots=True)
 class DenseFeedForward:
-    """A gated feed-forward (three matrices), `inner_size` wide."""
+    """A feed-forward, `inner_size` wide: gated (three matrices) or not (two)."""
 
     inner_size: int
+    gated: bool = True
+    biases: bool = False
 
     def parameter_count(self, hidden_size: int) -> int:
-        """The three matrices; the block's own norm is not in here."""
-        return 3 * hidden_size * self.inner_size
+        """The matrices and their biases; the block's own norm is not in here."""
+        ups = 1 + self.gated
+        biases = (ups * self.inner_size + hidden_size) * self.biases
+        return (ups + 1) * hidden_size * self.inner_size + biases
 
     def active_parameter_count(self, hidden_size: int) -> int:
         """Those that one row meets: all."""
@@ -125,10 +164,13 @@ class Experts:
     shared_size: int = 0
     biases: bool = False
     router_correction: bool = False
+    shared_gate: bool = False
+    own_norms: bool = False
 
     def router_parameters(self, hidden_size: int) -> int:
-        """A column for each expert, its bias and its offset."""
-        return self.expert_count * (hidden_size + self.biases + self.router_correction)
+        """A column for each expert, its bias, its offset and its scale; scales of inputs."""
+        each = hidden_size + self.biases + self.router_correction + self.own_norms
+        return self.expert_count * each + hidden_size * self.own_norms
 
     def expert_parameters(self, hidden_size: int) -> int:
         """One expert."""
@@ -148,6 +190,7 @@ class Experts:
             self.router_parameters(hidden_size)
             + expert_count * self.expert_parameters(hidden_size)
             + 3 * hidden_size * self.shared_size
+            + hidden_size * (self.shared_gate + 3 * self.own_norms)
         )
 
 
@@ -156,8 +199,35 @@ FeedForwardShape = DenseFeedForward | Experts
 
 
 @dataclass(frozen=True, slots=True)
+class Norms:
+    """The norms of a block: of what it reads, of what it adds to the stream, or of both.
+
+    Each has a weight for every element of a row, and with `biases` a bias, too.
+    """
+
+    before: bool = True
+    after: bool = False
+    biases: bool = False
+
+    def parameter_count(self, hidden_size: int) -> int:
+        """Those of one block."""
+        return (self.before + self.after) * (1 + self.biases) * hidden_size
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer: norm, attention, norm, feed-forward. Equal layers are one object."""
+    """A layer: attention, then feed-forward, each with its norms. Equal layers are one object.
+
+    The halves of a `parallel` layer read the same rows, and what both find is added at once; with
+    `shares_norm` one norm is before both.
+    """
 
     attention: AttentionShape
     feed_forward: FeedForwardShape
+    norms: Norms = Norms()
+    parallel: bool = False
+    shares_norm: bool = False
+
+    def norm_parameters(self, hidden_size: int) -> int:
+        """The norms of both halves; those within attention are not in here."""
+        return (2 - self.shares_norm) * self.norms.parameter_count(hidden_size)

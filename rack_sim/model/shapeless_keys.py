@@ -161,9 +161,10 @@ def is_outer(key: str) -> bool:
 
     Keys of the other parts do; so does whatever is about the file as a whole.
     """
-    of_whole = (*OWN_KEYS, *_FILE, *_TOKENS, *_RUNTIME, *_GENERATION, "text_config")
+    of_whole = (*OWN_KEYS, *_FILE, *_TOKENS, *_RUNTIME, *_GENERATION)
     return (
         key in of_whole
+        or key in ("text_config", "language_config", "llm_config")
         or key in ("tie_word_embeddings", "initializer_range")
         or not (_OTHER_SENSES | _MARKERS).isdisjoint(key.split("_"))
     )

@@ -4,18 +4,20 @@ from rack_sim.model.operators import Exchange, Operator
 
 # Arithmetic per element of the textbook forms.
 NORM_FLOP = 4  # square, accumulate, scale by the root, multiply by the weight
+BIASED_NORM_FLOP = 7  # the mean accumulated and subtracted first, a bias added last
 ROTARY_FLOP = 3  # a 2x2 rotation is four multiplies and two adds for two elements
 SOFTMAX_FLOP = 5  # maximum, subtract, exponential, sum, divide
 GATED_FLOP = 5  # exponential, add, divide, two multiplies
+PLAIN_FLOP = 4  # without a gate: exponential, add, divide, multiply
 
 
-def norm(name: str, size: int) -> Operator:
+def norm(name: str, size: int, *, biases: bool = False) -> Operator:
     """A norm of rows that are `size` wide."""
     return Operator(
         name=name,
         unit="vector",
-        parameters=size,
-        flop_per_row=NORM_FLOP * size,
+        parameters=size * (1 + biases),
+        flop_per_row=(BIASED_NORM_FLOP if biases else NORM_FLOP) * size,
         activations_per_row=2 * size,
     )
 
@@ -38,6 +40,16 @@ def matmul(
         activations_per_row=inputs + outputs,
         followed_by=followed_by,
         replicated=replicated,
+    )
+
+
+def plain_activation(name: str, inner: int) -> Operator:
+    """The activation of a feed-forward without a gate."""
+    return Operator(
+        name=name,
+        unit="vector",
+        flop_per_row=PLAIN_FLOP * inner,
+        activations_per_row=2 * inner,
     )
 
 

@@ -11,7 +11,7 @@ from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.visible import shortened
 from rack_sim.metrics.columns import FILES
 from rack_sim.model.architecture import Architecture
-from rack_sim.model.huggingface import architecture_from_config
+from rack_sim.model.huggingface import TEXT_PARTS, architecture_from_config
 from rack_sim.scenario.document import Marks, read_document
 from rack_sim.scenario.fields import Validation
 from rack_sim.scenario.hardware import build_chip_alone
@@ -70,7 +70,7 @@ _OWN_KEYS: tuple[tuple[FileKind, frozenset[str]], ...] = (
     ("price", frozenset({"input_usd_per_million_tokens", "output_usd_per_million_tokens"})),
     (
         "model",
-        frozenset({"model_type", "hidden_size", "num_hidden_layers", "text_config", "vocab_size"}),
+        frozenset({"model_type", "hidden_size", "num_hidden_layers", "vocab_size", *TEXT_PARTS}),
     ),
 )
 

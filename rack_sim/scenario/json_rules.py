@@ -6,14 +6,16 @@ from typing import Any
 
 from rack_sim.foundation.units import Unit
 from rack_sim.model.config_keys import OPTIONAL_KEYS, REQUIRED_KEYS
-from rack_sim.model.huggingface import KNOWN_MODEL_TYPES
+from rack_sim.model.families import FAMILIES
+from rack_sim.model.huggingface import KNOWN_MODEL_TYPES, TEXT_PARTS
 
 Json = dict[str, Any]
 
 _PLAIN = ("integer", "number", "string", "boolean")
 _COUNT = {"type": "integer", "minimum": 1}
-# Keys of a config.json that every model needs; others depend on its family.
-_ALWAYS = tuple(key for key in REQUIRED_KEYS if key != "intermediate_size")
+# Keys of a config.json that every model needs whose family has no names of its own for them.
+_ALWAYS = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+_OWN_NAMES = [name for name, family in FAMILIES.items() if family.names]
 
 
 def range_in(raw: Json, unit: Unit) -> Json:
@@ -68,15 +70,20 @@ def config_keys(*, required: bool) -> Json:
         },
     }
     ignored: Json = {"ignore": {"type": "array", "items": {"type": "string"}}}
-    part: Json = {"type": "object", "properties": known, "required": list(_ALWAYS)}
+    has_own_names: Json = {
+        "properties": {"model_type": {"enum": _OWN_NAMES}},
+        "required": ["model_type"],
+    }
+    enough: list[Json] = [{"required": list(_ALWAYS)}, has_own_names]
+    part: Json = {"type": "object", "properties": known, "anyOf": enough}
     whole: Json = {
         "title": "model",
         "description": "The keys of a Hugging Face config.json.",
         "type": "object",
-        "properties": {**words, **ignored, **known, "text_config": part},
+        "properties": {**words, **ignored, **known, **dict.fromkeys(TEXT_PARTS, part)},
     }
     if required:
-        whole["anyOf"] = [{"required": list(_ALWAYS)}, {"required": ["text_config"]}]
+        whole["anyOf"] = [*enough, *({"required": [name]} for name in TEXT_PARTS)]
     else:
         whole["properties"] = {"preset": {"type": "string"}, **words, **ignored, **known}
     return whole

@@ -10,7 +10,7 @@ from typing import Any
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import split_unit
-from rack_sim.model.huggingface import places_of_key
+from rack_sim.model.huggingface import name_of_text_part, places_of_key
 from rack_sim.scenario.document import Mark, merged, parse_document, quantity_of, read_document
 from rack_sim.scenario.fields import Validation
 from rack_sim.scenario.library import anchored, find
@@ -244,15 +244,16 @@ def _by_part(config: dict[str, Any], over: dict[str, Any], reading: Validation) 
     """`over` with every key in the part of `config` in which it is read."""
     if all(places_of_key(config, key) == ((key,),) for key in over):
         return over
-    given = over.get("text_config")
-    parts: dict[str, Any] = {"text_config": given if isinstance(given, dict) else {}}
-    for container in (parts, parts["text_config"]):
+    inside = name_of_text_part(config)
+    given = over.get(inside)
+    parts: dict[str, Any] = {inside: given if isinstance(given, dict) else {}}
+    for container in (parts, parts[inside]):
         mark = reading.marks.get(over)
         if mark:
             reading.marks.put(container, None, mark)
     for key, value in over.items():
         for *way, last in places_of_key(config, key):
-            target = parts["text_config"] if way else parts
+            target = parts[inside] if way else parts
             if target.setdefault(last, value) is value:
                 reading.marks.copy(over, key, target, last)
     return parts

@@ -10,7 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from rack_sim.foundation.units import BASE_SUFFIX, split_unit, suffixes_of
 from rack_sim.model.config_keys import OPTIONAL_KEYS, REQUIRED_KEYS
-from rack_sim.model.huggingface import KNOWN_MODEL_TYPES
+from rack_sim.model.huggingface import KNOWN_MODEL_TYPES, TEXT_PARTS
 from rack_sim.scenario.fields import Model, Sourced
 from rack_sim.scenario.registered import ByKind, NameIn, whole_annotation
 from rack_sim.scenario.schema import ScenarioSchema
@@ -66,9 +66,10 @@ reads is a slip of the pen or another machine. If you know that one changes no s
 `model: {{preset: mine/config.json, ignore: [some_key]}}`. Required:
 {_words(REQUIRED_KEYS)}. Optional: {_words(OPTIONAL_KEYS)}. `model_type`
 is one of {_words(KNOWN_MODEL_TYPES)}; each has the keys of its family besides (experts, windows,
-latent attention). Of a model that also sees, `text_config` is read, and `--set model.KEY` and keys
-laid on such a preset reach it; `quantization_config` is not read, as formats are the scenario's
-(`precision`). `name`, `description`, `source`, `grade` and `ignore` may be added.
+latent attention). Of a model that also sees, the text part is read ({_words(TEXT_PARTS)}), and
+`--set model.KEY` and keys laid on such a preset reach it; `quantization_config` is not read, as
+formats are the scenario's (`precision`). `name`, `description`, `source`, `grade` and `ignore` may
+be added.
 
 # Studies
 

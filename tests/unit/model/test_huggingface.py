@@ -81,7 +81,7 @@ def test_defaults_are_those_of_the_format() -> None:
 
 def test_head_dim_need_not_be_hidden_over_heads() -> None:
     model = grouped(architecture_from_config("any", without(head_dim=256, num_attention_heads=24)))
-    assert (model.head_size, model.query_size, model.kv_size) == (256, 24 * 256, 8 * 256)
+    assert (model.head_size, model.query_size, model.key_size) == (256, 24 * 256, 8 * 256)
 
 
 def test_a_tied_head_has_no_parameters_but_its_norm() -> None:
@@ -99,12 +99,19 @@ def test_a_tied_head_has_no_parameters_but_its_norm() -> None:
         "num_attention_heads",
         "intermediate_size",
         "vocab_size",
-        "max_position_embeddings",
     ],
 )
 def test_a_missing_key_is_named(key: str) -> None:
     (problem,) = problems_of(without(key))
     assert problem.message == f"key {key!r} is missing"
+
+
+def test_what_published_code_takes_stands_for_a_key_that_is_left_out() -> None:
+    """Llamas of before 2024 say no context: the code they ran on took 2,048."""
+    old = architecture_from_config("any", without("max_position_embeddings", "rope_scaling"))
+    assert old.max_context_tokens == 2048
+    (problem,) = problems_of(without("max_position_embeddings", model_type="mistral"))
+    assert problem.message == "key 'max_position_embeddings' is missing"
 
 
 def test_a_misspelt_key_is_recognised() -> None:
@@ -342,7 +349,7 @@ def test_experts_stand_in_every_so_many_layers() -> None:
     model = architecture_from_config("any", QWEN3_MOE)
     kinds = [isinstance(layer.feed_forward, Experts) for layer in model.layers]
     assert kinds == [False, True, False, False, False, True]
-    assert grouped(model).head_norms
+    assert grouped(model).query_key_norms == "head"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,42 @@
+"""Families: for each model type of a config.json, how its keys are read.
+
+One lineage, one file: a function from the keys to the layers, and a line in its table. What the
+published code of a family takes where a key is missing stands there as the default; keys that
+change the shape in a way that is not modelled are refused.
+"""
+
+from collections.abc import Mapping
+
+from rack_sim.model.families import (
+    classic,
+    cohere,
+    deepseek,
+    gemma,
+    glm,
+    gpt_oss,
+    llama,
+    llama4,
+    mimo,
+    minimax,
+    olmo,
+    phi,
+    qwen,
+)
+from rack_sim.model.families.family import Family
+
+FAMILIES: Mapping[str, Family] = {
+    **llama.FAMILIES,
+    **llama4.FAMILIES,
+    **deepseek.FAMILIES,
+    **qwen.FAMILIES,
+    **gpt_oss.FAMILIES,
+    **gemma.FAMILIES,
+    **glm.FAMILIES,
+    **minimax.FAMILIES,
+    **mimo.FAMILIES,
+    **phi.FAMILIES,
+    **olmo.FAMILIES,
+    **cohere.FAMILIES,
+    **classic.FAMILIES,
+}
+"""Every model type that is known."""

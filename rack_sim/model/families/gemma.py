@@ -1,0 +1,142 @@
+"""Gemma: gated by GELU; from the second on norms on both sides of a block, and windows."""
+
+from rack_sim.model.config_keys import ConfigKeys
+from rack_sim.model.families.family import (
+    Family,
+    attention_kinds,
+    by_kind,
+    chosen_count,
+    dense_feed_forward,
+    feed_forward_of,
+    grouped,
+    no_latent,
+)
+from rack_sim.model.layers import Experts, GroupedAttention, Layer, Norms, QueryKeyNorms
+
+_BOTH = Norms(before=True, after=True)
+
+
+def _gemma(keys: ConfigKeys, layer_count: int) -> list[Layer]:
+    """As a Llama; its norms have 1 + weight."""
+    keys.only("attention_bias", False)
+    no_latent(keys)
+    keys.only("sliding_window")
+    return [Layer(grouped(keys), feed_forward_of(keys))] * layer_count
+
+
+def _gemma2(keys: ConfigKeys, layer_count: int) -> list[Layer]:
+    """Every other layer slides."""
+    return _sliding(keys, layer_count, every=2, query_key_norms="none")
+
+
+def _gemma3(keys: ConfigKeys, layer_count: int) -> list[Layer]:
+    """Five of six layers slide; queries and keys are normalised head by head."""
+    every = keys.count("sliding_window_pattern", 6)
+    return _sliding(keys, layer_count, every=every, query_key_norms="head")
+
+
+def _sliding(
+    keys: ConfigKeys, layer_count: int, *, every: int, query_key_norms: QueryKeyNorms
+) -> list[Layer]:
+    bias = keys.flag("attention_bias")
+    no_latent(keys)
+    feed_forward = feed_forward_of(keys)
+    return by_kind(
+        attention_kinds(keys, layer_count, every=every),
+        lambda tokens: Layer(
+            grouped(
+                keys,
+                window_tokens=tokens,
+                qkv_bias=bias,
+                output_bias=bias,
+                query_key_norms=query_key_norms,
+            ),
+            feed_forward,
+            _BOTH,
+        ),
+        window=keys.count(keys.first_of("sliding_window", "sliding_window_size"), 4096),
+    )
+
+
+def _gemma4(keys: ConfigKeys, layer_count: int) -> list[Layer]:
+    """Five of six layers slide; full ones have wider heads, and may take values from their keys."""
+    no_latent(keys)
+    for key in ("num_kv_shared_layers", "hidden_size_per_layer_input"):
+        keys.only(key, 0)
+    keys.only("use_double_wide_mlp", False)
+    feed_forward = (
+        _gemma4_experts(keys) if keys.flag("enable_moe_block") else dense_feed_forward(keys)
+    )
+    kinds = [*attention_kinds(keys, layer_count, every=6)]
+    kinds[-1:] = ["full_attention"]
+    return by_kind(
+        kinds,
+        lambda tokens: Layer(_gemma4_attention(keys, tokens), feed_forward, _BOTH),
+        window=keys.count("sliding_window", 512),
+    )
+
+
+def _gemma4_attention(keys: ConfigKeys, window_tokens: int | None) -> GroupedAttention:
+    is_full, bias = window_tokens is None, keys.flag("attention_bias")
+    shared = keys.flag("attention_k_eq_v")
+    heads = keys.count("num_attention_heads")
+    kv_heads, size = keys.count("num_key_value_heads"), keys.count("head_dim")
+    asked = "num_key_value_heads"
+    global_heads, global_size = (
+        keys.count("num_global_key_value_heads", kv_heads),
+        keys.count("global_head_dim", 512),
+    )
+    if is_full:
+        size = global_size
+        if shared:
+            kv_heads, asked = global_heads, "num_global_key_value_heads"
+    if heads % kv_heads:
+        said = f"{heads} attention heads cannot share {kv_heads} key-value heads evenly"
+        keys.refuse(asked, said)
+    return GroupedAttention(
+        heads,
+        kv_heads,
+        size,
+        window_tokens,
+        qkv_bias=bias,
+        output_bias=bias,
+        query_key_norms="head",
+        rotary_size=size // 4 if is_full else None,
+        values_from_keys=shared and is_full,
+    )
+
+
+def _gemma4_experts(keys: ConfigKeys) -> Experts:
+    """Experts beside a dense feed-forward, which every row meets as it does a shared expert."""
+    count = keys.count("num_experts")
+    return Experts(
+        count,
+        chosen_count(keys, "top_k_experts", count),
+        keys.count("moe_intermediate_size"),
+        shared_size=keys.count("intermediate_size"),
+        own_norms=True,
+    )
+
+
+_HEAD = {"head_dim": 256}
+_SCALES = ("query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping")
+_GEMMA3 = (*_SCALES, "rope_local_base_freq", "mm_tokens_per_image")
+# Of experts, where there are none.
+_NOT_READ = ("num_experts", "top_k_experts", "moe_intermediate_size")
+
+FAMILIES = {
+    "gemma": Family(_gemma, tied=True, defaults=_HEAD),
+    "gemma2": Family(
+        _gemma2, tied=True, shapeless=_SCALES, defaults={**_HEAD, "num_key_value_heads": 4}
+    ),
+    "gemma3": Family(
+        _gemma3, tied=True, shapeless=_GEMMA3, defaults={**_HEAD, "num_key_value_heads": 4}
+    ),
+}
+FAMILIES["gemma4"] = FAMILIES["gemma4_text"] = Family(
+    _gemma4,
+    tied=True,
+    shapeless=(*_GEMMA3, "vocab_size_per_layer_input", *_NOT_READ),
+    defaults=_HEAD,
+)
+FAMILIES["gemma3_text"] = FAMILIES["gemma3"]

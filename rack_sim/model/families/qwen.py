@@ -1,0 +1,90 @@
+"""Qwen: biases at queries, keys and values in the second, norms of heads in the third."""
+
+from rack_sim.model.config_keys import ConfigKeys
+from rack_sim.model.families.family import (
+    Family,
+    chosen_count,
+    dense_feed_forward,
+    feed_forward_of,
+    grouped,
+    no_latent,
+)
+from rack_sim.model.layers import AttentionShape, Experts, FeedForwardShape, Layer
+
+
+def _no_window(keys: ConfigKeys, layer_count: int) -> None:
+    if keys.flag("use_sliding_window"):
+        keys.refuse("use_sliding_window", "True is not modelled; only False is")
+    keys.list_of("layer_types", ("full_attention",), layer_count)
+
+
+def _qwen2_attention(keys: ConfigKeys, layer_count: int) -> AttentionShape:
+    no_latent(keys)
+    _no_window(keys, layer_count)
+    return grouped(keys, qkv_bias=keys.flag("qkv_bias", default=True))
+
+
+def _qwen2(keys: ConfigKeys, layer_count: int) -> list[Layer]:
+    return [Layer(_qwen2_attention(keys, layer_count), feed_forward_of(keys))] * layer_count
+
+
+def _qwen2_moe(keys: ConfigKeys, layer_count: int) -> list[Layer]:
+    """Experts, and a shared one behind a gate of its own."""
+    shared = keys.count("shared_expert_intermediate_size")
+    experts = _experts(keys, shared=shared)
+    return _where_sparse(keys, layer_count, _qwen2_attention(keys, layer_count), experts)
+
+
+def _qwen3_attention(keys: ConfigKeys, layer_count: int) -> AttentionShape:
+    no_latent(keys)
+    _no_window(keys, layer_count)
+    bias = keys.flag("attention_bias")
+    return grouped(keys, query_key_norms="head", qkv_bias=bias, output_bias=bias)
+
+
+def _qwen3(keys: ConfigKeys, layer_count: int) -> list[Layer]:
+    return [Layer(_qwen3_attention(keys, layer_count), feed_forward_of(keys))] * layer_count
+
+
+def _qwen3_moe(keys: ConfigKeys, layer_count: int) -> list[Layer]:
+    attention = _qwen3_attention(keys, layer_count)
+    return _where_sparse(keys, layer_count, attention, _experts(keys))
+
+
+def _experts(keys: ConfigKeys, *, shared: int = 0) -> Experts:
+    count = keys.count(keys.first_of("num_experts", "num_local_experts"))
+    return Experts(
+        count,
+        chosen_count(keys, "num_experts_per_tok", count),
+        keys.count("moe_intermediate_size"),
+        shared_size=shared,
+        shared_gate=bool(shared),
+    )
+
+
+def _where_sparse(
+    keys: ConfigKeys, layer_count: int, attention: AttentionShape, experts: FeedForwardShape
+) -> list[Layer]:
+    """Experts in every `decoder_sparse_step`th layer but those of `mlp_only_layers`."""
+    step = keys.count("decoder_sparse_step", 1)
+    plain = keys.layer_numbers("mlp_only_layers", layer_count) or frozenset()
+    sparse = Layer(attention, experts)
+    flags = [(number + 1) % step == 0 and number not in plain for number in range(layer_count)]
+    other = sparse if all(flags) else Layer(attention, dense_feed_forward(keys))
+    return [sparse if is_sparse else other for is_sparse in flags]
+
+
+_WINDOW = ("sliding_window", "max_window_layers")
+_HEAD = {"head_dim": 128}
+
+FAMILIES = {
+    "qwen2": Family(_qwen2, shapeless=_WINDOW),
+    "qwen2_moe": Family(_qwen2_moe, shapeless=_WINDOW),
+    "qwen2_5_vl": Family(_qwen2, shapeless=(*_WINDOW, "vision_token_id")),
+    "qwen3": Family(_qwen3, shapeless=_WINDOW, defaults=_HEAD),
+    "qwen3_moe": Family(_qwen3_moe, shapeless=_WINDOW),
+    "qwen3_vl": Family(_qwen3, shapeless=_WINDOW, defaults=_HEAD),
+    "qwen3_vl_moe": Family(_qwen3_moe, shapeless=_WINDOW),
+}
+for _name in ("qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"):
+    FAMILIES[f"{_name}_text"] = FAMILIES[_name]

@@ -1,0 +1,289 @@
+"""Parameters of models against `transformers`, whose classes are built without memory for weights.
+
+What stands in our table of families is drawn at random, small, and must have as many parameters as
+the module that the library makes of the same config.json: tied weights once, and the corrections of
+a router, which are buffers there, counted. `pip install "rack-sim[crosscheck]"` brings the library
+(with the build of torch for processors, if you choose its index); without it these tests skip.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+
+from rack_sim.model.blocks import blocks_of
+from rack_sim.model.families import FAMILIES
+from rack_sim.model.huggingface import architecture_from_config
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+DRAWN = 10  # of each model type
+# Whose text part the library builds only with the encoders beside it, and what reads the same here.
+ALIASES = {
+    "gemma3": "gemma3_text",
+    "gemma4": "gemma4_text",
+    "llama4": "llama4_text",
+    "mimo": "qwen2",
+    "kimi_k2": "deepseek_v3",
+    "qwen2_5_vl": "qwen2",
+    "qwen2_5_vl_text": "qwen2",
+    "qwen3_vl": "qwen3",
+    "qwen3_vl_text": "qwen3",
+    "qwen3_vl_moe": "qwen3_moe",
+    "qwen3_vl_moe_text": "qwen3_moe",
+}
+Config = dict[str, Any]
+
+
+def drawn(model_type: str, number: int) -> Config:
+    """A small config.json of a family, as its files are: some keys are left out now and then."""
+    rng = Random(f"{model_type} {number}")
+    kv_heads = rng.choice([1, 2, 4])
+    heads = kv_heads * rng.choice([1, 2, 3])
+    config: Config = {
+        "model_type": model_type,
+        "hidden_size": heads * rng.choice([8, 16, 24]),
+        "num_hidden_layers": rng.randrange(1, 9),
+        "num_attention_heads": heads,
+        "num_key_value_heads": kv_heads,
+        "intermediate_size": 8 * rng.randrange(1, 20),
+        "vocab_size": rng.randrange(11, 200),
+        "max_position_embeddings": rng.choice([64, 128]),
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+    maybe(rng, config, tie_word_embeddings=rng.random() < 0.5)
+    for change in CHANGES.get(model_type, ()):
+        change(rng, config)
+    return config
+
+
+def maybe(rng: Random, config: Config, **keys: object) -> None:
+    if rng.random() < 0.5:
+        config |= keys
+
+
+def head_dim(rng: Random, config: Config) -> None:
+    """Heads that need not share the hidden size out."""
+    if rng.random() < 0.5:
+        config |= {"head_dim": rng.choice([8, 16, 24]), "hidden_size": 8 * rng.randrange(3, 20)}
+
+
+def wide_heads(rng: Random, config: Config) -> None:
+    """As the library wants it of some families: the hidden size can be shared out, and is not."""
+    maybe(rng, config, head_dim=rng.choice([8, 16, 24]))
+
+
+def bias(rng: Random, config: Config) -> None:
+    maybe(rng, config, attention_bias=rng.random() < 0.5)
+
+
+def window(rng: Random, config: Config) -> None:
+    maybe(rng, config, sliding_window=16)
+
+
+def kinds(rng: Random, config: Config) -> None:
+    layers = range(config["num_hidden_layers"])
+    one_of = ("sliding_attention", "full_attention")
+    maybe(rng, config, layer_types=[rng.choice(one_of) for _ in layers])
+
+
+def experts(key: str) -> Callable[[Random, Config], None]:
+    def change(rng: Random, config: Config) -> None:
+        count = rng.choice([2, 4, 8])
+        config |= {key: count, "num_experts_per_tok": rng.randrange(1, count + 1)}
+
+    return change
+
+
+def narrow(rng: Random, config: Config) -> None:
+    config["moe_intermediate_size"] = 8 * rng.randrange(1, 12)
+
+
+def shared(rng: Random, config: Config) -> None:
+    config |= {
+        "n_shared_experts": rng.choice([1, 2]),
+        "first_k_dense_replace": rng.randrange(0, 3),
+    }
+
+
+def steps(rng: Random, config: Config) -> None:
+    config["decoder_sparse_step"] = rng.choice([1, 2])
+
+
+def latent(rng: Random, config: Config) -> None:
+    config |= {
+        "num_key_value_heads": config["num_attention_heads"],
+        "q_lora_rank": rng.choice([None, 12, 24]),
+        "kv_lora_rank": rng.choice([8, 16]),
+        "qk_nope_head_dim": rng.choice([8, 16]),
+        "qk_rope_head_dim": 8,
+        "v_head_dim": rng.choice([8, 16]),
+        "n_group": 1,
+        "topk_group": 1,
+    }
+
+
+def own_names(**names: str) -> Callable[[Random, Config], None]:
+    """The family calls these keys otherwise."""
+
+    def change(_rng: Random, config: Config) -> None:
+        for key, own in names.items():
+            config[own] = config.pop(key)
+
+    return change
+
+
+def without(*keys: str) -> Callable[[Random, Config], None]:
+    def change(_rng: Random, config: Config) -> None:
+        for key in keys:
+            config.pop(key)
+
+    return change
+
+
+def flags(**chances: float) -> Callable[[Random, Config], None]:
+    def change(rng: Random, config: Config) -> None:
+        config |= {key: rng.random() < chance for key, chance in chances.items()}
+
+    return change
+
+
+def choices(key: str, *values: object) -> Callable[[Random, Config], None]:
+    def change(rng: Random, config: Config) -> None:
+        maybe(rng, config, **{key: rng.choice(values)})
+
+    return change
+
+
+_LOCAL, _LAYERS = experts("num_local_experts"), ("num_hidden_layers", "num_attention_heads")
+CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
+    "llama": (head_dim,),
+    "mistral": (head_dim, window),
+    "ministral": (
+        lambda rng, config: config.update(head_dim=rng.choice([8, 16]), sliding_window=16),
+        kinds,
+    ),
+    "ministral3": (head_dim, window),
+    "mixtral": (head_dim, window, _LOCAL),
+    "phi3": (window,),
+    "granite": (bias,),
+    "granitemoe": (bias, _LOCAL),
+    "seed_oss": (head_dim, bias, flags(attention_out_bias=0.5)),
+    "smollm3": (bias,),
+    "llama4_text": (
+        head_dim,
+        _LOCAL,
+        choices("interleave_moe_layer_step", 1, 2),
+        lambda rng, config: config.update(intermediate_size_mlp=8 * rng.randrange(1, 12)),
+    ),
+    "deepseek_v3": (experts("n_routed_experts"), narrow, shared, latent),
+    "qwen2_moe": (
+        experts("num_experts"),
+        narrow,
+        steps,
+        lambda rng, config: config.update(shared_expert_intermediate_size=8 * rng.randrange(1, 9)),
+    ),
+    "qwen3": (head_dim, bias),
+    "qwen3_moe": (head_dim, bias, experts("num_experts"), narrow, steps),
+    "gpt_oss": (head_dim, bias, _LOCAL, kinds),
+    "gemma": (head_dim,),
+    "gemma2": (wide_heads, bias, kinds),
+    "gemma3_text": (wide_heads, bias, kinds),
+    "gemma4_text": (
+        bias,
+        kinds,
+        experts("num_experts"),
+        own_names(num_experts_per_tok="top_k_experts"),
+        narrow,
+        flags(enable_moe_block=0.5, attention_k_eq_v=0.5),
+        choices("head_dim", 8, 16),
+        choices("num_global_key_value_heads", 1),
+        lambda rng, config: config.update(
+            hidden_size_per_layer_input=0, global_head_dim=rng.choice([16, 32])
+        ),
+    ),
+    "glm4": (head_dim, bias),
+    "glm4_moe": (
+        head_dim, bias, experts("n_routed_experts"), narrow, shared, flags(use_qk_norm=0.5)
+    ),
+    "mimo_v2_flash": (
+        head_dim,
+        bias,
+        experts("n_routed_experts"),
+        narrow,
+        lambda rng, config: config.update(v_head_dim=rng.choice([8, 16])),
+        choices("num_key_value_heads", 1),
+        lambda rng, config: config.update(
+            num_attention_heads=2 * config["num_attention_heads"]
+        ),
+    ),
+    "minimax_m2": (head_dim, _LOCAL),
+    "phimoe": (bias, window, _LOCAL, flags(lm_head_bias=0.5)),
+    "olmo2": (bias,),
+    "olmo3": (bias, kinds),
+    "olmoe": (experts("num_experts"),),
+    "exaone4": (window, kinds),
+    "cohere2": (bias, kinds),
+    "gpt2": (
+        without("num_key_value_heads"),
+        own_names(
+            num_hidden_layers="n_layer",
+            num_attention_heads="n_head",
+            hidden_size="n_embd",
+            max_position_embeddings="n_positions",
+            intermediate_size="n_inner",
+        ),
+        choices("n_inner", None),
+    ),
+    "gpt_neox": (without("num_key_value_heads"), bias, flags(use_parallel_residual=0.5)),
+    "opt": (
+        without("num_key_value_heads"),
+        own_names(intermediate_size="ffn_dim"),
+        flags(enable_bias=0.7),
+    ),
+    "bloom": (
+        without("num_key_value_heads", "intermediate_size", "max_position_embeddings"),
+        own_names(num_hidden_layers="n_layer", num_attention_heads="n_head"),
+    ),
+    "falcon": (
+        without("intermediate_size"),
+        own_names(num_key_value_heads="num_kv_heads"),
+        flags(new_decoder_architecture=0.5, multi_query=0.5, parallel_attn=0.5, bias=0.5),
+        choices("ffn_hidden_size", 48, 96),
+    ),
+    "starcoder2": (flags(use_bias=0.5),),
+    "nemotron": (bias, head_dim),
+}  # fmt: skip
+
+
+def counted(config: Config) -> int:
+    """Parameters and router corrections of the module that the library makes of a config."""
+    keys = {key: value for key, value in config.items() if key != "model_type"}
+    made = transformers.AutoConfig.for_model(config["model_type"], **keys)
+    with torch.device("meta"):
+        module = transformers.AutoModelForCausalLM.from_config(made)
+    corrections = [one for name, one in module.named_buffers() if "correction" in name]
+    return sum(one.numel() for one in [*module.parameters(), *corrections])
+
+
+@pytest.mark.parametrize("model_type", [name for name in FAMILIES if name not in ALIASES])
+def test_small_models_have_the_parameters_of_the_library(model_type: str) -> None:
+    for number in range(DRAWN):
+        config = drawn(model_type, number)
+        ours = architecture_from_config("drawn", config)
+        assert ours.parameter_count == counted(config), config
+        twice = ours.vocabulary_size * ours.hidden_size if ours.tied_embeddings else 0
+        assert sum(block.parameters for block in blocks_of(ours)) - twice == ours.parameter_count
+
+
+@pytest.mark.parametrize("model_type", ALIASES)
+def test_a_text_part_is_read_as_the_family_that_it_is_of(model_type: str) -> None:
+    config = drawn(ALIASES[model_type], 0)
+    alone = architecture_from_config("any", config)
+    assert architecture_from_config("any", config | {"model_type": model_type}) == alone
