@@ -13,6 +13,7 @@ from rack_sim.engine.observer import Sequence as Served
 from rack_sim.engine.policies import ContinuousBatchingPolicy, StaticSlotsPolicy
 from rack_sim.engine.serving import ReplayTotals, replay
 from rack_sim.metrics.log import Collector
+from rack_sim.timing.attention_roofs import WindowRates
 from rack_sim.workload.request import Request, Workload
 
 
@@ -24,6 +25,7 @@ class Roof:
     per_pair_ps: int = 0
     per_token_ps: int = 0
     per_row_ps: int = 0
+    windowed: tuple[WindowRates, ...] = ()
 
 
 @dataclass(frozen=True)

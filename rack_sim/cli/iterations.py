@@ -12,6 +12,7 @@ from rack_sim.compiler.batches import BatchMachine
 from rack_sim.engine.policies.policy import IterationLimits
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S, format_time
 from rack_sim.metrics.words import TERMS
+from rack_sim.timing.attention_roofs import Attended
 from rack_sim.timing.collectives import time_collective
 from rack_sim.timing.kernels import CollectiveKernel, launches_of
 from rack_sim.timing.terms import Terms
@@ -83,12 +84,7 @@ def _iteration(
     """An iteration of which every sampled row ends a sequence of `context` tokens."""
     timing, timer = machine.timing, machine.timer
     each = rows // sampled  # rows of a sequence
-    pairs = sampled * (each * before + each * (each + 1) // 2)
-    roofs = [
-        (roof.time_ps(pairs=pairs, cached_tokens=sampled * context, rows=rows), roof.name)
-        for roof in timer.roofs
-    ]
-    attention_ps, name = max(roofs, key=lambda roof: roof[0])
+    name, attention_ps = timer.attention(Attended.of_equals(sampled, before, each, timer.windows))
     return Iteration(
         is_prompt=each > 1,
         rows=rows,

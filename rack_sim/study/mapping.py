@@ -26,6 +26,7 @@ from rack_sim.study.grid_point import INFEASIBLE, OK, in_one_line
 from rack_sim.study.options import DEFAULTS, StudyOptions
 from rack_sim.study.sizing.space import Shape, sizing_space
 from rack_sim.study.study_result import StudyResult
+from rack_sim.timing.attention_roofs import Attended
 
 
 @dataclass(frozen=True, repr=False)
@@ -160,11 +161,9 @@ def _batched(found: Explanation, batch: BatchMachine) -> tuple[int, int, float]:
     limits = found.scenario.serving.policy.iteration_limits
     most = min(limits.rows, limits.sequences) if limits else 1
     rows = max(1, min(most, batch.sequences_max))
-    tokens = rows * batch.timing.context_tokens
-    attention_ps = max(
-        roof.time_ps(pairs=tokens, cached_tokens=tokens, rows=rows) for roof in batch.timer.roofs
-    )
-    gap_ps = batch.timer.base_ps(rows, rows) + attention_ps
+    timer, context = batch.timer, batch.timing.context_tokens
+    attended = Attended.of_equals(rows, context - 1, 1, timer.windows)
+    gap_ps = timer.duration_ps(rows, attended)
     return gap_ps, rows, rows * PS_PER_S / gap_ps
 
 

@@ -1,7 +1,8 @@
 """Attention roofs: what bounds the attention of an iteration, affine in what it reads."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from rack_sim.foundation.units import PS_PER_S
@@ -10,37 +11,105 @@ from rack_sim.timing.precision import Precision
 
 
 @dataclass(frozen=True, slots=True)
+class WindowRates:
+    """The same for layers that look back `window_tokens`: only pairs and tokens within it count."""
+
+    window_tokens: int
+    per_pair_ps: int
+    per_token_ps: int
+
+
+@dataclass(frozen=True, slots=True)
 class AttentionRoof:
     """One bound on the attention of an iteration, over all layers: affine in what it reads.
 
     `name` is compute, memory or weight_feed. Picoseconds for every pair of a row and a cached token
     it attends to, for every cached token that is read (the cache of a sequence is read once in an
-    iteration), and for every row. Each is rounded up once, after the sum over all layers: the time
-    of an iteration is too long by less than 1 ps for each pair, token and row.
+    iteration), and for every row; layers with a window have rates of their own in `windowed`. Each
+    is rounded up once, after the sum over all layers: the time of an iteration is too long by less
+    than 1 ps for each pair, token and row.
     """
 
     name: str
     per_pair_ps: int
     per_token_ps: int
     per_row_ps: int
+    windowed: tuple[WindowRates, ...] = ()
 
-    def time_ps(self, *, pairs: int, cached_tokens: int, rows: int) -> int:
+    def time_ps(self, attended: "Attended") -> int:
         """What attention takes at least."""
-        return self.per_pair_ps * pairs + self.per_token_ps * cached_tokens + self.per_row_ps * rows
+        whole_ps = self.per_pair_ps * attended.pairs + self.per_token_ps * attended.cached_tokens
+        for rates in self.windowed:
+            pairs, tokens = attended.within[rates.window_tokens]
+            whole_ps += rates.per_pair_ps * pairs + rates.per_token_ps * tokens
+        return whole_ps + self.per_row_ps * attended.rows
+
+
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """What `rows` attend to: `pairs` of a row and a token, and cached tokens that are read.
+
+    `within` has pairs and tokens for each window.
+    """
+
+    rows: int
+    pairs: int
+    cached_tokens: int
+    within: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+
+    @classmethod
+    def of_equals(
+        cls, sequences: int, before: int, rows: int, windows: Iterable[int] = ()
+    ) -> "Attended":
+        """That of so many sequences, each with `rows` rows and `before` cached tokens before."""
+        pairs, read = pairs_attended(before, rows), tokens_read(before, rows)
+        within = {
+            window: (
+                sequences * pairs_attended(before, rows, window),
+                sequences * tokens_read(before, rows, window),
+            )
+            for window in windows
+        }
+        return cls(sequences * rows, sequences * pairs, sequences * read, within)
+
+
+def pairs_attended(before: int, rows: int, window: int | None = None) -> int:
+    """Pairs of a row and a token, of `rows` rows of a sequence; a row attends to itself, too."""
+    growing = rows if window is None else min(max(window - before, 0), rows)
+    pairs = growing * before + growing * (growing + 1) // 2
+    return pairs + (rows - growing) * (window or 0)
+
+
+def tokens_read(before: int, rows: int, window: int | None = None) -> int:
+    """Tokens that any of `rows` rows of a sequence attends to: each is read once."""
+    return rows + (before if window is None else min(before, window - 1))
 
 
 class AffineWork:
-    """Work for every pair, cached token and row: FLOP or bytes, exact."""
+    """Work for every pair, cached token and row: FLOP or bytes, exact.
+
+    Pairs and tokens by the window of their layers; None: without one.
+    """
 
     def __init__(self) -> None:
-        self.pair = self.token = self.row = Fraction(0)
+        self.pair: defaultdict[int | None, Fraction] = defaultdict(Fraction)
+        self.token: defaultdict[int | None, Fraction] = defaultdict(Fraction)
+        self.row = Fraction(0)
 
     def roof(self, name: str, per_s: int) -> AttentionRoof:
         """The time it takes at a rate, each coefficient rounded up to whole picoseconds."""
-        pair, token, row = (
-            -(-amount * PS_PER_S // per_s) for amount in (self.pair, self.token, self.row)
+
+        def ps(amount: Fraction) -> int:
+            return -(-amount * PS_PER_S // per_s)
+
+        windows = sorted(window for window in {*self.pair, *self.token} if window is not None)
+        return AttentionRoof(
+            name,
+            ps(self.pair[None]),
+            ps(self.token[None]),
+            ps(self.row),
+            tuple(WindowRates(w, ps(self.pair[w]), ps(self.token[w])) for w in windows),
         )
-        return AttentionRoof(name, pair, token, row)
 
 
 def without_dominated(roofs: Sequence[AttentionRoof]) -> tuple[AttentionRoof, ...]:
@@ -54,11 +123,18 @@ def without_dominated(roofs: Sequence[AttentionRoof]) -> tuple[AttentionRoof, ..
 
 def _dominates(above: AttentionRoof, below: AttentionRoof) -> bool:
     """Whether a roof is never less than another."""
+    ours = {rates.window_tokens: rates for rates in above.windowed}
     return (
         above.per_pair_ps >= below.per_pair_ps
         and above.per_token_ps >= below.per_token_ps
         and above.per_row_ps >= below.per_row_ps
+        and all(_covers(ours.get(rates.window_tokens), rates) for rates in below.windowed)
     )
+
+
+def _covers(ours: WindowRates | None, theirs: WindowRates) -> bool:
+    per_pair_ps, per_token_ps = (ours.per_pair_ps, ours.per_token_ps) if ours else (0, 0)
+    return per_pair_ps >= theirs.per_pair_ps and per_token_ps >= theirs.per_token_ps
 
 
 def kv_bytes_per_token(

@@ -8,7 +8,8 @@ row: it counts as fixed latency. Two parts:
 
 - base: everything that depends on the rows alone, the fixed latency of attention included
 - attention: affine in what it reads, ``max over roofs of pair x Q + token x K + row x R``, with Q
-  pairs of a row and a token it attends to, K cached tokens that are read, R rows
+  pairs of a row and a token it attends to, K cached tokens that are read, R rows; where layers look
+  back no further than a window, Q and K of that window at rates of their own
 
 Several stages: one batch passes them one after the other; an iteration takes the sum of all stages
 and of the transfers between them, the sampled tokens' way back included. Nothing else is in the
@@ -27,6 +28,7 @@ from rack_sim.hardware.routing import Flow, Hop, Routing
 from rack_sim.model.operators import Block
 from rack_sim.timing.attention_roofs import (
     AffineWork,
+    Attended,
     AttentionRoof,
     kv_bytes_per_token,
     without_dominated,
@@ -221,16 +223,19 @@ class IterationTimer:
             launched += sum(count for _, count, of_sampled in self._messages if of_sampled)
         return launched
 
-    def duration_ps(self, rows: int, sampled: int, pairs: int, cached_tokens: int) -> int:
-        """The whole iteration: base and attention.
+    def duration_ps(self, sampled: int, attended: Attended) -> int:
+        """The whole iteration: base and attention."""
+        return self.base_ps(attended.rows, sampled) + self.attention(attended)[1]
 
-        `pairs` counts, over all rows, the tokens that each attends to; `cached_tokens`, over all
-        sequences, those that are read.
-        """
-        attention_ps = max(
-            roof.time_ps(pairs=pairs, cached_tokens=cached_tokens, rows=rows) for roof in self.roofs
-        )
-        return self.base_ps(rows, sampled) + attention_ps
+    def attention(self, attended: Attended) -> tuple[str, int]:
+        """The roof that binds the attention of an iteration, the first of equals, and its time."""
+        times = [(roof.name, roof.time_ps(attended)) for roof in self.roofs]
+        return max(times, key=lambda time: time[1])
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """Tokens that layers look back to, where they do not look back to all."""
+        return tuple(sorted({w.window_tokens for roof in self.roofs for w in roof.windowed}))
 
     def vectors_by_hop(self, rows: int, sampled: int | None = None) -> Mapping[Hop, int]:
         """Vectors that an iteration puts on every link; all rows are sampled if not said."""
@@ -295,15 +300,16 @@ class IterationTimer:
         for kernel, share in attention:
             for operator in kernel.operators:
                 unit = matrix if operator.unit == "matrix" else vector
-                unit.pair += share * operator.flop_per_row_token
+                window = operator.window_tokens
+                unit.pair[window] += share * operator.flop_per_row_token
                 unit.row += share * operator.flop_per_row
                 read_bytes = share * operator.kv_read_per_row_token * kv_bits / 8
                 written = share * operator.kv_write_per_row * kv_bits / 8
                 moved = share * operator.activations_per_row * row_bits / 8
-                memory.token += read_bytes * of_byte.kv
+                memory.token[window] += read_bytes * of_byte.kv
                 memory.row += moved * of_byte.activations + written * of_byte.kv
                 if operator.unit == "matrix":
-                    feed.token += read_bytes
+                    feed.token[window] += read_bytes
         roofs = [
             matrix.roof("compute", chip.reached_flop_per_s(precision.compute)),
             memory.roof("memory", of_byte.per_s),

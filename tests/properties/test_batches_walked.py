@@ -16,9 +16,25 @@ from rack_sim.engine.fleet import FleetPlan
 from rack_sim.engine.policies import ContinuousBatchingPolicy
 from rack_sim.engine.serving import replay
 from rack_sim.engine.speculation import Speculation
+from rack_sim.timing.attention_roofs import WindowRates
 from rack_sim.workload.request import Request
 
-roofs = st.builds(Roof, st.just("roof"), st.integers(0, 3), st.integers(0, 5), st.integers(0, 5))
+# Layers with windows beside those without: no, one or two widths, shorter and longer than requests.
+windowed = st.lists(
+    st.builds(
+        WindowRates, st.sampled_from([1, 2, 3, 7, 16, 40]), st.integers(0, 3), st.integers(0, 5)
+    ),
+    max_size=2,
+    unique_by=lambda rates: rates.window_tokens,
+).map(tuple)
+roofs = st.builds(
+    Roof,
+    st.just("roof"),
+    st.integers(0, 3),
+    st.integers(0, 5),
+    st.integers(0, 5),
+    st.just(()) | windowed,
+)
 iterations = st.builds(
     Iterations,
     st.integers(1, 200),
@@ -133,16 +149,26 @@ class Walk:
 
     def attention(self, model, width, decoding, chunks, rows, extra=0) -> int:
         """The largest roof: query and key pairs, and tokens that are read."""
-        pairs = read = 0
-        for here in decoding:
-            pairs += sum(here.cached + extra + row + 1 for row in range(width))
-            read += here.cached + extra + width
+        groups = [range(here.cached + extra, here.cached + extra + width) for here in decoding]
         for here, size in chunks:
             before = here.request.input_tokens - here.left
-            pairs += sum(before + row + 1 for row in range(size))
-            read += before + size
+            groups.append(range(before, before + size))
+
+        def spent(window: int, per_pair_ps: int, per_token_ps: int) -> int:
+            pairs = read = 0
+            for group in groups:
+                seen = [set(range(max(at - window + 1, 0), at + 1)) for at in group]
+                pairs += sum(map(len, seen))
+                read += len(set().union(*seen))
+            return per_pair_ps * pairs + per_token_ps * read
+
         return max(
-            roof.per_pair_ps * pairs + roof.per_token_ps * read + roof.per_row_ps * rows
+            spent(10**6, roof.per_pair_ps, roof.per_token_ps)
+            + sum(
+                spent(each.window_tokens, each.per_pair_ps, each.per_token_ps)
+                for each in roof.windowed
+            )
+            + roof.per_row_ps * rows
             for roof in model.roofs
         )
 

@@ -16,6 +16,7 @@ from rack_sim.engine.serving import replay
 from rack_sim.engine.speculation import Speculation
 from rack_sim.engine.transfers import TransferPath
 from rack_sim.metrics.log import Collector
+from rack_sim.timing.attention_roofs import WindowRates
 from rack_sim.workload.closed_loop import ClosedLoopWorkload
 from rack_sim.workload.lengths import Empirical
 from rack_sim.workload.request import Request, Source
@@ -27,6 +28,7 @@ class Roof:
     per_pair_ps: int
     per_token_ps: int
     per_row_ps: int
+    windowed: tuple[WindowRates, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,19 @@ class Given:
         return None
 
 
-roofs = st.builds(Roof, st.just("roof"), st.integers(0, 3), st.integers(0, 5), st.integers(0, 5))
+windowed = st.lists(
+    st.builds(WindowRates, st.integers(1, 60), st.integers(0, 3), st.integers(0, 5)),
+    max_size=2,
+    unique_by=lambda rates: rates.window_tokens,
+).map(tuple)
+roofs = st.builds(
+    Roof,
+    st.just("roof"),
+    st.integers(0, 3),
+    st.integers(0, 5),
+    st.integers(0, 5),
+    st.just(()) | windowed,
+)
 iterations = st.builds(
     Iterations,
     st.lists(roofs, min_size=1, max_size=3).map(tuple),

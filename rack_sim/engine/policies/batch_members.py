@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rack_sim.compiler.batches import BatchTiming
 from rack_sim.engine.observer import Outcome, Sequence
 from rack_sim.engine.policies.replica import Replica
+from rack_sim.engine.policies.windows import windows_of
 from rack_sim.engine.timeline import CACHED, OUTPUT
 from rack_sim.foundation.errors import ConservationError, DeadlockError
 from rack_sim.workload.request import Request
@@ -31,6 +32,8 @@ class BatchMembers(Replica):
         speculation = place.speculation
         # Rows of a decoding sequence in an iteration: its token, and what a draft proposes.
         self.width = 1 + (speculation.draft_tokens if speculation else 0)
+        # How far layers look back, of the model and of a draft that is one.
+        self.windows = windows_of(timing)
         self.max_sequences = policy.max_sequences
         self.block_tokens = timing.block_tokens
         self.block_count = timing.block_count
@@ -122,6 +125,7 @@ class BatchMembers(Replica):
             "cached tokens": (self.kv_tokens, 0),
             "decoding sequences": (self.decoding, 0),
             "context of nobody": (self.context_tokens(), 0),
+            "windows of nobody": (sum(map(sum, self.attended_within())), 0),
             "handed on and kept": (len(self.held), 0),
         }
         wrong = [f"{name}: {a} against {b}" for name, (a, b) in balances.items() if a != b]
@@ -136,6 +140,14 @@ class BatchMembers(Replica):
 
     def context_tokens(self) -> int:
         """Tokens that the first row of each decoding sequence attends to next, summed."""
+        raise NotImplementedError
+
+    def attended_within(self) -> list[list[int]]:
+        """The same for each window, and for each row of a sequence."""
+        raise NotImplementedError
+
+    def growing_within(self, number: int) -> int:
+        """Sequences whose window of this number is not full after the next iteration."""
         raise NotImplementedError
 
     def join(self, sequence: Sequence) -> None:

@@ -7,6 +7,7 @@ iterations pass until the next decision, and what is true then, is the engine's:
 `continuous_batching` computes it, `stepped_batching` walks.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rack_sim.compiler.batches import BatchTiming, BatchTotals
@@ -15,7 +16,9 @@ from rack_sim.engine.decision import Decision, Priority
 from rack_sim.engine.observer import Sequence
 from rack_sim.engine.policies.batch_members import BatchMembers
 from rack_sim.engine.policies.batch_run import Chunk, Run
-from rack_sim.engine.policies.run_books import RunBooks
+from rack_sim.engine.policies.run_books import Rates, RunBooks
+from rack_sim.engine.policies.windows import chunks_alike
+from rack_sim.timing.attention_roofs import pairs_attended, tokens_read
 
 if TYPE_CHECKING:
     from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
@@ -30,17 +33,16 @@ class BatchServer(BatchMembers):
     ) -> None:
         super().__init__(place, timing, policy)
         self.base_ps = timing.iterations.base_ps
-        self.coefficients = [
-            (roof.per_pair_ps, roof.per_token_ps, roof.per_row_ps)
-            for roof in timing.iterations.roofs
-        ]
+        self.coefficients = [Rates.of(roof, self.windows) for roof in timing.iterations.roofs]
         self.token_budget = policy.token_budget
         self.chunk_tokens = policy.chunk_tokens or policy.token_budget
         self.run: Run | None = None
         self.run_number = 0
         self.planned_ps: int | None = None
         self.draft_ps = 0
-        self.account = RunBooks(timing, self.width, self.observer, self.line, self.books)
+        self.account = RunBooks(
+            timing, self.width, self.windows, self.observer, self.line, self.books
+        )
 
     def final_before_ps(self, now_ps: int) -> int:
         return self.run.start_ps if self.run else now_ps
@@ -164,9 +166,12 @@ class BatchServer(BatchMembers):
             # prefilled for the first time, or again.
             sequence, size = chunks[0]
             limit = min(limit, (sequence.prompt_left - 1) // size)
-            again = sequence.reached_tokens - sequence.cached_tokens + sequence.prompt_left
+            before = sequence.cached_tokens - sequence.prompt_left
+            again = sequence.reached_tokens - before
             if again > 0:
                 limit = min(limit, max(again // size, 1))
+            for window in self.windows:
+                limit = min(limit, chunks_alike(before, size, window) or limit)
         elif chunks:
             limit = 1
         if self.speculation is not None:
@@ -175,7 +180,9 @@ class BatchServer(BatchMembers):
         sampled = decoding * self.width + completing
         base_ps = self.base_ps(rows, sampled)
         if self.speculation is not None:
-            self.draft_ps = self.account.draft_ps(decoding, self.context_tokens(), chunks)
+            self.draft_ps = self.account.draft_ps(
+                decoding, self.context_tokens(), self.attended_within(), chunks
+            )
             base_ps += self.draft_ps
         roofs = self._roofs(chunks, rows)
         run = Run(
@@ -202,7 +209,23 @@ class BatchServer(BatchMembers):
             read += before + size
             pairs_growth += size * size
             read_growth += size
-        return [
-            (pair * pairs + token * read + row * rows, pair * pairs_growth + token * read_growth)
-            for pair, token, row in self.coefficients
-        ]
+        attended = [(pairs, read, pairs_growth, read_growth)]
+        if self.windows:
+            attended += self._within(chunks)
+        return [rates.line(attended, rows) for rates in self.coefficients]
+
+    def _within(self, chunks: list[Chunk]) -> Iterator[tuple[int, int, int, int]]:
+        """Pairs and reads of each window in the first iteration, and how much they grow."""
+        for number, (window, sums) in enumerate(
+            zip(self.windows, self.attended_within(), strict=True)
+        ):
+            pairs, read = sum(sums), sums[0] + self.decoding * (self.width - 1)
+            pairs_growth = read_growth = self.growing_within(number)
+            for sequence, size in chunks:
+                before = sequence.cached_tokens - sequence.prompt_left
+                pairs += pairs_attended(before, size, window)
+                read += tokens_read(before, size, window)
+                if chunks_alike(before, size, window):
+                    pairs_growth += size * size
+                    read_growth += size
+            yield pairs, read, pairs_growth, read_growth

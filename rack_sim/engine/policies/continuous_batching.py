@@ -14,6 +14,7 @@ from heapq import heappop, heappush
 
 from rack_sim.engine.observer import Sequence
 from rack_sim.engine.policies.batch_server import BatchServer
+from rack_sim.engine.policies.windows import WindowSums
 
 
 class ContinuousBatching(BatchServer):
@@ -29,9 +30,16 @@ class ContinuousBatching(BatchServer):
         # With a draft: tokens and blocks of each coming iteration.
         self._tokens_at: dict[int, int] = {}
         self._blocks_at: dict[int, int] = {}
+        self._window_sums = WindowSums(self.windows, self.width)
 
     def context_tokens(self) -> int:
         return self._context
+
+    def attended_within(self) -> list[list[int]]:
+        return self._window_sums.sums()
+
+    def growing_within(self, number: int) -> int:
+        return self._window_sums.growing(number)
 
     def blocks_wanted(self) -> int:
         if self.speculation:
@@ -43,6 +51,9 @@ class ContinuousBatching(BatchServer):
         while ends[0][2].joined_clock < 0 or ends[0][2].end_clock != ends[0][0]:
             heappop(ends)
         count = min(limit, ends[0][0] - self._clock)
+        if self.windows:
+            fill = self._window_sums.next_fill(self._clock)
+            count = count if fill is None else min(count, fill - self._clock)
         size = self.block_tokens
         # At most every sequence wants one block in each turn of the block's size.
         if self.decoding * (count // size + 1) > self.free_blocks:
@@ -62,6 +73,7 @@ class ContinuousBatching(BatchServer):
         else:
             sequence.end_clock = clock + request.output_tokens - sequence.emitted
             self._wanting[(clock - sequence.cached_tokens) % self.block_tokens] += 1
+        self._window_sums.join(sequence, clock)
         heappush(self._ends, (sequence.end_clock, self._joined, sequence))
 
     def part(self, sequence: Sequence) -> None:
@@ -74,6 +86,7 @@ class ContinuousBatching(BatchServer):
             tokens = sum(sequence.steps[:passed])
             self._plan_steps(sequence, passed, -1)
             self.accepted(sequence, sequence.steps[:passed])
+        self._window_sums.part(sequence, passed, sequence.cached_tokens + tokens)
         sequence.joined_clock = -1
         sequence.emitted += tokens
         sequence.cached_tokens += tokens
@@ -87,6 +100,7 @@ class ContinuousBatching(BatchServer):
             tokens = self.decoding * count
             blocks = self._blocks_in(count)
         self._context += tokens
+        self._window_sums.advance(self._clock, count)
         self._clock += count
         finished = []
         ends = self._ends

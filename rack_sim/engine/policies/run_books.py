@@ -1,13 +1,14 @@
 """Run books: what a run of iterations leaves in the timeline, in the gaps and in the totals."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rack_sim.compiler.batches import BatchTiming, BatchTotals, IterationCount
 from rack_sim.engine.observer import Observer
 from rack_sim.engine.observer import Sequence as Served
 from rack_sim.engine.runs import Stretch, product_sum
 from rack_sim.engine.timeline import KV, OUTPUT, PROMPT, RECOMPUTED, Timeline
+from rack_sim.timing.attention_roofs import AttentionRoof, pairs_attended, tokens_read
 
 if TYPE_CHECKING:
     from rack_sim.engine.policies.batch_run import Chunk, Run
@@ -18,6 +19,36 @@ if TYPE_CHECKING:
 _MIXES_MAX = 2**14
 
 
+Reach = tuple[int, int, int, int]
+"""Pairs and tokens read in an iteration, and by how much both grow from one to the next."""
+
+
+class Rates(NamedTuple):
+    """A roof of attention: picoseconds a pair and a token, of all layers without a window and then
+    of those with each, and a row."""
+
+    by_window: tuple[tuple[int, int], ...]
+    row_ps: int
+
+    @classmethod
+    def of(cls, roof: AttentionRoof, windows: Sequence[int]) -> "Rates":
+        """Those of a roof, which may have a part of the `windows` or none."""
+        known = {rates.window_tokens: rates for rates in roof.windowed}
+        within = [known.get(window) for window in windows]
+        pairs = [(rates.per_pair_ps, rates.per_token_ps) if rates else (0, 0) for rates in within]
+        return cls(((roof.per_pair_ps, roof.per_token_ps), *pairs), roof.per_row_ps)
+
+    def line(self, attended: "Sequence[Reach]", rows: int) -> tuple[int, int]:
+        """The time of the first iteration, and how much it grows from one to the next."""
+        start, growth = self.row_ps * rows, 0
+        for (pair, token), (pairs, read, more_pairs, more_read) in zip(
+            self.by_window, attended, strict=True
+        ):
+            start += pair * pairs + token * read
+            growth += pair * more_pairs + token * more_read
+        return start, growth
+
+
 class RunBooks:
     """Counts runs when they have ended."""
 
@@ -25,6 +56,7 @@ class RunBooks:
         self,
         timing: BatchTiming,
         width: int,
+        windows: tuple[int, ...],
         observer: Observer,
         timeline: Timeline,
         books: "ReplicaBooks",
@@ -35,8 +67,9 @@ class RunBooks:
         self.draft = timing.draft
         self.draft_count = width - 1
         roofs = timing.iterations.roofs
+        self.windows = windows
         self.draft_coefficients = [
-            (roof.per_pair_ps, roof.per_token_ps, roof.per_row_ps)
+            Rates.of(roof, windows)
             for roof in (timing.draft.model.roofs if timing.draft.model else ())
         ]
         self.totals = BatchTotals.nothing(len(roofs))
@@ -59,8 +92,17 @@ class RunBooks:
                 counts.setdefault(number, IterationCount()).add(count)
         self._mixes.clear()
 
-    def draft_ps(self, decoding: int, context_tokens: int, chunks: "Sequence[Chunk]") -> int:
-        """Time of a proposal for every decoding sequence; the draft reads new prompts as well."""
+    def draft_ps(
+        self,
+        decoding: int,
+        context_tokens: int,
+        within: Sequence[Sequence[int]],
+        chunks: "Sequence[Chunk]",
+    ) -> int:
+        """Time of a proposal for every decoding sequence; the draft reads new prompts as well.
+
+        `within` says what the rows of all sequences attend to, by window and row.
+        """
         model = self.draft.model
         if model is None:
             spent = self.draft.latency_ps if decoding else 0
@@ -69,15 +111,17 @@ class RunBooks:
             prompt_rows = sum(chunk.rows for chunk in chunks)
             for number in range(self.draft_count if decoding else 1):
                 rows = decoding + (0 if number else prompt_rows)
-                pairs = read = context_tokens + decoding * number
-                for sequence, size in () if number else chunks:
-                    before = sequence.cached_tokens - sequence.prompt_left
-                    pairs += size * before + size * (size + 1) // 2
-                    read += before + size
-                spent += model.base_ps(rows, decoding) + max(
-                    pair * pairs + token * read + row * rows
-                    for pair, token, row in self.draft_coefficients
-                )
+                sums = [context_tokens + decoding * number, *(each[number] for each in within)]
+                attended = []
+                for window, alone in zip((None, *self.windows), sums, strict=True):
+                    pairs = read = alone
+                    for sequence, size in () if number else chunks:
+                        before = sequence.cached_tokens - sequence.prompt_left
+                        pairs += pairs_attended(before, size, window)
+                        read += tokens_read(before, size, window)
+                    attended.append((pairs, read, 0, 0))
+                spent += model.base_ps(rows, decoding)
+                spent += max(rates.line(attended, rows)[0] for rates in self.draft_coefficients)
         self.totals.draft_ps += spent
         self.totals.draft_token_ps += spent * decoding
         return spent

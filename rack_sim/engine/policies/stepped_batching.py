@@ -19,6 +19,18 @@ class SteppedBatching(BatchServer):
     def context_tokens(self) -> int:
         return sum(sequence.cached_tokens + 1 for sequence in self._decoders.values())
 
+    def attended_within(self) -> list[list[int]]:
+        rows = range(self.width)
+        cached = [sequence.cached_tokens for sequence in self._decoders.values()]
+        return [
+            [sum(min(tokens + row + 1, window) for tokens in cached) for row in rows]
+            for window in self.windows
+        ]
+
+    def growing_within(self, number: int) -> int:
+        window = self.windows[number]
+        return sum(one.cached_tokens + 1 < window for one in self._decoders.values())
+
     def blocks_wanted(self) -> int:
         return sum(self._blocks_of_step(sequence) for sequence in self._decoders.values())
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rack_sim.engine.policies.batch_server import BatchServer
+from rack_sim.engine.policies.run_books import Rates
 from rack_sim.engine.speculation import Speculation
 from rack_sim.workload.request import Request
 
@@ -84,7 +85,8 @@ def test_the_rows_of_a_draft_read_each_other(width):
         width=width,
         context_tokens=lambda: sum(contexts),
         # Roofs that count pairs, and tokens read.
-        coefficients=[(1, 0, 0), (0, 1, 0)],
+        coefficients=[Rates(((1, 0),), 0), Rates(((0, 1),), 0)],
+        windows=(),
     )
     pairs, read = (first for first, _ in BatchServer._roofs(server, [], rows=0))
     assert pairs == sum(context + row for context in contexts for row in range(width))

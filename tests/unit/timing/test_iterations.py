@@ -21,11 +21,13 @@ from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.routing import Routing
 from rack_sim.model.architecture import Architecture
+from rack_sim.model.attention_blocks import attention_block
 from rack_sim.model.blocks import blocks_of
 from rack_sim.model.huggingface import architecture_from_config
 from rack_sim.model.operators import Block
 from rack_sim.scenario import load_system
 from rack_sim.scenario.library import presets
+from rack_sim.timing.attention_roofs import Attended
 from rack_sim.timing.collectives import time_collective
 from rack_sim.timing.iterations import IterationTimer
 from rack_sim.timing.precision import Precision
@@ -265,9 +267,7 @@ def test_attention_is_the_sum_over_layers_within_the_stated_rounding(
         for each in timed.roofs
     )
     assert exact <= found < exact + pairs + tokens + rows
-    assert all(
-        found >= each.time_ps(pairs=pairs, cached_tokens=tokens, rows=rows) for each in timed.roofs
-    )
+    assert timed.attention(Attended(rows, pairs, tokens))[1] == found
 
 
 @pytest.mark.parametrize("chip", [CHIP, FED, SLOW_VECTOR])
@@ -275,7 +275,11 @@ def test_duration_is_base_and_the_largest_roof(chip: Chip) -> None:
     timed = timer(1, chip=chip)
     for rows, pairs, tokens in ((1, 1000, 1000), (512, 512 * 513 // 2, 512), (64, 9999, 9999)):
         exact = timed.base_ps(rows, 1) + exact_attention_ps(chip, 1, rows, pairs, tokens)
-        assert exact <= timed.duration_ps(rows, 1, pairs, tokens) < exact + rows + pairs + tokens
+        assert (
+            exact
+            <= timed.duration_ps(1, Attended(rows, pairs, tokens))
+            < exact + rows + pairs + tokens
+        )
 
 
 def test_every_kind_of_work_of_an_attention_kernel_counts_once() -> None:
@@ -331,9 +335,41 @@ def test_only_roofs_that_can_bind_are_kept() -> None:
     assert slow[1].per_pair_ps == ceil(Fraction(LAYERS * 5 * 8 * 10**12, 10**11))
 
 
+def test_layers_with_a_window_have_rates_of_their_own() -> None:
+    """Two layers that look at all, one at 512: each by the tokens it attends to."""
+    (head, *layers, tail) = BLOCKS
+    short = attention_block(HIDDEN, replace(MODEL.layers[0].attention, window_tokens=512))
+    block = replace(
+        layers[0],
+        operators=tuple(
+            replace(o, window_tokens=512) if o.flop_per_row_token else o
+            for o in layers[0].operators
+        ),
+    )
+    assert [o.window_tokens for o in block.operators if o.flop_per_row_token] == [
+        o.window_tokens for o in short.operators if o.flop_per_row_token
+    ]
+    timed = timer(1, stages=((head, block, *layers[1:], tail),))
+    assert timed.windows == (512,)
+    whole = {roof.name: roof for roof in ONE.roofs}
+    for roof in timed.roofs:
+        (within,) = roof.windowed
+        assert within.window_tokens == 512
+        assert 3 * within.per_pair_ps == pytest.approx(whole[roof.name].per_pair_ps, abs=3)
+        assert 3 * within.per_token_ps == pytest.approx(whole[roof.name].per_token_ps, abs=3)
+        assert roof.per_row_ps == whole[roof.name].per_row_ps
+    # A prompt of 600 after 100, and 10 sequences that decode at 1,000.
+    prompt = Attended.of_equals(1, 100, 600, timed.windows)
+    assert prompt.pairs == sum(range(101, 701))
+    assert prompt.within == {512: (sum(min(n, 512) for n in range(101, 701)), 700)}
+    decode = Attended.of_equals(10, 999, 1, timed.windows)
+    assert (decode.cached_tokens, decode.within) == (10_000, {512: (5120, 5120)})
+    assert timed.attention(decode)[1] < ONE.attention(decode)[1]
+
+
 def test_without_attention_there_is_one_roof_of_nothing() -> None:
     (nothing,) = timer(1, stages=((BLOCKS[0], BLOCKS[-1]),)).roofs
-    assert nothing.time_ps(pairs=10, cached_tokens=10, rows=10) == 0
+    assert nothing.time_ps(Attended(10, 10, 10)) == 0
 
 
 # Properties ---------------------------------------------------------------------------------------
@@ -389,7 +425,7 @@ def test_a_70b_on_four_chips_is_between_its_bytes_and_what_was_measured(
         Precision("bf16", "bf16", "bf16", "bf16"),
         residual_elements=8192,
     )
-    duration_ps = timed.duration_ps(1, 1, 1536, 1536)
+    duration_ps = timed.duration_ps(1, Attended(1, 1536, 1536))
     read_bytes = 2 * (model.parameter_count - 128_256 * 8192) + 1536 * 327_680
     assert read_bytes / 4 / bytes_per_s * 1e12 < duration_ps < 1e12 / measured_tok_s
     terms = timed.base_terms(1, 1)

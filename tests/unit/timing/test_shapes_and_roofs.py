@@ -12,6 +12,7 @@ from rack_sim.model.choice import Choice
 from rack_sim.model.operators import Block, BlockKind
 from rack_sim.timing.attention_roofs import (
     AffineWork,
+    Attended,
     AttentionRoof,
     kv_bytes_per_token,
     without_dominated,
@@ -115,15 +116,15 @@ def test_slots_that_enter_a_pipeline_are_back_in_time(
 
 def test_a_roof_is_the_sum_of_pairs_tokens_and_rows() -> None:
     roof = AttentionRoof("memory", 3, 50, 700)
-    assert roof.time_ps(pairs=2, cached_tokens=4, rows=6) == 6 + 200 + 4200
-    assert roof.time_ps(pairs=0, cached_tokens=0, rows=0) == 0
+    assert roof.time_ps(Attended(6, 2, 4)) == 6 + 200 + 4200
+    assert roof.time_ps(Attended(0, 0, 0)) == 0
 
 
 def test_each_coefficient_is_rounded_up_to_picoseconds() -> None:
     work = AffineWork()
     assert work.roof("memory", 7) == AttentionRoof("memory", 0, 0, 0)
-    work.pair += Fraction(1, 3)
-    work.token += 10
+    work.pair[None] += Fraction(1, 3)
+    work.token[None] += 10
     work.row += 21
     assert work.roof("compute", 10**12) == AttentionRoof("compute", 1, 10, 21)
     assert work.roof("compute", 10**13) == AttentionRoof("compute", 1, 1, 3)
