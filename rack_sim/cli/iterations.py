@@ -89,7 +89,7 @@ def _iteration(
         is_prompt=each > 1,
         rows=rows,
         context_tokens=context,
-        cache_share=sampled * -(-context // timing.block_tokens) / timing.block_count,
+        cache_share=sampled * timing.units(context) / timing.unit_count,
         terms=timer.base_terms(rows, sampled) + Terms(**{f"{name}_ps": attention_ps}),
     )
 

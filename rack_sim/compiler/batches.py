@@ -4,11 +4,13 @@ What is left of a chip's memory beside weights, program text and activations is 
 of a chip with several memory tiers, what is left of the tier in which the cache lies.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from rack_sim.compiler.cache_blocks import CacheBlocks
 from rack_sim.compiler.machine import LinkUse, MemoryUse, Timing, TokenGaps
 from rack_sim.compiler.traffic import LinkLoad
 from rack_sim.foundation.brief import Brief
@@ -16,6 +18,7 @@ from rack_sim.hardware.chip import Chip, Execution, MemoryTier, Tiers
 from rack_sim.hardware.routing import Hop
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
+from rack_sim.model.operators import Block
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.memory import ChipMemory, kept
 from rack_sim.partition.plan import Plan, Stage
@@ -23,6 +26,7 @@ from rack_sim.partition.tiers import placements, used_by_tier
 from rack_sim.timing.attention_roofs import AttentionRoof, kv_bytes_per_token
 from rack_sim.timing.iterations import IterationTimer
 from rack_sim.timing.pipeline import refuse_long_step
+from rack_sim.timing.precision import Precision
 
 
 class Iterations(Protocol):
@@ -49,7 +53,9 @@ class BatchTiming:
     """Iterations, and the blocks of the cache that one replica has.
 
     A sequence may be `context_tokens` long. Every chip holds its share of a token's keys and
-    values: `kv_bytes_per_token` over all chips of the replica.
+    values: `kv_bytes_per_token` over all chips of the replica, of which those of each window are in
+    `window_kv_bytes`. `blocks` says what a block takes of the room, which is `block_count` blocks
+    that every layer keeps.
     """
 
     iterations: Iterations
@@ -58,11 +64,34 @@ class BatchTiming:
     context_tokens: int
     kv_bytes_per_token: int = 0
     draft: DraftCost = field(default_factory=DraftCost)
+    blocks: CacheBlocks = field(default_factory=CacheBlocks)
+    window_kv_bytes: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def kv_tokens(self) -> int:
-        """Tokens that the cache holds."""
-        return self.block_tokens * self.block_count
+        """Tokens that the cache holds, of sequences as long as may be."""
+        block_count = -(-self.context_tokens // self.block_tokens)
+        units = self.blocks.units(block_count)
+        return self.unit_count * block_count * self.block_tokens // units if units else 2**62
+
+    @property
+    def unit_count(self) -> int:
+        """The room of the cache in units of `blocks`."""
+        return self.block_count * self.blocks.units_of_first
+
+    @property
+    def sequences_max(self) -> int:
+        """Sequences of the longest context that the cache holds together, in whole blocks."""
+        return self.unit_count // self.units(self.context_tokens)
+
+    def units(self, tokens: int) -> int:
+        """Units of the cache of a sequence."""
+        return self.blocks.units(-(-tokens // self.block_tokens))
+
+    def kv_bytes(self, tokens: int) -> int:
+        """Bytes of the cache of a sequence, over all chips: of a window its tokens only."""
+        beyond = (max(tokens - w, 0) * size for w, size in self.window_kv_bytes.items())
+        return tokens * self.kv_bytes_per_token - sum(beyond)
 
     @property
     def program_count(self) -> int:
@@ -165,10 +194,6 @@ class CacheRoom:
     kv_capacity_bytes: int | None = None
     draft_model: Architecture | None = None
 
-    def tokens_for(self, context_tokens: int) -> int:
-        """Tokens of the whole blocks that the cache of a sequence takes."""
-        return -(-context_tokens // self.block_tokens) * self.block_tokens
-
 
 @dataclass(frozen=True, repr=False)
 class BatchMachine(Brief):
@@ -210,7 +235,7 @@ class BatchMachine(Brief):
     @property
     def sequences_max(self) -> int:
         """Sequences of the longest context that the cache holds together, in whole blocks."""
-        return self.timing.block_count // -(-self.timing.context_tokens // self.timing.block_tokens)
+        return self.timing.sequences_max
 
     @property
     def used_bytes_max(self) -> int:
@@ -307,11 +332,7 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
     precision, group_size = plan.demand.shape.precision, plan.tensor_parallel
     by_stage = [stage.blocks for stage in plan.stages]
     drafting = blocks_of(room.draft_model) if room.draft_model else ()
-    token_bytes, kv_bytes = 0, 0
-    for held in ([*by_stage], [drafting]):
-        token_bytes += kv_bytes_per_token(held, group_size, precision)
-        elements = sum(block.kv_elements_per_token for blocks in held for block in blocks)
-        kv_bytes += precision.kv_bytes(elements)
+    token = _TokenBytes.of((by_stage, [drafting]), group_size, precision)
     fullest = max((m for stage in plan.stages for m in stage.memory), key=lambda m: m.weight_bytes)
     draft_bytes = -(
         -sum(precision.weight_bytes(b.parameters) for b in kept(drafting)) // group_size
@@ -323,8 +344,11 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
         kv_bytes=0,
     )
     context = plan.demand.shape.context_tokens
-    wanted_tokens = room.tokens_for(context)
-    plan = plan.with_tiers(_tiers(plan, room, fullest, wanted_tokens * token_bytes))
+    blocks = CacheBlocks.of(token.on_chip[None], token.of_windows(token.on_chip), room.block_tokens)
+    block_bytes = sum(token.on_chip.values()) * room.block_tokens
+    unit_bytes = block_bytes // blocks.units_of_first
+    wanted_bytes = blocks.units(-(-context // room.block_tokens)) * unit_bytes
+    plan = plan.with_tiers(_tiers(plan, room, fullest, wanted_bytes))
     chip = plan.system.chip
     free = _free_bytes(chip, chip.tiers, room, fullest)
     chip_bytes = {
@@ -333,12 +357,13 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
         "activations": fullest.activation_bytes,
         "left_free": _left_free(chip.tier_of("kv"), room),
     }
-    block_count = max(free, 0) // (token_bytes * room.block_tokens)
+    block_count = max(free, 0) // block_bytes
     if not _rest_fits(chip, chip.tiers, fullest):
         return _rest_too_large(plan, fullest)
-    if block_count * room.block_tokens < wanted_tokens:
-        return _too_small(plan, room, chip_bytes, token_bytes, free)
-    chip_bytes["kv_cache"] = block_count * room.block_tokens * token_bytes
+    if block_count * block_bytes < wanted_bytes:
+        fits = blocks.blocks_in(max(free, 0) // unit_bytes) * room.block_tokens
+        return _too_small(plan, room, chip_bytes, (wanted_bytes, fits, free))
+    chip_bytes["kv_cache"] = block_count * block_bytes
     timer = IterationTimer(
         chip,
         plan.routing,
@@ -350,9 +375,47 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
     # Finds here and now what the messages of all rows take; few of these are sampled.
     refuse_long_step(timer.base_ps(room.rows, 1))
     timing = BatchTiming(
-        timer, room.block_tokens, block_count, context, kv_bytes, _draft(plan, room)
+        timer,
+        room.block_tokens,
+        block_count,
+        context,
+        sum(token.in_all.values()),
+        _draft(plan, room),
+        blocks,
+        token.of_windows(token.in_all),
     )
     return BatchMachine(plan, timer, timing, chip_bytes)
+
+
+class _TokenBytes(NamedTuple):
+    """What a cached token takes on a chip of the fullest stage, and on all chips, by window."""
+
+    on_chip: Mapping[int | None, int]
+    in_all: Mapping[int | None, int]
+
+    @classmethod
+    def of(
+        cls,
+        models: Sequence[Sequence[Sequence[Block]]],
+        group_size: int,
+        precision: Precision,
+    ) -> "_TokenBytes":
+        """Those of a model and its draft, whose blocks are given by stage."""
+        on_chip: Counter[int | None] = Counter({None: 0})
+        in_all: Counter[int | None] = Counter({None: 0})
+        for stages in models:
+            found = {block.window_tokens for blocks in stages for block in blocks}
+            for window in found:
+                of_window = [[b for b in blocks if b.window_tokens == window] for blocks in stages]
+                on_chip[window] += kv_bytes_per_token(of_window, group_size, precision)
+                elements = sum(b.kv_elements_per_token for blocks in of_window for b in blocks)
+                in_all[window] += precision.kv_bytes(elements)
+        return cls(on_chip, in_all)
+
+    @staticmethod
+    def of_windows(sizes: Mapping[int | None, int]) -> dict[int, int]:
+        """Those of layers with a window."""
+        return {w: size for w, size in sizes.items() if w is not None and size}
 
 
 def _draft(plan: Plan, room: CacheRoom) -> DraftCost:
@@ -416,11 +479,11 @@ def _activation_bytes(plan: Plan, rows: int) -> int:
 
 
 def _too_small(
-    plan: Plan, room: CacheRoom, terms: Mapping[str, int], token_bytes: int, free_bytes: int
+    plan: Plan, room: CacheRoom, terms: Mapping[str, int], found: tuple[int, int, int]
 ) -> Infeasible:
+    """`found` are the bytes wanted, the tokens of a sequence that fit, and the bytes free."""
     context = plan.demand.shape.context_tokens
-    wanted = room.tokens_for(context) * token_bytes
-    fits = max(free_bytes, 0) // (token_bytes * room.block_tokens) * room.block_tokens
+    wanted, fits, free_bytes = found
     chip = plan.system.chip
     capacity, tiers = chip.tier_of("kv").capacity_bytes, chip.tiers
     beside = {

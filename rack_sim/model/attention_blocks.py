@@ -20,6 +20,7 @@ def attention_block(hidden: int, shape: AttentionShape) -> Block:
         kv_head_count=shape.kv_head_count,
         # Partial values of every query head, and the maximum and the sum of its softmax.
         combined_per_row=combined + 2 * shape.head_count,
+        window_tokens=shape.window_tokens,
     )
 
 

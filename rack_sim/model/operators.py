@@ -70,7 +70,8 @@ class Block(Brief):
     be followed by another exchange. Attention has `kv_head_count` key-value heads, which are split
     over a group as far as they go; beyond that the cache is split by sequence, and partial outputs
     of `combined_per_row` elements in all are combined. With a `choice` rows are dispatched to the
-    chips of their experts. All parameters of the block that it is `tied_to` are among its own.
+    chips of their experts. All parameters of the block that it is `tied_to` are among its own. Of a
+    sequence no more than `window_tokens` are kept in the cache, where they are given.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Block(Brief):
     combined_per_row: int = 0
     choice: Choice | None = None
     tied_to: str | None = None
+    window_tokens: int | None = None
 
     @property
     def parameters(self) -> int:

@@ -45,6 +45,13 @@ class MemoryDemand:
     kv_tokens: int
     residual_elements: int
 
+    def cached_elements(self, block: Block) -> int:
+        """Elements of the whole system's cache in one block: of a window its tokens only."""
+        context, window = self.shape.context_tokens, block.window_tokens
+        if window is None or window >= context:
+            return block.kv_elements_per_token * self.kv_tokens
+        return block.kv_elements_per_token * (self.kv_tokens // context * window)
+
 
 def kept(blocks: Sequence[Block]) -> list[Block]:
     """Those of `blocks` whose weights a group keeps: what one is tied to is kept with that one."""
@@ -68,7 +75,7 @@ def group_memory(
 ) -> tuple[ChipMemory, ...]:
     """What each chip of a group of `group_size` holds when the group holds `blocks`."""
     precision = demand.shape.precision
-    kv_elements = sum(block.kv_elements_per_token for block in blocks) * demand.kv_tokens
+    kv_elements = sum(map(demand.cached_elements, blocks))
     kv_bytes = precision.kv_bytes(-(-kv_elements // group_size))
     live_bytes = max((activation_bytes(block, demand, group_size) for block in blocks), default=0)
     split = [block_weight_bytes(block, demand) for block in kept(blocks)]
@@ -109,5 +116,5 @@ def largest_chip_bytes(
     """Weights, live activations and cache of one block on its fullest chip."""
     precision = demand.shape.precision
     weight = -(-block_weight_bytes(block, demand) // group_size) + replicated_bytes(block, demand)
-    kv = precision.kv_bytes(-(-block.kv_elements_per_token * demand.kv_tokens // group_size))
+    kv = precision.kv_bytes(-(-demand.cached_elements(block) // group_size))
     return weight, activation_bytes(block, demand, group_size), kv

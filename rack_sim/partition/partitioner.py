@@ -232,7 +232,7 @@ class Partitioner:
         terms = {
             "weights": sum(precision.weight_bytes(block.parameters) for block in weighed),
             "kv_cache": sum(
-                precision.kv_bytes(block.kv_elements_per_token * deployment.demand.kv_tokens)
+                precision.kv_bytes(deployment.demand.cached_elements(block))
                 for block in self.blocks
             ),
             "activations": chips * max(cutter.live_bytes),

@@ -36,10 +36,10 @@ def used_by_tier(tiers: Tiers, memory: ChipMemory) -> dict[int, int]:
 
 def room_for_sequences(chip: Chip, stages: Sequence[Stage], demand: MemoryDemand) -> int:
     """Sequences at full context that this very cut has room for."""
-    context, precision = demand.shape.context_tokens, demand.shape.precision
+    precision, one = demand.shape.precision, replace(demand, kv_tokens=demand.shape.context_tokens)
     room = []
     for stage in stages:
-        elements = sum(block.kv_elements_per_token for block in stage.blocks) * context
+        elements = sum(map(one.cached_elements, stage.blocks))
         if not elements:
             continue
         each = precision.kv_bytes(-(-elements // len(stage.chips)))

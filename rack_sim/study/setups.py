@@ -292,8 +292,7 @@ class _Setting:
         if self.benchmark == "mlperf":
             most = _SEQUENCES_MLPERF
         elif self.row.load in ("offline", "server"):
-            blocks = -(-scenario.deployment.shape.context_tokens // timing.block_tokens)
-            most = min(most, max(block_count // blocks, 1))
+            most = min(most, max(timing.sequences_max, 1))
             self.assumed.append(
                 f"at most {most:,} sequences: what the cache holds at full length, up to "
                 f"{_SEQUENCES_MAX:,}"

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rack_sim.compiler.batches import BatchTiming, DraftCost
+from rack_sim.compiler.cache_blocks import CacheBlocks, WindowBlocks
 from rack_sim.engine.fleet import Disaggregation, FleetPlan
 from rack_sim.engine.policies import ContinuousBatchingPolicy
 from rack_sim.engine.policies.prefix_cache import PrefixCaching
@@ -82,6 +83,18 @@ iterations = st.builds(
 )
 
 
+cache_blocks = st.just(CacheBlocks()) | st.builds(
+    CacheBlocks,
+    st.integers(0, 3),
+    st.lists(
+        st.builds(WindowBlocks, st.integers(1, 12), st.integers(1, 4)),
+        min_size=1,
+        max_size=2,
+        unique_by=lambda window: window.most,
+    ).map(tuple),
+)
+
+
 @st.composite
 def fleets(draw: st.DrawFn) -> FleetPlan:
     chances = st.lists(st.sampled_from([0.0, 0.4, 0.8, 1.0]), min_size=1, max_size=4)
@@ -115,8 +128,12 @@ def fleets(draw: st.DrawFn) -> FleetPlan:
             # Room for one to a few sequences, seldom for none: the interesting part is too little.
             -(-draw(st.integers(20, 200)) // block_tokens),
             draw(st.sampled_from([20, 60, 60, 60])),
-            kv_bytes_per_token=draw(st.integers(1, 50)),
+            kv_bytes_per_token=draw(st.integers(50, 99)),
             draft=draft,
+            blocks=draw(cache_blocks),
+            window_kv_bytes=draw(
+                st.dictionaries(st.integers(1, 60), st.integers(0, 25), max_size=2)
+            ),
         ),
         policy=ContinuousBatchingPolicy(
             token_budget=budget,

@@ -306,9 +306,9 @@ def test_blocks_are_held_once_and_never_more_than_there_are(fleet, requests):
     def watched(server: BatchServer, now: int) -> None:
         form_batch(server, now)
         here = [*server.batch.values(), *server.held.values()]
-        taken = sum(-(-s.cached_tokens // server.block_tokens) for s in here)
-        assert server.free_blocks >= 0
-        assert taken + server.free_blocks == server.block_count
+        taken = sum(server.timing.units(s.cached_tokens) for s in here)
+        assert server.free_units >= 0
+        assert taken + server.free_units == server.unit_count
         assert len(server.batch) == server.running <= server.max_sequences
         assert server.run is None or server.run.rows <= server.token_budget
 

@@ -36,9 +36,9 @@ class BatchMembers(Replica):
         self.windows = windows_of(timing)
         self.max_sequences = policy.max_sequences
         self.block_tokens = timing.block_tokens
-        self.block_count = timing.block_count
-        self.free_blocks = timing.block_count
-        self.watermark = int(policy.watermark_share * timing.block_count)
+        # Room of the cache, in units of which a block takes some.
+        self.unit_count = self.free_units = timing.unit_count
+        self.watermark = int(policy.watermark_share * timing.unit_count)
         self.books.kv_tokens = timing.kv_tokens
         # Sequences let in, by request number, in the order in which they were.
         self.batch: dict[int, Sequence] = {}
@@ -61,13 +61,13 @@ class BatchMembers(Replica):
         if tokens > self.timing.context_tokens:
             return Outcome.REJECTED_CONTEXT
         # The last token is never put into the cache.
-        return Outcome.REJECTED_KV if self._blocks(tokens - 1) > self.block_count else None
+        return Outcome.REJECTED_KV if self._units(tokens - 1) > self.unit_count else None
 
     def fits_now(self, sequence: Sequence) -> bool:
         return False  # a request waits at least for the iteration that runs
 
     def cache_bytes(self, tokens: int) -> int:
-        return tokens * self.timing.kv_bytes_per_token
+        return self.timing.kv_bytes(tokens)
 
     def submit_prefilled(self, sequence: Sequence, now: int) -> None:
         sequence.replica = self.number
@@ -89,7 +89,7 @@ class BatchMembers(Replica):
     def release(self, sequence: Sequence, now: int) -> None:
         del self.held[sequence.request.request_id]
         tokens = sequence.request.input_tokens
-        self.free_blocks += self._blocks(tokens)
+        self.free_units += self._units(tokens)
         self.park(now, -tokens)
         self.wake(now)
 
@@ -121,7 +121,7 @@ class BatchMembers(Replica):
         if stuck:
             raise DeadlockError("the replay stopped, and " + "; ".join(stuck[:10]))
         balances = {
-            "blocks of cache": (self.free_blocks, self.block_count),
+            "room of the cache": (self.free_units, self.unit_count),
             "cached tokens": (self.kv_tokens, 0),
             "decoding sequences": (self.decoding, 0),
             "context of nobody": (self.context_tokens(), 0),
@@ -147,7 +147,10 @@ class BatchMembers(Replica):
         raise NotImplementedError
 
     def growing_within(self, number: int) -> int:
-        """Sequences whose window of this number is not full after the next iteration."""
+        """Sequences whose window of this number is not full in the next iteration.
+
+        None are with a draft, whose iterations are looked at one by one.
+        """
         raise NotImplementedError
 
     def join(self, sequence: Sequence) -> None:
@@ -172,9 +175,9 @@ class BatchMembers(Replica):
         """Whether the first of the queue fits beside what runs."""
         if budget <= 0:
             return False
-        blocks = self._blocks(self._tokens_to_cache(head))
+        units = self._units(self._tokens_to_cache(head))
         spare = self.watermark if self.batch or self.held else 0
-        return blocks <= self.free_blocks - wanted - spare
+        return units <= self.free_units - wanted - spare
 
     def _tokens_to_cache(self, sequence: Sequence) -> int:
         """What must be cached before its next token: its prompt, and what it has said so far."""
@@ -187,7 +190,7 @@ class BatchMembers(Replica):
         self.running += 1
         self.change_levels(now, -1, 1, 0)
         tokens = self._tokens_to_cache(sequence)
-        self.free_blocks -= self._blocks(tokens)
+        self.free_units -= self._units(tokens)
         self.batch[sequence.request.request_id] = sequence
         sequence.cached_tokens = tokens
         if self._is_fetched(sequence):
@@ -258,7 +261,7 @@ class BatchMembers(Replica):
             self.decoding -= 1
             self.part(sequence)
         self._take_out(sequence, now)
-        self.free_blocks += self._blocks(sequence.cached_tokens)
+        self.free_units += self._units(sequence.cached_tokens)
         sequence.finish_ps = now
         self.finish(sequence, now)
 
@@ -276,7 +279,7 @@ class BatchMembers(Replica):
             elif self._is_fetched(sequence):
                 self._fetched_for_nothing(sequence, now)
             self._take_out(sequence, now)
-            self.free_blocks += self._blocks(sequence.cached_tokens)
+            self.free_units += self._units(sequence.cached_tokens)
         self.aborted.clear()
 
     def _fetched_for_nothing(self, sequence: Sequence, now: int) -> None:
@@ -300,7 +303,7 @@ class BatchMembers(Replica):
         reached = min(sequence.cached_tokens - sequence.prompt_left, sequence.request.input_tokens)
         sequence.reached_tokens = max(sequence.reached_tokens, reached)
         self._take_out(sequence, now)
-        self.free_blocks += self._blocks(sequence.cached_tokens)
+        self.free_units += self._units(sequence.cached_tokens)
         sequence.preemptions += 1
         self.books.preemptions += 1
         self.waiting.put_back(sequence)
@@ -332,5 +335,5 @@ class BatchMembers(Replica):
     def _on_its_way(self, sequence: Sequence) -> bool:
         return sequence.joined_clock < 0 and not sequence.prompt_left
 
-    def _blocks(self, tokens: int) -> int:
-        return -(-tokens // self.block_tokens)
+    def _units(self, tokens: int) -> int:
+        return self.timing.units(tokens)

@@ -51,16 +51,16 @@ class BatchServer(BatchMembers):
         """What the iterations were."""
         return self.account.closed()
 
-    def blocks_wanted(self) -> int:
-        """Blocks that decoding sequences need in the next iteration."""
+    def units_wanted(self) -> int:
+        """Units of cache that decoding sequences need in the next iteration."""
         raise NotImplementedError
 
     def iterations_alike(self, limit: int) -> int:
-        """How many iterations pass before a sequence ends or blocks run out, at most `limit`."""
+        """How many iterations pass before a sequence ends or room runs out, at most `limit`."""
         raise NotImplementedError
 
     def advance(self, count: int) -> tuple[int, int, list[Sequence]]:
-        """So many iterations have passed: blocks taken, tokens emitted, who has its last token."""
+        """So many iterations have passed: units taken, tokens emitted, who has its last token."""
         raise NotImplementedError
 
     def wake(self, now: int) -> None:
@@ -86,13 +86,13 @@ class BatchServer(BatchMembers):
             return
         now = self.worked_until_ps = int(self.env.now)
         self.run = None
-        blocks, tokens, finished = self.advance(run.iterations) if run.decoding else (0, 0, [])
+        units, tokens, finished = self.advance(run.iterations) if run.decoding else (0, 0, [])
         self.account.close(run, self.kv_tokens, tokens, now, self.draft_ps, self.late)
         self.kv_tokens += tokens
         if self.kv_tokens > self.books.kv_tokens_max:
             self.books.kv_tokens_max = self.kv_tokens
         if run.decoding:
-            self.free_blocks -= blocks
+            self.free_units -= units
             for sequence in finished:
                 self._done(sequence, now)
         for chunk in run.chunks:
@@ -122,11 +122,11 @@ class BatchServer(BatchMembers):
             self.kv_tokens += sequence.cached_tokens
             self._decode(sequence)
         self.late, self.joining = self.joining, []
-        wanted = self.blocks_wanted() if self.decoding else 0
+        wanted = self.units_wanted() if self.decoding else 0
         thrown_out = False
-        while wanted > self.free_blocks:
+        while wanted > self.free_units:
             self._preempt_youngest(now)
-            wanted = self.blocks_wanted()
+            wanted = self.units_wanted()
             thrown_out = True
         budget = self.token_budget - self.decoding * self.width
         chunks: list[Chunk] = []

@@ -28,11 +28,13 @@ class SteppedBatching(BatchServer):
         ]
 
     def growing_within(self, number: int) -> int:
+        if self.speculation:
+            return 0
         window = self.windows[number]
         return sum(one.cached_tokens + 1 < window for one in self._decoders.values())
 
-    def blocks_wanted(self) -> int:
-        return sum(self._blocks_of_step(sequence) for sequence in self._decoders.values())
+    def units_wanted(self) -> int:
+        return sum(self._units_of_step(sequence) for sequence in self._decoders.values())
 
     def iterations_alike(self, limit: int) -> int:
         return 1
@@ -54,9 +56,9 @@ class SteppedBatching(BatchServer):
             self.accepted(sequence, sequence.steps[:behind])
 
     def advance(self, count: int) -> tuple[int, int, list[Sequence]]:
-        blocks, total, finished = 0, 0, []
+        units, total, finished = 0, 0, []
         for number, sequence in self._decoders.items():
-            blocks += self._blocks_of_step(sequence)
+            units += self._units_of_step(sequence)
             tokens = self._next_tokens(sequence)
             total += tokens
             sequence.cached_tokens += tokens
@@ -64,14 +66,14 @@ class SteppedBatching(BatchServer):
             self._behind[number] += 1
             if sequence.emitted == sequence.request.output_tokens:
                 finished.append(sequence)
-        return blocks, total, finished
+        return units, total, finished
 
     def _next_tokens(self, sequence: Sequence) -> int:
         if sequence.steps is None:
             return 1
         return sequence.steps[self._behind[sequence.request.request_id]]
 
-    def _blocks_of_step(self, sequence: Sequence) -> int:
+    def _units_of_step(self, sequence: Sequence) -> int:
         cached = sequence.cached_tokens
         after = cached + self._next_tokens(sequence)
-        return self._blocks(after) - self._blocks(cached)
+        return self._units(after) - self._units(cached)

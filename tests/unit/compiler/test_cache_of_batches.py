@@ -18,6 +18,7 @@ from rack_sim.compiler.batches import (
     IterationCount,
     batch_machine,
 )
+from rack_sim.compiler.cache_blocks import CacheBlocks, WindowBlocks
 from rack_sim.hardware.builders import fully_connected
 from rack_sim.hardware.chip import KINDS, Chip, Kind, MatrixUnit, MemoryTier
 from rack_sim.hardware.link import LinkType
@@ -344,11 +345,23 @@ def test_nothing_is_the_start_of_every_sum() -> None:
     [(1, 16, 16), (16, 16, 16), (17, 16, 32), (31, 16, 32), (33, 16, 48), (5, 1, 5), (0, 16, 0)],
 )
 def test_a_sequence_takes_whole_blocks(tokens: int, block: int, taken: int) -> None:
-    assert CacheRoom(1, block).tokens_for(tokens) == taken
+    assert BatchTiming(PLAN_TIMER, block, 9, 100).units(tokens) * block == taken
 
 
 def test_the_cache_of_a_timing_is_its_blocks() -> None:
     assert BatchTiming(PLAN_TIMER, 16, 5, 100).kv_tokens == 80
+
+
+def test_a_window_leaves_room_for_more_tokens() -> None:
+    """Half of the layers keep 32 tokens, in 3 blocks: 7 blocks of a sequence take as 5 do."""
+    blocks = CacheBlocks(1, (WindowBlocks(3, 1),))
+    timing = BatchTiming(
+        PLAN_TIMER, 16, 50, 100, kv_bytes_per_token=8, blocks=blocks, window_kv_bytes={32: 4}
+    )
+    assert timing.unit_count == 100
+    assert (timing.units(100), timing.sequences_max) == (10, 10)
+    assert timing.kv_tokens == 100 * 7 * 16 // 10
+    assert [timing.kv_bytes(tokens) for tokens in (10, 32, 100)] == [80, 256, 100 * 4 + 32 * 4]
 
 
 PLAN_TIMER = machine(PLAN, CacheRoom(1, 16)).timer

@@ -63,7 +63,7 @@ def test_who_is_in_the_batch_for_ever_is_named(server):
 @pytest.mark.parametrize(
     ("attribute", "what"),
     [
-        ("free_blocks", "blocks of cache: 49 against 50"),
+        ("free_units", "room of the cache: 49 against 50"),
         ("kv_tokens", "cached tokens: -1 against 0"),
         ("decoding", "decoding sequences: -1 against 0"),
     ],
