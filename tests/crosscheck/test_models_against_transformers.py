@@ -216,6 +216,7 @@ def kimi(rng: Random, config: Config) -> None:
     config["num_experts_per_token"] = config.pop("num_experts_per_tok")
     config["model_max_length"] = config.pop("max_position_embeddings")
     config.pop("n_shared_experts")
+    config["tie_word_embeddings"] = False  # the library ties nothing here
     maybe(rng, config, num_shared_experts=2)
 
 
