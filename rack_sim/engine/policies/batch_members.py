@@ -64,7 +64,8 @@ class BatchMembers(Replica):
         return False  # a request waits at least for the iteration that runs
 
     def cache_bytes(self, tokens: int) -> int:
-        return tokens * self.timing.kv_bytes_per_token
+        timing = self.timing
+        return tokens * timing.kv_bytes_per_token + timing.state_bytes_per_sequence
 
     def submit_prefilled(self, sequence: Sequence, now: int) -> None:
         sequence.replica = self.number

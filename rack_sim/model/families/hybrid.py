@@ -77,7 +77,7 @@ def _nemotron_h(keys: ConfigKeys, layer_count: int) -> list[Layer]:
 
 
 def _parts(keys: ConfigKeys, layer_count: int) -> list[str]:
-    pattern = keys.letters("hybrid_override_pattern", _LETTERS, layer_count)
+    pattern = keys.letters("hybrid_override_pattern", tuple(_LETTERS), layer_count)
     said = keys.list_of(
         keys.first_of("layers_block_type", "layer_types"), _PARTS, layer_count
     )

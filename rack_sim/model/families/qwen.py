@@ -70,7 +70,7 @@ def _experts(keys: ConfigKeys, *, shared: int = 0) -> Experts:
 
 
 def _where_sparse(
-    keys: ConfigKeys, layer_count: int, attention: AttentionShape, experts: FeedForwardShape
+    keys: ConfigKeys, layer_count: int, attention: MixerShape, experts: FeedForwardShape
 ) -> list[Layer]:
     """Experts in every `decoder_sparse_step`th layer but those of `mlp_only_layers`."""
     step = keys.count("decoder_sparse_step", 1)
