@@ -204,7 +204,7 @@ def _cache(machine: BatchMachine) -> Table:
             f"{timing.kv_bytes_per_token:,} over all chips of the replica",
         ),
         *(
-            [("bytes of a sequence", f"{states:,} of states, over all chips of the replica")]
+            [("states of a sequence", f"{states:,} bytes over all chips of the replica")]
             if states
             else []
         ),

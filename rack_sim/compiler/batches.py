@@ -52,7 +52,7 @@ class BatchTiming:
 
     A sequence may be `context_tokens` long. Every chip holds its share of a token's keys and
     values: `kv_bytes_per_token` over all chips of the replica, and of a sequence's states:
-    `state_bytes_per_sequence`.
+    `state_bytes_per_sequence`, for `state_count` sequences (None where there are no states).
     """
 
     iterations: Iterations
@@ -62,6 +62,7 @@ class BatchTiming:
     kv_bytes_per_token: int = 0
     draft: DraftCost = field(default_factory=DraftCost)
     state_bytes_per_sequence: int = 0
+    state_count: int | None = None
 
     @property
     def kv_tokens(self) -> int:
@@ -216,7 +217,9 @@ class BatchMachine(Brief):
     @property
     def sequences_max(self) -> int:
         """Sequences of the longest context that the cache holds together, in whole blocks."""
-        return self.timing.block_count // -(-self.timing.context_tokens // self.timing.block_tokens)
+        timing = self.timing
+        held = timing.block_count // -(-timing.context_tokens // timing.block_tokens)
+        return held if timing.state_count is None else min(held, timing.state_count)
 
     @property
     def used_bytes_max(self) -> int:
@@ -372,6 +375,7 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
         kv_bytes,
         _draft(plan, room),
         states_of_sequence(plan),
+        room.sequences if fullest.state_bytes else None,
     )
     return BatchMachine(plan, timer, timing, chip_bytes)
 
