@@ -30,6 +30,7 @@ _KINDS = {
     "program_text": "program text",
     "activations": "activations",
     "kv_cache": "cache",
+    "states": "states of sequences",
     "left_free": "left free on purpose",
 }
 
@@ -52,6 +53,7 @@ def batch_tables(found: Explanation, machine: BatchMachine) -> list[Table]:
 def batch_dict(found: Explanation, machine: BatchMachine) -> dict[str, Any]:
     """The same for programs that read it."""
     plan, timing = machine.plan, machine.timing
+    states = timing.state_bytes_per_sequence
     return {
         "scenario": found.scenario.name,
         **deployment_values(plan),
@@ -59,12 +61,13 @@ def batch_dict(found: Explanation, machine: BatchMachine) -> dict[str, Any]:
         "sram_used_bytes_max": machine.used_bytes_max,
         "sram_capacity_bytes": plan.system.chip.capacity_bytes,
         "memory_tiers": {kind: plan.system.chip.tier_of(kind).name for kind in KINDS},
-        "chip_bytes": {name: machine.chip_bytes[name] for name in _KINDS},
+        "chip_bytes": {name: size for name, _, size in _sizes(machine)},
         "concurrent_sequences_max": machine.sequences_max,
         "block_tokens": timing.block_tokens,
         "block_count": timing.block_count,
         "kv_tokens": timing.kv_tokens,
         "kv_bytes_per_token": timing.kv_bytes_per_token,
+        **({"state_bytes_per_sequence": states} if states else {}),
         "launch_count": machine.timer.launch_count(1),
         **limit_values(found),
         "stages": [
@@ -143,12 +146,21 @@ def _stages(machine: BatchMachine) -> Table:
     )
 
 
+def _sizes(machine: BatchMachine) -> list[tuple[str, str, int]]:
+    """Each kind of bytes on a chip: its name, words for it and how many; states where there are."""
+    return [
+        (name, words, machine.chip_bytes.get(name, 0))
+        for name, words in _KINDS.items()
+        if name != "states" or name in machine.chip_bytes
+    ]
+
+
 def _memory(machine: BatchMachine) -> Table:
     chip = machine.plan.system.chip
     if len(chip.memory) > 1:
         return _memory_tiers(machine)
     tier = chip.fast_memory
-    sizes = [(_KINDS[name], machine.chip_bytes[name]) for name in _KINDS]
+    sizes = [(words, size) for _, words, size in _sizes(machine)]
     sizes.append(("free", tier.capacity_bytes - sum(size for _, size in sizes)))
     return table(
         f"memory map of a chip: {format_bytes(tier.capacity_bytes)}",
@@ -164,8 +176,8 @@ def _memory_tiers(machine: BatchMachine) -> Table:
     at = {"weights": tiers.weights, "program_text": tiers.program, "activations": tiers.activations}
     for number, tier in enumerate(chip.memory):
         sizes = [
-            (words, machine.chip_bytes[name])
-            for name, words in _KINDS.items()
+            (words, size)
+            for name, words, size in _sizes(machine)
             if at.get(name, tiers.kv) == number
         ]
         sizes.append(("free", tier.capacity_bytes - sum(size for _, size in sizes)))
@@ -183,12 +195,18 @@ def _memory_tiers(machine: BatchMachine) -> Table:
 
 def _cache(machine: BatchMachine) -> Table:
     timing = machine.timing
+    states = timing.state_bytes_per_sequence
     rows = [
         ("blocks", f"{timing.block_count:,} of {counted(timing.block_tokens, 'token')}"),
         ("tokens", f"{timing.kv_tokens:,}"),
         (
             "bytes of a token",
             f"{timing.kv_bytes_per_token:,} over all chips of the replica",
+        ),
+        *(
+            [("states of a sequence", f"{states:,} bytes over all chips of the replica")]
+            if states
+            else []
         ),
         ("longest context", counted(timing.context_tokens, "token")),
         ("sequences of that", f"{machine.sequences_max:,} at one time"),

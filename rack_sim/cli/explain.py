@@ -128,11 +128,13 @@ def _sram(found: Explanation) -> Table:
     """Chips grouped by equal SRAM maps."""
     capacity = found.plan.system.chip.capacity_bytes
     alike: dict[tuple[int, ...], list[int]] = {}
+    states = found.plan.has_states
     for stage in found.plan.stages:
         for memory in stage.memory:
             key = (
                 memory.weight_bytes,
                 memory.kv_bytes,
+                *([memory.state_bytes] if states else []),
                 memory.activation_bytes,
                 memory.program_bytes,
             )
@@ -148,7 +150,8 @@ def _sram(found: Explanation) -> Table:
                 f"{sum(sizes) / capacity:.1%}",
             )
         )
-    names = ("weights", "cache", "activations", "program", "free", "full")
+    kept = ("cache", "states") if states else ("cache",)
+    names = ("weights", *kept, "activations", "program", "free", "full")
     return table(
         f"SRAM map: bytes on a chip of {format_bytes(capacity)}",
         [("chips", "right"), ("stages", "left"), *((name, "right") for name in names)],

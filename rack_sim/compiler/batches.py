@@ -1,7 +1,8 @@
 """Batches: a replica of reactive chips, as the serving engine sees it, made from a plan.
 
 What is left of a chip's memory beside weights, program text and activations is cache, in blocks:
-of a chip with several memory tiers, what is left of the tier in which the cache lies.
+of a chip with several memory tiers, what is left of the tier in which the cache lies. Where layers
+keep states, room for those of all sequences that may run at one time is taken from it first.
 """
 
 from collections import Counter
@@ -14,13 +15,14 @@ from rack_sim.compiler.cache_blocks import CacheBlocks
 from rack_sim.compiler.machine import LinkUse, MemoryUse, Timing, TokenGaps
 from rack_sim.compiler.traffic import LinkLoad
 from rack_sim.foundation.brief import Brief
+from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware.chip import Chip, Execution, MemoryTier, Tiers
 from rack_sim.hardware.routing import Hop
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
 from rack_sim.model.operators import Block
 from rack_sim.partition.infeasible import Infeasible
-from rack_sim.partition.memory import ChipMemory, kept
+from rack_sim.partition.memory import ChipMemory, kept, state_bytes
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.partition.tiers import placements, used_by_tier
 from rack_sim.timing.attention_roofs import AttentionRoof, kv_bytes_per_token
@@ -55,7 +57,8 @@ class BatchTiming:
     A sequence may be `context_tokens` long. Every chip holds its share of a token's keys and
     values: `kv_bytes_per_token` over all chips of the replica, of which those of each window are in
     `window_kv_bytes`. `blocks` says what a block takes of the room, which is `block_count` blocks
-    that every layer keeps.
+    that every layer keeps. Of a sequence's states it is `state_bytes_per_sequence`, for
+    `state_count` sequences (None where there are no states).
     """
 
     iterations: Iterations
@@ -66,6 +69,8 @@ class BatchTiming:
     draft: DraftCost = field(default_factory=DraftCost)
     blocks: CacheBlocks = field(default_factory=CacheBlocks)
     window_kv_bytes: Mapping[int, int] = field(default_factory=dict)
+    state_bytes_per_sequence: int = 0
+    state_count: int | None = None
 
     @property
     def kv_tokens(self) -> int:
@@ -185,7 +190,8 @@ class CacheRoom:
 
     `memory_share` of the tier in which the cache lies is for weights, program text, activations of
     `rows` rows and the cache together; `kv_capacity_bytes` is the cache of each chip,
-    None for all that is left. `draft_model` lies beside the model, on the same chips.
+    None for all that is left. `draft_model` lies beside the model, on the same chips. There is
+    room for the states of `sequences`.
     """
 
     rows: int
@@ -193,6 +199,7 @@ class CacheRoom:
     memory_share: float = 1.0
     kv_capacity_bytes: int | None = None
     draft_model: Architecture | None = None
+    sequences: int = 1
 
 
 @dataclass(frozen=True, repr=False)
@@ -235,7 +242,8 @@ class BatchMachine(Brief):
     @property
     def sequences_max(self) -> int:
         """Sequences of the longest context that the cache holds together, in whole blocks."""
-        return self.timing.sequences_max
+        held, states = self.timing.sequences_max, self.timing.state_count
+        return held if states is None else min(held, states)
 
     @property
     def used_bytes_max(self) -> int:
@@ -257,7 +265,7 @@ class BatchMachine(Brief):
             weight_bytes += sizes["weights"] - fullest
         return MemoryUse(
             weight_bytes,
-            sizes["kv_cache"],
+            sizes["kv_cache"] + sizes.get("states", 0),
             sizes["activations"],
             memory.program_bytes,
             sizes["left_free"],
@@ -342,10 +350,17 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
         weight_bytes=fullest.weight_bytes + draft_bytes,
         activation_bytes=_activation_bytes(plan, room.rows),
         kv_bytes=0,
+        state_bytes=room.sequences
+        * sum(
+            max(state_bytes(blocks, precision, group_size) for blocks in held)
+            for held in ([*by_stage], [drafting])
+        ),
     )
     context = plan.demand.shape.context_tokens
     blocks = CacheBlocks.of(token.on_chip[None], token.of_windows(token.on_chip), room.block_tokens)
     block_bytes = sum(token.on_chip.values()) * room.block_tokens
+    if not block_bytes:
+        raise InputError(_nothing_cached(plan))
     unit_bytes = block_bytes // blocks.units_of_first
     wanted_bytes = blocks.units(-(-context // room.block_tokens)) * unit_bytes
     plan = plan.with_tiers(_tiers(plan, room, fullest, wanted_bytes))
@@ -357,6 +372,8 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
         "activations": fullest.activation_bytes,
         "left_free": _left_free(chip.tier_of("kv"), room),
     }
+    if fullest.state_bytes:
+        chip_bytes["states"] = fullest.state_bytes
     block_count = max(free, 0) // block_bytes
     if not _rest_fits(chip, chip.tiers, fullest):
         return _rest_too_large(plan, fullest)
@@ -383,6 +400,8 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
         _draft(plan, room),
         blocks,
         token.of_windows(token.in_all),
+        states_of_sequence(plan),
+        room.sequences if fullest.state_bytes else None,
     )
     return BatchMachine(plan, timer, timing, chip_bytes)
 
@@ -416,6 +435,24 @@ class _TokenBytes(NamedTuple):
     def of_windows(sizes: Mapping[int | None, int]) -> dict[int, int]:
         """Those of layers with a window."""
         return {w: size for w, size in sizes.items() if w is not None and size}
+
+
+def states_of_sequence(plan: Plan) -> int:
+    """Bytes of the states of one sequence over all chips, those of copies too."""
+    precision = plan.demand.shape.precision
+    return sum(
+        state_bytes(stage.blocks, precision, len(stage.chips)) * len(stage.chips)
+        for stage in plan.stages
+    )
+
+
+def _nothing_cached(plan: Plan) -> Problem:
+    return Problem(
+        f"{plan.model.name} has no attention: nothing is cached for a token, and a cache in blocks "
+        "of tokens cannot be made",
+        field="model",
+        suggestion="a model with attention in some layer",
+    )
 
 
 def _draft(plan: Plan, room: CacheRoom) -> DraftCost:
@@ -490,7 +527,7 @@ def _too_small(
         "weights": tiers.weights,
         "program_text": tiers.program,
         "activations": tiers.activations,
-    }
+    }  # states lie where the cache does
     terms = {kind: size for kind, size in terms.items() if beside.get(kind, tiers.kv) == tiers.kv}
     levers = [f"serving.max_context_tokens: {fits}"] if fits else []
     # What would do alone, or where neither would, both together.
@@ -501,6 +538,11 @@ def _too_small(
         bounds.append("serving.policy.memory_share: 1.0")
     if wanted + sum(terms.values()) - terms["left_free"] <= capacity:
         levers.append(" and ".join(bounds))
+    if terms.get("states"):
+        one = -(-terms["states"] // room.sequences)
+        left = capacity - wanted - sum(terms.values()) + terms["states"]
+        if left >= one:
+            levers.append(f"serving.policy.max_sequences: {left // one}")
     levers.append("partition.tensor_parallel: more chips, each with less of weights and cache")
     given = {} if room.kv_capacity_bytes is None else {"cache not allowed": capacity - free_bytes}
     used = given or dict(terms)

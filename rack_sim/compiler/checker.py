@@ -174,7 +174,7 @@ def _needed_ps(program: Program, block: Block, group_size: int) -> dict[Work, in
     rows = shape.rows_of(block)
     residual = program.plan.demand.residual_elements
     least: dict[Work, int] = {}
-    for operator in block.operators:
+    for operator in shape.part_of(block).operators:
         timing = time_operator(
             operator,
             chip=chip,

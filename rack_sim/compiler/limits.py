@@ -99,6 +99,6 @@ def _flop(plan: Plan, stage: Stage) -> int:
         rows * operator.flop_per_row
         for block in stage.blocks
         for operator in block.operators
-        if operator.unit == "matrix"
+        if operator.unit == "matrix" and operator.rows_of != "prompts"
     )
     return -(-flop // plan.tensor_parallel)

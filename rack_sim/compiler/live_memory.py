@@ -47,7 +47,7 @@ def check_memory(program: Program, interval_ps: int) -> None:
         for chip, memory in zip(stage.chips, stage.memory, strict=True):
             sizes = {
                 "weights": memory.weight_bytes,
-                "kv_cache": memory.kv_bytes,
+                "kv_cache": memory.cache_bytes,
                 "program_text": memory.program_bytes,
                 "activations": live.get(chip, 0) + shard_bytes,
             }

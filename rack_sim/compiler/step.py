@@ -164,7 +164,7 @@ class StepTiming(Brief):
     def memory_use(self, stage: Stage, memory: ChipMemory) -> MemoryUse:
         """What the plan has for a chip, by kind."""
         return MemoryUse(
-            memory.weight_bytes, memory.kv_bytes, memory.activation_bytes, memory.program_bytes
+            memory.weight_bytes, memory.cache_bytes, memory.activation_bytes, memory.program_bytes
         )
 
     def used_bytes(self, memory: ChipMemory) -> int:

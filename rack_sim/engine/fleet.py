@@ -108,17 +108,31 @@ def replicas_per_system(plan: Plan) -> int:
     return len(groups(plan.system.topology, plan.tensor_parallel)) // plan.stage_count
 
 
+def _refuse_states(plan: Plan) -> None:
+    """A prefix is of use only where the state at its end is kept, too, which no cache here does."""
+    if plan.model.state_elements_per_sequence or plan.model.convolution_elements_per_sequence:
+        raise InputError(
+            Problem(
+                f"{plan.model.name} keeps states of sequences: a prefix that is found would need "
+                "the state at its end, and those are not kept",
+                field="serving.prefix_cache",
+                suggestion="leave it out",
+            )
+        )
+
+
 def fleet_plan(serving: Serving, machine: Machine) -> FleetPlan:
     """The fleet that serves as asked on copies of a compiled machine.
 
-    Raises InputError where a prefix cache has no room for a block, or where caches have no way
-    from prefill to decode.
+    Raises InputError where a prefix cache has no room for a block or would need states, or where
+    caches have no way from prefill to decode.
     """
     plan = machine.plan
     timing = serving.policy.timing(machine, serving.speculation, serving.draft_latency_ps)
     store = serving.prefix_store
     caching = None
     if store is not None:
+        _refuse_states(plan)
         elements = sum(b.kv_elements_per_token for stage in plan.stages for b in stage.blocks)
         token_bytes = plan.demand.shape.precision.kv_bytes(elements)
         count = store.capacity_bytes // (store.block_tokens * token_bytes)

@@ -166,7 +166,7 @@ MEMORY: tuple[Column, ...] = (
     count("chip", "", "number of the chip"),
     count("stage", "", "number of its stage"),
     count("weight_bytes", "bytes", "weights"),
-    count("kv_bytes", "bytes", "room for cached keys and values"),
+    count("kv_bytes", "bytes", "room for cached keys and values, and for states of sequences"),
     count("activation_bytes", "bytes", "live activations"),
     count("program_bytes", "bytes", "program text"),
     count("free_bytes", "bytes", "what is left"),

@@ -4,7 +4,16 @@ from dataclasses import dataclass
 from typing import Self
 
 from rack_sim.foundation.brief import Brief
-from rack_sim.model.layers import DenseFeedForward, Experts, GroupedAttention, Layer
+from rack_sim.model.layers import (
+    DenseFeedForward,
+    Experts,
+    FeedForwardShape,
+    GroupedAttention,
+    LatentAttention,
+    Layer,
+    MixerShape,
+)
+from rack_sim.model.state_layers import StateShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +86,29 @@ class Architecture(Brief):
         return len(self.layers)
 
     @property
+    def mixers(self) -> tuple[MixerShape, ...]:
+        """What mixes rows, layer by layer: attention, or what keeps a state."""
+        return tuple(layer.attention for layer in self.layers if layer.attention)
+
+    @property
+    def feed_forwards(self) -> tuple[FeedForwardShape, ...]:
+        """The feed-forwards, layer by layer."""
+        return tuple(layer.feed_forward for layer in self.layers if layer.feed_forward)
+
+    @property
     def head_counts(self) -> frozenset[tuple[int, int]]:
-        """Query heads and key-value heads of its attention, each pair once."""
-        shapes = (layer.attention for layer in self.layers)
-        return frozenset((shape.head_count, shape.kv_head_count) for shape in shapes)
+        """Heads, and inputs that they share (key-value heads, say), each pair once."""
+        return frozenset(
+            (shape.head_count, shape.kv_head_count)
+            if isinstance(shape, GroupedAttention | LatentAttention)
+            else (shape.head_count, shape.group_count)
+            for shape in self.mixers
+        )
 
     @property
     def expert_counts(self) -> frozenset[int]:
         """Experts of the layers that have some."""
-        blocks = (layer.feed_forward for layer in self.layers)
+        blocks = self.feed_forwards
         return frozenset(block.expert_count for block in blocks if isinstance(block, Experts))
 
     @property
@@ -109,20 +132,20 @@ class Architecture(Brief):
     def parameter_count(self) -> int:
         """Every parameter once."""
         h = self.hidden_size
-        layers = sum(layer.feed_forward.parameter_count(h) for layer in self.layers)
+        layers = sum(block.parameter_count(h) for block in self.feed_forwards)
         return layers + self._parameters_besides_feed_forward
 
     @property
     def active_parameter_count(self) -> int:
         """Those of `parameter_count` that one token meets, the whole embedding table included."""
         h = self.hidden_size
-        layers = sum(layer.feed_forward.active_parameter_count(h) for layer in self.layers)
+        layers = sum(block.active_parameter_count(h) for block in self.feed_forwards)
         return layers + self._parameters_besides_feed_forward
 
     @property
     def _parameters_besides_feed_forward(self) -> int:
         h = self.hidden_size
-        attention = sum(layer.attention.parameter_count(h) for layer in self.layers)
+        attention = sum(shape.parameter_count(h) for shape in self.mixers)
         norms = sum(layer.norm_parameters(h) for layer in self.layers)
         return self.embedding_parameters + attention + norms + self.head_parameters
 
@@ -132,4 +155,15 @@ class Architecture(Brief):
 
         Layers with a window keep the last tokens only, so a whole sequence takes less.
         """
-        return sum(layer.attention.kv_elements_per_token for layer in self.layers)
+        attention = (s for s in self.mixers if isinstance(s, GroupedAttention | LatentAttention))
+        return sum(shape.kv_elements_per_token for shape in attention)
+
+    @property
+    def state_elements_per_sequence(self) -> int:
+        """Elements of recurrent state that a sequence keeps, over all layers."""
+        return sum(s.state_elements for s in self.mixers if isinstance(s, StateShape))
+
+    @property
+    def convolution_elements_per_sequence(self) -> int:
+        """Elements of the rows that convolutions keep of a sequence, over all layers."""
+        return sum(s.convolution.elements for s in self.mixers if isinstance(s, StateShape))

@@ -2,7 +2,7 @@
 
 from rack_sim.model.layers import AttentionShape, GroupedAttention, LatentAttention
 from rack_sim.model.operators import Block, Operator
-from rack_sim.model.textbook import NORM_FLOP, ROTARY_FLOP, SOFTMAX_FLOP, matmul
+from rack_sim.model.textbook import GATED_FLOP, NORM_FLOP, ROTARY_FLOP, SOFTMAX_FLOP, matmul
 
 
 def attention_block(hidden: int, shape: AttentionShape) -> Block:
@@ -48,6 +48,7 @@ def _grouped(hidden: int, shape: GroupedAttention) -> tuple[Operator, ...]:
             kv_write_per_row=shape.kv_elements_per_token,
         ),
         *_over_cache(shape, shape.head_size, shape.output_head_size, key, shape.value_size),
+        *([_output_gate(shape.output_size)] if shape.output_gate else []),
         matmul(
             "attention.output_projection",
             shape.output_size,
@@ -55,6 +56,15 @@ def _grouped(hidden: int, shape: GroupedAttention) -> tuple[Operator, ...]:
             "reduce_scatter",
             biases=hidden if shape.output_bias else 0,
         ),
+    )
+
+
+def _output_gate(size: int) -> Operator:
+    return Operator(
+        name="attention.output_gate",
+        unit="vector",
+        flop_per_row=GATED_FLOP * size,
+        activations_per_row=3 * size,
     )
 
 

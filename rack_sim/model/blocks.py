@@ -5,8 +5,17 @@ from dataclasses import replace
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.attention_blocks import attention_block
 from rack_sim.model.expert_blocks import ExpertPlacement, expert_block
-from rack_sim.model.layers import DenseFeedForward, Experts, FeedForwardShape, Layer, Norms
+from rack_sim.model.layers import (
+    DenseFeedForward,
+    Experts,
+    FeedForwardShape,
+    Layer,
+    MixerShape,
+    Norms,
+)
 from rack_sim.model.operators import Block, Operator
+from rack_sim.model.state_blocks import state_block
+from rack_sim.model.state_layers import StateShape
 from rack_sim.model.textbook import (
     SOFTMAX_FLOP,
     gated_activation,
@@ -32,12 +41,22 @@ def blocks_of(model: Architecture, placement: ExpertPlacement | None = None) -> 
 
 def _layer(hidden: int, layer: Layer, placement: ExpertPlacement) -> tuple[Block, ...]:
     """The blocks of a layer: one for each half, or one for both where they are parallel."""
-    attention = attention_block(hidden, layer.attention)
-    if layer.parallel:
+    if layer.parallel and layer.attention and layer.feed_forward:
+        mixer = _mixer(hidden, layer.attention)
         feed_forward = _feed_forward(hidden, layer.feed_forward, replace(placement, apart=False))
-        return (_parallel(hidden, layer, attention, feed_forward),)
-    feed_forward = _feed_forward(hidden, layer.feed_forward, placement)
-    return tuple(_in_stream(hidden, layer.norms, block) for block in (attention, feed_forward))
+        return (_parallel(hidden, layer, mixer, feed_forward),)
+    halves = []
+    if layer.attention:
+        halves.append(_mixer(hidden, layer.attention))
+    if layer.feed_forward:
+        halves.append(_feed_forward(hidden, layer.feed_forward, placement))
+    return tuple(_in_stream(hidden, layer.norms, block) for block in halves)
+
+
+def _mixer(hidden: int, shape: MixerShape) -> Block:
+    if isinstance(shape, StateShape):
+        return state_block(hidden, shape)
+    return attention_block(hidden, shape)
 
 
 def _in_stream(hidden: int, norms: Norms, block: Block) -> Block:

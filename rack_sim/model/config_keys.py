@@ -163,6 +163,20 @@ class ConfigKeys:
                 return None
         return value
 
+    def letters(self, key: str, allowed: Sequence[str], length: int) -> str | None:
+        """A word of `length` letters, each one of `allowed`; None where it is missing."""
+        value = self._take(key)
+        if value is None:
+            return None
+        if not isinstance(value, str) or len(value) != length:
+            self.refuse(key, f"is not a word of {length} letters, one for each layer")
+            return None
+        for letter in value:
+            if letter not in allowed:
+                self.refuse(key, f"{letter!r} is none of {', '.join(map(repr, allowed))}")
+                return None
+        return value
+
     def layer_numbers(self, key: str, layer_count: int) -> frozenset[int] | None:
         """A list of numbers of layers; None where it is missing."""
         value = self._take(key)

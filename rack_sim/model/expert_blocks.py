@@ -8,14 +8,22 @@
   what they found (collect). Both are all-to-alls; nothing is gathered
 - apart, with shared experts: these are sliced and need whole rows on every chip. Then every row is
   everywhere, and what experts find is summed up with what the shared ones find: no all-to-all
+- of a latent width: the projections to it and back lie whole on every chip, and what experts find is
+  brought back before it is summed up; nothing is dispatched
 """
 
 from dataclasses import dataclass, replace
 
 from rack_sim.model.choice import Choice
 from rack_sim.model.layers import Experts
-from rack_sim.model.operators import Block, Operator
-from rack_sim.model.textbook import SOFTMAX_FLOP, gated_activation, matmul, norm
+from rack_sim.model.operators import Block, Exchange, Operator
+from rack_sim.model.textbook import (
+    SOFTMAX_FLOP,
+    gated_activation,
+    matmul,
+    norm,
+    plain_activation,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,7 @@ def expert_block(hidden: int, shape: Experts, placement: ExpertPlacement) -> Blo
         placement.apart,
         placement.capacity_factor,
     )
-    dispatched = placement.apart and not shape.shared_size
+    dispatched = placement.apart and not shape.shared_size and not shape.latent_size
     router = replace(
         matmul("feed_forward.router", hidden, shape.expert_count),
         parameters=shape.router_parameters(hidden),
@@ -78,10 +86,22 @@ def _shared(hidden: int, shape: Experts) -> tuple[Operator, ...]:
     return (
         *([gate] if shape.shared_gate else []),
         *([norms] if shape.own_norms else []),
-        matmul("feed_forward.shared_gate_up_projection", hidden, 2 * inner),
-        gated_activation("feed_forward.shared_gated_activation", inner),
+        *_up("feed_forward.shared", hidden, inner, gated=shape.gated),
         matmul("feed_forward.shared_down_projection", inner, hidden),
     )
+
+
+def _up(
+    name: str, hidden: int, inner: int, *, gated: bool, biased: bool = False
+) -> tuple[Operator, ...]:
+    """What leads to the inner width, and the activation there."""
+    made = 2 * inner if gated else inner
+    biases = made if biased else 0
+    if gated:
+        up = matmul(f"{name}_gate_up_projection", hidden, made, biases=biases)
+        return up, gated_activation(f"{name}_gated_activation", inner)
+    up = matmul(f"{name}_up_projection", hidden, made, biases=biases)
+    return up, plain_activation(f"{name}_activation", inner)
 
 
 def _experts(
@@ -89,23 +109,20 @@ def _experts(
 ) -> tuple[Operator, ...]:
     """All experts; FLOP and activations are those of a row's chosen ones."""
     inner, count, chosen = shape.expert_size, shape.expert_count, shape.chosen_count
+    latent = shape.latent_size
+    width = latent or hidden
+    after: Exchange = "collect" if dispatched else "none" if latent else "reduce_scatter"
     one = (
-        matmul(
-            "feed_forward.experts_gate_up_projection",
-            hidden,
-            2 * inner,
-            biases=2 * inner * shape.biases,
-        ),
-        gated_activation("feed_forward.experts_gated_activation", inner),
+        *_up("feed_forward.experts", width, inner, gated=shape.gated, biased=shape.biases),
         matmul(
             "feed_forward.experts_down_projection",
             inner,
-            hidden,
-            "collect" if dispatched else "reduce_scatter",
-            biases=hidden * shape.biases,
+            width,
+            after,
+            biases=width * shape.biases,
         ),
     )
-    return tuple(
+    experts = tuple(
         replace(
             operator,
             parameters=count * operator.parameters,
@@ -115,3 +132,9 @@ def _experts(
         )
         for operator in one
     )
+    if not latent:
+        return experts
+    name = "feed_forward.latent"
+    to = matmul(f"{name}_down_projection", hidden, latent, replicated=True)
+    back = matmul(f"{name}_up_projection", latent, hidden, "reduce_scatter", replicated=True)
+    return to, *experts, back

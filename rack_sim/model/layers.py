@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from rack_sim.model.state_layers import StateShape
+
 QueryKeyNorms = Literal["none", "head", "row"]
 
 
@@ -15,7 +17,8 @@ class GroupedAttention:
     normalised, each head by itself or all heads of a row together, `sinks` that every head has a
     learnt logit beside those of the cache. `rotary_size` elements of a head are turned by their
     position; None: all. A value has `value_head_size` elements; None: as many as a key. With
-    `values_from_keys` one projection gives both.
+    `values_from_keys` one projection gives both. With an `output_gate` the first projection makes a
+    gate for every element that heads find.
     """
 
     head_count: int
@@ -29,6 +32,7 @@ class GroupedAttention:
     rotary_size: int | None = None
     value_head_size: int | None = None
     values_from_keys: bool = False
+    output_gate: bool = False
 
     @property
     def query_size(self) -> int:
@@ -57,8 +61,9 @@ class GroupedAttention:
 
     @property
     def projected_size(self) -> int:
-        """Width of what the first projection makes: queries, keys and values."""
-        return self.query_size + self.key_size + (0 if self.values_from_keys else self.value_size)
+        """Width of what the first projection makes: queries, keys and values, gates."""
+        values = 0 if self.values_from_keys else self.value_size
+        return self.query_size + self.key_size + values + self.output_size * self.output_gate
 
     @property
     def kv_elements_per_token(self) -> int:
@@ -153,8 +158,9 @@ class DenseFeedForward:
 class Experts:
     """A mixture of experts: a router sends each row to `chosen_count` of `expert_count`.
 
-    Every expert is a gated feed-forward, `expert_size` wide. Shared experts together are
-    `shared_size` wide and see every row. `biases` says that router and experts have them,
+    Every expert is a feed-forward, `expert_size` wide, `gated` or not. Shared experts together are
+    `shared_size` wide and see every row. With a `latent_size` rows are projected to that width for
+    the experts, and back from it. `biases` says that router and experts have them,
     `router_correction` that the router has a learnt offset for each expert.
     """
 
@@ -166,6 +172,8 @@ class Experts:
     router_correction: bool = False
     shared_gate: bool = False
     own_norms: bool = False
+    gated: bool = True
+    latent_size: int | None = None
 
     def router_parameters(self, hidden_size: int) -> int:
         """A column for each expert, its bias, its offset and its scale; scales of inputs."""
@@ -174,8 +182,9 @@ class Experts:
 
     def expert_parameters(self, hidden_size: int) -> int:
         """One expert."""
-        biases = (2 * self.expert_size + hidden_size) * self.biases
-        return 3 * hidden_size * self.expert_size + biases
+        width = self.latent_size or hidden_size
+        biases = ((1 + self.gated) * self.expert_size + width) * self.biases
+        return (2 + self.gated) * width * self.expert_size + biases
 
     def parameter_count(self, hidden_size: int) -> int:
         """Router, all experts and the shared ones; the block's own norm is not in here."""
@@ -189,12 +198,14 @@ class Experts:
         return (
             self.router_parameters(hidden_size)
             + expert_count * self.expert_parameters(hidden_size)
-            + 3 * hidden_size * self.shared_size
+            + (2 + self.gated) * hidden_size * self.shared_size
+            + 2 * hidden_size * (self.latent_size or 0)
             + hidden_size * (self.shared_gate + 3 * self.own_norms)
         )
 
 
 AttentionShape = GroupedAttention | LatentAttention
+MixerShape = AttentionShape | StateShape
 FeedForwardShape = DenseFeedForward | Experts
 
 
@@ -216,18 +227,19 @@ class Norms:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer: attention, then feed-forward, each with its norms. Equal layers are one object.
+    """A layer: a mixer of rows, then a feed-forward, each with its norms. Equal layers are one object.
 
-    The halves of a `parallel` layer read the same rows, and what both find is added at once; with
+    The mixer is attention or keeps a state. A layer may be one half alone; the other is None. The halves of a `parallel` layer read the same rows, and what both find is added at once; with
     `shares_norm` one norm is before both.
     """
 
-    attention: AttentionShape
-    feed_forward: FeedForwardShape
+    attention: MixerShape | None
+    feed_forward: FeedForwardShape | None
     norms: Norms = Norms()
     parallel: bool = False
     shares_norm: bool = False
 
     def norm_parameters(self, hidden_size: int) -> int:
         """The norms of both halves; those within attention are not in here."""
-        return (2 - self.shares_norm) * self.norms.parameter_count(hidden_size)
+        halves = (self.attention is not None) + (self.feed_forward is not None)
+        return (halves - self.shares_norm) * self.norms.parameter_count(hidden_size)

@@ -9,13 +9,13 @@ The FLOP counts of vector operators are element counts times the arithmetic of t
 (docs/model-assumptions.md lists them); they never bind on the chips modelled here.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.model.choice import Choice
 
-BlockKind = Literal["embedding", "attention", "feed_forward", "head"]
+BlockKind = Literal["embedding", "attention", "state", "feed_forward", "head"]
 Exchange = Literal[
     "none", "reduce_scatter", "combine", "candidates", "logits", "dispatch", "collect"
 ]
@@ -23,6 +23,23 @@ Exchange = Literal[
 key-value head up, tell everybody each chip's candidate for the next token, sum a router's logits up
 for everybody, bring rows to the chips of their experts, or bring what those found back by shards
 and sum it up."""
+RowsOf = Literal["all", "next_tokens", "prompts"]
+"""Which rows an operator works on: all, those that are the next token of a sequence each, or those
+of prompts, which come many of one sequence at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What of an operator belongs to `count` inputs that several heads share: a part of its counts.
+
+    It is split over as many chips at most, and lies on further chips again.
+    """
+
+    count: int
+    parameters: int = 0
+    flop_per_row: int = 0
+    activations_per_row: int = 0
+    convolution_elements: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +54,9 @@ class Operator:
     Where rows choose among experts, `choice` says how: parameters are those of all experts, FLOP
     and activations those of a row's chosen ones, and no more is read than the experts touched. What
     is `replicated` lies whole on every chip of a group, and every chip does all of it.
+
+    What updates a state reads and writes `state_elements` and `convolution_elements` of it: once a
+    row where rows are next tokens, once every `chunk_tokens` rows of a prompt.
     """
 
     name: str
@@ -53,6 +73,26 @@ class Operator:
     window_tokens: int | None = None
     choice: Choice | None = None
     replicated: bool = False
+    rows_of: RowsOf = "all"
+    state_elements: int = 0
+    convolution_elements: int = 0
+    chunk_tokens: int = 1
+    shared: Shared | None = None
+
+    def over(self, chip_count: int) -> Self:
+        """The operator as a group of so many chips does it, with the copies of what is shared."""
+        part = self.shared
+        if part is None:
+            return self
+        more = max(chip_count // part.count, 1) - 1
+        return replace(
+            self,
+            parameters=self.parameters + more * part.parameters,
+            flop_per_row=self.flop_per_row + more * part.flop_per_row,
+            activations_per_row=self.activations_per_row + more * part.activations_per_row,
+            convolution_elements=self.convolution_elements + more * part.convolution_elements,
+            shared=None,
+        )
 
     @property
     def parameters_met(self) -> int:
@@ -71,7 +111,8 @@ class Block(Brief):
     over a group as far as they go; beyond that the cache is split by sequence, and partial outputs
     of `combined_per_row` elements in all are combined. With a `choice` rows are dispatched to the
     chips of their experts. All parameters of the block that it is `tied_to` are among its own. Of a
-    sequence no more than `window_tokens` are kept in the cache, where they are given.
+    sequence no more than `window_tokens` are kept in the cache, where they are given; it keeps the
+    state that the operators of its next token update.
     """
 
     name: str
@@ -84,6 +125,23 @@ class Block(Brief):
     choice: Choice | None = None
     tied_to: str | None = None
     window_tokens: int | None = None
+
+    def over(self, chip_count: int) -> Self:
+        """The block as a group of so many chips holds it, with the copies of what is shared."""
+        if not any(operator.shared for operator in self.operators):
+            return self
+        return replace(self, operators=tuple(one.over(chip_count) for one in self.operators))
+
+    @property
+    def state_elements(self) -> int:
+        """Elements of the recurrent state that each sequence keeps."""
+        return sum(one.state_elements for one in self.operators if one.rows_of == "next_tokens")
+
+    @property
+    def convolution_elements(self) -> int:
+        """Elements of the rows that a convolution keeps of each sequence."""
+        updating = (one for one in self.operators if one.rows_of == "next_tokens")
+        return sum(operator.convolution_elements for operator in updating)
 
     @property
     def parameters(self) -> int:

@@ -1,8 +1,9 @@
 """Memory fit: what sits in the memory of each chip.
 
-Four kinds of bytes: weights, key-value cache for every concurrent sequence at full context,
-activations that are live at one time, and program text. Shares are exact: the weight bytes of the
-chips of a group add up to those of its blocks, a table that two of them use kept once.
+Five kinds of bytes: weights, key-value cache for every concurrent sequence at full context, states
+of those sequences where layers keep some, activations that are live at one time, and program text.
+Shares are exact: the weight bytes of the chips of a group add up to those of its blocks, a table
+that two of them use kept once, what heads share once for as many chips as it is split over.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from rack_sim.hardware.chip import Chip
 from rack_sim.model.choice import GRAINS
 from rack_sim.model.operators import Block, Operator
-from rack_sim.timing.precision import shard
+from rack_sim.timing.precision import Precision, shard
 from rack_sim.timing.shape import StepShape
 
 # Operators read from one buffer and write to another while the residual stream stays.
@@ -26,11 +27,17 @@ class ChipMemory:
     kv_bytes: int
     activation_bytes: int
     program_bytes: int
+    state_bytes: int = 0
+
+    @property
+    def cache_bytes(self) -> int:
+        """What is kept of sequences: keys and values of tokens, and states, which lie together."""
+        return self.kv_bytes + self.state_bytes
 
     @property
     def used_bytes(self) -> int:
-        """All four kinds."""
-        return self.weight_bytes + self.kv_bytes + self.activation_bytes + self.program_bytes
+        """All kinds."""
+        return self.weight_bytes + self.cache_bytes + self.activation_bytes + self.program_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +45,19 @@ class MemoryDemand:
     """What the deployment must hold besides weights.
 
     `kv_tokens` is the number of cached tokens the whole system must have room for: concurrent
-    sequences x compiled context.
+    sequences x compiled context. States are kept of `sequence_count` sequences; where a draft's
+    tokens are looked at together, one for each of them, as any may be the last that is taken.
     """
 
     shape: StepShape
     kv_tokens: int
     residual_elements: int
+    sequence_count: int = 1
+
+    @property
+    def state_count(self) -> int:
+        """States that there is room for."""
+        return self.sequence_count * self.shape.rows_per_sequence
 
     def cached_elements(self, block: Block) -> int:
         """Elements of the whole system's cache in one block: of a window its tokens only."""
@@ -75,6 +89,7 @@ def group_memory(
 ) -> tuple[ChipMemory, ...]:
     """What each chip of a group of `group_size` holds when the group holds `blocks`."""
     precision = demand.shape.precision
+    blocks = [block.over(group_size) for block in blocks]
     kv_elements = sum(map(demand.cached_elements, blocks))
     kv_bytes = precision.kv_bytes(-(-kv_elements // group_size))
     live_bytes = max((activation_bytes(block, demand, group_size) for block in blocks), default=0)
@@ -86,9 +101,18 @@ def group_memory(
             kv_bytes=kv_bytes,
             activation_bytes=live_bytes,
             program_bytes=chip.program_text_bytes,
+            state_bytes=demand.state_count * state_bytes(blocks, precision, group_size),
         )
         for index in range(group_size)
     )
+
+
+def state_bytes(blocks: Sequence[Block], precision: Precision, group_size: int) -> int:
+    """What the states of one sequence take on a chip of a group that holds `blocks`."""
+    held = [block.over(group_size) for block in blocks]
+    recurrent = sum(block.state_elements for block in held)
+    convolution = sum(block.convolution_elements for block in held)
+    return precision.state_bytes(-(-recurrent // group_size), -(-convolution // group_size))
 
 
 def activation_bytes(block: Block, demand: MemoryDemand, group_size: int) -> int:
@@ -115,6 +139,8 @@ def largest_chip_bytes(
 ) -> tuple[int, int, int]:
     """Weights, live activations and cache of one block on its fullest chip."""
     precision = demand.shape.precision
+    block = block.over(group_size)
     weight = -(-block_weight_bytes(block, demand) // group_size) + replicated_bytes(block, demand)
     kv = precision.kv_bytes(-(-demand.cached_elements(block) // group_size))
-    return weight, activation_bytes(block, demand, group_size), kv
+    states = demand.state_count * state_bytes([block], precision, group_size)
+    return weight, activation_bytes(block, demand, group_size), kv + states

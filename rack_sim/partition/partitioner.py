@@ -22,7 +22,13 @@ from rack_sim.model.operators import Block
 from rack_sim.partition.candidates import PlanCandidate, PlanObjective
 from rack_sim.partition.expert_parallel import expert_problems
 from rack_sim.partition.infeasible import Infeasible
-from rack_sim.partition.memory import MemoryDemand, group_memory, kept, largest_chip_bytes
+from rack_sim.partition.memory import (
+    MemoryDemand,
+    group_memory,
+    kept,
+    largest_chip_bytes,
+    state_bytes,
+)
 from rack_sim.partition.placement import groups
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.partition.stages import Cut, StageCutter
@@ -65,6 +71,7 @@ class Deployment(Brief):
             shape=self.shape,
             kv_tokens=self.concurrent_sequences * self.shape.context_tokens,
             residual_elements=self.model.hidden_size,
+            sequence_count=self.concurrent_sequences,
         )
 
 
@@ -238,11 +245,15 @@ class Partitioner:
             "activations": chips * max(cutter.live_bytes),
             "program_text": chips * chip.program_text_bytes,
         }
+        inside = [tiers.weights, tiers.kv, tiers.activations, tiers.program]
+        states = sum(state_bytes([block], precision, degree) for block in self.blocks)
+        if states:
+            terms["states"] = degree * deployment.demand.state_count * states
+            inside.append(tiers.kv)
         capacity = cutter.capacity_bytes
         demand, bound, scope = sum(terms.values()), chips * capacity, "system"
         if len(chip.memory) > 1 or demand <= bound:
             demand, bound, scope = cutter.emptiest_cut_bytes(available), capacity, "chip"
-            inside = (tiers.weights, tiers.kv, tiers.activations, tiers.program)
             terms = {
                 f"{name} (system)": count
                 for (name, count), at in zip(terms.items(), inside, strict=True)

@@ -79,6 +79,11 @@ class Plan(Brief):
         return self.stage_count * self.tensor_parallel
 
     @property
+    def has_states(self) -> bool:
+        """Whether chips keep states of sequences."""
+        return any(memory.state_bytes for stage in self.stages for memory in stage.memory)
+
+    @property
     def weight_bytes(self) -> int:
         """Weight bytes over all chips: those of the model."""
         return sum(memory.weight_bytes for stage in self.stages for memory in stage.memory)

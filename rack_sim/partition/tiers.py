@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import product
 
 from rack_sim.hardware.chip import KINDS, Chip, Tiers
-from rack_sim.partition.memory import ChipMemory, MemoryDemand
+from rack_sim.partition.memory import ChipMemory, MemoryDemand, state_bytes
 from rack_sim.partition.plan import Stage
 from rack_sim.partition.stages import StageCutter
 
@@ -29,7 +29,7 @@ def used_by_tier(tiers: Tiers, memory: ChipMemory) -> dict[int, int]:
     used = dict.fromkeys(tiers.in_use, 0)
     used[tiers.weights] += memory.weight_bytes
     used[tiers.activations] += memory.activation_bytes
-    used[tiers.kv] += memory.kv_bytes
+    used[tiers.kv] += memory.cache_bytes
     used[tiers.program] += memory.program_bytes
     return used
 
@@ -40,11 +40,13 @@ def room_for_sequences(chip: Chip, stages: Sequence[Stage], demand: MemoryDemand
     room = []
     for stage in stages:
         elements = sum(map(one.cached_elements, stage.blocks))
-        if not elements:
-            continue
         each = precision.kv_bytes(-(-elements // len(stage.chips)))
+        states = demand.shape.rows_per_sequence
+        each += states * state_bytes(stage.blocks, precision, len(stage.chips))
+        if not each:
+            continue
         free = chip.tier_of("kv").capacity_bytes - max(
-            used_by_tier(chip.tiers, memory)[chip.tiers.kv] - memory.kv_bytes
+            used_by_tier(chip.tiers, memory)[chip.tiers.kv] - memory.cache_bytes
             for memory in stage.memory
         )
         room.append(free // each)

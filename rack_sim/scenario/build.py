@@ -36,7 +36,7 @@ from rack_sim.scenario.serving import (
     policy_schema,
 )
 from rack_sim.scenario.traffic import build_workload
-from rack_sim.timing.precision import Precision
+from rack_sim.timing.precision import STATE_FORMAT, Precision
 from rack_sim.timing.shape import StepShape
 from rack_sim.workload.trace import TraceCheck, TraceWorkload
 
@@ -231,6 +231,7 @@ def _deployment(
                 kv=precision.kv,
                 activations=precision.activations,
                 compute=precision.compute or precision.activations,
+                states=precision.states or STATE_FORMAT,
             ),
         ),
         # One is enough where the cache takes what is left.

@@ -33,6 +33,9 @@ class PrecisionSchema(Model):
     """Format of activations, in memory and on links."""
     compute: Format | None = None
     """Format the matrix unit works in; left out, that of the activations."""
+    states: Format | None = None
+    """Format of the recurrent states that layers without attention keep of a sequence; left out,
+    fp32."""
 
 
 class PartitionSchema(Model):

@@ -120,6 +120,7 @@ def time_block(
     many blocks with one routing passes `exchanges`, so that equal exchanges are found once.
     """
     known = exchanges or Exchanges(routing)
+    block = shape.part_of(block)
 
     def placed(reduced_by: Algorithm | None) -> BlockTiming:
         return _Placing(

@@ -9,7 +9,8 @@ row: it counts as fixed latency. Two parts:
 - base: everything that depends on the rows alone, the fixed latency of attention included
 - attention: affine in what it reads, ``max over roofs of pair x Q + token x K + row x R``, with Q
   pairs of a row and a token it attends to, K cached tokens that are read, R rows; where layers look
-  back no further than a window, Q and K of that window at rates of their own
+  back no further than a window, Q and K of that window at rates of their own; the rows have in them
+  what prompts do with the states of sequences, a chunk at a time
 
 Several stages: one batch passes them one after the other; an iteration takes the sum of all stages
 and of the transfers between them, the sampled tokens' way back included. Nothing else is in the
@@ -102,7 +103,7 @@ class IterationTimer:
         self._of_both: Counted = []
         for (kernel, parts), count in kernels.items():
             if kernel.is_attention:
-                attention.append((kernel, Fraction(count, parts)))
+                attention.append((kernel.over(parts), Fraction(count, parts)))
                 self._attention_count += count
                 continue
             place = self._of_both if kernel.sampled_operators else self._of_rows
@@ -306,6 +307,10 @@ class IterationTimer:
                 read_bytes = share * operator.kv_read_per_row_token * kv_bits / 8
                 written = share * operator.kv_write_per_row * kv_bits / 8
                 moved = share * operator.activations_per_row * row_bits / 8
+                # Of prompts every row has its part of a chunk, which reads and writes the states.
+                states = operator.state_elements * PRECISION_BITS[precision.states]
+                states += operator.convolution_elements * row_bits
+                written += 2 * share * Fraction(states, 8) / operator.chunk_tokens
                 memory.token[window] += read_bytes * of_byte.kv
                 memory.row += moved * of_byte.activations + written * of_byte.kv
                 if operator.unit == "matrix":

@@ -45,6 +45,9 @@ class _Line:
             lookup_per_row=operator.lookup_per_row,
             kv_write_per_row=operator.kv_write_per_row,
             followed_by=operator.followed_by,
+            rows_of=operator.rows_of,
+            state_elements=operator.state_elements,
+            convolution_elements=operator.convolution_elements,
         )
         per_row = (
             (operator.lookup_per_row, PRECISION_BITS[precision.weights], memory.weights),
@@ -54,6 +57,9 @@ class _Line:
                 memory.activations,
             ),
             (operator.kv_write_per_row, PRECISION_BITS[precision.kv], memory.kv),
+            # Read and written.
+            (operator.state_elements, PRECISION_BITS[precision.states], 2 * memory.kv),
+            (operator.convolution_elements, PRECISION_BITS[precision.activations], 2 * memory.kv),
         )
         rounded = operator.flop_per_row % parts or any(
             elements % parts or elements // parts * bits % 8 for elements, bits, _ in per_row
@@ -77,10 +83,10 @@ class KernelRoofs:
     """
 
     def __init__(self, kernel: Kernel, parts: int, chip: Chip, precision: Precision) -> None:
-        self._kernel = kernel
         self._parts = parts
         self._chip = chip
         self._precision = precision
+        self._kernel = kernel = kernel.over(parts)
         operators = kernel.operators + kernel.sampled_operators
         on_matrix = operators[0].unit == "matrix"
         self._peak = (

@@ -3,6 +3,7 @@
 Serving engines launch these as one kernel, and so does this module:
 
 - attention: every run of operators that depend on the context (scores, softmax, values)
+- what works on a state: on next tokens, which are the rows that are sampled, and on chunks of prompts
 - a residual add and the norm that follows it, be it in the next block; the norm does not read back
   the sum that the kernel has just written
 - the reduce-scatter that ends a block and the gather that begins the next: an all-reduce
@@ -27,6 +28,9 @@ from rack_sim.timing.algorithms import Operation
 class Kernel:
     """Operators launched as one kernel, unsharded.
 
+    The rows of prompts are not told from others: what works on them counts every row. A sampled row
+    is taken to be the next token of its sequence; the last row of a prompt is one, too.
+
     `operators` work on every row of an iteration, `sampled_operators` on the rows that go through
     the head. `whole` says that every chip of the group does all of it, not its shard.
     """
@@ -42,8 +46,21 @@ class Kernel:
 
     @property
     def is_attention(self) -> bool:
-        """Whether its time depends on the context."""
-        return any(map(depends_on_context, self.operators))
+        """Whether its time is one of the roofs of attention: it depends on the context, or is what
+        prompts do with states, which is work of the same kind and hides behind it."""
+        return any(map(depends_on_context, self.operators)) or any(
+            operator.rows_of == "prompts" for operator in self.operators
+        )
+
+    def over(self, chip_count: int) -> "Kernel":
+        """The kernel as a group of so many chips runs it, with the copies of what is shared."""
+        if not any(operator.shared for operator in self.operators + self.sampled_operators):
+            return self
+        return replace(
+            self,
+            operators=tuple(one.over(chip_count) for one in self.operators),
+            sampled_operators=tuple(one.over(chip_count) for one in self.sampled_operators),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +176,7 @@ class _Launching:
             self._launch(before, operator, sampled=sampled, whole=self._whole)
         else:
             self.settle()
+            sampled = sampled or operator.rows_of == "next_tokens"
             self._launch((), operator, sampled=sampled, whole=operator.replicated)
 
     def _launch(

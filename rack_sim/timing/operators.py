@@ -4,8 +4,9 @@
                              (stationary bytes - what waits in the unit) / feed,
                              sum of (weights, activations, cache) / bandwidth of their tier )
 
-Stationary bytes are what the matrix unit holds still while rows pass: the weights of a projection,
-the cached keys or values of attention. They cross the on-chip streams, so the feed rate bounds
+States of sequences lie where the cache does and count as cache; they are read and written. Stationary
+bytes are what the matrix unit holds still while rows pass: the weights of a projection, the cached
+keys or values of attention, the state that a chunk of a prompt meets. They cross the on-chip streams, so the feed rate bounds
 them; the memory bandwidth bounds everything that is read or written. As much of them as the unit's
 buffer holds is loaded while the chip is still busy with the operators before. Peak and memory
 bandwidth are what the chip reaches of the published ones.
@@ -66,6 +67,7 @@ def time_operator(
     precision; the scenario is checked for that before anything is timed.
     """
     sequences = rows if sequence_count is None else sequence_count
+    operator = operator.over(group_size)
     if operator.window_tokens is not None:
         context_tokens = min(context_tokens, operator.window_tokens)
     if operator.replicated:
@@ -90,13 +92,17 @@ def time_operator(
         _share(sequences * operator.kv_read_per_row_token * context_tokens, group_size)
     )
     kv_write_bytes = precision.kv_bytes(_share(rows * operator.kv_write_per_row, group_size))
-    kv_bytes = kv_read_bytes + kv_write_bytes
+    state_bytes = precision.state_bytes(
+        _share(_updates(operator, rows, sequences) * operator.state_elements, group_size),
+        _share(_updates(operator, rows, sequences) * operator.convolution_elements, group_size),
+    )
+    kv_bytes = kv_read_bytes + kv_write_bytes + 2 * state_bytes
     memory = chip.memory_work
     memory_work = memory.of(weights=weight_bytes, activations=activation_bytes, kv=kv_bytes)
 
     if operator.unit == "matrix":
         peak = chip.reached_flop_per_s(precision.compute)
-        stationary_bytes = weight_bytes + kv_read_bytes
+        stationary_bytes = weight_bytes + kv_read_bytes + state_bytes
     else:
         peak = chip.vector_flop_per_s
         stationary_bytes = 0
@@ -123,6 +129,13 @@ def time_operator(
         live_bytes=activation_bytes,
         memory_work=memory_work,
     )
+
+
+def _updates(operator: Operator, rows: int, sequences: int) -> int:
+    """How often states are read and written: once a next token, once a chunk of each prompt."""
+    if operator.rows_of != "prompts" or not sequences:
+        return rows
+    return sequences * -(-rows // (sequences * operator.chunk_tokens))
 
 
 def _chosen(

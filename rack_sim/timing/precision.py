@@ -4,15 +4,23 @@ from dataclasses import dataclass
 
 from rack_sim.hardware.chip import PRECISION_BITS
 
+# What configs ask for (`mamba_ssm_dtype` of Qwen3.5, `mamba_ssm_cache_dtype` of Nemotron-H: float32)
+# and what `transformers` keeps.
+STATE_FORMAT = "fp32"
+
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """Number formats of a deployment; each is a key of `PRECISION_BITS`."""
+    """Number formats of a deployment; each is a key of `PRECISION_BITS`.
+
+    Recurrent states are kept in `states`, the rows that a convolution keeps as activations are.
+    """
 
     weights: str
     kv: str
     activations: str
     compute: str
+    states: str = STATE_FORMAT
 
     def weight_bytes(self, parameters: int) -> int:
         """Bytes that `parameters` weights take, rounded up to whole bytes."""
@@ -25,6 +33,10 @@ class Precision:
     def activation_bytes(self, elements: int) -> int:
         """Bytes that `elements` activations take."""
         return bytes_of(elements, self.activations)
+
+    def state_bytes(self, recurrent: int, convolution: int) -> int:
+        """Bytes that so many elements of recurrent and of convolution states take."""
+        return bytes_of(recurrent, self.states) + self.activation_bytes(convolution)
 
 
 def bytes_of(elements: int, precision: str) -> int:

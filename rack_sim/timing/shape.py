@@ -1,6 +1,6 @@
 """Shape: what a step's program is compiled for: decode or prefill, rows, context, precision."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rack_sim.model.operators import Block
@@ -38,6 +38,14 @@ class StepShape:
     def rows_of(self, block: Block) -> int:
         """Rows that pass a block."""
         return self.sampled_count if block.kind == "head" else self.rows
+
+    def part_of(self, block: Block) -> Block:
+        """A block with the operators that these rows need: for next tokens, or for a prompt."""
+        other = "prompts" if self.program == "decode" else "next_tokens"
+        if all(operator.rows_of != other for operator in block.operators):
+            return block
+        kept = tuple(operator for operator in block.operators if operator.rows_of != other)
+        return replace(block, operators=kept)
 
     def shard_elements(self, residual_elements: int, group_size: int) -> int:
         """A chip's share of the residual stream of all rows, the largest."""

@@ -35,6 +35,10 @@ ALIASES = {
     "qwen3_vl_text": "qwen3",
     "qwen3_vl_moe": "qwen3_moe",
     "qwen3_vl_moe_text": "qwen3_moe",
+    "qwen3_5": "qwen3_5_text",
+    "qwen3_5_moe": "qwen3_5_moe_text",
+    "minimax_text_01": "minimax",
+    "minimax_m1": "minimax",
 }
 Config = dict[str, Any]
 
@@ -161,6 +165,61 @@ def choices(key: str, *values: object) -> Callable[[Random, Config], None]:
     return change
 
 
+def one_of_each_layer(key: str, *words: str) -> Callable[[Random, Config], None]:
+    def change(rng: Random, config: Config) -> None:
+        maybe(rng, config, **{key: [rng.choice(words) for _ in range(config["num_hidden_layers"])]})
+
+    return change
+
+
+def delta_net(rng: Random, config: Config) -> None:
+    keys = rng.choice([1, 2, 4])
+    config |= {"linear_num_key_heads": keys, "linear_num_value_heads": keys * rng.choice([1, 3])}
+    config |= {"linear_key_head_dim": rng.choice([8, 16]), "linear_value_head_dim": 8}
+    maybe(rng, config, linear_conv_kernel_dim=rng.choice([2, 3]), head_dim=rng.choice([8, 16]))
+    maybe(rng, config, full_attention_interval=rng.choice([2, 3]))
+
+
+def mamba(rng: Random, config: Config) -> None:
+    """Heads that share out twice the hidden size, groups that share out heads."""
+    groups = rng.choice([1, 2])
+    heads = groups * rng.choice([1, 2, 4])
+    config["hidden_size"] *= heads
+    config |= {"mamba_n_heads": heads, "mamba_n_groups": groups, "mamba_d_state": 16}
+    config |= {"mamba_conv_bias": rng.random() < 0.5, "mamba_proj_bias": rng.random() < 0.5}
+    maybe(rng, config, mamba_d_head=2 * config["hidden_size"] // heads)
+
+
+def nemotron_pattern(rng: Random, config: Config) -> None:
+    layers = range(config["num_hidden_layers"])
+    config["hybrid_override_pattern"] = "".join(rng.choice("M*-E") for _ in layers)
+    groups = rng.choice([1, 2])
+    config |= {"n_groups": groups, "mamba_num_heads": 4 * groups, "mamba_head_dim": 8}
+    config |= {"ssm_state_size": 16, "conv_kernel": rng.choice([2, 4])}
+    config |= {"moe_shared_expert_intermediate_size": 8 * rng.randrange(1, 9)}
+    config |= {"use_bias": rng.random() < 0.5, "use_conv_bias": rng.random() < 0.5}
+    config |= {"tie_word_embeddings": False}  # the library ties nothing here
+
+
+def kimi(rng: Random, config: Config) -> None:
+    layers = config["num_hidden_layers"]
+    numbers = range(1, layers + 1)  # counted from 1
+    attends = [number for number in numbers if rng.random() < 0.5]
+    inner = {"num_heads": rng.choice([1, 2]), "head_dim": rng.choice([8, 16])}
+    maybe(rng, inner, short_conv_kernel_size=3)
+    if rng.random() < 0.5:
+        inner |= {
+            "full_attn_layers": attends,
+            "kda_layers": [number for number in numbers if number not in attends],
+        }
+    config["linear_attn_config"] = inner
+    config["num_experts_per_token"] = config.pop("num_experts_per_tok")
+    config["model_max_length"] = config.pop("max_position_embeddings")
+    config.pop("n_shared_experts")
+    config["tie_word_embeddings"] = False  # the library ties nothing here
+    maybe(rng, config, num_shared_experts=2)
+
+
 _LOCAL, _LAYERS = experts("num_local_experts"), ("num_hidden_layers", "num_attention_heads")
 CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
     "llama": (head_dim,),
@@ -259,6 +318,49 @@ CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
     ),
     "starcoder2": (flags(use_bias=0.5),),
     "nemotron": (bias, head_dim),
+    "qwen3_next": (
+        bias,
+        delta_net,
+        experts("num_experts"),
+        narrow,
+        steps,
+        one_of_each_layer("layer_types", "linear_attention", "full_attention"),
+        choices("shared_expert_intermediate_size", 8, 24),
+    ),
+    "qwen3_5_text": (
+        bias,
+        delta_net,
+        one_of_each_layer("layer_types", "linear_attention", "full_attention"),
+    ),
+    "qwen3_5_moe_text": (bias, delta_net, experts("num_experts"), narrow),
+    "nemotron_h": (
+        without("num_hidden_layers"),
+        lambda rng, config: config.update(num_hidden_layers=rng.randrange(4, 12)),
+        nemotron_pattern,
+        choices("head_dim", 8, 16),
+        experts("n_routed_experts"),
+        narrow,
+        choices("moe_latent_size", 8, 16),
+    ),
+    "granitemoehybrid": (
+        bias,
+        mamba,
+        experts("num_local_experts"),
+        choices("num_local_experts", 0),
+        choices("shared_intermediate_size", 24),
+        one_of_each_layer("layer_types", "linear_attention", "full_attention"),
+    ),
+    "bamba": (
+        bias,
+        mamba,
+        lambda rng, config: config.update(attn_layer_indices=[0] if rng.random() < 0.5 else []),
+    ),
+    "minimax": (
+        head_dim,
+        _LOCAL,
+        one_of_each_layer("layer_types", "linear_attention", "full_attention"),
+    ),
+    "kimi_linear": (experts("num_experts"), narrow, shared, latent, kimi),
 }  # fmt: skip
 
 

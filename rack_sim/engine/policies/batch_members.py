@@ -67,7 +67,7 @@ class BatchMembers(Replica):
         return False  # a request waits at least for the iteration that runs
 
     def cache_bytes(self, tokens: int) -> int:
-        return self.timing.kv_bytes(tokens)
+        return self.timing.kv_bytes(tokens) + self.timing.state_bytes_per_sequence
 
     def submit_prefilled(self, sequence: Sequence, now: int) -> None:
         sequence.replica = self.number

@@ -112,6 +112,7 @@ class ContinuousBatchingPolicy(Policy[BatchMachine, BatchTiming]):
             memory_share=self.memory_share,
             kv_capacity_bytes=self.kv_capacity_bytes,
             draft_model=draft_model,
+            sequences=self.max_sequences,
         )
         return batch_machine(plan, room)
 

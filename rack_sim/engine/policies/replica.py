@@ -180,7 +180,7 @@ class Replica:
         raise NotImplementedError
 
     def cache_bytes(self, tokens: int) -> int:
-        """Bytes that the cache of so many tokens takes, over all chips."""
+        """Bytes that the cache of so many tokens of a sequence takes, its states too, on all chips."""
         raise NotImplementedError
 
     def abort(self, sequence: Sequence, now: int) -> None:

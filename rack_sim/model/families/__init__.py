@@ -14,6 +14,7 @@ from rack_sim.model.families import (
     gemma,
     glm,
     gpt_oss,
+    hybrid,
     llama,
     llama4,
     mimo,
@@ -38,5 +39,6 @@ FAMILIES: Mapping[str, Family] = {
     **olmo.FAMILIES,
     **cohere.FAMILIES,
     **classic.FAMILIES,
+    **hybrid.FAMILIES,
 }
 """Every model type that is known."""

@@ -1,4 +1,9 @@
-"""Qwen: biases at queries, keys and values in the second, norms of heads in the third."""
+"""Qwen: biases at queries, keys and values in the second, norms of heads in the third.
+
+Qwen3-Next and 3.5 have three layers of the gated delta rule for every one that attends.
+"""
+
+from dataclasses import replace
 
 from rack_sim.model.config_keys import ConfigKeys
 from rack_sim.model.families.family import (
@@ -7,9 +12,11 @@ from rack_sim.model.families.family import (
     dense_feed_forward,
     feed_forward_of,
     grouped,
+    interned,
     no_latent,
 )
-from rack_sim.model.layers import AttentionShape, Experts, FeedForwardShape, Layer
+from rack_sim.model.layers import AttentionShape, Experts, FeedForwardShape, Layer, MixerShape
+from rack_sim.model.state_layers import GatedDeltaNet
 
 
 def _no_window(keys: ConfigKeys, layer_count: int) -> None:
@@ -63,7 +70,7 @@ def _experts(keys: ConfigKeys, *, shared: int = 0) -> Experts:
 
 
 def _where_sparse(
-    keys: ConfigKeys, layer_count: int, attention: AttentionShape, experts: FeedForwardShape
+    keys: ConfigKeys, layer_count: int, attention: MixerShape, experts: FeedForwardShape
 ) -> list[Layer]:
     """Experts in every `decoder_sparse_step`th layer but those of `mlp_only_layers`."""
     step = keys.count("decoder_sparse_step", 1)
@@ -74,8 +81,70 @@ def _where_sparse(
     return [sparse if is_sparse else other for is_sparse in flags]
 
 
+def _qwen3_next(keys: ConfigKeys, layer_count: int) -> list[Layer]:
+    mixers = _mixers(keys, layer_count)
+    experts = _experts(keys, shared=keys.count("shared_expert_intermediate_size", 512))
+    of_layers = _where_sparse(keys, layer_count, mixers[0], experts)
+    return interned(
+        replace(layer, attention=mixer) for layer, mixer in zip(of_layers, mixers, strict=True)
+    )
+
+
+def _qwen3_5(keys: ConfigKeys, layer_count: int) -> list[Layer]:
+    feed_forward = feed_forward_of(keys)
+    keys.only("mlp_only_layers", [])
+    return interned(Layer(mixer, feed_forward) for mixer in _mixers(keys, layer_count))
+
+
+def _qwen3_5_moe(keys: ConfigKeys, layer_count: int) -> list[Layer]:
+    experts = _experts(keys, shared=keys.count("shared_expert_intermediate_size", 512))
+    keys.only("mlp_only_layers", [])
+    keys.only("decoder_sparse_step", 1)
+    return interned(Layer(mixer, experts) for mixer in _mixers(keys, layer_count))
+
+
+def _mixers(keys: ConfigKeys, layer_count: int) -> list[MixerShape]:
+    """Every fourth layer attends, its results gated; the others keep a state."""
+    no_latent(keys)
+    keys.only("attn_output_gate", True)
+    bias = keys.flag("attention_bias")
+    attention = grouped(keys, query_key_norms="head", qkv_bias=bias, output_bias=bias)
+    by_kind: dict[str, MixerShape] = {
+        "linear_attention": _delta_net(keys),
+        "full_attention": replace(attention, output_gate=True),
+    }
+    kinds = keys.list_of("layer_types", tuple(by_kind), layer_count)
+    every = keys.count("full_attention_interval", 4)
+    if kinds is None:
+        kinds = [tuple(by_kind)[(number + 1) % every == 0] for number in range(layer_count)]
+    return [by_kind[kind] for kind in kinds]
+
+
+def _delta_net(keys: ConfigKeys) -> GatedDeltaNet:
+    key_heads = keys.count("linear_num_key_heads", 16)
+    value_heads = keys.count("linear_num_value_heads", 32)
+    if value_heads % key_heads:
+        keys.refuse(
+            "linear_num_key_heads",
+            f"{value_heads} value heads cannot share {key_heads} key heads evenly",
+        )
+    return GatedDeltaNet(
+        key_heads,
+        value_heads,
+        keys.count("linear_key_head_dim", 128),
+        keys.count("linear_value_head_dim", 128),
+        keys.count("linear_conv_kernel_dim", 4),
+    )
+
+
 _WINDOW = ("sliding_window", "max_window_layers")
 _HEAD = {"head_dim": 128}
+_WIDE = {"head_dim": 256, "partial_rotary_factor": 0.25}
+_NEXT = (
+    "mamba_ssm_dtype",  # the format of states is the scenario's (`precision.states`)
+    "mtp_num_hidden_layers",
+    "mtp_use_dedicated_embeddings",
+)
 
 FAMILIES = {
     "qwen2": Family(_qwen2, shapeless=_WINDOW),
@@ -85,6 +154,9 @@ FAMILIES = {
     "qwen3_moe": Family(_qwen3_moe, shapeless=_WINDOW),
     "qwen3_vl": Family(_qwen3, shapeless=_WINDOW, defaults=_HEAD),
     "qwen3_vl_moe": Family(_qwen3_moe, shapeless=_WINDOW),
+    "qwen3_next": Family(_qwen3_next, shapeless=_NEXT, defaults=_WIDE),
+    "qwen3_5": Family(_qwen3_5, shapeless=_NEXT, defaults=_WIDE),
+    "qwen3_5_moe": Family(_qwen3_5_moe, shapeless=_NEXT, defaults=_WIDE),
 }
-for _name in ("qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"):
+for _name in ("qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe"):
     FAMILIES[f"{_name}_text"] = FAMILIES[_name]

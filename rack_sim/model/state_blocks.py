@@ -1,0 +1,235 @@
+"""State blocks: the operators of layers that keep a state for a sequence.
+
+A row that is the next token of its sequence is worked on as the recurrence is written: every element
+of the state is read, changed and written (`update`, on the vector unit, as the kernels of today's
+engines do). Rows of a prompt are worked on a chunk at a time with matrix products (`chunks`), which
+reads and writes the state once a chunk. FLOP a row of a head, with C rows a chunk, K key and V value
+elements, N of a state:
+
+                         update              chunks
+    delta rules          7 K V               C (6 K + 4 V) + C C / 3 + 6 K V
+    Mamba-2              5 N V + 4 V         2 C V + 4 N V, and 2 C N for each group
+    lightning            5 K V               4 C V + 4 K V
+
+Chunks of delta rules: the products of keys with keys and of queries with keys (2 C K each), the
+inverse of a triangular matrix (C C / 3), that applied to keys and values (2 C (K + V)), the scores
+applied to values (2 C V), and the three products with the state (2 K V each). Whole products are
+taken, as kernels do: no half of a triangle is left out.
+"""
+
+from dataclasses import replace
+
+from rack_sim.model.operators import Block, Operator, Shared
+from rack_sim.model.state_layers import (
+    Convolution,
+    GatedDeltaNet,
+    KimiDeltaAttention,
+    LightningAttention,
+    Mamba2,
+    StateShape,
+)
+from rack_sim.model.textbook import GATED_FLOP, NORM_FLOP, PLAIN_FLOP, matmul
+
+Operators = tuple[Operator, ...]
+
+
+def state_block(hidden: int, shape: StateShape) -> Block:
+    """The block of a shape, without a layer's name, its norms and its residual add."""
+    if isinstance(shape, GatedDeltaNet):
+        operators = _delta_net(hidden, shape)
+    elif isinstance(shape, KimiDeltaAttention):
+        operators = _kimi(hidden, shape)
+    elif isinstance(shape, Mamba2):
+        operators = _mamba(hidden, shape)
+    else:
+        operators = _lightning(hidden, shape)
+    return Block("state", "state", operators, gathers=True)
+
+
+def _delta_net(hidden: int, shape: GatedDeltaNet) -> Operators:
+    keys, values, heads = 2 * shape.key_size, shape.value_size, shape.value_head_count
+    taken = keys + 2 * values + 2 * heads
+    return (
+        _input(hidden, shape.projected_size, shape.group_count, keys),
+        _convolution(shape.convolution, shape.group_count),
+        _gates(shape.gate_parameters, keys, 2 * heads, Shared(shape.group_count)),
+        *_over_state(
+            shape,
+            taken=taken,
+            update_flop=7 * values * shape.key_head_size,
+            chunk_flop=heads
+            * _delta_chunk_flop(shape.chunk_tokens, shape.key_head_size, shape.value_head_size),
+            shared=Shared(shape.group_count, activations_per_row=keys),
+        ),
+        _gated_norm(values, shape.value_head_size),
+        _output(hidden, values),
+    )
+
+
+def _kimi(hidden: int, shape: KimiDeltaAttention) -> Operators:
+    values, heads, size = shape.value_size, shape.head_count, shape.head_size
+    narrow = 2 * size  # of decays and of output gates
+    return (
+        _input(hidden, shape.projected_size, heads, 0),
+        matmul("state.gate_down_projection", hidden, narrow, replicated=True),
+        Operator(
+            name="state.gate_up_projection",
+            unit="matrix",
+            parameters=narrow * values,
+            flop_per_row=2 * narrow * values,
+            activations_per_row=narrow + 2 * values,
+        ),
+        _convolution(shape.convolution, heads),
+        _gates(shape.gate_parameters, 2 * values, values + heads, None),
+        *_over_state(
+            shape,
+            taken=5 * values + heads,
+            update_flop=7 * values * size,
+            chunk_flop=heads * _delta_chunk_flop(shape.chunk_tokens, size, size),
+        ),
+        _gated_norm(values, size),
+        _output(hidden, values),
+    )
+
+
+def _mamba(hidden: int, shape: Mamba2) -> Operators:
+    values, grouped, heads = shape.value_size, shape.group_size, shape.head_count
+    size, chunk = shape.state_size, shape.chunk_tokens
+    by_group = 2 * chunk * size * shape.group_count
+    norm = _gated_norm(values, values)
+    if not shape.gated_norm:
+        norm = replace(norm, parameters=0, flop_per_row=GATED_FLOP * values)
+    return (
+        _input(hidden, shape.projected_size, shape.group_count, grouped, biased=shape.input_bias),
+        _convolution(shape.convolution, shape.group_count),
+        _gates(shape.gate_parameters, 0, heads, None),
+        *_over_state(
+            shape,
+            taken=2 * values + grouped + heads,
+            update_flop=5 * values * size + 4 * values,
+            chunk_flop=2 * chunk * values + 4 * size * values + by_group,
+            shared=Shared(shape.group_count, flop_per_row=by_group, activations_per_row=grouped),
+        ),
+        norm,
+        _output(hidden, values, biased=shape.output_bias),
+    )
+
+
+def _lightning(hidden: int, shape: LightningAttention) -> Operators:
+    values, size, chunk = shape.value_size, shape.head_size, shape.chunk_tokens
+    activation = Operator(
+        name="state.activation",
+        unit="vector",
+        flop_per_row=PLAIN_FLOP * 3 * values,
+        activations_per_row=6 * values,
+    )
+    return (
+        _input(hidden, shape.projected_size, shape.head_count, 0),
+        activation,
+        *_over_state(
+            shape,
+            taken=4 * values,
+            update_flop=5 * values * size,
+            chunk_flop=4 * chunk * values + 4 * values * size,
+        ),
+        _gated_norm(values, values),
+        _output(hidden, values),
+    )
+
+
+def _delta_chunk_flop(chunk: int, key: int, value: int) -> int:
+    """One row of one head in a chunk; see above."""
+    return chunk * (6 * key + 4 * value) + -(-chunk * chunk // 3) + 6 * key * value
+
+
+def _input(
+    hidden: int, made: int, group_count: int, grouped: int, *, biased: bool = False
+) -> Operator:
+    """All that is made of a row at once; `grouped` elements of it belong to shared inputs."""
+    biases = made if biased else 0
+    part = matmul("", hidden, grouped, biases=grouped if biased else 0)
+    shared = Shared(group_count, part.parameters, part.flop_per_row, grouped) if grouped else None
+    whole = matmul("state.input_projection", hidden, made, biases=biases)
+    return replace(whole, shared=shared)
+
+
+def _convolution(shape: Convolution, group_count: int) -> Operator:
+    """Each channel by itself over the rows of its kernel, then an activation."""
+    each = 2 * shape.kernel_size + shape.biases + PLAIN_FLOP
+    part = shape.shared_channels
+    return Operator(
+        name="state.convolution",
+        unit="vector",
+        parameters=shape.parameters,
+        flop_per_row=each * shape.channels,
+        activations_per_row=2 * shape.channels,
+        shared=Shared(group_count, shape.of(part), each * part, 2 * part) if part else None,
+    )
+
+
+def _gates(parameters: int, normed: int, gates: int, shared: Shared | None) -> Operator:
+    """Decays and strengths of writing; `normed` elements of queries and keys are normalised."""
+    flop, moved = NORM_FLOP * normed, 2 * normed
+    return Operator(
+        name="state.gates",
+        unit="vector",
+        parameters=parameters,
+        flop_per_row=flop + GATED_FLOP * gates,
+        activations_per_row=moved + 2 * gates,
+        shared=Shared(shared.count, 0, flop, moved) if shared else None,
+    )
+
+
+def _over_state(
+    shape: StateShape,
+    *,
+    taken: int,
+    update_flop: int,
+    chunk_flop: int,
+    shared: Shared | None = None,
+) -> Operators:
+    """The two forms of what meets the state; `taken` elements of a row come in or go out."""
+    kept = shape.convolution
+    update = Operator(
+        name="state.update",
+        unit="vector",
+        flop_per_row=update_flop,
+        activations_per_row=taken,
+        rows_of="next_tokens",
+        state_elements=shape.state_elements,
+        convolution_elements=kept.elements,
+        shared=replace(shared, flop_per_row=0, convolution_elements=kept.shared_elements)
+        if shared
+        else None,
+    )
+    chunks = replace(
+        update,
+        name="state.chunks",
+        unit="matrix",
+        flop_per_row=chunk_flop,
+        rows_of="prompts",
+        chunk_tokens=shape.chunk_tokens,
+        shared=replace(shared, convolution_elements=kept.shared_elements) if shared else None,
+    )
+    return update, chunks
+
+
+def _gated_norm(values: int, weights: int) -> Operator:
+    """Results normalised, by head or by row, and multiplied by their gates."""
+    return Operator(
+        name="state.gated_norm",
+        unit="vector",
+        parameters=weights,
+        flop_per_row=(NORM_FLOP + GATED_FLOP) * values,
+        activations_per_row=3 * values,
+    )
+
+
+def _output(hidden: int, values: int, *, biased: bool = False) -> Operator:
+    return matmul(
+        "state.output_projection",
+        values,
+        hidden,
+        "reduce_scatter",
+        biases=hidden if biased else 0,
+    )
