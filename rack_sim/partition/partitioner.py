@@ -274,7 +274,7 @@ class Partitioner:
         """Changes that were tried, each alone, and make the model fit."""
         deployment = self.deployment
         chips = stage_count * degree
-        packings = self._packings()
+        packings = self.packings()
         for needed, other, stages in packings:
             if other != degree and needed <= chips:
                 yield f"partition.tensor_parallel: {other} with partition.stages: {stages}"
@@ -308,7 +308,7 @@ class Partitioner:
         if context:
             yield f"serving.max_context_tokens: {context}"
 
-    def _packings(self) -> list[tuple[int, int, int]]:
+    def packings(self) -> list[tuple[int, int, int]]:
         """(chips, tensor parallel, stages) of the fewest stages per degree, fewest chips first."""
         packings = []
         for degree in self._degrees(given=False):
