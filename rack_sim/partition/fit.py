@@ -4,6 +4,7 @@ Only bytes are looked at, so it takes milliseconds; how fast those chips are is 
 say.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rack_sim.foundation.units import counted, format_bytes
@@ -24,29 +25,47 @@ class Fit:
     why: str = ""
 
 
-def fewest_chips(deployment: Deployment) -> Fit:
-    """How few chips of its system hold a deployment's model and cache."""
-    partitioner = Partitioner(deployment)
-    packings = partitioner.packings()
-    for chips, degree, stages in packings:
-        placed = groups(deployment.system.topology, degree)
-        if stages <= len(placed):
-            used = {chip for group in placed[:stages] for chip in group}
-            nodes = sum(not used.isdisjoint(node) for node in deployment.system.topology.nodes)
-            return Fit(chips, degree, stages, nodes)
-    if packings:
-        return Fit(0, 0, 0, 0, f"needs {counted(packings[0][0], 'chip')}")
-    return Fit(0, 0, 0, 0, _why_no_stage(partitioner))
+class Fitter:
+    """Finds fits of one model in one format; what systems of one chip have in common is kept."""
+
+    def __init__(self) -> None:
+        self._stages: dict[tuple[str, int], int | None] = {}
+
+    def fewest_chips(self, deployment: Deployment) -> Fit:
+        """How few chips of its system hold a deployment's model and cache."""
+        packings = sorted(self._packings(deployment))
+        topology = deployment.system.topology
+        for chips, degree, stages in packings:
+            placed = groups(topology, degree)
+            if stages <= len(placed):
+                used = {chip for group in placed[:stages] for chip in group}
+                nodes = sum(not used.isdisjoint(node) for node in topology.nodes)
+                return Fit(chips, degree, stages, nodes)
+        if packings:
+            return Fit(0, 0, 0, 0, f"needs {counted(packings[0][0], 'chip')}")
+        return Fit(0, 0, 0, 0, _why_no_stage(deployment))
+
+    def _packings(self, deployment: Deployment) -> Iterator[tuple[int, int, int]]:
+        """(chips, tensor parallel, stages) of the fewest stages per degree."""
+        chip = deployment.system.chip.name
+        degrees = possible_degrees(deployment)
+        new = [degree for degree in degrees if (chip, degree) not in self._stages]
+        if new:
+            partitioner = Partitioner(deployment)
+            self._stages |= {(chip, n): partitioner.fewest_stages(n) for n in new}
+        for degree in degrees:
+            stages = self._stages[chip, degree]
+            if stages is not None:
+                yield stages * degree, degree, stages
 
 
-def _why_no_stage(partitioner: Partitioner) -> str:
+def _why_no_stage(deployment: Deployment) -> str:
     """What is too large where not even a chip for each block and share of it would do."""
-    deployment = partitioner.deployment
     room = room_bytes(deployment.system)
     degree = possible_degrees(deployment)[-1]
     largest, name = max(
         (sum(largest_chip_bytes(block, deployment.demand, group_size=degree)), block.name)
-        for block in partitioner.blocks
+        for block in deployment.blocks
     )
     needed, there = format_bytes(largest), format_bytes(room)
     over = f"{name} over {counted(degree, 'chip')}"

@@ -156,7 +156,13 @@ class Partitioner:
     def _packer(self, group_size: int, tiers: Tiers) -> StageCutter:
         """The line of blocks with bytes only: enough to say what fits."""
         demand = self.deployment.demand
-        sizes = [largest_chip_bytes(block, demand, group_size=group_size) for block in self.blocks]
+        # Blocks of equal layers share their operators.
+        alike = {id(block.operators): block for block in self.blocks}
+        size_of = {
+            key: largest_chip_bytes(block, demand, group_size=group_size)
+            for key, block in alike.items()
+        }
+        sizes = [size_of[id(block.operators)] for block in self.blocks]
         first_bytes = sizes[0][0] if self.blocks[0] not in kept(self.blocks) else 0
         return packed(self.deployment.system.chip, sizes, tiers, first_bytes)
 
@@ -274,7 +280,7 @@ class Partitioner:
         """Changes that were tried, each alone, and make the model fit."""
         deployment = self.deployment
         chips = stage_count * degree
-        packings = self.packings()
+        packings = self._packings()
         for needed, other, stages in packings:
             if other != degree and needed <= chips:
                 yield f"partition.tensor_parallel: {other} with partition.stages: {stages}"
@@ -308,7 +314,7 @@ class Partitioner:
         if context:
             yield f"serving.max_context_tokens: {context}"
 
-    def packings(self) -> list[tuple[int, int, int]]:
+    def _packings(self) -> list[tuple[int, int, int]]:
         """(chips, tensor parallel, stages) of the fewest stages per degree, fewest chips first."""
         packings = []
         for degree in self._degrees(given=False):

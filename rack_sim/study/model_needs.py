@@ -16,7 +16,7 @@ from rack_sim.model.facts import (
     parameter_kinds,
 )
 from rack_sim.model.operators import Block
-from rack_sim.partition.fit import Fit, fewest_chips
+from rack_sim.partition.fit import Fit, Fitter
 from rack_sim.partition.memory import MemoryDemand, block_weight_bytes, kept, replicated_bytes
 from rack_sim.partition.partitioner import Deployment
 from rack_sim.scenario import load_system
@@ -97,25 +97,28 @@ class ModelNeeds(Brief):
     @cached_property
     def needs(self) -> tuple[SystemNeed, ...]:
         """What it needs on every system preset, by name."""
-        return tuple(_need(self.alone, load_system(name)) for name in presets("system"))
-
-
-def _need(alone: ModelAlone, system: System) -> SystemNeed:
-    fits = [
-        fewest_chips(
-            Deployment(
-                model=alone.architecture,
-                system=system,
-                shape=_shape(alone, precision),
-                concurrent_sequences=alone.concurrent_sequences,
-                tensor_parallel=None,
-                stage_count=None,
-                objective="fewest_chips",
+        fitters = [(precision, Fitter()) for precision in self.alone.precisions]
+        found = []
+        for name in presets("system"):
+            system = load_system(name)
+            fits = tuple(
+                fitter.fewest_chips(_deployment(self.alone, system, precision))
+                for precision, fitter in fitters
             )
-        )
-        for precision in alone.precisions
-    ]
-    return SystemNeed(system, tuple(fits))
+            found.append(SystemNeed(system, fits))
+        return tuple(found)
+
+
+def _deployment(alone: ModelAlone, system: System, precision: Precision) -> Deployment:
+    return Deployment(
+        model=alone.architecture,
+        system=system,
+        shape=_shape(alone, precision),
+        concurrent_sequences=alone.concurrent_sequences,
+        tensor_parallel=None,
+        stage_count=None,
+        objective="fewest_chips",
+    )
 
 
 def _shape(alone: ModelAlone, precision: Precision) -> StepShape:

@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import rack_sim
+from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
 from rack_sim.model.facts import flop_per_token, growing_elements, kept_elements, parameter_kinds
 from rack_sim.model.huggingface import architecture_from_config
-from rack_sim.partition.fit import fewest_chips
+from rack_sim.partition.fit import Fitter
 from rack_sim.partition.partitioner import Deployment, partition
 from rack_sim.partition.plan import Plan
 from rack_sim.scenario import load_system
@@ -96,25 +98,17 @@ def test_kinds_of_parameters_add_up(name: str) -> None:
     assert sum(kind.active_count for kind in kinds) == model.active_parameter_count
 
 
-def deployment(name: str, system: str, stages: int | None, degree: int | None) -> Deployment:
+@pytest.mark.parametrize("system", ["groq-node-8", "groq-rack-72", "nvidia-h100-x8"])
+def test_fewest_chips_are_those_of_the_partitioner(system: str) -> None:
+    """Half a billion parameters in 16 bits: five LPUs' worth of bytes, and one GPU's."""
+    model = Architecture.dense("half", 8, 2048, 16, 8, 128, 8192, 8000, True, 2048)
     shape = StepShape(1, 2048, Precision("fp16", "fp16", "fp16", "fp16"))
-    alone = load_model(name)
-    return Deployment(
-        alone.architecture, load_system(system), shape, 1, degree, stages, "fewest_chips"
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "system"), [("llama-2-7b", "groq-264"), ("gemma-7b", "nvidia-h100-x8")]
-)
-def test_fewest_chips_are_those_of_the_partitioner(name: str, system: str) -> None:
-    fit = fewest_chips(deployment(name, system, None, None))
-    plan = partition(deployment(name, system, fit.stage_count, fit.tensor_parallel))
+    asked = Deployment(model, load_system(system), shape, 1, None, None, "fewest_chips")
+    fit, plan = Fitter().fewest_chips(asked), partition(asked)
     assert isinstance(plan, Plan)
     assert plan.chip_count == fit.chip_count
-    best = partition(deployment(name, system, None, None))
-    assert isinstance(best, Plan)
-    assert best.chip_count == fit.chip_count
+    again = replace(asked, tensor_parallel=fit.tensor_parallel, stage_count=fit.stage_count)
+    assert isinstance(partition(again), Plan)
 
 
 def test_what_does_not_fit_says_why(cli: Cli, small: Path) -> None:
