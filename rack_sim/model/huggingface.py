@@ -36,7 +36,7 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
     """
     inside = name_of_text_part(config)
     part = config[inside] if inside else config
-    model_type = str(part.get("model_type", config.get("model_type", "llama")))
+    model_type = model_type_of(config)
     family = FAMILIES.get(model_type, FAMILIES["llama"])
     keys = ConfigKeys(part, inside, family.names, family.defaults)
     is_known = model_type in FAMILIES
@@ -83,6 +83,11 @@ def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The part of a config that is read: the text part where there is one, else the whole."""
     inside = name_of_text_part(config)
     return config[inside] if inside else config
+
+
+def model_type_of(config: Mapping[str, Any]) -> str:
+    """The model type of the part that is read: Llama's where none is said."""
+    return str(text_part(config).get("model_type", config.get("model_type", "llama")))
 
 
 def places_of_key(config: Mapping[str, Any], key: str) -> tuple[tuple[str, ...], ...]:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.keys import Count
 from rack_sim.model.architecture import Architecture
-from rack_sim.model.huggingface import architecture_from_config
+from rack_sim.model.huggingface import architecture_from_config, model_type_of
 from rack_sim.scenario.fields import Model, Validation
 from rack_sim.scenario.file_kinds import kind_of_file
 from rack_sim.scenario.library import is_path, presets
@@ -51,6 +51,7 @@ class ModelAlone:
     """A model, the formats in which its weights are looked at, and the cache that is wanted."""
 
     architecture: Architecture
+    model_type: str
     precisions: tuple[Precision, ...]
     context_tokens: int
     concurrent_sequences: int
@@ -114,6 +115,7 @@ def _built(
     said = schema.precision
     return ModelAlone(
         model,
+        model_type_of(schema.model),
         tuple(
             Precision(each, said.kv, said.activations, said.compute or said.activations)
             for each in weights

@@ -146,3 +146,21 @@ def test_what_a_model_alone_cannot_be(cli: Cli, small: Path, setting: str, messa
 def test_keys_of_the_model_can_be_changed(cli: Cli, small: Path) -> None:
     half = said(cli, "gemma-7b", "--set", "model.num_hidden_layers=14")
     assert half["kv_bytes_per_token"] * 2 == said(cli, "gemma-7b")["kv_bytes_per_token"]
+
+
+def test_models_are_listed_by_family(cli: Cli, small: Path) -> None:
+    code, out, err = cli("list", "models")
+    assert (code, err) == (0, "")
+    rows = [line.split() for line in out.splitlines() if line.split()[:1] != ["models"]]
+    listed = [row for row in rows if row and row[0] in presets("model")]
+    families = [row[1] for row in listed]
+    assert families == sorted(families)
+    row = next(row for row in listed if row[0] == "deepseek-v3")
+    # 61 layers keep a latent of 512 and a rotary key of 64 in 16 bits.
+    assert row[1:] == [
+        "deepseek_v3", "671,026,419,200", "37,552,297,472", f"{61 * 576 * 2:,}", "0", "163,840"
+    ]  # fmt: skip
+    found = json.loads(cli("list", "models", "--json")[1])
+    assert found["deepseek-v3"]["kv_bytes_per_token"] == 61 * 576 * 2
+    assert found["deepseek-v3"]["family"] == "deepseek_v3"
+    assert found["deepseek-v3"]["description"]
