@@ -135,7 +135,7 @@ class ConfigKeys:
         if not isinstance(value, Mapping):
             self.refuse(key, f"{value!r} is not a mapping")
             return None
-        inside = ConfigKeys(value, self._field(key))
+        inside = ConfigKeys(value, self.field(key))
         inside.problems = self.problems
         return inside
 
@@ -196,9 +196,10 @@ class ConfigKeys:
 
     def refuse(self, key: str, message: str, suggestion: str = "") -> None:
         """Notes what is wrong with the value of a key."""
-        self.problems.append(Problem(message, field=self._field(key), suggestion=suggestion))
+        self.problems.append(Problem(message, field=self.field(key), suggestion=suggestion))
 
-    def _field(self, key: str) -> str:
+    def field(self, key: str) -> str:
+        """The path of a key inside the file."""
         name = self._name(key)
         return f"{self._inside}.{name}" if self._inside else name
 

@@ -83,15 +83,15 @@ def load_model(reference: str | Mapping[str, Any], overrides: Sequence[str] = ()
     except InputError as error:
         raise InputError([*reading.problems, *error.problems]) from None
     precision = tree.get("precision")
-    is_said = not isinstance(precision, dict) or "weights" in precision
-    if not is_said:
-        precision["weights"] = _WEIGHTS[0]
+    is_said = precision is not None
+    if isinstance(precision, dict) and "weights" not in precision:
+        precision["weights"], is_said = _WEIGHTS[0], False
     try:
         schema = _ModelAloneSchema.model_validate(tree, context=reading)
     except ValidationError as error:
         found = from_validation(error, tree, reading)
         raise InputError(in_order([*reading.problems, *found])) from None
-    weights = (schema.precision.weights,) if precision and is_said else _WEIGHTS
+    weights = (schema.precision.weights,) if is_said else _WEIGHTS
     return _built(schema, weights, tree, reading)
 
 
