@@ -35,7 +35,8 @@ class ConfigKeys:
     A value that is missing or no good is noted in `problems`, and 1 (or the default) stands for it,
     so that everything wrong is found at once; `stood_in` names those keys, whose values are not to
     be held against others. `inside` is the name of the part that is read, `read` holds every key
-    that was asked for. A family may have `names` of its own for keys, and `defaults` for some.
+    that was asked for. A family may have `names` of its own for keys, and `defaults` for some. Which
+    key may be meant for another is looked for only where there are `hints`, as it takes long.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class ConfigKeys:
         self.config = config
         self._names = names or {}
         self._defaults = defaults or {}
+        self.hints = True
         self.problems: list[Problem] = []
         self.read: set[str] = set()
         self.stood_in: set[str] = set()
@@ -187,7 +189,7 @@ class ConfigKeys:
     def missing(self, key: str) -> None:
         """Notes that a key is not there, and which one may be meant for it."""
         others = [str(other) for other in self.config if other not in COMMON_KEYS]
-        hint = suggest(key, others)
+        hint = suggest(key, others) if self.hints else ""
         found = hint.removeprefix("did you mean ")
         nearest = f"is {found.rstrip('?')} meant for it?" if found != hint else ""
         self.read |= {other for other in others if found == f"{other!r}?"}

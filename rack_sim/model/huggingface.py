@@ -52,12 +52,13 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
     raise InputError(reading.problems)
 
 
-def _read(config: Mapping[str, Any], model_type: str) -> Reading:
+def _read(config: Mapping[str, Any], model_type: str, *, hints: bool = True) -> Reading:
     """A config read as a family of that type, or everything that is wrong with it."""
     inside = name_of_text_part(config)
     part = text_part(config)
     family = FAMILIES[model_type]
     keys = ConfigKeys(part, inside, family.names, family.defaults)
+    keys.hints = hints
     layer_count = keys.count("num_hidden_layers")
     if over_limit("layers", layer_count):  # as many objects would be made; it is noted already
         return _reading(model_type, None, keys)
@@ -159,7 +160,7 @@ def _refuse_unread(
     for key in map(str, part):
         if key not in silent:
             unread.append(key)
-            hint = suggest(key, shape_keys)
+            hint = suggest(key, shape_keys) if keys.hints else ""
             close = f"{hint} " if hint.startswith("did you mean") else ""
             keys.refuse(
                 key,

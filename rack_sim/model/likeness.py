@@ -4,9 +4,9 @@ The file is read as each family in turn. The one that leaves the fewest keys une
 equals, the one whose name is nearly the same, then the one that reads the most keys.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from rack_sim.foundation.errors import Problem, suggest
 from rack_sim.model.architecture import Architecture
@@ -31,8 +31,13 @@ class Reading:
     unread: tuple[str, ...] = ()
 
 
-Read = Callable[[Mapping[str, Any], str], Reading]
-"""How a config is read as a family."""
+class Read(Protocol):
+    """How a config is read as a family."""
+
+    def __call__(
+        self, config: Mapping[str, Any], model_type: str, *, hints: bool = True
+    ) -> Reading:
+        """With `hints` problems say what may be meant, which takes long."""
 
 
 def most_alike(
@@ -46,7 +51,8 @@ def most_alike(
         is_meant = meant == f"did you mean {reading.model_type!r}?"
         return len(reading.problems), not is_meant, -len(reading.read)
 
-    return min((read(config, family) for family in known), key=strangeness)
+    tried = (read(config, family, hints=False) for family in known)
+    return read(config, min(tried, key=strangeness).model_type)
 
 
 def likeness_problem(what: str, config: Mapping[str, Any], alike: Reading, read: Read) -> Problem:
