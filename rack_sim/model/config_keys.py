@@ -35,8 +35,8 @@ class ConfigKeys:
     A value that is missing or no good is noted in `problems`, and 1 (or the default) stands for it,
     so that everything wrong is found at once; `stood_in` names those keys, whose values are not to
     be held against others. `inside` is the name of the part that is read, `read` holds every key
-    that was asked for. A family may have `names` of its own for keys, and `defaults` for some. Which
-    key may be meant for another is looked for only where there are `hints`, as it takes long.
+    that was asked for. A family may have `names` of its own for keys, and `defaults` for some. Only
+    with `hints` is it looked for which key may be meant for another, as that takes long.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class ConfigKeys:
             self.refuse(key, f"{value!r} is not a mapping")
             return None
         inside = ConfigKeys(value, self.field(key))
-        inside.problems = self.problems
+        inside.problems, inside.hints = self.problems, self.hints
         return inside
 
     def flag(self, key: str, *, default: bool = False) -> bool:

@@ -64,7 +64,7 @@ def _read(config: Mapping[str, Any], model_type: str, *, hints: bool = True) -> 
         return _reading(model_type, None, keys)
     hidden_size = keys.count("hidden_size")
     vocabulary_size = keys.count("vocab_size")
-    context_tokens = longest_context(keys)
+    context_tokens = longest_context(keys, are_scaled=family.scaled_positions)
     tied = _tied(keys, config, default=family.tied)
     layers = family.layers(keys, layer_count)
     ends = family.ends(keys)

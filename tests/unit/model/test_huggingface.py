@@ -469,10 +469,41 @@ def test_the_longest_context_is_scaled_as_the_file_says(
     assert architecture_from_config("any", nested).max_context_tokens == longest
 
 
-def test_scaling_by_kind_of_layer_leaves_the_longest_context() -> None:
-    by_layer = {"full_attention": {"rope_type": "linear", "factor": 8.0}, "sliding_attention": {}}
+YARN = {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 8192}
+
+
+@pytest.mark.parametrize(
+    ("by_layer", "longest"),
+    [
+        ({"full_attention": YARN, "sliding_attention": {"rope_type": "default"}}, 65_536),
+        ({"sliding_attention": {"rope_type": "default"}, "full_attention": YARN}, 65_536),
+        ({"main": {"rope_type": "linear", "factor": 2.0}, "other": {}}, 131_072),
+    ],
+)
+def test_full_attention_says_how_far_positions_reach(
+    by_layer: dict[str, Any], longest: int
+) -> None:
     model = architecture_from_config("any", without("rope_scaling", rope_parameters=by_layer))
-    assert model.max_context_tokens == 131_072
+    assert model.max_context_tokens == longest
+
+
+@pytest.mark.parametrize(
+    "scaling",
+    [
+        {"rope_scaling": {"rope_type": "linear", "factor": 8.0}},
+        {"rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 8.0}}},
+    ],
+)
+def test_positions_of_a_gemma_3_are_scaled_already(scaling: dict[str, Any]) -> None:
+    gemma = without("rope_scaling", "mlp_bias", model_type="gemma3_text", **scaling)
+    assert architecture_from_config("any", gemma).max_context_tokens == 131_072
+
+
+def test_what_is_wrong_with_the_scaling_of_a_kind_of_layer_says_where() -> None:
+    wrong = {"full_attention": {"rope_type": "yarm", "factor": 2}}
+    (problem,) = problems_of(without("rope_scaling", rope_parameters=wrong))
+    assert problem.field == "rope_parameters.full_attention.rope_type"
+    assert problem.suggestion == "did you mean 'yarn'?"
 
 
 @pytest.mark.parametrize(
