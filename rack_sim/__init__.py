@@ -2,6 +2,7 @@
 
 - `load`: a scenario from a preset's name, a file or its keys
 - `explain`: which chip holds what, and how fast a token passes; nothing is replayed
+- `explain_model`: a model alone, and the fewest chips of every system preset that hold it
 - `simulate`: replays the scenario's traffic
 - `size`: the smallest, the cheapest and the most frugal system that meets objectives
 - `sweep`: runs a study: many scenarios, one table; `study_frames`: its tables as DataFrames
@@ -25,7 +26,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rack_sim.api import explain, load, simulate, size, study_frames, sweep
+    from rack_sim.api import explain, explain_model, load, simulate, size, study_frames, sweep
     from rack_sim.foundation.errors import InfeasibleError, InputError, RackSimError, ReplayError
     from rack_sim.foundation.version import VERSION as __version__
     from rack_sim.pipeline import Explanation, Result
@@ -50,6 +51,7 @@ __all__ = [
     "Sizing",
     "__version__",
     "explain",
+    "explain_model",
     "load",
     "schema_file",
     "simulate",
@@ -74,6 +76,7 @@ _HOMES = {
     "Sizing": ("rack_sim.study.sizing", "Sizing"),
     "__version__": ("rack_sim.foundation.version", "VERSION"),
     "explain": ("rack_sim.api", "explain"),
+    "explain_model": ("rack_sim.api", "explain_model"),
     "load": ("rack_sim.api", "load"),
     "schema_file": ("rack_sim.scenario.library", "schema_file"),
     "simulate": ("rack_sim.api", "simulate"),

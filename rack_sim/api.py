@@ -17,7 +17,9 @@ from rack_sim.pipeline import Explanation, OnEnded, Result
 from rack_sim.pipeline import explain as explain_scenario
 from rack_sim.pipeline import simulate as simulate_scenario
 from rack_sim.scenario import Scenario, Study, load_scenario, load_study, scenario_of_keys
+from rack_sim.scenario.model_alone import load_model
 from rack_sim.study.kinds import run_study
+from rack_sim.study.model_needs import ModelNeeds
 from rack_sim.study.options import POINT_COUNT_MAX, StudyOptions
 from rack_sim.study.sizing import Sizing, SizingRequest
 from rack_sim.study.sizing import size as size_scenario
@@ -76,6 +78,21 @@ def explain(scenario: Scenario | Reference, overrides: Overrides = ()) -> Explan
     check = _checked_scenario("explain", scenario, overrides)
     check.finish()
     return explain_scenario(_loaded(scenario, overrides))
+
+
+def explain_model(model: Reference, overrides: Overrides = ()) -> ModelNeeds:
+    """A model alone: parameters by kind, bytes, FLOP, cache, and what holds it of every system.
+
+    `model` is the name of a preset, a config.json, a folder that has one, or its keys; `overrides`
+    may change ``model.…``, ``precision.…``, ``serving.max_context_tokens`` and
+    ``serving.concurrent_sequences``. Raises InputError with every problem found.
+    """
+    check = Given("explain_model")
+    check.kind("model", model, (str, Path, Mapping), "the name of a preset, a file, or keys")
+    _check_overrides(check, overrides)
+    check.finish()
+    named = _plain(model) if isinstance(model, Mapping) else str(model)
+    return ModelNeeds(load_model(named, override_texts(overrides)))
 
 
 def simulate(

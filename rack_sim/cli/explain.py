@@ -1,4 +1,4 @@
-"""Explain: which chip holds what, and how fast a token passes; nothing is replayed."""
+"""Explain: which chip holds what, and how fast a token passes, or a model alone; no replay."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from rack_sim.cli.console import (
     tell,
 )
 from rack_sim.cli.deployment import deployment_facts, deployment_values, limit_values, stage_values
+from rack_sim.cli.model_page import model_dict, model_tables
 from rack_sim.cli.options import JsonOption, ScenarioArgument, SetOption
 from rack_sim.cli.topology import survey_table
 from rack_sim.compiler.changes import MachineChange, changes
@@ -35,6 +36,8 @@ from rack_sim.pipeline import Explanation
 from rack_sim.pipeline import explain as explain_scenario
 from rack_sim.scenario import load_scenario
 from rack_sim.scenario.group import format_ranges
+from rack_sim.scenario.model_alone import is_model, load_model
+from rack_sim.study.model_needs import ModelNeeds
 
 # Rows of the table of tasks; the rest is one row.
 _WAY_COUNT_MAX = 12
@@ -43,7 +46,7 @@ _WAY_COUNT_MAX = 12
 def explain(
     scenario: ScenarioArgument, overrides: SetOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show how a scenario's model is placed and what bounds it, without running it.
+    """Show how a scenario's model is placed and what bounds it, or a model alone; nothing is run.
 
     Chips and stages, the network, the SRAM map, which roof binds each operator, where the time of
     a token goes, which algorithms collectives take and why, the compiled programs, the physical
@@ -52,6 +55,11 @@ def explain(
     Reactive chips run no program: shown are their memory and cache, how long iterations of one to
     as many rows as there can be take at several contexts, collectives, and the physical limits.
 
+    Of a model alone (a config.json, a folder that has one, a preset's name): parameters by kind,
+    bytes, FLOP and cache, and the fewest chips of every system preset that hold it. --set may
+    change keys of the model (model.num_hidden_layers=16), its formats (precision.weights=fp8) and
+    its cache (serving.max_context_tokens, serving.concurrent_sequences).
+
     Examples:
 
         rack-sim explain llama70b
@@ -59,7 +67,12 @@ def explain(
         rack-sim explain llama70b --set precision.weights=fp16   # exits with 3: does not fit
 
         rack-sim explain llama70b-a100 --json
+
+        rack-sim explain my-model/config.json --set precision.weights=fp8
     """
+    if is_model(scenario):
+        _explain_model(scenario, overrides or [], as_json=as_json)
+        return
     with err.status("placing the model"):
         found = explain_scenario(load_scenario(scenario, overrides or []), on_note=tell)
     if found.batch is not None:
@@ -88,6 +101,17 @@ def explain(
         _limits(found),
         changes_table(found.step, changed),
     ):
+        out.print(drawn)
+
+
+def _explain_model(reference: str, overrides: Sequence[str], *, as_json: bool) -> None:
+    found = ModelNeeds(load_model(reference, overrides))
+    with err.status("looking at every system"):
+        _ = found.needs
+    if as_json:
+        say_json(model_dict(found))
+        return
+    for drawn in model_tables(found):
         out.print(drawn)
 
 

@@ -35,7 +35,8 @@ class ConfigKeys:
     A value that is missing or no good is noted in `problems`, and 1 (or the default) stands for it,
     so that everything wrong is found at once; `stood_in` names those keys, whose values are not to
     be held against others. `inside` is the name of the part that is read, `read` holds every key
-    that was asked for. A family may have `names` of its own for keys, and `defaults` for some.
+    that was asked for. A family may have `names` of its own for keys, and `defaults` for some. Only
+    with `hints` is it looked for which key may be meant for another, as that takes long.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class ConfigKeys:
         self.config = config
         self._names = names or {}
         self._defaults = defaults or {}
+        self.hints = True
         self.problems: list[Problem] = []
         self.read: set[str] = set()
         self.stood_in: set[str] = set()
@@ -135,8 +137,8 @@ class ConfigKeys:
         if not isinstance(value, Mapping):
             self.refuse(key, f"{value!r} is not a mapping")
             return None
-        inside = ConfigKeys(value, self._field(key))
-        inside.problems = self.problems
+        inside = ConfigKeys(value, self.field(key))
+        inside.problems, inside.hints = self.problems, self.hints
         return inside
 
     def flag(self, key: str, *, default: bool = False) -> bool:
@@ -201,7 +203,7 @@ class ConfigKeys:
     def missing(self, key: str) -> None:
         """Notes that a key is not there, and which one may be meant for it."""
         others = [str(other) for other in self.config if other not in COMMON_KEYS]
-        hint = suggest(key, others)
+        hint = suggest(key, others) if self.hints else ""
         found = hint.removeprefix("did you mean ")
         nearest = f"is {found.rstrip('?')} meant for it?" if found != hint else ""
         self.read |= {other for other in others if found == f"{other!r}?"}
@@ -210,9 +212,10 @@ class ConfigKeys:
 
     def refuse(self, key: str, message: str, suggestion: str = "") -> None:
         """Notes what is wrong with the value of a key."""
-        self.problems.append(Problem(message, field=self._field(key), suggestion=suggestion))
+        self.problems.append(Problem(message, field=self.field(key), suggestion=suggestion))
 
-    def _field(self, key: str) -> str:
+    def field(self, key: str) -> str:
+        """The path of a key inside the file."""
         name = self._name(key)
         return f"{self._inside}.{name}" if self._inside else name
 

@@ -7,7 +7,8 @@ weights are stored (`quantization_config`) is no part of the shape: the precisio
 the scenario's to choose.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from unicodedata import category
 
@@ -15,14 +16,15 @@ from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.foundation.work_limits import over_limit
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.config_keys import COMMON_KEYS, ConfigKeys
+from rack_sim.model.contradictions import note_contradictions
 from rack_sim.model.families import FAMILIES
 from rack_sim.model.families.family import Family
+from rack_sim.model.likeness import Reading, likeness_problem, most_alike
 from rack_sim.model.rope import longest_context
 from rack_sim.model.shapeless_keys import OWN_KEYS, SHAPELESS_KEYS, is_outer
 
 KNOWN_MODEL_TYPES = tuple(FAMILIES)
 
-_SHOWN_MAX = 12
 _NAME_MAX = 200
 
 
@@ -31,23 +33,38 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
 
     Of a model that also sees, the text part is read (see `text_part`). Raises InputError with every
     problem: a missing key, a value that is not a positive whole number, heads that do not divide,
-    an unknown model type, a feature that is not modelled. The `field` of each problem is the key it
-    stands at.
+    a feature that is not modelled; of an unknown model type, what its keys look like. The `field`
+    of each problem is the key it stands at.
     """
+    model_type = model_type_of(config)
+    if model_type not in FAMILIES:
+        what = f"model type {model_type!r} is not known"
+        alike = most_alike(model_type, config, FAMILIES, _read)
+        raise InputError(likeness_problem(what, config, alike, _read))
+    reading = _read(config, model_type)
+    if reading.architecture is not None:
+        return replace(reading.architecture, name=name)
+    if not _says_its_type(config):
+        alike = most_alike(model_type, config, FAMILIES, _read)
+        if len(alike.problems) < len(reading.problems):
+            what = "key 'model_type' is missing"
+            raise InputError(likeness_problem(what, config, alike, _read))
+    raise InputError(reading.problems)
+
+
+def _read(config: Mapping[str, Any], model_type: str, *, hints: bool = True) -> Reading:
+    """A config read as a family of that type, or everything that is wrong with it."""
     inside = name_of_text_part(config)
-    part = config[inside] if inside else config
-    model_type = str(part.get("model_type", config.get("model_type", "llama")))
-    family = FAMILIES.get(model_type, FAMILIES["llama"])
+    part = text_part(config)
+    family = FAMILIES[model_type]
     keys = ConfigKeys(part, inside, family.names, family.defaults)
-    is_known = model_type in FAMILIES
-    if not is_known:
-        keys.problems.append(_unknown(model_type, part))
+    keys.hints = hints
     layer_count = keys.count("num_hidden_layers")
     if over_limit("layers", layer_count):  # as many objects would be made; it is noted already
-        raise InputError(keys.problems)
+        return _reading(model_type, None, keys)
     hidden_size = keys.count("hidden_size")
     vocabulary_size = keys.count("vocab_size")
-    context_tokens = longest_context(keys)
+    context_tokens = longest_context(keys, are_scaled=family.scaled_positions)
     tied = _tied(keys, config, default=family.tied)
     layers = family.layers(keys, layer_count)
     ends = family.ends(keys)
@@ -56,12 +73,12 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
     keys.only("cross_attention_hidden_size")
     keys.only("pruned_heads", {})
     _check_name(config, keys)
-    if is_known:
-        _refuse_unread(config, keys, family, model_type)
+    note_contradictions(keys, layer_count)
+    unread = _refuse_unread(config, keys, family, model_type)
     if keys.problems:
-        raise InputError(dict.fromkeys(keys.problems))
-    return Architecture(
-        name=name,
+        return _reading(model_type, None, keys, unread)
+    model = Architecture(
+        name="model",
         layers=tuple(layers),
         hidden_size=hidden_size,
         vocabulary_size=vocabulary_size,
@@ -69,6 +86,14 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
         max_context_tokens=context_tokens,
         ends=ends,
     )
+    return _reading(model_type, model, keys)
+
+
+def _reading(
+    model_type: str, model: Architecture | None, keys: ConfigKeys, unread: Sequence[str] = ()
+) -> Reading:
+    there = frozenset(keys.read & {str(key) for key in keys.config})
+    return Reading(model_type, model, tuple(dict.fromkeys(keys.problems)), there, tuple(unread))
 
 
 TEXT_PARTS = ("text_config", "language_config", "llm_config")
@@ -83,6 +108,15 @@ def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The part of a config that is read: the text part where there is one, else the whole."""
     inside = name_of_text_part(config)
     return config[inside] if inside else config
+
+
+def model_type_of(config: Mapping[str, Any]) -> str:
+    """The model type of the part that is read: Llama's where none is said."""
+    return str(text_part(config).get("model_type", config.get("model_type", "llama")))
+
+
+def _says_its_type(config: Mapping[str, Any]) -> bool:
+    return "model_type" in config or "model_type" in text_part(config)
 
 
 def places_of_key(config: Mapping[str, Any], key: str) -> tuple[tuple[str, ...], ...]:
@@ -109,8 +143,11 @@ def _check_name(config: Mapping[str, Any], keys: ConfigKeys) -> None:
 
 def _refuse_unread(
     config: Mapping[str, Any], keys: ConfigKeys, family: Family, model_type: str
-) -> None:
-    """Refuses every key that nobody reads, unless it is known to say nothing of the shape."""
+) -> list[str]:
+    """Refuses every key that nobody reads, unless it is known to say nothing of the shape.
+
+    Gives the keys.
+    """
     part = keys.config
     inside = name_of_text_part(config)
     if not inside:
@@ -119,9 +156,11 @@ def _refuse_unread(
     shape_keys = {*COMMON_KEYS, *keys.read}
     ignored = _ignored(config, keys)
     silent = {*shape_keys, *SHAPELESS_KEYS, *family.shapeless, *ignored}
+    unread = []
     for key in map(str, part):
         if key not in silent:
-            hint = suggest(key, shape_keys)
+            unread.append(key)
+            hint = suggest(key, shape_keys) if keys.hints else ""
             close = f"{hint} " if hint.startswith("did you mean") else ""
             keys.refuse(
                 key,
@@ -129,10 +168,11 @@ def _refuse_unread(
                 f"{close}If it changes no size, say so: ignore: [{key}]",
             )
     if part is config:
-        return
+        return unread
     for key in map(str, config):
         repeated = key in part and part[key] == config[key]
         if not (is_outer(key) or repeated or key in ignored):
+            unread.append(key)
             keys.problems.append(
                 Problem(
                     f"{key!r} stands beside {inside}, where nobody reads it",
@@ -140,6 +180,7 @@ def _refuse_unread(
                     suggestion=f"write it inside {inside}, or say: ignore: [{key}]",
                 )
             )
+    return unread
 
 
 def _ignored(config: Mapping[str, Any], keys: ConfigKeys) -> set[str]:
@@ -177,17 +218,3 @@ def _tied(keys: ConfigKeys, config: Mapping[str, Any], *, default: bool) -> bool
         )
     keys.problems += beside.problems
     return tied
-
-
-def _unknown(model_type: str, config: Mapping[str, Any]) -> Problem:
-    """That a model type is not known, which keys could be read, and which are unknown."""
-    read = ", ".join(key for key in COMMON_KEYS if key in config) or "none"
-    strange = [str(key) for key in config if key not in (*COMMON_KEYS, *SHAPELESS_KEYS)]
-    more = f" and {len(strange) - _SHOWN_MAX} more" if len(strange) > _SHOWN_MAX else ""
-    unknown = ", ".join(strange[:_SHOWN_MAX]) + more if strange else "none"
-    return Problem(
-        f"model type {model_type!r} is not known (keys that could be read: {read}; "
-        f"unknown keys: {unknown})",
-        field="model_type",
-        suggestion=suggest(model_type, KNOWN_MODEL_TYPES),
-    )

@@ -5,7 +5,8 @@
     llama3, longrope    max_position_embeddings: it counts what the scaling brings
 
 This is what Transformers documents of `rope_scaling` (in newer files `rope_parameters`) and what
-vLLM makes of it. Parameters that differ by kind of layer scale no context.
+vLLM makes of it. Where parameters differ by kind of layer, those of full attention say how far
+positions reach, else the kind that reaches least. A Gemma 3 says the positions that scaling brings.
 """
 
 from collections.abc import Mapping
@@ -18,12 +19,21 @@ _AS_SAID = ("default", "llama3", "longrope", "su", "mrope", "proportional")
 _BY_A_FACTOR = ("linear", "dynamic", "yarn")
 
 
-def longest_context(keys: ConfigKeys) -> int:
-    """Positions that the model reads, scaled as the file says."""
+def longest_context(keys: ConfigKeys, *, are_scaled: bool = False) -> int:
+    """Positions that the model reads, scaled as the file says; `are_scaled` says they are so."""
     positions = keys.count("max_position_embeddings")
     scaling = keys.part("rope_scaling") or keys.part("rope_parameters")
-    if scaling is None or any(isinstance(value, Mapping) for value in scaling.config.values()):
+    if scaling is None:
         return positions
+    kinds = [key for key, value in scaling.config.items() if isinstance(value, Mapping)]
+    if "full_attention" in kinds:
+        kinds = ["full_attention"]
+    parts = [scaling.part(key) for key in kinds] or [scaling]
+    reached = [_scaled(part, positions) for part in parts if part]
+    return positions if are_scaled else min(reached)
+
+
+def _scaled(scaling: ConfigKeys, positions: int) -> int:
     key = "type" if "rope_type" not in scaling.config else "rope_type"
     kind = scaling.config.get(key) or "default"
     if kind not in (*_AS_SAID, *_BY_A_FACTOR):

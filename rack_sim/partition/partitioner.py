@@ -163,7 +163,13 @@ class Partitioner:
     def _packer(self, group_size: int, tiers: Tiers) -> StageCutter:
         """The line of blocks with bytes only: enough to say what fits."""
         demand = self.deployment.demand
-        sizes = [largest_chip_bytes(block, demand, group_size=group_size) for block in self.blocks]
+        # Blocks of equal layers share their operators.
+        alike = {id(block.operators): block for block in self.blocks}
+        size_of = {
+            key: largest_chip_bytes(block, demand, group_size=group_size)
+            for key, block in alike.items()
+        }
+        sizes = [size_of[id(block.operators)] for block in self.blocks]
         first_bytes = sizes[0][0] if self.blocks[0] not in kept(self.blocks) else 0
         return packed(self.deployment.system.chip, sizes, tiers, first_bytes)
 

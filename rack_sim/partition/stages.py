@@ -85,9 +85,9 @@ class StageCutter:
     def stage_bytes(self) -> NDArray[np.int64]:
         """Bytes on the fullest chip of the stage that holds blocks i..j-1, at [i, j]."""
         bytes_ = self._over_ranges(_prefix(self.resident_bytes))
+        live = np.asarray(self.live_bytes, dtype=np.int64)
         for start in range(self.block_count):
-            live = np.maximum.accumulate(np.asarray(self.live_bytes[start:], dtype=np.int64))
-            bytes_[start, start + 1 :] += live + self.overhead_bytes
+            bytes_[start, start + 1 :] += np.maximum.accumulate(live[start:]) + self.overhead_bytes
         bytes_[0, -1] -= self.shared_bytes
         return bytes_
 

@@ -170,7 +170,7 @@ def _draft(schema: SpeculationSchema | None) -> Architecture | None:
             Problem(
                 problem.message,
                 field=f"speculation.draft_model.{problem.field}".rstrip("."),
-                suggestion=problem.suggestion,
+                suggestion=problem.suggestion.replace("model.", "serving.speculation.draft_model."),
             )
             for problem in error.problems
         ) from None

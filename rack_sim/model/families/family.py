@@ -27,7 +27,8 @@ class Family(NamedTuple):
 
     `ends` reads what stands before and after the layers. `names` are what it calls the common keys,
     `defaults` what its published code takes where a file leaves one out. `shapeless` are keys of
-    this family alone that change nothing, or nothing where they are not read.
+    this family alone that change nothing, or nothing where they are not read. With
+    `scaled_positions` a file's longest context is what scaling brings, whatever its kind.
     """
 
     layers: Layers
@@ -36,6 +37,7 @@ class Family(NamedTuple):
     ends: Callable[[ConfigKeys], Ends] = no_ends
     names: Mapping[str, str] = {}
     defaults: Mapping[str, float] = {}
+    scaled_positions: bool = False
 
 
 def grouped(

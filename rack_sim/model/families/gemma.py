@@ -130,7 +130,11 @@ FAMILIES = {
         _gemma2, tied=True, shapeless=_SCALES, defaults={**_HEAD, "num_key_value_heads": 4}
     ),
     "gemma3": Family(
-        _gemma3, tied=True, shapeless=_GEMMA3, defaults={**_HEAD, "num_key_value_heads": 4}
+        _gemma3,
+        tied=True,
+        shapeless=_GEMMA3,
+        defaults={**_HEAD, "num_key_value_heads": 4},
+        scaled_positions=True,
     ),
 }
 FAMILIES["gemma4"] = FAMILIES["gemma4_text"] = Family(

@@ -142,13 +142,54 @@ def test_tied_is_true_or_false() -> None:
     assert problem.field == "tie_word_embeddings"
 
 
-def test_an_unknown_model_type_is_refused_with_what_could_be_read() -> None:
+def test_a_misspelt_model_type_is_told_by_its_keys_and_its_name() -> None:
     (problem,) = problems_of(without(model_type="lama"))
     assert problem.field == "model_type"
-    assert "'lama'" in problem.message
-    assert "num_key_value_heads" in problem.message
-    assert "unknown keys: attention_bias, mlp_bias)" in problem.message
-    assert problem.suggestion == "did you mean 'llama'?"
+    assert "'lama' is not known; its keys look like 'llama'" in problem.message
+    assert "8,030,261,248 parameters in 32 layers" in problem.message
+    assert problem.suggestion == "--set model.model_type=llama"
+
+
+@pytest.mark.parametrize("known", ["DEEPSEEK", "QWEN3_MOE", "GPT_OSS"])
+def test_an_unknown_model_type_is_read_as_the_family_that_its_keys_look_like(known: str) -> None:
+    """As its next generation may be called; no other family's rules complain."""
+    config = {name: value for name, value in globals()[known].items() if name != "model_type"}
+    (problem,) = problems_of(config | {"model_type": "next_1", "new_key": 3})
+    family = globals()[known]["model_type"]
+    count = architecture_from_config("any", globals()[known]).parameter_count
+    assert f"look like {family!r}, as which it would be {count:,} parameters" in problem.message
+    assert "whatever new_key may say" in problem.message
+    assert problem.suggestion == (f"--set model.model_type={family} --set 'model.ignore=[new_key]'")
+    (problem,) = problems_of(config | {"model_type": "next_1"})
+    assert problem.suggestion == f"--set model.model_type={family}"
+
+
+def test_the_setting_that_is_offered_reads_the_file() -> None:
+    config = {**DEEPSEEK, "model_type": "deepseek_v9", "index_width": 3}
+    (problem,) = problems_of(config)
+    assert "--set model.model_type=deepseek_v3 --set 'model.ignore=[index_width]'" in str(problem)
+    said = config | {"model_type": "deepseek_v3", "ignore": ["index_width"]}
+    known = architecture_from_config("any", DEEPSEEK)
+    assert architecture_from_config("any", said) == known
+
+
+def test_a_file_without_a_type_is_a_llama_unless_its_keys_look_like_another() -> None:
+    config = {name: value for name, value in DEEPSEEK.items() if name != "model_type"}
+    (problem,) = problems_of(config)
+    assert "key 'model_type' is missing; its keys look like 'deepseek_v3'" in problem.message
+    assert (
+        problems_of(without("vocab_size", "model_type"))[0].message == "key 'vocab_size' is missing"
+    )
+
+
+def test_what_looks_like_no_family_says_which_is_nearest_and_what_is_in_the_way() -> None:
+    strange = {f"mamba_{number}": number for number in range(20)}
+    (problem,) = problems_of(without(model_type="mamba_9", **strange))
+    assert "no known family has 20 of its keys; nearest is 'llama'" in problem.message
+    assert "mamba_11 and 8 more may say" in problem.message
+    (problem,) = problems_of(without("vocab_size", model_type="mamba", intermediate_size="big"))
+    assert "cannot be read: key 'vocab_size' is missing; intermediate_size" in problem.message
+    assert problem.suggestion.startswith("once that is right: --set model.model_type=")
 
 
 @pytest.mark.parametrize(
@@ -185,15 +226,8 @@ def test_heads_that_do_not_divide_are_refused() -> None:
 
 
 def test_every_problem_is_reported_at_once() -> None:
-    found = problems_of(
-        without("vocab_size", model_type="mamba", num_local_experts=8, intermediate_size="big")
-    )
-    assert [problem.field for problem in found] == [
-        "model_type",
-        "",
-        "num_local_experts",
-        "intermediate_size",
-    ]
+    found = problems_of(without("vocab_size", num_local_experts=8, intermediate_size="big"))
+    assert [problem.field for problem in found] == ["", "num_local_experts", "intermediate_size"]
 
 
 def test_heads_are_checked_even_where_another_key_is_wrong() -> None:
@@ -370,6 +404,28 @@ def test_families_refuse_what_they_do_not_model(
     assert problem.field == key
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("n_group", 7, "256 experts make no 7 groups of as many each"),
+        ("topk_group", 9, "9 of 8 groups cannot be chosen"),
+        ("topk_group", 1, "1 group of 32 experts: 33 cannot be chosen"),
+    ],
+)
+def test_experts_make_even_groups(key: str, value: int, message: str) -> None:
+    grouped_experts = DEEPSEEK | {"n_group": 8, "topk_group": 4}
+    assert architecture_from_config("any", grouped_experts)
+    (problem,) = problems_of(grouped_experts | {"num_experts_per_tok": 33, key: value})
+    assert (problem.field, problem.message) == (key, message)
+
+
+def test_layer_types_are_as_many_as_layers_where_nobody_reads_them_too() -> None:
+    three = without(model_type="ministral3", layer_types=["full_attention"] * 3)
+    (problem,) = problems_of(three)
+    assert problem.field == "layer_types"
+    assert problem.message == "has 3 items for 32 layers"
+
+
 def test_gemma_is_tied_unless_it_says_otherwise() -> None:
     gemma = without("tie_word_embeddings", model_type="gemma")
     assert architecture_from_config("any", gemma).tied_embeddings
@@ -413,10 +469,41 @@ def test_the_longest_context_is_scaled_as_the_file_says(
     assert architecture_from_config("any", nested).max_context_tokens == longest
 
 
-def test_scaling_by_kind_of_layer_leaves_the_longest_context() -> None:
-    by_layer = {"full_attention": {"rope_type": "linear", "factor": 8.0}, "sliding_attention": {}}
+YARN = {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 8192}
+
+
+@pytest.mark.parametrize(
+    ("by_layer", "longest"),
+    [
+        ({"full_attention": YARN, "sliding_attention": {"rope_type": "default"}}, 65_536),
+        ({"sliding_attention": {"rope_type": "default"}, "full_attention": YARN}, 65_536),
+        ({"main": {"rope_type": "linear", "factor": 2.0}, "other": {}}, 131_072),
+    ],
+)
+def test_full_attention_says_how_far_positions_reach(
+    by_layer: dict[str, Any], longest: int
+) -> None:
     model = architecture_from_config("any", without("rope_scaling", rope_parameters=by_layer))
-    assert model.max_context_tokens == 131_072
+    assert model.max_context_tokens == longest
+
+
+@pytest.mark.parametrize(
+    "scaling",
+    [
+        {"rope_scaling": {"rope_type": "linear", "factor": 8.0}},
+        {"rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 8.0}}},
+    ],
+)
+def test_positions_of_a_gemma_3_are_scaled_already(scaling: dict[str, Any]) -> None:
+    gemma = without("rope_scaling", "mlp_bias", model_type="gemma3_text", **scaling)
+    assert architecture_from_config("any", gemma).max_context_tokens == 131_072
+
+
+def test_what_is_wrong_with_the_scaling_of_a_kind_of_layer_says_where() -> None:
+    wrong = {"full_attention": {"rope_type": "yarm", "factor": 2}}
+    (problem,) = problems_of(without("rope_scaling", rope_parameters=wrong))
+    assert problem.field == "rope_parameters.full_attention.rope_type"
+    assert problem.suggestion == "did you mean 'yarn'?"
 
 
 @pytest.mark.parametrize(
