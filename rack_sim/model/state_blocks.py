@@ -100,9 +100,7 @@ def _mamba(hidden: int, shape: Mamba2) -> Operators:
     if not shape.gated_norm:
         norm = replace(norm, parameters=0, flop_per_row=GATED_FLOP * values)
     return (
-        _input(
-            hidden, shape.projected_size, shape.group_count, grouped, biased=shape.input_bias
-        ),
+        _input(hidden, shape.projected_size, shape.group_count, grouped, biased=shape.input_bias),
         _convolution(shape.convolution, shape.group_count),
         _gates(shape.gate_parameters, 0, heads, None),
         *_over_state(

@@ -78,9 +78,7 @@ def _nemotron_h(keys: ConfigKeys, layer_count: int) -> list[Layer]:
 
 def _parts(keys: ConfigKeys, layer_count: int) -> list[str]:
     pattern = keys.letters("hybrid_override_pattern", tuple(_LETTERS), layer_count)
-    said = keys.list_of(
-        keys.first_of("layers_block_type", "layer_types"), _PARTS, layer_count
-    )
+    said = keys.list_of(keys.first_of("layers_block_type", "layer_types"), _PARTS, layer_count)
     if said is not None:
         return ["linear_attention" if k == "mamba" else k.replace("full_", "") for k in said]
     if pattern is None:
