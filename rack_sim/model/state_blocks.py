@@ -1,10 +1,10 @@
 """State blocks: the operators of layers that keep a state for a sequence.
 
-A row that is the next token of its sequence is worked on as the recurrence is written: every element
-of the state is read, changed and written (`update`, on the vector unit, as the kernels of today's
-engines do). Rows of a prompt are worked on a chunk at a time with matrix products (`chunks`), which
-reads and writes the state once a chunk. FLOP a row of a head, with C rows a chunk, K key and V value
-elements, N of a state:
+A row that is the next token of its sequence is worked on as the recurrence is written: every
+element of the state is read, changed and written (`update`, on the vector unit, as the kernels of
+today's engines do). Rows of a prompt are worked on a chunk at a time with matrix products
+(`chunks`), which reads and writes the state once a chunk. FLOP a row of a head, with C rows a
+chunk, K key and V value elements, N of a state:
 
                          update              chunks
     delta rules          7 K V               C (6 K + 4 V) + C C / 3 + 6 K V

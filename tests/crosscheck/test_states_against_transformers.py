@@ -1,4 +1,4 @@
-"""States of sequences against `transformers`: what its cache keeps, and how many FLOP its chunks take.
+"""States of sequences against `transformers`: what its cache keeps, and the FLOP of its chunks.
 
 Small models of each family that keeps states are run on a few tokens; then the cache of the library
 holds what one sequence keeps. It stores one row more of a convolution than the next token needs.
@@ -100,7 +100,7 @@ def ours(model_type: str) -> Architecture:
     return architecture_from_config("small", config)
 
 
-def theirs(model_type: str) -> Any:  # noqa: ANN401 - a module of torch
+def theirs(model_type: str) -> Any:
     config = config_of(model_type)
     del config["model_type"]
     made = transformers.AutoConfig.for_model(model_type, **config)
