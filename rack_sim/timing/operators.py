@@ -75,8 +75,10 @@ def time_operator(
     if operator.choice is not None:
         operator, rows = _chosen(operator, operator.choice, rows, group_size, chip.execution)
         group_size = 1
+    together = -(-rows // sequences) if sequences else 0
     flop = _share(
-        rows * (operator.flop_per_row + operator.flop_per_row_token * context_tokens), group_size
+        rows * (operator.flop_of(together) + operator.flop_per_row_token * context_tokens),
+        group_size,
     )
     weight_bytes = precision.weight_bytes(_share(operator.parameters, group_size))
     if operator.lookup_per_row:

@@ -146,14 +146,14 @@ def test_chunks_take_the_products_that_the_library_runs(model_type: str) -> None
             layer(hidden)
     block = next(b for b in blocks_of(model) if b.name == f"layer{number}.state")
     matrix = sum(
-        one.flop_per_row
+        one.flop_of(one.chunk_tokens)
         for one in block.operators
         if one.unit == "matrix" and one.rows_of != "next_tokens"
     )
     wanted = rows * matrix
     if model_type != "minimax":
         chunk, key, value = shape.chunk_tokens, 16, 8
-        wanted -= rows * 6 * (2 * chunk * (key + value) + -(-chunk * chunk // 3))
+        wanted -= rows * 6 * (2 * chunk * (key + value) + chunk * -(-chunk // 3))
         # torch counts a convolution, and that of the rows it is padded with; here it is the vector
         # unit's.
         kernel = shape.convolution.kernel_size

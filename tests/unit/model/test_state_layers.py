@@ -116,7 +116,8 @@ def test_the_operators_have_the_parameters_of_the_shape(shape: StateShape) -> No
 
 
 def flop(block: Block, name: str) -> int:
-    return next(one.flop_per_row for one in block.operators if one.name == f"state.{name}")
+    found = next(one for one in block.operators if one.name == f"state.{name}")
+    return found.flop_of(found.chunk_tokens)
 
 
 def test_flop_of_a_next_token() -> None:
@@ -131,7 +132,7 @@ def test_flop_of_a_next_token() -> None:
 def test_flop_of_a_row_in_a_chunk() -> None:
     """Products with the C rows of its chunk, and with the state."""
     c, k, v = 64, 16, 8
-    inverse = -(-c * c // 3)
+    inverse = c * -(-c // 3)
     one = 2 * c * k + 2 * c * k + inverse + 2 * c * (k + v) + 2 * c * v + 3 * 2 * k * v
     assert flop(state_block(48, DELTA), "chunks") == 6 * one
     c, n, v = 128, 32, 16

@@ -1,7 +1,6 @@
 """States in time: once a next token, once a chunk of a prompt, on both kinds of chips.
 
-One unit of everything: a byte a ps of memory, an operation a ps of the vector unit, a hundred of the
-matrix unit.
+A byte a ps of memory, an operation a ps of the vector unit, a hundred of the matrix unit.
 """
 
 from dataclasses import replace
@@ -104,7 +103,7 @@ def test_a_next_token_reads_and_writes_its_state_once(rows: int) -> None:
 def test_a_chunk_of_a_prompt_reads_and_writes_the_state_once(rows: int) -> None:
     found = timed(operator(DELTA, "chunks"), rows, 1)
     assert found.memory_bytes == ceil(rows / 64) * 2 * (4 * STATE + 2 * KEPT) + rows * MOVED
-    assert found.flop == rows * operator(DELTA, "chunks").flop_per_row
+    assert found.flop == rows * operator(DELTA, "chunks").flop_of(min(rows, 64))
 
 
 @pytest.mark.parametrize(("states", "share"), [("fp32", 4), ("bf16", 2), ("fp8", 1)])
@@ -180,7 +179,7 @@ def test_a_row_of_a_prompt_has_its_part_of_a_chunk() -> None:
     chunk = Fraction(2 * (4 * STATE + 2 * KEPT), 64) + MOVED
     by_name = {roof.name: roof for roof in iterations(DELTA).roofs}
     assert by_name["memory"].per_row_ps == ceil(chunk + 2 * moved)
-    flop = operator(DELTA, "chunks").flop_per_row
+    flop = operator(DELTA, "chunks").flop_of(64)
     assert any(roof.per_row_ps == ceil(Fraction(flop, 100)) for roof in iterations(DELTA).roofs)
 
 
