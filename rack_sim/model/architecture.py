@@ -9,7 +9,6 @@ from rack_sim.model.layers import (
     Experts,
     FeedForwardShape,
     GroupedAttention,
-    LatentAttention,
     Layer,
     MixerShape,
 )
@@ -99,9 +98,9 @@ class Architecture(Brief):
     def head_counts(self) -> frozenset[tuple[int, int]]:
         """Heads, and inputs that they share (key-value heads, say), each pair once."""
         return frozenset(
-            (shape.head_count, shape.kv_head_count)
-            if isinstance(shape, GroupedAttention | LatentAttention)
-            else (shape.head_count, shape.group_count)
+            (shape.head_count, shape.group_count)
+            if isinstance(shape, StateShape)
+            else (shape.head_count, shape.kv_head_count)
             for shape in self.mixers
         )
 
@@ -155,7 +154,7 @@ class Architecture(Brief):
 
         Layers with a window keep the last tokens only, so a whole sequence takes less.
         """
-        attention = (s for s in self.mixers if isinstance(s, GroupedAttention | LatentAttention))
+        attention = (shape for shape in self.mixers if not isinstance(shape, StateShape))
         return sum(shape.kv_elements_per_token for shape in attention)
 
     @property

@@ -74,11 +74,8 @@ def _kimi(hidden: int, shape: KimiDeltaAttention) -> Operators:
     return (
         _input(hidden, shape.projected_size, heads, 0),
         matmul("state.gate_down_projection", hidden, narrow, replicated=True),
-        Operator(
-            name="state.gate_up_projection",
-            unit="matrix",
-            parameters=narrow * values,
-            flop_per_row=2 * narrow * values,
+        replace(
+            matmul("state.gate_up_projection", size, 2 * values),  # two matrices side by side
             activations_per_row=narrow + 2 * values,
         ),
         _convolution(shape.convolution, heads),

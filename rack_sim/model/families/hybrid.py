@@ -94,10 +94,11 @@ def _nemotron_attention(keys: ConfigKeys) -> MixerShape:
 
 def _nemotron_mamba(keys: ConfigKeys) -> Mamba2:
     bias = keys.flag("use_bias")
+    heads = keys.count("mamba_num_heads", 128)
     return Mamba2(
-        head_count=keys.count("mamba_num_heads", 128),
+        head_count=heads,
         head_size=keys.count("mamba_head_dim", 64),
-        group_count=keys.count("n_groups", 8),
+        group_count=_groups(keys, "n_groups", heads, 8),
         state_size=keys.count("ssm_state_size", 128),
         kernel_size=keys.count("conv_kernel", 4),
         chunk_tokens=keys.count("chunk_size", 128),
@@ -105,6 +106,14 @@ def _nemotron_mamba(keys: ConfigKeys) -> Mamba2:
         input_bias=bias,
         output_bias=bias,
     )
+
+
+def _groups(keys: ConfigKeys, key: str, heads: int, default: int) -> int:
+    """Groups of B and C, which heads share evenly."""
+    groups = keys.count(key, default)
+    if heads % groups:
+        keys.refuse(key, f"{heads} heads cannot share {groups} groups evenly")
+    return groups
 
 
 def _nemotron_mlp(keys: ConfigKeys) -> DenseFeedForward:
@@ -139,14 +148,11 @@ def _mamba(keys: ConfigKeys) -> Mamba2:
             f"{heads} heads of {given or size} do not share out a width of {inner}",
             "mamba_expand times hidden_size is mamba_n_heads times mamba_d_head",
         )
-    groups = keys.count("mamba_n_groups", 1)
-    if heads % groups:
-        keys.refuse("mamba_n_groups", f"{heads} heads cannot share {groups} groups evenly")
     bias = keys.flag("mamba_proj_bias")
     return Mamba2(
         head_count=heads,
         head_size=size,
-        group_count=groups,
+        group_count=_groups(keys, "mamba_n_groups", heads, 1),
         state_size=keys.count("mamba_d_state", 256),
         kernel_size=keys.count("mamba_d_conv", 4),
         chunk_tokens=keys.count("mamba_chunk_size", 256),
