@@ -5,12 +5,13 @@ from typing import Self
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.model.layers import (
+    AttentionShape,
     DenseFeedForward,
     Experts,
     FeedForwardShape,
     GroupedAttention,
     Layer,
-    MixerShape,
+    SideBySide,
 )
 from rack_sim.model.state_layers import StateShape
 
@@ -85,9 +86,16 @@ class Architecture(Brief):
         return len(self.layers)
 
     @property
-    def mixers(self) -> tuple[MixerShape, ...]:
-        """What mixes rows, layer by layer: attention, or what keeps a state."""
-        return tuple(layer.attention for layer in self.layers if layer.attention)
+    def mixers(self) -> tuple[AttentionShape | StateShape, ...]:
+        """What mixes rows, layer by layer: attention, or what keeps a state, or first one of both
+        that stand side by side."""
+        found: list[AttentionShape | StateShape] = []
+        for mixer in (layer.attention for layer in self.layers):
+            if isinstance(mixer, SideBySide):
+                found += (mixer.attention, mixer.state)
+            elif mixer:
+                found.append(mixer)
+        return tuple(found)
 
     @property
     def feed_forwards(self) -> tuple[FeedForwardShape, ...]:

@@ -205,7 +205,17 @@ class Experts:
 
 
 AttentionShape = GroupedAttention | LatentAttention
-MixerShape = AttentionShape | StateShape
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    """Attention and a state that read the same rows; what both find is summed up at once."""
+
+    attention: GroupedAttention
+    state: StateShape
+
+
+MixerShape = AttentionShape | StateShape | SideBySide
 FeedForwardShape = DenseFeedForward | Experts
 
 

@@ -69,6 +69,7 @@ MODELS: dict[str, dict[str, Any]] = {
         **MAMBA, "num_local_experts": 0, "shared_intermediate_size": 16, "layer_types": KINDS,
     },
     "bamba": {**MAMBA, "attn_layer_indices": [1]},
+    "falcon_h1": {**MAMBA, "mamba_d_ssm": 64},
     "minimax": {"num_local_experts": 4, "num_experts_per_tok": 2, "block_size": 8},
     "kimi_linear": {
         "num_key_value_heads": 4,

@@ -1,4 +1,4 @@
-"""Models that keep states, from the keys of a config.json to the last token, on both kinds of chips."""
+"""Models that keep states, from the keys of a config.json to the last token, on all chips."""
 
 from typing import Any
 
