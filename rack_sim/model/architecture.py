@@ -5,13 +5,13 @@ from typing import Self
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.model.layers import (
+    AttentionShape,
     DenseFeedForward,
     Experts,
     FeedForwardShape,
     GroupedAttention,
-    LatentAttention,
     Layer,
-    MixerShape,
+    SideBySide,
 )
 from rack_sim.model.state_layers import StateShape
 
@@ -86,9 +86,16 @@ class Architecture(Brief):
         return len(self.layers)
 
     @property
-    def mixers(self) -> tuple[MixerShape, ...]:
-        """What mixes rows, layer by layer: attention, or what keeps a state."""
-        return tuple(layer.attention for layer in self.layers if layer.attention)
+    def mixers(self) -> tuple[AttentionShape | StateShape, ...]:
+        """What mixes rows, layer by layer: attention, or what keeps a state, or first one of both
+        that stand side by side."""
+        found: list[AttentionShape | StateShape] = []
+        for mixer in (layer.attention for layer in self.layers):
+            if isinstance(mixer, SideBySide):
+                found += (mixer.attention, mixer.state)
+            elif mixer:
+                found.append(mixer)
+        return tuple(found)
 
     @property
     def feed_forwards(self) -> tuple[FeedForwardShape, ...]:
@@ -99,9 +106,9 @@ class Architecture(Brief):
     def head_counts(self) -> frozenset[tuple[int, int]]:
         """Heads, and inputs that they share (key-value heads, say), each pair once."""
         return frozenset(
-            (shape.head_count, shape.kv_head_count)
-            if isinstance(shape, GroupedAttention | LatentAttention)
-            else (shape.head_count, shape.group_count)
+            (shape.head_count, shape.group_count)
+            if isinstance(shape, StateShape)
+            else (shape.head_count, shape.kv_head_count)
             for shape in self.mixers
         )
 
@@ -155,7 +162,7 @@ class Architecture(Brief):
 
         Layers with a window keep the last tokens only, so a whole sequence takes less.
         """
-        attention = (s for s in self.mixers if isinstance(s, GroupedAttention | LatentAttention))
+        attention = (shape for shape in self.mixers if not isinstance(shape, StateShape))
         return sum(shape.kv_elements_per_token for shape in attention)
 
     @property

@@ -12,6 +12,7 @@ from rack_sim.model.layers import (
     Layer,
     MixerShape,
     Norms,
+    SideBySide,
 )
 from rack_sim.model.operators import Block, Operator
 from rack_sim.model.state_blocks import state_block
@@ -56,6 +57,11 @@ def _layer(hidden: int, layer: Layer, placement: ExpertPlacement) -> tuple[Block
 def _mixer(hidden: int, shape: MixerShape) -> Block:
     if isinstance(shape, StateShape):
         return state_block(hidden, shape)
+    if isinstance(shape, SideBySide):
+        *before, output = state_block(hidden, shape.state).operators
+        attention = attention_block(hidden, shape.attention)
+        beside = (*before, replace(output, followed_by="none"))
+        return replace(attention, operators=(*beside, *attention.operators))
     return attention_block(hidden, shape)
 
 

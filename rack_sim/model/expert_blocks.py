@@ -8,8 +8,8 @@
   what they found (collect). Both are all-to-alls; nothing is gathered
 - apart, with shared experts: these are sliced and need whole rows on every chip. Then every row is
   everywhere, and what experts find is summed up with what the shared ones find: no all-to-all
-- of a latent width: the projections to it and back lie whole on every chip, and what experts find is
-  brought back before it is summed up; nothing is dispatched
+- of a latent width: the projections to it and back lie whole on every chip, and what experts find
+  is brought back before it is summed up; nothing is dispatched
 """
 
 from dataclasses import dataclass, replace

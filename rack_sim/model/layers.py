@@ -205,7 +205,17 @@ class Experts:
 
 
 AttentionShape = GroupedAttention | LatentAttention
-MixerShape = AttentionShape | StateShape
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    """Attention and a state that read the same rows; what both find is summed up at once."""
+
+    attention: GroupedAttention
+    state: StateShape
+
+
+MixerShape = AttentionShape | StateShape | SideBySide
 FeedForwardShape = DenseFeedForward | Experts
 
 
@@ -227,9 +237,10 @@ class Norms:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer: a mixer of rows, then a feed-forward, each with its norms. Equal layers are one object.
+    """A layer: a mixer of rows, then a feed-forward, with their norms. Equal layers are one object.
 
-    The mixer is attention or keeps a state. A layer may be one half alone; the other is None. The halves of a `parallel` layer read the same rows, and what both find is added at once; with
+    The mixer is attention or keeps a state. A layer may be one half alone; then the other is None.
+    The halves of a `parallel` layer read the same rows, and what both find is added at once; with
     `shares_norm` one norm is before both.
     """
 

@@ -38,6 +38,7 @@ class Shared:
     count: int
     parameters: int = 0
     flop_per_row: int = 0
+    flop_per_chunk_row: int = 0
     activations_per_row: int = 0
     convolution_elements: int = 0
 
@@ -56,7 +57,8 @@ class Operator:
     is `replicated` lies whole on every chip of a group, and every chip does all of it.
 
     What updates a state reads and writes `state_elements` and `convolution_elements` of it: once a
-    row where rows are next tokens, once every `chunk_tokens` rows of a prompt.
+    row where rows are next tokens, once every `chunk_tokens` rows of a prompt, which take
+    `flop_per_chunk_row` for each row of their chunk.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Operator:
     state_elements: int = 0
     convolution_elements: int = 0
     chunk_tokens: int = 1
+    flop_per_chunk_row: int = 0
     shared: Shared | None = None
 
     def over(self, chip_count: int) -> Self:
@@ -89,10 +92,15 @@ class Operator:
             self,
             parameters=self.parameters + more * part.parameters,
             flop_per_row=self.flop_per_row + more * part.flop_per_row,
+            flop_per_chunk_row=self.flop_per_chunk_row + more * part.flop_per_chunk_row,
             activations_per_row=self.activations_per_row + more * part.activations_per_row,
             convolution_elements=self.convolution_elements + more * part.convolution_elements,
             shared=None,
         )
+
+    def flop_of(self, rows_together: int) -> int:
+        """FLOP of a row of a prompt, of which so many are worked on together."""
+        return self.flop_per_row + self.flop_per_chunk_row * min(rows_together, self.chunk_tokens)
 
     @property
     def parameters_met(self) -> int:

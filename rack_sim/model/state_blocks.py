@@ -1,10 +1,10 @@
 """State blocks: the operators of layers that keep a state for a sequence.
 
-A row that is the next token of its sequence is worked on as the recurrence is written: every element
-of the state is read, changed and written (`update`, on the vector unit, as the kernels of today's
-engines do). Rows of a prompt are worked on a chunk at a time with matrix products (`chunks`), which
-reads and writes the state once a chunk. FLOP a row of a head, with C rows a chunk, K key and V value
-elements, N of a state:
+A row that is the next token of its sequence is worked on as the recurrence is written: every
+element of the state is read, changed and written (`update`, on the vector unit, as the kernels of
+today's engines do). Rows of a prompt are worked on a chunk at a time with matrix products
+(`chunks`), which reads and writes the state once a chunk. FLOP a row of a head, with C rows in its
+chunk, K key and V value elements, N of a state:
 
                          update              chunks
     delta rules          7 K V               C (6 K + 4 V) + C C / 3 + 6 K V
@@ -12,9 +12,10 @@ elements, N of a state:
     lightning            5 K V               4 C V + 4 K V
 
 Chunks of delta rules: the products of keys with keys and of queries with keys (2 C K each), the
-inverse of a triangular matrix (C C / 3), that applied to keys and values (2 C (K + V)), the scores
-applied to values (2 C V), and the three products with the state (2 K V each). Whole products are
-taken, as kernels do: no half of a triangle is left out.
+inverse of a triangular matrix (C C / 3; of a chunk that is not full as if it were a part of a full
+one), that applied to keys and values (2 C (K + V)), the scores applied to values (2 C V), and the
+three products with the state (2 K V each). Whole products are taken, as kernels do: no half of a
+triangle is left out.
 """
 
 from dataclasses import replace
@@ -57,6 +58,7 @@ def _delta_net(hidden: int, shape: GatedDeltaNet) -> Operators:
             shape,
             taken=taken,
             update_flop=7 * values * shape.key_head_size,
+            state_flop=6 * values * shape.key_head_size,
             chunk_flop=heads
             * _delta_chunk_flop(shape.chunk_tokens, shape.key_head_size, shape.value_head_size),
             shared=Shared(shape.group_count, activations_per_row=keys),
@@ -72,11 +74,8 @@ def _kimi(hidden: int, shape: KimiDeltaAttention) -> Operators:
     return (
         _input(hidden, shape.projected_size, heads, 0),
         matmul("state.gate_down_projection", hidden, narrow, replicated=True),
-        Operator(
-            name="state.gate_up_projection",
-            unit="matrix",
-            parameters=narrow * values,
-            flop_per_row=2 * narrow * values,
+        replace(
+            matmul("state.gate_up_projection", size, 2 * values),  # two matrices side by side
             activations_per_row=narrow + 2 * values,
         ),
         _convolution(shape.convolution, heads),
@@ -85,6 +84,7 @@ def _kimi(hidden: int, shape: KimiDeltaAttention) -> Operators:
             shape,
             taken=5 * values + heads,
             update_flop=7 * values * size,
+            state_flop=6 * values * size,
             chunk_flop=heads * _delta_chunk_flop(shape.chunk_tokens, size, size),
         ),
         _gated_norm(values, size),
@@ -94,8 +94,8 @@ def _kimi(hidden: int, shape: KimiDeltaAttention) -> Operators:
 
 def _mamba(hidden: int, shape: Mamba2) -> Operators:
     values, grouped, heads = shape.value_size, shape.group_size, shape.head_count
-    size, chunk = shape.state_size, shape.chunk_tokens
-    by_group = 2 * chunk * size * shape.group_count
+    size = shape.state_size
+    by_group = 2 * size * shape.group_count
     norm = _gated_norm(values, values)
     if not shape.gated_norm:
         norm = replace(norm, parameters=0, flop_per_row=GATED_FLOP * values)
@@ -107,8 +107,11 @@ def _mamba(hidden: int, shape: Mamba2) -> Operators:
             shape,
             taken=2 * values + grouped + heads,
             update_flop=5 * values * size + 4 * values,
-            chunk_flop=2 * chunk * values + 4 * size * values + by_group,
-            shared=Shared(shape.group_count, flop_per_row=by_group, activations_per_row=grouped),
+            state_flop=4 * size * values,
+            chunk_flop=2 * values + by_group,
+            shared=Shared(
+                shape.group_count, flop_per_chunk_row=by_group, activations_per_row=grouped
+            ),
         ),
         norm,
         _output(hidden, values, biased=shape.output_bias),
@@ -116,7 +119,7 @@ def _mamba(hidden: int, shape: Mamba2) -> Operators:
 
 
 def _lightning(hidden: int, shape: LightningAttention) -> Operators:
-    values, size, chunk = shape.value_size, shape.head_size, shape.chunk_tokens
+    values, size = shape.value_size, shape.head_size
     activation = Operator(
         name="state.activation",
         unit="vector",
@@ -130,7 +133,8 @@ def _lightning(hidden: int, shape: LightningAttention) -> Operators:
             shape,
             taken=4 * values,
             update_flop=5 * values * size,
-            chunk_flop=4 * chunk * values + 4 * values * size,
+            state_flop=4 * values * size,
+            chunk_flop=4 * values,
         ),
         _gated_norm(values, values),
         _output(hidden, values),
@@ -138,8 +142,8 @@ def _lightning(hidden: int, shape: LightningAttention) -> Operators:
 
 
 def _delta_chunk_flop(chunk: int, key: int, value: int) -> int:
-    """One row of one head in a chunk; see above."""
-    return chunk * (6 * key + 4 * value) + -(-chunk * chunk // 3) + 6 * key * value
+    """One row of one head with each row of its chunk; see above."""
+    return 6 * key + 4 * value + -(-chunk // 3)
 
 
 def _input(
@@ -185,10 +189,14 @@ def _over_state(
     *,
     taken: int,
     update_flop: int,
+    state_flop: int,
     chunk_flop: int,
     shared: Shared | None = None,
 ) -> Operators:
-    """The two forms of what meets the state; `taken` elements of a row come in or go out."""
+    """The two forms of what meets the state; `taken` elements of a row come in or go out.
+
+    In a chunk a row has FLOP with the state, and with each row of the chunk.
+    """
     kept = shape.convolution
     update = Operator(
         name="state.update",
@@ -198,7 +206,7 @@ def _over_state(
         rows_of="next_tokens",
         state_elements=shape.state_elements,
         convolution_elements=kept.elements,
-        shared=replace(shared, flop_per_row=0, convolution_elements=kept.shared_elements)
+        shared=replace(shared, flop_per_chunk_row=0, convolution_elements=kept.shared_elements)
         if shared
         else None,
     )
@@ -206,7 +214,8 @@ def _over_state(
         update,
         name="state.chunks",
         unit="matrix",
-        flop_per_row=chunk_flop,
+        flop_per_row=state_flop,
+        flop_per_chunk_row=chunk_flop,
         rows_of="prompts",
         chunk_tokens=shape.chunk_tokens,
         shared=replace(shared, convolution_elements=kept.shared_elements) if shared else None,

@@ -7,7 +7,7 @@ reads and writes the state once.
 
     gated delta rule    S <- S x decay;  S <- S + k (b (v - S'k))';  o = S'q     (Qwen3-Next, 3.5)
     Kimi delta          the same, with a decay for every key element             (Kimi Linear)
-    Mamba-2             S <- S x decay + (dt x) B';  o = S C + D x               (Nemotron-H, Granite)
+    Mamba-2             S <- S x decay + (dt x) B';  o = S C + D x               (Nemotron, Granite)
     lightning           S <- S x decay + k v';  o = S'q                          (MiniMax-Text, M1)
 
 Several heads may share one input (a key head of the delta rule, a group of Mamba's B and C), as
@@ -61,8 +61,8 @@ class Convolution:
 class GatedDeltaNet:
     """The gated delta rule: a matrix of key x value elements for every value head.
 
-    `chunk_tokens` is assumed: no config has it; 64 is what flash-linear-attention and `transformers`
-    take.
+    `chunk_tokens` is assumed: no config has it; 64 is what flash-linear-attention and
+    `transformers` take.
     """
 
     key_head_count: int

@@ -303,7 +303,7 @@ class IterationTimer:
                 unit = matrix if operator.unit == "matrix" else vector
                 window = operator.window_tokens
                 unit.pair[window] += share * operator.flop_per_row_token
-                unit.row += share * operator.flop_per_row
+                unit.row += share * operator.flop_of(operator.chunk_tokens)
                 read_bytes = share * operator.kv_read_per_row_token * kv_bits / 8
                 written = share * operator.kv_write_per_row * kv_bits / 8
                 moved = share * operator.activations_per_row * row_bits / 8

@@ -3,7 +3,7 @@
 Serving engines launch these as one kernel, and so does this module:
 
 - attention: every run of operators that depend on the context (scores, softmax, values)
-- what works on a state: on next tokens, which are the rows that are sampled, and on chunks of prompts
+- what works on a state: on next tokens, which are the sampled rows, and on chunks of prompts
 - a residual add and the norm that follows it, be it in the next block; the norm does not read back
   the sum that the kernel has just written
 - the reduce-scatter that ends a block and the gather that begins the next: an all-reduce

@@ -4,12 +4,12 @@
                              (stationary bytes - what waits in the unit) / feed,
                              sum of (weights, activations, cache) / bandwidth of their tier )
 
-States of sequences lie where the cache does and count as cache; they are read and written. Stationary
-bytes are what the matrix unit holds still while rows pass: the weights of a projection, the cached
-keys or values of attention, the state that a chunk of a prompt meets. They cross the on-chip streams, so the feed rate bounds
-them; the memory bandwidth bounds everything that is read or written. As much of them as the unit's
-buffer holds is loaded while the chip is still busy with the operators before. Peak and memory
-bandwidth are what the chip reaches of the published ones.
+States of sequences lie where the cache does and count as cache; they are read and written.
+Stationary bytes are what the matrix unit holds still while rows pass: the weights of a projection,
+the cached keys or values of attention, the state that a chunk of a prompt meets. They cross the
+on-chip streams, so the feed rate bounds them; the memory bandwidth bounds everything that is read
+or written. As much of them as the unit's buffer holds is loaded while the chip is still busy with
+the operators before. Peak and memory bandwidth are what the chip reaches of the published ones.
 """
 
 from dataclasses import dataclass, replace
@@ -75,8 +75,10 @@ def time_operator(
     if operator.choice is not None:
         operator, rows = _chosen(operator, operator.choice, rows, group_size, chip.execution)
         group_size = 1
+    together = -(-rows // sequences) if sequences else 0
     flop = _share(
-        rows * (operator.flop_per_row + operator.flop_per_row_token * context_tokens), group_size
+        rows * (operator.flop_of(together) + operator.flop_per_row_token * context_tokens),
+        group_size,
     )
     weight_bytes = precision.weight_bytes(_share(operator.parameters, group_size))
     if operator.lookup_per_row:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from rack_sim.hardware.chip import PRECISION_BITS
 
-# What configs ask for (`mamba_ssm_dtype` of Qwen3.5, `mamba_ssm_cache_dtype` of Nemotron-H: float32)
-# and what `transformers` keeps.
+# What configs ask for: `mamba_ssm_dtype` of Qwen3.5 and `mamba_ssm_cache_dtype` of Nemotron-H say
+# float32.
 STATE_FORMAT = "fp32"
 
 

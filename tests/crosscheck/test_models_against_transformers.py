@@ -355,6 +355,12 @@ CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
         mamba,
         lambda rng, config: config.update(attn_layer_indices=[0] if rng.random() < 0.5 else []),
     ),
+    "falcon_h1": (
+        bias,
+        mamba,
+        flags(projectors_bias=0.5, mamba_rms_norm=0.5),
+        lambda rng, config: config.update(mamba_d_ssm=2 * config["hidden_size"]),
+    ),
     "minimax": (
         head_dim,
         _LOCAL,

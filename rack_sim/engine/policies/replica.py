@@ -180,7 +180,7 @@ class Replica:
         raise NotImplementedError
 
     def cache_bytes(self, tokens: int) -> int:
-        """Bytes that the cache of so many tokens of a sequence takes, its states too, on all chips."""
+        """Bytes of so many cached tokens of a sequence, and of its states, over all chips."""
         raise NotImplementedError
 
     def abort(self, sequence: Sequence, now: int) -> None:

@@ -1,7 +1,7 @@
 """Hybrids: layers that keep a state for a sequence among layers of attention.
 
-Nemotron-H, Granite 4.0 and Bamba (Mamba-2), MiniMax-Text and M1 (lightning attention), Kimi Linear.
-What Qwen makes of the gated delta rule stands with Qwen.
+Nemotron-H, Granite 4.0, Bamba and Falcon-H1 (Mamba-2), MiniMax-Text and M1 (lightning attention),
+Kimi Linear. What Qwen makes of the gated delta rule stands with Qwen.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +25,7 @@ from rack_sim.model.layers import (
     LatentAttention,
     Layer,
     MixerShape,
+    SideBySide,
 )
 from rack_sim.model.state_layers import KimiDeltaAttention, LightningAttention, Mamba2
 
@@ -94,10 +95,11 @@ def _nemotron_attention(keys: ConfigKeys) -> MixerShape:
 
 def _nemotron_mamba(keys: ConfigKeys) -> Mamba2:
     bias = keys.flag("use_bias")
+    heads = keys.count("mamba_num_heads", 128)
     return Mamba2(
-        head_count=keys.count("mamba_num_heads", 128),
+        head_count=heads,
         head_size=keys.count("mamba_head_dim", 64),
-        group_count=keys.count("n_groups", 8),
+        group_count=_groups(keys, "n_groups", heads, 8),
         state_size=keys.count("ssm_state_size", 128),
         kernel_size=keys.count("conv_kernel", 4),
         chunk_tokens=keys.count("chunk_size", 128),
@@ -105,6 +107,14 @@ def _nemotron_mamba(keys: ConfigKeys) -> Mamba2:
         input_bias=bias,
         output_bias=bias,
     )
+
+
+def _groups(keys: ConfigKeys, key: str, heads: int, default: int) -> int:
+    """Groups of B and C, which heads share evenly."""
+    groups = keys.count(key, default)
+    if heads % groups:
+        keys.refuse(key, f"{heads} heads cannot share {groups} groups evenly")
+    return groups
 
 
 def _nemotron_mlp(keys: ConfigKeys) -> DenseFeedForward:
@@ -127,26 +137,23 @@ def _nemotron_experts(keys: ConfigKeys) -> Experts:
 # Granite and Bamba -----------------------------------------------------------------------------
 
 
-def _mamba(keys: ConfigKeys) -> Mamba2:
-    """Of the keys that Bamba began with."""
-    hidden, heads = keys.count("hidden_size"), keys.count("mamba_n_heads", 128)
-    inner = keys.count("mamba_expand", 2) * hidden
+def _mamba(keys: ConfigKeys, width: int | None = None) -> Mamba2:
+    """Of the keys that Bamba began with, all heads together as wide as given or as those say."""
+    heads = keys.count("mamba_n_heads", 128)
+    inner = width or keys.count("mamba_expand", 2) * keys.count("hidden_size")
     size = inner // heads or 1
     given = None if keys.word("mamba_d_head", "auto") == "auto" else keys.count("mamba_d_head")
     if inner % heads or given not in (None, size):
         keys.refuse(
             "mamba_n_heads",
             f"{heads} heads of {given or size} do not share out a width of {inner}",
-            "mamba_expand times hidden_size is mamba_n_heads times mamba_d_head",
+            "the width of the mixer is mamba_n_heads times mamba_d_head",
         )
-    groups = keys.count("mamba_n_groups", 1)
-    if heads % groups:
-        keys.refuse("mamba_n_groups", f"{heads} heads cannot share {groups} groups evenly")
     bias = keys.flag("mamba_proj_bias")
     return Mamba2(
         head_count=heads,
         head_size=size,
-        group_count=groups,
+        group_count=_groups(keys, "mamba_n_groups", heads, 1),
         state_size=keys.count("mamba_d_state", 256),
         kernel_size=keys.count("mamba_d_conv", 4),
         chunk_tokens=keys.count("mamba_chunk_size", 256),
@@ -193,6 +200,19 @@ def _bamba(keys: ConfigKeys, layer_count: int) -> list[Layer]:
         lambda: grouped(keys, qkv_bias=bias, output_bias=bias),
         [feed_forward_of(keys)] * layer_count,
     )
+
+
+def _falcon_h1(keys: ConfigKeys, layer_count: int) -> list[Layer]:
+    """Attention and a state side by side in every layer."""
+    no_latent(keys)
+    bias = keys.flag("attention_bias")
+    state = replace(
+        _mamba(keys, keys.optional_count("mamba_d_ssm")),
+        output_bias=keys.flag("projectors_bias"),
+        gated_norm=keys.flag("mamba_rms_norm"),
+    )
+    attention = grouped(keys, qkv_bias=bias, output_bias=bias)
+    return [Layer(SideBySide(attention, state), feed_forward_of(keys))] * layer_count
 
 
 # MiniMax ---------------------------------------------------------------------------------------
@@ -339,6 +359,22 @@ _GRANITE = (
     "num_experts_per_tok",  # where there are none
 )
 _BAMBA = (*_STEPS, *_MAMBA, "num_logits_to_keep", "z_loss_coefficient")
+_FALCON_H1 = (
+    *_BAMBA,
+    "attention_in_multiplier",
+    "attention_out_multiplier",
+    "attn_layer_indices",
+    "embedding_multiplier",
+    "key_multiplier",
+    "lm_head_multiplier",
+    "mamba_norm_before_gate",
+    "mamba_use_mlp",
+    "mlp_expansion_factor",
+    "mlp_multipliers",
+    "ssm_in_multiplier",
+    "ssm_multipliers",
+    "ssm_out_multiplier",
+)
 _MINIMAX = (
     "full_attn_alpha_factor",
     "full_attn_beta_factor",
@@ -383,6 +419,7 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "granitemoehybrid": Family(_granite_hybrid, shapeless=_GRANITE),
     "bamba": Family(_bamba, shapeless=_BAMBA, defaults={"partial_rotary_factor": 0.5}),
+    "falcon_h1": Family(_falcon_h1, shapeless=_FALCON_H1, defaults={"mamba_d_ssm": 1024}),
     "minimax": Family(_minimax, shapeless=_MINIMAX),
     "minimax_text_01": Family(_minimax, shapeless=_MINIMAX),
     "minimax_m1": Family(_minimax, shapeless=_MINIMAX),

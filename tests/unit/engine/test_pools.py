@@ -32,10 +32,18 @@ def serve(
     block_count: int = 100,
     watermark: float = 0.0,
     timeout_ps: int | None = None,
+    state_bytes: int = 0,
 ) -> Replayed:
     ends = {end for pair in paths for end in pair}
     fleet = FleetPlan(
-        BatchTiming(Iterations(100), 5, block_count, 400, kv_bytes_per_token=50),
+        BatchTiming(
+            Iterations(100),
+            5,
+            block_count,
+            400,
+            kv_bytes_per_token=50,
+            state_bytes_per_sequence=state_bytes,
+        ),
         ContinuousBatchingPolicy(1000, None, sequences, 5, watermark),
         replica_count=len(ends),
         admission=Admission(timeout_ps=timeout_ps),
@@ -61,6 +69,13 @@ def test_a_cache_on_its_way():
     assert (found.sums["waiting_ps"], found.sums["running_ps"]) == (0, 870)
     # 10 tokens at the first until 670; from 100 on room for 10 at the second, then 11.
     assert found.sums["kv_token_ps"] == 10 * 670 + 10 * 570 + 10 * 100 + 11 * 100
+
+
+def test_states_travel_with_the_cache():
+    """Ten tokens of 50 bytes and a state of 250."""
+    found = serve([Request(0, 0, 10, 3)], {(0, 1): path(0)}, state_bytes=250)
+    assert found.rows[0].transfer_ps == 750 + 70
+    assert found.totals.replicas[1].transfer_bytes == 750
 
 
 def test_who_waits_for_room_to_decode():
