@@ -16,6 +16,7 @@ from rack_sim.hardware.chip import Chip, Execution, MemoryTier, Tiers
 from rack_sim.hardware.routing import Hop
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
+from rack_sim.model.operators import Block
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.memory import ChipMemory, kept
 from rack_sim.partition.plan import Plan, Stage
@@ -313,9 +314,7 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
         elements = sum(block.kv_elements_per_token for blocks in held for block in blocks)
         kv_bytes += precision.kv_bytes(elements)
     fullest = max((m for stage in plan.stages for m in stage.memory), key=lambda m: m.weight_bytes)
-    draft_bytes = -(
-        -sum(precision.weight_bytes(b.parameters) for b in kept(drafting)) // group_size
-    )
+    draft_bytes = -(-_draft_weight_bytes(plan, drafting) // group_size)
     fullest = replace(
         fullest,
         weight_bytes=fullest.weight_bytes + draft_bytes,
@@ -353,6 +352,17 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
         timer, room.block_tokens, block_count, context, kv_bytes, _draft(plan, room)
     )
     return BatchMachine(plan, timer, timing, chip_bytes)
+
+
+def _draft_weight_bytes(plan: Plan, drafting: Sequence[Block]) -> int:
+    """Weights of a draft, but for tables of the model that lie on the first stage already."""
+    there = {block.name for block in plan.stages[0].blocks}
+    return sum(
+        plan.demand.shape.precision.weight_bytes(
+            block.parameters - block.shared_parameters * (block.shared_with in there)
+        )
+        for block in kept(drafting)
+    )
 
 
 def _draft(plan: Plan, room: CacheRoom) -> DraftCost:

@@ -70,7 +70,8 @@ class Block(Brief):
     be followed by another exchange. Attention has `kv_head_count` key-value heads, which are split
     over a group as far as they go; beyond that the cache is split by sequence, and partial outputs
     of `combined_per_row` elements in all are combined. With a `choice` rows are dispatched to the
-    chips of their experts. All parameters of the block that it is `tied_to` are among its own.
+    chips of their experts. All parameters of the block that it is `tied_to` are among its own. Of a
+    module of another model, `shared_parameters` are those of that model's block `shared_with`.
     """
 
     name: str
@@ -82,6 +83,8 @@ class Block(Brief):
     combined_per_row: int = 0
     choice: Choice | None = None
     tied_to: str | None = None
+    shared_with: str | None = None
+    shared_parameters: int = 0
 
     @property
     def parameters(self) -> int:
