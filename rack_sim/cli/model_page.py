@@ -1,11 +1,13 @@
 """Model page: what `rack-sim explain` says of a model alone."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from rich.table import Table
 
 from rack_sim.cli.console import facts_table, headings, table
 from rack_sim.foundation.units import counted, format_bytes
+from rack_sim.model.prediction import draft_of
 from rack_sim.partition.fit import Fit, room_bytes
 from rack_sim.study.model_needs import ModelNeeds, SystemNeed
 
@@ -37,8 +39,23 @@ def _facts(found: ModelNeeds) -> Table:
             f"{_bytes(found.kv_bytes_per_token)} per token",
         ),
         ("states", f"{_bytes(state)} per sequence" if state else "none"),
+        *_left_out(found),
     ]
     return facts_table(model.name, rows)
+
+
+def _left_out(found: ModelNeeds) -> Iterator[tuple[str, str]]:
+    """What the file has besides the model that is counted."""
+    modules, draft = found.model.prediction, draft_of(found.model)
+    if modules is not None:
+        words = f"{counted(modules.module_count, 'module')} that predict further tokens"
+        known = ", of unknown shape"
+        if draft is not None:
+            each = f"{draft.own_parameter_count:,} parameters each"
+            known = f", {each} (serving.speculation.draft_model: mtp)"
+        yield "left out", words + known
+    if found.alone.encoders:
+        yield "not served", ", ".join(found.alone.encoders)
 
 
 def _parameters(found: ModelNeeds) -> Table:
@@ -109,6 +126,8 @@ def model_dict(found: ModelNeeds) -> dict[str, Any]:
         "kv_precision": alone.precisions[0].kv,
         "kv_bytes_per_token": found.kv_bytes_per_token,
         "state_bytes_per_sequence": found.state_bytes_per_sequence,
+        "prediction_modules": _modules_dict(found),
+        "not_served": list(alone.encoders),
         "contexts": [
             {
                 "context_tokens": context,
@@ -121,6 +140,14 @@ def model_dict(found: ModelNeeds) -> dict[str, Any]:
         "concurrent_sequences": alone.concurrent_sequences,
         "systems": [_need_dict(found, need) for need in found.needs],
     }
+
+
+def _modules_dict(found: ModelNeeds) -> dict[str, Any] | None:
+    modules, draft = found.model.prediction, draft_of(found.model)
+    if modules is None:
+        return None
+    count = draft.own_parameter_count if draft else None
+    return {"module_count": modules.module_count, "parameter_count_each": count}
 
 
 def _need_dict(found: ModelNeeds, need: SystemNeed) -> dict[str, Any]:

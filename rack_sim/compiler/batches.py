@@ -342,9 +342,7 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
     drafting = blocks_of(room.draft_model) if room.draft_model else ()
     token = _TokenBytes.of((by_stage, [drafting]), group_size, precision)
     fullest = max((m for stage in plan.stages for m in stage.memory), key=lambda m: m.weight_bytes)
-    draft_bytes = -(
-        -sum(precision.weight_bytes(b.parameters) for b in kept(drafting)) // group_size
-    )
+    draft_bytes = -(-_draft_weight_bytes(plan, drafting) // group_size)
     fullest = replace(
         fullest,
         weight_bytes=fullest.weight_bytes + draft_bytes,
@@ -452,6 +450,17 @@ def _nothing_cached(plan: Plan) -> Problem:
         "of tokens cannot be made",
         field="model",
         suggestion="a model with attention in some layer",
+    )
+
+
+def _draft_weight_bytes(plan: Plan, drafting: Sequence[Block]) -> int:
+    """Weights of a draft, but for tables of the model that lie on the first stage already."""
+    there = {block.name for block in plan.stages[0].blocks}
+    return sum(
+        plan.demand.shape.precision.weight_bytes(
+            block.parameters - block.shared_parameters * (block.shared_with in there)
+        )
+        for block in kept(drafting)
     )
 
 

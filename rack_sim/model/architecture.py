@@ -28,6 +28,18 @@ class Ends:
     embedding_norm: bool = False
     norm_biases: bool = False
     head_bias: bool = False
+    is_module: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionModules:
+    """Modules that predict further tokens, in no count of their model: see `prediction`.
+
+    Each has one `layer`; None where its shape is not known.
+    """
+
+    module_count: int
+    layer: Layer | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -44,6 +56,7 @@ class Architecture(Brief):
     tied_embeddings: bool
     max_context_tokens: int
     ends: Ends = Ends()
+    prediction: PredictionModules | None = None
 
     @classmethod
     def dense(
@@ -120,9 +133,16 @@ class Architecture(Brief):
 
     @property
     def embedding_parameters(self) -> int:
-        """The tables of tokens and of positions, and their norm."""
+        """The tables of tokens and of positions, their norm, and what joins two rows to one."""
         rows = self.vocabulary_size + self.ends.learnt_positions
-        return rows * self.hidden_size + self.ends.embedding_norm * self.norm_parameters
+        joint = 2 * (self.norm_parameters + self.hidden_size**2) * self.ends.is_module
+        return rows * self.hidden_size + self.ends.embedding_norm * self.norm_parameters + joint
+
+    @property
+    def own_parameter_count(self) -> int:
+        """Parameters but those of tables that are another model's."""
+        tables = (2 - self.tied_embeddings) * self.vocabulary_size * self.hidden_size
+        return self.parameter_count - tables * self.ends.is_module
 
     @property
     def norm_parameters(self) -> int:

@@ -108,7 +108,18 @@ def _embedding(model: Architecture) -> tuple[Block, ...]:
     if ends.embedding_norm:
         after = norm("embedding_norm.norm", hidden, biases=ends.norm_biases)
         blocks.append(Block("embedding_norm", "embedding", (after,), gathers=False))
+    if ends.is_module:
+        table = blocks[0]
+        blocks[0] = replace(table, shared_with=table.name, shared_parameters=table.parameters)
+        blocks.append(_joint(hidden, biases=ends.norm_biases))
     return tuple(blocks)
+
+
+def _joint(hidden: int, *, biases: bool) -> Block:
+    """What makes one row of a token's embedding and of a hidden row."""
+    norms = norm("joint.norm", 2 * hidden, biases=biases)
+    projection = matmul("joint.projection", 2 * hidden, hidden, "reduce_scatter")
+    return Block("joint", "embedding", (norms, projection), gathers=True)
 
 
 def _table(name: str, row_count: int, hidden: int) -> Block:
@@ -157,10 +168,14 @@ def _head(model: Architecture) -> Block:
         followed_by="candidates",
     )
     before = norm("head.norm", model.hidden_size, biases=model.ends.norm_biases)
-    return Block(
+    head = Block(
         "head",
         "head",
         (before, projection, sample),
         gathers=True,
         tied_to="embedding" if model.tied_embeddings else None,
     )
+    if not model.ends.is_module:
+        return head
+    table = model.hidden_size * model.vocabulary_size
+    return replace(head, shared_with=head.tied_to or "head", shared_parameters=table)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rack_sim.model.architecture import Architecture
 from rack_sim.model.operators import Block, Operator
 
 
@@ -53,25 +52,20 @@ def _name(block: Block, operator: Operator) -> str:
 
 
 def flop_per_token(blocks: Sequence[Block], context_tokens: int) -> int:
-    """FLOP of one token after as much context, the last layers' head included."""
+    """FLOP of the next token after as much context, the last layers' head included."""
     return sum(
         operator.flop_per_row
         + operator.flop_per_row_token
         * min(context_tokens, operator.window_tokens or context_tokens)
         for block in blocks
         for operator in block.operators
+        if operator.rows_of != "prompts"
     )
 
 
-def kept_elements(model: Architecture, context_tokens: int) -> int:
+def kept_elements(blocks: Sequence[Block], context_tokens: int) -> int:
     """Elements that the cache keeps of one sequence: a layer with a window keeps that only."""
     return sum(
-        attention.kv_elements_per_token
-        * min(context_tokens, attention.window_tokens or context_tokens)
-        for attention in (layer.attention for layer in model.layers)
+        block.kv_elements_per_token * min(context_tokens, block.window_tokens or context_tokens)
+        for block in blocks
     )
-
-
-def growing_elements(model: Architecture, context_tokens: int) -> int:
-    """Elements that one more token adds to the cache of a sequence that is as long."""
-    return kept_elements(model, context_tokens + 1) - kept_elements(model, context_tokens)

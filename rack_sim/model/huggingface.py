@@ -20,6 +20,7 @@ from rack_sim.model.contradictions import note_contradictions
 from rack_sim.model.families import FAMILIES
 from rack_sim.model.families.family import Family
 from rack_sim.model.likeness import Reading, likeness_problem, most_alike
+from rack_sim.model.prediction import prediction_modules
 from rack_sim.model.rope import longest_context
 from rack_sim.model.shapeless_keys import OWN_KEYS, SHAPELESS_KEYS, is_outer
 
@@ -68,6 +69,7 @@ def _read(config: Mapping[str, Any], model_type: str, *, hints: bool = True) -> 
     tied = _tied(keys, config, default=family.tied)
     layers = family.layers(keys, layer_count)
     ends = family.ends(keys)
+    modules = prediction_modules(keys, layers, as_last=family.module_as_last)
     for key in ("is_encoder_decoder", "tie_encoder_decoder", "add_cross_attention", "mlp_bias"):
         keys.only(key, False)
     keys.only("cross_attention_hidden_size")
@@ -85,6 +87,7 @@ def _read(config: Mapping[str, Any], model_type: str, *, hints: bool = True) -> 
         tied_embeddings=tied,
         max_context_tokens=context_tokens,
         ends=ends,
+        prediction=modules,
     )
     return _reading(model_type, model, keys)
 

@@ -120,7 +120,8 @@ class Block(Brief):
     of `combined_per_row` elements in all are combined. With a `choice` rows are dispatched to the
     chips of their experts. All parameters of the block that it is `tied_to` are among its own. Of a
     sequence no more than `window_tokens` are kept in the cache, where they are given; it keeps the
-    state that the operators of its next token update.
+    state that the operators of its next token update. Of a module of another model,
+    `shared_parameters` are those of that model's block `shared_with`.
     """
 
     name: str
@@ -132,6 +133,8 @@ class Block(Brief):
     combined_per_row: int = 0
     choice: Choice | None = None
     tied_to: str | None = None
+    shared_with: str | None = None
+    shared_parameters: int = 0
     window_tokens: int | None = None
 
     def over(self, chip_count: int) -> Self:

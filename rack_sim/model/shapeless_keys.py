@@ -130,14 +130,12 @@ _ARITHMETIC = (
     "original_max_position_embeddings",
     "use_bidirectional_attention",
 )
-# How experts are scored and balanced, and layers that predict further tokens: those are left out,
-# as only the model itself is served.
+# How experts are scored and balanced.
 _ROUTING = (
     "aux_loss_alpha",
     "moe_aux_loss_coeff",
     "n_group",
     "norm_topk_prob",
-    "num_nextn_predict_layers",
     "routed_scaling_factor",
     "router_aux_loss_coef",
     "router_jitter_noise",

@@ -71,6 +71,7 @@ def build_scenario(
         ("serving",),
         lambda: build_serving(
             schema.serving,
+            model,
             execution=execution,
             chip=schema.system.chip.name,
             seed=schema.seed,

@@ -144,7 +144,7 @@ class _Builder:
         if kind := reference_kind(model, key):
             found = self._reference(kind, changes=changes)
             if {"type": "null"} in raw.get("anyOf", ()):
-                found = {"anyOf": [*found["anyOf"], {"type": "null"}]}
+                found = {"anyOf": [*found["anyOf"], *_words(raw), {"type": "null"}]}
         elif registered:
             # Without its kind, what is laid on a preset may be any of several.
             word = "anyOf" if changes else "oneOf"
@@ -269,6 +269,15 @@ def _spellings(key: str) -> dict[str, Unit | None]:
 
 def _kind_of(model: type[Model]) -> str:
     return next(kind for kind, other in _KINDS.items() if other is model)
+
+
+def _words(raw: Json) -> list[Json]:
+    """The words that a property may be besides what it refers to, at any depth of its choices."""
+    if "const" in raw:
+        return [{"const": raw["const"]}]
+    return [
+        word for part in (*raw.get("anyOf", ()), *raw.get("oneOf", ())) for word in _words(part)
+    ]
 
 
 def _end(ref: str) -> str:

@@ -27,6 +27,8 @@ REFERENCES = {
     _PRICE: "price",
 }
 """Where a word names a preset: path in the scenario -> kind of preset."""
+OWN_DRAFT = "mtp"
+"""What names, in the place of a preset, the module of the model that predicts further tokens."""
 _MODELS = [keys for keys, kind in REFERENCES.items() if kind == "model"]
 # What a description tells of; where one of these was changed it may tell what is no longer so.
 _TOLD = ("system", "model", "precision", "partition", "serving", "workload")
@@ -219,6 +221,8 @@ def _expanded(holder: Any, key: str, kind: str, folder: Path, reading: Validatio
     """The value of `key`, a preset's name replaced by its content."""
     value = holder[key]
     mark = reading.marks.get(holder, key) or Mark("", None, None)
+    if key == "draft_model" and value == OWN_DRAFT:
+        return value
     if isinstance(value, str):
         return _read_preset(value, kind, folder, mark, reading)
     if isinstance(value, dict) and "preset" in value:

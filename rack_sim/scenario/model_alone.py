@@ -1,7 +1,7 @@
 """Model alone: a model without a scenario, and what is asked of chips that are to hold it."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.keys import Count
 from rack_sim.model.architecture import Architecture
-from rack_sim.model.huggingface import architecture_from_config, model_type_of
+from rack_sim.model.huggingface import architecture_from_config, model_type_of, name_of_text_part
 from rack_sim.scenario.fields import Model, Validation
 from rack_sim.scenario.file_kinds import kind_of_file
 from rack_sim.scenario.library import is_path, presets
@@ -48,13 +48,17 @@ class _ModelAloneSchema(Model):
 
 @dataclass(frozen=True)
 class ModelAlone:
-    """A model, the formats in which its weights are looked at, and the cache that is wanted."""
+    """A model, the formats in which its weights are looked at, and the cache that is wanted.
+
+    `encoders` are the parts of its file that stand beside the text part, which alone is served.
+    """
 
     architecture: Architecture
     model_type: str
     precisions: tuple[Precision, ...]
     context_tokens: int
     concurrent_sequences: int
+    encoders: tuple[str, ...] = ()
 
 
 def is_model(reference: str) -> bool:
@@ -122,4 +126,14 @@ def _built(
         ),
         context,
         schema.serving.concurrent_sequences,
+        tuple(_encoders(schema.model)),
     )
+
+
+def _encoders(config: Mapping[str, Any]) -> Iterator[str]:
+    """The parts of a file that see or hear."""
+    text = name_of_text_part(config)
+    for key, value in config.items():
+        is_part = text and key != text and key.endswith("_config") and isinstance(value, Mapping)
+        if is_part and key not in ("quantization_config", "compression_config"):
+            yield key

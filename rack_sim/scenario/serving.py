@@ -11,6 +11,7 @@ from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.hardware.link import LinkType
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.huggingface import architecture_from_config
+from rack_sim.model.prediction import MODULE_COUNT_KEYS, draft_of
 from rack_sim.scenario.fields import kind_of
 from rack_sim.scenario.registered import arguments_of
 from rack_sim.scenario.serving_schema import (
@@ -49,8 +50,13 @@ def execution_meant(schema: ServingSchema, execution: str) -> str:
     return "static" if is_static else execution
 
 
-def build_serving(schema: ServingSchema, *, execution: str, chip: str, seed: int) -> Serving:
-    """What the engine is asked for. Raises InputError with places below ``serving``."""
+def build_serving(
+    schema: ServingSchema, model: Architecture | None, *, execution: str, chip: str, seed: int
+) -> Serving:
+    """What the engine is asked for. Raises InputError with places below ``serving``.
+
+    The `model` is what is served; None where it could not be read.
+    """
     chosen = policy_schema(schema, execution)
     policy = policy_of(chosen)
     problems = list(_clashes(schema, policy))
@@ -63,7 +69,7 @@ def build_serving(schema: ServingSchema, *, execution: str, chip: str, seed: int
         problems.insert(0, wrong)
     draft = None
     try:
-        draft = _draft(schema.speculation)
+        draft = _draft(schema.speculation, model)
     except InputError as error:
         problems += error.problems
     if problems:
@@ -158,11 +164,13 @@ def _rates(schema: SpeculationSchema) -> tuple[float, ...]:
     return tuple(given) if isinstance(given, list) else (given,) * schema.draft_tokens
 
 
-def _draft(schema: SpeculationSchema | None) -> Architecture | None:
+def _draft(schema: SpeculationSchema | None, model: Architecture | None) -> Architecture | None:
     """The model that drafts. Raises InputError where its config cannot be read."""
     config = schema.draft_model if schema else None
     if not config:
         return None
+    if isinstance(config, str):
+        return _own_draft(model) if model else None
     try:
         return architecture_from_config(str(config.get("name", "draft")), config)
     except InputError as error:
@@ -174,6 +182,19 @@ def _draft(schema: SpeculationSchema | None) -> Architecture | None:
             )
             for problem in error.problems
         ) from None
+
+
+def _own_draft(model: Architecture) -> Architecture:
+    """The module of a model that predicts further tokens. Raises InputError where it has none."""
+    draft = draft_of(model)
+    if draft is not None:
+        return draft
+    message = f"{model.name} has no module that predicts further tokens"
+    hint = f"a key of the model says so: {', '.join(MODULE_COUNT_KEYS)}"
+    if model.prediction is not None:
+        message = f"the shape of the modules that predict further tokens of {model.name} is unknown"
+        hint = "write it as a model of its own, or give draft_latency_ms"
+    raise InputError(Problem(message, field="speculation.draft_model", suggestion=hint))
 
 
 def _clashes(schema: ServingSchema, policy: AnyPolicy) -> Iterator[Problem]:

@@ -38,6 +38,10 @@ def _shape_of_acceptance(value: Any) -> str:
     return "each" if isinstance(value, list) else "one"
 
 
+def _shape_of_draft(value: Any) -> str:
+    return "own" if isinstance(value, str) else "keys"
+
+
 class SpeculationSchema(Model):
     """A draft proposes tokens, the model keeps those that it would have made itself."""
 
@@ -48,9 +52,16 @@ class SpeculationSchema(Model):
         Discriminator(_shape_of_acceptance),
     ]
     """Chance that a token is kept, given that those before it were; or one for every position."""
-    draft_model: dict[str, Any] | None = None
+    draft_model: (
+        Annotated[
+            Annotated[dict[str, Any], Tag("keys")] | Annotated[Literal["mtp"], Tag("own")],
+            Discriminator(_shape_of_draft),
+        ]
+        | None
+    ) = None
     """The model that drafts, on the same chips (reactive chips only): a preset, a config.json or
-    its keys. Left out with `draft_latency_ps`: a draft that costs no time, as a look-up does."""
+    its keys; `mtp` is the model's own module that predicts further tokens. Left out with
+    `draft_latency_ps`: a draft that costs no time, as a look-up does."""
     draft_latency_ps: Amount | None = None
     """Time of a whole proposal, where no model is given."""
 

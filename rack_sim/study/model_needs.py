@@ -11,13 +11,18 @@ from rack_sim.model.blocks import blocks_of
 from rack_sim.model.facts import (
     ParameterKind,
     flop_per_token,
-    growing_elements,
     kept_elements,
     parameter_kinds,
 )
 from rack_sim.model.operators import Block
 from rack_sim.partition.fit import Fit, Fitter
-from rack_sim.partition.memory import MemoryDemand, block_weight_bytes, kept, replicated_bytes
+from rack_sim.partition.memory import (
+    MemoryDemand,
+    block_weight_bytes,
+    kept,
+    replicated_bytes,
+    state_bytes,
+)
 from rack_sim.partition.partitioner import Deployment
 from rack_sim.scenario import load_system
 from rack_sim.scenario.library import presets
@@ -79,16 +84,16 @@ class ModelNeeds(Brief):
     @property
     def kv_bytes_per_token(self) -> int:
         """Bytes that a token adds to the cache while no window is full."""
-        return self._precision.kv_bytes(growing_elements(self.model, 0))
+        return self._precision.kv_bytes(kept_elements(self.blocks, 1))
 
     def kv_bytes_per_sequence(self, context_tokens: int) -> int:
         """Bytes that the cache keeps of one sequence of so many tokens."""
-        return self._precision.kv_bytes(kept_elements(self.model, context_tokens))
+        return self._precision.kv_bytes(kept_elements(self.blocks, context_tokens))
 
     @property
     def state_bytes_per_sequence(self) -> int:
         """Bytes that a sequence keeps however long it is; attention alone keeps none."""
-        return 0
+        return state_bytes(self.blocks, self._precision, 1)
 
     @property
     def _precision(self) -> Precision:

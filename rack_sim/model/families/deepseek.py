@@ -38,4 +38,5 @@ def routed_experts(keys: ConfigKeys) -> Experts:
     )
 
 
-FAMILIES = {"deepseek_v3": Family(_deepseek_v3), "kimi_k2": Family(_deepseek_v3)}
+FAMILIES = {"deepseek_v3": Family(_deepseek_v3, module_as_last=True)}
+FAMILIES["kimi_k2"] = FAMILIES["deepseek_v3"]

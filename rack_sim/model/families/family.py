@@ -28,7 +28,8 @@ class Family(NamedTuple):
     `ends` reads what stands before and after the layers. `names` are what it calls the common keys,
     `defaults` what its published code takes where a file leaves one out. `shapeless` are keys of
     this family alone that change nothing, or nothing where they are not read. With
-    `scaled_positions` a file's longest context is what scaling brings, whatever its kind.
+    `scaled_positions` a file's longest context is what scaling brings, whatever its kind. With
+    `module_as_last` the layer of a module that predicts further tokens is as the last of the model.
     """
 
     layers: Layers
@@ -38,6 +39,7 @@ class Family(NamedTuple):
     names: Mapping[str, str] = {}
     defaults: Mapping[str, float] = {}
     scaled_positions: bool = False
+    module_as_last: bool = False
 
 
 def grouped(

@@ -34,7 +34,5 @@ def _glm4_moe(keys: ConfigKeys, layer_count: int) -> list[Layer]:
 
 FAMILIES = {
     "glm4": Family(_glm4, defaults={"head_dim": 128, "partial_rotary_factor": 0.5}),
-    "glm4_moe": Family(
-        _glm4_moe, defaults={"partial_rotary_factor": 0.5}, shapeless=("num_mtp_layers",)
-    ),
+    "glm4_moe": Family(_glm4_moe, defaults={"partial_rotary_factor": 0.5}, module_as_last=True),
 }

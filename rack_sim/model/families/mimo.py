@@ -102,7 +102,7 @@ _SHAPELESS = (
 )
 
 FAMILIES = {
-    "mimo": Family(_mimo),
+    "mimo": Family(_mimo, module_as_last=True),
     "mimo_v2_flash": Family(
         _mimo_v2_flash, shapeless=_SHAPELESS, defaults={"partial_rotary_factor": 0.334}
     ),

@@ -19,7 +19,7 @@ def _minimax_m2(keys: ConfigKeys, layer_count: int) -> list[Layer]:
     return [layer] * layer_count
 
 
-_SHAPELESS = ("mtp_transformer_layers", "num_mtp_modules")
+_SHAPELESS = ("mtp_transformer_layers",)
 
 FAMILIES = {
     "minimax_m2": Family(_minimax_m2, shapeless=_SHAPELESS, defaults={"head_dim": 128}),

@@ -13,7 +13,16 @@ from rack_sim.scenario import load_study
 
 ODD: tuple[Any, ...] = (None, 3, -1, 2.5, True, "", "a\0b", [], [None], {}, {"a": object()})
 NEVER = (object(), b"x")  # of no use for any argument
-FUNCTIONS = ("load", "explain", "simulate", "size", "sweep", "study_frames", "schema_file")
+FUNCTIONS = (
+    "load",
+    "explain",
+    "explain_model",
+    "simulate",
+    "size",
+    "sweep",
+    "study_frames",
+    "schema_file",
+)
 SEARCH: dict[str, Any] = {
     "tensor_parallel": [8],
     "stages": [72],

@@ -11,7 +11,7 @@ import pytest
 import rack_sim
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
-from rack_sim.model.facts import flop_per_token, growing_elements, kept_elements, parameter_kinds
+from rack_sim.model.facts import flop_per_token, kept_elements, parameter_kinds
 from rack_sim.model.huggingface import architecture_from_config
 from rack_sim.partition.fit import Fitter
 from rack_sim.partition.partitioner import Deployment, partition
@@ -86,8 +86,10 @@ def test_one_more_token_of_context_costs_what_attention_looks_at() -> None:
     blocks, head = blocks_of(model), 4 * (2 * 16 + 2 * 16 + 5)
     assert flop_per_token(blocks, 51) - flop_per_token(blocks, 50) == 6 * head
     assert flop_per_token(blocks, 201) - flop_per_token(blocks, 200) == head
-    assert growing_elements(model, 50) == 6 * growing_elements(model, 150)
-    assert kept_elements(model, 1) == growing_elements(model, 0)
+    first, later = (
+        kept_elements(blocks, count + 1) - kept_elements(blocks, count) for count in (50, 150)
+    )
+    assert first == 6 * later == kept_elements(blocks, 1)
 
 
 @pytest.mark.parametrize("name", presets("model"))
