@@ -79,4 +79,5 @@ KIND = StudyKind(
     tables={"jitter.csv": JITTER, "slip.csv": SLIP},
     build=_build_jitter,
     check=_check_jitter,
+    one_process_because="all draws of a machine are one replay",
 )
