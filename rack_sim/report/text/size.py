@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from rack_sim.foundation.units import counted
 from rack_sim.record.record import Record
-from rack_sim.report.sizing_tables import Asked, Row, SizingTables, Winner, name_of
+from rack_sim.report.sizing_tables import Asked, SizingRow, SizingTables, Winner, name_of
 from rack_sim.report.sizing_words import (
     failure_words,
     goals_words,
@@ -100,12 +100,12 @@ def _described(sizing: SizingTables, winner: Winner) -> Iterator[tuple[str, str]
         yield label, failure_words(sizing, winner, prefix) or "none"
 
 
-def _value(asked: Asked, row: Row) -> str:
+def _value(asked: Asked, row: SizingRow) -> str:
     value = row[asked.column]
     return "" if value is None else value_words(asked, value)
 
 
-def _cells(sizing: SizingTables, row: Row) -> tuple[str, ...]:
+def _cells(sizing: SizingTables, row: SizingRow) -> tuple[str, ...]:
     verdict, why = verdict_words(sizing, row)
     least = row["verdict"] == "pruned"
     return (
@@ -120,7 +120,7 @@ def _cells(sizing: SizingTables, row: Row) -> tuple[str, ...]:
     )
 
 
-def _bounded(asked: Asked, row: Row, *, least: bool) -> str:
+def _bounded(asked: Asked, row: SizingRow, *, least: bool) -> str:
     value = _value(asked, row)
     sign = ("<= " if asked.is_share else ">= ") if least and value else ""
     return spaced(f"{sign}{value}")
