@@ -202,11 +202,6 @@ def commands(winner: Winner) -> str:
     return shlex.join(["rack-sim", "run", "resolved.yaml", *words])
 
 
-def spaced(text: str) -> str:
-    """Words with common spaces, for cells of a spreadsheet, which break lines as they like."""
-    return text.replace(_SPACE, " ")
-
-
 def shown_candidates(sizing: SizingTables) -> list[SizingRow]:
     """The answers, what is next to them, and of each degree the smallest that meets."""
     found: dict[str, SizingRow] = {}

@@ -6,14 +6,13 @@ from rack_sim.metrics.words import VERDICTS
 from rack_sim.record.record import Record
 from rack_sim.report.chart import Chart, Limit, Panels, Series, axis_of
 from rack_sim.report.colours import GOAL_LOOKS, VERDICT_LOOKS
-from rack_sim.report.numbers import amount_text, count_text
+from rack_sim.report.numbers import amount_text, count_text, spaced
 from rack_sim.report.sizing_tables import Asked, SizingRow, SizingTables, name_of
 from rack_sim.report.sizing_words import (
     bound_words,
     goals_words,
     name_words,
     objective_name,
-    spaced,
     value_words,
     verdict_words,
 )

@@ -40,7 +40,7 @@ def sensitivity_page(record: Record) -> Page:
             f"Scenario {manifest['scenario_hash']}, seed {manifest['seed']}",
         ),
         sections=(
-            Section("answer", "The answer", points=tuple(_answers(record))),
+            Section("answer", "The answer", points=tuple(sensitivity_answers(record))),
             Section("figures", "Figures", charts=draw_all(sensitivity_charts(record))),
             Section("tables", "Tables", tables=(_table(record),), points=notes_of(record)),
             *inputs_sections(manifest, record.resolved),
@@ -51,7 +51,7 @@ def sensitivity_page(record: Record) -> Page:
     )
 
 
-def _answers(record: Record) -> Iterator[str]:
+def sensitivity_answers(record: Record) -> Iterator[str]:
     """The inputs that move each of the two most, and how many move neither."""
     for effect in MOVED_NUMBERS:
         ranked = sorted(swings_of(record), key=lambda swing: -swing.widest(effect.column))

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 
 from rack_sim.foundation.units import counted
 from rack_sim.record.record import Record
+from rack_sim.report.numbers import spaced
 from rack_sim.report.sizing_tables import Asked, SizingRow, SizingTables, Winner, name_of
 from rack_sim.report.sizing_words import (
+    answer_words,
+    cost_words,
     failure_words,
     goals_words,
     margin_words,
@@ -14,7 +17,6 @@ from rack_sim.report.sizing_words import (
     objective_words,
     plain,
     shown_candidates,
-    spaced,
     value_words,
     verdict_words,
 )
@@ -53,6 +55,14 @@ def size_text(record: Record) -> Iterator[Line]:
         [*_CANDIDATES, *((objective_name(asked), "right") for asked in sizing.objectives)],
         [_cells(sizing, row) for row in shown_candidates(sizing)],
     )
+
+
+def size_answers(record: Record) -> Iterator[str]:
+    """Of each system that answers, what it is and what it costs."""
+    sizing = SizingTables(record)
+    for winner in sizing.winners:
+        said = f"{answer_words(sizing, winner)} {cost_words(winner.row)}"
+        yield spaced(f"{goals_words(winner.goals)}: {said}")
 
 
 def size_content(record: Record) -> dict[str, object]:
