@@ -148,4 +148,4 @@ def size(value: object) -> str:
 
 def spaced(text: str) -> str:
     """Words with common spaces, for cells and terminals, which break lines as they like."""
-    return text.replace("\N{NO-BREAK SPACE}", " ")
+    return text.replace(_SPACE, " ")

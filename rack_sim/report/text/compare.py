@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 
 from rack_sim.foundation.units import counted
-from rack_sim.metrics.summary import Value
 from rack_sim.record.record import Record
 from rack_sim.report.comparison import changes_of
-from rack_sim.report.text import Line, TextTable
+from rack_sim.report.text import Line, TextTable, number
 from rack_sim.study.difference import headlines
 
 # Rows of the terminal's table: words, column, digits; a column per contender.
@@ -96,7 +95,7 @@ def _tables(record: Record) -> Iterator[Line]:
             f"{counted(len(ran), 'run')} compared",
             [("", "left"), *((words, "right") for words, _, _ in _SHORT)],
             [
-                (str(row["name"]), *(_cell(row[column], digits) for _, column, digits in _SHORT))
+                (str(row["name"]), *(number(row[column], digits) for _, column, digits in _SHORT))
                 for row in ran
             ],
         )
@@ -104,7 +103,7 @@ def _tables(record: Record) -> Iterator[Line]:
     yield TextTable(
         f"{counted(len(ran), 'run')} compared",
         [("", "left"), *((str(row["name"]), "right") for row in ran)],
-        [(words, *(_cell(row[column], digits) for row in ran)) for words, column, digits in _ROWS],
+        [(words, *(number(row[column], digits) for row in ran)) for words, column, digits in _ROWS],
     )
     inputs = [change for change in changes_of(record) if change.kind == "input"]
     if len(rows) != 2 or not inputs:
@@ -121,12 +120,6 @@ def _tables(record: Record) -> Iterator[Line]:
         [("key", "left"), (first, "left"), (second, "left")],
         shown,
     )
-
-
-def _cell(value: Value, digits: int) -> str:
-    if isinstance(value, int | float):
-        return f"{value:,.{digits}f}"
-    return value or "-"
 
 
 def _brief(value: object) -> str:
