@@ -163,10 +163,10 @@ def failures(sizing: SizingTables, winner: Winner) -> Iterator[tuple[str, str]]:
     if not smaller and "fewest_chips" in winner.goals:
         yield "Smaller", "nothing in the space has fewer chips to buy"
     if less and less == smaller:
-        yield "One replica less, which is the next smaller system", less
+        yield "One replica fewer, which is the next smaller system", less
         return
     if less:
-        yield "One replica less", less
+        yield "One replica fewer", less
     if smaller:
         yield "The next smaller system that fails", smaller
 

@@ -106,7 +106,7 @@ def _described(sizing: SizingTables, winner: Winner) -> Iterator[tuple[str, str]
     yield "TTFT is bound by", plain(row["ttft_bound_by"] or "")
     yield "TPOT is bound by", plain(row["tpot_bound_by"] or "")
     yield "bottleneck", plain(row["bottleneck"] or "")
-    for label, prefix in (("one replica less", "one_less"), ("next smaller", "next_smaller")):
+    for label, prefix in (("one replica fewer", "one_less"), ("next smaller", "next_smaller")):
         yield label, failure_words(sizing, winner, prefix) or "none"
 
 
