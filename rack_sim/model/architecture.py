@@ -22,7 +22,7 @@ class Architecture(Brief):
     max_context_tokens: int
 
     @classmethod
-    def dense(
+    def dense(  # noqa: PLR0913 - the keys of a config.json
         cls,
         name: str,
         layer_count: int,

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 class Story:
     """How a kind of record is told.
 
-    `question` is what it answers. Everything else is made of a record: the `answers`, a sentence
-    each; `title`, what it is called where it stands alone; `text`, what a
-    terminal says of it, and `warnings`, what a reader should know; `content`, the same for
-    programs, as JSON; its `page`; the `sheets` of a workbook.
+    Everything is made of a record: `title`, what it is called where it stands alone; the `answers`,
+    a sentence each; `text`, what else a terminal says of it, and `warnings`, what a reader should
+    know; `content`, the same for programs, as JSON; its `page`; the `sheets` of a workbook.
+    `question` is what all of a kind answer; a page whose record says more has its own.
     `charts` are drawn alike in figures, page and workbook; `figures` are drawings of an outcome
     that no chart can be, each by the name of its files without their endings. `exit_code` is what
     scripts are told.

@@ -42,7 +42,7 @@ _HOVER = Markup("%{text}<extra></extra>")
 _UNSEEN = {"opacity": 0, "hoverinfo": "skip", "textposition": "none", "showlegend": False}
 
 
-def draw_all(groups: Iterable[Panels]) -> tuple[page.Chart, ...]:
+def draw_all(groups: Iterable[Panels]) -> tuple[page.PlotlyChart, ...]:
     """Every chart of every group, one below the other."""
     return tuple(
         draw(chart)
@@ -52,7 +52,7 @@ def draw_all(groups: Iterable[Panels]) -> tuple[page.Chart, ...]:
     )
 
 
-def draw(chart: Chart) -> page.Chart:
+def draw(chart: Chart) -> page.PlotlyChart:
     """A chart with its numbers as a table."""
     series = [part for one in chart.series if one.values for part in _alike(one)]
     traces = [_trace(chart, one) for one in series]
@@ -75,7 +75,7 @@ def draw(chart: Chart) -> page.Chart:
         layout["shapes"] += _best_frame(chart.cells)
     notes = " ".join(chart.notes)
     is_log = "log" in (chart.x.scale, chart.y.scale) and chart.cells is None
-    return page.Chart(
+    return page.PlotlyChart(
         chart.name,
         chart.title,
         f"{chart.says}{' The scale is logarithmic.' if is_log else ''}".strip(),

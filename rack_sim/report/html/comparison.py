@@ -8,7 +8,7 @@ from rack_sim.record.table import Row
 from rack_sim.report.charts.compare import compare_charts
 from rack_sim.report.comparison import changes_of
 from rack_sim.report.draw.plotly import draw_all
-from rack_sim.report.html.page import Chart, HtmlTable, Page, Section
+from rack_sim.report.html.page import HtmlTable, Page, PlotlyChart, Section
 from rack_sim.report.numbers import NONE, cell, counted
 from rack_sim.study.difference import RunChange, headlines
 
@@ -56,7 +56,7 @@ def _sections(record: Record, rows: Sequence[Row]) -> Iterator[Section]:
     yield Section("assumptions", "Assumptions", points=assumed)
 
 
-def _charts(record: Record, *, two: bool) -> tuple[Chart, ...]:
+def _charts(record: Record, *, two: bool) -> tuple[PlotlyChart, ...]:
     """Speed against density; of two runs what changed. The table has every number already."""
     wanted = ("changed", "pareto") if two else ("pareto", "compared")
     by_name = {panels.name: panels for panels in compare_charts(record)}

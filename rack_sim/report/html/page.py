@@ -42,7 +42,7 @@ class HtmlTable:
 
 
 @dataclass(frozen=True)
-class Chart:
+class PlotlyChart:
     """A figure that plotly draws: `traces` and `layout` are plotly's, with colours as names.
 
     A colour is a custom property of the style sheet (``--blue``), so that a chart follows the
@@ -106,7 +106,7 @@ class Section:
     sentences: tuple[str, ...] = ()
     answers: tuple[Answer, ...] = ()
     drawing: Mapping[str, Any] | None = None
-    charts: tuple[Chart, ...] = ()
+    charts: tuple[PlotlyChart, ...] = ()
     points: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()
     tables: tuple[HtmlTable, ...] = ()
@@ -124,7 +124,7 @@ class Page:
     origin: str = ""
 
     @property
-    def charts(self) -> tuple[Chart, ...]:
+    def charts(self) -> tuple[PlotlyChart, ...]:
         """All charts, in the order of the page."""
         return tuple(chain.from_iterable(section.charts for section in self.sections))
 
@@ -157,7 +157,7 @@ def html_of(page: Page) -> str:
     )
 
 
-def _drawn(chart: Chart) -> Mapping[str, Any]:
+def _drawn(chart: PlotlyChart) -> Mapping[str, Any]:
     """A chart as report.js takes it."""
     return {
         "name": chart.name,

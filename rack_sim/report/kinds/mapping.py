@@ -76,8 +76,8 @@ def _charts(study: Record) -> Iterator[Panels]:
         chosen = next((row for row in ran if row["is_chosen"]), None)
         title = f"{name}: auto takes {_cut(chosen)}" if chosen else f"{name}: auto finds no cut"
         charts = (
-            _against(ran, "tok_s_per_chip", "tokens/s per chip", f"mapping-{number}-speed"),
-            _against(ran, "memory_margin_share", "memory left", f"mapping-{number}-memory"),
+            _against(ran, "tok_s_per_chip", ("tokens/s per chip", ""), f"mapping-{number}-speed"),
+            _against(ran, "memory_margin_share", ("memory left", "%"), f"mapping-{number}-memory"),
         )
         says = (
             "Every cut that runs, a colour for each tensor-parallel degree. Up and to the left is "
@@ -86,9 +86,10 @@ def _charts(study: Record) -> Iterator[Panels]:
         yield Panels(f"mapping-{number}" if number else "mapping", title, says, charts)
 
 
-def _against(rows: Sequence[Row], column: str, words: str, name: str) -> Chart:
-    """A number of every cut against the time of a token, a colour for each degree."""
-    factor, unit = (100.0, "%") if column.endswith("_share") else (1.0, "")
+def _against(rows: Sequence[Row], column: str, shown: tuple[str, str], name: str) -> Chart:
+    """A number of every cut against the time of a token; `shown` are its words and its unit."""
+    words, unit = shown
+    factor = 100.0 if unit == "%" else 1.0
     degrees = sorted({int(row["tensor_parallel"] or 0) for row in rows})
     series = tuple(
         _points(

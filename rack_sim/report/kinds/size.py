@@ -13,7 +13,7 @@ from rack_sim.report.sheets.sizing import sizing_question, write_sizing, write_s
 from rack_sim.report.sheets.sizing_capacity import sizing_facts
 from rack_sim.report.sizing_tables import SizingTables
 from rack_sim.report.story import Story
-from rack_sim.report.text.size import size_content, size_text, size_warnings
+from rack_sim.report.text.size import size_answers, size_content, size_text, size_warnings
 
 
 def _sheets(book: Book, record: Record) -> None:
@@ -31,6 +31,7 @@ def _sheets(book: Book, record: Record) -> None:
 
 STORY = Story(
     title=lambda record: f"Size {record.name}",
+    answers=size_answers,
     text=size_text,
     content=size_content,
     page=lambda record: sizing_page(SizingTables(record)),
