@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from math import floor
 
 from rack_sim.metrics.words import GOALS, METRICS
-from rack_sim.record.footprint import rack_noun_of
 from rack_sim.report.numbers import (
     NONE,
     cell,
@@ -13,8 +12,6 @@ from rack_sim.report.numbers import (
     number_of,
     number_text,
     share,
-    usd,
-    watts,
 )
 from rack_sim.report.sizing_tables import Asked, SizingRow, SizingTables, Winner, name_of
 
@@ -92,31 +89,13 @@ def candidate_words(row: SizingRow) -> str:
 
 
 def answer_words(sizing: SizingTables, winner: Winner) -> str:
-    """The system that answers, its chips and racks, in sentences."""
-    row, place = winner.row, rack_noun_of(winner.entry.get("footprint"))
+    """The system that answers, in a sentence; its chips and dollars stand beside it."""
+    row = winner.row
     objectives = "the objective" if len(sizing.objectives) == 1 else "every objective"
     return (
         f"{candidate_words(row)} serve{'s' if row['replica_count'] == 1 else ''} "
-        f"{cell(sizing.rate_rps)} requests/s within {objectives}. "
-        f"{counted(row['bought_chip_count'], 'chip')} must be bought, in "
-        f"{counted(row['rack_count'], place)}: {chips_words(row)}."
+        f"{cell(sizing.rate_rps)} requests/s within {objectives}."
     )
-
-
-def cost_words(row: SizingRow) -> str:
-    """Dollars and watts of an answer in a sentence."""
-    return (
-        f"{usd(row['capital_usd'])} of capital, {usd(row['usd_per_year'])} a year with "
-        f"electricity, and {watts(row['mean_watts'])} on average."
-    )
-
-
-def chips_words(row: SizingRow) -> str:
-    """What the chips to buy are for: ``1,728 hold the model, 224 are spare, 64 left over``."""
-    rest = (("spare_chip_count", "spare"), ("idle_chip_count", "left over"))
-    parts = [f"{number_text(row[key])} {words}" for key, words in rest if row[key]]
-    holding = f"{number_text(row['chip_count'])} hold the model"
-    return ", ".join((holding, *parts)) if parts else "all of them hold the model"
 
 
 def binds_words(sizing: SizingTables, winner: Winner) -> str:

@@ -32,7 +32,7 @@ def energy_and_cost_charts(run: Record) -> Iterator[Panels]:
 
 
 def _energy(row: Mapping[str, Value]) -> Chart:
-    name, title = "token-energy", "Energy of one output token"
+    name, title = "token-energy", "Energy of an output token"
     tokens = _number(row, "output_token_count")
     if not tokens:
         return empty_chart(name, title, "No output token to divide by.")
@@ -44,8 +44,8 @@ def _energy(row: Mapping[str, Value]) -> Chart:
     total = _number(row, "joules_per_output_token")
     parts.append(PartBar("in all", total, Look(INK), is_share=False))
     largest = max(parts[:-1], key=lambda part: part.amount)
-    says = f"{number_text(total)} J in all, most of it for {largest.words}."
-    chart = Chart(name, title, things_axis("", ()), Axis("energy", "J"), says=says)
+    title += f": most for {largest.words}"
+    chart = Chart(name, title, things_axis("", ()), Axis("energy", "J"))
     return parts_chart(chart, parts, total, lambda joules: f"{number_text(joules)} J")
 
 
@@ -66,8 +66,9 @@ def _cost(row: Mapping[str, Value]) -> Chart:
     sold = row["api_usd_per_million_output_tokens"]
     if isinstance(sold, float):
         parts.append(PartBar("sold for, prompts included", sold, LIMIT, is_share=False))
-    says = f"{number_text(total)} USD in all, at the use of this run."
-    chart = Chart(name, title, things_axis("", ()), Axis("cost", "USD"), says=says)
+    largest = max(parts[:2], key=lambda part: part.amount)
+    title += f", as used here: most for {largest.words}"
+    chart = Chart(name, title, things_axis("", ()), Axis("cost", "USD"))
     return parts_chart(chart, parts, total, lambda usd: f"{number_text(usd)} USD")
 
 

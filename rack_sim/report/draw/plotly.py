@@ -54,8 +54,13 @@ def draw_all(groups: Iterable[Panels]) -> tuple[page.PlotlyChart, ...]:
 
 def draw(chart: Chart) -> page.PlotlyChart:
     """A chart with its numbers as a table."""
-    series = [part for one in chart.series if one.values for part in _alike(one)]
-    traces = [_trace(chart, one) for one in series]
+    series, traces = [], []
+    for number, one in enumerate(one for one in chart.series if one.values):
+        parts = list(_alike(one))
+        series += parts
+        # The parts of one series share the place of its bars.
+        place = {} if chart.is_stacked else {"offsetgroup": str(number)}
+        traces += [_trace(chart, part) | place for part in parts]
     if chart.cells is not None:
         traces.append(_heat(chart, chart.cells))
     x, y = (chart.y, chart.x) if chart.is_sideways else (chart.x, chart.y)

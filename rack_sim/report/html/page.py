@@ -20,6 +20,7 @@ from rack_sim.foundation.visible import shortened, visible
 _COLUMNS_ON_PAPER = 12
 _TEXT_CHARACTERS = 160
 _TEMPLATES = ("rack_sim.report.html", "templates")
+_PRINTED_BARS = 12
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class PlotlyChart:
     table: HtmlTable
     height_px: int = 340
     note: str = ""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it has more bars, one below the other, than a column of a printed page takes."""
+        return len(self.layout.get("yaxis", {}).get("ticktext", ())) > _PRINTED_BARS
 
 
 @dataclass(frozen=True)

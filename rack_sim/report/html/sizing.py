@@ -16,7 +16,6 @@ from rack_sim.report.sizing_words import (
     binds_words,
     bound_words,
     commands,
-    cost_words,
     failures,
     goals_words,
     margin_words,
@@ -123,7 +122,7 @@ def _cards(sizing: SizingTables) -> Iterator[Answer]:
             row = winner.row
             yield Answer(
                 f"{_capital(goals_words(winner.goals))}?",
-                f"{answer_words(sizing, winner)} {cost_words(row)}",
+                answer_words(sizing, winner),
                 (*_chips(winner), *_margins(sizing, row), *_costs(row)),
                 *_sign(row),
             )
@@ -137,7 +136,7 @@ def _cards(sizing: SizingTables) -> Iterator[Answer]:
         tuple(_margins(sizing, row)),
         *_sign(row),
     )
-    yield Answer("What does it cost?", cost_words(row), tuple(_costs(row)))
+    yield Answer("What does it cost?", "", tuple(_costs(row)))
 
 
 def _sign(row: SizingRow) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from rack_sim.foundation.units import counted
+from rack_sim.metrics.words import capital
 from rack_sim.record.record import Record
 from rack_sim.record.table import Row
 from rack_sim.report.chart import Chart, Panels, Series, axis_of
@@ -105,9 +106,9 @@ def _against(rows: Sequence[Row], column: str, shown: tuple[str, str], name: str
     times = [x for one in series for x in one.x]
     return Chart(
         name,
-        f"{words} against the time of a token",
-        axis_of("time of a token", "ms", times),
-        axis_of(words, unit, values),
+        f"{capital(words)} against the time of a token",
+        axis_of("time of a token", "ms", times, from_zero=False),
+        axis_of(words, unit, values, from_zero=False),
         series,
     )
 
