@@ -12,6 +12,8 @@ from rack_sim.report.numbers import (
     number_of,
     number_text,
     share,
+    usd,
+    watts,
 )
 from rack_sim.report.sizing_tables import Asked, SizingRow, SizingTables, Winner, name_of
 
@@ -95,6 +97,14 @@ def answer_words(sizing: SizingTables, winner: Winner) -> str:
     return (
         f"{candidate_words(row)} serve{'s' if row['replica_count'] == 1 else ''} "
         f"{cell(sizing.rate_rps)} requests/s within {objectives}."
+    )
+
+
+def cost_words(row: SizingRow) -> str:
+    """Dollars and watts of an answer in a sentence."""
+    return (
+        f"{usd(row['capital_usd'])} of capital, {usd(row['usd_per_year'])} a year with "
+        f"electricity, and {watts(row['mean_watts'])} on average."
     )
 
 
