@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from rack_sim.metrics.column import Column
+from rack_sim.metrics.words import capital
 from rack_sim.record.csv import plain_text
 from rack_sim.record.kinds import AXIS
 from rack_sim.record.record import Record
@@ -13,8 +14,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Of a kind that does not say what it collects.
-_COLLECTED = {"jitter": ("kept_share", "tok_s_per_user", "token_gap_ms_p99")}
-_AXES = ("machine", "operator_jitter_ns")
+_COLLECTED = {
+    "jitter": ("kept_share", "tok_s_per_user", "token_gap_ms_p99"),
+    "mapping": ("chip_count", "token_gap_ms", "tok_s_per_chip", "memory_margin_share"),
+}
+_AXES = ("machine", "operator_jitter_ns", "tensor_parallel", "stage_count")
 _ROW = 3
 
 
@@ -44,8 +48,9 @@ def _spread(column: Column, frame: "pd.DataFrame") -> AnswerLine:
     values = frame[column.name]
     low, high = int(values.argmin()), int(values.argmax())
     ends = (values.tolist()[low], values.tolist()[high])
+    words = capital(column.definition or column.name)
     where = f"lowest at {_place(frame, low)}; highest at {_place(frame, high)}"
-    return AnswerLine(column.name, ends, column.unit, where if ends[0] < ends[1] else "everywhere")
+    return AnswerLine(words, ends, column.unit, where if ends[0] < ends[1] else "everywhere")
 
 
 def _place(frame: "pd.DataFrame", row: int) -> str:
