@@ -123,7 +123,7 @@ def place_first(sheet: Sheet, row: int, groups: Iterable[Panels], by_name: Drawn
         return row
     if first.cells is not None:
         return _put_cells(sheet, row, first, first.cells)
-    return place_charts(sheet, Spot(row, 0), [by_name[first.name]])
+    return place_charts(sheet, Spot(row, 0, size_px=LARGE_PX), [by_name[first.name]])
 
 
 def place_charts(sheet: Sheet, spot: Spot, charts: Iterable[Numbered | None]) -> int:
