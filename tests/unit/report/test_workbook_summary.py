@@ -16,12 +16,13 @@ from rack_sim.foundation.version import VERSION
 from rack_sim.report.sheets.sheet import number_format
 from rack_sim.report.views import Wanted, leave
 from rack_sim.scenario import load_study
-from rack_sim.study import load
+from rack_sim.study import load, mapping
 from rack_sim.study.sensitivity import run_sensitivity
 from rack_sim.timing.terms import Terms
 from reports import report
 
 SMALL = Path(__file__).parents[1] / "scenario" / "small.yaml"
+SLOTS = Path(__file__).parents[1] / "cli" / "slots.yaml"
 PLAN = ["partition={tensor_parallel: 8, stages: 8}", "workload.request_count=20"]
 
 
@@ -115,6 +116,18 @@ def test_a_grid_says_between_what_its_numbers_lie(tmp_path: Path) -> None:
     assert (low, high, unit) == (1.25, 9.75, "ms")
     assert where == "lowest at links 2, hop_ns 10; highest at links 2, hop_ns 20"
     assert not {"ttft_ms_p99", "tpot_ms_p50"} & found.keys(), "a column has words"
+
+
+def test_a_mapping_has_its_figures_and_a_chart_on_the_first_sheet(tmp_path: Path) -> None:
+    study, out = tmp_path / "cuts.yaml", tmp_path / "out"
+    study.write_text(f"kind: mapping\nname: cuts\nscenario: {SLOTS}\n")
+    out.mkdir()
+    found = mapping.run(load_study(study))
+    leave(found, out, wall_s=0, wanted=Wanted(figures=False, html=False))
+    chips = [int(row["chip_count"]) for row in rows(out / "mapping.csv")]
+    low, high = (cell.value for cell in figures(out)["Chips"][:2])
+    assert (low, high) == (min(chips), max(chips))
+    assert len(charts(out)) == 1
 
 
 def test_runs_that_are_compared_stand_side_by_side(
