@@ -69,6 +69,6 @@ def drawn(book: Any, sheet: str) -> list[list[list[float]]]:
 
 
 def _numbers(book: Any, series: Any) -> list[float]:
-    sheet, _, cells = (series.val or series.yVal).numRef.f.replace("$", "").partition("!")
+    sheet, _, cells = series.val.numRef.f.replace("$", "").partition("!")
     rows = book[sheet.strip("'")][cells]
     return [cell.value for row in rows for cell in row if cell.value is not None]
