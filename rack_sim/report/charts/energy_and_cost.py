@@ -44,7 +44,7 @@ def _energy(row: Mapping[str, Value]) -> Chart:
     total = _number(row, "joules_per_output_token")
     parts.append(PartBar("in all", total, Look(INK), is_share=False))
     largest = max(parts[:-1], key=lambda part: part.amount)
-    title += f": most for {largest.words}"
+    title += f": {number_text(total)} J, most for {largest.words}"
     chart = Chart(name, title, things_axis("", ()), Axis("energy", "J"))
     return parts_chart(chart, parts, total, lambda joules: f"{number_text(joules)} J")
 
@@ -67,7 +67,7 @@ def _cost(row: Mapping[str, Value]) -> Chart:
     if isinstance(sold, float):
         parts.append(PartBar("sold for, prompts included", sold, LIMIT, is_share=False))
     largest = max(parts[:2], key=lambda part: part.amount)
-    title += f", as used here: most for {largest.words}"
+    title += f": {number_text(total)} USD, most for {largest.words}"
     chart = Chart(name, title, things_axis("", ()), Axis("cost", "USD"))
     return parts_chart(chart, parts, total, lambda usd: f"{number_text(usd)} USD")
 

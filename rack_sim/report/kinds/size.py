@@ -2,7 +2,7 @@
 
 from rack_sim.record.record import Record
 from rack_sim.report.charts.size import size_charts
-from rack_sim.report.draw.excel import write_charts
+from rack_sim.report.draw.excel import place_first, write_charts
 from rack_sim.report.html.sizing import sizing_page
 from rack_sim.report.sheets.capacity import write_capacity
 from rack_sim.report.sheets.definitions import write_definitions
@@ -21,12 +21,14 @@ def _sheets(book: Book, record: Record) -> None:
     title, count = f"Size: {sizing.name}", len(sizing.winners)
     overview = start_overview(book, title, sizing_question(sizing), values=count)
     write_sizing(book, sizing)
-    write_charts(book, size_charts(record))
+    charts = tuple(size_charts(record))
+    by_name = write_charts(book, charts)
     for number, winner in enumerate(sizing.winners, start=1):
         write_capacity(book, sizing_facts(sizing, winner), number=number)
     write_inputs(book, record)
     write_definitions(book, record)
-    write_contents(overview, write_sizing_answer(overview, sizing))
+    row = place_first(overview, write_sizing_answer(overview, sizing), charts, by_name)
+    write_contents(overview, row)
 
 
 STORY = Story(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rack_sim.record.csv import plain_text
 from rack_sim.record.record import Record
-from rack_sim.report.draw.excel import write_charts
+from rack_sim.report.draw.excel import place_first, write_charts
 from rack_sim.report.kinds import story_of
 from rack_sim.report.sheets.definitions import write_definitions
 from rack_sim.report.sheets.inputs import write_inputs
@@ -26,7 +26,8 @@ def write_study(book: Book, study: Record) -> None:
     knees = study.rows("knee.csv") if study.kind == "load" else ()
     purpose = str(study.resolved.get("description") or "")
     overview = start_overview(book, f"Study {study.name}", purpose, values=len(knees) or 2)
-    write_charts(book, story_of(study.kind).charts(study))
+    charts = tuple(story_of(study.kind).charts(study))
+    by_name = write_charts(book, charts)
     for number, file in enumerate(study.tables):
         name = Path(file).stem[:31].title() if number else "Sweep"
         write_table(book, name, f"Every row of {file}.", whole(study, file))
@@ -34,7 +35,10 @@ def write_study(book: Book, study: Record) -> None:
         write_capacities(book, study)
     write_inputs(book, study)
     write_definitions(book, study)
-    row = write_knees(overview, knees) if knees else write_spreads(overview, study)
+    if knees:  # with a chart of their own
+        row = write_knees(overview, knees)
+    else:
+        row = place_first(overview, write_spreads(overview, study), charts, by_name)
     write_contents(overview, write_answer(overview, row, list(_answers(study))))
 
 

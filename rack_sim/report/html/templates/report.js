@@ -58,9 +58,7 @@
     const lies = traces.some((one) => one.type === "bar" && one.orientation === "h");
     if (printing) traces.forEach((one) => { if (one.type === "bar" && one.orientation === "h") one.textposition = "auto"; });
     const named = traces.filter((one) => one.name && one.showlegend !== false).length;
-    // Short names stand two and two below a chart, long ones one below the other.
-    const columns = traces.every((one) => (one.name || "").length <= 18) ? 2 : 1;
-    const legend = printing && named > 1 && layout.showlegend !== false ? 12 * Math.ceil(named / columns) + 6 : 0;
+    const legend = printing && named > 1 && layout.showlegend !== false ? 12 * named + 6 : 0;
     const names = lies ? layout.yaxis.ticktext || [] : [];
     const bars = names.reduce((sum, name) => sum + 4 + 10 * name.split("<br>").length, 0);
     const printHigh = Math.max(PRINT_HIGH_PX, 48 + bars) + legend;
