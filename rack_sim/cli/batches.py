@@ -207,6 +207,5 @@ def _limits(found: Explanation, examples: Sequence[Iteration]) -> Table:
         found,
         examples[0].total_ps,
         prompt.rows_per_s,
-        token_words="timed: one sequence alone",
-        rows_words=f"timed: a prompt's {prompt.rows:,}",
+        f"one sequence; {prompt.rows:,} rows of a prompt",
     )

@@ -55,13 +55,8 @@ def stage_values(stage: Stage) -> dict[str, Any]:
     }
 
 
-def limits_table(
-    found: Explanation, token_ps: int, rows_per_s: float, *, token_words: str, rows_words: str
-) -> Table:
-    """The physical limits beside what is reached: a token in `token_ps`, `rows_per_s`.
-
-    The words say when it is reached.
-    """
+def limits_table(found: Explanation, token_ps: int, rows_per_s: float, reached_by: str) -> Table:
+    """The physical limits beside what is reached: a token in `token_ps`, `rows_per_s`."""
     limits, matrix = found.limits, found.plan.system.chip.matrix
     reached = PS_PER_S / token_ps
     token_limits = {"at full memory bandwidth": limits.token_limit_ps}
@@ -71,7 +66,7 @@ def limits_table(
         ("chips for the weights alone", limits.chips_min, found.plan.chip_count, 0),
         *(
             (
-                f"tokens/s per user, weights {words}; {token_words}",
+                f"tokens/s per user, weights {words}",
                 PS_PER_S / max(limit_ps, 1),
                 reached,
                 1,
@@ -79,14 +74,14 @@ def limits_table(
             for words, limit_ps in token_limits.items()
         ),
         (
-            f"rows/s, memory bandwidth and matrix peak; {rows_words}",
+            "rows/s, memory bandwidth and matrix peak",
             limits.system_rows_per_s,
             rows_per_s,
             0,
         ),
     ]
     return table(
-        "physical limits of one replica",
+        f"physical limits of one replica; reached: {reached_by}",
         headings("quantity, >limit, >reached, >ratio"),
         [
             (words, f"{limit:,.{digits}f}", f"{value:,.{digits}f}", f"{value / limit:.2f}")

@@ -95,8 +95,7 @@ def explain(
             found,
             found.step.revolution_ps,
             found.limits.compiled_rows_per_s or 0,
-            token_words="compiled",
-            rows_words="compiled",
+            "as compiled",
         ),
         changes_table(found.step, changed),
     ):
