@@ -167,6 +167,12 @@ STORY = Story(
     content=_content,
     page=study_page,
     sheets=write_study,
+    numbers={
+        "chip_count": "Chips",
+        "token_gap_ms": "Time of a token",
+        "tok_s_per_chip": "Tokens of a chip",
+        "memory_margin_share": "Memory left",
+    },
     charts=_charts,
     warnings=_warnings,
 )

@@ -7,26 +7,13 @@ from rack_sim.metrics.column import Column
 from rack_sim.record.csv import plain_text
 from rack_sim.record.kinds import AXIS
 from rack_sim.record.record import Record
+from rack_sim.report.kinds import story_of
 from rack_sim.report.sheets.overview import AnswerLine, write_answer_lines
 from rack_sim.report.sheets.sheet import Sheet
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Of a kind that does not say what it collects.
-_COLLECTED: Mapping[str, Mapping[str, str]] = {
-    "jitter": {
-        "kept_share": "Speed that is kept",
-        "tok_s_per_user": "Speed of a user",
-        "token_gap_ms_p99": "Time between two tokens, p99",
-    },
-    "mapping": {
-        "chip_count": "Chips",
-        "token_gap_ms": "Time of a token",
-        "tok_s_per_chip": "Tokens of a chip",
-        "memory_margin_share": "Memory left",
-    },
-}
 _AXES = ("machine", "operator_jitter_ns")
 _CUT = ("tensor_parallel", "stage_count")  # where nothing else tells points apart
 _ROW = 3
@@ -47,8 +34,8 @@ def write_spreads(sheet: Sheet, study: Record) -> int:
 
 
 def _collected(study: Record) -> Mapping[str, str]:
-    """The columns that the study says it is about, each with its words."""
-    named = study.facts.get("collect") or _COLLECTED.get(study.kind, {})
+    """The columns that the study, or its kind, says it is about, each with its words."""
+    named = study.facts.get("collect") or story_of(study.kind).numbers
     return named if isinstance(named, dict) else {str(name): str(name) for name in named}
 
 
