@@ -147,7 +147,7 @@ def simulate(
     )
 
 
-def size(
+def size(  # noqa: PLR0913 - what is asked, by name
     scenario: Scenario | Reference,
     overrides: Overrides = (),
     *,
@@ -196,7 +196,7 @@ def size(
     return size_scenario(_loaded(scenario, overrides), request, on_progress=on_progress)
 
 
-def sweep(
+def sweep(  # noqa: PLR0913 - what is asked, by name
     study: Study | str | Path,
     overrides: Overrides = (),
     *,

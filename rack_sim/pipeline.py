@@ -25,10 +25,10 @@ from rack_sim.foundation.errors import InfeasibleError, InputError
 from rack_sim.foundation.executor import Workers, open_executor
 from rack_sim.foundation.garbage import gc_paused
 from rack_sim.foundation.version import VERSION
-from rack_sim.foundation.work_estimate import Note, Work, announce, no_note
+from rack_sim.foundation.work_estimate import Note, WorkEstimate, announce, no_note
 from rack_sim.metrics.columns import FILES
 from rack_sim.metrics.log import Collector
-from rack_sim.metrics.parts import Part, collect, replay_part
+from rack_sim.metrics.parts import ReplayPart, collect, replay_part
 from rack_sim.metrics.summary import RunFacts, Value, summarise_run
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.plan import Plan
@@ -261,7 +261,7 @@ def _rests(scenario: Scenario, answer: Infeasible) -> Iterator[str]:
         )
 
 
-def expected_work(scenario: Scenario, *, every_step: bool = False) -> Work:
+def expected_work(scenario: Scenario, *, every_step: bool = False) -> WorkEstimate:
     """About what a replay of the scenario takes, files and figures included."""
     return replay_work(
         scenario.workload,
@@ -362,7 +362,9 @@ def _replayed_apart(
     )
     with TemporaryDirectory() as place:
         fleets = split_replicas(explanation.fleet, jobs)
-        parts = [Part(fleet, Path(place) / str(number)) for number, fleet in enumerate(fleets)]
+        parts = [
+            ReplayPart(fleet, Path(place) / str(number)) for number, fleet in enumerate(fleets)
+        ]
         for part in parts:
             part.folder.mkdir()
         with open_executor(Workers(jobs=len(parts))) as executor:

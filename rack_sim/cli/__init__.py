@@ -18,6 +18,8 @@
 - `trace`: looks at a trace
 - `place`: where files go
 - `console`: how the command line speaks
+- `leave`: how a command that leaves a directory works; `progress`: what is being done
+- `options`: arguments that several commands share
 """
 
 import errno

@@ -7,7 +7,13 @@ from typing import Any
 from rich.table import Table
 
 from rack_sim.cli.console import facts_table, headings, table
-from rack_sim.cli.deployment import deployment_facts, deployment_values, limit_values, stage_values
+from rack_sim.cli.deployment import (
+    deployment_facts,
+    deployment_values,
+    limit_values,
+    limits_table,
+    stage_values,
+)
 from rack_sim.cli.iterations import (
     Iteration,
     collective_values,
@@ -20,7 +26,7 @@ from rack_sim.cli.iterations import (
 from rack_sim.cli.topology import survey_table
 from rack_sim.compiler.batches import BatchMachine
 from rack_sim.engine.policies.policy import IterationLimits
-from rack_sim.foundation.units import PS_PER_S, counted, format_bytes, format_time
+from rack_sim.foundation.units import counted, format_bytes, format_time
 from rack_sim.hardware.chip import KINDS, Chip
 from rack_sim.hardware.survey import survey
 from rack_sim.pipeline import Explanation
@@ -173,12 +179,11 @@ def _memory_tiers(machine: BatchMachine) -> Table:
     """The memory map of a chip with several tiers: each kind in its own."""
     chip, rows = machine.plan.system.chip, []
     tiers = chip.tiers
-    at = {"weights": tiers.weights, "program_text": tiers.program, "activations": tiers.activations}
     for number, tier in enumerate(chip.memory):
         sizes = [
             (words, size)
             for name, words, size in _sizes(machine)
-            if at.get(name, tiers.kv) == number
+            if tiers.by_kind.get(name, tiers.kv) == number
         ]
         sizes.append(("free", tier.capacity_bytes - sum(size for _, size in sizes)))
         rows += [
@@ -215,33 +220,10 @@ def _cache(machine: BatchMachine) -> Table:
 
 
 def _limits(found: Explanation, examples: Sequence[Iteration]) -> Table:
-    limits, plan = found.limits, found.plan
-    alone = examples[0]
     prompt = max((one for one in examples if one.is_prompt), key=lambda one: one.rows_per_s)
-    per_user, limit = PS_PER_S / alone.total_ps, PS_PER_S / max(limits.token_limit_ps, 1)
-    rows = [
-        (
-            "chips for the weights alone",
-            f"{limits.chips_min}",
-            f"{plan.chip_count}",
-            f"{plan.chip_count / limits.chips_min:.2f}",
-        ),
-        (
-            "tokens/s per user, weights at full memory bandwidth; timed: one sequence alone",
-            f"{limit:,.1f}",
-            f"{per_user:,.1f}",
-            f"{per_user / limit:.2f}",
-        ),
-        (
-            "rows/s, memory bandwidth and matrix peak at as many rows as there can be; timed: a "
-            f"prompt's {prompt.rows:,}",
-            f"{limits.system_rows_per_s:,}",
-            f"{prompt.rows_per_s:,.0f}",
-            f"{prompt.rows_per_s / limits.system_rows_per_s:.2f}",
-        ),
-    ]
-    return table(
-        "physical limits of one replica",
-        headings("quantity, >limit, >timed, >ratio"),
-        rows,
+    return limits_table(
+        found,
+        examples[0].total_ps,
+        prompt.rows_per_s,
+        f"one sequence; {prompt.rows:,} rows of a prompt",
     )

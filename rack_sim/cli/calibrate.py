@@ -79,14 +79,7 @@ def calibrate(
 def _fitted(rows: Sequence[Measurement], chip: str, constants: str, measurements: Path) -> Fit:
     names = [name.strip() for name in constants.split(",") if name.strip()]
     with progress() as show:
-        return fit_chip(
-            rows,
-            chip,
-            measurements.parent,
-            names=names,
-            place=str(measurements),
-            on_progress=show,
-        )
+        return fit_chip(rows, chip, measurements, names=names, on_progress=show)
 
 
 def fitted_values(fit: Fit, table_name: str) -> dict[str, FittedValue]:

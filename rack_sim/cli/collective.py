@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import typer
 from rich.table import Table
@@ -17,8 +17,8 @@ from rack_sim.hardware.system import System
 from rack_sim.scenario import load_system
 from rack_sim.scenario.group import active_chips, format_ranges, parse_group
 from rack_sim.scenario.sizes import format_size, parse_sizes
-from rack_sim.study.collective_sweep import CollectiveSweep, time_sizes
-from rack_sim.timing.algorithms import ALGORITHMS, OPERATIONS, Algorithm, Operation
+from rack_sim.study.collective_sweep import CollectiveQuestion, CollectiveSweep, time_sizes
+from rack_sim.timing.algorithms import ALGORITHMS, OPERATIONS, Algorithm
 from rack_sim.timing.collectives import TOO_MANY
 
 AUTO: Literal["auto"] = "auto"
@@ -31,7 +31,7 @@ Word = TypeVar("Word", bound=str)
 
 
 @dataclass(frozen=True)
-class CollectiveQuestion:
+class CollectiveOptions:
     """What is timed, as given: options."""
 
     system: Annotated[
@@ -69,7 +69,7 @@ class CollectiveQuestion:
 @grouped
 def collective(
     *,
-    question: CollectiveQuestion,
+    question: CollectiveOptions,
     framing: Annotated[
         bool,
         typer.Option(
@@ -96,17 +96,12 @@ def collective(
 
         rack-sim collective ring:8,link_gbytes_per_s=25,latency_ns=700 --no-framing --json
     """
-    asked = _asked(question, why=why)
+    asked = _asked(question, framing=framing, why=why)
     with progress() as show:
         try:
             sweep = time_sizes(
-                asked.system,
-                asked.chips,
-                operation=asked.operation,
-                algorithm=asked.algorithm,
-                sizes_bytes=asked.sizes_bytes,
-                framing=framing,
-                on_size=lambda done, size_bytes: show(
+                asked,
+                lambda done, size_bytes: show(
                     f"timing {format_size(size_bytes)}", done / len(asked.sizes_bytes)
                 ),
             )
@@ -116,7 +111,7 @@ def collective(
         say_json(sweep.as_dict())
         return
     # A system in one line may be longer than the table is wide.
-    out.print(f"{sweep.operation} on {sweep.system.name}", style="bold", soft_wrap=True)
+    out.print(f"{sweep.asked.operation} on {sweep.asked.system.name}", style="bold", soft_wrap=True)
     out.print(_heading(sweep))
     out.print(_rows(sweep))
     left_out = _left_out(sweep)
@@ -129,17 +124,7 @@ def collective(
         out.print(_others(sweep))
 
 
-class _Asked(NamedTuple):
-    """What is timed, once it was read; no algorithm is the fastest."""
-
-    system: System
-    chips: tuple[int, ...]
-    operation: Operation
-    algorithm: Algorithm | None
-    sizes_bytes: tuple[int, ...]
-
-
-def _asked(question: CollectiveQuestion, *, why: bool) -> _Asked:
+def _asked(question: CollectiveOptions, *, framing: bool, why: bool) -> CollectiveQuestion:
     """The question, read. Raises InputError with every problem of it."""
     problems = Problems()
     with problems.gathered():
@@ -155,9 +140,8 @@ def _asked(question: CollectiveQuestion, *, why: bool) -> _Asked:
         system = load_system(question.system)
         chips = _chips(system, question.group)
     problems.refuse()
-    return _Asked(
-        system, chips, operation, None if algorithm == AUTO else algorithm, tuple(sizes_bytes)
-    )
+    taken = None if algorithm == AUTO else algorithm
+    return CollectiveQuestion(system, chips, operation, taken, tuple(sizes_bytes), framing)
 
 
 def _chips(system: System, group: str | None) -> tuple[int, ...]:
@@ -187,13 +171,13 @@ def _shortened(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def _heading(sweep: CollectiveSweep) -> Table:
-    topology = sweep.system.topology
+    topology = sweep.asked.system.topology
     spare = {chip for node in topology.spare_nodes for chip in topology.nodes[node]}
-    spare_count = len(spare.intersection(sweep.group))
+    spare_count = len(spare.intersection(sweep.asked.group))
     rows = [
         (
             "group",
-            f"{counted(len(sweep.group), 'chip')}: {_cut(format_ranges(sweep.group))}; "
+            f"{counted(len(sweep.asked.group), 'chip')}: {_cut(format_ranges(sweep.asked.group))}; "
             f"{counted(len(sweep.nodes), 'node')}: {_cut(format_ranges(sweep.nodes))}"
             + (f"; {spare_count} of them spare" if spare_count else ""),
         )
@@ -202,17 +186,17 @@ def _heading(sweep: CollectiveSweep) -> Table:
         first = topology.chip_count
         rows.append(("switches", format_ranges(range(first, first + topology.switch_count))))
     rows += [(f"{kind} links", _link(kind_of, sweep)) for kind, kind_of in sweep.links.items()]
-    if sweep.algorithm:
-        rows.append(("algorithm", sweep.algorithm))
+    if sweep.asked.algorithm:
+        rows.append(("algorithm", sweep.asked.algorithm))
     rows.append(("size", "the whole buffer, as in nccl-tests"))
-    if sweep.operation in _REDUCES:
+    if sweep.asked.operation in _REDUCES:
         rows.append(("time", "links only; what additions take is not in it"))
     return facts_table("", rows)
 
 
 def _link(kind: LinkType, sweep: CollectiveSweep) -> str:
     framing = "no framing"
-    if sweep.framing:
+    if sweep.asked.framing:
         framing = f"{kind.payload_bytes:,} bytes take {kind.wire_bytes:,} of the wire"
     return (
         f"{kind.bytes_per_s / 10**9:,.6g} GB/s a cable, {format_time(kind.latency_ps)}, {framing}"
@@ -220,7 +204,7 @@ def _link(kind: LinkType, sweep: CollectiveSweep) -> str:
 
 
 def _rows(sweep: CollectiveSweep) -> Table:
-    chosen = sweep.algorithm is None
+    chosen = sweep.asked.algorithm is None
     columns = [
         ("size", "right"),
         *([("algorithm", "left")] if chosen else []),

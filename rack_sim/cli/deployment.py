@@ -3,7 +3,10 @@
 from collections import Counter
 from typing import Any
 
-from rack_sim.foundation.units import counted
+from rich.table import Table
+
+from rack_sim.cli.console import headings, table
+from rack_sim.foundation.units import PS_PER_S, counted
 from rack_sim.hardware.survey import survey
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.pipeline import Explanation
@@ -50,6 +53,41 @@ def stage_values(stage: Stage) -> dict[str, Any]:
         "last_block": stage.blocks[-1].name,
         "chips": list(stage.chips),
     }
+
+
+def limits_table(found: Explanation, token_ps: int, rows_per_s: float, reached_by: str) -> Table:
+    """The physical limits beside what is reached: a token in `token_ps`, `rows_per_s`."""
+    limits, matrix = found.limits, found.plan.system.chip.matrix
+    reached = PS_PER_S / token_ps
+    token_limits = {"at full memory bandwidth": limits.token_limit_ps}
+    if matrix.feed_bytes_per_s is not None:
+        token_limits["at the matrix unit's feed"] = limits.token_feed_limit_ps
+    rows = [
+        ("chips for the weights alone", limits.chips_min, found.plan.chip_count, 0),
+        *(
+            (
+                f"tokens/s per user, weights {words}",
+                PS_PER_S / max(limit_ps, 1),
+                reached,
+                1,
+            )
+            for words, limit_ps in token_limits.items()
+        ),
+        (
+            "rows/s, memory bandwidth and matrix peak",
+            limits.system_rows_per_s,
+            rows_per_s,
+            0,
+        ),
+    ]
+    return table(
+        f"physical limits of one replica; reached: {reached_by}",
+        headings("quantity, >limit, >reached, >ratio"),
+        [
+            (words, f"{limit:,.{digits}f}", f"{value:,.{digits}f}", f"{value / limit:.2f}")
+            for words, limit, value, digits in rows
+        ],
+    )
 
 
 def limit_values(found: Explanation) -> dict[str, Any]:

@@ -22,14 +22,20 @@ from rack_sim.cli.console import (
     table,
     tell,
 )
-from rack_sim.cli.deployment import deployment_facts, deployment_values, limit_values, stage_values
+from rack_sim.cli.deployment import (
+    deployment_facts,
+    deployment_values,
+    limit_values,
+    limits_table,
+    stage_values,
+)
 from rack_sim.cli.model_page import model_dict, model_tables
 from rack_sim.cli.options import JsonOption, ScenarioArgument, SetOption
 from rack_sim.cli.topology import survey_table
 from rack_sim.compiler.changes import MachineChange, changes
 from rack_sim.compiler.interval import Separations
 from rack_sim.compiler.program import Program
-from rack_sim.foundation.units import PS_PER_S, counted, format_bytes, format_time
+from rack_sim.foundation.units import counted, format_bytes, format_time
 from rack_sim.hardware.survey import survey
 from rack_sim.metrics.critical_path import shares
 from rack_sim.pipeline import Explanation
@@ -98,7 +104,12 @@ def explain(
         _way(found),
         collectives_table(found.step),
         programs_table(programs, apart),
-        _limits(found),
+        limits_table(
+            found,
+            found.step.revolution_ps,
+            found.limits.compiled_rows_per_s or 0,
+            "as compiled",
+        ),
         changes_table(found.step, changed),
     ):
         out.print(drawn)
@@ -276,30 +287,6 @@ def _way(found: Explanation) -> Table:
         headings("task, on, >count, >time, >share"),
         rows,
     )
-
-
-def _limits(found: Explanation) -> Table:
-    limits, step = found.limits, found.step
-    per_user = PS_PER_S / step.revolution_ps
-    rows = [
-        ("chips for the weights alone", f"{limits.chips_min}", f"{found.plan.chip_count}"),
-        (
-            "tokens/s per user, weights at full memory bandwidth",
-            f"{PS_PER_S / limits.token_limit_ps:,.0f}",
-            f"{per_user:,.1f}",
-        ),
-        (
-            "tokens/s per user, weights at the matrix unit's feed",
-            f"{PS_PER_S / limits.token_feed_limit_ps:,.0f}",
-            f"{per_user:,.1f}",
-        ),
-        (
-            "rows/s of the system, memory bandwidth and matrix peak",
-            f"{limits.system_rows_per_s:,}",
-            f"{limits.compiled_rows_per_s:,}",
-        ),
-    ]
-    return table("physical limits", headings("quantity, >limit, >compiled"), rows)
 
 
 def _as_dict(found: Explanation) -> dict[str, Any]:

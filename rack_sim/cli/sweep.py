@@ -13,7 +13,7 @@ from rack_sim.cli.leave import Leaving, leaving
 from rack_sim.cli.options import OutputOptions, grouped, with_seed
 from rack_sim.foundation.executor import Workers
 from rack_sim.foundation.units import counted
-from rack_sim.scenario import load_study
+from rack_sim.scenario import STUDIES, load_study
 from rack_sim.study.kinds import refuse_workers, run_study
 from rack_sim.study.options import POINT_COUNT_MAX, StudyOptions
 
@@ -115,7 +115,7 @@ def sweep(
         work.show("reading the study")
         with _saying_what_is_kept(journal, work):
             work.leave(run_study(loaded, options))
-    if loaded.kind == "grid":
+    if not STUDIES[loaded.kind].one_process_because:
         journal.unlink(missing_ok=True)  # its rows stand in the result by now
     code = work.say()
     if code:

@@ -13,4 +13,5 @@
 - `batches`: the iterations of chips that schedule at run time, and the cache that is left for them
 - `machine`: what may be asked of either, a compiled step or batches
 - `limits`: what no schedule can beat
+- `deliveries`: whether a program brings every chip its bytes
 """

@@ -532,12 +532,8 @@ def _too_small(
     wanted, fits, free_bytes = found
     chip = plan.system.chip
     capacity, tiers = chip.tier_of("kv").capacity_bytes, chip.tiers
-    beside = {
-        "weights": tiers.weights,
-        "program_text": tiers.program,
-        "activations": tiers.activations,
-    }  # states lie where the cache does
-    terms = {kind: size for kind, size in terms.items() if beside.get(kind, tiers.kv) == tiers.kv}
+    at = tiers.by_kind  # states lie where the cache does
+    terms = {kind: size for kind, size in terms.items() if at.get(kind, tiers.kv) == tiers.kv}
     levers = [f"serving.max_context_tokens: {fits}"] if fits else []
     # What would do alone, or where neither would, both together.
     bounds = []
@@ -584,9 +580,8 @@ def _rest_too_large(plan: Plan, fullest: ChipMemory) -> Infeasible:
         demand_bytes=used[number],
         bound_bytes=chip.memory[number].capacity_bytes,
         terms={
-            "weights": fullest.weight_bytes * (chip.tiers.weights == number),
-            "program_text": fullest.program_bytes * (chip.tiers.program == number),
-            "activations": fullest.activation_bytes * (chip.tiers.activations == number),
+            kind: fullest.by_kind[kind] * (chip.tiers.by_kind[kind] == number)
+            for kind in ("weights", "program_text", "activations")
         },
         levers=(
             "serving.policy.token_budget: fewer rows have fewer activations",

@@ -18,7 +18,7 @@ from rack_sim.timing.exchanges import SUM_BYTES, dispatched_elements, logit_byte
 from rack_sim.timing.pipeline import TOKEN_BYTES
 
 
-class Wanted(NamedTuple):
+class NeededExchange(NamedTuple):
     """An exchange that a block needs: every chip of `group` has, or ends with, `shard_bytes`.
 
     Of an all-to-all they are what each chip has for each other.
@@ -30,7 +30,7 @@ class Wanted(NamedTuple):
     shard_bytes: int
 
 
-def exchanges_of(program: Program, block: Block, group: tuple[int, ...]) -> list[Wanted]:
+def exchanges_of(program: Program, block: Block, group: tuple[int, ...]) -> list[NeededExchange]:
     """What the chips of a group must exchange for a block, in order."""
     shape, size = program.shape, len(group)
     if size == 1:
@@ -40,12 +40,14 @@ def exchanges_of(program: Program, block: Block, group: tuple[int, ...]) -> list
     shard_bytes = shape.precision.activation_bytes(-(-rows * residual // size))
     wanted = []
     if block.gathers:
-        wanted.append(Wanted("gather", "all_gather", group, shard_bytes + rows * SUM_BYTES))
+        wanted.append(NeededExchange("gather", "all_gather", group, shard_bytes + rows * SUM_BYTES))
     for operator in block.operators:
         if operator.followed_by == "reduce_scatter":
-            wanted.append(Wanted("reduce", "reduce_scatter", group, shard_bytes))
+            wanted.append(NeededExchange("reduce", "reduce_scatter", group, shard_bytes))
         elif operator.followed_by == "logits" and block.choice:
-            wanted.append(Wanted("logits", "all_gather", group, logit_bytes(block.choice, rows)))
+            wanted.append(
+                NeededExchange("logits", "all_gather", group, logit_bytes(block.choice, rows))
+            )
         elif operator.followed_by in ("dispatch", "collect") and block.choice:
             elements = dispatched_elements(
                 block.choice,
@@ -55,15 +57,15 @@ def exchanges_of(program: Program, block: Block, group: tuple[int, ...]) -> list
                 execution=program.plan.system.chip.execution,
             )
             piece_bytes = shape.precision.activation_bytes(elements)
-            wanted.append(Wanted(operator.followed_by, "all_to_all", group, piece_bytes))
+            wanted.append(NeededExchange(operator.followed_by, "all_to_all", group, piece_bytes))
         elif operator.followed_by == "candidates":
-            wanted.append(Wanted("candidates", "all_gather", group, rows * CANDIDATE_BYTES))
+            wanted.append(NeededExchange("candidates", "all_gather", group, rows * CANDIDATE_BYTES))
         elif operator.followed_by == "combine" and size > block.kv_head_count > 0:
             sharing = size // block.kv_head_count
             part_bytes = shape.precision.activation_bytes(-(-rows * block.combined_per_row // size))
             for first in range(0, size, sharing):
                 part = group[first : first + sharing]
-                wanted.append(Wanted("combine", "reduce_scatter", part, part_bytes))
+                wanted.append(NeededExchange("combine", "reduce_scatter", part, part_bytes))
     return wanted
 
 
@@ -78,7 +80,7 @@ def deliveries(program: Program) -> Iterator[str]:
             continue
         wanted = exchanges_of(program, stage.blocks[part.block], stage.chips)
         written = [
-            Wanted(item.traffic, item.operation, item.group, item.shard_bytes)
+            NeededExchange(item.traffic, item.operation, item.group, item.shard_bytes)
             for item in part.collectives
         ]
         if written != wanted:
@@ -156,5 +158,5 @@ def _transferred(
             yield f"chip {chip} gets {found} bytes {what}, not {wanted}"
 
 
-def _named(wanted: list[Wanted]) -> str:
+def _named(wanted: list[NeededExchange]) -> str:
     return ", ".join(f"{item.traffic} of {item.shard_bytes} bytes" for item in wanted) or "nothing"

@@ -1,5 +1,7 @@
 """Live memory: what a program keeps on every chip at one time, and whether it fits."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from rack_sim.compiler.program import Program
@@ -33,24 +35,13 @@ def check_memory(program: Program, interval_ps: int) -> None:
     """Raises InfeasibleError where some chip's memory would hold more than it can."""
     plan = program.plan
     chip_kind = plan.system.chip
-    tiers = chip_kind.tiers
-    places = {
-        "weights": tiers.weights,
-        "kv_cache": tiers.kv,
-        "program_text": tiers.program,
-        "activations": tiers.activations,
-    }
+    tiers, places = chip_kind.tiers, chip_kind.tiers.by_kind
     live = live_bytes_max(program, interval_ps)
     worst: tuple[int, int, dict[str, int], int] | None = None
     for stage in plan.stages:
         shard_bytes = program.shape.shard_bytes(plan.demand.residual_elements, len(stage.chips))
         for chip, memory in zip(stage.chips, stage.memory, strict=True):
-            sizes = {
-                "weights": memory.weight_bytes,
-                "kv_cache": memory.cache_bytes,
-                "program_text": memory.program_bytes,
-                "activations": live.get(chip, 0) + shard_bytes,
-            }
+            sizes = replace(memory, activation_bytes=live.get(chip, 0) + shard_bytes).by_kind
             for number in tiers.in_use:
                 terms = {kind: size for kind, size in sizes.items() if places[kind] == number}
                 total, capacity = sum(terms.values()), chip_kind.memory[number].capacity_bytes

@@ -25,7 +25,7 @@ from rack_sim.compiler.slots import SlotTiming
 from rack_sim.compiler.traffic import LinkLoad, loads
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.foundation.work_estimate import Note, Work, announce, no_note
+from rack_sim.foundation.work_estimate import Note, WorkEstimate, announce, no_note
 from rack_sim.foundation.work_limits import refuse_over
 from rack_sim.hardware.chip import Execution
 from rack_sim.hardware.routing import Hop
@@ -163,9 +163,7 @@ class StepTiming(Brief):
 
     def memory_use(self, stage: Stage, memory: ChipMemory) -> MemoryUse:
         """What the plan has for a chip, by kind."""
-        return MemoryUse(
-            memory.weight_bytes, memory.cache_bytes, memory.activation_bytes, memory.program_bytes
-        )
+        return MemoryUse(**memory.by_kind)
 
     def used_bytes(self, memory: ChipMemory) -> int:
         """Bytes that a chip needs for all that is in use at one time."""
@@ -280,7 +278,7 @@ def _announce(timed: PipelineTiming, on_note: Note) -> None:
     count = sum(len(block.placed.tasks) for blocks in timed.blocks_by_stage for block in blocks)
     count += sum(len(transfer.message.placed.tasks) for transfer in timed.transfers)
     refuse_over("tasks", count, "one compiled step")
-    work = Work(
+    work = WorkEstimate(
         what=f"a compiled step of {count:,} tasks",
         seconds=count * _TASK_S,
         memory_bytes=count * _TASK_BYTES,

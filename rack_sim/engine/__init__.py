@@ -8,4 +8,10 @@
 - `programs`: compiled programs replayed, as written or with operators that take longer
 - `recurrence`: the latter solved for many draws at once
 - `jitter`: how much longer operators take
+- `fleet`: what serves, and how; `routers`: which replica a request goes to
+- `parts`: replicas that know nothing of each other, replayed apart
+- `runs`: iterations that differ only in their context, in closed form
+- `speculation`: how many proposals of a draft are accepted
+- `transfers`: caches on their way between replicas
+- `expected`: about how long a replay takes
 """

@@ -7,7 +7,7 @@ Rates: measured with benchmarks/serving.py and `rack-sim run` on an AMD EPYC cor
 from itertools import islice
 
 from rack_sim.foundation.units import PS_PER_S
-from rack_sim.foundation.work_estimate import Work
+from rack_sim.foundation.work_estimate import WorkEstimate
 from rack_sim.workload.closed_loop import ClosedLoopWorkload
 from rack_sim.workload.request import Workload
 from rack_sim.workload.synthetic import SyntheticWorkload
@@ -25,7 +25,9 @@ _REQUEST_BYTES, _BIN_BYTES, _BIN_S = 1000, 320, 5e-6
 _SAMPLE = 64
 
 
-def replay_work(workload: Workload, *, bin_ps: int, is_static: bool, every_step: bool) -> Work:
+def replay_work(
+    workload: Workload, *, bin_ps: int, is_static: bool, every_step: bool
+) -> WorkEstimate:
     """About what a replay of `workload` takes, on chips with a compiled step or reactive ones."""
     requests, span_ps = _extent(workload)
     bins = span_ps / bin_ps
@@ -42,7 +44,7 @@ def replay_work(workload: Workload, *, bin_ps: int, is_static: bool, every_step:
         smaller.append("a longer bin of time (metrics.timeline_bin_s)")
     if every_step:
         smaller.append("no --every-step")
-    return Work(
+    return WorkEstimate(
         what=f"a replay of {round(requests):,} requests in {round(bins):,} bins of time",
         seconds=seconds,
         memory_bytes=requests * _REQUEST_BYTES + bins * _BIN_BYTES,

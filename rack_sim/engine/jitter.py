@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rack_sim.compiler.program import Program
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.streams import stream
-
-Extra = NDArray[np.int64]
 
 
 def begins_operator(program: Program) -> NDArray[np.bool_]:
@@ -42,7 +41,7 @@ class JitterDraws:
         self._tasks_of = {int(chip): tasks[owner == chip] for chip in np.unique(owner)}
         self._streams = {chip: stream(seed, f"jitter/chip/{chip}") for chip in self._tasks_of}
 
-    def __iter__(self) -> Iterator[Extra]:
+    def __iter__(self) -> Iterator[Int64Array]:
         """The extra times of the steps, one after the other, without end."""
         while True:
             drawn = np.zeros((self.task_count, self.repeats))

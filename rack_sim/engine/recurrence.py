@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rack_sim.compiler.program import Program
-from rack_sim.engine.jitter import Extra
 from rack_sim.engine.programs import Entry
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.foundation.errors import DeadlockError
 
 _LONG_AGO = -(2**60)
@@ -29,8 +29,8 @@ class SlippedSteps:
     are compiled for its beginning does, so when all of its chips have what they wait for.
     """
 
-    token_ps: Extra
-    stage_ps: Extra
+    token_ps: Int64Array
+    stage_ps: Int64Array
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class _Wave:
 
     start_ps: int
     stage: int
-    tasks: Extra
-    resource: Extra
-    duration_ps: Extra
-    done_ps: Extra
-    needs: Extra
-    lags_ps: Extra
+    tasks: Int64Array
+    resource: Int64Array
+    duration_ps: Int64Array
+    done_ps: Int64Array
+    needs: Int64Array
+    lags_ps: Int64Array
     roots: NDArray[np.bool_]
     begins_stage: bool
     is_last: bool
@@ -53,7 +53,7 @@ class _Wave:
 def slip(
     program: Program,
     entries: Sequence[Entry],
-    extra: Iterable[Extra],
+    extra: Iterable[Int64Array],
     *,
     on_progress: Callable[[int], None] | None = None,
 ) -> SlippedSteps:
@@ -65,11 +65,11 @@ def slip(
     """
     waves = _waves(program)
     draws = iter(extra)
-    late: dict[int, Extra] = {}
-    spent: dict[int, Extra] = {}
-    tokens: list[Extra] = []
-    stages: list[Extra] = []
-    free: Extra | None = None
+    late: dict[int, Int64Array] = {}
+    spent: dict[int, Int64Array] = {}
+    tokens: list[Int64Array] = []
+    stages: list[Int64Array] = []
+    free: Int64Array | None = None
     for entry, wave in _in_order(waves, entries):
         if entry not in late:
             spent[entry] = next(draws)
@@ -107,7 +107,7 @@ def slip(
     return SlippedSteps(np.array(tokens), np.array(stages))
 
 
-def stage_starts_ps(program: Program) -> Extra:
+def stage_starts_ps(program: Program) -> Int64Array:
     """When each stage begins as compiled, counted from the step's entry."""
     starts = np.full(program.plan.stage_count, np.iinfo(np.int64).max, dtype=np.int64)
     for part in program.parts:

@@ -12,4 +12,7 @@
 - `brief`: values of thousands of parts that print as a line, and in a notebook as a card
 - `executor`: calls of one function with many tasks, here or on a cluster
 - `garbage`: when Python looks for objects that only refer to each other
+- `keys`: what a user may write for a number, and what it means
+- `work_estimate`: about how long a piece of work takes, told before it begins
+- `arrays`: types of numpy's; `version`: which rack-sim this is
 """

@@ -15,7 +15,7 @@ from annotated_types import Ge, Gt, Le, Len, doc
 LARGEST = 10**18
 
 Count = Annotated[int, Ge(1), Le(10**9)]
-Whole = Annotated[int, Ge(0), Le(10**9)]
+NonNegativeInt = Annotated[int, Ge(0), Le(10**9)]
 Amount = Annotated[int, Ge(0), Le(LARGEST)]
 PositiveAmount = Annotated[int, Ge(1), Le(LARGEST)]
 Share = Annotated[float, Ge(0), Le(1)]
@@ -27,10 +27,10 @@ __all__ = [
     "Count",
     "Key",
     "Len",
+    "NonNegativeInt",
     "PositiveAmount",
     "PositiveShare",
     "Share",
-    "Whole",
     "doc",
     "keys_of",
 ]

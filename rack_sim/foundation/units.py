@@ -110,11 +110,6 @@ def work_to_ps(amount: int, per_s: int) -> int:
     return -(-amount * PS_PER_S // per_s)
 
 
-def ps_to_ms(ps: int) -> float:
-    """Picoseconds as milliseconds, for people; never fed back into the simulation."""
-    return ps / PS_PER_MS
-
-
 def counted(count: int, noun: str) -> str:
     """``counted(1, "token") == "1 token"``, ``counted(2000, "token") == "2,000 tokens"``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

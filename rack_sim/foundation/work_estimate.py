@@ -27,7 +27,7 @@ def no_progress(_text: str, _share: float) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class WorkEstimate:
     """About what a piece of work takes on one core, and how to make it `smaller`."""
 
     what: str
@@ -35,13 +35,13 @@ class Work:
     memory_bytes: float
     smaller: str
 
-    def times(self, count: float, noun: str) -> "Work":
+    def times(self, count: float, noun: str) -> "WorkEstimate":
         """As much work so many times, one after the other: ``20 replays``, each like this one."""
         what = f"{count:,.0f} {noun}, each {self.what}"
         return replace(self, what=what, seconds=self.seconds * count)
 
 
-def announce(work: Work, on_note: Note) -> None:
+def announce(work: WorkEstimate, on_note: Note) -> None:
     """Tells `on_note` of long or large work; raises InputError where it is over the limits."""
     found = (
         over_limit("wall_s", math.ceil(work.seconds), f"estimated time of {work.what}"),
@@ -55,7 +55,7 @@ def announce(work: Work, on_note: Note) -> None:
     tell(work, on_note)
 
 
-def tell(work: Work, on_note: Note) -> None:
+def tell(work: WorkEstimate, on_note: Note) -> None:
     """Tells `on_note` of work that is long or large, whatever the limits say."""
     if work.seconds > limit("wall_note_s") or work.memory_bytes > limit("memory_note_bytes"):
         on_note(

@@ -9,4 +9,5 @@
 - `distance`: hops and latencies between all pairs of chips
 - `survey`: facts of a topology: diameter, bisection, path diversity
 - `system`: a topology full of chips
+- `bisection`, `diversity`, `grid_axes`: parts of a survey; `canonical`, `turns`: graphs alike
 """

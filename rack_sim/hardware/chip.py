@@ -67,6 +67,16 @@ class Tiers:
         """The tier of program text."""
         return self.in_use[-1]
 
+    @property
+    def by_kind(self) -> dict[str, int]:
+        """The tier of every kind of bytes, program text among them."""
+        return {
+            "weights": self.weights,
+            "kv_cache": self.kv,
+            "activations": self.activations,
+            "program_text": self.program,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryWork:

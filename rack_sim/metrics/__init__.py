@@ -10,4 +10,11 @@
 - `critical_path`: the chain of tasks that makes a token take as long as it does
 - `slo`, `cost`: objectives; watts and dollars; `capacity`: what serving a rate takes and costs
 - `formula`: arithmetic over named quantities, which Python calculates and a sheet writes
+- `grid_columns`, `compare_columns`: those of grids, comparisons and sensitivities
+- `cost_row`: energy and money as columns of a summary; `work`: what chips were busy with
+- `gaps`, `token_split`: the times between tokens, and where they went
+- `link_table`, `cells`, `text_columns`: lines and cells of tables; `frames`: tables of pandas
+- `column_log`, `parts`: rows on disk, and those of replicas that were replayed apart
+- `words`: what terms, phases, metrics, statuses and goals are called
+- `checker`: what every summary must be
 """

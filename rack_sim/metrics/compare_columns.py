@@ -17,7 +17,11 @@ COMPARED: dict[str, str] = {
     "usd_per_million_output_tokens": "USD per million output tokens",
     "slo_attainment": "SLO attainment",
 }
-LIMITS = ("tpot_bound_by", "ttft_bound_by", "bottleneck")
+LIMITS = {
+    "tpot_bound_by": "TPOT bound by",
+    "ttft_bound_by": "TTFT bound by",
+    "bottleneck": "bottleneck",
+}
 # What throughput is held against: column -> words.
 DENSITIES: dict[str, str] = {
     "output_tok_s_per_chip": "output tokens/s per chip",

@@ -10,12 +10,10 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rack_sim.foundation.arrays import Int64Array
 from rack_sim.metrics.column_log import ColumnLog
 from rack_sim.metrics.quantiles import exact_sum, interpolated, weighted_order_statistics
-
-Weighted = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 # Different gaps that are only counted; a machine with more of them keeps runs.
 _COUNTED_MAX = 64
@@ -61,7 +59,7 @@ class GapLog:
         self._counted.clear()
         return self._runs
 
-    def chunks(self) -> Iterator[Weighted]:
+    def chunks(self) -> Iterator[tuple[Int64Array, Int64Array]]:
         """Every gap in ps, and how often it occurred, in pieces of bounded size."""
         if self._counted:
             pairs = np.array(sorted(self._counted.items()), dtype=np.int64)
@@ -84,7 +82,7 @@ def mean_and_percentiles(log: GapLog, percents: Sequence[int]) -> list[Fraction]
     return [Fraction(amount, count), *found]
 
 
-def _exact_dot(values: NDArray[np.int64], counts: NDArray[np.int64]) -> int:
+def _exact_dot(values: Int64Array, counts: Int64Array) -> int:
     """The sum of all products. Parts of 32 and 31 bits are multiplied apart: none overflows."""
     if int(counts.max()) >> 31:  # a gap of 3 ms, three thousand million times, is beyond 64 bits
         high, low = counts >> 31, counts & 0x7FFFFFFF
@@ -94,11 +92,11 @@ def _exact_dot(values: NDArray[np.int64], counts: NDArray[np.int64]) -> int:
 
 
 def _expanded(
-    first: NDArray[np.int64],
-    step: NDArray[np.int64],
-    count: NDArray[np.int64],
-    weight: NDArray[np.int64],
-) -> Iterator[Weighted]:
+    first: Int64Array,
+    step: Int64Array,
+    count: Int64Array,
+    weight: Int64Array,
+) -> Iterator[tuple[Int64Array, Int64Array]]:
     """The gaps of runs, one by one, in pieces of about `_GAPS_AT_ONCE`."""
     ends = np.cumsum(count)
     start = 0

@@ -24,14 +24,16 @@ _REQUESTS_AT_ONCE = 2**14
 
 
 @dataclass(frozen=True)
-class Part:
+class ReplayPart:
     """Replicas that are replayed apart, and an empty `folder` for what they did."""
 
     fleet: FleetPlan
     folder: Path
 
 
-def replay_part(part: Part, workload: Workload, *, bin_ps: int, every_step: bool) -> ReplayTotals:
+def replay_part(
+    part: ReplayPart, workload: Workload, *, bin_ps: int, every_step: bool
+) -> ReplayTotals:
     """Replays the replicas of a part and leaves what they did in its folder."""
     issued: deque[int] = deque()
     collector = Collector(expected=issued)

@@ -98,7 +98,7 @@ SIZING: tuple[Column, ...] = (
     ),
     words("next_smaller_fails_on", "reason of that candidate"),
     number("next_smaller_value", "", "its value of the objective it fails on, in its unit"),
-    words("one_less", "the same shape with one replica less"),
+    words("one_less", "the same shape with one replica fewer"),
     words("one_less_fails_on", "reason of that candidate"),
     number("one_less_value", "", "its value of the objective it fails on, in its unit"),
     flag(

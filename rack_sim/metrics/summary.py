@@ -30,7 +30,7 @@ from rack_sim.metrics.log import Collector, RequestLog
 from rack_sim.metrics.quantiles import exact_sum, percentiles
 from rack_sim.metrics.slo import Slo, met_by, run_meets
 from rack_sim.metrics.token_split import token_split_ps
-from rack_sim.metrics.words import PHASES, TOKEN_TERMS
+from rack_sim.metrics.words import PHASES, TERMS
 
 Value = str | int | float | None
 
@@ -219,7 +219,7 @@ def _split_columns(
         gaps[0] if gaps else Fraction(0),
         TokenGaps(facts.collector.gap_runs.gap_count, counts["accepted"]),
     )
-    for name in TOKEN_TERMS:
+    for name in TERMS:
         row[f"tpot_{name}_ms"] = _milliseconds(split[name]) if split else None
     row["tpot_bound_by"] = max(split, key=lambda name: split[name]) if split else None
     return row

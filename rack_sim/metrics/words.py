@@ -44,7 +44,6 @@ TERMS: Mapping[str, Words] = {
     ),
     "draft": Words("draft", "draft", "the draft's proposals"),
 }
-TOKEN_TERMS = tuple(TERMS)
 # Of the time to the first token, one after the other.
 PHASES: Mapping[str, Words] = {
     "admission": Words("admission", "admission", "waiting to be let in"),

@@ -5,4 +5,5 @@
 - `operators`: what a block and an operator are, with rows as a variable
 - `blocks`, `attention_blocks`, `expert_blocks`, `textbook`: the blocks of an architecture
 - `choice`: which experts rows touch
+- `rope`, `shapeless_keys`: what positions reach; keys that change no shape
 """

@@ -59,7 +59,7 @@ class Architecture(Brief):
     prediction: PredictionModules | None = None
 
     @classmethod
-    def dense(
+    def dense(  # noqa: PLR0913 - the keys of a config.json
         cls,
         name: str,
         layer_count: int,

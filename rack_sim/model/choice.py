@@ -95,11 +95,6 @@ class Choice:
         return ExpertLoad(pairs * GRAINS, touched * GRAINS)
 
 
-def distinct_experts(choice: Choice, rows: int) -> float:
-    """How many different experts `rows` rows touch on average."""
-    return choice.average(rows, 1).expert_grains / GRAINS
-
-
 @lru_cache(maxsize=2**16)
 def _average(choice: Choice, rows: int, chip_count: int) -> ExpertLoad:
     if rows == 0:

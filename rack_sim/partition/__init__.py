@@ -8,4 +8,5 @@
 - `infeasible`: the other answer: demand, bound, gap, terms, levers
 - `candidates`: what the search compares before it cuts
 - `partitioner`: the search
+- `expert_parallel`: over which chips whole experts can be shared out
 """

@@ -39,6 +39,16 @@ class ChipMemory:
         """All kinds."""
         return self.weight_bytes + self.cache_bytes + self.activation_bytes + self.program_bytes
 
+    @property
+    def by_kind(self) -> dict[str, int]:
+        """Them by the names of `hardware.chip.Tiers.by_kind`."""
+        return {
+            "weights": self.weight_bytes,
+            "kv_cache": self.cache_bytes,
+            "activations": self.activation_bytes,
+            "program_text": self.program_bytes,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryDemand:

@@ -261,9 +261,9 @@ class Partitioner:
         if len(chip.memory) > 1 or demand <= bound:
             demand, bound, scope = cutter.emptiest_cut_bytes(available), capacity, "chip"
             terms = {
-                f"{name} (system)": count
-                for (name, count), at in zip(terms.items(), inside, strict=True)
-                if at == number
+                f"{kind} (system)": count
+                for kind, count in terms.items()
+                if tiers.by_kind[kind] == number
             }
         return Infeasible(
             question=(

@@ -27,10 +27,9 @@ def placements(chip: Chip) -> tuple[Tiers, ...]:
 def used_by_tier(tiers: Tiers, memory: ChipMemory) -> dict[int, int]:
     """Bytes in every tier in use, fastest first."""
     used = dict.fromkeys(tiers.in_use, 0)
-    used[tiers.weights] += memory.weight_bytes
-    used[tiers.activations] += memory.activation_bytes
-    used[tiers.kv] += memory.cache_bytes
-    used[tiers.program] += memory.program_bytes
+    sizes = memory.by_kind
+    for kind, number in tiers.by_kind.items():
+        used[number] += sizes[kind]
     return used
 
 

@@ -71,15 +71,21 @@ def _always(columns: Columns) -> Callable[[Facts, Header], Columns]:
     return lambda _facts, _header: columns
 
 
-def _of_a_grid(_facts: Facts, header: Header) -> Columns:
-    """Those of a grid: a column for each key that is varied, and what it collects."""
-    known = {column.name: column for column in STUDIES["grid"].tables["results.csv"]}
-    axis = next(column for name, column in known.items() if name.startswith(AXIS))
-    found = [
-        axis._replace(name=name) if name.startswith(AXIS) else known.get(name)
-        for name in header("results.csv")
-    ]
-    return {"results.csv": tuple(column for column in found if column is not None)}
+def _of_a_study(tables: Columns) -> Callable[[Facts, Header], Columns]:
+    """Those of a kind of study; where keys are varied, a column for each, and what is collected."""
+
+    def columns_of(file: str, header: Header) -> Sequence[Column]:
+        known = {column.name: column for column in tables[file]}
+        axis = next((column for name, column in known.items() if name.startswith(AXIS)), None)
+        if axis is None:
+            return tables[file]
+        found = (
+            axis._replace(name=name) if name.startswith(AXIS) else known.get(name)
+            for name in header(file)
+        )
+        return tuple(column for column in found if column is not None)
+
+    return lambda _facts, header: {file: columns_of(file, header) for file in tables}
 
 
 def _of_a_sizing(facts: Facts, _header: Header) -> Columns:
@@ -206,7 +212,7 @@ KINDS: Mapping[str, RecordKind] = {
             "study",
             "run its study again: rack-sim sweep",
             _STUDY,
-            _of_a_grid if name == "grid" else _always(study.tables),
+            _of_a_study(study.tables),
         )
         for name, study in STUDIES.items()
     },

@@ -1,4 +1,4 @@
-"""Record: what a command of ours has left in a directory, read back without trust.
+"""Manifest: what a directory says of itself, read back without trust.
 
 manifest.json says what was done, and ends with a digest of every table beside it and of itself. A
 file that was changed since may still be read where it makes sense; where it makes none, the digests

@@ -11,4 +11,5 @@
 - `comparison`, `swings`, `sizing_tables`, `sizing_words`: what reports tell of those records
 - `validation_figure`: predicted against measured, of docs/validation.md
 - `timeline`, `trace_events`: a trace that ui.perfetto.dev shows
+- `example`: the run in reports/example
 """

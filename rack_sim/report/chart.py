@@ -236,17 +236,21 @@ def axis_of(
     *,
     bounds: Sequence[float] = (),
     scale: Scale | None = None,
+    from_zero: bool = True,
 ) -> Axis:
     """An axis on which all values are seen: from zero, or by powers of ten where they are far off.
 
     `bounds` are objectives, on it where they do not flatten the values. `scale` is chosen where
-    none is given.
+    none is given. Of points close together an axis that is not `from_zero` shows them apart.
 
     >>> axis_of("wait", "ms", [3, 5]), axis_of("wait", "ms", [3, 500]).scale
     (Axis(name='wait', unit='ms', scale='linear', low=0.0, high=5.4, labels=(), marks=()), 'log')
     """
     known = [float(value) for value in values if value is not None]
     low, high = min(known, default=0.0), max(known, default=1.0)
+    if not from_zero and high / 2 < low < high:
+        reach = 0.1 * (high - low)
+        return Axis(name, unit, "linear", low - reach, high + reach)
     near = [bound for bound in bounds if bound <= _REACH_RATIO * high or high <= 0]
     top = max([high, *near])
     if scale is None:

@@ -144,3 +144,8 @@ def size(value: object) -> str:
     """Bytes in decimal units."""
     number = number_of(value)
     return NONE if number is None else format_bytes(int(number)).replace(" ", _SPACE)
+
+
+def spaced(text: str) -> str:
+    """Words with common spaces, for cells and terminals, which break lines as they like."""
+    return text.replace(_SPACE, " ")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from rack_sim.record.record import Record
 
-Row = Mapping[str, Any]
+SizingRow = Mapping[str, Any]
 KEY = ("tensor_parallel", "stage_count", "replica_count")
 
 
@@ -29,7 +29,7 @@ class Winner(NamedTuple):
     """A best candidate: what it is best for, its row of sizing.csv, its entry in manifest.json."""
 
     goals: tuple[str, ...]
-    row: Row
+    row: SizingRow
     entry: Mapping[str, Any]
 
 
@@ -55,7 +55,7 @@ class SizingTables:
         return tuple(Asked(**item) for item in self.record.facts["question"]["objectives"])
 
     @property
-    def candidates(self) -> tuple[Row, ...]:
+    def candidates(self) -> tuple[SizingRow, ...]:
         """The rows of candidates.csv."""
         return self.record.rows("candidates.csv")
 
@@ -74,11 +74,11 @@ class SizingTables:
         name = self.winners[0].row["tightest_objective"]
         return next((o for o in self.objectives if o.name == name), self.objectives[0])
 
-    def candidate(self, name: str | None) -> Row | None:
+    def candidate(self, name: str | None) -> SizingRow | None:
         """The row of a candidate that is named as ``8 x 54 x 3``."""
         return next((row for row in self.candidates if name_of(row) == name), None)
 
 
-def name_of(row: Row) -> str:
+def name_of(row: SizingRow) -> str:
     """A candidate as tables name it: tensor parallel x stages x replicas."""
     return " x ".join(str(row[key]) for key in KEY)

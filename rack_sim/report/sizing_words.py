@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from math import floor
 
 from rack_sim.metrics.words import GOALS, METRICS
-from rack_sim.record.footprint import rack_noun_of
 from rack_sim.report.numbers import (
     NONE,
     cell,
@@ -16,7 +15,7 @@ from rack_sim.report.numbers import (
     usd,
     watts,
 )
-from rack_sim.report.sizing_tables import Asked, Row, SizingTables, Winner, name_of
+from rack_sim.report.sizing_tables import Asked, SizingRow, SizingTables, Winner, name_of
 
 GOAL_WORDS = {goal: words.name for goal, words in GOALS.items()}
 # reason of candidates.csv -> what it says of many candidates at once
@@ -72,7 +71,7 @@ def value_words(asked: Asked, value: object) -> str:
     return milliseconds(number)
 
 
-def margin_words(asked: Asked, row: Row) -> str:
+def margin_words(asked: Asked, row: SizingRow) -> str:
     """``141.3 ms, 28.3 % of it``; of a share, in points."""
     margin = number_of(row[f"{asked.column}_margin"])
     if margin is None:
@@ -83,7 +82,7 @@ def margin_words(asked: Asked, row: Row) -> str:
     return f"{milliseconds(margin)}, {part} of it"
 
 
-def candidate_words(row: Row) -> str:
+def candidate_words(row: SizingRow) -> str:
     """A system in words: ``4 replicas of 54 stages x 8 chips``."""
     return (
         f"{counted(row['replica_count'], 'replica')} of {counted(row['stage_count'], 'stage')} × "
@@ -92,31 +91,21 @@ def candidate_words(row: Row) -> str:
 
 
 def answer_words(sizing: SizingTables, winner: Winner) -> str:
-    """The system that answers, its chips and racks, in sentences."""
-    row, place = winner.row, rack_noun_of(winner.entry.get("footprint"))
+    """The system that answers, in a sentence; its chips and dollars stand beside it."""
+    row = winner.row
     objectives = "the objective" if len(sizing.objectives) == 1 else "every objective"
     return (
         f"{candidate_words(row)} serve{'s' if row['replica_count'] == 1 else ''} "
-        f"{cell(sizing.rate_rps)} requests/s within {objectives}. "
-        f"{counted(row['bought_chip_count'], 'chip')} must be bought, in "
-        f"{counted(row['rack_count'], place)}: {chips_words(row)}."
+        f"{cell(sizing.rate_rps)} requests/s within {objectives}."
     )
 
 
-def cost_words(row: Row) -> str:
+def cost_words(row: SizingRow) -> str:
     """Dollars and watts of an answer in a sentence."""
     return (
         f"{usd(row['capital_usd'])} of capital, {usd(row['usd_per_year'])} a year with "
         f"electricity, and {watts(row['mean_watts'])} on average."
     )
-
-
-def chips_words(row: Row) -> str:
-    """What the chips to buy are for: ``1,728 hold the model, 224 are spare, 64 left over``."""
-    rest = (("spare_chip_count", "spare"), ("idle_chip_count", "left over"))
-    parts = [f"{number_text(row[key])} {words}" for key, words in rest if row[key]]
-    holding = f"{number_text(row['chip_count'])} hold the model"
-    return ", ".join((holding, *parts)) if parts else "all of them hold the model"
 
 
 def binds_words(sizing: SizingTables, winner: Winner) -> str:
@@ -163,15 +152,15 @@ def failures(sizing: SizingTables, winner: Winner) -> Iterator[tuple[str, str]]:
     if not smaller and "fewest_chips" in winner.goals:
         yield "Smaller", "nothing in the space has fewer chips to buy"
     if less and less == smaller:
-        yield "One replica less, which is the next smaller system", less
+        yield "One replica fewer, which is the next smaller system", less
         return
     if less:
-        yield "One replica less", less
+        yield "One replica fewer", less
     if smaller:
         yield "The next smaller system that fails", smaller
 
 
-def verdict_words(sizing: SizingTables, row: Row) -> tuple[str, str]:
+def verdict_words(sizing: SizingTables, row: SizingRow) -> tuple[str, str]:
     """The verdict on a candidate, and why."""
     reason = str(row["reason"] or "")
     asked = next((o for o in sizing.objectives if o.name == reason), None)
@@ -184,7 +173,7 @@ def verdict_words(sizing: SizingTables, row: Row) -> tuple[str, str]:
     return ("fails" if row["verdict"] == "fails" else "ruled out"), why
 
 
-def name_words(row: Row) -> str:
+def name_words(row: SizingRow) -> str:
     """A candidate's name; that of a row that stands for more replicas, too, says so."""
     return f"{name_of(row)} or more" if row["and_more"] else name_of(row)
 
@@ -202,14 +191,9 @@ def commands(winner: Winner) -> str:
     return shlex.join(["rack-sim", "run", "resolved.yaml", *words])
 
 
-def spaced(text: str) -> str:
-    """Words with common spaces, for cells of a spreadsheet, which break lines as they like."""
-    return text.replace(_SPACE, " ")
-
-
-def shown_candidates(sizing: SizingTables) -> list[Row]:
+def shown_candidates(sizing: SizingTables) -> list[SizingRow]:
     """The answers, what is next to them, and of each degree the smallest that meets."""
-    found: dict[str, Row] = {}
+    found: dict[str, SizingRow] = {}
     for winner in sizing.winners:
         for name in (name_of(winner.row), winner.row["one_less"], winner.row["next_smaller"]):
             row = sizing.candidate(name)
@@ -229,7 +213,7 @@ def shown_candidates(sizing: SizingTables) -> list[Row]:
     return sorted(found.values(), key=_size)
 
 
-def _size(row: Row) -> tuple[float, ...]:
+def _size(row: SizingRow) -> tuple[float, ...]:
     return tuple(
         float(row[key])
         for key in (

@@ -12,7 +12,7 @@ VISIBLE = 0.0005
 _FILE = "sensitivity.csv"
 
 
-class Effect(NamedTuple):
+class MovedNumber(NamedTuple):
     """What inputs move: the column of the share by which, and that of the number itself."""
 
     name: str
@@ -23,9 +23,11 @@ class Effect(NamedTuple):
 
 
 _UNIT = "USD per million output tokens"
-EFFECTS = (
-    Effect("usd-change", "usd_change_share", USD, "Cost of an output token", _UNIT),
-    Effect("speed-change", "speed_change_share", SPEED, "Speed of the median user", "tokens/s"),
+MOVED_NUMBERS = (
+    MovedNumber("usd-change", "usd_change_share", USD, "Cost of an output token", _UNIT),
+    MovedNumber(
+        "speed-change", "speed_change_share", SPEED, "Speed of the median user", "tokens/s"
+    ),
 )
 
 
@@ -64,7 +66,7 @@ def still_of(record: Record) -> list[str]:
     return [
         swing.name
         for swing in swings_of(record)
-        if all(swing.widest(effect.column) < VISIBLE for effect in EFFECTS)
+        if all(swing.widest(effect.column) < VISIBLE for effect in MOVED_NUMBERS)
     ]
 
 

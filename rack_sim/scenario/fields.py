@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from rack_sim.foundation.errors import Problem, suggest
-from rack_sim.foundation.keys import LARGEST, Amount, Count, Whole
+from rack_sim.foundation.keys import LARGEST, Amount, Count, NonNegativeInt
 from rack_sim.foundation.units import BASE_SUFFIX, Unit, split_unit, suffixes_of, to_base
 from rack_sim.scenario.document import Mark, Marks
 from rack_sim.workload.arrivals import MAX_RATE_RPS, MIN_RATE_RPS
@@ -252,7 +252,7 @@ class SourcedCount(Sourced):
 class SourcedWhole(Sourced):
     """A count that may be zero, with its source."""
 
-    value: Whole
+    value: NonNegativeInt
 
 
 class SourcedNumber(Sourced):

@@ -14,13 +14,13 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Validati
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticKnownError, core_schema
 
-from rack_sim.foundation.keys import Count, Key, Whole, keys_of
+from rack_sim.foundation.keys import Count, Key, NonNegativeInt, keys_of
 from rack_sim.scenario.fields import Model, Sourced, SourcedCount, SourcedWhole
 
 Base = TypeVar("Base", bound=Model)
 
 # The schema of a number with a source, by its range.
-_SOURCED: Mapping[Any, type[Sourced]] = {Count: SourcedCount, Whole: SourcedWhole}
+_SOURCED: Mapping[Any, type[Sourced]] = {Count: SourcedCount, NonNegativeInt: SourcedWhole}
 
 
 @dataclass(frozen=True)

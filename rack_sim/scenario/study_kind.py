@@ -21,6 +21,8 @@ class StudyKind:
     makes the study of its schema and of what all kinds have. `check` notes what is wrong with
     values that are right each by itself; `refuse` raises InputError where a point's scenario does
     not suit the study. A kind that is read in a way of its own has `read` instead of these three.
+    `one_process_because` says why its points run one after the other; empty where each stands
+    alone: those may run in several places, and a journal keeps what is done.
     """
 
     schema: type[StudySchema]
@@ -29,6 +31,7 @@ class StudyKind:
     check: Callable[[Any, Keys, Validation], None] = lambda _schema, _tree, _reading: None
     refuse: Callable[[Any, Scenario], None] = lambda _schema, _scenario: None
     read: Callable[[Keys, Path, Sequence[str], Validation], Study] | None = None
+    one_process_because: str = "its points are replayed one after the other"
 
 
 def check_rising(values: Sequence[float], quantity: str, tree: Keys, reading: Validation) -> None:

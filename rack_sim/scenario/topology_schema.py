@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rack_sim.foundation.keys import Whole
+from rack_sim.foundation.keys import NonNegativeInt
 from rack_sim.hardware.builders import BUILDERS
 from rack_sim.scenario.fields import Model
 from rack_sim.scenario.registered import ByKind, schema_of
@@ -13,7 +13,9 @@ from rack_sim.scenario.registered import ByKind, schema_of
 class ShapeSchema(Model):
     """What every kind of topology may say besides its own numbers."""
 
-    failed_links: list[Annotated[list[Whole], Field(min_length=2, max_length=3)]] | None = None
+    failed_links: (
+        list[Annotated[list[NonNegativeInt], Field(min_length=2, max_length=3)]] | None
+    ) = None
     """``[[0, 1], [3, 4, 1]]``: two chips whose cables are out of service, how many if not all."""
     reroute: bool | None = None
     """Routes lead around failed links (left out), or, if false, one that needs them is refused."""

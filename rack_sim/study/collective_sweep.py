@@ -1,6 +1,6 @@
 """Collective sweep: one operation on one group of chips, timed over some sizes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -53,19 +53,26 @@ class SizeTiming(NamedTuple):
         }
 
 
+class CollectiveQuestion(NamedTuple):
+    """What is timed, on two or more chips; without an `algorithm` the fastest is looked for."""
+
+    system: System
+    group: tuple[int, ...]
+    operation: Operation
+    algorithm: Algorithm | None
+    sizes_bytes: tuple[int, ...]
+    framing: bool = True
+
+
 @dataclass(frozen=True)
 class CollectiveSweep:
-    """What was asked and what came out; `algorithm` is None where the fastest was looked for.
+    """What was asked and what came out.
 
     `links` has the kinds of links as they were timed, `nodes` those in which the group sits.
     """
 
-    system: System
-    operation: Operation
-    algorithm: Algorithm | None
-    group: tuple[int, ...]
+    asked: CollectiveQuestion
     nodes: tuple[int, ...]
-    framing: bool
     links: Mapping[str, LinkType]
     rows: tuple[SizeTiming, ...]
 
@@ -75,50 +82,42 @@ class CollectiveSweep:
         for values in links.values():
             del values["name"]
         return {
-            "system": self.system.name,
-            "operation": self.operation,
-            "algorithm": self.algorithm or "auto",
-            "group": list(self.group),
+            "system": self.asked.system.name,
+            "operation": self.asked.operation,
+            "algorithm": self.asked.algorithm or "auto",
+            "group": list(self.asked.group),
             "nodes": list(self.nodes),
-            "framing": self.framing,
+            "framing": self.asked.framing,
             "links": links,
             "rows": [row.as_dict() for row in self.rows],
         }
 
 
 def time_sizes(
-    system: System,
-    group: Sequence[int],
-    *,
-    operation: Operation,
-    algorithm: Algorithm | None,
-    sizes_bytes: Sequence[int],
-    framing: bool = True,
-    on_size: Callable[[int, int], None] | None = None,
+    asked: CollectiveQuestion, on_size: Callable[[int, int], None] = lambda _done, _size_bytes: None
 ) -> CollectiveSweep:
-    """Times every size on two or more chips; `on_size` hears how many are done and what is next.
+    """Times every size; `on_size` hears how many are done and what is next.
 
     Raises InputError where the algorithm does not fit the group, has too many transfers, or a
     route crosses a failed link.
     """
-    topology = (system if framing else without_framing(system)).topology
+    topology = (asked.system if asked.framing else without_framing(asked.system)).topology
     routing = routing_of(topology)
     kind_of = {(link.source, link.target): link.kind for link in topology.links}
     rows: list[SizeTiming] = []
-    for number, size_bytes in enumerate(sizes_bytes):
-        if on_size:
-            on_size(number, size_bytes)
+    for number, size_bytes in enumerate(asked.sizes_bytes):
+        on_size(number, size_bytes)
         timing = time_collective(
-            routing, group, operation=operation, size_bytes=size_bytes, algorithm=algorithm
+            routing,
+            asked.group,
+            operation=asked.operation,
+            size_bytes=size_bytes,
+            algorithm=asked.algorithm,
         )
         rows.append(_kept(timing, kind_of))
     return CollectiveSweep(
-        system,
-        operation,
-        algorithm,
-        tuple(group),
-        tuple(sorted({routing.node_of_chip[chip] for chip in group})),
-        framing,
+        asked,
+        tuple(sorted({routing.node_of_chip[chip] for chip in asked.group})),
         {kind: topology.link_types[kind] for kind in dict.fromkeys(kind_of.values())},
         tuple(rows),
     )

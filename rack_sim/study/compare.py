@@ -314,7 +314,7 @@ def _own_slo(one: Contender) -> Slo:
 def _judged(one: Contender, slo: Slo) -> Mapping[str, Value] | None:
     if one.summary is None or _own_slo(one) == slo:
         return one.summary
-    return judged(one.summary, Path(one.reference), slo)
+    return judged(read(Path(one.reference)), slo)
 
 
 def _named(text: str) -> tuple[str, str]:

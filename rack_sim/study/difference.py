@@ -65,11 +65,20 @@ def headlines(found: tuple[RunChange, ...]) -> list[str]:
     """The changes of what is compared first, each in words."""
     by_key = {change.key: change for change in found if change.kind == "output"}
     said = [_sentence(words, by_key[key]) for key, words in COMPARED.items() if key in by_key]
-    for key in LIMITS:
+    return [*said, *reasons(found)]
+
+
+def reasons(found: tuple[RunChange, ...]) -> list[str]:
+    """What is behind the changes of what is compared: what binds, and which part moved most."""
+    by_key = {change.key: change for change in found if change.kind == "output"}
+    said = []
+    for key, words in LIMITS.items():
         if key in by_key:
             change = by_key[key]
-            said.append(f"{key}: from {change.before or 'nothing'} to {change.after or 'nothing'}")
-    return [*said, *causes(found)]
+            said.append(
+                f"{words}: from {change.before or 'nothing'} to {change.after or 'nothing'}"
+            )
+    return [*(line.replace("_", " ") for line in said), *causes(found)]
 
 
 def causes(found: tuple[RunChange, ...]) -> list[str]:

@@ -62,13 +62,7 @@ def fit_shipped(
     chip: str, measurements: Sequence[Measurement], on_progress: OnTrial | None = None
 ) -> Fit:
     """The fit of a shipped chip on our table."""
-    path = shipped_table()
+    names = PLANS[chip].constants
     return fit_chip(
-        measurements,
-        chip,
-        path.parent,
-        names=PLANS[chip].constants,
-        exact=True,
-        place=path.name,
-        on_progress=on_progress,
+        measurements, chip, shipped_table(), names=names, exact=True, on_progress=on_progress
     )

@@ -119,21 +119,21 @@ class Fit:
 def fit_chip(
     measurements: Sequence[Measurement],
     chip: str,
-    folder: Path,
+    table: Path,
     *,
     names: Sequence[str] = (),
     exact: bool = False,
-    place: str = "",
     on_progress: OnTrial | None = None,
 ) -> Fit:
-    """Fits constants of a chip on its rows.
+    """Fits constants of a chip on its rows of `table`.
 
     `names` of `CONSTANTS`; left out, three (of a static chip one). `exact` allows as many
     constants as rows, which then says nothing about how good the fit is.
     Rows of grade D, of speculative decoding (whose acceptance is not published) and of server load
     (a consequence of the rest) are not fitted on. Raises InputError where that cannot be done.
     """
-    setups, not_fitted = _setups(measurements, chip, folder, place)
+    place = str(table)
+    setups, not_fitted = _setups(measurements, chip, table)
     first = setups[0].chip
     chosen = _constants(names or _default(first), place)
     if len(setups) < len(chosen) + (0 if exact else 1):
@@ -163,9 +163,9 @@ def fittable(measurement: Measurement) -> str:
 
 
 def _setups(
-    measurements: Sequence[Measurement], chip: str, folder: Path, place: str
+    measurements: Sequence[Measurement], chip: str, table: Path
 ) -> tuple[list[Setup], list[tuple[Measurement, str]]]:
-    own = [item for item in measurements if item.chip == chip]
+    place, own = str(table), [item for item in measurements if item.chip == chip]
     if not own:
         known = sorted({item.chip for item in measurements})
         raise InputError(Problem(f"has no row of {chip!r}", place, suggestion=suggest(chip, known)))
@@ -178,7 +178,7 @@ def _setups(
             left.append((item, reason))
             continue
         try:
-            setups.append(setup_of(item, folder))
+            setups.append(setup_of(item, table.parent))
         except InputError as error:
             problems += [
                 replace(problem, place=place, line=item.line, column=None)

@@ -15,7 +15,7 @@ from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.executor import open_executor
 from rack_sim.foundation.version import VERSION
-from rack_sim.foundation.work_estimate import Work, tell
+from rack_sim.foundation.work_estimate import WorkEstimate, tell
 from rack_sim.foundation.work_limits import over_limit
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import SUMMARY
@@ -222,10 +222,10 @@ def _refuse_large(study: GridStudy, point_count_max: int | None) -> None:
         raise InputError(Problem(message, study.place, field="grid", suggestion="--yes to go on"))
 
 
-def _expected_work(tasks: Sequence[PointTask]) -> Work:
+def _expected_work(tasks: Sequence[PointTask]) -> WorkEstimate:
     """About what these points take one after the other, if the others are like the first."""
     first = tasks[0]
-    work = Work("a compile", _POINT_S, 0, "fewer values in the grid or more --jobs")
+    work = WorkEstimate("a compile", _POINT_S, 0, "fewer values in the grid or more --jobs")
     if first.mode != "explain":
         try:
             scenario = scenario_of_point_keys(first.keys, first.folder, first.changes)

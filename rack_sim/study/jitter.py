@@ -27,7 +27,7 @@ from rack_sim.engine.recurrence import SlippedSteps, slip, stage_starts_ps
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_NS, PS_PER_S, format_ms
-from rack_sim.foundation.work_estimate import Work, announce
+from rack_sim.foundation.work_estimate import WorkEstimate, announce
 from rack_sim.metrics.columns import JITTER, SLIP
 from rack_sim.metrics.summary import Value
 from rack_sim.pipeline import explain
@@ -173,12 +173,12 @@ def run(study: JitterStudy, options: StudyOptions = DEFAULTS) -> JitterResult:
     return JitterResult(study, tuple(points))
 
 
-def _expected_work(study: JitterStudy, step: StepTiming) -> Work:
+def _expected_work(study: JitterStudy, step: StepTiming) -> WorkEstimate:
     """About what the replays of one machine take, all draws side by side."""
     draws = len(study.operator_jitter_ps) * study.repeat_count
     tasks, steps = len(step.program), study.step_count
     in_flight = step.slot_count * tasks * _IN_FLIGHT_BYTES
-    return Work(
+    return WorkEstimate(
         what=f"{steps:,} steps of {tasks:,} tasks with {draws:,} draws",
         seconds=steps * tasks * (_TASK_S + draws * _DRAW_S),
         memory_bytes=draws * (in_flight + steps * step.plan.stage_count * _STAGE_BYTES),

@@ -1,14 +1,9 @@
 """Judged: a finished run's requests held against objectives that are not its own."""
 
-from collections.abc import Mapping
-from pathlib import Path
-
-from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.units import PS_PER_MS, PS_PER_S
-from rack_sim.metrics.columns import REQUESTS
 from rack_sim.metrics.slo import Slo, run_meets
 from rack_sim.metrics.summary import Value
-from rack_sim.record.kinds import KINDS
+from rack_sim.record.record import Record
 
 # Columns of a summary that objectives decide.
 JUDGED = (
@@ -22,16 +17,17 @@ JUDGED = (
 _TOO_LONG = ("input + output tokens exceed", "its reservation exceeds")
 
 
-def judged(summary: Mapping[str, Value], folder: Path, slo: Slo) -> dict[str, Value]:
+def judged(run: Record, slo: Slo) -> dict[str, Value]:
     """The summary of a finished run, with what `slo` decides of it.
 
     Requests are counted anew in requests.csv, to the picosecond; statistics stand in the summary.
     Raises InputError where the requests are not there or cannot be read.
     """
+    summary = run.summary
     row = {**summary, **dict.fromkeys(JUDGED)}
     left_out = 0
     if slo.bounds_ps or slo.objectives:
-        met, met_in_window, left_out = _counted(summary, folder / "requests.csv", slo)
+        met, met_in_window, left_out = _counted(run, slo)
         if slo.bounds_ps:
             count, span_ps = _whole(summary["request_count"]), _ps(summary["window_s"], PS_PER_S)
             row["slo_attainment"] = round(met / count, 9) if count else None
@@ -48,23 +44,12 @@ def judged(summary: Mapping[str, Value], folder: Path, slo: Slo) -> dict[str, Va
     return row
 
 
-def _counted(summary: Mapping[str, Value], path: Path, slo: Slo) -> tuple[int, int, int]:
+def _counted(run: Record, slo: Slo) -> tuple[int, int, int]:
     """Requests that met every bound, those of them that ended in the window, and those too long."""
     import numpy as np
-    import pandas as pd
 
     columns = ["status", "reason", "finish_ms", *(f"{metric}_ms" for metric in slo.bounds_ps)]
-    texts = dict.fromkeys(("status", "reason"), "category")
-    try:
-        head = pd.read_csv(path, nrows=0)
-        if list(head.columns) != [column.name for column in REQUESTS]:
-            raise ValueError("has other columns than this version writes")
-        table = pd.read_csv(
-            path, usecols=columns, dtype={**dict.fromkeys(columns, "float64"), **texts}
-        )
-    except (OSError, ValueError) as error:
-        words = f"cannot be read, and its requests are judged anew: {error}"
-        raise InputError(Problem(words, str(path), suggestion=KINDS["run"].again)) from None
+    summary, table = run.summary, run.frame("requests.csv", columns)
     finished = (table["status"] == "finished").to_numpy()
     met = finished.copy()
     for metric, bound_ps in slo.bounds_ps.items():

@@ -5,7 +5,7 @@ from typing import cast
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.foundation.executor import Workers
-from rack_sim.scenario import Study
+from rack_sim.scenario import STUDIES, Study
 from rack_sim.study.options import DEFAULTS, StudyOptions
 from rack_sim.study.study_result import StudyResult
 
@@ -31,8 +31,8 @@ def refuse_workers(study: Study, workers: Workers) -> None:
         f"--backend {workers.backend}": workers.backend != "loky",
         f"--scheduler {workers.scheduler}": workers.scheduler is not None,
     }
-    if study.kind != "grid" and any(given.values()):
+    why = STUDIES[study.kind].one_process_because
+    if why and any(given.values()):
         place = next(text for text, is_given in given.items() if is_given)
-        message = f"a study of kind {study.kind} runs in one process: what is next to be replayed "
-        message += "depends on what came before" if study.kind == "load" else "is one replay"
+        message = f"a study of kind {study.kind} runs in one process: {why}"
         raise InputError(Problem(message, place, suggestion="leave it out"))

@@ -14,7 +14,7 @@ from typing import Any
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.foundation.work_estimate import Progress, Work, tell
+from rack_sim.foundation.work_estimate import Progress, WorkEstimate, tell
 from rack_sim.metrics.load_columns import KNEE, LOAD, LOAD_METRICS
 from rack_sim.metrics.slo import Slo
 from rack_sim.metrics.summary import Value
@@ -127,7 +127,7 @@ def run(study: LoadStudy, options: StudyOptions = DEFAULTS) -> LoadResult:
     return LoadResult(study, tuple(points))
 
 
-def _expected_work(study: LoadStudy) -> Iterator[Work]:
+def _expected_work(study: LoadStudy) -> Iterator[WorkEstimate]:
     """About what the replays of each machine take at all rates."""
     rates = _RATES_TO_A_KNEE if study.rates_rps is None else len(study.rates_rps)
     for point in study.points:

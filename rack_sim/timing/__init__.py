@@ -17,4 +17,6 @@
 - `kernel_roofs`: which roof of a kernel binds
 - `grid`: messages measured at some numbers of rows, on lines between
 - `iterations`: how long an iteration of a reactive chip group takes
+- `arrangements`: orders in which a collective may take its chips
+- `attention_roofs`: what bounds the attention of an iteration
 """

@@ -41,14 +41,13 @@ from rack_sim.timing.grid import Grid, on_links
 from rack_sim.timing.kernel_roofs import KernelRoofs
 from rack_sim.timing.kernels import CollectiveKernel, Kernel, launches_of
 from rack_sim.timing.messages import time_flows
-from rack_sim.timing.pipeline import TOKEN_BYTES
+from rack_sim.timing.pipeline import TOKEN_BYTES, Group
 from rack_sim.timing.precision import Precision
 from rack_sim.timing.schedule import OnLinks
 from rack_sim.timing.terms import Terms, weighted_total
 
 _KEPT_MAX = 2**16  # bases kept by (rows, sampled rows)
 
-Group = tuple[int, ...]
 Counted = list[tuple[KernelRoofs, int]]
 """Kernels and how often each is launched."""
 

@@ -7,7 +7,6 @@ from rack_sim.model.operators import Block
 from rack_sim.timing.precision import Precision
 
 ProgramKind = Literal["decode", "prefill"]
-PROGRAM_KINDS: tuple[ProgramKind, ...] = ("decode", "prefill")
 
 
 @dataclass(frozen=True)

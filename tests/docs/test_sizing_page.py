@@ -34,7 +34,7 @@ def test_the_example_is_what_comes_out():
         f"| {tpot.value:.3f} ms, {tpot.margin:.3f} ms ({100 * tpot.margin_share:.1f} %) |",
         f"| TTFT is bound by | {best.measured['ttft_bound_by']} |",
         f"| TPOT is bound by | {best.measured['tpot_bound_by'].replace('_', ' ')} |",
-        f"| one replica less | {answer.one_replica_fewer.name}: ttft_p99 "
+        f"| one replica fewer | {answer.one_replica_fewer.name}: ttft_p99 "
         f"{answer.one_replica_fewer.readings[0].value:.1f} ms |",
         f"| next smaller | {answer.next_smaller.name}: ttft_p99 "
         f"{answer.next_smaller.readings[0].value:.1f} ms |",

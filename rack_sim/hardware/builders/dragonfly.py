@@ -16,7 +16,7 @@ from itertools import combinations
 from typing import Annotated, Literal
 
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.foundation.keys import Count, Whole, doc
+from rack_sim.foundation.keys import Count, NonNegativeInt, doc
 from rack_sim.hardware.builders.builder import SIZE
 from rack_sim.hardware.builders.cables import check_size, complete
 from rack_sim.hardware.link import Link, LinkType
@@ -39,12 +39,14 @@ def dragonfly(
     ] = 1,
     nodes_per_rack: Annotated[Count, SIZE, doc("Nodes of a rack, spare ones included.")],
     chips_per_node: Annotated[Count, SIZE, doc("Chips of a node.")],
-    links_per_node_pair: Annotated[Whole, doc("Cables between every two nodes of a rack.")],
+    links_per_node_pair: Annotated[
+        NonNegativeInt, doc("Cables between every two nodes of a rack.")
+    ],
     links_per_rack_pair: Annotated[
-        Whole, doc("Cables between every two racks; left out, none.")
+        NonNegativeInt, doc("Cables between every two racks; left out, none.")
     ] = 0,
     spare_nodes_per_rack: Annotated[
-        Whole, doc("Nodes of a rack that hold no model and stand by; left out, none.")
+        NonNegativeInt, doc("Nodes of a rack that hold no model and stand by; left out, none.")
     ] = 0,
     rack_cables: Annotated[
         RackCables,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from rack_sim.foundation.errors import InputError, Problem
-from rack_sim.foundation.keys import Count, Len, Whole, doc
+from rack_sim.foundation.keys import Count, Len, NonNegativeInt, doc
 from rack_sim.hardware.builders.cables import Cable, ChipsPerNode, check_size, in_nodes
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.topology import Topology
@@ -15,7 +15,7 @@ def edge_list(
     name: str,
     chips: Annotated[Count, doc("Chips of the system, numbered from 0.")],
     cables: Annotated[
-        Sequence[Annotated[Sequence[Whole], Len(2, 3)]],
+        Sequence[Annotated[Sequence[NonNegativeInt], Len(2, 3)]],
         doc("``[[0, 1], [1, 2, 4]]``: two chips, and how many cables join them if more than one."),
     ],
     chips_per_node: ChipsPerNode = None,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from rack_sim.metrics.summary import Value
 from rack_sim.record.record import Record
 from rack_sim.report.chart import Axis, Chart, Panels, empty_chart, things_axis
-from rack_sim.report.charts.parts import Part, parts_chart
+from rack_sim.report.charts.parts import PartBar, parts_chart
 from rack_sim.report.colours import BLUE, GREEN, INK, LIMIT, ORANGE, PURPLE, SKY, Look
 from rack_sim.report.numbers import count_text, number_of, number_text, percent_text
 
@@ -32,20 +32,20 @@ def energy_and_cost_charts(run: Record) -> Iterator[Panels]:
 
 
 def _energy(row: Mapping[str, Value]) -> Chart:
-    name, title = "token-energy", "Energy of one output token"
+    name, title = "token-energy", "Energy of an output token"
     tokens = _number(row, "output_token_count")
     if not tokens:
         return empty_chart(name, title, "No output token to divide by.")
     parts = [
-        Part(words, _number(row, column) / tokens, look)
+        PartBar(words, _number(row, column) / tokens, look)
         for column, (words, _, look) in DRAWN_BY.items()
         if row[column] or column != _NETWORK
     ]
     total = _number(row, "joules_per_output_token")
-    parts.append(Part("in all", total, Look(INK), is_share=False))
+    parts.append(PartBar("in all", total, Look(INK), is_share=False))
     largest = max(parts[:-1], key=lambda part: part.amount)
-    says = f"{number_text(total)} J in all, most of it for {largest.words}."
-    chart = Chart(name, title, things_axis("", ()), Axis("energy", "J"), says=says)
+    title += f": {number_text(total)} J, most for {largest.words}"
+    chart = Chart(name, title, things_axis("", ()), Axis("energy", "J"))
     return parts_chart(chart, parts, total, lambda joules: f"{number_text(joules)} J")
 
 
@@ -55,19 +55,20 @@ def _cost(row: Mapping[str, Value]) -> Chart:
         return empty_chart(name, title, "No output token to divide by.")
     total = _number(row, "usd_per_million_output_tokens")
     parts = [
-        Part("capital", _number(row, "capital_usd_per_million_output_tokens"), Look(BLUE)),
-        Part(
+        PartBar("capital", _number(row, "capital_usd_per_million_output_tokens"), Look(BLUE)),
+        PartBar(
             "electricity",
             _number(row, "electricity_usd_per_million_output_tokens"),
             Look(ORANGE, hatch="/"),
         ),
-        Part("in all", total, Look(INK), is_share=False),
+        PartBar("in all", total, Look(INK), is_share=False),
     ]
     sold = row["api_usd_per_million_output_tokens"]
     if isinstance(sold, float):
-        parts.append(Part("sold for, prompts included", sold, LIMIT, is_share=False))
-    says = f"{number_text(total)} USD in all, at the use of this run."
-    chart = Chart(name, title, things_axis("", ()), Axis("cost", "USD"), says=says)
+        parts.append(PartBar("sold for, prompts included", sold, LIMIT, is_share=False))
+    largest = max(parts[:2], key=lambda part: part.amount)
+    title += f": {number_text(total)} USD, most for {largest.words}"
+    chart = Chart(name, title, things_axis("", ()), Axis("cost", "USD"))
     return parts_chart(chart, parts, total, lambda usd: f"{number_text(usd)} USD")
 
 

@@ -6,7 +6,7 @@ from rack_sim.metrics.summary import Value
 from rack_sim.metrics.words import PHASES, TERMS
 from rack_sim.record.record import Record
 from rack_sim.report.chart import Axis, Chart, Panels, empty_chart, things_axis
-from rack_sim.report.charts.parts import Part, parts_chart
+from rack_sim.report.charts.parts import PartBar, parts_chart
 from rack_sim.report.colours import INK, LIMIT, PHASE_LOOKS, TERM_LOOKS, TRANSFER, Look
 from rack_sim.report.numbers import milliseconds, number_of, number_text, percent_text
 
@@ -40,15 +40,15 @@ def _token(run: Record, row: Mapping[str, Value]) -> Chart:
         return empty_chart("split-tpot", "Time between two tokens", _why_no_split(row))
     slack = _slack_words(run, row)
     parts = [
-        Part(slack if name == "slack" else TERMS[name].name, ms, TERM_LOOKS[name])
+        PartBar(slack if name == "slack" else TERMS[name].name, ms, TERM_LOOKS[name])
         for name, ms in spent.items()
         if ms
     ]
-    parts.append(Part("time per output token", total, Look(INK), is_share=False))
+    parts.append(PartBar("time per output token", total, Look(INK), is_share=False))
     limit = number_of(row["tok_latency_limit_ms"])
     if limit:
         read = "physical limit: every weight read once"
-        parts.append(Part(read, limit, LIMIT, is_share=False))
+        parts.append(PartBar(read, limit, LIMIT, is_share=False))
     largest = max(spent, key=lambda name: spent[name])
     title = (
         f"{percent_text(spent[largest] / total)} of a token's {number_text(total, 4)} ms is "
@@ -66,12 +66,12 @@ def _first_token(row: Mapping[str, Value]) -> Chart:
     total = sum(spent.values())
     if not total:
         return empty_chart("split-ttft", "Time to first token", "No request finished.")
-    parts = [Part(PHASES[name].name, ms, PHASE_LOOKS[name]) for name, ms in spent.items() if ms]
-    parts.append(Part("time to first token", total, Look(INK), is_share=False))
+    parts = [PartBar(PHASES[name].name, ms, PHASE_LOOKS[name]) for name, ms in spent.items() if ms]
+    parts.append(PartBar("time to first token", total, Look(INK), is_share=False))
     sent = number_of(row["transfer_ms_mean"])
     if sent is not None:
         then = "then: its cache to a decode replica"
-        parts.append(Part(then, sent, TRANSFER, is_share=False))
+        parts.append(PartBar(then, sent, TRANSFER, is_share=False))
     largest = max(spent, key=lambda name: spent[name])
     title = (
         f"{percent_text(spent[largest] / total)} of the mean {number_text(total, 4)} ms to the "
@@ -82,7 +82,7 @@ def _first_token(row: Mapping[str, Value]) -> Chart:
     return _bars("split-ttft", title, says, parts, total)
 
 
-def _bars(name: str, title: str, says: str, parts: list[Part], total: float) -> Chart:
+def _bars(name: str, title: str, says: str, parts: list[PartBar], total: float) -> Chart:
     chart = Chart(name, title, things_axis("", ()), Axis("mean time", "ms"), says=says)
     return parts_chart(chart, parts, total, milliseconds)
 

@@ -44,7 +44,6 @@ def limits_charts(run: Record) -> Iterator[Panels]:
         things_axis("", rates),
         axis_of("throughput", "tokens/s", rates.values()),
         (marks,),
-        "; ".join(f"{words}: {amount_text(rate)} tokens/s" for words, rate in rates.items()) + ".",
         is_sideways=True,
     )
     yield Panels("limits", title, run.name, (chart,), columns=1)

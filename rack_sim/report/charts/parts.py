@@ -10,7 +10,7 @@ from rack_sim.report.numbers import percent_text
 _LABEL_ROOM = 1.5  # the axis over the longest bar: its words stand at its end
 
 
-class Part(NamedTuple):
+class PartBar(NamedTuple):
     """One bar; a whole is no share of itself, and what comes after it is none of it."""
 
     words: str
@@ -20,14 +20,14 @@ class Part(NamedTuple):
 
 
 def parts_chart(
-    chart: Chart, parts: Sequence[Part], total: float, text_of: Callable[[float], str]
+    chart: Chart, parts: Sequence[PartBar], total: float, text_of: Callable[[float], str]
 ) -> Chart:
     """The parts, then the wholes that they are held against.
 
     `chart` is it without bars: its name, its words, and on its axis what the amounts are.
     """
 
-    def label(part: Part) -> str:
+    def label(part: PartBar) -> str:
         said = text_of(part.amount)
         is_told = part.is_share and total
         return f"{said} ({percent_text(part.amount / total)})" if is_told else said

@@ -7,7 +7,7 @@ from rack_sim.record.record import Record
 from rack_sim.report.chart import Axis, Chart, Panels, Series, in_order, things_axis
 from rack_sim.report.colours import LESS, MORE
 from rack_sim.report.numbers import amount_text, number_text
-from rack_sim.report.swings import EFFECTS, VISIBLE, Effect, Swing, still_of, swings_of
+from rack_sim.report.swings import MOVED_NUMBERS, VISIBLE, MovedNumber, Swing, still_of, swings_of
 
 
 def sensitivity_charts(record: Record) -> Iterator[Panels]:
@@ -15,7 +15,7 @@ def sensitivity_charts(record: Record) -> Iterator[Panels]:
     if not swings_of(record):
         return
     percent = f"{record.facts['change'] * 100:g} %"
-    drawn = [_tornado(record, effect, percent) for effect in EFFECTS]
+    drawn = [_tornado(record, effect, percent) for effect in MOVED_NUMBERS]
     says = (
         f"{record.name}: {percent} less and more of each input, one at a time; replayed: "
         f"{record.facts['replayed']}"
@@ -26,7 +26,7 @@ def sensitivity_charts(record: Record) -> Iterator[Panels]:
     yield Panels("sensitivity", _finding(record, percent), says, known, columns=2)
 
 
-def _tornado(record: Record, effect: Effect, percent: str) -> Chart | None:
+def _tornado(record: Record, effect: MovedNumber, percent: str) -> Chart | None:
     """Bars of less and of more of each input that moves a number, the widest on top."""
     moved = [swing for swing in swings_of(record) if swing.widest(effect.column) >= VISIBLE]
     if not moved:
@@ -83,7 +83,7 @@ def _label(swing: Swing) -> str:
 
 def _finding(record: Record, percent: str) -> str:
     parts = []
-    for effect in EFFECTS:
+    for effect in MOVED_NUMBERS:
         most = max(swings_of(record), key=lambda swing: swing.widest(effect.column))
         widest = most.widest(effect.column)
         what = effect.words.partition(" ")[0].lower()

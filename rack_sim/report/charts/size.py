@@ -6,14 +6,13 @@ from rack_sim.metrics.words import VERDICTS
 from rack_sim.record.record import Record
 from rack_sim.report.chart import Chart, Limit, Panels, Series, axis_of
 from rack_sim.report.colours import GOAL_LOOKS, VERDICT_LOOKS
-from rack_sim.report.numbers import amount_text, count_text
-from rack_sim.report.sizing_tables import Asked, Row, SizingTables, name_of
+from rack_sim.report.numbers import amount_text, count_text, spaced
+from rack_sim.report.sizing_tables import Asked, SizingRow, SizingTables, name_of
 from rack_sim.report.sizing_words import (
     bound_words,
     goals_words,
     name_words,
     objective_name,
-    spaced,
     value_words,
     verdict_words,
 )
@@ -64,7 +63,9 @@ def _chart(sizing: SizingTables, asked: Asked, x: str) -> Chart | None:
     )
 
 
-def _verdicts(sizing: SizingTables, asked: Asked, x: str, rows: Sequence[Row]) -> Iterator[Series]:
+def _verdicts(
+    sizing: SizingTables, asked: Asked, x: str, rows: Sequence[SizingRow]
+) -> Iterator[Series]:
     """The candidates of each verdict; of what was ruled out the value is the best it can be."""
     for verdict, words in VERDICTS.items():
         found = [row for row in rows if row["verdict"] == verdict]
@@ -79,7 +80,7 @@ def _verdicts(sizing: SizingTables, asked: Asked, x: str, rows: Sequence[Row]) -
 
 
 def _points(
-    asked: Asked, x: str, rows: Sequence[Row], like: Series, sizing: SizingTables
+    asked: Asked, x: str, rows: Sequence[SizingRow], like: Series, sizing: SizingTables
 ) -> Series:
     factor = 100.0 if asked.is_share else 1.0
     return Series(
@@ -96,7 +97,9 @@ def _points(
     )
 
 
-def _rings(sizing: SizingTables, asked: Asked, x: str, rows: Sequence[Row]) -> Iterator[Series]:
+def _rings(
+    sizing: SizingTables, asked: Asked, x: str, rows: Sequence[SizingRow]
+) -> Iterator[Series]:
     """A ring round each answer, wider from one to the next, so that none hides another."""
     for number, winner in enumerate(sizing.winners):
         found = [row for row in rows if name_of(row) == name_of(winner.row)]
@@ -116,17 +119,17 @@ def _title(sizing: SizingTables, asked: Asked, x: str) -> str:
     return f"{objective_name(asked)}: {value} with {amount} ({_whole(row)})"
 
 
-def _whole(row: Row) -> str:
+def _whole(row: SizingRow) -> str:
     """A candidate's name, which no line breaks."""
     return name_of(row).replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def _says(rows: Sequence[Row]) -> str:
+def _says(rows: Sequence[SizingRow]) -> str:
     met = sum(1 for row in rows if row["verdict"] == "meets")
     return f"{count_text(len(rows), 'candidate')}, of which {met:,} meet every objective."
 
 
-def _notes(sizing: SizingTables, asked: Asked, rows: Sequence[Row]) -> tuple[str, ...]:
+def _notes(sizing: SizingTables, asked: Asked, rows: Sequence[SizingRow]) -> tuple[str, ...]:
     parts = []
     if any(row["verdict"] == "pruned" for row in rows):
         least = "most" if asked.is_share else "least"

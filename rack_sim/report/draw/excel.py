@@ -70,6 +70,10 @@ class Numbered(NamedTuple):
     ranges: Sequence[tuple[Range | None, Range]]
 
 
+Drawn = Mapping[str, Numbered]
+"""The charts of a workbook by name."""
+
+
 class Spot(NamedTuple):
     """Where charts are: from which cell on, so many pixels into it, and how large each is.
 
@@ -85,7 +89,7 @@ class Spot(NamedTuple):
 LARGE_PX = (760, 350)
 
 
-def write_charts(book: Book, groups: Iterable[Panels]) -> Mapping[str, Numbered]:
+def write_charts(book: Book, groups: Iterable[Panels]) -> Drawn:
     """A sheet with every chart of every group, where there are any; by name, for other sheets."""
     found = [one for panels in groups for one in panels.charts if one.cells or one.values_of]
     if not found:
@@ -109,6 +113,17 @@ def write_charts(book: Book, groups: Iterable[Panels]) -> Mapping[str, Numbered]
     sheet.page.set_h_pagebreaks(breaks)
     sheet.page.print_area(0, 0, row, _DATA_COLUMN - 1)
     return numbered
+
+
+def place_first(sheet: Sheet, row: int, groups: Iterable[Panels], by_name: Drawn) -> int:
+    """Draws the first chart of all again, on another sheet; the first row below it."""
+    charts = (one for panels in groups for one in panels.charts)
+    first = next((one for one in charts if one.cells or one.name in by_name), None)
+    if first is None:
+        return row
+    if first.cells is not None:
+        return _put_cells(sheet, row, first, first.cells)
+    return place_charts(sheet, Spot(row, 0, size_px=LARGE_PX), [by_name[first.name]])
 
 
 def place_charts(sheet: Sheet, spot: Spot, charts: Iterable[Numbered | None]) -> int:

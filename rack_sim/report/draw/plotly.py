@@ -42,7 +42,7 @@ _HOVER = Markup("%{text}<extra></extra>")
 _UNSEEN = {"opacity": 0, "hoverinfo": "skip", "textposition": "none", "showlegend": False}
 
 
-def draw_all(groups: Iterable[Panels]) -> tuple[page.Chart, ...]:
+def draw_all(groups: Iterable[Panels]) -> tuple[page.PlotlyChart, ...]:
     """Every chart of every group, one below the other."""
     return tuple(
         draw(chart)
@@ -52,10 +52,15 @@ def draw_all(groups: Iterable[Panels]) -> tuple[page.Chart, ...]:
     )
 
 
-def draw(chart: Chart) -> page.Chart:
+def draw(chart: Chart) -> page.PlotlyChart:
     """A chart with its numbers as a table."""
-    series = [part for one in chart.series if one.values for part in _alike(one)]
-    traces = [_trace(chart, one) for one in series]
+    series, traces = [], []
+    for number, one in enumerate(one for one in chart.series if one.values):
+        parts = list(_alike(one))
+        series += parts
+        # The parts of one series share the place of its bars.
+        place = {} if chart.is_stacked else {"offsetgroup": str(number)}
+        traces += [_trace(chart, part) | place for part in parts]
     if chart.cells is not None:
         traces.append(_heat(chart, chart.cells))
     x, y = (chart.y, chart.x) if chart.is_sideways else (chart.x, chart.y)
@@ -75,7 +80,7 @@ def draw(chart: Chart) -> page.Chart:
         layout["shapes"] += _best_frame(chart.cells)
     notes = " ".join(chart.notes)
     is_log = "log" in (chart.x.scale, chart.y.scale) and chart.cells is None
-    return page.Chart(
+    return page.PlotlyChart(
         chart.name,
         chart.title,
         f"{chart.says}{' The scale is logarithmic.' if is_log else ''}".strip(),

@@ -1,11 +1,13 @@
 """Figures: what of a run no chart can be, as pictures, each written as PNG and SVG.
 
-- `sram_map` (or, of chips with another memory, `memory_map`): what fills the memory of every chip
-- `rack`: the machine drawn, chips and links coloured by how busy they were
+- `memory_map`: what fills the memory of every chip
+- `rack`: the machine drawn, chips and links coloured by how busy they were: `rack_load`, in the
+  colours of `rack_scale`
 
 `canvas` holds what all share: the sheet, the palette, the writing of files; `rack_layout` says
-where a rack's parts are drawn. matplotlib is imported when a figure is drawn, never pyplot, and
-its settings are put back afterwards: drawing leaves no trace in the process.
+where a rack's parts are drawn; `inert_figure` draws texts as they are written. matplotlib is
+imported when a figure is drawn, never pyplot, and its settings are put back afterwards: drawing
+leaves no trace in the process.
 """
 
 from collections.abc import Iterator

@@ -14,7 +14,7 @@ from rack_sim.report.figures.rack_layout import (
     lay_out,
 )
 from rack_sim.report.figures.rack_load import RackLoad, load_of
-from rack_sim.report.figures.rack_scale import Scale, chip_scale, draw_colour_bars, link_scale
+from rack_sim.report.figures.rack_scale import ColourScale, chip_scale, draw_colour_bars, link_scale
 from rack_sim.report.numbers import count_text, percent_text
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _draw_links(
     topology: Topology,
     layout: RackLayout,
     load: RackLoad,
-    scale: Scale,
+    scale: ColourScale,
     node_inches: float,
 ) -> None:
     """Busy links, the busiest on top; those between nodes thicker, because there are few.
@@ -179,7 +179,7 @@ def _draw_chips(
     topology: Topology,
     layout: RackLayout,
     load: RackLoad,
-    scale: Scale,
+    scale: ColourScale,
     node_inches: float,
 ) -> None:
     from matplotlib.collections import PolyCollection
@@ -208,7 +208,7 @@ def _draw_badges(
     topology: Topology,
     layout: RackLayout,
     load: RackLoad,
-    scale: Scale,
+    scale: ColourScale,
     node_inches: float,
 ) -> None:
     """What each node holds in its middle, or on its chips where that differs."""
@@ -247,7 +247,7 @@ def _number_chips(
     chips: tuple[int, ...],
     layout: RackLayout,
     load: RackLoad,
-    scale: Scale,
+    scale: ColourScale,
     node_inches: float,
 ) -> bool:
     """Writes on each chip what it holds; False where chips are too small for that."""

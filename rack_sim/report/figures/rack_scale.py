@@ -17,7 +17,7 @@ LINK_BOUNDS = (0.01, 0.05, 0.2, 0.5)
 
 
 @dataclass(frozen=True)
-class Scale:
+class ColourScale:
     """Colours of shares from 0 to 1, and the shares that its bar names."""
 
     colours: "Colormap"
@@ -25,19 +25,19 @@ class Scale:
     marks: tuple[float, ...]
 
 
-def chip_scale() -> Scale:
+def chip_scale() -> ColourScale:
     """Colours of chips, evenly from idle to always busy."""
     from matplotlib.colors import Normalize
 
-    return Scale(_colours("Blues", 0.18), Normalize(0, 1), (0, 0.2, 0.4, 0.6, 0.8, 1))
+    return ColourScale(_colours("Blues", 0.18), Normalize(0, 1), (0, 0.2, 0.4, 0.6, 0.8, 1))
 
 
-def link_scale() -> Scale:
+def link_scale() -> ColourScale:
     """Colours of links, in steps: most are busy for a small part of the time."""
     from matplotlib.colors import BoundaryNorm
 
     marks = (0.0, *LINK_BOUNDS, 1.0)
-    return Scale(_colours("YlOrRd", 0.25), BoundaryNorm(marks, 256), marks)
+    return ColourScale(_colours("YlOrRd", 0.25), BoundaryNorm(marks, 256), marks)
 
 
 def _colours(name: str, palest: float) -> "Colormap":
@@ -49,7 +49,7 @@ def _colours(name: str, palest: float) -> "Colormap":
     return LinearSegmentedColormap.from_list(name, samples)
 
 
-def draw_colour_bars(figure: "Figure", chips: Scale, links: Scale) -> None:
+def draw_colour_bars(figure: "Figure", chips: ColourScale, links: ColourScale) -> None:
     """Draws the two colour bars side by side at the foot of the sheet."""
     from matplotlib.cm import ScalarMappable
 

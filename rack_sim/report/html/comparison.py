@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 
-from rack_sim.metrics.compare_columns import COMPARE, COMPARED, DENSITIES
+from rack_sim.metrics.compare_columns import COMPARE, COMPARED, DENSITIES, LIMITS
 from rack_sim.record.record import Record
 from rack_sim.record.table import Row
 from rack_sim.report.charts.compare import compare_charts
 from rack_sim.report.comparison import changes_of
 from rack_sim.report.draw.plotly import draw_all
-from rack_sim.report.html.page import Chart, HtmlTable, Page, Section
+from rack_sim.report.html.page import HtmlTable, Page, PlotlyChart, Section
 from rack_sim.report.numbers import NONE, cell, counted
-from rack_sim.study.difference import RunChange, headlines
+from rack_sim.report.text import as_sentence
+from rack_sim.study.difference import RunChange, reasons
 
 
 def comparison_page(record: Record) -> Page:
@@ -41,13 +42,13 @@ def _sections(record: Record, rows: Sequence[Row]) -> Iterator[Section]:
         "answer",
         "What changed" if two else "Side by side",
         sentences=(*mind, judged),
-        points=tuple(headlines(changes)),
-        tables=(_side_by_side(ran, is_open=not two),) if ran else (),
+        points=tuple(map(as_sentence, reasons(changes))),
+        tables=(_side_by_side(ran),) if ran else (),
     )
     lost = tuple((str(row["name"]), cell(row["reason"])) for row in rows if row["status"] != "ran")
     if lost:
-        reasons = HtmlTable("Reasons", ("Run", "Why"), lost, is_open=True)
-        yield Section("failed", "What cannot run", tables=(reasons,))
+        why = HtmlTable("Reasons", ("Run", "Why"), lost, is_open=True)
+        yield Section("failed", "What cannot run", tables=(why,))
     if len(ran) > 1:
         yield Section("figures", "Figures", charts=_charts(record, two=two))
     if two:
@@ -56,7 +57,7 @@ def _sections(record: Record, rows: Sequence[Row]) -> Iterator[Section]:
     yield Section("assumptions", "Assumptions", points=assumed)
 
 
-def _charts(record: Record, *, two: bool) -> tuple[Chart, ...]:
+def _charts(record: Record, *, two: bool) -> tuple[PlotlyChart, ...]:
     """Speed against density; of two runs what changed. The table has every number already."""
     wanted = ("changed", "pareto") if two else ("pareto", "compared")
     by_name = {panels.name: panels for panels in compare_charts(record)}
@@ -79,19 +80,24 @@ def _changed(changes: Sequence[RunChange], names: Sequence[str]) -> Iterator[Sec
         yield Section("outputs", "Outputs that changed", tables=(table,))
 
 
-def _side_by_side(ran: Sequence[Row], *, is_open: bool) -> HtmlTable:
+def _side_by_side(ran: Sequence[Row]) -> HtmlTable:
     skipped = {"name", "source", "status", "reason", "version", "scenario_hash"}
     columns = [c for c in COMPARE if c.name not in skipped and not c.name.endswith("_frontier")]
-    words = {**COMPARED, **DENSITIES, "mean_kilowatts": "kilowatts"}
+    words = {**COMPARED, **LIMITS, **DENSITIES, "mean_kilowatts": "kilowatts"}
     rows = tuple(
         (
             words.get(column.name, column.name.replace("_", " ")),
-            *(cell(row[column.name], 5) or NONE for row in ran),
+            *(_shown(row, column.name) for row in ran),
         )
         for column in columns
     )
     heads = ("", *(f"#{row['name']}" for row in ran))
-    return HtmlTable("Side by side", heads, rows, is_open=is_open)
+    return HtmlTable("Side by side", heads, rows, is_open=True)
+
+
+def _shown(row: Row, key: str) -> str:
+    text = cell(row[key], 5) or NONE
+    return text.replace("_", " ") if key in LIMITS else text
 
 
 def _changes(caption: str, changes: Sequence[RunChange], names: Sequence[str]) -> HtmlTable:

@@ -25,16 +25,16 @@ def inputs_sections(facts: Facts, resolved: Mapping[str, Any]) -> tuple[Section,
 
 def input_warnings(facts: Facts) -> Iterator[str]:
     """What a reader should know of the inputs before using a number."""
-    weak = [item for item in facts["sourced"] if item["grade"] in _WEAK_GRADES]
-    for found, words in (
-        (facts["assumed"], "without a source, assumed"),
-        (weak, "from a weak source or from memory (grades D and M)"),
-    ):
-        names = list(dict.fromkeys(item["name"] for item in found))
-        more = len(names) - _NAMES_SHOWN
-        shown = [*names[:_NAMES_SHOWN], f"{more} more"] if more > 1 else names
-        if names:
-            yield f"{counted(len(names), 'input')} {words}: {', '.join(shown)}."
+    assumed = {item["name"] for item in facts["assumed"]}
+    if assumed:
+        yield f"{counted(len(assumed), 'input')} without a source: the section Assumptions has all."
+    weak = [item["name"] for item in facts["sourced"] if item["grade"] in _WEAK_GRADES]
+    names = list(dict.fromkeys(weak))
+    more = len(names) - _NAMES_SHOWN
+    shown = [*names[:_NAMES_SHOWN], f"{more} more"] if more > 1 else names
+    if names:
+        words = "from a weak source or from memory (grades D and M)"
+        yield f"{counted(len(names), 'input')} {words}: {', '.join(shown)}."
 
 
 def _inputs(facts: Facts, resolved: Mapping[str, Any]) -> Section:

@@ -20,6 +20,7 @@ from rack_sim.foundation.visible import shortened, visible
 _COLUMNS_ON_PAPER = 12
 _TEXT_CHARACTERS = 160
 _TEMPLATES = ("rack_sim.report.html", "templates")
+_PRINTED_BARS = 12
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class HtmlTable:
 
 
 @dataclass(frozen=True)
-class Chart:
+class PlotlyChart:
     """A figure that plotly draws: `traces` and `layout` are plotly's, with colours as names.
 
     A colour is a custom property of the style sheet (``--blue``), so that a chart follows the
@@ -57,6 +58,11 @@ class Chart:
     table: HtmlTable
     height_px: int = 340
     note: str = ""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it has more bars, one below the other, than a column of a printed page takes."""
+        return len(self.layout.get("yaxis", {}).get("ticktext", ())) > _PRINTED_BARS
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ class Section:
     sentences: tuple[str, ...] = ()
     answers: tuple[Answer, ...] = ()
     drawing: Mapping[str, Any] | None = None
-    charts: tuple[Chart, ...] = ()
+    charts: tuple[PlotlyChart, ...] = ()
     points: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()
     tables: tuple[HtmlTable, ...] = ()
@@ -124,7 +130,7 @@ class Page:
     origin: str = ""
 
     @property
-    def charts(self) -> tuple[Chart, ...]:
+    def charts(self) -> tuple[PlotlyChart, ...]:
         """All charts, in the order of the page."""
         return tuple(chain.from_iterable(section.charts for section in self.sections))
 
@@ -157,7 +163,7 @@ def html_of(page: Page) -> str:
     )
 
 
-def _drawn(chart: Chart) -> Mapping[str, Any]:
+def _drawn(chart: PlotlyChart) -> Mapping[str, Any]:
     """A chart as report.js takes it."""
     return {
         "name": chart.name,

@@ -38,7 +38,7 @@ _BADGE_CHARACTERS = 6
 
 
 @dataclass(frozen=True)
-class Scale:
+class ShareSteps:
     """Steps of a share, the same on every page: a link that is hardly busy never looks busy.
 
     `bounds` are where one step ends and the next begins, `marks` the shares that are named below.
@@ -56,11 +56,13 @@ class Scale:
         return [share(mark).replace(".0", "") for mark in self.marks]
 
 
-_TENTHS = Scale(tuple(number / _STEP_COUNT for number in range(1, _STEP_COUNT)), (0.0, 0.5, 1.0))
+_TENTHS = ShareSteps(
+    tuple(number / _STEP_COUNT for number in range(1, _STEP_COUNT)), (0.0, 0.5, 1.0)
+)
 _SCALES = {
     "memory": _TENTHS,
     "load": _TENTHS,
-    "links": Scale(LINK_BOUNDS, (0.0, *LINK_BOUNDS, 1.0)),
+    "links": ShareSteps(LINK_BOUNDS, (0.0, *LINK_BOUNDS, 1.0)),
 }
 
 

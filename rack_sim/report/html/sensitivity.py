@@ -10,7 +10,15 @@ from rack_sim.report.html.inputs import input_warnings, inputs_sections
 from rack_sim.report.html.page import HtmlTable, Page, Section
 from rack_sim.report.html.warnings import warnings_section
 from rack_sim.report.numbers import cell, counted, number_text
-from rack_sim.report.swings import EFFECTS, VISIBLE, Effect, Swing, notes_of, still_of, swings_of
+from rack_sim.report.swings import (
+    MOVED_NUMBERS,
+    VISIBLE,
+    MovedNumber,
+    Swing,
+    notes_of,
+    still_of,
+    swings_of,
+)
 from rack_sim.study.sensitivity import SPEED, USD
 
 _TOLD = 3
@@ -32,7 +40,7 @@ def sensitivity_page(record: Record) -> Page:
             f"Scenario {manifest['scenario_hash']}, seed {manifest['seed']}",
         ),
         sections=(
-            Section("answer", "The answer", points=tuple(_answers(record))),
+            Section("answer", "The answer", points=tuple(sensitivity_answers(record))),
             Section("figures", "Figures", charts=draw_all(sensitivity_charts(record))),
             Section("tables", "Tables", tables=(_table(record),), points=notes_of(record)),
             *inputs_sections(manifest, record.resolved),
@@ -43,9 +51,9 @@ def sensitivity_page(record: Record) -> Page:
     )
 
 
-def _answers(record: Record) -> Iterator[str]:
+def sensitivity_answers(record: Record) -> Iterator[str]:
     """The inputs that move each of the two most, and how many move neither."""
-    for effect in EFFECTS:
+    for effect in MOVED_NUMBERS:
         ranked = sorted(swings_of(record), key=lambda swing: -swing.widest(effect.column))
         for swing in ranked[:_TOLD]:
             if swing.widest(effect.column) >= VISIBLE:
@@ -55,7 +63,7 @@ def _answers(record: Record) -> Iterator[str]:
         yield f"{counted(len(still), 'input')} {move} neither: {', '.join(still)}."
 
 
-def _answer(swing: Swing, effect: Effect) -> str:
+def _answer(swing: Swing, effect: MovedNumber) -> str:
     parts = (
         f"{abs(change):.0%} {'more' if change > 0 else 'less'} by {moved:+.1%}"
         for row in swing.sides

@@ -10,13 +10,12 @@ from rack_sim.report.html.inputs import input_warnings, inputs_sections
 from rack_sim.report.html.page import Answer, Command, Fact, HtmlTable, Page, Section, fact_of
 from rack_sim.report.html.warnings import warnings_ahead, warnings_section
 from rack_sim.report.numbers import cell, counted, number_text, usd, watts
-from rack_sim.report.sizing_tables import Row, SizingTables, Winner, name_of
+from rack_sim.report.sizing_tables import SizingRow, SizingTables, Winner, name_of
 from rack_sim.report.sizing_words import (
     answer_words,
     binds_words,
     bound_words,
     commands,
-    cost_words,
     failures,
     goals_words,
     margin_words,
@@ -123,7 +122,7 @@ def _cards(sizing: SizingTables) -> Iterator[Answer]:
             row = winner.row
             yield Answer(
                 f"{_capital(goals_words(winner.goals))}?",
-                f"{answer_words(sizing, winner)} {cost_words(row)}",
+                answer_words(sizing, winner),
                 (*_chips(winner), *_margins(sizing, row), *_costs(row)),
                 *_sign(row),
             )
@@ -137,10 +136,10 @@ def _cards(sizing: SizingTables) -> Iterator[Answer]:
         tuple(_margins(sizing, row)),
         *_sign(row),
     )
-    yield Answer("What does it cost?", cost_words(row), tuple(_costs(row)))
+    yield Answer("What does it cost?", "", tuple(_costs(row)))
 
 
-def _sign(row: Row) -> tuple[str, str]:
+def _sign(row: SizingRow) -> tuple[str, str]:
     if row["is_short"]:
         return "", "Meets the SLO, as far as too few requests tell"
     return "good", "Meets the SLO"
@@ -156,14 +155,14 @@ def _chips(winner: Winner) -> Iterator[Fact]:
     yield fact_of(counted(row["rack_count"], place), "they stand in")
 
 
-def _margins(sizing: SizingTables, row: Row) -> Iterator[Fact]:
+def _margins(sizing: SizingTables, row: SizingRow) -> Iterator[Fact]:
     for asked in sizing.objectives:
         value = value_words(asked, row[asked.column])
         note = f"{bound_words(asked)}: {margin_words(asked, row)} left"
         yield fact_of(value, objective_name(asked), note)
 
 
-def _costs(row: Row) -> Iterator[Fact]:
+def _costs(row: SizingRow) -> Iterator[Fact]:
     yield fact_of(usd(row["capital_usd"]), "capital")
     yield fact_of(usd(row["usd_per_year"]), "a year, capital and electricity")
     yield fact_of(usd(row["usd_per_million_output_tokens"]), "per million output tokens")
@@ -205,7 +204,9 @@ def _counts(sizing: SizingTables) -> str:
     )
 
 
-def _table(sizing: SizingTables, caption: str, rows: Sequence[Row], *, is_open: bool) -> HtmlTable:
+def _table(
+    sizing: SizingTables, caption: str, rows: Sequence[SizingRow], *, is_open: bool
+) -> HtmlTable:
     heads = (
         "Tensor × stages × replicas",
         "Verdict",
@@ -229,7 +230,7 @@ def _table(sizing: SizingTables, caption: str, rows: Sequence[Row], *, is_open: 
     )
 
 
-def _cells(sizing: SizingTables, row: Row) -> tuple[str, ...]:
+def _cells(sizing: SizingTables, row: SizingRow) -> tuple[str, ...]:
     least = f"≥{_SPACE}" if row["verdict"] == "pruned" else ""
 
     def bounded(is_share: bool) -> str:

@@ -9,7 +9,7 @@ from rack_sim.report.sheets.definitions import write_definitions
 from rack_sim.report.sheets.overview import start_overview, write_contents
 from rack_sim.report.sheets.sheet import Book
 from rack_sim.report.story import Story
-from rack_sim.report.text.compare import compare_content, compare_text
+from rack_sim.report.text.compare import compare_answers, compare_content, compare_text
 
 
 def _title(record: Record) -> str:
@@ -28,6 +28,7 @@ def _sheets(book: Book, record: Record) -> None:
 
 STORY = Story(
     title=_title,
+    answers=compare_answers,
     text=compare_text,
     content=compare_content,
     page=comparison_page,

@@ -15,4 +15,9 @@ STORY = Story(
     page=study_page,
     sheets=write_study,
     charts=jitter_charts,
+    numbers={
+        "kept_share": "Speed that is kept",
+        "tok_s_per_user": "Speed of a user",
+        "token_gap_ms_p99": "Time between two tokens, p99",
+    },
 )

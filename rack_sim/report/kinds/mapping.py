@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from rack_sim.foundation.units import counted
+from rack_sim.metrics.words import capital
 from rack_sim.record.record import Record
 from rack_sim.record.table import Row
 from rack_sim.report.chart import Chart, Panels, Series, axis_of
@@ -76,8 +77,8 @@ def _charts(study: Record) -> Iterator[Panels]:
         chosen = next((row for row in ran if row["is_chosen"]), None)
         title = f"{name}: auto takes {_cut(chosen)}" if chosen else f"{name}: auto finds no cut"
         charts = (
-            _against(ran, "tok_s_per_chip", "tokens/s per chip", f"mapping-{number}-speed"),
-            _against(ran, "memory_margin_share", "memory left", f"mapping-{number}-memory"),
+            _against(ran, "tok_s_per_chip", ("tokens/s per chip", ""), f"mapping-{number}-speed"),
+            _against(ran, "memory_margin_share", ("memory left", "%"), f"mapping-{number}-memory"),
         )
         says = (
             "Every cut that runs, a colour for each tensor-parallel degree. Up and to the left is "
@@ -86,9 +87,10 @@ def _charts(study: Record) -> Iterator[Panels]:
         yield Panels(f"mapping-{number}" if number else "mapping", title, says, charts)
 
 
-def _against(rows: Sequence[Row], column: str, words: str, name: str) -> Chart:
-    """A number of every cut against the time of a token, a colour for each degree."""
-    factor, unit = (100.0, "%") if column.endswith("_share") else (1.0, "")
+def _against(rows: Sequence[Row], column: str, shown: tuple[str, str], name: str) -> Chart:
+    """A number of every cut against the time of a token; `shown` are its words and its unit."""
+    words, unit = shown
+    factor = 100.0 if unit == "%" else 1.0
     degrees = sorted({int(row["tensor_parallel"] or 0) for row in rows})
     series = tuple(
         _points(
@@ -104,9 +106,9 @@ def _against(rows: Sequence[Row], column: str, words: str, name: str) -> Chart:
     times = [x for one in series for x in one.x]
     return Chart(
         name,
-        f"{words} against the time of a token",
-        axis_of("time of a token", "ms", times),
-        axis_of(words, unit, values),
+        f"{capital(words)} against the time of a token",
+        axis_of("time of a token", "ms", times, from_zero=False),
+        axis_of(words, unit, values, from_zero=False),
         series,
     )
 
@@ -165,6 +167,12 @@ STORY = Story(
     content=_content,
     page=study_page,
     sheets=write_study,
+    numbers={
+        "chip_count": "Chips",
+        "token_gap_ms": "Time of a token",
+        "tok_s_per_chip": "Tokens of a chip",
+        "memory_margin_share": "Memory left",
+    },
     charts=_charts,
     warnings=_warnings,
 )

@@ -7,7 +7,9 @@ from rack_sim.pipeline import Result
 from rack_sim.record.record import Record
 from rack_sim.report.charts.run import run_charts
 from rack_sim.report.draw.excel import write_charts
+from rack_sim.report.html.answer import headline
 from rack_sim.report.html.run import run_page
+from rack_sim.report.numbers import spaced
 from rack_sim.report.sheets.capacity import write_capacity, write_no_capacity
 from rack_sim.report.sheets.capacity_facts import run_facts
 from rack_sim.report.sheets.cost import write_cost
@@ -56,6 +58,10 @@ def _sheets(book: Book, run: Record) -> None:
     write_overview(overview, run, charts)
 
 
+def _answers(run: Record) -> Iterator[str]:
+    yield spaced(headline(run.summary))
+
+
 def _figures(result: Result) -> "Iterator[tuple[str, Figure]]":
     from rack_sim.report.figures import figures_of  # imports slowly
 
@@ -64,6 +70,7 @@ def _figures(result: Result) -> "Iterator[tuple[str, Figure]]":
 
 STORY = Story(
     title=lambda run: run.name,
+    answers=_answers,
     text=run_text,
     content=lambda run: run.summary,
     page=run_page,

@@ -3,7 +3,7 @@
 from rack_sim.record.record import Record
 from rack_sim.report.charts.sensitivity import sensitivity_charts
 from rack_sim.report.draw.excel import write_charts
-from rack_sim.report.html.sensitivity import sensitivity_page
+from rack_sim.report.html.sensitivity import sensitivity_answers, sensitivity_page
 from rack_sim.report.sheets.definitions import write_definitions
 from rack_sim.report.sheets.inputs import write_inputs
 from rack_sim.report.sheets.overview import start_overview, write_contents
@@ -33,6 +33,7 @@ def _sheets(book: Book, record: Record) -> None:
 
 STORY = Story(
     title=_title,
+    answers=sensitivity_answers,
     text=sensitivity_text,
     content=sensitivity_content,
     page=sensitivity_page,

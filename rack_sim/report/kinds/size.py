@@ -2,7 +2,7 @@
 
 from rack_sim.record.record import Record
 from rack_sim.report.charts.size import size_charts
-from rack_sim.report.draw.excel import write_charts
+from rack_sim.report.draw.excel import place_first, write_charts
 from rack_sim.report.html.sizing import sizing_page
 from rack_sim.report.sheets.capacity import write_capacity
 from rack_sim.report.sheets.definitions import write_definitions
@@ -13,7 +13,7 @@ from rack_sim.report.sheets.sizing import sizing_question, write_sizing, write_s
 from rack_sim.report.sheets.sizing_capacity import sizing_facts
 from rack_sim.report.sizing_tables import SizingTables
 from rack_sim.report.story import Story
-from rack_sim.report.text.size import size_content, size_text, size_warnings
+from rack_sim.report.text.size import size_answers, size_content, size_text, size_warnings
 
 
 def _sheets(book: Book, record: Record) -> None:
@@ -21,16 +21,19 @@ def _sheets(book: Book, record: Record) -> None:
     title, count = f"Size: {sizing.name}", len(sizing.winners)
     overview = start_overview(book, title, sizing_question(sizing), values=count)
     write_sizing(book, sizing)
-    write_charts(book, size_charts(record))
+    charts = tuple(size_charts(record))
+    by_name = write_charts(book, charts)
     for number, winner in enumerate(sizing.winners, start=1):
         write_capacity(book, sizing_facts(sizing, winner), number=number)
     write_inputs(book, record)
     write_definitions(book, record)
-    write_contents(overview, write_sizing_answer(overview, sizing))
+    row = place_first(overview, write_sizing_answer(overview, sizing), charts, by_name)
+    write_contents(overview, row)
 
 
 STORY = Story(
     title=lambda record: f"Size {record.name}",
+    answers=size_answers,
     text=size_text,
     content=size_content,
     page=lambda record: sizing_page(SizingTables(record)),

@@ -10,6 +10,7 @@ from typing import Any
 
 from rack_sim.metrics.capacity import FACTS, INPUTS, RESULTS, CapacityPlan, CapacityVerdict
 from rack_sim.metrics.formula import Allowed, Quantity
+from rack_sim.metrics.frames import Cell
 from rack_sim.report.sheets.capacity_facts import OWN_BASIS, CapacityFacts
 from rack_sim.report.sheets.formula_text import formula_text
 from rack_sim.report.sheets.sheet import (
@@ -19,7 +20,6 @@ from rack_sim.report.sheets.sheet import (
     UNIT,
     WRAPPED,
     Book,
-    Cell,
     Formula,
     Range,
     Sheet,

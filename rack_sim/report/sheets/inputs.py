@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rack_sim.foundation.sourced import GRADES
+from rack_sim.metrics.frames import Cell
 from rack_sim.record.record import Record
-from rack_sim.report.sheets.sheet import ASSUMED, WRAPPED, Book, Cell, Style, number_or_text
+from rack_sim.report.sheets.sheet import ASSUMED, WRAPPED, Book, Style, number_or_text
 from rack_sim.report.sheets.table import write_list
 
 _HEADS = {

@@ -23,8 +23,14 @@ _LOOKS = (GOODPUT, FINISHED, CAPACITY)  # of the first lines, which are rates
 _ROW = 3
 
 
-def write_knees(sheet: Sheet, knees: Sequence[Row]) -> int:
+def machine_count(study: Record) -> int:
+    """Machines that are loaded."""
+    return len(study.rows("knee.csv"))
+
+
+def write_knees(sheet: Sheet, study: Record) -> int:
     """What each machine bears, side by side, and bars of the rates; the next free row."""
+    knees = study.rows("knee.csv")
     names = [str(knee["machine"]) for knee in knees]
     lines = [AnswerLine(words, _values(knees, name), unit) for words, name, unit in _LINES]
     row = write_answer_lines(sheet, _ROW, ("Offered load", *names), lines)

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 
 from rack_sim.compiler.traffic import TRAFFICS
 from rack_sim.metrics.column import number
+from rack_sim.metrics.frames import Cell
 from rack_sim.record.csv import plain_text
 from rack_sim.record.record import Record
 from rack_sim.report.chart import Axis, Chart, Series, axis_of, in_order, things_axis
 from rack_sim.report.colours import BLUE, GREEN, GREY, ORANGE, PALE, PURPLE, Look
 from rack_sim.report.draw.excel import LARGE_PX, Numbered, Spot, place_charts
-from rack_sim.report.sheets.sheet import ASIDE, LABEL, Book, Cell, Range, Sheet, number_style
+from rack_sim.report.sheets.sheet import ASIDE, LABEL, Book, Range, Sheet, number_style
 from rack_sim.report.sheets.table import FileTable, Rows, amounts, whole, write_table
 
 if TYPE_CHECKING:

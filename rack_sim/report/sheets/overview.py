@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from rack_sim.metrics.column import Column
 from rack_sim.metrics.columns import SUMMARY
+from rack_sim.metrics.frames import Cell
 from rack_sim.metrics.summary import Value, number_of
 from rack_sim.record.record import Record
 from rack_sim.report.draw.excel import Numbered, Spot, place_charts
@@ -15,7 +16,6 @@ from rack_sim.report.sheets.sheet import (
     STRONG,
     UNIT,
     Book,
-    Cell,
     Sheet,
     Style,
     number_format,

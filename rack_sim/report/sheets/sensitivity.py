@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+from rack_sim.metrics.frames import Cell
 from rack_sim.record.record import Record
 from rack_sim.report.draw.excel import Numbered, Spot, place_charts
 from rack_sim.report.sheets.overview import AnswerLine, below, write_answer, write_answer_lines
-from rack_sim.report.sheets.sheet import LABEL, Cell, Sheet
+from rack_sim.report.sheets.sheet import LABEL, Sheet
 from rack_sim.report.swings import notes_of, swings_of
 from rack_sim.study.sensitivity import SPEED, USD
 

@@ -11,6 +11,7 @@ from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rack_sim.foundation.visible import visible
+from rack_sim.metrics.frames import Cell
 from rack_sim.report.colours import FAINT_INK, INK
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 SHEET_ROWS = 1_048_576
 CELL_CHARACTERS = 32_767
 
-Cell = str | int | float | bool | None
 Style = dict[str, Any]
 
 TITLE: Style = {"bold": True, "font_size": 16, "font_color": INK}

@@ -1,6 +1,7 @@
 """Sizing sheets: the answers side by side, and every candidate with its verdict and a chart."""
 
 from rack_sim.record.footprint import rack_noun_of
+from rack_sim.report.numbers import spaced
 from rack_sim.report.sheets.overview import AnswerLine, below, write_answer, write_answer_lines
 from rack_sim.report.sheets.sheet import Book, Sheet
 from rack_sim.report.sheets.table import (
@@ -21,7 +22,6 @@ from rack_sim.report.sizing_words import (
     goals_words,
     objective_name,
     objective_words,
-    spaced,
 )
 
 # what is said of each answer first: words, column of sizing.csv, unit

@@ -1,5 +1,6 @@
 """Sizing capacity: what the formulas of the Capacity sheet start from, of an answer of a sizing."""
 
+from rack_sim.report.numbers import spaced
 from rack_sim.report.sheets.capacity_facts import (
     Basis,
     CapacityFacts,
@@ -13,7 +14,6 @@ from rack_sim.report.sizing_words import (
     bound_words,
     goals_words,
     objective_name,
-    spaced,
     value_words,
 )
 

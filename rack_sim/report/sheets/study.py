@@ -1,19 +1,31 @@
 """Study sheets: the workbook of a study of any kind."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from rack_sim.record.csv import plain_text
 from rack_sim.record.record import Record
-from rack_sim.report.draw.excel import write_charts
+from rack_sim.report.draw.excel import place_first, write_charts
 from rack_sim.report.kinds import story_of
 from rack_sim.report.sheets.definitions import write_definitions
 from rack_sim.report.sheets.inputs import write_inputs
-from rack_sim.report.sheets.load import write_capacities, write_knees
 from rack_sim.report.sheets.overview import start_overview, write_answer, write_contents
-from rack_sim.report.sheets.sheet import Book
+from rack_sim.report.sheets.sheet import Book, Sheet
 from rack_sim.report.sheets.spread import write_spreads
 from rack_sim.report.sheets.table import whole, write_table
+
+
+class OwnSheets(NamedTuple):
+    """What a kind of study has of its own in a workbook.
+
+    `first` begins the first sheet, which has `value_count` columns of numbers, and tells its next
+    free row; `more` are further sheets.
+    """
+
+    value_count: Callable[[Record], int]
+    first: Callable[[Sheet, Record], int]
+    more: Callable[[Book, Record], None]
 
 
 def study_title(study: Record) -> str:
@@ -21,20 +33,27 @@ def study_title(study: Record) -> str:
     return study.name
 
 
-def write_study(book: Book, study: Record) -> None:
-    """The sheets of a study: its charts and tables, what a machine carries, its inputs."""
-    knees = study.rows("knee.csv") if study.kind == "load" else ()
+def write_study(book: Book, study: Record, own: OwnSheets | None = None) -> None:
+    """The sheets of a study: its charts and tables, its inputs, and what its kind has of its own.
+
+    The first begins with what numbers lie between and a chart, where the kind has nothing else.
+    """
     purpose = str(study.resolved.get("description") or "")
-    overview = start_overview(book, f"Study {study.name}", purpose, values=len(knees) or 2)
-    write_charts(book, story_of(study.kind).charts(study))
+    values = own.value_count(study) if own else 2
+    overview = start_overview(book, f"Study {study.name}", purpose, values=values)
+    charts = tuple(story_of(study.kind).charts(study))
+    by_name = write_charts(book, charts)
     for number, file in enumerate(study.tables):
         name = Path(file).stem[:31].title() if number else "Sweep"
         write_table(book, name, f"Every row of {file}.", whole(study, file))
-    if study.kind == "load":
-        write_capacities(book, study)
+    if own:
+        own.more(book, study)
     write_inputs(book, study)
     write_definitions(book, study)
-    row = write_knees(overview, knees) if knees else write_spreads(overview, study)
+    if own:
+        row = own.first(overview, study)
+    else:
+        row = place_first(overview, write_spreads(overview, study), charts, by_name)
     write_contents(overview, write_answer(overview, row, list(_answers(study))))
 
 

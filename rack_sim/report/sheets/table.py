@@ -6,6 +6,7 @@ from math import isnan, nan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rack_sim.metrics.column import Column
+from rack_sim.metrics.frames import Cell
 from rack_sim.metrics.summary import Value
 from rack_sim.record.csv import plain_text
 from rack_sim.record.record import Record
@@ -17,7 +18,6 @@ from rack_sim.report.sheets.sheet import (
     UNIT,
     WRAPPED,
     Book,
-    Cell,
     Range,
     Sheet,
     Style,

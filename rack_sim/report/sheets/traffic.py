@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from rack_sim.metrics.frames import Cell
 from rack_sim.metrics.latency import LATENCY_METRICS, PERCENTS
 from rack_sim.metrics.summary import number_of
 from rack_sim.record.csv import plain_text
@@ -15,7 +16,6 @@ from rack_sim.report.sheets.sheet import (
     LABEL,
     NOTE,
     Book,
-    Cell,
     Formula,
     Range,
     Sheet,

@@ -31,8 +31,8 @@ def study_head(study: Record) -> dict[str, object]:
 
 
 def number(value: Value, digits: int) -> str:
-    """A number with so many decimals; a hyphen where there is none."""
-    return f"{value:,.{digits}f}" if isinstance(value, int | float) else "-"
+    """A number with so many decimals, text as it is; a hyphen where there is neither."""
+    return f"{value:,.{digits}f}" if isinstance(value, int | float) else value or "-"
 
 
 def digits4(value: Value) -> str:

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 
 from rack_sim.foundation.units import counted
-from rack_sim.metrics.summary import Value
 from rack_sim.record.record import Record
 from rack_sim.report.comparison import changes_of
-from rack_sim.report.text import Line, TextTable
+from rack_sim.report.text import Line, TextTable, number
 from rack_sim.study.difference import headlines
 
 # Rows of the terminal's table: words, column, digits; a column per contender.
@@ -48,12 +47,20 @@ _SHORT = (
 _INPUTS_SHOWN = 25
 
 
-def compare_text(record: Record) -> Iterator[Line]:
-    """What is not alike first, then the numbers, then what could not run."""
+def compare_answers(record: Record) -> Iterator[str]:
+    """What is not alike first, then what judges them, then of two what changed."""
     unlike = record.facts["not_alike"]
     if unlike:
         yield f"not alike in all: {', '.join(unlike)}"
     yield f"judged by: {record.facts['judged_by']}"
+    if said := headlines(changes_of(record)):
+        names = [str(row["name"]) for row in record.rows("compare.csv")]
+        yield f"from {' to '.join(names)}:"
+        yield from said
+
+
+def compare_text(record: Record) -> Iterator[Line]:
+    """The numbers, then what could not run."""
     yield from _tables(record)
     for row in record.rows("compare.csv"):
         if row["reason"]:
@@ -88,7 +95,7 @@ def _tables(record: Record) -> Iterator[Line]:
             f"{counted(len(ran), 'run')} compared",
             [("", "left"), *((words, "right") for words, _, _ in _SHORT)],
             [
-                (str(row["name"]), *(_cell(row[column], digits) for _, column, digits in _SHORT))
+                (str(row["name"]), *(number(row[column], digits) for _, column, digits in _SHORT))
                 for row in ran
             ],
         )
@@ -96,10 +103,10 @@ def _tables(record: Record) -> Iterator[Line]:
     yield TextTable(
         f"{counted(len(ran), 'run')} compared",
         [("", "left"), *((str(row["name"]), "right") for row in ran)],
-        [(words, *(_cell(row[column], digits) for row in ran)) for words, column, digits in _ROWS],
+        [(words, *(number(row[column], digits) for row in ran)) for words, column, digits in _ROWS],
     )
     inputs = [change for change in changes_of(record) if change.kind == "input"]
-    if len(rows) != 2:
+    if len(rows) != 2 or not inputs:
         return
     first, second = (str(row["name"]) for row in rows)
     shown = [
@@ -108,18 +115,11 @@ def _tables(record: Record) -> Iterator[Line]:
     ]
     if len(inputs) > _INPUTS_SHOWN:
         shown.append((f"… and {len(inputs) - _INPUTS_SHOWN} more (changes.csv)", "", ""))
-    title = f"inputs that changed: {len(inputs)}" if inputs else "no input changed"
-    if inputs:
-        yield TextTable(title, [("key", "left"), (first, "left"), (second, "left")], shown)
-    said = headlines(changes_of(record))
-    if said:
-        yield TextTable(f"outputs, from {first} to {second}", [("", "left")], [(s,) for s in said])
-
-
-def _cell(value: Value, digits: int) -> str:
-    if isinstance(value, int | float):
-        return f"{value:,.{digits}f}"
-    return value or "-"
+    yield TextTable(
+        f"inputs that changed: {len(inputs)}",
+        [("key", "left"), (first, "left"), (second, "left")],
+        shown,
+    )
 
 
 def _brief(value: object) -> str:

@@ -38,8 +38,9 @@ def jitter_answers(study: Record) -> Iterator[str]:
     for name, rows in _by_machine(study).items():
         ordered = sorted(rows, key=lambda row: float(row["operator_jitter_ns"] or 0))
         first, last = ordered[0], ordered[-1]
+        chips = counted(int(first["chip_count"] or 0), "chip")
         yield (
-            f"{name}, {counted(int(first['chip_count'] or 0), 'chip')}: "
+            f"{name}{'' if name == chips else f', {chips}'}: "
             f"{number_text(first['tok_s_per_user'])} tokens/s per user as compiled, "
             f"{number_text(last['tok_s_per_user'])} where an operator takes "
             f"{number_text(last['operator_jitter_ns'])} ns more on average: "

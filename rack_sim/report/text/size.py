@@ -5,8 +5,11 @@ from collections.abc import Iterator
 
 from rack_sim.foundation.units import counted
 from rack_sim.record.record import Record
-from rack_sim.report.sizing_tables import Asked, Row, SizingTables, Winner, name_of
+from rack_sim.report.numbers import spaced
+from rack_sim.report.sizing_tables import Asked, SizingRow, SizingTables, Winner, name_of
 from rack_sim.report.sizing_words import (
+    answer_words,
+    cost_words,
     failure_words,
     goals_words,
     margin_words,
@@ -14,7 +17,6 @@ from rack_sim.report.sizing_words import (
     objective_words,
     plain,
     shown_candidates,
-    spaced,
     value_words,
     verdict_words,
 )
@@ -53,6 +55,14 @@ def size_text(record: Record) -> Iterator[Line]:
         [*_CANDIDATES, *((objective_name(asked), "right") for asked in sizing.objectives)],
         [_cells(sizing, row) for row in shown_candidates(sizing)],
     )
+
+
+def size_answers(record: Record) -> Iterator[str]:
+    """Of each system that answers, what it is and what it costs."""
+    sizing = SizingTables(record)
+    for winner in sizing.winners:
+        said = f"{answer_words(sizing, winner)} {cost_words(winner.row)}"
+        yield spaced(f"{goals_words(winner.goals)}: {said}")
 
 
 def size_content(record: Record) -> dict[str, object]:
@@ -96,16 +106,16 @@ def _described(sizing: SizingTables, winner: Winner) -> Iterator[tuple[str, str]
     yield "TTFT is bound by", plain(row["ttft_bound_by"] or "")
     yield "TPOT is bound by", plain(row["tpot_bound_by"] or "")
     yield "bottleneck", plain(row["bottleneck"] or "")
-    for label, prefix in (("one replica less", "one_less"), ("next smaller", "next_smaller")):
+    for label, prefix in (("one replica fewer", "one_less"), ("next smaller", "next_smaller")):
         yield label, failure_words(sizing, winner, prefix) or "none"
 
 
-def _value(asked: Asked, row: Row) -> str:
+def _value(asked: Asked, row: SizingRow) -> str:
     value = row[asked.column]
     return "" if value is None else value_words(asked, value)
 
 
-def _cells(sizing: SizingTables, row: Row) -> tuple[str, ...]:
+def _cells(sizing: SizingTables, row: SizingRow) -> tuple[str, ...]:
     verdict, why = verdict_words(sizing, row)
     least = row["verdict"] == "pruned"
     return (
@@ -120,7 +130,7 @@ def _cells(sizing: SizingTables, row: Row) -> tuple[str, ...]:
     )
 
 
-def _bounded(asked: Asked, row: Row, *, least: bool) -> str:
+def _bounded(asked: Asked, row: SizingRow, *, least: bool) -> str:
     value = _value(asked, row)
     sign = ("<= " if asked.is_share else ">= ") if least and value else ""
     return spaced(f"{sign}{value}")

@@ -10,4 +10,5 @@ KIND = StudyKind(
     schema=GridStudySchema,
     tables={"results.csv": (*GRID_HEAD, GRID_AXIS, *GRID_STATUS, *COMPILED, *SUMMARY)},
     read=read_grid_study,
+    one_process_because="",
 )

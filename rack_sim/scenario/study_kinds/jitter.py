@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from rack_sim.foundation.keys import Whole
+from rack_sim.foundation.keys import NonNegativeInt
 from rack_sim.metrics.columns import JITTER, SLIP
 from rack_sim.scenario.fields import Validation
 from rack_sim.scenario.studies import Study
@@ -32,7 +32,7 @@ class JitterStudySchema(StudySchema):
     """Mean extra times of an operator to replay with; 0 is the machine as compiled."""
     step_count: Annotated[int, Field(ge=2, le=100_000)]
     """Steps that enter at every point, spread over its slots."""
-    warmup_step_count: Whole
+    warmup_step_count: NonNegativeInt
     """Steps that are not counted: until the first slots have come round, the line is not full."""
     repeat_count: Annotated[int, Field(ge=1, le=1000)] = 1
     """Replays with draws of their own, pooled."""
@@ -79,4 +79,5 @@ KIND = StudyKind(
     tables={"jitter.csv": JITTER, "slip.csv": SLIP},
     build=_build_jitter,
     check=_check_jitter,
+    one_process_because="all draws of a machine are one replay",
 )

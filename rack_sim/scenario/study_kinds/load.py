@@ -97,4 +97,5 @@ KIND = StudyKind(
     build=_build_load,
     check=_check_load,
     refuse=_refuse_load,
+    one_process_because="which rate is next depends on those before",
 )

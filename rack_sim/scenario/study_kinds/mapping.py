@@ -76,4 +76,9 @@ def _build(schema: MappingStudySchema, shared: Mapping[str, Any]) -> MappingStud
     )
 
 
-KIND = StudyKind(schema=MappingStudySchema, tables={"mapping.csv": MAPPING}, build=_build)
+KIND = StudyKind(
+    schema=MappingStudySchema,
+    tables={"mapping.csv": MAPPING},
+    build=_build,
+    one_process_because="nothing is replayed",
+)

@@ -1,6 +1,10 @@
 """Sizing: the smallest, the cheapest and the most frugal system that meets objectives.
 
-`size` asks and searches, `Sizing` is the outcome.
+- `size`: asks and searches; `outcome`: the answer, a `Sizing`
+- `traffic`, `space`: the requests at a rate, and the shapes that are looked at
+- `bounds`, `search`, `candidate`: what is ruled out, what is replayed, what was found of it
+- `unreachable`: why nothing meets the objectives
+- `constants`: whether a verdict rests on numbers that nobody has published
 """
 
 from rack_sim.metrics.sizing_columns import GOALS, Goal

@@ -9,7 +9,7 @@ from rack_sim.metrics.cost import Footprint
 from rack_sim.metrics.sizing_columns import Goal
 from rack_sim.metrics.slo import Objective, Reading
 from rack_sim.metrics.summary import Value, number_of
-from rack_sim.metrics.words import TOKEN_TERMS
+from rack_sim.metrics.words import TERMS
 from rack_sim.study.sizing.space import Shape
 
 Verdict = Literal["meets", "fails", "pruned"]
@@ -29,7 +29,7 @@ MEASURED = (
     "usd_per_million_output_tokens",
     "tok_latency_limit_ms",
     *(f"ttft_{part}_ms_mean" for part in ("admission", "row_wait", "prefill", "pass")),
-    *(f"tpot_{term}_ms" for term in TOKEN_TERMS),
+    *(f"tpot_{term}_ms" for term in TERMS),
 )
 
 

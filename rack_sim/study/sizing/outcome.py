@@ -53,7 +53,7 @@ class SizingAnswer(Brief):
     """The best candidate for a goal.
 
     `next_smaller` has fewer chips to buy and does not meet the objectives: of all such the nearest.
-    `one_replica_fewer` is the same shape with a replica less. Where there is none such, None.
+    `one_replica_fewer` is the same shape with one replica fewer. Where there is none such, None.
     """
 
     goal: Goal

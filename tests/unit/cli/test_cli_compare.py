@@ -318,7 +318,7 @@ def test_one_set_of_objectives_judges_all(cli: Cli, small: Path, slo: str) -> No
 
 
 def judged_summary(folder: Path, slo: str) -> dict[str, object]:
-    return dict(judged(store.read(folder).summary, folder, slo_of(slo)))
+    return dict(judged(store.read(folder), slo_of(slo)))
 
 
 def test_without_any_the_first_judges_and_what_is_unlike_is_said_first(

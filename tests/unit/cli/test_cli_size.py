@@ -147,7 +147,7 @@ def test_the_tables_say_what_binds_and_what_fails(cli: Cli, slots: Path) -> None
     assert code == 0
     for words in (
         "TTFT p99 at most 80 ms", "chips to buy", "margin", "tightest", "TTFT is bound by",
-        "one replica less", "next smaller", "searched: tensor parallel 2 with 1-2 stages",
+        "one replica fewer", "next smaller", "searched: tensor parallel 2 with 1-2 stages",
         "ruled out by bounds", "run it (",
     ):  # fmt: skip
         assert words in out

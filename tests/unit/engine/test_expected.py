@@ -6,7 +6,7 @@ import pytest
 
 from rack_sim.engine.expected import replay_work
 from rack_sim.foundation.units import PS_PER_S
-from rack_sim.foundation.work_estimate import Work
+from rack_sim.foundation.work_estimate import WorkEstimate
 from rack_sim.scenario import load_scenario
 from rack_sim.workload import TraceWorkload
 from rack_sim.workload.arrivals import Poisson
@@ -18,7 +18,7 @@ from rack_sim.workload.synthetic import SyntheticWorkload
 DAY_PS = 86_400 * PS_PER_S
 
 
-def work(workload: Workload, *, is_static: bool = True, every_step: bool = False) -> Work:
+def work(workload: Workload, *, is_static: bool = True, every_step: bool = False) -> WorkEstimate:
     return replay_work(workload, bin_ps=PS_PER_S, is_static=is_static, every_step=every_step)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from rack_sim.engine.expected import replay_work
 from rack_sim.foundation.units import PS_PER_S
-from rack_sim.foundation.work_estimate import Work
+from rack_sim.foundation.work_estimate import WorkEstimate
 from rack_sim.workload import TraceWorkload
 from rack_sim.workload.arrivals import Poisson
 from rack_sim.workload.closed_loop import ClosedLoopWorkload
@@ -24,7 +24,7 @@ from rack_sim.workload.synthetic import SyntheticWorkload
 DRAWN = SyntheticWorkload(Poisson(10.0), Fixed(30), Fixed(70), 0, 1000, None)
 
 
-def work(workload=DRAWN, bin_ps=PS_PER_S, *, is_static=True, every_step=False) -> Work:
+def work(workload=DRAWN, bin_ps=PS_PER_S, *, is_static=True, every_step=False) -> WorkEstimate:
     return replay_work(workload, bin_ps=bin_ps, is_static=is_static, every_step=every_step)
 
 

@@ -15,7 +15,6 @@ from rack_sim.foundation.units import (
     format_bytes,
     format_ms,
     format_time,
-    ps_to_ms,
     seconds_to_ps,
     split_unit,
     suffixes_of,
@@ -151,7 +150,6 @@ def test_milliseconds_as_text_are_exact(ps: int) -> None:
 def test_times_and_bytes_for_people() -> None:
     assert format_ms(1) == "0.000000001"
     assert format_ms(-1_500_000_000) == "-1.500000000"
-    assert ps_to_ms(3_330_000_000) == 3.33
     assert format_time(3_330_000_000) == "3.33 ms"
     assert format_time(26_240) == "26.24 ns"
     assert format_time(999) == "999 ps"

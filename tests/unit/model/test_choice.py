@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rack_sim.model.choice import GRAINS, Choice, _odds, distinct_experts
+from rack_sim.model.choice import GRAINS, Choice, _odds
 
 # Experts and chosen ones of Mixtral, gpt-oss 120B, DeepSeek-V3, Llama-4 Maverick.
 SHAPES = [(8, 2), (128, 4), (256, 8), (128, 1)]
@@ -22,7 +22,7 @@ def test_equal_popularities_touch_what_the_closed_form_says(
 ) -> None:
     """E x (1 - (1 - k/E)^n), in exact fractions; half a grain and rounding of floats apart."""
     exact = experts * (1 - (1 - Fraction(chosen, experts)) ** rows)
-    found = distinct_experts(Choice(experts, chosen), rows)
+    found = Choice(experts, chosen).average(rows, 1).expert_grains / GRAINS
     assert abs(found - exact) < 1 / GRAINS
 
 
@@ -53,7 +53,8 @@ def test_touched_experts_are_those_of_drawing(
     choice = Choice(experts, chosen, skew)
     drawn = draws(choice, rows, 400, seed=rows)
     mean = sum(sum(1 for rows_of in got if rows_of) for got in drawn) / len(drawn)
-    assert distinct_experts(choice, rows) == pytest.approx(mean, rel=0.03)
+    touched = choice.average(rows, 1).expert_grains / GRAINS
+    assert touched == pytest.approx(mean, rel=0.03)
 
 
 @pytest.mark.parametrize(

@@ -160,3 +160,23 @@ def test_a_limit_beyond_an_axis_is_named_at_its_edge(value: float, words: str) -
         (axes,) = draw_figure(Panels("one", "One", "Alone", (chart,))).axes
     assert [text.get_text() for text in axes.texts] == [words]
     assert [str(note["text"]) for note in draw_on_page(chart).layout["annotations"]] == [words]
+
+
+def test_bars_of_one_series_stand_at_their_names_however_they_look() -> None:
+    """Plotly puts traces beside each other: the parts of one series must share a place."""
+    looks = (Look(BLUE), Look(GREEN))
+    names = things_axis("", ["first", "second"])
+    bars = Series("", (0, 1), (3, 4), looks[0], "bars", looks=looks)
+    traces = draw_on_page(Chart("c", "t", names, Axis("ms", high=5), (bars,))).traces
+    assert len(traces) == 2
+    assert len({trace["offsetgroup"] for trace in traces}) == 1
+    sides = (bars, Series("b", (0, 1), (1, 2), looks[1], "bars"))
+    traces = draw_on_page(Chart("c", "t", names, Axis("ms", high=5), sides)).traces
+    assert len({trace["offsetgroup"] for trace in traces}) == 2, "two series stand side by side"
+
+
+def test_points_close_together_are_seen_apart() -> None:
+    axis = axis_of("time", "ms", [3.30, 3.33], from_zero=False)
+    assert 3 < axis.low < 3.30 < 3.33 < axis.high < 3.4
+    for alike in ([3.3, 3.3], [1, 3.3]):
+        assert axis_of("time", "ms", alike, from_zero=False).low == 0

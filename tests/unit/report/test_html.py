@@ -110,7 +110,7 @@ def test_plotly_knows_every_attribute_of_every_chart(finished, name):
 @pytest.mark.parametrize("name", RUNS)
 def test_every_chart_is_also_words_and_a_table(finished, name):
     for chart in run_page(store.read(finished(name))).charts:
-        assert re.search(r"\d", chart.says), chart.name
+        assert re.search(r"\d", f"{chart.title} {chart.says}"), chart.name
         assert chart.table.rows, chart.name
         assert {len(row) for row in chart.table.rows} == {len(chart.table.headings)}, chart.name
 

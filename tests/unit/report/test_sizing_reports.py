@@ -86,6 +86,11 @@ def test_the_answer_is_that_of_the_tables(sized: Callable[[str], Path]) -> None:
     )
     first = section(page, "answer")
     system, within, cost = first.answers
+    for card in first.answers:  # a number stands beside the words, not in them, too
+        assert not {fact.value for fact in card.facts if len(fact.value) > 3} & {
+            *card.sentence.split()
+        }
+    assert not cost.sentence
     facts = {fact.what: fact for card in first.answers for fact in card.facts}
     shape = [answer[key] for key in ("tensor_parallel", "stage_count", "replica_count")]
     assert facts["tensor parallel × stages × replicas"].value == " x ".join(shape)

@@ -16,12 +16,13 @@ from rack_sim.foundation.version import VERSION
 from rack_sim.report.sheets.sheet import number_format
 from rack_sim.report.views import Wanted, leave
 from rack_sim.scenario import load_study
-from rack_sim.study import load
+from rack_sim.study import load, mapping
 from rack_sim.study.sensitivity import run_sensitivity
 from rack_sim.timing.terms import Terms
 from reports import report
 
 SMALL = Path(__file__).parents[1] / "scenario" / "small.yaml"
+SLOTS = Path(__file__).parents[1] / "cli" / "slots.yaml"
 PLAN = ["partition={tensor_parallel: 8, stages: 8}", "workload.request_count=20"]
 
 
@@ -97,7 +98,12 @@ def test_each_machine_of_a_load_study_has_its_rates(tmp_path: Path) -> None:
 def test_a_grid_says_between_what_its_numbers_lie(tmp_path: Path) -> None:
     """The lowest and the highest of what is collected, and at which values of what was changed."""
     said = {"description": "", "study_hash": "a", "assumed_by_the_study": []}
-    said |= {"machines": [], "assumed": [], "sourced": [], "collect": ["tpot_ms_p50", "racks"]}
+    said |= {
+        "machines": [],
+        "assumed": [],
+        "sourced": [],
+        "collect": {"tpot_ms_p50": "TPOT, median"},
+    }
     manifest = {**said, "kind": "grid", "study": "x", "version": VERSION}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     (tmp_path / "results.csv").write_text(
@@ -106,10 +112,22 @@ def test_a_grid_says_between_what_its_numbers_lie(tmp_path: Path) -> None:
     )
     report(tmp_path, tmp_path / "report.xlsx")
     found = figures(tmp_path)
-    low, high, unit, where = (cell.value for cell in found["tpot_ms_p50"][:4])
+    low, high, unit, where = (cell.value for cell in found["TPOT, median"][:4])
     assert (low, high, unit) == (1.25, 9.75, "ms")
     assert where == "lowest at links 2, hop_ns 10; highest at links 2, hop_ns 20"
-    assert not {"ttft_ms_p99", "racks"} & found.keys()
+    assert not {"ttft_ms_p99", "tpot_ms_p50"} & found.keys(), "a column has words"
+
+
+def test_a_mapping_has_its_figures_and_a_chart_on_the_first_sheet(tmp_path: Path) -> None:
+    study, out = tmp_path / "cuts.yaml", tmp_path / "out"
+    study.write_text(f"kind: mapping\nname: cuts\nscenario: {SLOTS}\n")
+    out.mkdir()
+    found = mapping.run(load_study(study))
+    leave(found, out, wall_s=0, wanted=Wanted(figures=False, html=False))
+    chips = [int(row["chip_count"]) for row in rows(out / "mapping.csv")]
+    low, high = (cell.value for cell in figures(out)["Chips"][:2])
+    assert (low, high) == (min(chips), max(chips))
+    assert len(opened(out / "report.xlsx")["Summary"]._charts) == 1
 
 
 def test_runs_that_are_compared_stand_side_by_side(

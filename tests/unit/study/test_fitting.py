@@ -86,7 +86,7 @@ def test_a_format_that_the_chip_does_not_have_is_a_reason():
     row = replace(POINTS[0], chip="nvidia-a100-80", weights="fp8")
     assert "has no matrix rate for fp8" in predict(row, Path()).reason
     with pytest.raises(InputError, match=r"mine.csv:2: .*no matrix rate for fp8"):
-        fit_chip([row], "nvidia-a100-80", Path(), place="mine.csv")
+        fit_chip([row], "nvidia-a100-80", Path("mine.csv"))
 
 
 def test_no_chip_has_more_than_three_constants_and_no_weak_row_is_fitted_on():

@@ -32,9 +32,11 @@
     return typeof value === "string" && value.startsWith("--")
       ? style.getPropertyValue(value).trim() : value;
   }
-  const PRINT_PX = 224, PRINT_HIGH_PX = 128; // three beside each other on a sheet of A4
+  const PRINT_PX = 224, PRINT_HIGH_PX = 108; // three beside each other on a sheet of A4
   function draw(chart) {
     const place = document.getElementById(chart.name);
+    // What is too long for a column of a sheet is not printed.
+    if (printing && place.closest(".long")) { Plotly.purge(place); return; }
     const style = getComputedStyle(root);
     const pick = (name) => style.getPropertyValue(name).trim();
     const narrow = !printing && place.clientWidth < 520;
@@ -57,13 +59,16 @@
     if (printing) traces.forEach((one) => { if (one.type === "bar" && one.orientation === "h") one.textposition = "auto"; });
     const named = traces.filter((one) => one.name && one.showlegend !== false).length;
     const legend = printing && named > 1 && layout.showlegend !== false ? 12 * named + 6 : 0;
+    const names = lies ? layout.yaxis.ticktext || [] : [];
+    const bars = names.reduce((sum, name) => sum + 4 + 10 * name.split("<br>").length, 0);
+    const printHigh = Math.max(PRINT_HIGH_PX, 48 + bars) + legend;
     Plotly.react(place, traces, {
       margin: { l: narrow || printing ? 40 : 56, r: printing && lies ? 34 : narrow || printing ? 8 : 24, t: narrow || printing ? 8 : 34, b: printing ? 28 : 44 },
       legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0, xanchor: "left",
-        ...(printing ? { maxheight: 1, itemwidth: 30, font: { size: 7 } } : {}) },
+        ...(printing ? { maxheight: 1, itemwidth: 30, font: { size: 7 }, xref: "container" } : {}) },
       ...layout,
       width: wide,
-      height: printing ? Math.min(chart.height, PRINT_HIGH_PX + legend) : chart.height,
+      height: printing ? Math.min(chart.height, printHigh) : chart.height,
       font: { family: style.fontFamily || "sans-serif", size: printing ? 8 : narrow ? 11 : 13, color: pick("--ink") },
       paper_bgcolor: pick("--panel"), plot_bgcolor: pick("--panel"),
       hoverlabel: { bgcolor: pick("--panel"), bordercolor: pick("--faint"), font: { color: pick("--ink") } },
