@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from rack_sim.foundation.brief import Brief
+from rack_sim.model.checkpoint import UNSAID, Checkpoint
 from rack_sim.model.layers import DenseFeedForward, Experts, GroupedAttention, Layer
 
 
@@ -25,7 +26,8 @@ class Ends:
 class Architecture(Brief):
     """A decoder: an embedding, `layers` in order, a head.
 
-    Counts are exact integers and equal the published ones.
+    Counts are exact integers and equal the published ones. `checkpoint` is how the published file
+    holds its weights.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Architecture(Brief):
     tied_embeddings: bool
     max_context_tokens: int
     ends: Ends = Ends()
+    checkpoint: Checkpoint = UNSAID
 
     @classmethod
     def dense(

@@ -15,7 +15,13 @@ from dataclasses import dataclass, replace
 from rack_sim.model.choice import Choice
 from rack_sim.model.layers import Experts
 from rack_sim.model.operators import Block, Operator
-from rack_sim.model.textbook import SOFTMAX_FLOP, gated_activation, matmul, norm
+from rack_sim.model.textbook import (
+    SOFTMAX_FLOP,
+    gate_and_up,
+    gated_activation,
+    matmul,
+    norm,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,13 @@ def expert_block(hidden: int, shape: Experts, placement: ExpertPlacement) -> Blo
     )
     dispatched = placement.apart and not shape.shared_size
     router = replace(
-        matmul("feed_forward.router", hidden, shape.expert_count),
+        matmul(
+            "feed_forward.router",
+            hidden,
+            shape.expert_count,
+            modules=[("mlp.gate", shape.expert_count)],
+            weight_kind="router",
+        ),
         parameters=shape.router_parameters(hidden),
         followed_by="logits" if dispatched else "none",
         replicated=not dispatched,
@@ -73,14 +85,33 @@ def _shared(hidden: int, shape: Experts) -> tuple[Operator, ...]:
     inner = shape.shared_size
     if not inner:
         return ()
-    gate = matmul("feed_forward.shared_gate", hidden, 1, replicated=True)
+    gate = matmul(
+        "feed_forward.shared_gate",
+        hidden,
+        1,
+        replicated=True,
+        modules=[("mlp.shared_expert_gate", 1)],
+        weight_kind="router",
+    )
     norms = replace(norm("feed_forward.branch_norms", 3 * hidden), replicated=True)
     return (
         *([gate] if shape.shared_gate else []),
         *([norms] if shape.own_norms else []),
-        matmul("feed_forward.shared_gate_up_projection", hidden, 2 * inner),
+        matmul(
+            "feed_forward.shared_gate_up_projection",
+            hidden,
+            2 * inner,
+            modules=gate_and_up("mlp.shared_experts", inner),
+            weight_kind="shared_experts",
+        ),
         gated_activation("feed_forward.shared_gated_activation", inner),
-        matmul("feed_forward.shared_down_projection", inner, hidden),
+        matmul(
+            "feed_forward.shared_down_projection",
+            inner,
+            hidden,
+            modules=[("mlp.shared_experts.down_proj", hidden)],
+            weight_kind="shared_experts",
+        ),
     )
 
 
@@ -95,6 +126,8 @@ def _experts(
             hidden,
             2 * inner,
             biases=2 * inner * shape.biases,
+            modules=gate_and_up("mlp.experts", inner),
+            weight_kind="experts",
         ),
         gated_activation("feed_forward.experts_gated_activation", inner),
         matmul(
@@ -103,12 +136,15 @@ def _experts(
             hidden,
             "collect" if dispatched else "reduce_scatter",
             biases=hidden * shape.biases,
+            modules=[("mlp.experts.down_proj", hidden)],
+            weight_kind="experts",
         ),
     )
     return tuple(
         replace(
             operator,
             parameters=count * operator.parameters,
+            tensors=tuple(replace(tensor, count=count) for tensor in operator.tensors),
             flop_per_row=chosen * operator.flop_per_row,
             activations_per_row=chosen * operator.activations_per_row,
             choice=choice,

@@ -14,6 +14,8 @@ from typing import Literal
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.model.choice import Choice
+from rack_sim.model.stored_formats import Stored
+from rack_sim.model.tensors import Tensor, WeightKind
 
 BlockKind = Literal["embedding", "attention", "feed_forward", "head"]
 Exchange = Literal[
@@ -37,6 +39,10 @@ class Operator:
     Where rows choose among experts, `choice` says how: parameters are those of all experts, FLOP
     and activations those of a row's chosen ones, and no more is read than the experts touched. What
     is `replicated` lies whole on every chip of a group, and every chip does all of it.
+
+    `tensors` are the matrices among its parameters; what is left are vectors (norms, biases), which
+    files of weights do not quantise. `weight_kind` says what its weights are for; None: for what
+    its block is. `stored` says how they are stored where a deployment has several formats.
     """
 
     name: str
@@ -53,6 +59,9 @@ class Operator:
     window_tokens: int | None = None
     choice: Choice | None = None
     replicated: bool = False
+    tensors: tuple[Tensor, ...] = ()
+    weight_kind: WeightKind | None = None
+    stored: Stored | None = None
 
     @property
     def parameters_met(self) -> int:
