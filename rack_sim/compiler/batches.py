@@ -16,6 +16,7 @@ from rack_sim.hardware.chip import Chip, Execution, MemoryTier, Tiers
 from rack_sim.hardware.routing import Hop
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
+from rack_sim.model.operators import Block
 from rack_sim.partition.infeasible import Infeasible
 from rack_sim.partition.memory import ChipMemory, kept
 from rack_sim.partition.plan import Plan, Stage
@@ -23,6 +24,7 @@ from rack_sim.partition.tiers import placements, used_by_tier
 from rack_sim.timing.attention_roofs import AttentionRoof, kv_bytes_per_token
 from rack_sim.timing.iterations import IterationTimer
 from rack_sim.timing.pipeline import refuse_long_step
+from rack_sim.timing.precision import Precision
 
 
 class Iterations(Protocol):
@@ -306,16 +308,14 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
     """
     precision, group_size = plan.demand.shape.precision, plan.tensor_parallel
     by_stage = [stage.blocks for stage in plan.stages]
-    drafting = blocks_of(room.draft_model) if room.draft_model else ()
+    drafting = _draft_blocks(room.draft_model, precision) if room.draft_model else ()
     token_bytes, kv_bytes = 0, 0
     for held in ([*by_stage], [drafting]):
         token_bytes += kv_bytes_per_token(held, group_size, precision)
         elements = sum(block.kv_elements_per_token for blocks in held for block in blocks)
         kv_bytes += precision.kv_bytes(elements)
     fullest = max((m for stage in plan.stages for m in stage.memory), key=lambda m: m.weight_bytes)
-    draft_bytes = -(
-        -sum(precision.weight_bytes(b.parameters) for b in kept(drafting)) // group_size
-    )
+    draft_bytes = -(-sum(precision.weight_bytes(b.operators) for b in kept(drafting)) // group_size)
     fullest = replace(
         fullest,
         weight_bytes=fullest.weight_bytes + draft_bytes,
@@ -355,6 +355,10 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
     return BatchMachine(plan, timer, timing, chip_bytes)
 
 
+def _draft_blocks(model: Architecture, precision: Precision) -> tuple[Block, ...]:
+    return blocks_of(model, formats=precision.formats_of(model))
+
+
 def _draft(plan: Plan, room: CacheRoom) -> DraftCost:
     if room.draft_model is None:
         return DraftCost()
@@ -364,7 +368,7 @@ def _draft(plan: Plan, room: CacheRoom) -> DraftCost:
             replace(plan.system.chip, iteration_host_ps=0, sequence_host_ps=0),
             plan.routing,
             [plan.stages[0].chips],
-            [blocks_of(room.draft_model)],
+            [_draft_blocks(room.draft_model, plan.demand.shape.precision)],
             plan.demand.shape.precision,
             residual_elements=room.draft_model.hidden_size,
         )

@@ -101,7 +101,7 @@ class Checkpoint:
     def title(self) -> str:
         """What the file says of its weights, in short."""
         if not self.method:
-            return self.dtype if self.dtype_said else f"{self.dtype}, as the file names no dtype"
+            return self.dtype if self.dtype_said else f"{self.dtype}, assumed: it names no dtype"
         formats = " and ".join(dict.fromkeys(rule.format.title for rule in self.rules))
         return f"{self.method}: {formats}, all else {self.dtype}"
 

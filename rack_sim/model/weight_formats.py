@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Protocol
 
+from rack_sim.model.number_format import NumberFormat
 from rack_sim.model.operators import Block, Operator
 from rack_sim.model.stored_formats import Stored, StoredPart
 from rack_sim.model.tensors import WeightKind
@@ -15,15 +15,6 @@ class WeightFormats(Protocol):
 
     def stored(self, operator: Operator, kind: WeightKind, layer: int | None) -> Stored:
         """How those of an operator are, whose weights are of a kind, in a layer (None: in none)."""
-
-
-@dataclass(frozen=True, slots=True)
-class NumberFormat:
-    """A format of numbers, scales included: a title, the format of an element, bits a number."""
-
-    title: str
-    element: str
-    bits: int | Fraction
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,8 @@ class Deployment(Brief):
     @property
     def blocks(self) -> tuple[Block, ...]:
         """The blocks of the model."""
-        return blocks_of(self.model, self.placement)
+        formats = self.shape.precision.formats_of(self.model)
+        return blocks_of(self.model, self.placement, formats)
 
     @property
     def demand(self) -> MemoryDemand:
@@ -228,9 +229,10 @@ class Partitioner:
         tier = f", in {chip.memory[number].name} of a chip" if len(chip.memory) > 1 else ""
         chips = available * degree
         precision = deployment.shape.precision
+        formats = precision.weights_title(deployment.model)
         weighed = kept(self.blocks) if available == 1 else self.blocks
         terms = {
-            "weights": sum(precision.weight_bytes(block.parameters) for block in weighed),
+            "weights": sum(precision.weight_bytes(block.operators) for block in weighed),
             "kv_cache": sum(
                 precision.kv_bytes(block.kv_elements_per_token * deployment.demand.kv_tokens)
                 for block in self.blocks
@@ -250,7 +252,7 @@ class Partitioner:
             }
         return Infeasible(
             question=(
-                f"{deployment.model.name} with {precision.weights} weights, {precision.kv} cache, "
+                f"{deployment.model.name} with {formats} weights, {precision.kv} cache, "
                 f"{counted(deployment.concurrent_sequences, 'sequence')} of "
                 f"{counted(deployment.shape.context_tokens, 'token')} on "
                 f"{counted(chips, 'chip')} of "

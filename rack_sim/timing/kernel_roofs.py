@@ -45,15 +45,18 @@ class _Line:
             lookup_per_row=operator.lookup_per_row,
             kv_write_per_row=operator.kv_write_per_row,
             followed_by=operator.followed_by,
+            tensors=operator.tensors,
+            weight_kind=operator.weight_kind,
+            stored=operator.stored,
         )
         per_row = (
-            (operator.lookup_per_row, PRECISION_BITS[precision.weights], memory.weights),
+            (operator.lookup_per_row, precision.weight_bits(operator), memory.weights),
             (
                 operator.activations_per_row,
                 PRECISION_BITS[precision.activations],
                 memory.activations,
             ),
-            (operator.kv_write_per_row, PRECISION_BITS[precision.kv], memory.kv),
+            (operator.kv_write_per_row, precision.kv_bits, memory.kv),
         )
         rounded = operator.flop_per_row % parts or any(
             elements % parts or elements // parts * bits % 8 for elements, bits, _ in per_row
@@ -61,11 +64,12 @@ class _Line:
         if operator != plain or rounded:
             return None
         constant = 0 if operator.lookup_per_row else -(-operator.parameters // parts)
+        constant_bytes = precision.part_bytes(operator, constant)
         return _Line(
             operator.flop_per_row // parts,
             sum(elements // parts * bits // 8 * work for elements, bits, work in per_row),
-            precision.weight_bytes(constant),
-            memory.of(weights=precision.weight_bytes(constant)),
+            constant_bytes,
+            memory.of(weights=constant_bytes),
         )
 
 
