@@ -66,7 +66,7 @@ def _dtype(
     config: Mapping[str, Any], part: Mapping[str, Any], problems: list[Problem]
 ) -> str | None:
     """What weights are in unless converted; None where the file does not say."""
-    for holder in (part, config):
+    for holder in (part,) if part is config else (part, config):
         for key in ("dtype", "torch_dtype"):
             given = holder.get(key)
             if given in (None, "auto"):

@@ -81,6 +81,8 @@ def _group(keys: ConfigKeys, name: str, default: int | None) -> int | None:
 
 def _int_bits(keys: ConfigKeys, name: str, default: int | None = None) -> int:
     bits = keys.count(name, default)
+    if name in keys.stood_in:
+        return 4
     if bits not in _INT_BITS:
         keys.refuse(name, f"{bits} bits are none of {', '.join(map(str, _INT_BITS))}")
         return 4
