@@ -304,7 +304,7 @@ def test_exceptions_of_gptq() -> None:
             "unknown key",
         ),
         ({"quant_method": "fp8", "weight_block_size": 128}, "weight_block_size", "not a pair"),
-        ({"quant_method": "awq"}, "bits", "key 'bits' is missing"),
+        ({"quant_method": "awq"}, "", "key 'bits' is missing"),
         ({"quant_method": "awq", "bits": 5}, "bits", "5 bits are none of 2, 3, 4, 8"),
         (
             {"quant_method": "fp8", "modules_to_not_convert": "gate"},
