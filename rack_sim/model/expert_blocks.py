@@ -91,7 +91,7 @@ def _shared(hidden: int, shape: Experts) -> tuple[Operator, ...]:
         1,
         replicated=True,
         modules=[("mlp.shared_expert_gate", 1)],
-        weight_kind="router",
+        weight_kind="shared_experts",
     )
     norms = replace(norm("feed_forward.branch_norms", 3 * hidden), replicated=True)
     return (

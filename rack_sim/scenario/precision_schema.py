@@ -74,9 +74,9 @@ class WeightsSchema(Model):
     experts: AnyFormat | None = None
     """Experts that rows choose."""
     shared_experts: AnyFormat | None = None
-    """Experts that every row meets."""
+    """Experts that every row meets, and their gate."""
     router: AnyFormat | None = None
-    """What chooses among experts, and gates of shared ones."""
+    """What chooses among experts."""
     head: AnyFormat | None = None
     """The projection to the vocabulary."""
     norms: AnyFormat | None = None
