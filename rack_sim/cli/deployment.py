@@ -6,22 +6,25 @@ from typing import Any
 from rich.table import Table
 
 from rack_sim.cli.console import headings, table
-from rack_sim.foundation.units import PS_PER_S, counted
+from rack_sim.foundation.units import PS_PER_S, counted, format_bytes
 from rack_sim.hardware.survey import survey
+from rack_sim.model.weight_table import by_format
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.pipeline import Explanation
+from rack_sim.timing.widening import widening_of
 
 
 def deployment_facts(plan: Plan) -> list[tuple[str, str]]:
     """The model, the system and its links, as rows of a table."""
-    topology = plan.system.topology
+    topology, precision = plan.system.topology, plan.demand.shape.precision
     kinds = Counter(link.kind for link in topology.links)
     places = counted(len(topology.nodes), "node")
     if topology.rack_noun != "node":  # racks of one node each are not told twice
         places += f", {counted(len(topology.racks), 'rack')}"
     return [
         ("model", plan.model.title),
-        ("weights", f"{plan.weight_bytes:,} bytes ({plan.demand.shape.precision.weights})"),
+        ("weights", f"{plan.weight_bytes:,} bytes ({precision.weights_title(plan.model)})"),
+        *_format_facts(plan),
         (
             "system",
             f"{plan.system.name}: {topology.chip_count} chips, {plan.system.active_chip_count} "
@@ -31,14 +34,51 @@ def deployment_facts(plan: Plan) -> list[tuple[str, str]]:
     ]
 
 
+def _format_facts(plan: Plan) -> list[tuple[str, str]]:
+    """Where weights are in several formats, what each holds; and what the chip must widen."""
+    precision, chip = plan.demand.shape.precision, plan.system.chip
+    rows = precision.weights_of(plan.model)
+    formats = by_format(rows)
+    found = [
+        (f"in {title}", f"{count:,} parameters, {format_bytes(size)}")
+        for title, (count, size) in (formats.items() if len(formats) > 1 else ())
+    ]
+    wider = widening_of(chip, precision, (row.element for row in rows))
+    if wider:
+        said = (
+            f"{', '.join(wider.formats)} to {wider.compute}, as the matrix unit multiplies "
+            f"{', '.join(sorted(chip.matrix.peak_flop_per_s))}: memory holds and reads what is "
+            f"stored, matmuls run at {_tflop(wider.peak_flop_per_s)}"
+        )
+        if wider.faster:
+            name, peak = wider.faster
+            said += f" ({_tflop(peak)} with precision.compute: {name})"
+        found.append(("widened", said))
+    return found
+
+
+def _tflop(rate: int) -> str:
+    return f"{rate / 1e12:,.0f} TFLOP/s"
+
+
 def deployment_values(plan: Plan) -> dict[str, Any]:
     """The model and the cut, for JSON."""
+    precision = plan.demand.shape.precision
     return {
         "model": plan.model.name,
         "system": plan.system.name,
         "parameter_count": plan.model.parameter_count,
         "active_parameter_count": plan.model.active_parameter_count,
         "weight_bytes": plan.weight_bytes,
+        "weights": [
+            {
+                "kind": row.kind,
+                "format": row.title,
+                "parameters": row.parameters,
+                "bytes": row.bytes,
+            }
+            for row in precision.weights_of(plan.model)
+        ],
         "chip_count": plan.chip_count,
         "stage_count": plan.stage_count,
         "tensor_parallel": plan.tensor_parallel,

@@ -91,7 +91,7 @@ def _needs(found: ModelNeeds) -> Table:
         for need in found.needs
     ]
     sequences = counted(alone.concurrent_sequences, "sequence")
-    formats = ", ".join(each.weights for each in alone.precisions)
+    formats = ", ".join(str(each.weights) for each in alone.precisions)
     return table(
         f"fewest chips that hold it with {sequences} of {counted(alone.context_tokens, 'token')}",
         headings(f"system, >chips, >of, {formats}"),

@@ -339,7 +339,7 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
     """
     precision, group_size = plan.demand.shape.precision, plan.tensor_parallel
     by_stage = [stage.blocks for stage in plan.stages]
-    drafting = blocks_of(room.draft_model) if room.draft_model else ()
+    drafting = _draft_blocks(room.draft_model, precision) if room.draft_model else ()
     token = _TokenBytes.of((by_stage, [drafting]), group_size, precision)
     fullest = max((m for stage in plan.stages for m in stage.memory), key=lambda m: m.weight_bytes)
     draft_bytes = -(-_draft_weight_bytes(plan, drafting) // group_size)
@@ -455,13 +455,18 @@ def _nothing_cached(plan: Plan) -> Problem:
 
 def _draft_weight_bytes(plan: Plan, drafting: Sequence[Block]) -> int:
     """Weights of a draft, but for tables of the model that lie on the first stage already."""
-    there = {block.name for block in plan.stages[0].blocks}
-    return sum(
-        plan.demand.shape.precision.weight_bytes(
-            block.parameters - block.shared_parameters * (block.shared_with in there)
-        )
-        for block in kept(drafting)
-    )
+    precision, there = plan.demand.shape.precision, {block.name for block in plan.stages[0].blocks}
+    found = 0
+    for block in kept(drafting):
+        found += precision.weight_bytes(block.operators)
+        if block.shared_with in there:
+            table = max(block.operators, key=lambda operator: operator.parameters)
+            found -= precision.part_bytes(table, block.shared_parameters)
+    return found
+
+
+def _draft_blocks(model: Architecture, precision: Precision) -> tuple[Block, ...]:
+    return blocks_of(model, formats=precision.formats_of(model))
 
 
 def _draft(plan: Plan, room: CacheRoom) -> DraftCost:
@@ -473,7 +478,7 @@ def _draft(plan: Plan, room: CacheRoom) -> DraftCost:
             replace(plan.system.chip, iteration_host_ps=0, sequence_host_ps=0),
             plan.routing,
             [plan.stages[0].chips],
-            [blocks_of(room.draft_model)],
+            [_draft_blocks(room.draft_model, plan.demand.shape.precision)],
             plan.demand.shape.precision,
             residual_elements=room.draft_model.hidden_size,
         )

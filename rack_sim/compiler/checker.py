@@ -252,7 +252,7 @@ def bound(program: Program) -> Iterator[str]:
     weights_ps = 0
     for stage in plan.stages:
         read = sum(
-            program.shape.precision.weight_bytes(operator.parameters_met)
+            program.shape.precision.part_bytes(operator, operator.parameters_met)
             for block in stage.blocks
             for operator in block.operators
             if not operator.lookup_per_row

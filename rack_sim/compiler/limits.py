@@ -88,7 +88,7 @@ def _read_bytes(plan: Plan, stage: Stage, *, matrix_only: bool) -> int:
             if operator.unit == "matrix" or not matrix_only:
                 looked_up = operator.lookup_per_row * shape.rows
                 elements = looked_up if operator.lookup_per_row else operator.parameters_met
-                read += shape.precision.weight_bytes(elements)
+                read += shape.precision.part_bytes(operator, elements)
     return -(-read // plan.tensor_parallel)
 
 

@@ -6,7 +6,9 @@ from fractions import Fraction
 from math import lcm
 from typing import Literal
 
-# Bits of one number. Block floating point (bfp8): 8 bits, and an exponent of 8 bits for every 16.
+# Bits of one number, scales included. Block floating point (bfp8): 8 bits, and an exponent of 8 for
+# every 16 numbers. In the microscaling formats of the Open Compute Project (OCP MX 1.0) 32 numbers
+# share an exponent of 8 bits, in NVFP4 16 share a scale in fp8 (a whole matrix's is not counted).
 PRECISION_BITS: dict[str, int | Fraction] = {
     "fp32": 32,
     "fp16": 16,
@@ -16,7 +18,18 @@ PRECISION_BITS: dict[str, int | Fraction] = {
     "int8": 8,
     "fp4": 4,
     "int4": 4,
+    "mxfp8": Fraction(33, 4),
+    "mxfp4": Fraction(17, 4),
+    "nvfp4": Fraction(9, 2),
 }
+
+_ELEMENTS = {"mxfp8": "fp8", "mxfp4": "fp4", "nvfp4": "fp4"}
+
+
+def element_of(precision: str) -> str:
+    """The format of one number, where a precision says how many share a scale, too."""
+    return _ELEMENTS.get(precision, precision)
+
 
 # What a busy chip can be busy with: the matrix or vector unit at its roof, memory at its roof, a
 # link that carries bytes, or nothing but the fixed latency of an operator or of a link.

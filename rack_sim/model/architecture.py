@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from rack_sim.foundation.brief import Brief
+from rack_sim.model.checkpoint import UNSAID, Checkpoint
 from rack_sim.model.layers import (
     AttentionShape,
     DenseFeedForward,
@@ -46,7 +47,8 @@ class PredictionModules:
 class Architecture(Brief):
     """A decoder: an embedding, `layers` in order, a head.
 
-    Counts are exact integers and equal the published ones.
+    Counts are exact integers and equal the published ones. `checkpoint` is how the published file
+    holds its weights.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Architecture(Brief):
     max_context_tokens: int
     ends: Ends = Ends()
     prediction: PredictionModules | None = None
+    checkpoint: Checkpoint = UNSAID
 
     @classmethod
     def dense(  # noqa: PLR0913 - the keys of a config.json

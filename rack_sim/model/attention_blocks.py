@@ -2,6 +2,7 @@
 
 from rack_sim.model.layers import AttentionShape, GroupedAttention, LatentAttention
 from rack_sim.model.operators import Block, Operator
+from rack_sim.model.tensors import Tensor
 from rack_sim.model.textbook import GATED_FLOP, NORM_FLOP, ROTARY_FLOP, SOFTMAX_FLOP, matmul
 
 
@@ -33,10 +34,20 @@ def _grouped(hidden: int, shape: GroupedAttention) -> tuple[Operator, ...]:
         parameters=shape.query_key_norm_parameters,
         flop_per_row=NORM_FLOP * (query + key),
         activations_per_row=2 * (query + key),
+        weight_kind="norms",
     )
+    projections = [("q_proj", query), ("k_proj", key)]
+    if not shape.values_from_keys:
+        projections.append(("v_proj", shape.value_size))
     turned = shape.head_size if shape.rotary_size is None else shape.rotary_size
     return (
-        matmul("attention.qkv_projection", hidden, made, biases=made if shape.qkv_bias else 0),
+        matmul(
+            "attention.qkv_projection",
+            hidden,
+            made,
+            biases=made if shape.qkv_bias else 0,
+            modules=[(f"self_attn.{name}", size) for name, size in projections],
+        ),
         *([head_norm] if shape.query_key_norms != "none" else []),
         Operator(
             name="attention.rotary",
@@ -55,6 +66,7 @@ def _grouped(hidden: int, shape: GroupedAttention) -> tuple[Operator, ...]:
             hidden,
             "reduce_scatter",
             biases=hidden if shape.output_bias else 0,
+            modules=[("self_attn.o_proj", hidden)],
         ),
     )
 
@@ -77,8 +89,16 @@ def _latent(hidden: int, shape: LatentAttention) -> tuple[Operator, ...]:
     heads, latent, rotary = shape.head_count, shape.latent_size, shape.rotary_size
     narrow = latent + (shape.query_rank or 0)
     key = latent + rotary
+    rank = shape.query_rank
     down = matmul(
-        "attention.down_projection", hidden, key + (shape.query_rank or 0), replicated=True
+        "attention.down_projection",
+        hidden,
+        key + (rank or 0),
+        replicated=True,
+        modules=[
+            *([("self_attn.q_a_proj", rank)] if rank else []),
+            ("self_attn.kv_a_proj_with_mqa", key),
+        ],
     )
     latent_norm = Operator(
         name="attention.latent_norm",
@@ -87,12 +107,22 @@ def _latent(hidden: int, shape: LatentAttention) -> tuple[Operator, ...]:
         flop_per_row=NORM_FLOP * narrow,
         activations_per_row=2 * narrow,
         replicated=True,
+        weight_kind="norms",
     )
+    key_rows = heads * shape.plain_size
+    # One matrix makes keys and values of the latent; each absorption has its rows of it.
+    keys = Tensor("self_attn.kv_b_proj", key_rows, latent)
+    values = Tensor("self_attn.kv_b_proj", heads * shape.value_size, latent, rows_before=key_rows)
     return (
         down,
         latent_norm,
-        matmul("attention.query_projection", shape.query_rank or hidden, shape.query_size),
-        _by_head("attention.key_absorption", heads, shape.plain_size, latent),
+        matmul(
+            "attention.query_projection",
+            rank or hidden,
+            shape.query_size,
+            modules=[("self_attn.q_b_proj" if rank else "self_attn.q_proj", shape.query_size)],
+        ),
+        _by_head("attention.key_absorption", heads, shape.plain_size, latent, keys),
         Operator(
             name="attention.rotary",
             unit="vector",
@@ -101,12 +131,18 @@ def _latent(hidden: int, shape: LatentAttention) -> tuple[Operator, ...]:
             kv_write_per_row=key,
         ),
         *_over_cache(shape, key, latent, key, 0),
-        _by_head("attention.value_absorption", heads, latent, shape.value_size),
-        matmul("attention.output_projection", heads * shape.value_size, hidden, "reduce_scatter"),
+        _by_head("attention.value_absorption", heads, latent, shape.value_size, values),
+        matmul(
+            "attention.output_projection",
+            heads * shape.value_size,
+            hidden,
+            "reduce_scatter",
+            modules=[("self_attn.o_proj", hidden)],
+        ),
     )
 
 
-def _by_head(name: str, heads: int, inputs: int, outputs: int) -> Operator:
+def _by_head(name: str, heads: int, inputs: int, outputs: int, tensor: Tensor) -> Operator:
     """A small matrix for every head."""
     return Operator(
         name=name,
@@ -114,6 +150,7 @@ def _by_head(name: str, heads: int, inputs: int, outputs: int) -> Operator:
         parameters=heads * inputs * outputs,
         flop_per_row=2 * heads * inputs * outputs,
         activations_per_row=heads * (inputs + outputs),
+        tensors=(tensor,),
     )
 
 

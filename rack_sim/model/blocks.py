@@ -19,24 +19,35 @@ from rack_sim.model.state_blocks import state_block
 from rack_sim.model.state_layers import StateShape
 from rack_sim.model.textbook import (
     SOFTMAX_FLOP,
+    gate_and_up,
     gated_activation,
     matmul,
     norm,
     plain_activation,
     residual_add,
 )
+from rack_sim.model.weight_formats import WeightFormats, in_formats
 
 
-def blocks_of(model: Architecture, placement: ExpertPlacement | None = None) -> tuple[Block, ...]:
-    """Every block of a model in execution order; experts lie as `placement` says."""
+def blocks_of(
+    model: Architecture,
+    placement: ExpertPlacement | None = None,
+    formats: WeightFormats | None = None,
+) -> tuple[Block, ...]:
+    """Every block of a model in execution order; experts lie as `placement` says.
+
+    With `formats` each operator says how its weights are stored.
+    """
     placed = placement or ExpertPlacement()
     known: dict[Layer, tuple[Block, ...]] = {}  # equal layers share their operators
-    blocks = [*_embedding(model)]
+    shared: dict[tuple[Operator, ...], tuple[Operator, ...]] = {}
+    blocks = [*in_formats(_embedding(model), formats, None, shared)]
     for number, layer in enumerate(model.layers):
         if layer not in known:
             known[layer] = _layer(model.hidden_size, layer, placed)
-        blocks += (replace(block, name=f"layer{number}.{block.kind}") for block in known[layer])
-    blocks.append(_head(model))
+        own = in_formats(known[layer], formats, number, shared)
+        blocks += (replace(block, name=f"layer{number}.{block.kind}") for block in own)
+    blocks += in_formats((_head(model),), formats, None, shared)
     return tuple(blocks)
 
 
@@ -143,22 +154,44 @@ def _dense(hidden: int, shape: DenseFeedForward) -> tuple[Operator, ...]:
     inner = shape.inner_size
     down_biases = hidden if shape.biases else 0
     down = matmul(
-        "feed_forward.down_projection", inner, hidden, "reduce_scatter", biases=down_biases
+        "feed_forward.down_projection",
+        inner,
+        hidden,
+        "reduce_scatter",
+        biases=down_biases,
+        modules=[("mlp.down_proj", hidden)],
+        weight_kind="feed_forward",
     )
     if not shape.gated:
         up = matmul(
-            "feed_forward.up_projection", hidden, inner, biases=inner if shape.biases else 0
+            "feed_forward.up_projection",
+            hidden,
+            inner,
+            biases=inner if shape.biases else 0,
+            modules=[("mlp.up_proj", inner)],
+            weight_kind="feed_forward",
         )
         return up, plain_activation("feed_forward.activation", inner), down
     both = 2 * inner
-    up = matmul("feed_forward.gate_up_projection", hidden, both, biases=both if shape.biases else 0)
+    up = matmul(
+        "feed_forward.gate_up_projection",
+        hidden,
+        both,
+        biases=both if shape.biases else 0,
+        modules=gate_and_up("mlp", inner),
+        weight_kind="feed_forward",
+    )
     return up, gated_activation("feed_forward.gated_activation", inner), down
 
 
 def _head(model: Architecture) -> Block:
     biases = model.vocabulary_size if model.ends.head_bias else 0
     projection = matmul(
-        "head.vocabulary_projection", model.hidden_size, model.vocabulary_size, biases=biases
+        "head.vocabulary_projection",
+        model.hidden_size,
+        model.vocabulary_size,
+        biases=biases,
+        modules=[("lm_head", model.vocabulary_size)],
     )
     sample = Operator(
         name="head.sample",

@@ -93,6 +93,10 @@ class ConfigKeys:
                 self.refuse(name, f"{self._take(name)!r} is not what {given[0]} says")
         return given[0] if given else names[0]
 
+    def value(self, key: str) -> Any:  # noqa: ANN401 - a config may hold anything
+        """Whatever it says; None where it is missing."""
+        return self._take(key)
+
     def word(self, key: str, default: str) -> str:
         """A word."""
         value = self._take(key)

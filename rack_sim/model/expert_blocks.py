@@ -17,8 +17,10 @@ from dataclasses import dataclass, replace
 from rack_sim.model.choice import Choice
 from rack_sim.model.layers import Experts
 from rack_sim.model.operators import Block, Exchange, Operator
+from rack_sim.model.tensors import WeightKind
 from rack_sim.model.textbook import (
     SOFTMAX_FLOP,
+    gate_and_up,
     gated_activation,
     matmul,
     norm,
@@ -46,7 +48,13 @@ def expert_block(hidden: int, shape: Experts, placement: ExpertPlacement) -> Blo
     )
     dispatched = placement.apart and not shape.shared_size and not shape.latent_size
     router = replace(
-        matmul("feed_forward.router", hidden, shape.expert_count),
+        matmul(
+            "feed_forward.router",
+            hidden,
+            shape.expert_count,
+            modules=[("mlp.gate", shape.expert_count)],
+            weight_kind="router",
+        ),
         parameters=shape.router_parameters(hidden),
         followed_by="logits" if dispatched else "none",
         replicated=not dispatched,
@@ -81,26 +89,45 @@ def _shared(hidden: int, shape: Experts) -> tuple[Operator, ...]:
     inner = shape.shared_size
     if not inner:
         return ()
-    gate = matmul("feed_forward.shared_gate", hidden, 1, replicated=True)
+    gate = matmul(
+        "feed_forward.shared_gate",
+        hidden,
+        1,
+        replicated=True,
+        modules=[("mlp.shared_expert_gate", 1)],
+        weight_kind="shared_experts",
+    )
     norms = replace(norm("feed_forward.branch_norms", 3 * hidden), replicated=True)
     return (
         *([gate] if shape.shared_gate else []),
         *([norms] if shape.own_norms else []),
-        *_up("feed_forward.shared", hidden, inner, gated=shape.gated),
-        matmul("feed_forward.shared_down_projection", inner, hidden),
+        *_up("shared_experts", hidden, inner, gated=shape.gated),
+        matmul(
+            "feed_forward.shared_down_projection",
+            inner,
+            hidden,
+            modules=[("mlp.shared_experts.down_proj", hidden)],
+            weight_kind="shared_experts",
+        ),
     )
 
 
 def _up(
-    name: str, hidden: int, inner: int, *, gated: bool, biased: bool = False
+    kind: WeightKind, hidden: int, inner: int, *, gated: bool, biased: bool = False
 ) -> tuple[Operator, ...]:
-    """What leads to the inner width, and the activation there."""
+    """What leads to the inner width of a kind of experts, and the activation there."""
+    name, module = f"feed_forward.{kind.removesuffix('_experts')}", f"mlp.{kind}"
     made = 2 * inner if gated else inner
-    biases = made if biased else 0
+    up = matmul(
+        f"{name}_gate_up_projection" if gated else f"{name}_up_projection",
+        hidden,
+        made,
+        biases=made if biased else 0,
+        modules=gate_and_up(module, inner) if gated else [(f"{module}.up_proj", inner)],
+        weight_kind=kind,
+    )
     if gated:
-        up = matmul(f"{name}_gate_up_projection", hidden, made, biases=biases)
         return up, gated_activation(f"{name}_gated_activation", inner)
-    up = matmul(f"{name}_up_projection", hidden, made, biases=biases)
     return up, plain_activation(f"{name}_activation", inner)
 
 
@@ -113,19 +140,22 @@ def _experts(
     width = latent or hidden
     after: Exchange = "collect" if dispatched else "none" if latent else "reduce_scatter"
     one = (
-        *_up("feed_forward.experts", width, inner, gated=shape.gated, biased=shape.biases),
+        *_up("experts", width, inner, gated=shape.gated, biased=shape.biases),
         matmul(
             "feed_forward.experts_down_projection",
             inner,
             width,
             after,
             biases=width * shape.biases,
+            modules=[("mlp.experts.down_proj", width)],
+            weight_kind="experts",
         ),
     )
     experts = tuple(
         replace(
             operator,
             parameters=count * operator.parameters,
+            tensors=tuple(replace(tensor, count=count) for tensor in operator.tensors),
             flop_per_row=chosen * operator.flop_per_row,
             activations_per_row=chosen * operator.activations_per_row,
             choice=choice,

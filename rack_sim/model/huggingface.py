@@ -3,8 +3,8 @@
 The families that are known, and the keys of each, stand in `families`. Every key is read by its
 family, or known to change no shape (`shapeless_keys`), or named in `ignore`; any other is refused,
 and so is one that changes the shape in a way this simulator does not model. How the file says that
-weights are stored (`quantization_config`) is no part of the shape: the precision of a deployment is
-the scenario's to choose.
+weights are stored (`quantization_config`) is read beside the shape: the precision of a deployment
+is the scenario's to choose, and may be that (`checkpoint`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +21,7 @@ from rack_sim.model.families import FAMILIES
 from rack_sim.model.families.family import Family
 from rack_sim.model.likeness import Reading, likeness_problem, most_alike
 from rack_sim.model.prediction import prediction_modules
+from rack_sim.model.quantisation import checkpoint_of
 from rack_sim.model.rope import longest_context
 from rack_sim.model.shapeless_keys import OWN_KEYS, SHAPELESS_KEYS, is_outer
 
@@ -88,6 +89,7 @@ def _read(config: Mapping[str, Any], model_type: str, *, hints: bool = True) -> 
         max_context_tokens=context_tokens,
         ends=ends,
         prediction=modules,
+        checkpoint=checkpoint_of(config, part, inside),
     )
     return _reading(model_type, model, keys)
 

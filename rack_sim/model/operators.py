@@ -14,6 +14,8 @@ from typing import Literal, Self
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.model.choice import Choice
+from rack_sim.model.stored_formats import Stored
+from rack_sim.model.tensors import Tensor, WeightKind
 
 BlockKind = Literal["embedding", "attention", "state", "feed_forward", "head"]
 Exchange = Literal[
@@ -59,6 +61,10 @@ class Operator:
     What updates a state reads and writes `state_elements` and `convolution_elements` of it: once a
     row where rows are next tokens, once every `chunk_tokens` rows of a prompt, which take
     `flop_per_chunk_row` for each row of their chunk.
+
+    `tensors` are the matrices among its parameters; what is left are vectors (norms, biases), which
+    files of weights do not quantise. `weight_kind` says what its weights are for; None: for what
+    its block is. `stored` says how they are stored where a deployment has several formats.
     """
 
     name: str
@@ -75,6 +81,9 @@ class Operator:
     window_tokens: int | None = None
     choice: Choice | None = None
     replicated: bool = False
+    tensors: tuple[Tensor, ...] = ()
+    weight_kind: WeightKind | None = None
+    stored: Stored | None = None
     rows_of: RowsOf = "all"
     state_elements: int = 0
     convolution_elements: int = 0

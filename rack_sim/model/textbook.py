@@ -1,6 +1,9 @@
 """Textbook: the operators that all blocks are made of, and the arithmetic of their elements."""
 
+from collections.abc import Sequence
+
 from rack_sim.model.operators import Exchange, Operator
+from rack_sim.model.tensors import Tensor, WeightKind
 
 # Arithmetic per element of the textbook forms.
 NORM_FLOP = 4  # square, accumulate, scale by the root, multiply by the weight
@@ -19,6 +22,7 @@ def norm(name: str, size: int, *, biases: bool = False) -> Operator:
         parameters=size * (1 + biases),
         flop_per_row=(BIASED_NORM_FLOP if biases else NORM_FLOP) * size,
         activations_per_row=2 * size,
+        weight_kind="norms",
     )
 
 
@@ -30,8 +34,15 @@ def matmul(
     *,
     biases: int = 0,
     replicated: bool = False,
+    modules: Sequence[tuple[str, int]] = (),
+    weight_kind: WeightKind | None = None,
 ) -> Operator:
-    """A projection, of whose outputs `biases` have one."""
+    """A projection, of whose outputs `biases` have one.
+
+    `modules` are the modules that a file of weights has for it, each with its outputs; left out, it
+    is one matrix without a name of its own.
+    """
+    of_modules = modules or [("", outputs)]
     return Operator(
         name=name,
         unit="matrix",
@@ -40,7 +51,14 @@ def matmul(
         activations_per_row=inputs + outputs,
         followed_by=followed_by,
         replicated=replicated,
+        tensors=tuple(Tensor(module, size, inputs) for module, size in of_modules),
+        weight_kind=weight_kind,
     )
+
+
+def gate_and_up(module: str, inner: int) -> list[tuple[str, int]]:
+    """The two modules of the first projection of a gated feed-forward, each with its outputs."""
+    return [(f"{module}.gate_proj", inner), (f"{module}.up_proj", inner)]
 
 
 def plain_activation(name: str, inner: int) -> Operator:

@@ -85,13 +85,12 @@ def kept(blocks: Sequence[Block]) -> list[Block]:
 
 def block_weight_bytes(block: Block, demand: MemoryDemand) -> int:
     """Weight bytes of one block that are split over its group."""
-    split = block.parameters - block.replicated_parameters
-    return demand.shape.precision.weight_bytes(split)
+    return demand.shape.precision.weight_bytes(o for o in block.operators if not o.replicated)
 
 
 def replicated_bytes(block: Block, demand: MemoryDemand) -> int:
     """Weight bytes of one block that lie on every chip of its group."""
-    return demand.shape.precision.weight_bytes(block.replicated_parameters)
+    return demand.shape.precision.weight_bytes(o for o in block.operators if o.replicated)
 
 
 def group_memory(

@@ -34,6 +34,7 @@ from rack_sim.partition.plan import Plan, Stage
 from rack_sim.partition.stages import Cut, StageCutter
 from rack_sim.partition.tiers import least_overfull, packed, placements, room_for_sequences
 from rack_sim.timing.pipeline import PipelineTimer, PipelineTiming, refuse_long_step
+from rack_sim.timing.precision import CHECKPOINT
 from rack_sim.timing.shape import StepShape
 
 
@@ -62,7 +63,8 @@ class Deployment(Brief):
     @property
     def blocks(self) -> tuple[Block, ...]:
         """The blocks of the model."""
-        return blocks_of(self.model, self.placement)
+        formats = self.shape.precision.formats_of(self.model)
+        return blocks_of(self.model, self.placement, formats)
 
     @property
     def demand(self) -> MemoryDemand:
@@ -241,9 +243,10 @@ class Partitioner:
         tier = f", in {chip.memory[number].name} of a chip" if len(chip.memory) > 1 else ""
         chips = available * degree
         precision = deployment.shape.precision
+        formats = precision.weights_title(deployment.model)
         weighed = kept(self.blocks) if available == 1 else self.blocks
         terms = {
-            "weights": sum(precision.weight_bytes(block.parameters) for block in weighed),
+            "weights": sum(precision.weight_bytes(block.operators) for block in weighed),
             "kv_cache": sum(
                 precision.kv_bytes(deployment.demand.cached_elements(block))
                 for block in self.blocks
@@ -267,7 +270,7 @@ class Partitioner:
             }
         return Infeasible(
             question=(
-                f"{deployment.model.name} with {precision.weights} weights, {precision.kv} cache, "
+                f"{deployment.model.name} with {formats} weights, {precision.kv} cache, "
                 f"{counted(deployment.concurrent_sequences, 'sequence')} of "
                 f"{counted(deployment.shape.context_tokens, 'token')} on "
                 f"{counted(chips, 'chip')} of "
@@ -299,15 +302,7 @@ class Partitioner:
         if packings and packings[0][0] > chips:
             needed, other, stages = packings[0]
             yield f"more chips: {needed} ({stages} stages of {other}) would hold it"
-        for narrower in ("bfp8", "fp8", "int8", "fp4", "int4"):
-            if narrower == deployment.shape.precision.weights:
-                continue
-            precision = replace(deployment.shape.precision, weights=narrower)
-            changed = replace(deployment, shape=replace(deployment.shape, precision=precision))
-            if narrower in deployment.system.chip.matrix.peak_flop_per_s and _fits(
-                changed, degree, stage_count
-            ):
-                yield f"precision.weights: {narrower}"
+        yield from self._narrower(degree, stage_count)
         sequences = _largest_that_fits(
             deployment.concurrent_sequences,
             lambda n: _fits(replace(deployment, concurrent_sequences=n), degree, stage_count),
@@ -324,6 +319,19 @@ class Partitioner:
         )
         if context:
             yield f"serving.max_context_tokens: {context}"
+
+    def _narrower(self, degree: int, stage_count: int) -> Iterator[str]:
+        """Formats of weights that fit: those that the chip multiplies, and that of the file."""
+        deployment = self.deployment
+        shape, peaks = deployment.shape, deployment.system.chip.matrix.peak_flop_per_s
+        names = [name for name in ("bfp8", "fp8", "int8", "fp4", "int4") if name in peaks]
+        if deployment.model.checkpoint.rules:
+            names.append(CHECKPOINT)
+        for name in names:
+            precision = replace(shape.precision, weights=name)
+            changed = replace(deployment, shape=replace(shape, precision=precision))
+            if precision != shape.precision and _fits(changed, degree, stage_count):
+                yield f"precision.weights: {name}"
 
     def _packings(self) -> list[tuple[int, int, int]]:
         """(chips, tensor parallel, stages) of the fewest stages per degree, fewest chips first."""

@@ -10,9 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from rack_sim.engine.policies.policy import AnyPolicy
-from rack_sim.foundation.errors import InputError, suggest
+from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.sourced import Provenance
-from rack_sim.hardware.chip import PRECISION_BITS
 from rack_sim.hardware.system import System
 from rack_sim.metrics.cost import ApiPrice, CostInputs
 from rack_sim.metrics.slo import Slo, parse_slo
@@ -23,6 +22,12 @@ from rack_sim.scenario.fields import Model, Sourced, Validation, kind_of
 from rack_sim.scenario.hardware import build_system
 from rack_sim.scenario.hardware_schema import SystemSchema
 from rack_sim.scenario.plausible import implausible
+from rack_sim.scenario.precision import (
+    build_precision,
+    check_checkpoint,
+    check_kinds,
+    check_peaks,
+)
 from rack_sim.scenario.problems import ProblemPlaces, from_validation, in_order
 from rack_sim.scenario.scenario import Scenario
 from rack_sim.scenario.schema import CostSchema, ScenarioSchema, SloSchema
@@ -36,7 +41,6 @@ from rack_sim.scenario.serving import (
     policy_schema,
 )
 from rack_sim.scenario.traffic import build_workload
-from rack_sim.timing.precision import STATE_FORMAT, Precision
 from rack_sim.timing.shape import StepShape
 from rack_sim.workload.trace import TraceCheck, TraceWorkload
 
@@ -57,7 +61,12 @@ def build_scenario(
     workload = builder.attempt(
         ("workload",), lambda: build_workload(schema.workload, seed=schema.seed, folder=folder)
     )
-    _check_precision(schema, builder)
+    chip = schema.system.chip
+    check_peaks(chip.matrix.peak_flop_per_s, chip.name, schema.precision, builder)
+    precision = build_precision(schema.precision)
+    if model:
+        check_checkpoint(precision, model, builder, ("model",))
+        check_kinds(precision, model, builder)
     if system and model:
         _check_context(schema, model, builder)
     execution: str = schema.system.chip.execution
@@ -77,6 +86,9 @@ def build_scenario(
             seed=schema.seed,
         ),
     )
+    if serving and serving.draft_model:
+        draft_at = ("serving", "speculation", "draft_model")
+        check_checkpoint(precision, serving.draft_model, builder, draft_at)
     slo = builder.attempt(("slo", "asked"), lambda: _slo(schema.slo)) or Slo()
     if slo.attainment is not None and not slo.bounds_ps:
         builder.complain(
@@ -165,25 +177,6 @@ def build_system_alone(tree: dict[str, Any], reading: Validation) -> System:
     return system
 
 
-def _check_precision(schema: ScenarioSchema, builder: ProblemPlaces) -> None:
-    peaks = schema.system.chip.matrix.peak_flop_per_s
-    for name in peaks:
-        if name not in PRECISION_BITS:
-            builder.complain(
-                ("system", "chip", "matrix"),
-                f"precision {name!r} is not known",
-                suggest(name, PRECISION_BITS),
-            )
-    compute = schema.precision.compute or schema.precision.activations
-    if compute not in peaks:
-        key = "compute" if schema.precision.compute else "activations"
-        builder.complain(
-            ("precision", key),
-            f"{schema.system.chip.name} has no matrix rate for {compute}",
-            f"it has: {', '.join(sorted(peaks))}",
-        )
-
-
 def _checked(workload: TraceWorkload, builder: ProblemPlaces) -> TraceCheck:
     """What reading the trace found. Of a file as a whole it is said who names it."""
     try:
@@ -218,7 +211,6 @@ def _model(config: dict[str, Any]) -> Architecture:
 def _deployment(
     schema: ScenarioSchema, policy: AnyPolicy, system: System, model: Architecture
 ) -> Deployment:
-    precision = schema.precision
     parts = schema.partition
     return Deployment(
         model=model,
@@ -227,13 +219,7 @@ def _deployment(
             rows=schema.serving.slot_rows,
             rows_per_sequence=policy.rows_per_sequence(draft_tokens_of(schema.serving)),
             context_tokens=schema.serving.max_context_tokens,
-            precision=Precision(
-                weights=precision.weights,
-                kv=precision.kv,
-                activations=precision.activations,
-                compute=precision.compute or precision.activations,
-                states=precision.states or STATE_FORMAT,
-            ),
+            precision=build_precision(schema.precision),
         ),
         # One is enough where the cache takes what is left.
         concurrent_sequences=schema.serving.concurrent_sequences or 1,

@@ -394,7 +394,9 @@ def _lay(tree: Any, keys: Iterable[str], value: Any, mark: Mark, reading: Valida
         reading.marks.put(tree, index, mark)
         return
     if not isinstance(tree, dict):
-        raise InputError(mark.problem(f"{last!r} is inside a value that has no keys"))
+        whole = f"{'.'.join(way)} is {tree!r}: give all of it, as in {{{last}: {value}, …}}"
+        message = f"{last!r} is inside a value that has no keys"
+        raise InputError(mark.problem(message, suggestion=whole))
     stem = split_unit(last)
     for key in list(tree):
         other = split_unit(key)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,16 @@ from pydantic import ValidationError
 from rack_sim.foundation.errors import InputError
 from rack_sim.foundation.keys import Count
 from rack_sim.model.architecture import Architecture
+from rack_sim.model.checkpoint import UNSAID
 from rack_sim.model.huggingface import architecture_from_config, model_type_of, name_of_text_part
 from rack_sim.scenario.fields import Model, Validation
 from rack_sim.scenario.file_kinds import kind_of_file
 from rack_sim.scenario.library import is_path, presets
 from rack_sim.scenario.loader import complete_tree
+from rack_sim.scenario.precision import build_precision
+from rack_sim.scenario.precision_schema import PrecisionSchema
 from rack_sim.scenario.problems import ProblemPlaces, from_validation, in_order
-from rack_sim.scenario.schema import PrecisionSchema
-from rack_sim.timing.precision import Precision
+from rack_sim.timing.precision import CHECKPOINT, Precision
 
 # assumed: a context that most deployments serve, and that every model but old ones can read
 _CONTEXT_TOKENS = 8192
@@ -95,12 +97,11 @@ def load_model(reference: str | Mapping[str, Any], overrides: Sequence[str] = ()
     except ValidationError as error:
         found = from_validation(error, tree, reading)
         raise InputError(in_order([*reading.problems, *found])) from None
-    weights = (schema.precision.weights,) if is_said else _WEIGHTS
-    return _built(schema, weights, tree, reading)
+    return _built(schema, tree, reading, weights_said=is_said)
 
 
 def _built(
-    schema: _ModelAloneSchema, weights: Sequence[str], tree: dict[str, Any], reading: Validation
+    schema: _ModelAloneSchema, tree: dict[str, Any], reading: Validation, *, weights_said: bool
 ) -> ModelAlone:
     places = ProblemPlaces(tree, reading)
     name = str(schema.model.get("name", "model"))
@@ -116,14 +117,15 @@ def _built(
     problems = [*reading.problems, *places.problems]
     if problems or model is None:
         raise InputError(in_order(problems))
-    said = schema.precision
+    said = build_precision(schema.precision)
+    shown: tuple[Precision, ...] = (said,)
+    if not weights_said:
+        as_shipped = () if model.checkpoint == UNSAID else (CHECKPOINT,)
+        shown = tuple(replace(said, weights=each) for each in (*as_shipped, *_WEIGHTS))
     return ModelAlone(
         model,
         model_type_of(schema.model),
-        tuple(
-            Precision(each, said.kv, said.activations, said.compute or said.activations)
-            for each in weights
-        ),
+        shown,
         context,
         schema.serving.concurrent_sequences,
         tuple(_encoders(schema.model)),

@@ -67,9 +67,9 @@ reads is a slip of the pen or another machine. If you know that one changes no s
 {_words(REQUIRED_KEYS)}. Optional: {_words(OPTIONAL_KEYS)}. `model_type`
 is one of {_words(KNOWN_MODEL_TYPES)}; each has the keys of its family besides (experts, windows,
 latent attention). Of a model that also sees, the text part is read ({_words(TEXT_PARTS)}), and
-`--set model.KEY` and keys laid on such a preset reach it; `quantization_config` is not read, as
-formats are the scenario's (`precision`). `name`, `description`, `source`, `grade` and `ignore` may
-be added.
+`--set model.KEY` and keys laid on such a preset reach it; `quantization_config` and `dtype` are
+read where weights are taken as shipped (`precision.weights: checkpoint`). `name`, `description`,
+`source`, `grade` and `ignore` may be added.
 
 # Studies
 

@@ -16,26 +16,9 @@ from rack_sim.scenario.fields import (
 )
 from rack_sim.scenario.hardware_schema import SystemSchema
 from rack_sim.scenario.power_schema import ApiPriceSchema, SourcedPositiveShare
+from rack_sim.scenario.precision_schema import PrecisionSchema
 from rack_sim.scenario.serving_schema import ServingSchema
 from rack_sim.scenario.workload_schema import WorkloadSchema
-
-Format = Literal["fp32", "fp16", "bf16", "bfp8", "fp8", "int8", "fp4", "int4"]
-
-
-class PrecisionSchema(Model):
-    """Number formats of the deployment."""
-
-    weights: Format
-    """Format of the stored weights."""
-    kv: Format = "fp16"
-    """Format of the key-value cache."""
-    activations: Format = "fp16"
-    """Format of activations, in memory and on links."""
-    compute: Format | None = None
-    """Format the matrix unit works in; left out, that of the activations."""
-    states: Format | None = None
-    """Format of the recurrent states that layers without attention keep of a sequence; left out,
-    fp32."""
 
 
 class PartitionSchema(Model):

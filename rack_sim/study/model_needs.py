@@ -74,7 +74,7 @@ class ModelNeeds(Brief):
         demand = MemoryDemand(_shape(self.alone, precision), 0, self.model.hidden_size)
         return sum(
             block_weight_bytes(block, demand) + replicated_bytes(block, demand)
-            for block in kept(self.blocks)
+            for block in kept(blocks_of(self.model, formats=precision.formats_of(self.model)))
         )
 
     def flop_per_token(self, context_tokens: int) -> int:

@@ -294,7 +294,7 @@ class IterationTimer:
         same kernel: a compute roof of its own, which mostly is far below that of the matrix unit.
         """
         chip, precision = self._chip, self._precision
-        kv_bits, row_bits = PRECISION_BITS[precision.kv], PRECISION_BITS[precision.activations]
+        kv_bits, row_bits = precision.kv_bits, PRECISION_BITS[precision.activations]
         of_byte = chip.memory_work
         matrix, vector, memory, feed = AffineWork(), AffineWork(), AffineWork(), AffineWork()
         for kernel, share in attention:

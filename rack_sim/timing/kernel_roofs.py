@@ -48,15 +48,18 @@ class _Line:
             rows_of=operator.rows_of,
             state_elements=operator.state_elements,
             convolution_elements=operator.convolution_elements,
+            tensors=operator.tensors,
+            weight_kind=operator.weight_kind,
+            stored=operator.stored,
         )
         per_row = (
-            (operator.lookup_per_row, PRECISION_BITS[precision.weights], memory.weights),
+            (operator.lookup_per_row, precision.weight_bits(operator), memory.weights),
             (
                 operator.activations_per_row,
                 PRECISION_BITS[precision.activations],
                 memory.activations,
             ),
-            (operator.kv_write_per_row, PRECISION_BITS[precision.kv], memory.kv),
+            (operator.kv_write_per_row, precision.kv_bits, memory.kv),
             # Read and written.
             (operator.state_elements, PRECISION_BITS[precision.states], 2 * memory.kv),
             (operator.convolution_elements, PRECISION_BITS[precision.activations], 2 * memory.kv),
@@ -67,11 +70,12 @@ class _Line:
         if operator != plain or rounded:
             return None
         constant = 0 if operator.lookup_per_row else -(-operator.parameters // parts)
+        constant_bytes = precision.part_bytes(operator, constant)
         return _Line(
             operator.flop_per_row // parts,
             sum(elements // parts * bits // 8 * work for elements, bits, work in per_row),
-            precision.weight_bytes(constant),
-            memory.of(weights=precision.weight_bytes(constant)),
+            constant_bytes,
+            memory.of(weights=constant_bytes),
         )
 
 

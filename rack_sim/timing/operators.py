@@ -80,9 +80,10 @@ def time_operator(
         rows * (operator.flop_of(together) + operator.flop_per_row_token * context_tokens),
         group_size,
     )
-    weight_bytes = precision.weight_bytes(_share(operator.parameters, group_size))
+    weight_bytes = precision.part_bytes(operator, _share(operator.parameters, group_size))
     if operator.lookup_per_row:
-        weight_bytes = precision.weight_bytes(_share(rows * operator.lookup_per_row, group_size))
+        looked_up = _share(rows * operator.lookup_per_row, group_size)
+        weight_bytes = precision.part_bytes(operator, looked_up)
     activation_bytes = precision.activation_bytes(
         _share(
             rows

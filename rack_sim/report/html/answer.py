@@ -1,6 +1,7 @@
 """Answer: does it fit, how fast is it, what does it cost: in words, with figures and units."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from rack_sim.metrics.summary import Value
 from rack_sim.metrics.words import METRICS as WORDS
@@ -100,7 +101,7 @@ def _fit(run: Record, memory: str) -> Answer:
     row, precision = run.summary, run.resolved.get("precision") or {}
     used, capacity = number_of(row["sram_used_bytes_max"]), number_of(row["sram_capacity_bytes"])
     formats = ", ".join(
-        f"{value} {words}"
+        f"{_format_words(value)} {words}"
         for words, value in (("weights", precision.get("weights")), ("KV", precision.get("kv")))
         if value
     )
@@ -128,6 +129,16 @@ def _fit(run: Record, memory: str) -> Answer:
         ),
     )
     return Answer("Does it fit?", sentence, facts, "good", "It fits")
+
+
+def _format_words(given: Any) -> str:  # noqa: ANN401 - a file may hold anything
+    """A format as a scenario gives it: by name, with a group and a scale, or for each kind."""
+    if not isinstance(given, dict):
+        return str(given)
+    if "format" in given:
+        return f"{given['format']} with {given.get('scale', 'fp32')} scales of {given['group']}"
+    own = [f"{kind} {_format_words(form)}" for kind, form in given.items() if kind != "default"]
+    return ", ".join([*own, f"all else {_format_words(given.get('default'))}"])
 
 
 def _speed(row: Mapping[str, Value], requests: Requests) -> Answer:

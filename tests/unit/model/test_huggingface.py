@@ -1,11 +1,13 @@
 """A config.json is read as it is, and everything wrong with it is said at once."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from rack_sim.foundation.errors import InputError, Problem
 from rack_sim.model.architecture import Architecture
+from rack_sim.model.checkpoint import Checkpoint
 from rack_sim.model.huggingface import architecture_from_config
 from rack_sim.model.layers import Experts, GroupedAttention, LatentAttention
 
@@ -55,7 +57,7 @@ def grouped(model: Architecture) -> GroupedAttention:
 
 
 def test_a_real_config_is_read_and_other_keys_are_ignored() -> None:
-    assert architecture_from_config("llama", LLAMA) == Architecture.dense(
+    shape = Architecture.dense(
         name="llama",
         layer_count=32,
         hidden_size=4096,
@@ -67,6 +69,8 @@ def test_a_real_config_is_read_and_other_keys_are_ignored() -> None:
         tied_embeddings=False,
         max_context_tokens=131072,
     )
+    stored = Checkpoint("bf16", dtype_said=True)
+    assert architecture_from_config("llama", LLAMA) == replace(shape, checkpoint=stored)
 
 
 def test_defaults_are_those_of_the_format() -> None:
@@ -238,7 +242,10 @@ def test_heads_are_checked_even_where_another_key_is_wrong() -> None:
 
 def test_how_weights_are_stored_is_no_part_of_the_shape() -> None:
     stored = without(quantization_config={"quant_method": "fp8"})
-    assert architecture_from_config("llama", stored) == architecture_from_config("llama", LLAMA)
+    plain = architecture_from_config("llama", LLAMA)
+    found = architecture_from_config("llama", stored)
+    assert found.checkpoint.method == "fp8"
+    assert replace(found, checkpoint=plain.checkpoint) == plain
 
 
 def windows(model: Architecture) -> list[int | None]:

@@ -19,7 +19,7 @@ from rack_sim.partition.memory import (
     group_memory,
     largest_chip_bytes,
 )
-from rack_sim.timing.precision import Precision
+from rack_sim.timing.precision import Precision, bytes_of
 from rack_sim.timing.shape import StepShape
 
 CHIP = Chip(
@@ -60,8 +60,8 @@ def test_a_tied_table_lies_once_where_embedding_and_head_meet(group: int, weight
         held = (group_memory(part, wanted, chip=CHIP, group_size=group) for part in parts)
         return sum(memory.weight_bytes for chips in held for memory in chips)
 
-    table = wanted.shape.precision.weight_bytes(MODEL.embedding_parameters)
-    whole = sum(wanted.shape.precision.weight_bytes(block.parameters) for block in tied)
+    table = bytes_of(MODEL.embedding_parameters, weights)
+    whole = sum(bytes_of(block.parameters, weights) for block in tied)
     assert weight_bytes(tied) == whole - table
     assert weight_bytes(tied[:2], tied[2:]) == whole
     assert weight_bytes(tied[:-1]) == weight_bytes(BLOCKS[:-1])

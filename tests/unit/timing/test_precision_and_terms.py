@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rack_sim.hardware.chip import PRECISION_BITS
+from rack_sim.model.operators import Operator
 from rack_sim.timing.precision import Precision, bytes_of, shard
 from rack_sim.timing.terms import Terms, total
 
@@ -41,7 +42,9 @@ def test_block_floating_point_has_one_more_byte_for_sixteen_numbers(elements: in
 
 def test_each_kind_of_data_has_its_own_precision() -> None:
     mixed = Precision(weights="int4", kv="fp8", activations="fp16", compute="fp32")
-    assert (mixed.weight_bytes(8), mixed.kv_bytes(8), mixed.activation_bytes(8)) == (4, 8, 16)
+    weights = Operator("o", "matrix", parameters=8)
+    assert mixed.weight_bytes([weights]) == mixed.part_bytes(weights, 8) == 4
+    assert (mixed.kv_bytes(8), mixed.activation_bytes(8)) == (8, 16)
 
 
 terms = st.builds(Terms, *[st.integers(0, 10**15)] * 7)
