@@ -357,12 +357,11 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
 def _draft_weight_bytes(plan: Plan, drafting: Sequence[Block]) -> int:
     """Weights of a draft, but for tables of the model that lie on the first stage already."""
     there = {block.name for block in plan.stages[0].blocks}
-    return sum(
-        plan.demand.shape.precision.weight_bytes(
-            block.parameters - block.shared_parameters * (block.shared_with in there)
-        )
-        for block in kept(drafting)
-    )
+    precision, total = plan.demand.shape.precision, 0
+    for block in kept(drafting):
+        own = (operator for operator in block.operators if operator.shared_with not in there)
+        total += precision.weight_bytes(sum(operator.parameters for operator in own))
+    return total
 
 
 def _draft(plan: Plan, room: CacheRoom) -> DraftCost:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rack_sim.model.architecture import Architecture
 from rack_sim.model.operators import Block, Operator
 
 
@@ -63,15 +62,20 @@ def flop_per_token(blocks: Sequence[Block], context_tokens: int) -> int:
     )
 
 
-def kept_elements(model: Architecture, context_tokens: int) -> int:
+def kept_elements(blocks: Sequence[Block], context_tokens: int) -> int:
     """Elements that the cache keeps of one sequence: a layer with a window keeps that only."""
     return sum(
-        attention.kv_elements_per_token
-        * min(context_tokens, attention.window_tokens or context_tokens)
-        for attention in (layer.attention for layer in model.layers)
+        block.kv_elements_per_token * min(context_tokens, _window(block) or context_tokens)
+        for block in blocks
     )
 
 
-def growing_elements(model: Architecture, context_tokens: int) -> int:
+def _window(block: Block) -> int | None:
+    """How far a block's rows look back; None where that is over the whole context."""
+    reading = (one for one in block.operators if one.kv_read_per_row_token)
+    return next((one.window_tokens for one in reading), None)
+
+
+def growing_elements(blocks: Sequence[Block], context_tokens: int) -> int:
     """Elements that one more token adds to the cache of a sequence that is as long."""
-    return kept_elements(model, context_tokens + 1) - kept_elements(model, context_tokens)
+    return kept_elements(blocks, context_tokens + 1) - kept_elements(blocks, context_tokens)

@@ -36,7 +36,8 @@ class Operator:
 
     Where rows choose among experts, `choice` says how: parameters are those of all experts, FLOP
     and activations those of a row's chosen ones, and no more is read than the experts touched. What
-    is `replicated` lies whole on every chip of a group, and every chip does all of it.
+    is `replicated` lies whole on every chip of a group, and every chip does all of it. Parameters of
+    a module of another model may be those of that model's block `shared_with`.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Operator:
     window_tokens: int | None = None
     choice: Choice | None = None
     replicated: bool = False
+    shared_with: str | None = None
 
     @property
     def parameters_met(self) -> int:
@@ -70,8 +72,7 @@ class Block(Brief):
     be followed by another exchange. Attention has `kv_head_count` key-value heads, which are split
     over a group as far as they go; beyond that the cache is split by sequence, and partial outputs
     of `combined_per_row` elements in all are combined. With a `choice` rows are dispatched to the
-    chips of their experts. All parameters of the block that it is `tied_to` are among its own. Of a
-    module of another model, `shared_parameters` are those of that model's block `shared_with`.
+    chips of their experts. All parameters of the block that it is `tied_to` are among its own.
     """
 
     name: str
@@ -83,8 +84,6 @@ class Block(Brief):
     combined_per_row: int = 0
     choice: Choice | None = None
     tied_to: str | None = None
-    shared_with: str | None = None
-    shared_parameters: int = 0
 
     @property
     def parameters(self) -> int:

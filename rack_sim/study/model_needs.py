@@ -79,11 +79,11 @@ class ModelNeeds(Brief):
     @property
     def kv_bytes_per_token(self) -> int:
         """Bytes that a token adds to the cache while no window is full."""
-        return self._precision.kv_bytes(growing_elements(self.model, 0))
+        return self._precision.kv_bytes(growing_elements(self.blocks, 0))
 
     def kv_bytes_per_sequence(self, context_tokens: int) -> int:
         """Bytes that the cache keeps of one sequence of so many tokens."""
-        return self._precision.kv_bytes(kept_elements(self.model, context_tokens))
+        return self._precision.kv_bytes(kept_elements(self.blocks, context_tokens))
 
     @property
     def state_bytes_per_sequence(self) -> int:

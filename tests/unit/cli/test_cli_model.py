@@ -86,8 +86,8 @@ def test_one_more_token_of_context_costs_what_attention_looks_at() -> None:
     blocks, head = blocks_of(model), 4 * (2 * 16 + 2 * 16 + 5)
     assert flop_per_token(blocks, 51) - flop_per_token(blocks, 50) == 6 * head
     assert flop_per_token(blocks, 201) - flop_per_token(blocks, 200) == head
-    assert growing_elements(model, 50) == 6 * growing_elements(model, 150)
-    assert kept_elements(model, 1) == growing_elements(model, 0)
+    assert growing_elements(blocks, 50) == 6 * growing_elements(blocks, 150)
+    assert kept_elements(blocks, 1) == growing_elements(blocks, 0)
 
 
 @pytest.mark.parametrize("name", presets("model"))
