@@ -42,7 +42,7 @@ from rack_sim.pipeline import Explanation
 from rack_sim.pipeline import explain as explain_scenario
 from rack_sim.scenario import load_scenario
 from rack_sim.scenario.group import format_ranges
-from rack_sim.scenario.model_alone import is_model, load_model
+from rack_sim.scenario.model_alone import is_model, load_model, refuse_misspelt
 from rack_sim.study.model_needs import ModelNeeds
 
 # Rows of the table of tasks; the rest is one row.
@@ -79,6 +79,7 @@ def explain(
     if is_model(scenario):
         _explain_model(scenario, overrides or [], as_json=as_json)
         return
+    refuse_misspelt(scenario)
     with err.status("placing the model"):
         found = explain_scenario(load_scenario(scenario, overrides or []), on_note=tell)
     if found.batch is not None:

@@ -455,14 +455,13 @@ def _nothing_cached(plan: Plan) -> Problem:
 
 def _draft_weight_bytes(plan: Plan, drafting: Sequence[Block]) -> int:
     """Weights of a draft, but for tables of the model that lie on the first stage already."""
-    precision, there = plan.demand.shape.precision, {block.name for block in plan.stages[0].blocks}
-    found = 0
-    for block in kept(drafting):
-        found += precision.weight_bytes(block.operators)
-        if block.shared_with in there:
-            table = max(block.operators, key=lambda operator: operator.parameters)
-            found -= precision.part_bytes(table, block.shared_parameters)
-    return found
+    there = {block.name for block in plan.stages[0].blocks}
+    return sum(
+        plan.demand.shape.precision.weight_bytes(
+            [operator for operator in block.operators if operator.shared_with not in there]
+        )
+        for block in kept(drafting)
+    )
 
 
 def _draft_blocks(model: Architecture, precision: Precision) -> tuple[Block, ...]:

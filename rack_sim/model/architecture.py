@@ -144,8 +144,10 @@ class Architecture(Brief):
     @property
     def own_parameter_count(self) -> int:
         """Parameters but those of tables that are another model's."""
-        tables = (2 - self.tied_embeddings) * self.vocabulary_size * self.hidden_size
-        return self.parameter_count - tables * self.ends.is_module
+        table = self.vocabulary_size * self.hidden_size
+        head = self.vocabulary_size * self.ends.head_bias
+        shared = (2 - self.tied_embeddings) * table + head
+        return self.parameter_count - shared * self.ends.is_module
 
     @property
     def norm_parameters(self) -> int:

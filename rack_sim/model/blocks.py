@@ -48,7 +48,7 @@ def blocks_of(
         own = in_formats(known[layer], formats, number, shared)
         blocks += (replace(block, name=f"layer{number}.{block.kind}") for block in own)
     blocks += in_formats((_head(model),), formats, None, shared)
-    return tuple(blocks)
+    return tuple(map(_sharing, blocks) if model.ends.is_module else blocks)
 
 
 def _layer(hidden: int, layer: Layer, placement: ExpertPlacement) -> tuple[Block, ...]:
@@ -120,8 +120,6 @@ def _embedding(model: Architecture) -> tuple[Block, ...]:
         after = norm("embedding_norm.norm", hidden, biases=ends.norm_biases)
         blocks.append(Block("embedding_norm", "embedding", (after,), gathers=False))
     if ends.is_module:
-        table = blocks[0]
-        blocks[0] = replace(table, shared_with=table.name, shared_parameters=table.parameters)
         blocks.append(_joint(hidden, biases=ends.norm_biases))
     return tuple(blocks)
 
@@ -201,14 +199,22 @@ def _head(model: Architecture) -> Block:
         followed_by="candidates",
     )
     before = norm("head.norm", model.hidden_size, biases=model.ends.norm_biases)
-    head = Block(
+    return Block(
         "head",
         "head",
         (before, projection, sample),
         gathers=True,
         tied_to="embedding" if model.tied_embeddings else None,
     )
-    if not model.ends.is_module:
-        return head
-    table = model.hidden_size * model.vocabulary_size
-    return replace(head, shared_with=head.tied_to or "head", shared_parameters=table)
+
+
+def _sharing(block: Block) -> Block:
+    """A block of a module, whose tables are those of the model that it is of."""
+    homes = {
+        "embedding.lookup": "embedding",
+        "head.vocabulary_projection": block.tied_to or "head",
+    }
+    if block.kind not in ("embedding", "head"):
+        return block
+    operators = (replace(one, shared_with=homes.get(one.name)) for one in block.operators)
+    return replace(block, operators=tuple(operators))

@@ -60,6 +60,9 @@ def likeness_problem(what: str, config: Mapping[str, Any], alike: Reading, read:
 
     `what` says that the type is not known, or missing.
     """
+    if not alike.read:
+        message = f"{what}, and none of its keys is one of a family that is known"
+        return Problem(message, field="model_type")
     said = [*_listed(config.get("ignore")), *alike.unread]
     again = read({**config, "ignore": said}, alike.model_type) if alike.unread else alike
     looks = "its keys look like"

@@ -56,7 +56,8 @@ class Operator:
 
     Where rows choose among experts, `choice` says how: parameters are those of all experts, FLOP
     and activations those of a row's chosen ones, and no more is read than the experts touched. What
-    is `replicated` lies whole on every chip of a group, and every chip does all of it.
+    is `replicated` lies whole on every chip of a group, and every chip does all of it. Parameters
+    of a module of another model may be those of that model's block `shared_with`.
 
     What updates a state reads and writes `state_elements` and `convolution_elements` of it: once a
     row where rows are next tokens, once every `chunk_tokens` rows of a prompt, which take
@@ -81,6 +82,7 @@ class Operator:
     window_tokens: int | None = None
     choice: Choice | None = None
     replicated: bool = False
+    shared_with: str | None = None
     tensors: tuple[Tensor, ...] = ()
     weight_kind: WeightKind | None = None
     stored: Stored | None = None
@@ -129,8 +131,7 @@ class Block(Brief):
     of `combined_per_row` elements in all are combined. With a `choice` rows are dispatched to the
     chips of their experts. All parameters of the block that it is `tied_to` are among its own. Of a
     sequence no more than `window_tokens` are kept in the cache, where they are given; it keeps the
-    state that the operators of its next token update. Of a module of another model,
-    `shared_parameters` are those of that model's block `shared_with`.
+    state that the operators of its next token update.
     """
 
     name: str
@@ -142,8 +143,6 @@ class Block(Brief):
     combined_per_row: int = 0
     choice: Choice | None = None
     tied_to: str | None = None
-    shared_with: str | None = None
-    shared_parameters: int = 0
     window_tokens: int | None = None
 
     def over(self, chip_count: int) -> Self:

@@ -8,11 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rack_sim.foundation.errors import InputError
+from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.foundation.keys import Count
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.checkpoint import UNSAID
 from rack_sim.model.huggingface import architecture_from_config, model_type_of, name_of_text_part
+from rack_sim.scenario.document import Mark
 from rack_sim.scenario.fields import Model, Validation
 from rack_sim.scenario.file_kinds import kind_of_file
 from rack_sim.scenario.library import is_path, presets
@@ -73,6 +74,17 @@ def is_model(reference: str) -> bool:
         return False  # what is wrong with it is said when it is read
 
 
+def refuse_misspelt(reference: str) -> None:
+    """Raises InputError where a word is nearly a model's name, and no file's nor scenario's."""
+    scenarios, models = presets("scenario"), presets("model")
+    if is_path(reference) or Path(reference).exists() or reference in {*scenarios, *models}:
+        return
+    near = [suggest(reference, names) for names in (scenarios, models)]
+    if [hint.startswith("did you mean") for hint in near] == [False, True]:
+        message = f"no scenario and no model is called {reference!r}"
+        raise InputError(Problem(message, suggestion=near[1]))
+
+
 def load_model(reference: str | Mapping[str, Any], overrides: Sequence[str] = ()) -> ModelAlone:
     """The model in a file, a folder, a preset or keys, with ``model.key=value`` laid on it.
 
@@ -84,6 +96,8 @@ def load_model(reference: str | Mapping[str, Any], overrides: Sequence[str] = ()
         named = os.path.join(".", named)  # noqa: PTH118 - keeps the dot: no preset
     reading = Validation()
     tree: dict[str, Any] = {"model": named}
+    if isinstance(reference, str):
+        reading.marks.put(tree, "model", Mark(reference, None, None))
     try:
         complete_tree(tree, Path(), overrides, reading)
     except InputError as error:

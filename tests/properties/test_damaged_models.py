@@ -94,7 +94,7 @@ def is_a_model_or_said(config: dict[str, Any]) -> None:
     assert sum(kind.count for kind in kinds) == model.parameter_count
     assert 0 < model.active_parameter_count <= model.parameter_count
     assert flop_per_token(blocks, 100) > 0
-    assert kept_elements(model, 100) >= 0
+    assert kept_elements(blocks, 100) >= 0
     assert model.max_context_tokens >= 1
 
 

@@ -166,3 +166,25 @@ def test_models_are_listed_by_family(cli: Cli, small: Path) -> None:
     assert found["deepseek-v3"]["kv_bytes_per_token"] == 61 * 576 * 2
     assert found["deepseek-v3"]["family"] == "deepseek_v3"
     assert found["deepseek-v3"]["description"]
+
+
+def test_what_is_missing_says_in_which_file(cli: Cli, small: Path) -> None:
+    Path("mine.json").write_text(json.dumps({k: v for k, v in SMALL.items() if k != "vocab_size"}))
+    code, out, err = cli("explain", "mine.json")
+    assert (code, out) == (2, "")
+    assert err == "error: mine.json: model: key 'vocab_size' is missing\n"
+
+
+def test_a_misspelt_model_is_recognised(cli: Cli, small: Path) -> None:
+    code, _, err = cli("explain", "deepsek-v3")
+    assert code == 2
+    assert "no scenario and no model is called 'deepsek-v3' (did you mean 'deepseek-v3'?)" in err
+    assert "no scenario is called 'nothing'" in cli("explain", "nothing")[2]
+
+
+def test_a_file_of_no_model_looks_like_none(cli: Cli, small: Path) -> None:
+    Path("other").mkdir()
+    Path("other/config.json").write_text('{"port": 80}')
+    code, _, err = cli("explain", "other")
+    assert code == 2
+    assert "key 'model_type' is missing, and none of its keys is one of a family" in err

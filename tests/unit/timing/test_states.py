@@ -25,6 +25,7 @@ from rack_sim.model.state_layers import (
     LightningAttention,
     Mamba2,
 )
+from rack_sim.timing.attention_roofs import Attended
 from rack_sim.timing.iterations import IterationTimer
 from rack_sim.timing.kernels import Kernel, launches_of
 from rack_sim.timing.operators import OperatorTiming, time_operator
@@ -189,9 +190,10 @@ def test_more_rows_never_take_less(shape: MixerShape, chips: int) -> None:
     timer = iterations(shape, chips)
     pairs = [(rows, sampled) for rows in range(1, 20) for sampled in range(rows + 1)]
     for rows, sampled in pairs:
-        at = timer.duration_ps(rows, sampled, rows * 100, 100)
-        assert timer.duration_ps(rows + 1, sampled, (rows + 1) * 100, 100) >= at
-        assert timer.duration_ps(rows + 1, sampled + 1, (rows + 1) * 100, 100) >= at
+        at = timer.duration_ps(sampled, Attended(rows, rows * 100, 100))
+        more = Attended(rows + 1, (rows + 1) * 100, 100)
+        assert timer.duration_ps(sampled, more) >= at
+        assert timer.duration_ps(sampled + 1, more) >= at
 
 
 @given(st.integers(1, 64), st.sampled_from([1, 2, 4]), st.sampled_from(["update", "chunks"]))
