@@ -42,7 +42,7 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
     is_known = model_type in FAMILIES
     if not is_known:
         keys.problems.append(_unknown(model_type, part))
-    layer_count = keys.count("num_hidden_layers")
+    layer_count = family.layer_count(keys)
     if over_limit("layers", layer_count):  # as many objects would be made; it is noted already
         raise InputError(keys.problems)
     hidden_size = keys.count("hidden_size")

@@ -22,12 +22,18 @@ def no_ends(_keys: ConfigKeys) -> Ends:
     return Ends()
 
 
+def said_layers(keys: ConfigKeys) -> int:
+    """As many layers as the file says."""
+    return keys.count("num_hidden_layers")
+
+
 class Family(NamedTuple):
     """How a model type is read: its layers, and whether embeddings are tied unless it says so.
 
-    `ends` reads what stands before and after the layers. `names` are what it calls the common keys,
-    `defaults` what its published code takes where a file leaves one out. `shapeless` are keys of
-    this family alone that change nothing, or nothing where they are not read.
+    `ends` reads what stands before and after the layers, `layer_count` how many there are. `names`
+    are what it calls the common keys, `defaults` what its published code takes where a file leaves
+    one out. `shapeless` are keys of this family alone that change nothing, or nothing where they
+    are not read.
     """
 
     layers: Layers
@@ -36,6 +42,7 @@ class Family(NamedTuple):
     ends: Callable[[ConfigKeys], Ends] = no_ends
     names: Mapping[str, str] = {}
     defaults: Mapping[str, float] = {}
+    layer_count: Callable[[ConfigKeys], int] = said_layers
 
 
 def grouped(

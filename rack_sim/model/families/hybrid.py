@@ -30,15 +30,14 @@ from rack_sim.model.layers import (
 from rack_sim.model.state_layers import KimiDeltaAttention, LightningAttention, Mamba2
 
 KINDS = ("linear_attention", "full_attention")
-_OLD_KINDS = ("mamba", "attention", "hybrid")
+_NEW_KINDS = {"mamba": "linear_attention", "attention": "full_attention"}
 
 
 def _kinds(keys: ConfigKeys, layer_count: int, default: Sequence[str]) -> Sequence[str]:
     """For each layer whether it keeps a state (`linear_attention`) or attends."""
     key = keys.first_of("layer_types", "layers_block_type")
-    said = keys.list_of(key, (*KINDS, *_OLD_KINDS[:2]), layer_count)
-    new = dict(zip(_OLD_KINDS, KINDS, strict=False))
-    return [new.get(kind, kind) for kind in said or default]
+    said = keys.list_of(key, (*KINDS, *_NEW_KINDS), layer_count)
+    return [_NEW_KINDS.get(kind, kind) for kind in said or default]
 
 
 def _mixed(
@@ -59,7 +58,7 @@ def _mixed(
 # Nemotron-H ------------------------------------------------------------------------------------
 
 _LETTERS = {"M": "linear_attention", "*": "full_attention", "-": "mlp", "E": "moe"}
-_PARTS = ("linear_attention", "full_attention", "mlp", "moe", "mamba", "attention")
+_PARTS = (*_LETTERS.values(), *_NEW_KINDS)
 
 
 def _nemotron_h(keys: ConfigKeys, layer_count: int) -> list[Layer]:
@@ -77,11 +76,20 @@ def _nemotron_h(keys: ConfigKeys, layer_count: int) -> list[Layer]:
     return [by_kind[kind] for kind in kinds]
 
 
+def _nemotron_layers(keys: ConfigKeys) -> int:
+    """As many as the file says, else as its list or its pattern names."""
+    for key in ("layers_block_type", "layer_types", "hybrid_override_pattern"):
+        found = keys.length(key)
+        if found is not None:
+            return keys.count("num_hidden_layers", found)
+    return keys.count("num_hidden_layers")
+
+
 def _parts(keys: ConfigKeys, layer_count: int) -> list[str]:
     pattern = keys.letters("hybrid_override_pattern", tuple(_LETTERS), layer_count)
     said = keys.list_of(keys.first_of("layers_block_type", "layer_types"), _PARTS, layer_count)
     if said is not None:
-        return ["linear_attention" if k == "mamba" else k.replace("full_", "") for k in said]
+        return [_NEW_KINDS.get(kind, kind) for kind in said]
     if pattern is None:
         keys.missing("hybrid_override_pattern")
         return ["mlp"] * layer_count
@@ -99,11 +107,11 @@ def _nemotron_mamba(keys: ConfigKeys) -> Mamba2:
     return Mamba2(
         head_count=heads,
         head_size=keys.count("mamba_head_dim", 64),
-        group_count=_groups(keys, "n_groups", heads, 8),
+        group_count=_groups(keys, keys.first_of("n_groups", "mamba_n_groups"), heads, 8),
         state_size=keys.count("ssm_state_size", 128),
-        kernel_size=keys.count("conv_kernel", 4),
-        chunk_tokens=keys.count("chunk_size", 128),
-        convolution_bias=keys.flag("use_conv_bias", default=True),
+        kernel_size=keys.count(keys.first_of("conv_kernel", "mamba_d_conv"), 4),
+        chunk_tokens=keys.count(keys.first_of("chunk_size", "mamba_chunk_size"), 128),
+        convolution_bias=keys.flag(keys.first_of("use_conv_bias", "mamba_conv_bias"), default=True),
         input_bias=bias,
         output_bias=bias,
     )
@@ -256,6 +264,8 @@ def _kimi_linear(keys: ConfigKeys, layer_count: int) -> list[Layer]:
     if inner:
         attend = inner.layer_numbers("full_attn_layers", layer_count + 1)
         inner.layer_numbers("kda_layers", layer_count + 1)
+        inner.only("use_full_rank_gate", False)
+        inner.refuse_others("gate_lower_bound")
         if attend is not None:  # counted from 1
             default = [KINDS[number + 1 in attend] for number in range(layer_count)]
     kinds = _kinds(keys, layer_count, default)
@@ -309,6 +319,11 @@ _NEMOTRON = (
     *_STEPS,
     "expand",
     "layer_norm_epsilon",
+    "mamba_dt_init_floor",
+    "mamba_dt_limit",
+    "mamba_dt_max",
+    "mamba_dt_min",
+    "mamba_expand",
     "mamba_hidden_act",
     "mamba_proj_bias",
     "mamba_ssm_cache_dtype",
@@ -325,7 +340,11 @@ _NEMOTRON = (
     # Those of halves that a pattern may not have.
     "chunk_size",
     "conv_kernel",
+    "mamba_chunk_size",
+    "mamba_conv_bias",
+    "mamba_d_conv",
     "mamba_head_dim",
+    "mamba_n_groups",
     "mamba_num_heads",
     "moe_intermediate_size",
     "moe_latent_size",
@@ -358,7 +377,7 @@ _GRANITE = (
     "normalization_function",
     "num_experts_per_tok",  # where there are none
 )
-_BAMBA = (*_STEPS, *_MAMBA, "num_logits_to_keep", "z_loss_coefficient")
+_BAMBA = (*_STEPS, *_MAMBA, "attn_rotary_emb", "num_logits_to_keep", "z_loss_coefficient")
 _FALCON_H1 = (
     *_BAMBA,
     "attention_in_multiplier",
@@ -416,6 +435,7 @@ FAMILIES: Mapping[str, Family] = {
         shapeless=_NEMOTRON,
         names={"head_dim": "attention_head_dim"},
         defaults={"head_dim": 128},
+        layer_count=_nemotron_layers,
     ),
     "granitemoehybrid": Family(_granite_hybrid, shapeless=_GRANITE),
     "bamba": Family(_bamba, shapeless=_BAMBA, defaults={"partial_rotary_factor": 0.5}),
