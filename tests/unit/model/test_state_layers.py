@@ -297,6 +297,8 @@ def test_patterns_that_do_not_fit_are_refused() -> None:
     assert "hybrid_override_pattern: is not a word of 52 letters" in text
     text = refused(NEMOTRON_3_NANO, hybrid_override_pattern="X" * 52)
     assert "'X' is none of 'M', '*', '-', 'E'" in text
+    text = refused(NEMOTRON_3_NANO, layers_block_type=["mamba"] * 52)
+    assert "hybrid_override_pattern: names other layers than the list beside it" in text
     text = refused(QWEN3_5_27B, linear_num_key_heads=5)
     assert "48 value heads cannot share 5 key heads evenly" in text
     text = refused(QWEN3_5_27B, layer_types=["full_attention"])
