@@ -155,6 +155,11 @@ class ConfigKeys:
             return default
         return value
 
+    def length(self, key: str) -> int | None:
+        """How many items a list has, or letters a word; None where it is neither."""
+        value = self._take(key)
+        return len(value) if isinstance(value, list | str) and value else None
+
     def list_of(self, key: str, allowed: Sequence[Any], length: int) -> Sequence[Any] | None:
         """A list of `length` items, each one of `allowed`; None where it is missing or empty."""
         value = self._take(key)
@@ -203,6 +208,13 @@ class ConfigKeys:
             shown = "a mapping" if isinstance(value, Mapping) else repr(value)
             wanted = allowed[0] if allowed else None
             self.refuse(key, f"{shown} is not modelled; only {wanted!r} is")
+
+    def refuse_others(self, *shapeless: str) -> None:
+        """Refuses the keys of a part that nobody has asked for, but those that say no shape."""
+        known = {*self.read, *shapeless}
+        for key in map(str, self.config):
+            if key not in known:
+                self.refuse(key, f"unknown key {key!r}", suggest(key, known))
 
     def missing(self, key: str) -> None:
         """Notes that a key is not there, and which one may be meant for it."""

@@ -61,7 +61,7 @@ def _read(config: Mapping[str, Any], model_type: str, *, hints: bool = True) -> 
     family = FAMILIES[model_type]
     keys = ConfigKeys(part, inside, family.names, family.defaults)
     keys.hints = hints
-    layer_count = keys.count("num_hidden_layers")
+    layer_count = family.layer_count(keys)
     if over_limit("layers", layer_count):  # as many objects would be made; it is noted already
         return _reading(model_type, None, keys)
     hidden_size = keys.count("hidden_size")

@@ -22,14 +22,20 @@ def no_ends(_keys: ConfigKeys) -> Ends:
     return Ends()
 
 
+def said_layers(keys: ConfigKeys) -> int:
+    """As many layers as the file says."""
+    return keys.count("num_hidden_layers")
+
+
 class Family(NamedTuple):
     """How a model type is read: its layers, and whether embeddings are tied unless it says so.
 
-    `ends` reads what stands before and after the layers. `names` are what it calls the common keys,
-    `defaults` what its published code takes where a file leaves one out. `shapeless` are keys of
-    this family alone that change nothing, or nothing where they are not read. With
-    `scaled_positions` a file's longest context is what scaling brings, whatever its kind. With
-    `module_as_last` the layer of a module that predicts further tokens is as the last of the model.
+    `ends` reads what stands before and after the layers, `layer_count` how many there are. `names`
+    are what it calls the common keys, `defaults` what its published code takes where a file leaves
+    one out. `shapeless` are keys of this family alone that change nothing, or nothing where they
+    are not read. With `scaled_positions` a file's longest context is what scaling brings, whatever
+    its kind. With `module_as_last` the layer of a module that predicts further tokens is as the
+    last of the model.
     """
 
     layers: Layers
@@ -40,6 +46,7 @@ class Family(NamedTuple):
     defaults: Mapping[str, float] = {}
     scaled_positions: bool = False
     module_as_last: bool = False
+    layer_count: Callable[[ConfigKeys], int] = said_layers
 
 
 def grouped(

@@ -107,6 +107,7 @@ def _mixers(keys: ConfigKeys, layer_count: int) -> list[MixerShape]:
     """Every fourth layer attends, its results gated; the others keep a state."""
     no_latent(keys)
     keys.only("attn_output_gate", True)
+    keys.only("use_sliding_window", False)
     bias = keys.flag("attention_bias")
     attention = grouped(keys, query_key_norms="head", qkv_bias=bias, output_bias=bias)
     by_kind: dict[str, MixerShape] = {
@@ -141,6 +142,7 @@ _WINDOW = ("sliding_window", "max_window_layers")
 _HEAD = {"head_dim": 128}
 _WIDE = {"head_dim": 256, "partial_rotary_factor": 0.25}
 _NEXT = (
+    *_WINDOW,
     "mamba_ssm_dtype",  # the format of states is the scenario's (`precision.states`)
     "mtp_num_hidden_layers",
     "mtp_use_dedicated_embeddings",

@@ -69,6 +69,112 @@ NEMOTRON_3_NANO: dict[str, Any] = {
     "moe_shared_expert_intermediate_size": 3712,
 }
 
+NEMOTRON_3_SUPER = NEMOTRON_3_NANO | {
+    # As `transformers` writes it now: a list of words, and no number of layers.
+    "hybrid_override_pattern": None,
+    "num_hidden_layers": None,
+    "layers_block_type": [
+        {"M": "mamba", "E": "moe", "*": "attention"}[letter]
+        for letter in "MEMEMEM*" + 2 * "EMEMEMEM*" + 4 * "EMEMEMEMEM*" + "EMEMEMEM*EMEMEMEME"
+    ],
+    "hidden_size": 4096,
+    "intermediate_size": 2688,
+    "mamba_num_heads": 128,
+    "n_routed_experts": 512,
+    "num_experts_per_tok": 22,
+    "moe_intermediate_size": 2688,
+    "moe_latent_size": 1024,
+    "moe_shared_expert_intermediate_size": 5376,
+}
+QWEN3_NEXT_80B: dict[str, Any] = {
+    "model_type": "qwen3_next",
+    "hidden_size": 2048,
+    "num_hidden_layers": 48,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 2,
+    "head_dim": 256,
+    "intermediate_size": 5120,
+    "num_experts": 512,
+    "num_experts_per_tok": 10,
+    "moe_intermediate_size": 512,
+    "shared_expert_intermediate_size": 512,
+    "vocab_size": 151936,
+    "max_position_embeddings": 262144,
+    "use_sliding_window": False,
+}
+GRANITE_4_H_SMALL: dict[str, Any] = {
+    "model_type": "granitemoehybrid",
+    "hidden_size": 4096,
+    "num_hidden_layers": 40,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "intermediate_size": 768,
+    "num_local_experts": 72,
+    "num_experts_per_tok": 10,
+    "shared_intermediate_size": 1536,
+    "mamba_n_heads": 128,
+    "mamba_d_state": 128,
+    "mamba_d_head": 64,
+    "tie_word_embeddings": True,
+    "vocab_size": 100352,
+    "max_position_embeddings": 131072,
+    "position_embedding_type": "nope",
+    "layer_types": ["mamba"] * 36 + ["attention"] * 4,
+}
+MINIMAX_M1: dict[str, Any] = {
+    "model_type": "minimax_m1",
+    "hidden_size": 6144,
+    "num_hidden_layers": 80,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "intermediate_size": 9216,
+    "num_local_experts": 32,
+    "num_experts_per_tok": 2,
+    "attn_type_list": [0, 0, 0, 0, 0, 0, 0, 1] * 10,
+    "vocab_size": 200064,
+    "max_position_embeddings": 10240000,
+}
+KIMI_LINEAR_48B: dict[str, Any] = {
+    "model_type": "kimi_linear",
+    "hidden_size": 2304,
+    "num_hidden_layers": 27,
+    "num_attention_heads": 32,
+    "intermediate_size": 9216,
+    "kv_lora_rank": 512,
+    "qk_nope_head_dim": 128,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 128,
+    "num_experts": 256,
+    "num_experts_per_token": 8,
+    "num_shared_experts": 1,
+    "moe_intermediate_size": 1024,
+    "vocab_size": 163840,
+    "model_max_length": 1048576,
+    "linear_attn_config": {
+        "full_attn_layers": [4, 8, 12, 16, 20, 24, 27],
+        "kda_layers": [n for n in range(1, 27) if n % 4],
+        "head_dim": 128,
+        "num_heads": 32,
+        "short_conv_kernel_size": 4,
+    },
+}
+FALCON_H1_34B: dict[str, Any] = {
+    "model_type": "falcon_h1",
+    "hidden_size": 5120,
+    "num_hidden_layers": 72,
+    "num_attention_heads": 20,
+    "num_key_value_heads": 4,
+    "head_dim": 128,
+    "intermediate_size": 21504,
+    "vocab_size": 261120,
+    "max_position_embeddings": 262144,
+    "mamba_d_ssm": 4096,
+    "mamba_n_heads": 32,
+    "mamba_d_head": 128,
+    "mamba_n_groups": 2,
+}
+
 DELTA = GatedDeltaNet(2, 6, 16, 8, 4)
 KIMI = KimiDeltaAttention(4, 8, 4)
 MAMBA = Mamba2(8, 16, 2, 32, 4, 128)
@@ -85,6 +191,12 @@ SHAPES = [DELTA, KIMI, MAMBA, LIGHTNING]
         (NEMOTRON_H_56B, 56_324_350_464, 54 * 256 * 64 * 256, 54 * 3 * (256 * 64 + 8 * 512)),
         # 2,944 of the parameters are corrections of routers.
         (NEMOTRON_3_NANO, 31_577_937_344 + 2944, 23 * 64 * 64 * 128, 23 * 3 * (64 * 64 + 2048)),
+        (NEMOTRON_3_SUPER, 120_668_707_840, 40 * 128 * 64 * 128, 40 * 3 * (128 * 64 + 2048)),
+        (QWEN3_NEXT_80B, 79_674_391_296, 36 * 32 * 128 * 128, 36 * 3 * 64 * 128),
+        (GRANITE_4_H_SMALL, 32_207_337_984, 36 * 128 * 64 * 128, 36 * 3 * (8192 + 256)),
+        (MINIMAX_M1, 456_089_655_296, 70 * 64 * 128 * 128, 0),
+        (KIMI_LINEAR_48B, 49_122_681_728, 20 * 32 * 128 * 128, 20 * 3 * 3 * 32 * 128),
+        (FALCON_H1_34B, 33_642_221_312, 72 * 32 * 128 * 256, 72 * 3 * (4096 + 1024)),
     ],
 )
 def test_published_hybrids(
@@ -92,7 +204,8 @@ def test_published_hybrids(
 ) -> None:
     model = architecture_from_config("any", config)
     assert model.parameter_count == parameters
-    assert sum(block.parameters for block in blocks_of(model)) == parameters
+    twice = model.vocabulary_size * model.hidden_size if model.tied_embeddings else 0
+    assert sum(block.parameters for block in blocks_of(model)) - twice == parameters
     assert model.state_elements_per_sequence == states
     assert model.convolution_elements_per_sequence == convolutions
 
@@ -184,12 +297,22 @@ def test_patterns_that_do_not_fit_are_refused() -> None:
     assert "hybrid_override_pattern: is not a word of 52 letters" in text
     text = refused(NEMOTRON_3_NANO, hybrid_override_pattern="X" * 52)
     assert "'X' is none of 'M', '*', '-', 'E'" in text
+    text = refused(NEMOTRON_3_NANO, layers_block_type=["mamba"] * 52)
+    assert "hybrid_override_pattern: names other layers than the list beside it" in text
     text = refused(QWEN3_5_27B, linear_num_key_heads=5)
     assert "48 value heads cannot share 5 key heads evenly" in text
     text = refused(QWEN3_5_27B, layer_types=["full_attention"])
     assert "layer_types: is not a list of 64 items" in text
     missing = {key: v for key, v in NEMOTRON_3_NANO.items() if key != "hybrid_override_pattern"}
     assert "'hybrid_override_pattern' is missing" in refused(missing)
+
+
+def test_keys_inside_of_a_part_are_not_ignored() -> None:
+    inner = KIMI_LINEAR_48B["linear_attn_config"]
+    text = refused(KIMI_LINEAR_48B, linear_attn_config=inner | {"use_full_rank_gate": True})
+    assert "linear_attn_config.use_full_rank_gate: True is not modelled" in text
+    text = refused(KIMI_LINEAR_48B, linear_attn_config=inner | {"head_dims": 64})
+    assert "linear_attn_config.head_dims: unknown key 'head_dims'" in text
 
 
 def hybrid() -> Architecture:
