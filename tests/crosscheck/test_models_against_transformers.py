@@ -146,7 +146,7 @@ def own_names(**names: str) -> Callable[[Random, Config], None]:
 def without(*keys: str) -> Callable[[Random, Config], None]:
     def change(_rng: Random, config: Config) -> None:
         for key in keys:
-            config.pop(key)
+            config.pop(key, None)
 
     return change
 
@@ -333,6 +333,16 @@ CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
         one_of_each_layer("layer_types", "linear_attention", "full_attention"),
     ),
     "qwen3_5_moe_text": (bias, delta_net, experts("num_experts"), narrow),
+    "olmo_hybrid": (
+        bias,
+        delta_net,
+        without("head_dim", "full_attention_interval"),
+        # The library wants one of each kind.
+        lambda _rng, config: config.update(
+            layer_types=["full_attention", *["linear_attention"] * config["num_hidden_layers"]],
+            num_hidden_layers=config["num_hidden_layers"] + 1,
+        ),
+    ),
     "nemotron_h": (
         without("num_hidden_layers"),
         lambda rng, config: config.update(num_hidden_layers=rng.randrange(4, 12)),

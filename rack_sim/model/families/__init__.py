@@ -23,6 +23,7 @@ from rack_sim.model.families import (
     minimax,
     nemotron_h,
     olmo,
+    olmo_hybrid,
     phi,
     qwen,
 )
@@ -43,6 +44,7 @@ FAMILIES: Mapping[str, Family] = {
     **cohere.FAMILIES,
     **classic.FAMILIES,
     **nemotron_h.FAMILIES,
+    **olmo_hybrid.FAMILIES,
     **mamba.FAMILIES,
     **lightning.FAMILIES,
     **kimi_linear.FAMILIES,
