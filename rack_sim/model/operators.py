@@ -119,7 +119,7 @@ class Block(Brief):
     over a group as far as they go; beyond that the cache is split by sequence, and partial outputs
     of `combined_per_row` elements in all are combined. With a `choice` rows are dispatched to the
     chips of their experts. All parameters of the block that it is `tied_to` are among its own.
-    A sequence keeps the state that the operators of its next token update.
+    A sequence keeps the state that is updated for its next token.
     """
 
     name: str
@@ -141,12 +141,12 @@ class Block(Brief):
     @property
     def state_elements(self) -> int:
         """Elements of the recurrent state that each sequence keeps."""
-        return sum(one.state_elements for one in self.operators if one.rows_of == "next_tokens")
+        return sum(one.state_elements for one in self.operators if one.rows_of != "prompts")
 
     @property
     def convolution_elements(self) -> int:
         """Elements of the rows that a convolution keeps of each sequence."""
-        updating = (one for one in self.operators if one.rows_of == "next_tokens")
+        updating = (one for one in self.operators if one.rows_of != "prompts")
         return sum(operator.convolution_elements for operator in updating)
 
     @property

@@ -15,6 +15,7 @@ from rack_sim.model.families import (
     glm,
     gpt_oss,
     kimi_linear,
+    lfm2,
     lightning,
     llama,
     llama4,
@@ -47,6 +48,7 @@ FAMILIES: Mapping[str, Family] = {
     **olmo_hybrid.FAMILIES,
     **mamba.FAMILIES,
     **lightning.FAMILIES,
+    **lfm2.FAMILIES,
     **kimi_linear.FAMILIES,
 }
 """Every model type that is known."""
