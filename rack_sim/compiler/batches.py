@@ -191,7 +191,8 @@ class CacheRoom:
     `memory_share` of the tier in which the cache lies is for weights, program text, activations of
     `rows` rows and the cache together; `kv_capacity_bytes` is the cache of each chip,
     None for all that is left. `draft_model` lies beside the model, on the same chips. There is
-    room for the states of `sequences`.
+    room for the states of `sequences`, each of which has `states_per_sequence`: with a draft one
+    for each row that is looked at, as any may be the last that is taken.
     """
 
     rows: int
@@ -200,6 +201,7 @@ class CacheRoom:
     kv_capacity_bytes: int | None = None
     draft_model: Architecture | None = None
     sequences: int = 1
+    states_per_sequence: int = 1
 
 
 @dataclass(frozen=True, repr=False)
@@ -349,6 +351,7 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
         activation_bytes=_activation_bytes(plan, room.rows),
         kv_bytes=0,
         state_bytes=room.sequences
+        * room.states_per_sequence
         * sum(
             max(state_bytes(blocks, precision, group_size) for blocks in held)
             for held in ([*by_stage], [drafting])

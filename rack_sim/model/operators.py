@@ -131,7 +131,7 @@ class Block(Brief):
     of `combined_per_row` elements in all are combined. With a `choice` rows are dispatched to the
     chips of their experts. All parameters of the block that it is `tied_to` are among its own. Of a
     sequence no more than `window_tokens` are kept in the cache, where they are given; it keeps the
-    state that the operators of its next token update.
+    state that is updated for its next token.
     """
 
     name: str
@@ -154,12 +154,12 @@ class Block(Brief):
     @property
     def state_elements(self) -> int:
         """Elements of the recurrent state that each sequence keeps."""
-        return sum(one.state_elements for one in self.operators if one.rows_of == "next_tokens")
+        return sum(one.state_elements for one in self.operators if one.rows_of != "prompts")
 
     @property
     def convolution_elements(self) -> int:
         """Elements of the rows that a convolution keeps of each sequence."""
-        updating = (one for one in self.operators if one.rows_of == "next_tokens")
+        updating = (one for one in self.operators if one.rows_of != "prompts")
         return sum(operator.convolution_elements for operator in updating)
 
     @property

@@ -27,6 +27,7 @@ from rack_sim.model.state_layers import (
     KimiDeltaAttention,
     LightningAttention,
     Mamba2,
+    ShortConvolution,
     StateShape,
 )
 from rack_sim.model.textbook import GATED_FLOP, NORM_FLOP, PLAIN_FLOP, matmul
@@ -42,8 +43,10 @@ def state_block(hidden: int, shape: StateShape) -> Block:
         operators = _kimi(hidden, shape)
     elif isinstance(shape, Mamba2):
         operators = _mamba(hidden, shape)
-    else:
+    elif isinstance(shape, LightningAttention):
         operators = _lightning(hidden, shape)
+    else:
+        operators = _short_convolution(hidden, shape)
     return Block("state", "state", operators, gathers=True)
 
 
@@ -141,6 +144,24 @@ def _lightning(hidden: int, shape: LightningAttention) -> Operators:
     )
 
 
+def _short_convolution(hidden: int, shape: ShortConvolution) -> Operators:
+    """Every row reads and writes the rows that are kept, those of prompts, too: no more than it."""
+    kept, width = shape.convolution, shape.width
+    convolution = Operator(
+        name="state.convolution",
+        unit="vector",
+        parameters=kept.parameters,
+        flop_per_row=(2 * kept.kernel_size + kept.biases + 2) * width,
+        activations_per_row=4 * width,
+        convolution_elements=kept.elements,
+    )
+    return (
+        _input(hidden, shape.projected_size, width, 0, biased=shape.biases),
+        convolution,
+        _output(hidden, width, biased=shape.biases),
+    )
+
+
 def _delta_chunk_flop(chunk: int, key: int, value: int) -> int:
     """One row of one head with each row of its chunk; see above."""
     return 6 * key + 4 * value + -(-chunk // 3)
@@ -185,7 +206,7 @@ def _gates(parameters: int, normed: int, gates: int, shared: Shared | None) -> O
 
 
 def _over_state(
-    shape: StateShape,
+    shape: GatedDeltaNet | KimiDeltaAttention | Mamba2 | LightningAttention,
     *,
     taken: int,
     update_flop: int,

@@ -9,6 +9,7 @@ reads and writes the state once.
     Kimi delta          the same, with a decay for every key element             (Kimi Linear)
     Mamba-2             S <- S x decay + (dt x) B';  o = S C + D x               (Nemotron, Granite)
     lightning           S <- S x decay + k v';  o = S'q                          (MiniMax-Text, M1)
+    short convolution   none but the rows of the convolution, which stands between gates    (LFM2)
 
 Several heads may share one input (a key head of the delta rule, a group of Mamba's B and C), as
 query heads share a key. A chip that has heads of a group has that group's inputs, too: they are
@@ -284,4 +285,46 @@ class LightningAttention:
         return hidden_size * (self.projected_size + self.value_size) + self.value_size
 
 
-StateShape = GatedDeltaNet | KimiDeltaAttention | Mamba2 | LightningAttention
+@dataclass(frozen=True, slots=True)
+class ShortConvolution:
+    """A convolution between two gates, and no state beside the rows that it keeps."""
+
+    width: int
+    kernel_size: int
+    biases: bool = False
+
+    @property
+    def head_count(self) -> int:
+        """Channels, each by itself."""
+        return self.width
+
+    @property
+    def group_count(self) -> int:
+        """Nothing is shared."""
+        return self.width
+
+    @property
+    def state_elements(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def convolution(self) -> Convolution:
+        """Of every channel."""
+        return Convolution(self.width, 0, self.kernel_size, self.biases)
+
+    @property
+    def projected_size(self) -> int:
+        """The channels, and both their gates."""
+        return 3 * self.width
+
+    def parameter_count(self, hidden_size: int) -> int:
+        """Everything but the block's own norm."""
+        return (
+            hidden_size * (self.projected_size + self.width)
+            + (self.projected_size + hidden_size) * self.biases
+            + self.convolution.parameters
+        )
+
+
+StateShape = GatedDeltaNet | KimiDeltaAttention | Mamba2 | LightningAttention | ShortConvolution

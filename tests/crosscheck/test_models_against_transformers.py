@@ -146,7 +146,7 @@ def own_names(**names: str) -> Callable[[Random, Config], None]:
 def without(*keys: str) -> Callable[[Random, Config], None]:
     def change(_rng: Random, config: Config) -> None:
         for key in keys:
-            config.pop(key)
+            config.pop(key, None)
 
     return change
 
@@ -333,6 +333,35 @@ CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
         one_of_each_layer("layer_types", "linear_attention", "full_attention"),
     ),
     "qwen3_5_moe_text": (bias, delta_net, experts("num_experts"), narrow),
+    "lfm2": (
+        one_of_each_layer("layer_types", "conv", "full_attention"),
+        choices("full_attn_idxs", [0]),
+        choices("block_multiple_of", 8, 16),
+        flags(block_auto_adjust_ff_dim=0.5, conv_bias=0.5),
+        lambda _rng, config: config.pop("tie_word_embeddings", None),
+    ),
+    "lfm2_moe": (
+        lambda rng, config: config.update(
+            layer_types=[
+                rng.choice(["conv", "full_attention"]) for _ in range(config["num_hidden_layers"])
+            ]
+        ),
+        experts("num_experts"),
+        narrow,
+        flags(use_expert_bias=0.5, conv_bias=0.5),
+        choices("num_dense_layers", 0, 1),
+        lambda _rng, config: config.pop("tie_word_embeddings", None),
+    ),
+    "olmo_hybrid": (
+        bias,
+        delta_net,
+        without("head_dim", "full_attention_interval"),
+        # The library wants one of each kind.
+        lambda _rng, config: config.update(
+            layer_types=["full_attention", *["linear_attention"] * config["num_hidden_layers"]],
+            num_hidden_layers=config["num_hidden_layers"] + 1,
+        ),
+    ),
     "nemotron_h": (
         without("num_hidden_layers"),
         lambda rng, config: config.update(num_hidden_layers=rng.randrange(4, 12)),
@@ -376,7 +405,11 @@ def counted(config: Config) -> int:
     made = transformers.AutoConfig.for_model(config["model_type"], **keys)
     with torch.device("meta"):
         module = transformers.AutoModelForCausalLM.from_config(made)
-    corrections = [one for name, one in module.named_buffers() if "correction" in name]
+    corrections = [
+        one
+        for name, one in module.named_buffers()
+        if name.endswith(("correction_bias", "expert_bias"))
+    ]
     return sum(one.numel() for one in [*module.parameters(), *corrections])
 
 

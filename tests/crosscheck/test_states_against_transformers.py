@@ -70,6 +70,8 @@ MODELS: dict[str, dict[str, Any]] = {
     },
     "bamba": {**MAMBA, "attn_layer_indices": [1]},
     "falcon_h1": {**MAMBA, "mamba_d_ssm": 64},
+    "lfm2": {"layer_types": ["conv", "full_attention", "conv", "conv"]},
+    "olmo_hybrid": DELTA | {"layer_types": KINDS},
     "minimax": {"num_local_experts": 4, "num_experts_per_tok": 2, "block_size": 8},
     "kimi_linear": {
         "num_key_value_heads": 4,
@@ -122,8 +124,9 @@ def test_a_sequence_keeps_what_the_cache_of_the_library_holds(model_type: str) -
         recurrent += sum(kept.numel() for kept in states.values() if kept is not None)
         rows = getattr(layer, "conv_states", {}) or {}
         convolution += sum(kept[..., 1:].numel() for kept in rows.values() if kept is not None)
-    assert recurrent == model.state_elements_per_sequence > 0
+    assert recurrent == model.state_elements_per_sequence
     assert convolution == model.convolution_elements_per_sequence
+    assert recurrent + convolution > 0
 
 
 @pytest.mark.parametrize("model_type", ["qwen3_5_text", "minimax"])

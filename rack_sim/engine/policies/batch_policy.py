@@ -88,6 +88,10 @@ class ContinuousBatchingPolicy(Policy[BatchMachine, BatchTiming]):
                 suggestion=f"at most {self.token_budget}",
             )
 
+    def rows_per_sequence(self, draft_tokens: int) -> int:
+        """A token, and what a draft proposes, looked at together."""
+        return 1 + draft_tokens
+
     @property
     def iteration_limits(self) -> IterationLimits:
         """What an iteration holds at most."""
@@ -113,6 +117,7 @@ class ContinuousBatchingPolicy(Policy[BatchMachine, BatchTiming]):
             kv_capacity_bytes=self.kv_capacity_bytes,
             draft_model=draft_model,
             sequences=self.max_sequences,
+            states_per_sequence=plan.demand.shape.rows_per_sequence,
         )
         return batch_machine(plan, room)
 

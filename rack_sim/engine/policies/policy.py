@@ -86,7 +86,7 @@ class Policy(ABC, Generic[MachineT, TimingT]):
         yield from ()
 
     def rows_per_sequence(self, draft_tokens: int) -> int:
-        """Rows of a slot that one decoding sequence owns."""
+        """Rows that one decoding sequence has in a step."""
         del draft_tokens
         return 1
 

@@ -15,6 +15,7 @@ from rack_sim.model.families import (
     glm,
     gpt_oss,
     kimi_linear,
+    lfm2,
     lightning,
     llama,
     llama4,
@@ -23,6 +24,7 @@ from rack_sim.model.families import (
     minimax,
     nemotron_h,
     olmo,
+    olmo_hybrid,
     phi,
     qwen,
 )
@@ -43,8 +45,10 @@ FAMILIES: Mapping[str, Family] = {
     **cohere.FAMILIES,
     **classic.FAMILIES,
     **nemotron_h.FAMILIES,
+    **olmo_hybrid.FAMILIES,
     **mamba.FAMILIES,
     **lightning.FAMILIES,
+    **lfm2.FAMILIES,
     **kimi_linear.FAMILIES,
 }
 """Every model type that is known."""

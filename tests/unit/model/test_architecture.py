@@ -17,6 +17,16 @@ from rack_sim.timing.precision import bytes_of
 
 # Published totals, worked out from the config.json of each (facts, section D).
 PARAMETERS = {
+    # Hybrids, counted by transformers 5.24, router corrections among them.
+    "qwen3.5-27b": 26_895_998_464,
+    "qwen3.5-35b-a3b": 34_660_610_688,
+    "qwen3.5-397b-a17b": 396_346_350_336,
+    "qwen3-next-80b-a3b": 79_674_391_296,
+    "nemotron-3-nano-30b-a3b": 31_577_940_288,
+    "nemotron-3-super-120b-a12b": 120_668_707_840,
+    "nemotron-h-56b": 56_324_350_464,
+    "kimi-linear-48b-a3b": 49_122_681_728,
+    "minimax-m1": 456_089_655_296,
     "deepseek-v3": 671_026_419_200,
     "gemma-7b": 8_537_680_896,
     "gpt-oss-120b": 116_829_156_672,
@@ -65,6 +75,14 @@ PARAMETERS = {
 }
 # Billions that a token meets, both embeddings included, as published (section D).
 ACTIVE_BILLIONS = {
+    # Hybrids, counted from transformers 5.24 as all of their parameters are.
+    "qwen3.5-35b-a3b": 3.45,
+    "qwen3.5-397b-a17b": 17.35,
+    "qwen3-next-80b-a3b": 3.87,
+    "nemotron-3-nano-30b-a3b": 3.58,
+    "nemotron-3-super-120b-a12b": 12.77,
+    "kimi-linear-48b-a3b": 3.48,
+    "minimax-m1": 48.4,
     "deepseek-v3": 37.6,
     "gpt-oss-120b": 5.7,
     "gpt-oss-20b": 4.2,
@@ -77,6 +95,16 @@ ACTIVE_BILLIONS = {
 }
 # Llama-2 7B has a key and a value per head: 32 layers x 2 x 4096 x 2 bytes.
 KV_FP16_BYTES = {
+    # Hybrids: the layers that attend.
+    "qwen3.5-27b": 16 * 2 * 4 * 256 * 2,
+    "qwen3.5-35b-a3b": 10 * 2 * 2 * 256 * 2,
+    "qwen3.5-397b-a17b": 15 * 2 * 2 * 256 * 2,
+    "qwen3-next-80b-a3b": 12 * 2 * 2 * 256 * 2,
+    "nemotron-3-nano-30b-a3b": 6 * 2 * 2 * 128 * 2,
+    "nemotron-3-super-120b-a12b": 8 * 2 * 2 * 128 * 2,
+    "nemotron-h-56b": 10 * 2 * 8 * 128 * 2,
+    "kimi-linear-48b-a3b": 7 * (512 + 64) * 2,
+    "minimax-m1": 10 * 2 * 8 * 128 * 2,
     "deepseek-v3": 70_272,
     "gemma-7b": 458_752,
     "gpt-oss-120b": 73_728,

@@ -17,6 +17,7 @@ from rack_sim.model.state_layers import (
     KimiDeltaAttention,
     LightningAttention,
     Mamba2,
+    ShortConvolution,
     StateShape,
 )
 
@@ -179,7 +180,8 @@ DELTA = GatedDeltaNet(2, 6, 16, 8, 4)
 KIMI = KimiDeltaAttention(4, 8, 4)
 MAMBA = Mamba2(8, 16, 2, 32, 4, 128)
 LIGHTNING = LightningAttention(4, 8, 256)
-SHAPES = [DELTA, KIMI, MAMBA, LIGHTNING]
+SHORT = ShortConvolution(32, 3, biases=True)
+SHAPES = [DELTA, KIMI, MAMBA, LIGHTNING, SHORT]
 
 
 @pytest.mark.parametrize(
@@ -256,6 +258,14 @@ def test_flop_of_a_row_in_a_chunk() -> None:
 def test_flop_of_a_convolution() -> None:
     """A multiply and an add for every row of the kernel, a bias, and an activation of four."""
     assert flop(state_block(48, MAMBA), "convolution") == (8 * 16 + 2 * 2 * 32) * (2 * 4 + 1 + 4)
+
+
+def test_a_short_convolution_is_all_there_is() -> None:
+    """Two gates, a multiply and an add for every row of the kernel, a bias."""
+    block = state_block(48, SHORT)
+    assert flop(block, "convolution") == 32 * (2 + 2 * 3 + 1)
+    assert (block.state_elements, block.convolution_elements) == (0, 2 * 32)
+    assert all(one.rows_of == "all" for one in block.operators)
 
 
 def split(block: Block, chip_count: int) -> list[Operator]:

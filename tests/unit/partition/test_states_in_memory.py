@@ -139,6 +139,14 @@ def test_batches_take_room_for_the_most_sequences_before_the_cache() -> None:
     )
 
 
+def test_a_draft_asks_for_a_state_for_each_row_that_is_looked_at() -> None:
+    plan = planned("reactive", capacity=10**7)
+    alone = machine(CacheRoom(8, 16, sequences=5), plan)
+    drafted = machine(CacheRoom(8, 16, sequences=5, states_per_sequence=4), plan)
+    assert drafted.chip_bytes["states"] == 4 * alone.chip_bytes["states"]
+    assert ContinuousBatchingPolicy().rows_per_sequence(3) == 4
+
+
 def test_too_many_sequences_are_answered_with_how_many_fit() -> None:
     plan = planned("reactive", capacity=10**6)
     refused = batch_machine(plan, CacheRoom(8, 16, sequences=10**4))

@@ -163,10 +163,11 @@ def test_next_tokens_are_the_sampled_rows_and_prompts_are_roofs() -> None:
     assert chunks.is_attention
 
 
-def test_a_sampled_row_takes_its_state_more() -> None:
-    """Beside what the head makes of it: the update is all that tells models of 32 rows apart."""
-    found, without = iterations(DELTA), iterations(GroupedAttention(8, 8, 8))
-    update = timed(operator(DELTA, "update"), 32, 32).duration_ps
+@pytest.mark.parametrize("chips", [1, 4])
+def test_a_sampled_row_takes_its_state_more(chips: int) -> None:
+    """Beside what the head makes of it: on four chips each has a key head that two share."""
+    found, without = iterations(DELTA, chips), iterations(GroupedAttention(8, 8, 8), chips)
+    update = timed(operator(DELTA, "update"), 32, 32, chips).duration_ps
     sampled = found.base_ps(64, 32) - found.base_ps(64, 0)
     assert sampled - (without.base_ps(64, 32) - without.base_ps(64, 0)) == update
 
