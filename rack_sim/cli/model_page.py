@@ -48,7 +48,7 @@ def _left_out(found: ModelNeeds) -> Iterator[tuple[str, str]]:
     """What the file has besides the model that is counted."""
     modules, draft = found.model.prediction, draft_of(found.model)
     if modules is not None:
-        words = f"{counted(modules.module_count, 'module')} that predict further tokens"
+        words = f"{counted(modules.module_count, 'module')} for further tokens"
         known = ", of unknown shape"
         if draft is not None:
             each = f"{draft.own_parameter_count:,} parameters each"

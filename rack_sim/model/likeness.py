@@ -1,9 +1,11 @@
 """Likeness: which family the keys of a model of an unknown type look like.
 
-The file is read as each family in turn. The one that leaves the fewest keys unexplained is it; of
-equals, the one whose name is nearly the same, then the one that reads the most keys.
+The file is read as each family in turn. The one that leaves the fewest keys unexplained is it,
+where a name that begins alike speaks for a family; of equals, the one whose name is nearly the
+same, then the one that reads the most keys.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,6 +17,8 @@ _PROBLEMS_SHOWN = 3
 _KEYS_SHOWN = 12
 # assumed: a new generation of a family brings a few new keys; more make another family of it
 _NEW_KEYS = 6
+# assumed: a name of another stem counts as much as two keys that a family knows nothing of
+_OTHER_NAME = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +53,17 @@ def most_alike(
 
     def strangeness(reading: Reading) -> tuple[int, bool, int]:
         is_meant = meant == f"did you mean {reading.model_type!r}?"
-        return len(reading.problems), not is_meant, -len(reading.read)
+        is_other = _stem(reading.model_type) != _stem(model_type)
+        strange = len(reading.problems) + _OTHER_NAME * is_other
+        return strange, not is_meant, -len(reading.read)
 
     tried = (read(config, family, hints=False) for family in known)
     return read(config, min(tried, key=strangeness).model_type)
+
+
+def _stem(model_type: str) -> str:
+    """What a type shares with its next generation: ``qwen`` of ``qwen3_5_moe``."""
+    return (re.match("[a-z]+", model_type.lower()) or [""])[0]
 
 
 def likeness_problem(what: str, config: Mapping[str, Any], alike: Reading, read: Read) -> Problem:

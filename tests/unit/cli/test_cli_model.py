@@ -1,6 +1,7 @@
 """A model alone: `rack-sim explain` of a config.json, a folder of one, or a preset's name."""
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +38,9 @@ SMALL: dict[str, Any] = {
     "sliding_window": 100,
     "tie_word_embeddings": True,
 }
+
+
+NEXT = {"model_type": "gemma9", "sliding_window_pattern": 6, "new_key": 1, "other_key": 2}
 
 
 def said(cli: Cli, *arguments: str) -> dict[str, Any]:
@@ -186,3 +190,37 @@ def test_a_file_of_no_model_looks_like_none(cli: Cli, small: Path) -> None:
     code, _, err = cli("explain", "other")
     assert code == 2
     assert "key 'model_type' is missing, and none of its keys is one of a family" in err
+
+
+def test_the_setting_that_an_unknown_type_is_offered_reads_it(cli: Cli, small: Path) -> None:
+    """As it stands in the message, for `explain` and, of a draft model, for a scenario."""
+    strange = json.dumps(SMALL | NEXT)
+    Path("mine.json").write_text(strange)
+    code, out, err = cli("explain", "mine.json")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "its keys look like 'gemma3'" in err
+    offered = err[err.index("(--set") + 1 : err.rindex(")")]
+    assert offered == "--set model.model_type=gemma3 --set 'model.ignore=[new_key, other_key]'"
+    assert said(cli, "mine.json", *shlex.split(offered))["parameter_count"] > 0
+
+    drafting = "serving.speculation={draft_tokens: 1, acceptance: 0.5, draft_model: mine.json}"
+    code, out, err = cli("validate", "llama70b-a100", "--set", drafting)
+    assert code == 2
+    offered = err[err.index("(--set") + 1 : err.rindex(")")]
+    assert offered.startswith("--set serving.speculation.draft_model.model_type=gemma3")
+    settings = ["serving.speculation.draft_tokens=1", "serving.speculation.acceptance=0.5"]
+    settings += ["serving.speculation.draft_model=mine.json"]
+    words = [word for setting in settings for word in ("--set", setting)]
+    assert cli("validate", "llama70b-a100", *words, *shlex.split(offered))[0] == 0
+
+
+def test_what_is_not_counted_is_said(cli: Cli, small: Path) -> None:
+    seeing = {"model_type": "gemma3", "text_config": SMALL, "vision_config": {"hidden_size": 8}}
+    Path("seeing.json").write_text(json.dumps(seeing))
+    assert said(cli, "seeing.json")["not_served"] == ["vision_config"]
+    assert said(cli, "deepseek-r1")["prediction_modules"] == {
+        "module_count": 1,
+        "parameter_count_each": 11_610_068_224,
+    }
+    words = cli("explain", "deepseek-r1")[1]
+    assert "1 module for further tokens, 11,610,068,224 parameters each" in words
