@@ -5,6 +5,7 @@ from typing import Any
 
 from rack_sim.foundation.units import counted
 from rack_sim.hardware.survey import survey
+from rack_sim.model.prediction import modules_in_words
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.pipeline import Explanation
 
@@ -18,6 +19,7 @@ def deployment_facts(plan: Plan) -> list[tuple[str, str]]:
         places += f", {counted(len(topology.racks), 'rack')}"
     return [
         ("model", plan.model.title),
+        *([("left out", modules)] if (modules := modules_in_words(plan.model)) else []),
         ("weights", f"{plan.weight_bytes:,} bytes ({plan.demand.shape.precision.weights})"),
         (
             "system",

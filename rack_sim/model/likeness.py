@@ -76,10 +76,10 @@ def likeness_problem(what: str, config: Mapping[str, Any], alike: Reading, read:
         return Problem(message, field="model_type")
     said = [*_listed(config.get("ignore")), *alike.unread]
     again = read({**config, "ignore": said}, alike.model_type) if alike.unread else alike
-    looks = "its keys look like"
+    family = f"{what}; its keys look like {alike.model_type!r}, as which it "
     if len(alike.unread) > _NEW_KEYS:
-        looks = f"no known family has {len(alike.unread)} of its keys; nearest is"
-    family = f"{what}; {looks} {alike.model_type!r}, as which it "
+        unknown = f"which does not know {len(alike.unread)} of its keys"
+        family = f"{what}; nearest is {alike.model_type!r}, {unknown}; as that it "
     if again.architecture is None:
         shown = [str(problem) for problem in again.problems[:_PROBLEMS_SHOWN]]
         more = len(again.problems) - len(shown)
