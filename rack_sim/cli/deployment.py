@@ -8,6 +8,7 @@ from rich.table import Table
 from rack_sim.cli.console import headings, table
 from rack_sim.foundation.units import PS_PER_S, counted, format_bytes
 from rack_sim.hardware.survey import survey
+from rack_sim.model.prediction import modules_in_words
 from rack_sim.model.weight_table import by_format
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.pipeline import Explanation
@@ -23,6 +24,7 @@ def deployment_facts(plan: Plan) -> list[tuple[str, str]]:
         places += f", {counted(len(topology.racks), 'rack')}"
     return [
         ("model", plan.model.title),
+        *([("left out", modules)] if (modules := modules_in_words(plan.model)) else []),
         ("weights", f"{plan.weight_bytes:,} bytes ({precision.weights_title(plan.model)})"),
         *_format_facts(plan),
         (

@@ -7,9 +7,9 @@ from rich.table import Table
 
 from rack_sim.cli.console import facts_table, headings, table
 from rack_sim.foundation.units import counted, format_bytes
-from rack_sim.model.prediction import draft_of
+from rack_sim.model.prediction import draft_of, modules_in_words
 from rack_sim.partition.fit import Fit, room_bytes
-from rack_sim.study.model_needs import ModelNeeds, SystemNeed
+from rack_sim.study.model_needs import BATCHES, ModelNeeds, SystemNeed
 
 
 def model_tables(found: ModelNeeds) -> list[Table]:
@@ -46,14 +46,9 @@ def _facts(found: ModelNeeds) -> Table:
 
 def _left_out(found: ModelNeeds) -> Iterator[tuple[str, str]]:
     """What the file has besides the model that is counted."""
-    modules, draft = found.model.prediction, draft_of(found.model)
-    if modules is not None:
-        words = f"{counted(modules.module_count, 'module')} that predict further tokens"
-        known = ", of unknown shape"
-        if draft is not None:
-            each = f"{draft.own_parameter_count:,} parameters each"
-            known = f", {each} (serving.speculation.draft_model: mtp)"
-        yield "left out", words + known
+    modules = modules_in_words(found.model)
+    if modules:
+        yield "left out", modules
     if found.alone.encoders:
         yield "not served", ", ".join(found.alone.encoders)
 
@@ -93,7 +88,10 @@ def _needs(found: ModelNeeds) -> Table:
     sequences = counted(alone.concurrent_sequences, "sequence")
     formats = ", ".join(str(each.weights) for each in alone.precisions)
     return table(
-        f"fewest chips that hold it with {sequences} of {counted(alone.context_tokens, 'token')}",
+        "fewest chips (stages x tensor parallel) that hold it with "
+        f"{sequences} of {counted(alone.context_tokens, 'token')}; "
+        f"reactive ones in {BATCHES.memory_share:.0%} of their memory, with iterations of "
+        f"{counted(BATCHES.rows, 'row')}",
         headings(f"system, >chips, >of, {formats}"),
         rows,
     )
@@ -102,7 +100,8 @@ def _needs(found: ModelNeeds) -> Table:
 def _fit_words(fit: Fit) -> str:
     if fit.why:
         return f"no: {fit.why}"
-    return f"{fit.chip_count:,} in {counted(fit.node_count, 'node')}"
+    cut = f"{fit.stage_count} x {fit.tensor_parallel}"
+    return f"{fit.chip_count:,} ({cut}) in {counted(fit.node_count, 'node')}"
 
 
 def _bytes(count: int) -> str:

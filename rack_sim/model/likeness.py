@@ -1,9 +1,11 @@
 """Likeness: which family the keys of a model of an unknown type look like.
 
-The file is read as each family in turn. The one that leaves the fewest keys unexplained is it; of
-equals, the one whose name is nearly the same, then the one that reads the most keys.
+The file is read as each family in turn. The one that leaves the fewest keys unexplained is it,
+where a name that begins alike speaks for a family; of equals, the one whose name is nearly the
+same, then the one that reads the most keys.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,6 +17,8 @@ _PROBLEMS_SHOWN = 3
 _KEYS_SHOWN = 12
 # assumed: a new generation of a family brings a few new keys; more make another family of it
 _NEW_KEYS = 6
+# assumed: a name of another stem counts as much as two keys that a family knows nothing of
+_OTHER_NAME = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +53,17 @@ def most_alike(
 
     def strangeness(reading: Reading) -> tuple[int, bool, int]:
         is_meant = meant == f"did you mean {reading.model_type!r}?"
-        return len(reading.problems), not is_meant, -len(reading.read)
+        is_other = _stem(reading.model_type) != _stem(model_type)
+        strange = len(reading.problems) + _OTHER_NAME * is_other
+        return strange, not is_meant, -len(reading.read)
 
     tried = (read(config, family, hints=False) for family in known)
     return read(config, min(tried, key=strangeness).model_type)
+
+
+def _stem(model_type: str) -> str:
+    """What a type shares with its next generation: ``qwen`` of ``qwen3_5_moe``."""
+    return (re.match("[a-z]+", model_type.lower()) or [""])[0]
 
 
 def likeness_problem(what: str, config: Mapping[str, Any], alike: Reading, read: Read) -> Problem:
@@ -65,10 +76,10 @@ def likeness_problem(what: str, config: Mapping[str, Any], alike: Reading, read:
         return Problem(message, field="model_type")
     said = [*_listed(config.get("ignore")), *alike.unread]
     again = read({**config, "ignore": said}, alike.model_type) if alike.unread else alike
-    looks = "its keys look like"
+    family = f"{what}; its keys look like {alike.model_type!r}, as which it "
     if len(alike.unread) > _NEW_KEYS:
-        looks = f"no known family has {len(alike.unread)} of its keys; nearest is"
-    family = f"{what}; {looks} {alike.model_type!r}, as which it "
+        unknown = f"which does not know {len(alike.unread)} of its keys"
+        family = f"{what}; nearest is {alike.model_type!r}, {unknown}; as that it "
     if again.architecture is None:
         shown = [str(problem) for problem in again.problems[:_PROBLEMS_SHOWN]]
         more = len(again.problems) - len(shown)

@@ -56,8 +56,8 @@ class Operator:
 
     Where rows choose among experts, `choice` says how: parameters are those of all experts, FLOP
     and activations those of a row's chosen ones, and no more is read than the experts touched. What
-    is `replicated` lies whole on every chip of a group, and every chip does all of it. Parameters
-    of a module of another model may be those of that model's block `shared_with`.
+    is `replicated` lies whole on every chip of a group, and every chip does all of it. A module of
+    another model has parameters `shared_with` the block of that name there.
 
     What updates a state reads and writes `state_elements` and `convolution_elements` of it: once a
     row where rows are next tokens, once every `chunk_tokens` rows of a prompt, which take

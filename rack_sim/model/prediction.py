@@ -9,6 +9,7 @@ vLLM has GLM-4.5 and MiMo so). Its counts are not the model's; it can draft for 
 from collections.abc import Sequence
 from dataclasses import replace
 
+from rack_sim.foundation.units import counted
 from rack_sim.model.architecture import Architecture, PredictionModules
 from rack_sim.model.config_keys import ConfigKeys
 from rack_sim.model.layers import Layer
@@ -42,3 +43,15 @@ def draft_of(model: Architecture) -> Architecture | None:
         ends=replace(model.ends, learnt_positions=0, is_module=True),
         prediction=None,
     )
+
+
+def modules_in_words(model: Architecture) -> str:
+    """What is to be said of the modules of a model; nothing where it has none."""
+    modules, draft = model.prediction, draft_of(model)
+    if modules is None:
+        return ""
+    words = f"{counted(modules.module_count, 'module')} for further tokens"
+    if draft is None:
+        return f"{words}, of unknown shape"
+    each = f"{draft.own_parameter_count:,} parameters each"
+    return f"{words}, {each} (serving.speculation.draft_model: mtp)"

@@ -175,10 +175,13 @@ class Partitioner:
         first_bytes = sizes[0][0] if self.blocks[0] not in kept(self.blocks) else 0
         return packed(self.deployment.system.chip, sizes, tiers, first_bytes)
 
+    def lines(self, group_size: int) -> list[StageCutter]:
+        """The line of blocks with bytes only, once for each placement in tiers."""
+        return [self._packer(group_size, tiers) for tiers in self._placements]
+
     def fewest_stages(self, group_size: int, least: int = 1) -> int | None:
         """The smallest number of stages, `least` or more, that fits in any placement in tiers."""
-        lines = [self._packer(group_size, tiers) for tiers in self._placements]
-        counts = [line.fewest_stages(least) for line in lines]
+        counts = [line.fewest_stages(least) for line in self.lines(group_size)]
         return min((count for count in counts if count is not None), default=None)
 
     def _candidates(self) -> Iterator[PlanCandidate]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
 from rack_sim.foundation.brief import Brief
 from rack_sim.hardware.system import System
 from rack_sim.model.architecture import Architecture
@@ -15,7 +16,7 @@ from rack_sim.model.facts import (
     parameter_kinds,
 )
 from rack_sim.model.operators import Block
-from rack_sim.partition.fit import Fit, Fitter
+from rack_sim.partition.fit import Batches, Fit, Fitter
 from rack_sim.partition.memory import (
     MemoryDemand,
     block_weight_bytes,
@@ -29,6 +30,10 @@ from rack_sim.scenario.library import presets
 from rack_sim.scenario.model_alone import ModelAlone
 from rack_sim.timing.precision import Precision
 from rack_sim.timing.shape import StepShape
+
+_POLICY = ContinuousBatchingPolicy()
+BATCHES = Batches(_POLICY.token_budget, _POLICY.memory_share)
+"""What reactive chips keep room for, as they do where a scenario says nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,8 @@ class ModelNeeds(Brief):
 
     def kv_bytes_per_sequence(self, context_tokens: int) -> int:
         """Bytes that the cache keeps of one sequence of so many tokens."""
-        return self._precision.kv_bytes(kept_elements(self.blocks, context_tokens))
+        elements = kept_elements(self.blocks, context_tokens)
+        return self._precision.kv_bytes(elements)
 
     @property
     def state_bytes_per_sequence(self) -> int:
@@ -102,7 +108,7 @@ class ModelNeeds(Brief):
     @cached_property
     def needs(self) -> tuple[SystemNeed, ...]:
         """What it needs on every system preset, by name."""
-        fitters = [(precision, Fitter()) for precision in self.alone.precisions]
+        fitters = [(precision, Fitter(BATCHES)) for precision in self.alone.precisions]
         found = []
         for name in presets("system"):
             system = load_system(name)

@@ -189,7 +189,10 @@ def test_a_file_without_a_type_is_a_llama_unless_its_keys_look_like_another() ->
 def test_what_looks_like_no_family_says_which_is_nearest_and_what_is_in_the_way() -> None:
     strange = {f"mamba_{number}": number for number in range(20)}
     (problem,) = problems_of(without(model_type="mamba_9", **strange))
-    assert "no known family has 20 of its keys; nearest is 'llama'" in problem.message
+    assert (
+        "nearest is 'llama', which does not know 20 of its keys; as that it would be"
+        in problem.message
+    )
     assert "mamba_11 and 8 more may say" in problem.message
     (problem,) = problems_of(without("vocab_size", model_type="mamba", intermediate_size="big"))
     assert "cannot be read: key 'vocab_size' is missing; intermediate_size" in problem.message
