@@ -126,7 +126,8 @@ class _Elements(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.counts[tag, *(name for name, _ in attrs)] += 1
+        # A class may say how long the words of a cell are.
+        self.counts[tag, *(name for name, _ in attrs if name != "class")] += 1
         given = dict(attrs)
         self.shown += "".join(value or "" for value in given.values())
         self._tag = tag

@@ -173,7 +173,10 @@ def test_what_is_no_directory_of_ours(cli: Cli, small: Path) -> None:
 
 
 def test_a_comparison_says_what_changed_and_why(cli: Cli, ran: Path, small: Path) -> None:
-    """In words on the page as in the terminal; made again, it is the same."""
+    """The page has what the terminal says, each once: numbers in a table, causes in words.
+
+    Made again, it is the same.
+    """
     plan = ("--set", "partition={tensor_parallel: 8, stages: 8}")
     more = ("--set", "workload.arrivals.rate_rps=40")
     assert cli(
@@ -186,11 +189,12 @@ def test_a_comparison_says_what_changed_and_why(cli: Cli, ran: Path, small: Path
     text = first.decode("utf-8")
     told = re.findall(r"workload\.arrivals\.rate_rps</th>\s*<td>20</td>\s*<td>40</td>", text)
     assert len(told) == 1, "once, in the table of inputs"
-    words = [line.strip() for line in out.splitlines() if " rises from " in line]
-    assert words
-    assert all(line in text for line in words)
-    if "the mean TTFT changes by" in out:
-        assert "the mean TTFT changes by" in text
+    lines = [line.strip() for line in out.splitlines()]
+    moved = [line.partition(":")[0] for line in lines if " rises from " in line]
+    assert moved
+    assert all(f"{name}</th>" in text for name in moved)
+    causes = [line for line in lines if re.match("T.* bound by: from |the mean T", line)]
+    assert all(line[1:] in text for line in causes)
     assert cli("report", "c", "-q") == (0, "", "")
     assert path.read_bytes() == first
     (Path("c") / "changes.csv").write_text("what\n", encoding="utf-8")
