@@ -41,8 +41,12 @@ def _format_facts(plan: Plan) -> list[tuple[str, str]]:
     precision, chip = plan.demand.shape.precision, plan.system.chip
     rows = precision.weights_of(plan.model)
     formats = by_format(rows)
+    kinds = {
+        title: ", ".join(dict.fromkeys(row.kind for row in rows if row.title == title))
+        for title in formats
+    }
     found = [
-        (f"in {title}", f"{count:,} parameters, {format_bytes(size)}")
+        (f"in {title}", f"{count:,} parameters, {format_bytes(size)}: {kinds[title]}")
         for title, (count, size) in (formats.items() if len(formats) > 1 else ())
     ]
     wider = widening_of(chip, precision, (row.element for row in rows))

@@ -37,7 +37,7 @@ def checkpoint_of(config: Mapping[str, Any], part: Mapping[str, Any], inside: st
     dtype = _dtype(config, part, problems)
     checkpoint = Checkpoint(dtype or "bf16", dtype is not None, prefixes=prefixes)
     given = config.get(KEY, part.get(KEY))
-    if given is None:
+    if given is None or given == {}:
         return replace(checkpoint, problems=tuple(problems))
     if not isinstance(given, Mapping):
         problems.append(Problem(f"{given!r} is not a mapping", field=KEY))

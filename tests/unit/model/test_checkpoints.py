@@ -1,6 +1,7 @@
 """Bytes of published files of weights: against their published sizes, formulas, and counting."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -429,3 +430,63 @@ def test_a_checkpoint_is_a_value() -> None:
     assert Checkpoint() == Checkpoint()
     assert replace(Checkpoint(), dtype="fp16") != Checkpoint()
     assert hash(shipped("gpt-oss-20b", GPT_OSS)) == hash(shipped("gpt-oss-20b", GPT_OSS))
+
+
+# Damage -------------------------------------------------------------------------------------------
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 300) | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+WHOLE: tuple[Config, ...] = (
+    GPT_OSS,
+    {"quant_method": "fp8", "weight_block_size": [128, 128], "scale_fmt": "ue8m0"},
+    {"quant_method": "awq", "bits": 4, "group_size": 64, "zero_point": True},
+    {"quant_method": "gptq", "bits": 4, "group_size": 64, "dynamic": {"-:.*o_proj": {}}},
+    {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_use_double_quant": True},
+    {"quant_method": "modelopt", "quant_algo": "NVFP4", "group_size": 16, "ignore": ["lm_head"]},
+    {
+        "quant_method": "modelopt",
+        "quant_algo": "MIXED_PRECISION",
+        "quantized_layers": {"model.layers.0.mlp": {"quant_algo": "FP8"}},
+    },
+    {
+        "quant_method": "compressed-tensors",
+        "format": "pack-quantized",
+        "config_groups": {
+            "group_0": {
+                "targets": ["Linear"],
+                "weights": {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 32},
+            }
+        },
+        "ignore": ["re:.*self_attn.*"],
+    },
+)
+
+
+@given(st.sampled_from(WHOLE), st.data())
+def test_damaged_keys_are_problems_and_never_a_crash(whole: Config, data: st.DataObject) -> None:
+    """Removed, renamed or replaced, at any depth; what is read all the same has its bits."""
+    damaged = deepcopy(whole)
+    holder = damaged
+    while True:
+        key = data.draw(st.sampled_from(sorted(holder)))
+        inner = holder[key]
+        if not (isinstance(inner, dict) and inner and data.draw(st.booleans())):
+            break
+        holder = inner
+    value = holder.pop(key)
+    how = data.draw(st.sampled_from(["remove", "rename", "replace"]))
+    if how == "rename":
+        holder[key + "x"] = value
+    elif how == "replace":
+        holder[key] = data.draw(anything)
+    keys = config("llama-3.1-8b", quantization_config=damaged, num_hidden_layers=2)
+    model = architecture_from_config("m", keys)
+    assert all(problem.message for problem in model.checkpoint.problems)
+    rows = weight_table(model, model.checkpoint)
+    assert sum(row.parameters for row in rows) == model.parameter_count
+    assert sum(row.bytes for row in rows) * 4 >= model.parameter_count  # two bits at least
