@@ -557,6 +557,8 @@ def _too_small(
             levers.append(f"serving.policy.max_sequences: {left // one}")
     levers.append("partition.tensor_parallel: more chips, each with less of weights and cache")
     given = {} if room.kv_capacity_bytes is None else {"cache not allowed": capacity - free_bytes}
+    if terms.get("states") and free_bytes != room.kv_capacity_bytes:
+        given = {}  # what is allowed is not the bound
     used = given or dict(terms)
     chips = "chip" if plan.tensor_parallel == 1 else "chips"
     where = f", in the {chip.tier_of('kv').name} of each" if len(chip.memory) > 1 else ""

@@ -23,6 +23,7 @@ from rack_sim.scenario.serving_schema import (
 from rack_sim.workload.request import Workload
 
 JUDGED_LATER = (
+    "serving.prefix_cache",
     "serving.prefix_cache.capacity_bytes",
     "serving.disaggregation",
     "system.chip",
