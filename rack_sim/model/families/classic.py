@@ -21,9 +21,18 @@ def _with_biases(keys: ConfigKeys, width: int, *, biases: bool = True) -> Layer:
     """A layer of as many key-value heads as heads."""
     heads = keys.count("num_attention_heads")
     attention = GroupedAttention(
-        heads, heads, head_size(keys, heads), qkv_bias=biases, output_bias=biases
+        heads, heads, _share(keys, heads), qkv_bias=biases, output_bias=biases
     )
     return Layer(attention, DenseFeedForward(width, gated=False, biases=biases), _BIASED)
+
+
+def _share(keys: ConfigKeys, heads: int) -> int:
+    """A head's share of the hidden size, as wide as which the output projection's input is."""
+    size, hidden = head_size(keys, heads), keys.count("hidden_size")
+    if keys.are_counts("hidden_size", "num_attention_heads", "head_dim") and size * heads != hidden:
+        message = f"{heads} heads of {size} are not as wide as the projection of {hidden}"
+        keys.refuse("head_dim", message, "leave it out: a head is its share of hidden_size")
+    return size
 
 
 def _bloom(keys: ConfigKeys, layer_count: int) -> list[Layer]:
@@ -65,7 +74,7 @@ def _falcon(keys: ConfigKeys, layer_count: int) -> list[Layer]:
         keys.refuse("num_kv_heads", f"{heads} attention heads cannot share {kv_heads} evenly")
     bias = keys.flag("bias")
     attention = GroupedAttention(
-        heads, kv_heads, head_size(keys, heads), qkv_bias=bias, output_bias=bias
+        heads, kv_heads, _share(keys, heads), qkv_bias=bias, output_bias=bias
     )
     width = keys.optional_count("ffn_hidden_size") or 4 * keys.count("hidden_size")
     parallel = keys.flag("parallel_attn", default=True) or new

@@ -429,6 +429,24 @@ def test_experts_make_even_groups(key: str, value: int, message: str) -> None:
     assert (problem.field, problem.message) == (key, message)
 
 
+@pytest.mark.parametrize("family", ["gpt2", "bloom", "opt", "falcon"])
+def test_heads_of_old_decoders_share_out_the_projection(family: str) -> None:
+    old = {
+        "model_type": family,
+        "hidden_size": 768,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 12,
+        "vocab_size": 100,
+        "max_position_embeddings": 512,
+        **({"ffn_dim": 3072} if family == "opt" else {}),
+    }
+    even = architecture_from_config("any", old)
+    assert architecture_from_config("any", old | {"head_dim": 64}) == even
+    (problem,) = problems_of(old | {"head_dim": 80})
+    assert problem.field == "head_dim"
+    assert problem.message == "12 heads of 80 are not as wide as the projection of 768"
+
+
 def test_layer_types_are_as_many_as_layers_where_nobody_reads_them_too() -> None:
     three = without(model_type="ministral3", layer_types=["full_attention"] * 3)
     (problem,) = problems_of(three)
