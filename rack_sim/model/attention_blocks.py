@@ -1,5 +1,8 @@
-"""Attention blocks: the operators of grouped-query and of latent attention."""
+"""Attention blocks: the operators of grouped-query, of latent and of compressed attention."""
 
+from rack_sim.model.compressed_attention import CompressedAttention
+from rack_sim.model.compressed_blocks import after_cache, before_cache
+from rack_sim.model.indexer_operators import indexer_operators
 from rack_sim.model.layers import AttentionShape, GroupedAttention, LatentAttention
 from rack_sim.model.operators import Block, Operator
 from rack_sim.model.textbook import NORM_FLOP, ROTARY_FLOP, SOFTMAX_FLOP, matmul
@@ -9,8 +12,11 @@ def attention_block(hidden: int, shape: AttentionShape) -> Block:
     """The attention block of a shape, without a layer's name, its norms and its residual add."""
     if isinstance(shape, GroupedAttention):
         operators, combined = _grouped(hidden, shape), shape.output_size
-    else:
+    elif isinstance(shape, LatentAttention):
         operators, combined = _latent(hidden, shape), shape.head_count * shape.latent_size
+    else:
+        operators, combined = _compressed(hidden, shape), shape.query_size
+    compressed = isinstance(shape, CompressedAttention)
     return Block(
         "attention",
         "attention",
@@ -20,6 +26,18 @@ def attention_block(hidden: int, shape: AttentionShape) -> Block:
         kv_head_count=shape.kv_head_count,
         # Partial values of every query head, and the maximum and the sum of its softmax.
         combined_per_row=combined + 2 * shape.head_count,
+        selection=shape.indexer.selection if shape.indexer else None,
+        kv_elements_per_sequence=shape.kv_elements_per_sequence if compressed else 0,
+    )
+
+
+def _compressed(hidden: int, shape: CompressedAttention) -> tuple[Operator, ...]:
+    """One key for all heads, which is their value, too."""
+    size = shape.head_size
+    return (
+        *before_cache(hidden, shape),
+        *_over_cache(shape, size, size, size, 0),
+        *after_cache(hidden, shape),
     )
 
 
@@ -44,8 +62,9 @@ def _grouped(hidden: int, shape: GroupedAttention) -> tuple[Operator, ...]:
             parameters=heads if shape.sinks else 0,
             flop_per_row=ROTARY_FLOP * (heads + shape.kv_head_count) * turned,
             activations_per_row=2 * (query + key),
-            kv_write_per_row=shape.kv_elements_per_token,
+            kv_write_per_row=key + shape.value_size,
         ),
+        *(indexer_operators(hidden, shape.indexer) if shape.indexer else ()),
         *_over_cache(shape, shape.head_size, shape.output_head_size, key, shape.value_size),
         matmul(
             "attention.output_projection",
@@ -89,6 +108,7 @@ def _latent(hidden: int, shape: LatentAttention) -> tuple[Operator, ...]:
             activations_per_row=2 * (heads + 1) * rotary,
             kv_write_per_row=key,
         ),
+        *(indexer_operators(hidden, shape.indexer) if shape.indexer else ()),
         *_over_cache(shape, key, latent, key, 0),
         _by_head("attention.value_absorption", heads, latent, shape.value_size),
         matmul("attention.output_projection", heads * shape.value_size, hidden, "reduce_scatter"),
@@ -110,7 +130,7 @@ def _over_cache(
     shape: AttentionShape, key_size: int, value_size: int, keys_read: int, values_read: int
 ) -> tuple[Operator, ...]:
     """Scores, softmax and values: `key_size` and `value_size` elements of every head."""
-    heads, window = shape.head_count, shape.window_tokens
+    heads, window, reach = shape.head_count, shape.window_tokens, shape.reach
     return (
         Operator(
             name="attention.scores",
@@ -120,6 +140,7 @@ def _over_cache(
             activations_per_row_token=heads,
             kv_read_per_row_token=keys_read,
             window_tokens=window,
+            reach=reach,
         ),
         Operator(
             name="attention.softmax",
@@ -127,6 +148,7 @@ def _over_cache(
             flop_per_row_token=SOFTMAX_FLOP * heads,
             activations_per_row_token=2 * heads,
             window_tokens=window,
+            reach=reach,
         ),
         Operator(
             name="attention.values",
@@ -137,5 +159,6 @@ def _over_cache(
             kv_read_per_row_token=values_read,
             followed_by="combine",
             window_tokens=window,
+            reach=reach,
         ),
     )

@@ -163,6 +163,16 @@ class ConfigKeys:
                 return None
         return value
 
+    def letters(self, key: str, meanings: Mapping[str, str], length: int) -> Sequence[str] | None:
+        """A word of `length` letters, or a list of what they mean; None where it is missing."""
+        value = self._take(key)
+        if not isinstance(value, str):
+            return self.list_of(key, tuple(meanings.values()), length)
+        if len(value) != length or not set(value) <= set(meanings):
+            self.refuse(key, f"{value!r} is not {length} letters of {', '.join(meanings)}")
+            return None
+        return [meanings[letter] for letter in value]
+
     def layer_numbers(self, key: str, layer_count: int) -> frozenset[int] | None:
         """A list of numbers of layers; None where it is missing."""
         value = self._take(key)

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from rack_sim.model.compressed_attention import CompressedAttention
+from rack_sim.model.indexer import Indexer
+from rack_sim.model.reach import Reach
+
 QueryKeyNorms = Literal["none", "head", "row"]
 
 
@@ -15,7 +19,8 @@ class GroupedAttention:
     normalised, each head by itself or all heads of a row together, `sinks` that every head has a
     learnt logit beside those of the cache. `rotary_size` elements of a head are turned by their
     position; None: all. A value has `value_head_size` elements; None: as many as a key. With
-    `values_from_keys` one projection gives both.
+    `values_from_keys` one projection gives both. With an `indexer` a row attends to what that has
+    chosen, as `reach` says.
     """
 
     head_count: int
@@ -29,6 +34,8 @@ class GroupedAttention:
     rotary_size: int | None = None
     value_head_size: int | None = None
     values_from_keys: bool = False
+    indexer: Indexer | None = None
+    reach: Reach | None = None
 
     @property
     def query_size(self) -> int:
@@ -62,14 +69,18 @@ class GroupedAttention:
 
     @property
     def kv_elements_per_token(self) -> int:
-        """Elements that one token adds to the cache: a key and a value of every head."""
-        return self.key_size + self.value_size
+        """Elements that one token adds to the cache: a key and a value of every head.
+
+        A key of the indexer beside them.
+        """
+        return self.key_size + self.value_size + _index_elements(self.indexer)
 
     def parameter_count(self, hidden_size: int) -> int:
         """Projections, biases, head norms and sinks; the block's own norm is not in here."""
         count = hidden_size * (self.projected_size + self.output_size)
         count += self.projected_size * self.qkv_bias + hidden_size * self.output_bias
-        return count + self.query_key_norm_parameters + self.head_count * self.sinks
+        count += self.query_key_norm_parameters + self.head_count * self.sinks
+        return count + _index_parameters(self.indexer, hidden_size)
 
     @property
     def query_key_norm_parameters(self) -> int:
@@ -85,7 +96,9 @@ class LatentAttention:
 
     `query_rank` is the width through which queries go (None: straight from the hidden state),
     `latent_size` that of the cached latent; a head has `plain_size` elements that meet the latent,
-    `rotary_size` that meet the rotary key, and `value_size` of a value.
+    `rotary_size` that meet the rotary key, and `value_size` of a value. Where a row attends to
+    chosen tokens only, `reach` says to how many; the `indexer` chooses them, or, where a layer has
+    none, that of the layer before.
     """
 
     head_count: int
@@ -95,6 +108,8 @@ class LatentAttention:
     rotary_size: int
     value_size: int
     window_tokens: None = None
+    indexer: Indexer | None = None
+    reach: Reach | None = None
 
     @property
     def kv_head_count(self) -> int:
@@ -108,7 +123,12 @@ class LatentAttention:
 
     @property
     def kv_elements_per_token(self) -> int:
-        """Elements that one token adds to the cache: the latent and the rotary key."""
+        """Elements that one token adds to the cache: the latent, the rotary key, an index key."""
+        return self.entry_size + _index_elements(self.indexer)
+
+    @property
+    def entry_size(self) -> int:
+        """What attention reads of a token: the latent and the rotary key."""
         return self.latent_size + self.rotary_size
 
     @property
@@ -123,11 +143,20 @@ class LatentAttention:
             queries = self.query_rank * (hidden_size + self.query_size)
         return (
             queries
-            + hidden_size * self.kv_elements_per_token
+            + hidden_size * self.entry_size
             + self.latent_size * self.head_count * (self.plain_size + self.value_size)
             + self.head_count * self.value_size * hidden_size
             + self.down_parameters
+            + _index_parameters(self.indexer, hidden_size)
         )
+
+
+def _index_elements(indexer: Indexer | None) -> int:
+    return indexer.kv_elements_per_token if indexer else 0
+
+
+def _index_parameters(indexer: Indexer | None, hidden_size: int) -> int:
+    return indexer.parameter_count(hidden_size) if indexer else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +223,7 @@ class Experts:
         )
 
 
-AttentionShape = GroupedAttention | LatentAttention
+AttentionShape = GroupedAttention | LatentAttention | CompressedAttention
 FeedForwardShape = DenseFeedForward | Experts
 
 

@@ -14,15 +14,27 @@ from typing import Literal
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.model.choice import Choice
+from rack_sim.model.reach import Reach
+from rack_sim.model.selection import Selection
 
 BlockKind = Literal["embedding", "attention", "feed_forward", "head"]
 Exchange = Literal[
-    "none", "reduce_scatter", "combine", "candidates", "logits", "dispatch", "collect"
+    "none",
+    "reduce_scatter",
+    "combine",
+    "candidates",
+    "logits",
+    "dispatch",
+    "collect",
+    "queries",
+    "choices",
+    "mixes",
 ]
 """What a group does with an operator's results: sum them up by shards, sum the parts of a shared
 key-value head up, tell everybody each chip's candidate for the next token, sum a router's logits up
 for everybody, bring rows to the chips of their experts, or bring what those found back by shards
-and sum it up."""
+and sum it up; bring an indexer's queries to everybody, tell everybody each chip's best entries of
+the cache, sum up what says how residual streams are mixed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +44,9 @@ class Operator:
     FLOP of a step: ``rows * (flop_per_row + flop_per_row_token * context)``. Reads of the cache:
     ``rows * kv_read_per_row_token * context`` elements; writes: ``rows * kv_write_per_row``.
     `parameters` are read once per step whatever the rows; a table that is only looked up has
-    `lookup_per_row` elements read instead. With a `window_tokens` no more than that is the context.
+    `lookup_per_row` elements read instead. With a `window_tokens` no more than that is the context;
+    with a `reach` the entries that it names stand for the context. `handed_per_row_token` of the
+    activations are written for another kernel, or come from one.
 
     Where rows choose among experts, `choice` says how: parameters are those of all experts, FLOP
     and activations those of a row's chosen ones, and no more is read than the experts touched. What
@@ -53,6 +67,8 @@ class Operator:
     window_tokens: int | None = None
     choice: Choice | None = None
     replicated: bool = False
+    reach: Reach | None = None
+    handed_per_row_token: int = 0
 
     @property
     def parameters_met(self) -> int:
@@ -60,6 +76,12 @@ class Operator:
         if self.choice is None:
             return self.parameters
         return self.parameters // self.choice.expert_count * self.choice.chosen_count
+
+    def met(self, context_tokens: int, rows: int = 1, parts: int = 1) -> int:
+        """Entries of the cache that rows of one sequence meet; `parts` is that of `Reach`."""
+        if self.reach is not None:
+            return self.reach.met(context_tokens, rows, parts)
+        return min(context_tokens, self.window_tokens or context_tokens)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -70,7 +92,9 @@ class Block(Brief):
     be followed by another exchange. Attention has `kv_head_count` key-value heads, which are split
     over a group as far as they go; beyond that the cache is split by sequence, and partial outputs
     of `combined_per_row` elements in all are combined. With a `choice` rows are dispatched to the
-    chips of their experts. All parameters of the block that it is `tied_to` are among its own.
+    chips of their experts; a `selection` says how chips choose from a cache that they share, and
+    `mixed_per_row` sums say how residual streams are mixed. All parameters of the block that it is
+    `tied_to` are among its own. A sequence keeps `kv_elements_per_sequence` whatever its length.
     """
 
     name: str
@@ -82,6 +106,9 @@ class Block(Brief):
     combined_per_row: int = 0
     choice: Choice | None = None
     tied_to: str | None = None
+    selection: Selection | None = None
+    mixed_per_row: int = 0
+    kv_elements_per_sequence: int = 0
 
     @property
     def parameters(self) -> int:

@@ -98,8 +98,8 @@ def _elements(operator: Operator, shape: StepShape, group_size: int) -> int:
         grains = operator.choice.most(shape.rows, group_size).row_grains
         parts = GRAINS * operator.choice.chosen_count
         return -(-operator.activations_per_row * grains // parts)
-    context = min(shape.context_tokens, operator.window_tokens or shape.context_tokens)
-    per_row = operator.activations_per_row + operator.activations_per_row_token * context
+    met = operator.met(shape.context_tokens)
+    per_row = operator.activations_per_row + operator.activations_per_row_token * met
     return shape.rows * -(-per_row // (1 if operator.replicated else group_size))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from rack_sim.foundation.units import PS_PER_S
-from rack_sim.model.operators import Block
+from rack_sim.model.operators import Block, Operator
 from rack_sim.timing.precision import Precision
 
 
@@ -41,6 +41,18 @@ class AffineWork:
             -(-amount * PS_PER_S // per_s) for amount in (self.pair, self.token, self.row)
         )
         return AttentionRoof(name, pair, token, row)
+
+
+def level_and_slope(operator: Operator) -> tuple[int, Fraction]:
+    """Entries that a row meets at any context, and further ones for each token of it.
+
+    Of a `reach` that is exact from the context on in which a row finds as much as it may choose;
+    below it is an upper bound, and so are the reads of rows of one sequence that choose alike. A
+    window counts as the whole context, an upper bound beyond it.
+    """
+    if operator.reach is None:
+        return 0, Fraction(1)
+    return operator.reach.level, operator.reach.slope
 
 
 def without_dominated(roofs: Sequence[AttentionRoof]) -> tuple[AttentionRoof, ...]:

@@ -29,11 +29,16 @@ from rack_sim.timing.attention_roofs import (
     AffineWork,
     AttentionRoof,
     kv_bytes_per_token,
+    level_and_slope,
     without_dominated,
 )
-from rack_sim.timing.blocks import CANDIDATE_BYTES
 from rack_sim.timing.collectives import time_collective
-from rack_sim.timing.exchanges import dispatched_elements, logit_bytes
+from rack_sim.timing.exchanges import (
+    CANDIDATE_BYTES,
+    dispatched_elements,
+    logit_bytes,
+    mix_bytes,
+)
 from rack_sim.timing.grid import Grid, on_links
 from rack_sim.timing.kernel_roofs import KernelRoofs
 from rack_sim.timing.kernels import CollectiveKernel, Kernel, launches_of
@@ -285,7 +290,8 @@ class IterationTimer:
         """The roofs of all attention kernels: sums over layers, each rounded up once.
 
         Scores and probabilities never leave the chip (flash attention), so memory carries the
-        cache, the queries and the values that come out. Softmax runs on the vector unit inside the
+        cache, the queries and the values that come out; scores that another kernel chooses from do.
+        Softmax runs on the vector unit inside the
         same kernel: a compute roof of its own, which mostly is far below that of the matrix unit.
         """
         chip, precision = self._chip, self._precision
@@ -295,15 +301,21 @@ class IterationTimer:
         for kernel, share in attention:
             for operator in kernel.operators:
                 unit = matrix if operator.unit == "matrix" else vector
-                unit.pair += share * operator.flop_per_row_token
-                unit.row += share * operator.flop_per_row
+                level, slope = level_and_slope(operator)
+                flop = share * operator.flop_per_row_token
+                unit.pair += flop * slope
+                unit.row += share * operator.flop_per_row + flop * level
                 read_bytes = share * operator.kv_read_per_row_token * kv_bits / 8
                 written = share * operator.kv_write_per_row * kv_bits / 8
                 moved = share * operator.activations_per_row * row_bits / 8
-                memory.token += read_bytes * of_byte.kv
+                handed = share * operator.handed_per_row_token * row_bits / 8
+                memory.token += read_bytes * slope * of_byte.kv
+                memory.pair += handed * slope * of_byte.activations
                 memory.row += moved * of_byte.activations + written * of_byte.kv
+                memory.row += read_bytes * level * of_byte.kv
                 if operator.unit == "matrix":
-                    feed.token += read_bytes
+                    feed.token += read_bytes * slope
+                    feed.row += read_bytes * level
         roofs = [
             matrix.roof("compute", chip.reached_flop_per_s(precision.compute)),
             memory.roof("memory", of_byte.per_s),
@@ -352,6 +364,10 @@ class IterationTimer:
         """The buffer of a collective of the whole group for so many rows."""
         if kernel.traffic == "candidates":
             return rows * CANDIDATE_BYTES * group_size
+        if kernel.traffic == "choices":
+            return rows * CANDIDATE_BYTES * kernel.elements_per_row * group_size
+        if kernel.traffic == "mixes":
+            return mix_bytes(kernel.elements_per_row, rows)
         if kernel.choice is None:
             return self._precision.activation_bytes(rows * kernel.elements_per_row)
         if kernel.traffic == "logits":

@@ -21,6 +21,7 @@ from rack_sim.model.families import (
     olmo,
     phi,
     qwen,
+    sparse_attention,
 )
 from rack_sim.model.families.family import Family
 
@@ -38,5 +39,6 @@ FAMILIES: Mapping[str, Family] = {
     **olmo.FAMILIES,
     **cohere.FAMILIES,
     **classic.FAMILIES,
+    **sparse_attention.FAMILIES,
 }
 """Every model type that is known."""
