@@ -31,7 +31,8 @@ from rack_sim.foundation.errors import ScheduleError
 from rack_sim.foundation.units import work_to_ps
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.routing import Hop
-from rack_sim.model.operators import Block
+from rack_sim.model.indexer_operators import TOP_K_FLOP
+from rack_sim.model.operators import Block, Operator
 from rack_sim.timing.exchanges import dispatched_elements
 from rack_sim.timing.operators import time_operator
 from rack_sim.timing.tasks import Kind, Resource, Work

@@ -56,8 +56,8 @@ class CollectiveKernel:
     The buffer has `elements_per_row` activations for every row (or every sampled one);
     `candidates` have a constant size instead. Where chips share key-value heads, `combine` runs at
     one time in groups of `sharing` chips, each on its part of the buffer. Of logits there are
-    one for each expert; how many rows go to experts, or come back, `choice` says. Of `choices` a chip
-    has `elements_per_row` candidates, of `mixes` so many sums.
+    one for each expert; how many rows go to experts, or come back, `choice` says. Of `choices` a
+    chip has `elements_per_row` candidates, of `mixes` so many sums.
     """
 
     traffic: str

@@ -62,8 +62,9 @@ def time_operator(
 
     The rows are of `sequence_count` sequences (left out: one each), each of which has a cache to be
     read. The largest shard counts; where rows choose among experts, `choice` says how many rows and
-    experts that are, and where they choose entries of the cache, `reach` how many. Raises KeyError where the chip has no peak for the compute
-    precision; the scenario is checked for that before anything is timed.
+    experts that are, and where they choose entries of the cache, `reach` how many. Raises KeyError
+    where the chip has no peak for the compute precision; the scenario is checked for that before
+    anything is timed.
     """
     sequences = rows if sequence_count is None else sequence_count
     if operator.replicated:
@@ -134,7 +135,7 @@ def _entries(
     A program that is made beforehand must fit any choice: all that rows choose may lie on one of
     the chips that share a cache. Elsewhere choices are taken to be even.
     """
-    if operator.reach is None or not operator.kv_read_per_row_token + operator.flop_per_row_token:
+    if operator.reach is None:
         met = operator.met(context_tokens)
         return met, met
     parts = max(group_size // operator.reach.head_count, 1) if execution == "static" else 1
