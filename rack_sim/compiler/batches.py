@@ -411,7 +411,8 @@ def _activation_bytes(plan: Plan, rows: int) -> int:
     """
     blocks = (block for stage in plan.stages for block in stage.blocks)
     widest = max(op.activations_per_row for block in blocks for op in block.operators)
-    elements = rows * (plan.demand.residual_elements + 2 * -(-widest // plan.tensor_parallel))
+    residual = plan.demand.residual_elements * plan.demand.shape.stream_count
+    elements = rows * (residual + 2 * -(-widest // plan.tensor_parallel))
     return plan.demand.shape.precision.activation_bytes(elements)
 
 

@@ -5,6 +5,7 @@ from typing import Self
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.model.layers import DenseFeedForward, Experts, GroupedAttention, Layer
+from rack_sim.model.streams import Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,13 +13,15 @@ class Ends:
     """What stands before the first layer and after the last besides an embedding, a norm, a head.
 
     `learnt_positions` are rows of a second table that is looked up, `embedding_norm` a norm of what
-    the tables give, `norm_biases` says that norms at the ends have one, `head_bias` the head.
+    the tables give, `norm_biases` says that norms at the ends have one, `head_bias` the head. Where
+    residual streams are several, `streams` says how the head reads them.
     """
 
     learnt_positions: int = 0
     embedding_norm: bool = False
     norm_biases: bool = False
     head_bias: bool = False
+    streams: Streams | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -103,7 +106,15 @@ class Architecture(Brief):
     def head_parameters(self) -> int:
         """The final norm and the output projection; a tied projection is the embedding again."""
         projection = 0 if self.tied_embeddings else self.vocabulary_size * self.hidden_size
-        return self.norm_parameters + projection + self.vocabulary_size * self.ends.head_bias
+        streams = self.ends.streams
+        mixing = streams.head_parameters(self.hidden_size) if streams else 0
+        biases = self.vocabulary_size * self.ends.head_bias
+        return self.norm_parameters + projection + biases + mixing
+
+    @property
+    def stream_count(self) -> int:
+        """Residual streams, each as wide as the hidden size."""
+        return self.ends.streams.count if self.ends.streams else 1
 
     @property
     def parameter_count(self) -> int:
@@ -124,6 +135,7 @@ class Architecture(Brief):
         h = self.hidden_size
         attention = sum(layer.attention.parameter_count(h) for layer in self.layers)
         norms = sum(layer.norm_parameters(h) for layer in self.layers)
+        norms += sum(layer.stream_parameters(h) for layer in self.layers)
         return self.embedding_parameters + attention + norms + self.head_parameters
 
     @property

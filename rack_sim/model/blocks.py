@@ -7,6 +7,12 @@ from rack_sim.model.attention_blocks import attention_block
 from rack_sim.model.expert_blocks import ExpertPlacement, expert_block
 from rack_sim.model.layers import DenseFeedForward, Experts, FeedForwardShape, Layer, Norms
 from rack_sim.model.operators import Block, Operator
+from rack_sim.model.stream_operators import (
+    read_streams,
+    read_streams_for_head,
+    write_streams,
+)
+from rack_sim.model.streams import Streams
 from rack_sim.model.textbook import (
     SOFTMAX_FLOP,
     gated_activation,
@@ -37,7 +43,25 @@ def _layer(hidden: int, layer: Layer, placement: ExpertPlacement) -> tuple[Block
         feed_forward = _feed_forward(hidden, layer.feed_forward, replace(placement, apart=False))
         return (_parallel(hidden, layer, attention, feed_forward),)
     feed_forward = _feed_forward(hidden, layer.feed_forward, placement)
-    return tuple(_in_stream(hidden, layer.norms, block) for block in (attention, feed_forward))
+    halves = tuple(_in_stream(hidden, layer.norms, block) for block in (attention, feed_forward))
+    return tuple(_in_streams(hidden, layer.streams, half) for half in halves)
+
+
+def _in_streams(hidden: int, streams: Streams | None, block: Block) -> Block:
+    """A block that reads several residual streams, and writes them in place of its residual add."""
+    if streams is None:
+        return block
+    *operators, _ = block.operators
+    return replace(
+        block,
+        operators=(
+            *read_streams(block.kind, hidden, streams),
+            *operators,
+            write_streams(block.kind, hidden, streams),
+        ),
+        mixed_per_row=streams.mixed_per_row,
+        stream_count=streams.count,
+    )
 
 
 def _in_stream(hidden: int, norms: Norms, block: Block) -> Block:
@@ -77,7 +101,8 @@ def _parallel(hidden: int, layer: Layer, attention: Block, feed_forward: Block) 
 def _embedding(model: Architecture) -> tuple[Block, ...]:
     """The table of tokens, and apart from it, as a head may be tied to it, what else is there."""
     hidden, ends = model.hidden_size, model.ends
-    blocks = [_table("embedding", model.vocabulary_size, hidden)]
+    table = _table("embedding", model.vocabulary_size, hidden)
+    blocks = [replace(table, stream_count=model.stream_count)]
     if ends.learnt_positions:
         blocks.append(_table("positions", ends.learnt_positions, hidden))
     if ends.embedding_norm:
@@ -132,10 +157,13 @@ def _head(model: Architecture) -> Block:
         followed_by="candidates",
     )
     before = norm("head.norm", model.hidden_size, biases=model.ends.norm_biases)
+    streams = model.ends.streams
+    read = read_streams_for_head(model.hidden_size, streams) if streams else ()
     return Block(
         "head",
         "head",
-        (before, projection, sample),
+        (*read, before, projection, sample),
         gathers=True,
+        mixed_per_row=model.stream_count if streams else 0,
         tied_to="embedding" if model.tied_embeddings else None,
     )

@@ -58,7 +58,7 @@ class CompressedAttention:
 
     @property
     def kv_elements_per_sequence(self) -> int:
-        """Elements that a sequence keeps whatever its length: nearest tokens, unfinished windows."""
+        """Elements that every sequence keeps: the nearest tokens, windows that are not full."""
         behind_indexer = self.indexer.compressor if self.indexer else None
         compressors = [one for one in (self.compressor, behind_indexer) if one]
         state = sum(one.state_elements for one in compressors)

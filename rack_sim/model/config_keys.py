@@ -163,6 +163,15 @@ class ConfigKeys:
                 return None
         return value
 
+    def first_items(self, key: str, allowed: Sequence[Any], length: int) -> Sequence[Any] | None:
+        """The first `length` items of a list that may go on, with layers for further tokens."""
+        value = self._take(key)
+        if isinstance(value, list) and len(value) > length:
+            inside = ConfigKeys({key: value[:length]}, self._inside)
+            inside.problems = self.problems
+            return inside.list_of(key, allowed, length)
+        return self.list_of(key, allowed, length)
+
     def letters(self, key: str, meanings: Mapping[str, str], length: int) -> Sequence[str] | None:
         """A word of `length` letters, or a list of what they mean; None where it is missing."""
         value = self._take(key)

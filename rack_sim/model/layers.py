@@ -6,6 +6,7 @@ from typing import Literal
 from rack_sim.model.compressed_attention import CompressedAttention
 from rack_sim.model.indexer import Indexer
 from rack_sim.model.reach import Reach
+from rack_sim.model.streams import Streams
 
 QueryKeyNorms = Literal["none", "head", "row"]
 
@@ -248,7 +249,7 @@ class Layer:
     """A layer: attention, then feed-forward, each with its norms. Equal layers are one object.
 
     The halves of a `parallel` layer read the same rows, and what both find is added at once; with
-    `shares_norm` one norm is before both.
+    `shares_norm` one norm is before both. With `streams` both read and write several.
     """
 
     attention: AttentionShape
@@ -256,6 +257,11 @@ class Layer:
     norms: Norms = Norms()
     parallel: bool = False
     shares_norm: bool = False
+    streams: Streams | None = None
+
+    def stream_parameters(self, hidden_size: int) -> int:
+        """What says how both halves mix residual streams."""
+        return 2 * self.streams.block_parameters(hidden_size) if self.streams else 0
 
     def norm_parameters(self, hidden_size: int) -> int:
         """The norms of both halves; those within attention are not in here."""

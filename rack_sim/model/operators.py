@@ -93,8 +93,9 @@ class Block(Brief):
     over a group as far as they go; beyond that the cache is split by sequence, and partial outputs
     of `combined_per_row` elements in all are combined. With a `choice` rows are dispatched to the
     chips of their experts; a `selection` says how chips choose from a cache that they share, and
-    `mixed_per_row` sums say how residual streams are mixed. All parameters of the block that it is
-    `tied_to` are among its own. A sequence keeps `kv_elements_per_sequence` whatever its length.
+    `mixed_per_row` sums say how residual streams are mixed, of which the block leaves
+    `stream_count` behind. All parameters of the block that it is `tied_to` are among its own. A
+    sequence keeps `kv_elements_per_sequence` whatever its length.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Block(Brief):
     selection: Selection | None = None
     mixed_per_row: int = 0
     kv_elements_per_sequence: int = 0
+    stream_count: int = 1
 
     @property
     def parameters(self) -> int:

@@ -88,7 +88,8 @@ def activation_bytes(block: Block, demand: MemoryDemand, group_size: int) -> int
     """Live activations of one block on one chip: the gathered residual and two operator buffers."""
     shape = demand.shape
     widest = max(_elements(operator, shape, group_size) for operator in block.operators)
-    elements = shape.rows * demand.residual_elements + _LIVE_BUFFERS * widest
+    residual = demand.residual_elements * shape.stream_count
+    elements = shape.rows * residual + _LIVE_BUFFERS * widest
     return shape.precision.activation_bytes(elements)
 
 

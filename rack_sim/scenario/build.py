@@ -226,6 +226,7 @@ def _deployment(
             rows=schema.serving.slot_rows,
             rows_per_sequence=policy.rows_per_sequence(draft_tokens_of(schema.serving)),
             context_tokens=schema.serving.max_context_tokens,
+            stream_count=model.stream_count,
             precision=Precision(
                 weights=precision.weights,
                 kv=precision.kv,

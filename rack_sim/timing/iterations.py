@@ -87,6 +87,8 @@ class IterationTimer:
         self._routing = routing
         self._precision = precision
         self._residual_elements = residual_elements
+        all_blocks = (block for blocks in blocks_by_stage for block in blocks)
+        self._stream_count = max((block.stream_count for block in all_blocks), default=1)
         kernels: Counter[tuple[Kernel, int]] = Counter()
         collectives: Counter[tuple[CollectiveKernel, Group]] = Counter()
         for group, blocks in zip(groups, blocks_by_stage, strict=True):
@@ -397,7 +399,8 @@ class IterationTimer:
     ) -> list[OnLinks]:
         size_bytes = rows * (row_bytes or 0)
         if row_bytes is None:
-            shard_elements = -(-rows * self._residual_elements // len(source))
+            streams = rows * self._stream_count
+            shard_elements = -(-streams * self._residual_elements // len(source))
             size_bytes = self._precision.activation_bytes(shard_elements)
         flows = [Flow(a, b, size_bytes) for a, b in zip(source, target, strict=True)]
         return [time_flows(self._routing, flows, "transfer")]

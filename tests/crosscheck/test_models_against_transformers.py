@@ -129,6 +129,25 @@ def latent(rng: Random, config: Config) -> None:
     }
 
 
+def always(**choices: tuple[object, ...]) -> Callable[[Random, Config], None]:
+    """Keys that must be there, each with one of these values."""
+
+    def change(rng: Random, config: Config) -> None:
+        config |= {key: rng.choice(values) for key, values in choices.items()}
+
+    return change
+
+
+def layer_list(key: str, *kinds: object, first: object = None) -> Callable[[Random, Config], None]:
+    """Now and then a list with a kind for each layer; the first may have to be of one kind."""
+
+    def change(rng: Random, config: Config) -> None:
+        found = [rng.choice(kinds) for _ in range(config["num_hidden_layers"])]
+        maybe(rng, config, **{key: found if first is None else [first, *found[1:]]})
+
+    return change
+
+
 def own_names(**names: str) -> Callable[[Random, Config], None]:
     """The family calls these keys otherwise."""
 
@@ -161,6 +180,17 @@ def choices(key: str, *values: object) -> Callable[[Random, Config], None]:
     return change
 
 
+_CHOSEN, _ALL = "compressed_sparse_attention", "heavily_compressed_attention"
+_INDEXED = (
+    experts("n_routed_experts"),
+    narrow,
+    shared,
+    latent,
+    always(
+        q_lora_rank=(12, 24), index_n_heads=(2, 4), index_head_dim=(8, 16, 32), index_topk=(4, 8)
+    ),
+    layer_list("mlp_layer_types", "dense", "sparse"),
+)
 _LOCAL, _LAYERS = experts("num_local_experts"), ("num_hidden_layers", "num_attention_heads")
 CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
     "llama": (head_dim,),
@@ -183,6 +213,33 @@ CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
         lambda rng, config: config.update(intermediate_size_mlp=8 * rng.randrange(1, 12)),
     ),
     "deepseek_v3": (experts("n_routed_experts"), narrow, shared, latent),
+    "deepseek_v32": _INDEXED,
+    "glm_moe_dsa": (
+        *_INDEXED,
+        layer_list("indexer_types", "full", "shared", first="full"),
+        choices("index_topk_freq", 1, 2, 4),
+    ),
+    "deepseek_v4": (
+        experts("n_routed_experts"),
+        narrow,
+        without("num_key_value_heads", "intermediate_size"),
+        always(
+            q_lora_rank=(12, 24),
+            head_dim=(16, 32),
+            o_groups=(1,),
+            o_lora_rank=(8, 16),
+            sliding_window=(8,),
+            index_n_heads=(2, 4),
+            index_head_dim=(8, 16),
+            index_topk=(4,),
+            hc_mult=(2, 4),
+            qk_rope_head_dim=(8,),
+        ),
+        layer_list("mlp_layer_types", "hash_moe", "moe"),
+        choices("num_hash_layers", 0, 2),
+        layer_list("layer_types", "sliding_attention", _CHOSEN, _ALL),
+        choices("compress_rates", {_CHOSEN: 2, _ALL: 8}),
+    ),
     "qwen2_moe": (
         experts("num_experts"),
         narrow,
@@ -287,3 +344,61 @@ def test_a_text_part_is_read_as_the_family_that_it_is_of(model_type: str) -> Non
     config = drawn(ALIASES[model_type], 0)
     alone = architecture_from_config("any", config)
     assert architecture_from_config("any", config | {"model_type": model_type}) == alone
+
+
+CACHED = ("deepseek_v3", "deepseek_v32", "glm_moe_dsa")
+
+
+@pytest.mark.parametrize("model_type", CACHED)
+def test_a_token_adds_what_the_caches_of_the_library_hold(model_type: str) -> None:
+    for number in range(3):
+        config = drawn(model_type, number)
+        module, ours = made(config), architecture_from_config("drawn", config)
+        for tokens in (1, 40):
+            assert kept_elements(module, tokens) == tokens * ours.kv_elements_per_token
+
+
+def test_a_sequence_keeps_what_the_caches_of_compressed_attention_hold() -> None:
+    """Whole entries are as ours to the element; the nearest tokens but the one that is read.
+
+    Of 63 tokens every window lacks its last place, the most that a sequence keeps of one.
+    """
+    for number in range(5):
+        config = drawn("deepseek_v4", number)
+        config["compress_rates"] = {_CHOSEN: 2, _ALL: 8}
+        module, ours = made(config), architecture_from_config("drawn", config)
+        blocks = blocks_of(ours)
+        per_token = sum(block.kv_elements_per_token for block in blocks)
+        assert kept_elements(module, 128) - kept_elements(module, 64) == 64 * per_token
+        state = sum(block.kv_elements_per_sequence for block in blocks)
+        lacking = whole = 0
+        for layer in ours.layers:
+            shape = layer.attention
+            lacking += shape.head_size
+            indexer = shape.indexer and shape.indexer.compressor
+            for one in filter(None, (shape.compressor, indexer)):
+                lacking += 2 * one.series_size
+                whole += 63 // one.tokens_per_entry * one.entry_size
+        assert kept_elements(module, 63) == whole + state - lacking
+
+
+def made(config: Config) -> Any:
+    """The module of a config with weights, small as it is."""
+    keys = {key: value for key, value in config.items() if key != "model_type"}
+    torch.manual_seed(0)
+    made_config = transformers.AutoConfig.for_model(config["model_type"], **keys)
+    return transformers.AutoModelForCausalLM.from_config(made_config).eval()
+
+
+def kept_elements(module: Any, tokens: int) -> int:
+    """Elements of all tensors in the cache after a prompt of so many tokens."""
+    prompt = torch.randint(3, module.config.vocab_size, (1, tokens))
+    with torch.no_grad():
+        cache = module(prompt, use_cache=True).cache
+    seen: dict[int, int] = {}
+    for layer in cache.layers:
+        for value in vars(layer).values():
+            for one in value.values() if isinstance(value, dict) else [value]:
+                if isinstance(one, torch.Tensor) and one.numel() > 1:
+                    seen[id(one)] = one.numel()
+    return sum(seen.values())

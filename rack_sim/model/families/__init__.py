@@ -11,6 +11,7 @@ from rack_sim.model.families import (
     classic,
     cohere,
     deepseek,
+    deepseek_v4,
     gemma,
     glm,
     gpt_oss,
@@ -40,5 +41,6 @@ FAMILIES: Mapping[str, Family] = {
     **cohere.FAMILIES,
     **classic.FAMILIES,
     **sparse_attention.FAMILIES,
+    **deepseek_v4.FAMILIES,
 }
 """Every model type that is known."""

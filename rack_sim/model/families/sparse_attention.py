@@ -54,14 +54,11 @@ def _with_indexer(keys: ConfigKeys) -> LatentAttention:
 def _indexers(keys: ConfigKeys, layer_count: int) -> Sequence[str]:
     """Which layers have an indexer: a list, a pattern of letters, or every so many layers."""
     kinds = keys.list_of("indexer_types", _KINDS, layer_count)
-    if kinds is not None:
-        return kinds
     letters = keys.letters("index_topk_pattern", {"F": "full", "S": "shared"}, layer_count)
-    if letters is not None:
-        return letters
     step = keys.count("index_topk_freq", 1)
     offset = keys.count("index_skip_topk_offset", 2, least=0)
-    return [_KINDS[max(at - offset + 1, 0) % step != 0] for at in range(layer_count)]
+    by_step = [_KINDS[max(at - offset + 1, 0) % step != 0] for at in range(layer_count)]
+    return kinds or letters or by_step
 
 
 def _feed_forwards(keys: ConfigKeys, layer_count: int) -> list[FeedForwardShape]:
