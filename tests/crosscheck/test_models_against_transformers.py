@@ -391,14 +391,21 @@ def made(config: Config) -> Any:
 
 
 def kept_elements(module: Any, tokens: int) -> int:
-    """Elements of all tensors in the cache after a prompt of so many tokens."""
+    """Elements of all tensors in the cache after a prompt of so many tokens.
+
+    Values that are the keys count once.
+    """
     prompt = torch.randint(3, module.config.vocab_size, (1, tokens))
     with torch.no_grad():
         cache = module(prompt, use_cache=True).cache
-    seen: dict[int, int] = {}
+    count = 0
     for layer in cache.layers:
-        for value in vars(layer).values():
-            for one in value.values() if isinstance(value, dict) else [value]:
-                if isinstance(one, torch.Tensor) and one.numel() > 1:
-                    seen[id(one)] = one.numel()
-    return sum(seen.values())
+        parts = [
+            one
+            for value in vars(layer).values()
+            for one in (value.values() if isinstance(value, dict) else [value])
+            if isinstance(one, torch.Tensor) and one.numel() > 1
+        ]
+        shared = layer.keys.shape == layer.values.shape and torch.equal(layer.keys, layer.values)
+        count += sum(one.numel() for one in parts) - shared * layer.values.numel()
+    return count
