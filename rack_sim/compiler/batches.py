@@ -343,7 +343,7 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
         chip,
         plan.routing,
         [stage.chips for stage in plan.stages],
-        by_stage,
+        [[block.within(context) for block in blocks] for blocks in by_stage],
         precision,
         residual_elements=plan.demand.residual_elements,
     )

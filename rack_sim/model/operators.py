@@ -9,8 +9,8 @@ The FLOP counts of vector operators are element counts times the arithmetic of t
 (docs/model-assumptions.md lists them); they never bind on the chips modelled here.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.model.choice import Choice
@@ -111,6 +111,18 @@ class Block(Brief):
     mixed_per_row: int = 0
     kv_elements_per_sequence: int = 0
     stream_count: int = 1
+
+    def within(self, context_tokens: int) -> Self:
+        """The block for contexts of up to so many tokens, where rows may choose all of them."""
+        if self.kind != "attention":
+            return self
+        return replace(
+            self,
+            operators=tuple(
+                replace(one, reach=one.reach.within(context_tokens)) if one.reach else one
+                for one in self.operators
+            ),
+        )
 
     @property
     def parameters(self) -> int:

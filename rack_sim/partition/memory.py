@@ -52,6 +52,13 @@ def kept(blocks: Sequence[Block]) -> list[Block]:
     return [block for block in blocks if block.name not in tied]
 
 
+def cached_elements(block: Block, demand: MemoryDemand) -> int:
+    """Elements that a block keeps of all sequences: for each token, and for each sequence."""
+    sequences = demand.kv_tokens // demand.shape.context_tokens
+    of_tokens = block.kv_elements_per_token * demand.kv_tokens
+    return of_tokens + block.kv_elements_per_sequence * sequences
+
+
 def block_weight_bytes(block: Block, demand: MemoryDemand) -> int:
     """Weight bytes of one block that are split over its group."""
     split = block.parameters - block.replicated_parameters
@@ -68,7 +75,7 @@ def group_memory(
 ) -> tuple[ChipMemory, ...]:
     """What each chip of a group of `group_size` holds when the group holds `blocks`."""
     precision = demand.shape.precision
-    kv_elements = sum(block.kv_elements_per_token for block in blocks) * demand.kv_tokens
+    kv_elements = sum(cached_elements(block, demand) for block in blocks)
     kv_bytes = precision.kv_bytes(-(-kv_elements // group_size))
     live_bytes = max((activation_bytes(block, demand, group_size) for block in blocks), default=0)
     split = [block_weight_bytes(block, demand) for block in kept(blocks)]
@@ -110,5 +117,5 @@ def largest_chip_bytes(
     """Weights, live activations and cache of one block on its fullest chip."""
     precision = demand.shape.precision
     weight = -(-block_weight_bytes(block, demand) // group_size) + replicated_bytes(block, demand)
-    kv = precision.kv_bytes(-(-block.kv_elements_per_token * demand.kv_tokens // group_size))
+    kv = precision.kv_bytes(-(-cached_elements(block, demand) // group_size))
     return weight, activation_bytes(block, demand, group_size), kv

@@ -22,7 +22,13 @@ from rack_sim.model.operators import Block
 from rack_sim.partition.candidates import PlanCandidate, PlanObjective
 from rack_sim.partition.expert_parallel import expert_problems
 from rack_sim.partition.infeasible import Infeasible
-from rack_sim.partition.memory import MemoryDemand, group_memory, kept, largest_chip_bytes
+from rack_sim.partition.memory import (
+    MemoryDemand,
+    cached_elements,
+    group_memory,
+    kept,
+    largest_chip_bytes,
+)
 from rack_sim.partition.placement import groups
 from rack_sim.partition.plan import Plan, Stage
 from rack_sim.partition.stages import Cut, StageCutter
@@ -232,7 +238,7 @@ class Partitioner:
         terms = {
             "weights": sum(precision.weight_bytes(block.parameters) for block in weighed),
             "kv_cache": sum(
-                precision.kv_bytes(block.kv_elements_per_token * deployment.demand.kv_tokens)
+                precision.kv_bytes(cached_elements(block, deployment.demand))
                 for block in self.blocks
             ),
             "activations": chips * max(cutter.live_bytes),

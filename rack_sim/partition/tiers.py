@@ -40,6 +40,7 @@ def room_for_sequences(chip: Chip, stages: Sequence[Stage], demand: MemoryDemand
     room = []
     for stage in stages:
         elements = sum(block.kv_elements_per_token for block in stage.blocks) * context
+        elements += sum(block.kv_elements_per_sequence for block in stage.blocks)
         if not elements:
             continue
         each = precision.kv_bytes(-(-elements // len(stage.chips)))
