@@ -66,12 +66,28 @@ def _grouped(hidden: int, shape: GroupedAttention) -> tuple[Operator, ...]:
         ),
         *(indexer_operators(hidden, shape.indexer) if shape.indexer else ()),
         *_over_cache(shape, shape.head_size, shape.output_head_size, key, shape.value_size),
+        *(_gates(hidden, shape) if shape.head_gates else ()),
         matmul(
             "attention.output_projection",
             shape.output_size,
             hidden,
             "reduce_scatter",
             biases=hidden if shape.output_bias else 0,
+        ),
+    )
+
+
+def _gates(hidden: int, shape: GroupedAttention) -> tuple[Operator, Operator]:
+    """A gate for each head, from the hidden state."""
+    heads, found = shape.head_count, shape.output_size
+    return (
+        matmul("attention.gate_projection", hidden, heads),
+        Operator(
+            name="attention.gate",
+            unit="vector",
+            # Exponential, add and divide for each gate, and a multiplication for each element.
+            flop_per_row=3 * heads + found,
+            activations_per_row=heads + 2 * found,
         ),
     )
 

@@ -135,7 +135,11 @@ class ConfigKeys:
         if not isinstance(value, Mapping):
             self.refuse(key, f"{value!r} is not a mapping")
             return None
-        inside = ConfigKeys(value, self._field(key))
+        return self.inside(value, key)
+
+    def inside(self, config: Mapping[str, Any], key: str) -> "ConfigKeys":
+        """Keys that stand inside of one, whose problems are noted here."""
+        inside = ConfigKeys(config, self._field(key))
         inside.problems = self.problems
         return inside
 

@@ -20,7 +20,8 @@ class GroupedAttention:
     normalised, each head by itself or all heads of a row together, `sinks` that every head has a
     learnt logit beside those of the cache. `rotary_size` elements of a head are turned by their
     position; None: all. A value has `value_head_size` elements; None: as many as a key. With
-    `values_from_keys` one projection gives both. With an `indexer` a row attends to what that has
+    `values_from_keys` one projection gives both. With `head_gates` a row has a gate for each head,
+    by which what the head finds is multiplied. With an `indexer` a row attends to what that has
     chosen, as `reach` says.
     """
 
@@ -35,6 +36,7 @@ class GroupedAttention:
     rotary_size: int | None = None
     value_head_size: int | None = None
     values_from_keys: bool = False
+    head_gates: bool = False
     indexer: Indexer | None = None
     reach: Reach | None = None
 
@@ -81,6 +83,7 @@ class GroupedAttention:
         count = hidden_size * (self.projected_size + self.output_size)
         count += self.projected_size * self.qkv_bias + hidden_size * self.output_bias
         count += self.query_key_norm_parameters + self.head_count * self.sinks
+        count += hidden_size * self.head_count * self.head_gates
         return count + _index_parameters(self.indexer, hidden_size)
 
     @property

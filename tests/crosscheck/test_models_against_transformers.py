@@ -7,6 +7,7 @@ a router, which are buffers there, counted. `pip install "rack-sim[crosscheck]"`
 """
 
 from collections.abc import Callable
+from importlib import import_module
 from random import Random
 from typing import Any
 
@@ -28,6 +29,8 @@ ALIASES = {
     "gemma4": "gemma4_text",
     "llama4": "llama4_text",
     "mimo": "qwen2",
+    "minimax_m3_vl": "minimax_m3_vl_text",
+    "step3p7": "step3p5",
     "kimi_k2": "deepseek_v3",
     "qwen2_5_vl": "qwen2",
     "qwen2_5_vl_text": "qwen2",
@@ -35,6 +38,11 @@ ALIASES = {
     "qwen3_vl_text": "qwen3",
     "qwen3_vl_moe": "qwen3_moe",
     "qwen3_vl_moe_text": "qwen3_moe",
+}
+# Text parts that the library builds without a head: where they are, and how classes begin.
+TEXT_PARTS = {
+    "minimax_m3_vl_text": ("minimax_m3_vl", "MiniMaxM3VL"),
+    "step3p5": ("step3p7", "Step3p7"),
 }
 Config = dict[str, Any]
 
@@ -240,6 +248,30 @@ CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
         layer_list("layer_types", "sliding_attention", _CHOSEN, _ALL),
         choices("compress_rates", {_CHOSEN: 2, _ALL: 8}),
     ),
+    "minimax_m3_vl_text": (
+        head_dim,
+        _LOCAL,
+        lambda rng, config: config.update(index_n_heads=config["num_key_value_heads"]),
+        always(
+            index_head_dim=(8, 16),
+            dense_intermediate_size=(24, 40),
+            shared_intermediate_size=(16, 32),
+            rotary_dim=(8,),
+        ),
+        layer_list("layer_types", "full_attention", "minimax_m3_sparse"),
+        layer_list("mlp_layer_types", "dense", "sparse"),
+    ),
+    "step3p5": (
+        bias,
+        experts("n_routed_experts"),
+        narrow,
+        always(head_dim=(8, 16), share_expert_dim=(16, 32), sliding_window=(16,)),
+        layer_list("layer_types", "full_attention", "sliding_attention", first="full_attention"),
+        lambda rng, config: maybe(
+            rng, config, num_sliding_attention_heads=2 * config["num_attention_heads"]
+        ),
+        layer_list("mlp_layer_types", "dense", "sparse"),
+    ),
     "qwen2_moe": (
         experts("num_experts"),
         narrow,
@@ -322,11 +354,21 @@ CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
 def counted(config: Config) -> int:
     """Parameters and router corrections of the module that the library makes of a config."""
     keys = {key: value for key, value in config.items() if key != "model_type"}
-    made = transformers.AutoConfig.for_model(config["model_type"], **keys)
+    head = 0
     with torch.device("meta"):
-        module = transformers.AutoModelForCausalLM.from_config(made)
+        if config["model_type"] in TEXT_PARTS:
+            where, classes = TEXT_PARTS[config["model_type"]]
+            room = import_module(f"transformers.models.{where}")
+            made = getattr(room, f"{classes}TextConfig")(**keys)
+            module = getattr(
+                import_module(f"{room.__name__}.modeling_{where}"), f"{classes}TextModel"
+            )(made)
+            head = 0 if made.tie_word_embeddings else made.vocab_size * made.hidden_size
+        else:
+            made = transformers.AutoConfig.for_model(config["model_type"], **keys)
+            module = transformers.AutoModelForCausalLM.from_config(made)
     corrections = [one for name, one in module.named_buffers() if "correction" in name]
-    return sum(one.numel() for one in [*module.parameters(), *corrections])
+    return head + sum(one.numel() for one in [*module.parameters(), *corrections])
 
 
 @pytest.mark.parametrize("model_type", [name for name in FAMILIES if name not in ALIASES])

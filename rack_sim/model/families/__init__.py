@@ -23,6 +23,7 @@ from rack_sim.model.families import (
     phi,
     qwen,
     sparse_attention,
+    step,
 )
 from rack_sim.model.families.family import Family
 
@@ -42,5 +43,6 @@ FAMILIES: Mapping[str, Family] = {
     **classic.FAMILIES,
     **sparse_attention.FAMILIES,
     **deepseek_v4.FAMILIES,
+    **step.FAMILIES,
 }
 """Every model type that is known."""
