@@ -5,6 +5,7 @@ from typing import Self
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.model.layers import DenseFeedForward, Experts, GroupedAttention, Layer
+from rack_sim.model.per_layer_inputs import PerLayerInputs, input_parameters
 from rack_sim.model.streams import Streams
 
 
@@ -14,7 +15,8 @@ class Ends:
 
     `learnt_positions` are rows of a second table that is looked up, `embedding_norm` a norm of what
     the tables give, `norm_biases` says that norms at the ends have one, `head_bias` the head. Where
-    residual streams are several, `streams` says how the head reads them.
+    residual streams are several, `streams` says how the head reads them; `layer_inputs` are what
+    tokens give to each layer.
     """
 
     learnt_positions: int = 0
@@ -22,6 +24,7 @@ class Ends:
     norm_biases: bool = False
     head_bias: bool = False
     streams: Streams | None = None
+    layer_inputs: PerLayerInputs | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -75,6 +78,13 @@ class Architecture(Brief):
         return f"{self.name}: {count:,} parameters{some}"
 
     @property
+    def needs_one_stage(self) -> bool:
+        """Whether layers read what only the chips of others have: their cache, or their inputs."""
+        shapes = (layer.attention for layer in self.layers)
+        shares = any(isinstance(one, GroupedAttention) and one.shares_cache for one in shapes)
+        return shares or self.ends.layer_inputs is not None
+
+    @property
     def layer_count(self) -> int:
         """Layers, each an attention block and a feed-forward block."""
         return len(self.layers)
@@ -93,9 +103,11 @@ class Architecture(Brief):
 
     @property
     def embedding_parameters(self) -> int:
-        """The tables of tokens and of positions, and their norm."""
+        """The tables of tokens and of positions, their norm, and what makes inputs of layers."""
         rows = self.vocabulary_size + self.ends.learnt_positions
-        return rows * self.hidden_size + self.ends.embedding_norm * self.norm_parameters
+        inputs = self.ends.layer_inputs
+        beside = inputs.parameter_count(self.hidden_size) if inputs else 0
+        return rows * self.hidden_size + self.ends.embedding_norm * self.norm_parameters + beside
 
     @property
     def norm_parameters(self) -> int:
@@ -136,6 +148,7 @@ class Architecture(Brief):
         attention = sum(layer.attention.parameter_count(h) for layer in self.layers)
         norms = sum(layer.norm_parameters(h) for layer in self.layers)
         norms += sum(layer.stream_parameters(h) for layer in self.layers)
+        norms += sum(input_parameters(h, layer.input_size) for layer in self.layers)
         return self.embedding_parameters + attention + norms + self.head_parameters
 
     @property

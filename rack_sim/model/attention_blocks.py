@@ -44,12 +44,13 @@ def _compressed(hidden: int, shape: CompressedAttention) -> tuple[Operator, ...]
 def _grouped(hidden: int, shape: GroupedAttention) -> tuple[Operator, ...]:
     query, key, heads = shape.query_size, shape.key_size, shape.head_count
     made = shape.projected_size
+    own_key, own_heads = (0, 0) if shape.shares_cache else (key, shape.kv_head_count)
     head_norm = Operator(
         name="attention.head_norm",
         unit="vector",
         parameters=shape.query_key_norm_parameters,
-        flop_per_row=NORM_FLOP * (query + key),
-        activations_per_row=2 * (query + key),
+        flop_per_row=NORM_FLOP * (query + own_key),
+        activations_per_row=2 * (query + own_key),
     )
     turned = shape.head_size if shape.rotary_size is None else shape.rotary_size
     return (
@@ -60,9 +61,9 @@ def _grouped(hidden: int, shape: GroupedAttention) -> tuple[Operator, ...]:
             unit="vector",
             # Sinks are logits of their own, which are looked at with a row's first key.
             parameters=heads if shape.sinks else 0,
-            flop_per_row=ROTARY_FLOP * (heads + shape.kv_head_count) * turned,
-            activations_per_row=2 * (query + key),
-            kv_write_per_row=key + shape.value_size,
+            flop_per_row=ROTARY_FLOP * (heads + own_heads) * turned,
+            activations_per_row=2 * (query + own_key),
+            kv_write_per_row=0 if shape.shares_cache else key + shape.value_size,
         ),
         *(indexer_operators(hidden, shape.indexer) if shape.indexer else ()),
         *_over_cache(shape, shape.head_size, shape.output_head_size, key, shape.value_size),

@@ -7,6 +7,7 @@ from rack_sim.model.attention_blocks import attention_block
 from rack_sim.model.expert_blocks import ExpertPlacement, expert_block
 from rack_sim.model.layers import DenseFeedForward, Experts, FeedForwardShape, Layer, Norms
 from rack_sim.model.operators import Block, Operator
+from rack_sim.model.per_layer_inputs import input_block, inputs_blocks
 from rack_sim.model.stream_operators import (
     read_streams,
     read_streams_for_head,
@@ -31,7 +32,7 @@ def blocks_of(model: Architecture, placement: ExpertPlacement | None = None) -> 
     for number, layer in enumerate(model.layers):
         if layer not in known:
             known[layer] = _layer(model.hidden_size, layer, placed)
-        blocks += (replace(block, name=f"layer{number}.{block.kind}") for block in known[layer])
+        blocks += (replace(block, name=f"layer{number}.{block.name}") for block in known[layer])
     blocks.append(_head(model))
     return tuple(blocks)
 
@@ -44,7 +45,8 @@ def _layer(hidden: int, layer: Layer, placement: ExpertPlacement) -> tuple[Block
         return (_parallel(hidden, layer, attention, feed_forward),)
     feed_forward = _feed_forward(hidden, layer.feed_forward, placement)
     halves = tuple(_in_stream(hidden, layer.norms, block) for block in (attention, feed_forward))
-    return tuple(_in_streams(hidden, layer.streams, half) for half in halves)
+    parts = tuple(_in_streams(hidden, layer.streams, half) for half in halves)
+    return (*parts, input_block(hidden, layer.input_size)) if layer.input_size else parts
 
 
 def _in_streams(hidden: int, streams: Streams | None, block: Block) -> Block:
@@ -108,6 +110,8 @@ def _embedding(model: Architecture) -> tuple[Block, ...]:
     if ends.embedding_norm:
         after = norm("embedding_norm.norm", hidden, biases=ends.norm_biases)
         blocks.append(Block("embedding_norm", "embedding", (after,), gathers=False))
+    if ends.layer_inputs:
+        blocks += inputs_blocks(hidden, ends.layer_inputs)
     return tuple(blocks)
 
 

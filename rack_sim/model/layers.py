@@ -21,8 +21,9 @@ class GroupedAttention:
     learnt logit beside those of the cache. `rotary_size` elements of a head are turned by their
     position; None: all. A value has `value_head_size` elements; None: as many as a key. With
     `values_from_keys` one projection gives both. With `head_gates` a row has a gate for each head,
-    by which what the head finds is multiplied. With an `indexer` a row attends to what that has
-    chosen, as `reach` says.
+    by which what the head finds is multiplied. Where it `shares_cache`, a layer has no keys and
+    values of its own, but reads those of a layer before. With an `indexer` a row attends to what
+    that has chosen, as `reach` says.
     """
 
     head_count: int
@@ -37,6 +38,7 @@ class GroupedAttention:
     value_head_size: int | None = None
     values_from_keys: bool = False
     head_gates: bool = False
+    shares_cache: bool = False
     indexer: Indexer | None = None
     reach: Reach | None = None
 
@@ -68,14 +70,18 @@ class GroupedAttention:
     @property
     def projected_size(self) -> int:
         """Width of what the first projection makes: queries, keys and values."""
+        if self.shares_cache:
+            return self.query_size
         return self.query_size + self.key_size + (0 if self.values_from_keys else self.value_size)
 
     @property
     def kv_elements_per_token(self) -> int:
         """Elements that one token adds to the cache: a key and a value of every head.
 
-        A key of the indexer beside them.
+        A key of the indexer beside them; none where the cache is that of another layer.
         """
+        if self.shares_cache:
+            return 0
         return self.key_size + self.value_size + _index_elements(self.indexer)
 
     def parameter_count(self, hidden_size: int) -> int:
@@ -91,7 +97,8 @@ class GroupedAttention:
         """A weight for each element that is normalised at once."""
         if self.query_key_norms == "row":
             return self.query_size + self.key_size
-        return 2 * self.head_size if self.query_key_norms == "head" else 0
+        normalised = 1 if self.shares_cache else 2
+        return normalised * self.head_size if self.query_key_norms == "head" else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +259,8 @@ class Layer:
     """A layer: attention, then feed-forward, each with its norms. Equal layers are one object.
 
     The halves of a `parallel` layer read the same rows, and what both find is added at once; with
-    `shares_norm` one norm is before both. With `streams` both read and write several.
+    `shares_norm` one norm is before both. With `streams` both read and write several. After both a
+    layer may add what it makes of an input of its own, `input_size` elements for each token.
     """
 
     attention: AttentionShape
@@ -261,6 +269,7 @@ class Layer:
     parallel: bool = False
     shares_norm: bool = False
     streams: Streams | None = None
+    input_size: int = 0
 
     def stream_parameters(self, hidden_size: int) -> int:
         """What says how both halves mix residual streams."""

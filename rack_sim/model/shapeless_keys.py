@@ -152,7 +152,17 @@ SHAPELESS_KEYS = frozenset(
 """Keys that change nothing here, of whatever family."""
 
 # A model that also sees or hears has parts for that beside its text part.
-_OTHER_SENSES = {"audio", "image", "mm", "multimodal", "patch", "projector", "spatial", "video", "vision"}
+_OTHER_SENSES = {
+    "audio",
+    "image",
+    "mm",
+    "multimodal",
+    "patch",
+    "projector",
+    "spatial",
+    "video",
+    "vision",
+}
 _MARKERS = {"boa", "boi", "bov", "eoa", "eoi", "eov"}
 
 

@@ -174,6 +174,8 @@ class Partitioner:
 
     def _candidates(self) -> Iterator[PlanCandidate]:
         wanted = self.deployment.stage_count
+        if wanted is None and self.deployment.model.needs_one_stage:
+            wanted = 1
         for degree in self._degrees():
             placed = self._groups(degree)
             if not placed:
@@ -356,6 +358,15 @@ def check_deployment(deployment: Deployment) -> None:
                 f"{stages} stages for {blocks} blocks leave some empty",
                 field="partition.stages",
                 suggestion=f"at most {blocks}",
+            )
+        )
+    if stages is not None and stages > 1 and deployment.model.needs_one_stage:
+        problems.append(
+            Problem(
+                f"{stages} stages for {deployment.model.name}, whose layers read the cache of "
+                "other layers, or inputs from a table: that is modelled on one stage",
+                field="partition.stages",
+                suggestion="1 stage, and a tensor_parallel of more chips",
             )
         )
     if problems:

@@ -1,5 +1,9 @@
 """Gemma: gated by GELU; from the second on norms on both sides of a block, and windows."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rack_sim.model.architecture import Ends
 from rack_sim.model.config_keys import ConfigKeys
 from rack_sim.model.families.family import (
     Family,
@@ -9,9 +13,18 @@ from rack_sim.model.families.family import (
     dense_feed_forward,
     feed_forward_of,
     grouped,
+    interned,
     no_latent,
 )
-from rack_sim.model.layers import Experts, GroupedAttention, Layer, Norms, QueryKeyNorms
+from rack_sim.model.layers import (
+    DenseFeedForward,
+    Experts,
+    GroupedAttention,
+    Layer,
+    Norms,
+    QueryKeyNorms,
+)
+from rack_sim.model.per_layer_inputs import PerLayerInputs
 
 _BOTH = Norms(before=True, after=True)
 
@@ -59,21 +72,52 @@ def _sliding(
 
 
 def _gemma4(keys: ConfigKeys, layer_count: int) -> list[Layer]:
-    """Five of six layers slide; full ones have wider heads, and may take values from their keys."""
+    """Five of six layers slide; full ones have wider heads, and may take values from their keys.
+
+    The last layers may read the cache of the last one of their kind before them.
+    """
     no_latent(keys)
-    for key in ("num_kv_shared_layers", "hidden_size_per_layer_input"):
-        keys.only(key, 0)
-    keys.only("use_double_wide_mlp", False)
-    feed_forward = (
-        _gemma4_experts(keys) if keys.flag("enable_moe_block") else dense_feed_forward(keys)
-    )
+    plain = _gemma4_experts(keys) if keys.flag("enable_moe_block") else dense_feed_forward(keys)
     kinds = [*attention_kinds(keys, layer_count, every=6)]
     kinds[-1:] = ["full_attention"]
-    return by_kind(
-        kinds,
-        lambda tokens: Layer(_gemma4_attention(keys, tokens), feed_forward, _BOTH),
-        window=keys.count("sliding_window", 512),
-    )
+    window = keys.count("sliding_window", 512)
+    input_size = keys.count("hidden_size_per_layer_input", 256, least=0)
+    sharing = _sharing_count(keys, kinds)
+    wide = keys.flag("use_double_wide_mlp")
+    layers = []
+    for number, kind in enumerate(kinds):
+        shares = number >= layer_count - sharing
+        attention = _gemma4_attention(keys, window if kind == "sliding_attention" else None)
+        attention = replace(attention, shares_cache=shares)
+        feed_forward = _twice_as_wide(plain) if wide and shares else plain
+        layers.append(Layer(attention, feed_forward, _BOTH, input_size=input_size))
+    return interned(layers)
+
+
+def _twice_as_wide(shape: DenseFeedForward | Experts) -> DenseFeedForward | Experts:
+    """The dense feed-forward, alone or beside experts."""
+    if isinstance(shape, Experts):
+        return replace(shape, shared_size=2 * shape.shared_size)
+    return replace(shape, inner_size=2 * shape.inner_size)
+
+
+def _sharing_count(keys: ConfigKeys, kinds: Sequence[str]) -> int:
+    """How many of the last layers read the cache of others: each needs one of its kind before."""
+    count = keys.count("num_kv_shared_layers", 0, least=0)
+    own = kinds[: len(kinds) - count] if count <= len(kinds) else []
+    lacking = sorted(set(kinds[len(own) :]) - set(own))
+    if count and lacking:
+        said = f"{count} layers share a cache, and none before them is {' or '.join(lacking)}"
+        keys.refuse("num_kv_shared_layers", said)
+    return count
+
+
+def _gemma4_ends(keys: ConfigKeys) -> Ends:
+    size = keys.count("hidden_size_per_layer_input", 256, least=0)
+    table = keys.count("vocab_size_per_layer_input", 262144)
+    if not size:
+        return Ends()
+    return Ends(layer_inputs=PerLayerInputs(table, size, keys.count("num_hidden_layers")))
 
 
 def _gemma4_attention(keys: ConfigKeys, window_tokens: int | None) -> GroupedAttention:
@@ -136,7 +180,8 @@ FAMILIES = {
 FAMILIES["gemma4"] = FAMILIES["gemma4_text"] = Family(
     _gemma4,
     tied=True,
-    shapeless=(*_GEMMA3, "vocab_size_per_layer_input", *_NOT_READ),
+    ends=_gemma4_ends,
+    shapeless=(*_GEMMA3, *_NOT_READ),
     defaults=_HEAD,
 )
 FAMILIES["gemma3_text"] = FAMILIES["gemma3"]
