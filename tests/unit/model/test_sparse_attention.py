@@ -1,4 +1,4 @@
-"""Attention to chosen entries of the cache: parameters, FLOP, reads and room, by the closed form."""
+"""Attention to chosen entries of the cache: parameters, FLOP, reads, room, by the closed form."""
 
 from typing import Any
 
