@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from rack_sim.foundation.brief import Brief
+from rack_sim.model.encoders import Encoder
 from rack_sim.model.layers import DenseFeedForward, Experts, GroupedAttention, Layer
 from rack_sim.model.per_layer_inputs import PerLayerInputs, input_parameters
 from rack_sim.model.streams import Streams
@@ -31,7 +32,8 @@ class Ends:
 class Architecture(Brief):
     """A decoder: an embedding, `layers` in order, a head.
 
-    Counts are exact integers and equal the published ones.
+    Counts are exact integers and equal the published ones. `encoders` of pictures and sound are
+    not in them: they are not served.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Architecture(Brief):
     tied_embeddings: bool
     max_context_tokens: int
     ends: Ends = Ends()
+    encoders: tuple[Encoder, ...] = ()
 
     @classmethod
     def dense(

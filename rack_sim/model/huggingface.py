@@ -15,6 +15,7 @@ from rack_sim.foundation.errors import InputError, Problem, suggest
 from rack_sim.foundation.work_limits import over_limit
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.config_keys import COMMON_KEYS, ConfigKeys
+from rack_sim.model.encoders import encoders_of
 from rack_sim.model.families import FAMILIES
 from rack_sim.model.families.family import Family
 from rack_sim.model.rope import longest_context
@@ -68,6 +69,7 @@ def architecture_from_config(name: str, config: Mapping[str, Any]) -> Architectu
         tied_embeddings=tied,
         max_context_tokens=context_tokens,
         ends=ends,
+        encoders=encoders_of(config, hidden_size),
     )
 
 

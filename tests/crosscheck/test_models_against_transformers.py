@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from rack_sim.model.blocks import blocks_of
+from rack_sim.model.encoders import encoders_of
 from rack_sim.model.families import FAMILIES
 from rack_sim.model.huggingface import architecture_from_config
 
@@ -470,3 +471,36 @@ def kept_elements(module: Any, tokens: int, *, values_are_keys: bool = False) ->
         ]
         count += sum(one.numel() for one in parts) - values_are_keys * layer.values.numel()
     return count
+
+
+SENSES = {
+    "gemma3": ({"vision_use_head": False, "image_size": 896, "patch_size": 14}, {}),
+    "llama4": ({}, {}),
+    "minimax_m3_vl": ({}, {}),
+    "mistral3": ({"patch_size": 14}, {"spatial_merge_size": 2}),
+    "qwen2_5_vl": ({"hidden_size": 1280, "out_hidden_size": 3584}, {}),
+    "qwen3_vl": ({"deepstack_visual_indexes": [5, 11, 17]}, {}),
+    "qwen3_vl_moe": ({"depth": 3}, {}),
+    "qwen3_5": ({"depth": 3}, {}),
+    "step3p7": ({"width": 128, "layers": 3, "heads": 2}, {}),
+}
+
+
+@pytest.mark.parametrize("model_type", SENSES)
+def test_encoders_of_pictures_are_as_large_as_those_of_the_library(model_type: str) -> None:
+    """All but the language model and its head, of sizes that the files of these families have."""
+    seeing, beside = SENSES[model_type]
+    config = transformers.AutoConfig.for_model(
+        model_type, vision_config=seeing, text_config={"hidden_size": 1024}, **beside
+    )
+    with torch.device("meta"):
+        module = transformers.AutoModelForImageTextToText.from_config(config)
+    expected = sum(
+        one.numel()
+        for name, one in module.named_parameters()
+        if "language_model" not in name and not name.startswith("lm_head")
+    )
+    keys = config.vision_config.to_dict() | seeing
+    whole = {"model_type": model_type, "vision_config": keys, **beside}
+    (found,) = encoders_of(whole, 1024)
+    assert (found.sense, found.parameter_count) == ("pictures", expected)
