@@ -6,6 +6,7 @@ from typing import Any
 from rack_sim.foundation.units import counted
 from rack_sim.hardware.survey import survey
 from rack_sim.partition.plan import Plan, Stage
+from rack_sim.partition.provisions import provisions
 from rack_sim.pipeline import Explanation
 
 
@@ -25,6 +26,7 @@ def deployment_facts(plan: Plan) -> list[tuple[str, str]]:
             f"active, {places}",
         ),
         ("links", ", ".join(f"{count:,} {kind} (one way)" for kind, count in kinds.items())),
+        *(("note", text) for text in provisions(plan)),
     ]
 
 
@@ -39,6 +41,7 @@ def deployment_values(plan: Plan) -> dict[str, Any]:
         "chip_count": plan.chip_count,
         "stage_count": plan.stage_count,
         "tensor_parallel": plan.tensor_parallel,
+        "notes": list(provisions(plan)),
     }
 
 

@@ -16,7 +16,9 @@ def attention_block(hidden: int, shape: AttentionShape) -> Block:
         operators, combined = _latent(hidden, shape), shape.head_count * shape.latent_size
     else:
         operators, combined = _compressed(hidden, shape), shape.query_size
-    compressed = isinstance(shape, CompressedAttention)
+    of_sequence = 0
+    if isinstance(shape, CompressedAttention):
+        of_sequence = shape.kv_elements_per_sequence
     return Block(
         "attention",
         "attention",
@@ -27,7 +29,7 @@ def attention_block(hidden: int, shape: AttentionShape) -> Block:
         # Partial values of every query head, and the maximum and the sum of its softmax.
         combined_per_row=combined + 2 * shape.head_count,
         selection=shape.indexer.selection if shape.indexer else None,
-        kv_elements_per_sequence=shape.kv_elements_per_sequence if compressed else 0,
+        kv_elements_per_sequence=of_sequence,
     )
 
 

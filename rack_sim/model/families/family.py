@@ -6,7 +6,6 @@ from typing import NamedTuple
 from rack_sim.model.architecture import Ends
 from rack_sim.model.config_keys import ConfigKeys
 from rack_sim.model.layers import (
-    AttentionShape,
     DenseFeedForward,
     Experts,
     FeedForwardShape,
@@ -47,7 +46,7 @@ def grouped(
     output_bias: bool = False,
     query_key_norms: QueryKeyNorms = "none",
     sinks: bool = False,
-) -> AttentionShape:
+) -> GroupedAttention:
     """Grouped-query attention of the usual keys; heads that do not divide are noted."""
     heads = keys.count("num_attention_heads")
     kv_heads = keys.count("num_key_value_heads", heads)
