@@ -5,7 +5,14 @@ from typing import Self
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.model.encoders import Encoder
-from rack_sim.model.layers import DenseFeedForward, Experts, GroupedAttention, Layer
+from rack_sim.model.layers import (
+    AttentionShape,
+    DenseFeedForward,
+    Experts,
+    FeedForwardShape,
+    GroupedAttention,
+    Layer,
+)
 from rack_sim.model.per_layer_inputs import PerLayerInputs, input_parameters
 from rack_sim.model.streams import Streams
 
@@ -83,8 +90,7 @@ class Architecture(Brief):
     @property
     def needs_one_stage(self) -> bool:
         """Whether layers read what only the chips of others have: their cache, or their inputs."""
-        shapes = (layer.attention for layer in self.layers)
-        shares = any(isinstance(one, GroupedAttention) and one.shares_cache for one in shapes)
+        shares = any(isinstance(one, GroupedAttention) and one.shares_cache for one in self.mixers)
         return shares or self.ends.layer_inputs is not None
 
     @property
@@ -93,15 +99,24 @@ class Architecture(Brief):
         return len(self.layers)
 
     @property
+    def mixers(self) -> tuple[AttentionShape, ...]:
+        """What mixes rows, layer by layer."""
+        return tuple(layer.attention for layer in self.layers if layer.attention)
+
+    @property
+    def feed_forwards(self) -> tuple[FeedForwardShape, ...]:
+        """The feed-forwards, layer by layer."""
+        return tuple(layer.feed_forward for layer in self.layers if layer.feed_forward)
+
+    @property
     def head_counts(self) -> frozenset[tuple[int, int]]:
         """Query heads and key-value heads of its attention, each pair once."""
-        shapes = (layer.attention for layer in self.layers)
-        return frozenset((shape.head_count, shape.kv_head_count) for shape in shapes)
+        return frozenset((shape.head_count, shape.kv_head_count) for shape in self.mixers)
 
     @property
     def expert_counts(self) -> frozenset[int]:
         """Experts of the layers that have some."""
-        blocks = (layer.feed_forward for layer in self.layers)
+        blocks = self.feed_forwards
         return frozenset(block.expert_count for block in blocks if isinstance(block, Experts))
 
     @property
@@ -135,20 +150,20 @@ class Architecture(Brief):
     def parameter_count(self) -> int:
         """Every parameter once."""
         h = self.hidden_size
-        layers = sum(layer.feed_forward.parameter_count(h) for layer in self.layers)
+        layers = sum(block.parameter_count(h) for block in self.feed_forwards)
         return layers + self._parameters_besides_feed_forward
 
     @property
     def active_parameter_count(self) -> int:
         """Those of `parameter_count` that one token meets, the whole embedding table included."""
         h = self.hidden_size
-        layers = sum(layer.feed_forward.active_parameter_count(h) for layer in self.layers)
+        layers = sum(block.active_parameter_count(h) for block in self.feed_forwards)
         return layers + self._parameters_besides_feed_forward
 
     @property
     def _parameters_besides_feed_forward(self) -> int:
         h = self.hidden_size
-        attention = sum(layer.attention.parameter_count(h) for layer in self.layers)
+        attention = sum(shape.parameter_count(h) for shape in self.mixers)
         norms = sum(layer.norm_parameters(h) for layer in self.layers)
         norms += sum(layer.stream_parameters(h) for layer in self.layers)
         norms += sum(input_parameters(h, layer.input_size) for layer in self.layers)
@@ -160,4 +175,4 @@ class Architecture(Brief):
 
         Layers with a window keep the last tokens only, so a whole sequence takes less.
         """
-        return sum(layer.attention.kv_elements_per_token for layer in self.layers)
+        return sum(shape.kv_elements_per_token for shape in self.mixers)

@@ -39,12 +39,16 @@ def blocks_of(model: Architecture, placement: ExpertPlacement | None = None) -> 
 
 def _layer(hidden: int, layer: Layer, placement: ExpertPlacement) -> tuple[Block, ...]:
     """The blocks of a layer: one for each half, or one for both where they are parallel."""
-    attention = attention_block(hidden, layer.attention)
-    if layer.parallel:
+    if layer.parallel and layer.attention and layer.feed_forward:
+        attention = attention_block(hidden, layer.attention)
         feed_forward = _feed_forward(hidden, layer.feed_forward, replace(placement, apart=False))
         return (_parallel(hidden, layer, attention, feed_forward),)
-    feed_forward = _feed_forward(hidden, layer.feed_forward, placement)
-    halves = tuple(_in_stream(hidden, layer.norms, block) for block in (attention, feed_forward))
+    halves = []
+    if layer.attention:
+        halves.append(attention_block(hidden, layer.attention))
+    if layer.feed_forward:
+        halves.append(_feed_forward(hidden, layer.feed_forward, placement))
+    halves = [_in_stream(hidden, layer.norms, block) for block in halves]
     parts = tuple(_in_streams(hidden, layer.streams, half) for half in halves)
     return (*parts, input_block(hidden, layer.input_size)) if layer.input_size else parts
 

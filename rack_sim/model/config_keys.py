@@ -26,6 +26,7 @@ _LIMIT_OF = {
     "max_position_embeddings": "prompt_tokens",
     "sliding_window": "prompt_tokens",
 }
+_MULTIPLE_MAX = 1000  # of the hidden size: what no model has by far
 COMMON_KEYS = (*REQUIRED_KEYS, *OPTIONAL_KEYS)
 
 
@@ -136,6 +137,33 @@ class ConfigKeys:
             self.refuse(key, f"{value!r} is not a mapping")
             return None
         return self.inside(value, key)
+
+    def parts(self, key: str, length: int) -> list["ConfigKeys"]:
+        """The keys inside of each of `length` items; where it is no such list, empty ones."""
+        value = self._take(key)
+        if value is None:
+            self.missing(key)
+        elif not isinstance(value, list) or len(value) != length:
+            self.refuse(key, f"is not a list of {length} items, one for each layer")
+        elif not all(isinstance(item, Mapping) for item in value):
+            self.refuse(key, "has items that are not mappings")
+        else:
+            return [self.inside(item, f"{key}.{at}") for at, item in enumerate(value)]
+        return [self.inside({}, key)] * length
+
+    def positive(self, key: str) -> float:
+        """A number above 0; 1 where there is none, which is noted."""
+        value = self._take(key)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is None:
+            self.missing(key)
+        elif not is_number or not 0 < value < inf:
+            self.refuse(key, f"{value!r} is not a number above 0")
+        elif value > _MULTIPLE_MAX:
+            self.refuse(key, f"{value!r} is above {_MULTIPLE_MAX}")
+        else:
+            return float(value)
+        return 1.0
 
     def inside(self, config: Mapping[str, Any], key: str) -> "ConfigKeys":
         """Keys that stand inside of one, whose problems are noted here."""

@@ -258,13 +258,14 @@ class Norms:
 class Layer:
     """A layer: attention, then feed-forward, each with its norms. Equal layers are one object.
 
-    The halves of a `parallel` layer read the same rows, and what both find is added at once; with
-    `shares_norm` one norm is before both. With `streams` both read and write several. After both a
-    layer may add what it makes of an input of its own, `input_size` elements for each token.
+    A layer may be one half alone; the other is None. The halves of a `parallel` layer read the same
+    rows, and what both find is added at once; with `shares_norm` one norm is before both. With
+    `streams` both read and write several. After both a layer may add what it makes of an input of
+    its own, `input_size` elements for each token.
     """
 
-    attention: AttentionShape
-    feed_forward: FeedForwardShape
+    attention: AttentionShape | None
+    feed_forward: FeedForwardShape | None
     norms: Norms = Norms()
     parallel: bool = False
     shares_norm: bool = False
@@ -273,8 +274,10 @@ class Layer:
 
     def stream_parameters(self, hidden_size: int) -> int:
         """What says how both halves mix residual streams."""
-        return 2 * self.streams.block_parameters(hidden_size) if self.streams else 0
+        halves = (self.attention is not None) + (self.feed_forward is not None)
+        return halves * self.streams.block_parameters(hidden_size) if self.streams else 0
 
     def norm_parameters(self, hidden_size: int) -> int:
         """The norms of both halves; those within attention are not in here."""
-        return (2 - self.shares_norm) * self.norms.parameter_count(hidden_size)
+        halves = (self.attention is not None) + (self.feed_forward is not None)
+        return (halves - self.shares_norm) * self.norms.parameter_count(hidden_size)

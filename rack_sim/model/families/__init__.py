@@ -19,6 +19,7 @@ from rack_sim.model.families import (
     llama4,
     mimo,
     minimax,
+    nemotron_nas,
     olmo,
     phi,
     qwen,
@@ -44,5 +45,6 @@ FAMILIES: Mapping[str, Family] = {
     **sparse_attention.FAMILIES,
     **deepseek_v4.FAMILIES,
     **step.FAMILIES,
+    **nemotron_nas.FAMILIES,
 }
 """Every model type that is known."""
