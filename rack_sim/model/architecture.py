@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from rack_sim.foundation.brief import Brief
+from rack_sim.model.alternating import Alternating
 from rack_sim.model.encoders import Encoder
 from rack_sim.model.layers import (
     AttentionShape,
@@ -24,7 +25,7 @@ class Ends:
     `learnt_positions` are rows of a second table that is looked up, `embedding_norm` a norm of what
     the tables give, `norm_biases` says that norms at the ends have one, `head_bias` the head. Where
     residual streams are several, `streams` says how the head reads them; `layer_inputs` are what
-    tokens give to each layer.
+    tokens give to each layer; `alternating` streams are made at one end and summed up at the other.
     """
 
     learnt_positions: int = 0
@@ -33,6 +34,7 @@ class Ends:
     head_bias: bool = False
     streams: Streams | None = None
     layer_inputs: PerLayerInputs | None = None
+    alternating: Alternating | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -125,6 +127,8 @@ class Architecture(Brief):
         rows = self.vocabulary_size + self.ends.learnt_positions
         inputs = self.ends.layer_inputs
         beside = inputs.parameter_count(self.hidden_size) if inputs else 0
+        if self.ends.alternating:
+            beside += self.ends.alternating.end_parameters(self.hidden_size) // 2
         return rows * self.hidden_size + self.ends.embedding_norm * self.norm_parameters + beside
 
     @property
@@ -138,13 +142,16 @@ class Architecture(Brief):
         projection = 0 if self.tied_embeddings else self.vocabulary_size * self.hidden_size
         streams = self.ends.streams
         mixing = streams.head_parameters(self.hidden_size) if streams else 0
+        if self.ends.alternating:
+            mixing = self.ends.alternating.end_parameters(self.hidden_size) // 2
         biases = self.vocabulary_size * self.ends.head_bias
         return self.norm_parameters + projection + biases + mixing
 
     @property
     def stream_count(self) -> int:
         """Residual streams, each as wide as the hidden size."""
-        return self.ends.streams.count if self.ends.streams else 1
+        several = self.ends.streams or self.ends.alternating
+        return several.count if several else 1
 
     @property
     def parameter_count(self) -> int:

@@ -2,6 +2,14 @@
 
 from dataclasses import replace
 
+from rack_sim.model.alternating import (
+    Alternating,
+    before_head,
+    correct,
+    first_block,
+    predict,
+    side_way,
+)
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.attention_blocks import attention_block
 from rack_sim.model.expert_blocks import ExpertPlacement, expert_block
@@ -49,8 +57,20 @@ def _layer(hidden: int, layer: Layer, placement: ExpertPlacement) -> tuple[Block
     if layer.feed_forward:
         halves.append(_feed_forward(hidden, layer.feed_forward, placement))
     halves = [_in_stream(hidden, layer.norms, block) for block in halves]
+    if layer.alternating:
+        halves = [_alternating(hidden, layer.alternating, block) for block in halves]
     parts = tuple(_in_streams(hidden, layer.streams, half) for half in halves)
     return (*parts, input_block(hidden, layer.input_size)) if layer.input_size else parts
+
+
+def _alternating(hidden: int, streams: Alternating, block: Block) -> Block:
+    """A half of a layer that updates one of several streams: predicted before, corrected after."""
+    if block.kind == "attention":
+        *operators, added = block.operators
+        around = (*predict(hidden, streams), *operators, *side_way(hidden, streams), added)
+    else:
+        around = (*block.operators, *correct(hidden, streams))
+    return replace(block, operators=around, stream_count=streams.count)
 
 
 def _in_streams(hidden: int, streams: Streams | None, block: Block) -> Block:
@@ -114,6 +134,8 @@ def _embedding(model: Architecture) -> tuple[Block, ...]:
     if ends.embedding_norm:
         after = norm("embedding_norm.norm", hidden, biases=ends.norm_biases)
         blocks.append(Block("embedding_norm", "embedding", (after,), gathers=False))
+    if ends.alternating:
+        blocks.append(first_block(hidden, ends.alternating))
     if ends.layer_inputs:
         blocks += inputs_blocks(hidden, ends.layer_inputs)
     return tuple(blocks)
@@ -167,6 +189,8 @@ def _head(model: Architecture) -> Block:
     before = norm("head.norm", model.hidden_size, biases=model.ends.norm_biases)
     streams = model.ends.streams
     read = read_streams_for_head(model.hidden_size, streams) if streams else ()
+    if model.ends.alternating:
+        read = before_head(model.hidden_size, model.ends.alternating)
     return Block(
         "head",
         "head",

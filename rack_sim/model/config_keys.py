@@ -204,6 +204,16 @@ class ConfigKeys:
             return inside.list_of(key, allowed, length)
         return self.list_of(key, allowed, length)
 
+    def counts(self, key: str, length: int) -> list[int]:
+        """A whole number of at least 1 for each of `length` items, or one for all."""
+        value = self._take(key)
+        if not isinstance(value, list):
+            return [self.count(key)] * length
+        if len(value) != length:
+            self.refuse(key, f"is not a list of {length} items, one for each layer")
+            return [1] * length
+        return [self.inside({key: item}, "").count(key) for item in value]
+
     def letters(self, key: str, meanings: Mapping[str, str], length: int) -> Sequence[str] | None:
         """A word of `length` letters, or a list of what they mean; None where it is missing."""
         value = self._take(key)

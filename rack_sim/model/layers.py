@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from rack_sim.model.alternating import Alternating
 from rack_sim.model.compressed_attention import CompressedAttention
 from rack_sim.model.indexer import Indexer
 from rack_sim.model.reach import Reach
@@ -261,7 +262,7 @@ class Layer:
     A layer may be one half alone; the other is None. The halves of a `parallel` layer read the same
     rows, and what both find is added at once; with `shares_norm` one norm is before both. With
     `streams` both read and write several. After both a layer may add what it makes of an input of
-    its own, `input_size` elements for each token.
+    its own, `input_size` elements for each token. With `alternating` streams it updates one.
     """
 
     attention: AttentionShape | None
@@ -271,9 +272,12 @@ class Layer:
     shares_norm: bool = False
     streams: Streams | None = None
     input_size: int = 0
+    alternating: Alternating | None = None
 
     def stream_parameters(self, hidden_size: int) -> int:
-        """What says how both halves mix residual streams."""
+        """What says how both halves mix residual streams, or how the layer predicts them."""
+        if self.alternating:
+            return self.alternating.layer_parameters(hidden_size)
         halves = (self.attention is not None) + (self.feed_forward is not None)
         return halves * self.streams.block_parameters(hidden_size) if self.streams else 0
 

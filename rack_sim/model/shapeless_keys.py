@@ -153,15 +153,8 @@ SHAPELESS_KEYS = frozenset(
 
 # A model that also sees or hears has parts for that beside its text part.
 _OTHER_SENSES = {
-    "audio",
-    "image",
-    "mm",
-    "multimodal",
-    "patch",
-    "projector",
-    "spatial",
-    "video",
-    "vision",
+    *("audio", "image", "media", "merged", "mm", "multimodal", "patch", "projection", "projector"),
+    *("spatial", "video", "vision"),
 }
 _MARKERS = {"boa", "boi", "bov", "eoa", "eoi", "eov"}
 

@@ -28,6 +28,7 @@ DRAWN = 10  # of each model type
 # Whose text part the library builds only with the encoders beside it, and what reads the same here.
 ALIASES = {
     "gemma3": "gemma3_text",
+    "gemma3n": "gemma3n_text",
     "gemma4": "gemma4_text",
     "llama4": "llama4_text",
     "mimo": "qwen2",
@@ -41,10 +42,11 @@ ALIASES = {
     "qwen3_vl_moe": "qwen3_moe",
     "qwen3_vl_moe_text": "qwen3_moe",
 }
-# Text parts that the library builds without a head: where they are, and how classes begin.
-TEXT_PARTS = {
-    "minimax_m3_vl_text": ("minimax_m3_vl", "MiniMaxM3VL"),
-    "step3p5": ("step3p7", "Step3p7"),
+# What the library builds without a head: where it is, the config and the model.
+WITHOUT_A_HEAD = {
+    "minimax_m3_vl_text": ("minimax_m3_vl", "MiniMaxM3VLTextConfig", "MiniMaxM3VLTextModel"),
+    "mistral4": ("mistral4", "Mistral4Config", "Mistral4Model"),
+    "step3p5": ("step3p7", "Step3p7TextConfig", "Step3p7TextModel"),
 }
 Config = dict[str, Any]
 
@@ -234,6 +236,7 @@ CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
         lambda rng, config: config.update(intermediate_size_mlp=8 * rng.randrange(1, 12)),
     ),
     "deepseek_v3": (experts("n_routed_experts"), narrow, shared, latent),
+    "mistral4": (experts("n_routed_experts"), narrow, shared, latent),
     "deepseek_v32": _INDEXED,
     "glm_moe_dsa": (
         *_INDEXED,
@@ -297,6 +300,18 @@ CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
     "gemma": (head_dim,),
     "gemma2": (wide_heads, bias, kinds),
     "gemma3_text": (wide_heads, bias, kinds),
+    "gemma3n_text": (
+        wide_heads,
+        bias,
+        always(
+            hidden_size_per_layer_input=(8, 16),
+            vocab_size_per_layer_input=(40, 50),
+            laurel_rank=(4, 8),
+            altup_num_inputs=(2, 4),
+            num_kv_shared_layers=(0,),
+        ),
+        shared_cache,
+    ),
     "gemma4_text": (
         bias,
         kinds,
@@ -373,13 +388,12 @@ def counted(config: Config) -> int:
     keys = {key: value for key, value in config.items() if key != "model_type"}
     head = 0
     with torch.device("meta"):
-        if config["model_type"] in TEXT_PARTS:
-            where, classes = TEXT_PARTS[config["model_type"]]
+        if config["model_type"] in WITHOUT_A_HEAD:
+            where, config_class, model_class = WITHOUT_A_HEAD[config["model_type"]]
             room = import_module(f"transformers.models.{where}")
-            made = getattr(room, f"{classes}TextConfig")(**keys)
-            module = getattr(
-                import_module(f"{room.__name__}.modeling_{where}"), f"{classes}TextModel"
-            )(made)
+            made = getattr(room, config_class)(**keys)
+            modules = import_module(f"{room.__name__}.modeling_{where}")
+            module = getattr(modules, model_class)(made)
             head = 0 if made.tie_word_embeddings else made.vocab_size * made.hidden_size
         else:
             made = transformers.AutoConfig.for_model(config["model_type"], **keys)
@@ -405,7 +419,7 @@ def test_a_text_part_is_read_as_the_family_that_it_is_of(model_type: str) -> Non
     assert architecture_from_config("any", config | {"model_type": model_type}) == alone
 
 
-CACHED = ("deepseek_v3", "deepseek_v32", "glm_moe_dsa", "gemma4_text")
+CACHED = ("deepseek_v3", "deepseek_v32", "glm_moe_dsa", "gemma3n_text", "gemma4_text")
 
 
 @pytest.mark.parametrize("model_type", CACHED)

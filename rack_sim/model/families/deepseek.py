@@ -1,5 +1,7 @@
 """DeepSeek, and Kimi as it: latent attention; experts and shared ones after the first layers."""
 
+from dataclasses import replace
+
 from rack_sim.model.config_keys import ConfigKeys
 from rack_sim.model.families.family import Family, chosen_count, dense_feed_forward, sparse_after
 from rack_sim.model.layers import Experts, LatentAttention, Layer
@@ -44,4 +46,21 @@ def routed_experts(keys: ConfigKeys, *, shared_default: int = 0) -> Experts:
     )
 
 
-FAMILIES = {"deepseek_v3": Family(_deepseek_v3), "kimi_k2": Family(_deepseek_v3)}
+def _mistral4(keys: ConfigKeys, layer_count: int) -> list[Layer]:
+    """The same with a router without offsets, and one shared expert unless the file says more."""
+    attention = latent_attention(keys, keys.optional_count("q_lora_rank"))
+    experts = replace(routed_experts(keys, shared_default=1), router_correction=False)
+    return sparse_after(
+        layer_count,
+        keys.count("first_k_dense_replace", 0, least=0),
+        1,
+        Layer(attention, experts),
+        lambda: Layer(attention, dense_feed_forward(keys)),
+    )
+
+
+FAMILIES = {
+    "deepseek_v3": Family(_deepseek_v3),
+    "kimi_k2": Family(_deepseek_v3),
+    "mistral4": Family(_mistral4),
+}

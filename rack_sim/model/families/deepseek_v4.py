@@ -53,8 +53,9 @@ def _attention(keys: ConfigKeys) -> CompressedAttention:
     )
     if keys.are_counts("num_attention_heads") and heads * size % groups:
         keys.refuse("o_groups", f"{heads} heads of {size} cannot be shared out to {groups} groups")
-    share = keys.share("partial_rotary_factor")
-    rotary = keys.count("qk_rope_head_dim", 64) if share is None else int(size * share)
+    share, rotary = keys.share("partial_rotary_factor"), keys.count("qk_rope_head_dim", 64)
+    if share is not None:
+        rotary = int(size * share)
     return CompressedAttention(
         heads,
         size,

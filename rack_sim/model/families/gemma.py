@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from rack_sim.model.alternating import Alternating
 from rack_sim.model.architecture import Ends
 from rack_sim.model.config_keys import ConfigKeys
 from rack_sim.model.families.family import (
@@ -120,6 +121,39 @@ def _gemma4_ends(keys: ConfigKeys) -> Ends:
     return Ends(layer_inputs=PerLayerInputs(table, size, keys.count("num_hidden_layers")))
 
 
+def _gemma3n(keys: ConfigKeys, layer_count: int) -> list[Layer]:
+    """Four of five layers slide; they share caches, take inputs and update one of four streams."""
+    no_latent(keys)
+    widths = keys.counts("intermediate_size", layer_count)
+    kinds = attention_kinds(keys, layer_count, every=5)
+    window = keys.count("sliding_window", 512)
+    input_size = keys.count("hidden_size_per_layer_input", 256)
+    sharing, bias = _sharing_count(keys, kinds), keys.flag("attention_bias")
+    streams = _alternating(keys)
+    layers = []
+    for number, kind in enumerate(kinds):
+        attention = grouped(
+            keys,
+            window_tokens=window if kind == "sliding_attention" else None,
+            qkv_bias=bias,
+            output_bias=bias,
+            query_key_norms="head",
+        )
+        attention = replace(attention, shares_cache=number >= layer_count - sharing)
+        width = DenseFeedForward(widths[number])
+        layer = Layer(attention, width, _BOTH, input_size=input_size, alternating=streams)
+        layers.append(layer)
+    return interned(layers)
+
+
+def _alternating(keys: ConfigKeys) -> Alternating:
+    return Alternating(keys.count("altup_num_inputs", 4, least=2), keys.count("laurel_rank", 64))
+
+
+def _gemma3n_ends(keys: ConfigKeys) -> Ends:
+    return replace(_gemma4_ends(keys), alternating=_alternating(keys))
+
+
 def _gemma4_attention(keys: ConfigKeys, window_tokens: int | None) -> GroupedAttention:
     is_full, bias = window_tokens is None, keys.flag("attention_bias")
     shared = keys.flag("attention_k_eq_v")
@@ -164,7 +198,17 @@ def _gemma4_experts(keys: ConfigKeys) -> Experts:
 
 _HEAD = {"head_dim": 256}
 _SCALES = ("query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping")
-_GEMMA3 = (*_SCALES, "rope_local_base_freq", "mm_tokens_per_image")
+# What `transformers` writes beside the keys that it is made of.
+_DERIVED = ("_sliding_window_pattern", "per_layer_config")
+_GEMMA3 = (*_SCALES, *_DERIVED, "rope_local_base_freq", "mm_tokens_per_image")
+_GEMMA3N = (
+    *_SCALES,
+    "activation_sparsity_pattern",
+    "altup_active_idx",
+    "altup_coef_clip",
+    "altup_correct_scale",
+    "rope_local_base_freq",
+)
 # Of experts, where there are none.
 _NOT_READ = ("num_experts", "top_k_experts", "moe_intermediate_size")
 
@@ -185,3 +229,10 @@ FAMILIES["gemma4"] = FAMILIES["gemma4_text"] = Family(
     defaults=_HEAD,
 )
 FAMILIES["gemma3_text"] = FAMILIES["gemma3"]
+FAMILIES["gemma3n"] = FAMILIES["gemma3n_text"] = Family(
+    _gemma3n,
+    tied=True,
+    ends=_gemma3n_ends,
+    shapeless=_GEMMA3N,
+    defaults={**_HEAD, "num_key_value_heads": 2, "num_kv_shared_layers": 15},
+)

@@ -113,6 +113,7 @@ _SHAPELESS = (
     "norm_expert_weight",
     "num_experts",
     "partial_rotary_factors",
+    "per_layer_config",  # what `transformers` makes of the others
     "query_pre_attn_scalar",
     "swiglu_limits",
     "swiglu_limits_shared",
