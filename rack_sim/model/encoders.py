@@ -207,12 +207,30 @@ def _step(sizes: _Sizes) -> int:
     )
 
 
+def _kimi(sizes: _Sizes) -> int:
+    """Keys as the published files have them, or as `transformers` calls them."""
+    hidden = sizes.of("vt_hidden_size", sizes.of("hidden_size", 1152))
+    inner = sizes.of("vt_intermediate_size", sizes.of("intermediate_size", 4304))
+    count = sizes.of("vt_num_hidden_layers", sizes.of("num_hidden_layers", 27))
+    height = sizes.of("init_pos_emb_height", sizes.of("pos_emb_height", 64))
+    width = sizes.of("init_pos_emb_width", sizes.of("pos_emb_width", 64))
+    merged = hidden * sizes.of("merge_kernel_size", 2) ** 2
+    return (
+        _patch(sizes, hidden, sizes.of("patch_size", 14))
+        + hidden * (1 + height * width)
+        + count * _layer(hidden, inner)
+        + 2 * hidden
+        + _merger(hidden, merged, sizes.hidden)
+    )
+
+
 def _qwen3_vl(sizes: _Sizes) -> int:
     return _qwen3(sizes, sizes.length("deepstack_visual_indexes", 3))
 
 
 _KNOWN: Mapping[str, _Count] = {
     "gemma3": _siglip,
+    "kimi_k25": _kimi,
     "llama4": _llama4,
     "minimax_m3_vl": _minimax_m3,
     "mistral3": _pixtral,
