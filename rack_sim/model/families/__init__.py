@@ -11,6 +11,7 @@ from rack_sim.model.families import (
     classic,
     cohere,
     deepseek,
+    deepseek_v4,
     gemma,
     glm,
     gpt_oss,
@@ -22,9 +23,12 @@ from rack_sim.model.families import (
     mimo,
     minimax,
     nemotron_h,
+    nemotron_nas,
     olmo,
     phi,
     qwen,
+    sparse_attention,
+    step,
 )
 from rack_sim.model.families.family import Family
 
@@ -46,5 +50,9 @@ FAMILIES: Mapping[str, Family] = {
     **mamba.FAMILIES,
     **lightning.FAMILIES,
     **kimi_linear.FAMILIES,
+    **sparse_attention.FAMILIES,
+    **deepseek_v4.FAMILIES,
+    **step.FAMILIES,
+    **nemotron_nas.FAMILIES,
 }
 """Every model type that is known."""
