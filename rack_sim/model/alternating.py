@@ -46,8 +46,19 @@ def side_way(hidden: int, streams: Alternating) -> tuple[Operator, ...]:
     """Beside attention: down to a narrow width and back, normalised."""
     rank = streams.side_rank
     return (
-        matmul("attention.side_down_projection", hidden, rank, replicated=True),
-        matmul("attention.side_up_projection", rank, hidden),
+        matmul(
+            "attention.side_down_projection",
+            hidden,
+            rank,
+            replicated=True,
+            modules=[("laurel.linear_left", rank)],
+        ),
+        matmul(
+            "attention.side_up_projection",
+            rank,
+            hidden,
+            modules=[("laurel.linear_right", hidden)],
+        ),
         Operator(
             name="attention.side_sum",
             unit="vector",

@@ -107,7 +107,7 @@ def _gates(hidden: int, shape: GroupedAttention) -> tuple[Operator, Operator]:
     """A gate for each head, from the hidden state."""
     heads, found = shape.head_count, shape.output_size
     return (
-        matmul("attention.gate_projection", hidden, heads),
+        matmul("attention.gate_projection", hidden, heads, modules=[("self_attn.g_proj", heads)]),
         Operator(
             name="attention.gate",
             unit="vector",

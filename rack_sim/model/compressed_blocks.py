@@ -13,7 +13,16 @@ def before_cache(hidden: int, shape: CompressedAttention) -> tuple[Operator, ...
     heads, narrow, query = shape.head_count, shape.narrow_size, shape.query_size
     compressed = shape.compressor and compressor_operators("attention", hidden, shape.compressor)
     return (
-        matmul("attention.down_projection", hidden, narrow, replicated=True),
+        matmul(
+            "attention.down_projection",
+            hidden,
+            narrow,
+            replicated=True,
+            modules=[
+                ("self_attn.q_a_proj", shape.query_rank),
+                ("self_attn.kv_proj", shape.head_size),
+            ],
+        ),
         Operator(
             name="attention.latent_norm",
             unit="vector",
@@ -21,9 +30,15 @@ def before_cache(hidden: int, shape: CompressedAttention) -> tuple[Operator, ...
             flop_per_row=NORM_FLOP * narrow,
             activations_per_row=2 * narrow,
             replicated=True,
+            weight_kind="norms",
         ),
         *(compressed or ()),
-        matmul("attention.query_projection", shape.query_rank, query),
+        matmul(
+            "attention.query_projection",
+            shape.query_rank,
+            query,
+            modules=[("self_attn.q_b_proj", query)],
+        ),
         Operator(
             name="attention.rotary",
             unit="vector",
@@ -44,6 +59,7 @@ def after_cache(hidden: int, shape: CompressedAttention) -> tuple[Operator, ...]
         "attention.output_group_projection",
         shape.query_size // shape.group_count,
         shape.output_size,
+        modules=[("self_attn.o_a_proj", shape.output_size)],
     )
     return (
         Operator(
@@ -53,5 +69,11 @@ def after_cache(hidden: int, shape: CompressedAttention) -> tuple[Operator, ...]
             activations_per_row=2 * turned,
         ),
         replace(groups, activations_per_row=shape.query_size + shape.output_size),
-        matmul("attention.output_projection", shape.output_size, hidden, "reduce_scatter"),
+        matmul(
+            "attention.output_projection",
+            shape.output_size,
+            hidden,
+            "reduce_scatter",
+            modules=[("self_attn.o_b_proj", hidden)],
+        ),
     )

@@ -24,7 +24,12 @@ def indexer_operators(hidden: int, indexer: Indexer) -> tuple[Operator, ...]:
     narrow = query + key if indexer.norm_parameters else 0
     return (
         *_key(hidden, indexer),
-        matmul("indexer.query_projection", indexer.query_rank or hidden, query),
+        matmul(
+            "indexer.query_projection",
+            indexer.query_rank or hidden,
+            query,
+            modules=[(f"{_place(indexer)}.wq_b", query)],
+        ),
         Operator(
             name="indexer.rotary",
             unit="vector",
@@ -33,6 +38,7 @@ def indexer_operators(hidden: int, indexer: Indexer) -> tuple[Operator, ...]:
             activations_per_row=2 * (query + key),
             kv_write_per_row=0 if indexer.compressor else key,
             followed_by="queries",
+            weight_kind="norms",
         ),
         Operator(
             name="indexer.scores",
@@ -50,11 +56,25 @@ def indexer_operators(hidden: int, indexer: Indexer) -> tuple[Operator, ...]:
 def _key(hidden: int, indexer: Indexer) -> tuple[Operator, ...]:
     made = []
     if indexer.down_size:
-        down = matmul("indexer.down_projection", hidden, indexer.down_size, replicated=True)
+        key = 0 if indexer.compressor else indexer.key_size
+        heads, place = indexer.down_size - key, _place(indexer)
+        parts = [(f"{place}.wk", key), (f"{place}.weights_proj", heads)]
+        down = matmul(
+            "indexer.down_projection",
+            hidden,
+            indexer.down_size,
+            replicated=True,
+            modules=[(name, size) for name, size in parts if size],
+        )
         made.append(down)
     if indexer.compressor:
         made += compressor_operators("indexer", hidden, indexer.compressor)
     return tuple(made)
+
+
+def _place(indexer: Indexer) -> str:
+    """What files call its module."""
+    return "self_attn.compressor.indexer" if indexer.compressor else "self_attn.indexer"
 
 
 def _choice(indexer: Indexer, reach: Reach) -> tuple[Operator, ...]:
@@ -89,8 +109,15 @@ def compressor_operators(
     """Values and gates of a token, and its part in the entries that are made of them."""
     series, entry = compressor.series_size, compressor.entry_size
     per_entry = NORM_FLOP * entry
+    place = "self_attn.compressor" + (".indexer" if prefix == "indexer" else "")
     return (
-        matmul(f"{prefix}.compress_projection", hidden, 2 * series, replicated=True),
+        matmul(
+            f"{prefix}.compress_projection",
+            hidden,
+            2 * series,
+            replicated=True,
+            modules=[(f"{place}.kv_proj", series), (f"{place}.gate_proj", series)],
+        ),
         Operator(
             name=f"{prefix}.compress",
             unit="vector",
@@ -101,5 +128,6 @@ def compressor_operators(
             activations_per_row=2 * series,
             kv_write_per_row=-(-entry // compressor.tokens_per_entry),
             replicated=True,
+            weight_kind="norms",
         ),
     )

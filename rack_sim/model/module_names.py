@@ -22,6 +22,9 @@ _ALSO_CALLED = {
     "k_proj": ("qkv_proj", "query_key_value", "c_attn"),
     "v_proj": ("qkv_proj", "query_key_value", "c_attn"),
     "o_proj": ("out_proj", "dense"),
+    "wq_b": ("q_b_proj", "q_proj"),
+    "wk": ("k_proj",),
+    "weights_proj": ("scorer.weights_proj",),
     "shared_experts": ("shared_expert", "shared_mlp"),
     "experts": ("experts.0",),
 }

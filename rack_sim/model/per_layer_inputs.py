@@ -48,6 +48,7 @@ def inputs_blocks(hidden: int, inputs: PerLayerInputs) -> tuple[Block, Block]:
         parameters=inputs.size,
         flop_per_row=(NORM_FLOP + 2) * width,  # of the projection; then the sum, scaled
         activations_per_row=3 * width,
+        weight_kind="norms",
     )
     projection = matmul("per_layer_projection.projection", hidden, width)
     return (
@@ -62,9 +63,20 @@ def input_block(hidden: int, size: int) -> Block:
         "layer_input",
         "feed_forward",
         (
-            matmul("layer_input.gate_projection", hidden, size),
+            matmul(
+                "layer_input.gate_projection",
+                hidden,
+                size,
+                modules=[("per_layer_input_gate", size)],
+            ),
             gated_activation("layer_input.gated_activation", size),
-            matmul("layer_input.projection", size, hidden, "reduce_scatter"),
+            matmul(
+                "layer_input.projection",
+                size,
+                hidden,
+                "reduce_scatter",
+                modules=[("per_layer_projection", hidden)],
+            ),
             norm("layer_input.after_norm", hidden),
             residual_add("layer_input.residual_add", hidden),
         ),

@@ -49,7 +49,8 @@ def write_streams(prefix: str, hidden: int, streams: Streams) -> Operator:
 
 def _mix(prefix: str, width: int, mixed: int, parameters: int) -> Operator:
     projection = matmul(f"{prefix}.stream_projection", width, mixed, "mixes")
-    return replace(projection, parameters=parameters)
+    # A table of its own, no module: it stays as it is.
+    return replace(projection, parameters=parameters, tensors=())
 
 
 def _collapse(prefix: str, width: int, hidden: int) -> Operator:

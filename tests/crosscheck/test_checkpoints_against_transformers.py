@@ -13,7 +13,12 @@ import pytest
 from rack_sim.model.families import FAMILIES
 from rack_sim.model.huggingface import architecture_from_config
 from rack_sim.model.weight_table import weight_table
-from tests.crosscheck.test_models_against_transformers import ALIASES, Config, drawn
+from tests.crosscheck.test_models_against_transformers import (
+    ALIASES,
+    Config,
+    drawn,
+    without_memory,
+)
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -27,14 +32,6 @@ OWN_CLASSES = {"gpt2", "falcon", "gpt_oss"}
 LINEAR_ROUTER = {"gemma4_text"}
 # Whose layers go by other names than ``model.layers``.
 OTHER_NAMES = {"gpt_neox", "opt", "bloom"}
-
-
-def module_of(config: Config) -> Any:
-    """The library's module in bf16, on the meta device."""
-    keys = {key: value for key, value in config.items() if key != "model_type"}
-    made = transformers.AutoConfig.for_model(config["model_type"], **keys)
-    with torch.device("meta"):
-        return transformers.AutoModelForCausalLM.from_config(made, dtype=torch.bfloat16)
 
 
 def bytes_of(module: Any) -> int:
@@ -57,7 +54,7 @@ def in_fp8(config: Config, block: tuple[int, int], alone: Sequence[str]) -> int:
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16)  # of biases
     try:
-        module = module_of(config)
+        module, head = without_memory(config)
         replace_with_fp8_linear(
             module,
             modules_to_not_convert=["lm_head", *alone],
@@ -65,7 +62,7 @@ def in_fp8(config: Config, block: tuple[int, int], alone: Sequence[str]) -> int:
             pre_quantized=True,
         )
         module.tie_weights()
-        return bytes_of(module)
+        return bytes_of(module) + 2 * head
     finally:
         torch.set_default_dtype(before)
 

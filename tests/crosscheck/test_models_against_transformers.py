@@ -491,21 +491,25 @@ CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
 }  # fmt: skip
 
 
-def counted(config: Config) -> int:
-    """Parameters and router corrections of the module that the library makes of a config."""
+def without_memory(config: Config) -> tuple[Any, int]:
+    """The module that the library makes of a config, and parameters of the head that it lacks."""
     keys = {key: value for key, value in config.items() if key != "model_type"}
-    head = 0
     with torch.device("meta"):
         if config["model_type"] in WITHOUT_A_HEAD:
             where, config_class, model_class = WITHOUT_A_HEAD[config["model_type"]]
             room = import_module(f"transformers.models.{where}")
             made = getattr(room, config_class)(**keys)
             modules = import_module(f"{room.__name__}.modeling_{where}")
-            module = getattr(modules, model_class)(made)
             head = 0 if made.tie_word_embeddings else made.vocab_size * made.hidden_size
-        else:
-            made = transformers.AutoConfig.for_model(config["model_type"], **keys)
-            module = transformers.AutoModelForCausalLM.from_config(made)
+            return getattr(modules, model_class)(made), head
+        made = transformers.AutoConfig.for_model(config["model_type"], **keys)
+        dtype = torch.get_default_dtype()
+        return transformers.AutoModelForCausalLM.from_config(made, dtype=dtype), 0
+
+
+def counted(config: Config) -> int:
+    """Parameters and router corrections of the module that the library makes of a config."""
+    module, head = without_memory(config)
     corrections = [one for name, one in module.named_buffers() if "correction" in name]
     return head + sum(one.numel() for one in [*module.parameters(), *corrections])
 

@@ -9,7 +9,7 @@ import pytest
 from machines import SMALL_CHIP, SMALL_LINK
 
 from rack_sim.compiler.checker import RULES, bound, check_program, describe, operators
-from rack_sim.compiler.deliveries import Wanted, exchanges_of
+from rack_sim.compiler.deliveries import NeededExchange, exchanges_of
 from rack_sim.compiler.live_memory import check_memory, live_bytes_max
 from rack_sim.compiler.program import Program
 from rack_sim.compiler.step import StepTiming, compile_program, compile_step, program_of
@@ -118,12 +118,12 @@ def test_one_chip_exchanges_nothing(alone: StepTiming) -> None:
 def test_exchanges_of_a_block_by_hand(two: StepTiming, group: tuple[int, ...], shard: int) -> None:
     """A row of 256 elements of two bytes; sums of squares and candidates of 4 and 8 bytes."""
     blocks = {block.name: block for stage in two.plan.stages for block in stage.blocks}
-    gather = Wanted("gather", "all_gather", group, 2 * shard + 4)
-    reduce = Wanted("reduce", "reduce_scatter", group, 2 * shard)
+    gather = NeededExchange("gather", "all_gather", group, 2 * shard + 4)
+    reduce = NeededExchange("reduce", "reduce_scatter", group, 2 * shard)
     assert exchanges_of(two.program, blocks["embedding"], group) == []
     assert exchanges_of(two.program, blocks["layer0.attention"], group) == [gather, reduce]
     assert exchanges_of(two.program, blocks["layer2.feed_forward"], group) == [gather, reduce]
-    candidates = Wanted("candidates", "all_gather", group, 8)
+    candidates = NeededExchange("candidates", "all_gather", group, 8)
     assert exchanges_of(two.program, blocks["head"], group) == [gather, candidates]
 
 
@@ -137,9 +137,9 @@ def test_experts_that_lie_apart_exchange_logits_and_rows(two: StepTiming, size: 
     group = tuple(range(size))
     shard_bytes = 2 * HIDDEN // size
     assert exchanges_of(two.program, block, group) == [
-        Wanted("logits", "all_gather", group, (8 + 1) * 4),
-        Wanted("dispatch", "all_to_all", group, shard_bytes),
-        Wanted("collect", "all_to_all", group, shard_bytes),
+        NeededExchange("logits", "all_gather", group, (8 + 1) * 4),
+        NeededExchange("dispatch", "all_to_all", group, shard_bytes),
+        NeededExchange("collect", "all_to_all", group, shard_bytes),
     ]
     assert exchanges_of(two.program, block, (0,)) == []
     sliced = exchanges_of(two.program, blocks_of(model)[2], group)
@@ -152,7 +152,7 @@ def test_eight_chips_combine_what_pairs_found(two: StepTiming) -> None:
     found = exchanges_of(two.program, block, tuple(range(8)))
     size_bytes = 2 * -(-block.combined_per_row // 8)
     assert [item for item in found if item.traffic == "combine"] == [
-        Wanted("combine", "reduce_scatter", pair, size_bytes)
+        NeededExchange("combine", "reduce_scatter", pair, size_bytes)
         for pair in ((0, 1), (2, 3), (4, 5), (6, 7))
     ]
 

@@ -18,9 +18,10 @@ from rack_sim.model.architecture import Architecture
 from rack_sim.model.blocks import blocks_of
 from rack_sim.model.huggingface import architecture_from_config
 from rack_sim.model.operators import Block, Operator
+from rack_sim.model.reach import Reach
 from rack_sim.partition.partitioner import Deployment, partition
 from rack_sim.partition.plan import Plan
-from rack_sim.timing.attention_roofs import Attended
+from rack_sim.timing.attention_roofs import Attended, entries_read, pairs_met, tokens_read
 from rack_sim.timing.iterations import IterationTimer
 from rack_sim.timing.kernels import CollectiveKernel, Kernel, launches_of
 from rack_sim.timing.operators import time_operator
@@ -234,6 +235,41 @@ def timer(chips: int, blocks: tuple[Block, ...] = BLOCKS) -> IterationTimer:
 def decoding(timed: IterationTimer, context: int, rows: int = 1) -> Attended:
     """A row of each of so many sequences, itself the last token of its context."""
     return Attended.of_equals(rows, context - 1, 1, timed.windows)
+
+
+REACHES = st.builds(
+    Reach,
+    nearest_tokens=st.integers(0, 50),
+    tokens_per_entry=st.integers(1, 20),
+    chosen_max=st.none() | st.integers(0, 60),
+)
+
+
+@given(reach=REACHES, context=st.integers(1, 2000))
+def test_a_row_meets_what_a_step_counts_but_for_entries_that_are_not_whole(
+    reach: Reach, context: int
+) -> None:
+    reaching = replace(operator_of("attention.scores"), reach=reach)
+    found = sum(
+        min(context, context if window is None else window) * entries
+        for window, entries in pairs_met(reaching)
+    )
+    assert 0 <= found - reach.met(context) < 1
+
+
+@given(reach=REACHES, before=st.integers(0, 2000), rows=st.integers(1, 50))
+def test_rows_of_a_sequence_read_no_less_than_a_step_counts(
+    reach: Reach, before: int, rows: int
+) -> None:
+    """Exact without a choice, and of a row that finds as much as it may choose."""
+    read = entries_read(replace(operator_of("attention.scores"), reach=reach))
+    found = rows * read.per_row + sum(
+        tokens_read(before, rows, window) * entries for window, entries in read.by_window
+    )
+    needed = reach.met(before + rows, rows)
+    assert found >= needed
+    if reach.chosen_max is None or (rows == 1 and before >= (reach.choice_tokens or 0)):
+        assert found - needed < 1
 
 
 @pytest.mark.parametrize("context", [CHOSEN, 4000, 16_384])
