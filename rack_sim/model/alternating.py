@@ -1,8 +1,9 @@
 """Alternating updates: several streams, of which a layer updates one and predicts the others."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rack_sim.model.operators import Block, Operator
+from rack_sim.model.tensors import Tensor
 from rack_sim.model.textbook import NORM_FLOP, matmul
 
 
@@ -32,7 +33,14 @@ def predict(hidden: int, streams: Alternating) -> tuple[Operator, ...]:
     """Before attention: a mixture of all streams for each."""
     count = streams.count
     return (
-        *_router("attention.predict", hidden, streams, parameters=hidden * (count + 1) + count**3),
+        _router(
+            "attention.predict",
+            hidden,
+            streams,
+            Tensor("altup.modality_router", count, hidden),
+            Tensor("altup.prediction_coefs", count**2, count),
+            norm_parameters=hidden,
+        ),
         Operator(
             name="attention.predict_streams",
             unit="vector",
@@ -73,7 +81,12 @@ def correct(hidden: int, streams: Alternating) -> tuple[Operator, ...]:
     """After the feed-forward: every stream by what the layer found more than was predicted."""
     count = streams.count
     return (
-        *_router("feed_forward.correct", hidden, streams, parameters=count**2),
+        _router(
+            "feed_forward.correct",
+            hidden,
+            streams,
+            Tensor("altup.correction_coefs", count, count),
+        ),
         Operator(
             name="feed_forward.correct_streams",
             unit="vector",
@@ -84,36 +97,45 @@ def correct(hidden: int, streams: Alternating) -> tuple[Operator, ...]:
     )
 
 
-def _router(prefix: str, hidden: int, streams: Alternating, *, parameters: int) -> list[Operator]:
+def _router(
+    prefix: str, hidden: int, streams: Alternating, *tensors: Tensor, norm_parameters: int = 0
+) -> Operator:
     """How streams are mixed; whole rows are on every chip. Coefficients count with the router."""
-    return [
-        Operator(
-            name=f"{prefix}_router",
-            unit="matrix",
-            parameters=parameters,
-            flop_per_row=2 * hidden * streams.count + NORM_FLOP * hidden,
-            activations_per_row=2 * hidden + streams.count,
-            replicated=True,
-        )
-    ]
+    return Operator(
+        name=f"{prefix}_router",
+        unit="matrix",
+        parameters=sum(tensor.elements for tensor in tensors) + norm_parameters,
+        flop_per_row=2 * hidden * streams.count + NORM_FLOP * hidden,
+        activations_per_row=2 * hidden + streams.count,
+        replicated=True,
+        tensors=tensors,
+    )
 
 
 def first_block(hidden: int, streams: Alternating) -> Block:
     """The further streams, each from the embedding."""
-    width = (streams.count - 1) * hidden
-    projection = matmul("streams.projection", hidden, width)
+    projection = _further("streams.projection", "altup_projections", hidden, streams)
     return Block("streams", "embedding", (projection,), gathers=True, stream_count=streams.count)
 
 
 def before_head(hidden: int, streams: Alternating) -> tuple[Operator, ...]:
     """All streams as one: the further ones projected, their mean taken."""
-    further = streams.count - 1
     return (
-        matmul("head.stream_projection", hidden, further * hidden),
+        _further("head.stream_projection", "altup_unembed_projections", hidden, streams),
         Operator(
             name="head.stream_mean",
             unit="vector",
             flop_per_row=streams.count * hidden,
             activations_per_row=(streams.count + 1) * hidden,
         ),
+    )
+
+
+def _further(name: str, module: str, hidden: int, streams: Alternating) -> Operator:
+    """A matrix for every stream but the first."""
+    further = streams.count - 1
+    return replace(
+        matmul(name, hidden, further * hidden),
+        tensors=(Tensor(module, hidden, hidden, further),),
+        weight_kind="feed_forward",  # of no layer, but converted as its matrices are
     )

@@ -57,9 +57,12 @@ def _grouped(hidden: int, shape: GroupedAttention) -> tuple[Operator, ...]:
         activations_per_row=2 * (query + own_key),
         weight_kind="norms",
     )
-    projections = [("q_proj", query), ("k_proj", key)]
-    if not shape.values_from_keys:
-        projections.append(("v_proj", shape.value_size))
+    # A gate for every element that heads find is made with their queries.
+    projections = [("q_proj", query + shape.output_size * shape.output_gate)]
+    if not shape.shares_cache:
+        projections.append(("k_proj", key))
+        if not shape.values_from_keys:
+            projections.append(("v_proj", shape.value_size))
     turned = shape.head_size if shape.rotary_size is None else shape.rotary_size
     return (
         matmul(

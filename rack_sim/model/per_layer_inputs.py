@@ -50,7 +50,13 @@ def inputs_blocks(hidden: int, inputs: PerLayerInputs) -> tuple[Block, Block]:
         activations_per_row=3 * width,
         weight_kind="norms",
     )
-    projection = matmul("per_layer_projection.projection", hidden, width)
+    projection = matmul(
+        "per_layer_projection.projection",
+        hidden,
+        width,
+        modules=[("per_layer_model_projection", width)],
+        weight_kind="feed_forward",  # of no layer, but converted as its matrices are
+    )
     return (
         Block("per_layer_table", "embedding", (lookup,), gathers=False),
         Block("per_layer_projection", "embedding", (projection, added), gathers=True),
