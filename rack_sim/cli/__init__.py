@@ -2,7 +2,7 @@
 
 - `run`: replays a scenario and writes its files
 - `explain`: which chip holds what, and how fast; nothing is replayed; `deployment`, `compiled`,
-  `batches`, `iterations`: its tables
+  `batches`, `iterations`, `model_page`: its tables
 - `sweep`: a study: many replays compared
 - `size`: the smallest system that meets an SLO
 - `compare`: scenarios and finished runs side by side

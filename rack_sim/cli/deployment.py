@@ -11,6 +11,7 @@ from rack_sim.hardware.survey import survey
 from rack_sim.model.prediction import modules_in_words
 from rack_sim.model.weight_table import by_format
 from rack_sim.partition.plan import Plan, Stage
+from rack_sim.partition.provisions import provisions
 from rack_sim.pipeline import Explanation
 from rack_sim.timing.widening import widening_of
 
@@ -33,6 +34,7 @@ def deployment_facts(plan: Plan) -> list[tuple[str, str]]:
             f"active, {places}",
         ),
         ("links", ", ".join(f"{count:,} {kind} (one way)" for kind, count in kinds.items())),
+        *(("note", text) for text in provisions(plan)),
     ]
 
 
@@ -88,6 +90,7 @@ def deployment_values(plan: Plan) -> dict[str, Any]:
         "chip_count": plan.chip_count,
         "stage_count": plan.stage_count,
         "tensor_parallel": plan.tensor_parallel,
+        "notes": list(provisions(plan)),
     }
 
 

@@ -51,6 +51,9 @@ def _left_out(found: ModelNeeds) -> Iterator[tuple[str, str]]:
         yield "left out", modules
     if found.alone.encoders:
         yield "not served", ", ".join(found.alone.encoders)
+    for one in found.model.encoders:
+        if one.parameter_count is not None:
+            yield f"encoder of {one.sense}", f"{one.parameter_count:,} parameters, in no count"
 
 
 def _parameters(found: ModelNeeds) -> Table:
@@ -127,6 +130,9 @@ def model_dict(found: ModelNeeds) -> dict[str, Any]:
         "state_bytes_per_sequence": found.state_bytes_per_sequence,
         "prediction_modules": _modules_dict(found),
         "not_served": list(alone.encoders),
+        "encoders": [
+            {"sense": one.sense, "parameter_count": one.parameter_count} for one in model.encoders
+        ],
         "contexts": [
             {
                 "context_tokens": context,

@@ -10,7 +10,8 @@
 - `draft`: slots for speculative decoding
 - `changes`: the same plan on a machine that differs in one thing, timed again
 - `slots`: the revolving positions, as serving sees them
-- `batches`: the iterations of chips that schedule at run time, and the cache that is left for them
+- `batches`: the iterations of chips that schedule at run time, and the cache that is left for them;
+  `cache_blocks`: what it takes where some layers keep a window
 - `machine`: what may be asked of either, a compiled step or batches
 - `limits`: what no schedule can beat
 - `deliveries`: whether a program brings every chip its bytes

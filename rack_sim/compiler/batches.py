@@ -386,7 +386,7 @@ def batch_machine(plan: Plan, room: CacheRoom) -> BatchMachine | Infeasible:
         chip,
         plan.routing,
         [stage.chips for stage in plan.stages],
-        by_stage,
+        [[block.within(context) for block in blocks] for blocks in by_stage],
         precision,
         residual_elements=plan.demand.residual_elements,
     )
@@ -527,7 +527,8 @@ def _activation_bytes(plan: Plan, rows: int) -> int:
     """
     blocks = (block for stage in plan.stages for block in stage.blocks)
     widest = max(op.activations_per_row for block in blocks for op in block.operators)
-    elements = rows * (plan.demand.residual_elements + 2 * -(-widest // plan.tensor_parallel))
+    residual = plan.demand.residual_elements * plan.demand.shape.stream_count
+    elements = rows * (residual + 2 * -(-widest // plan.tensor_parallel))
     return plan.demand.shape.precision.activation_bytes(elements)
 
 

@@ -31,7 +31,8 @@ from rack_sim.foundation.errors import ScheduleError
 from rack_sim.foundation.units import work_to_ps
 from rack_sim.hardware.link import LinkType
 from rack_sim.hardware.routing import Hop
-from rack_sim.model.operators import Block
+from rack_sim.model.indexer_operators import TOP_K_FLOP
+from rack_sim.model.operators import Block, Operator
 from rack_sim.timing.exchanges import dispatched_elements
 from rack_sim.timing.operators import time_operator
 from rack_sim.timing.tasks import Kind, Resource, Work
@@ -190,6 +191,9 @@ def _needed_ps(program: Program, block: Block, group_size: int) -> dict[Work, in
         if operator.followed_by == "reduce_scatter":
             flop = (group_size - 1) * -(-rows * residual // group_size)
             least[Work(operator.name, "sum")] = work_to_ps(flop, chip.vector_flop_per_s)
+        elif operator.followed_by in ("choices", "mixes"):
+            flop = (group_size - 1) * _looked_at(program, block, operator, group_size)
+            least[Work(operator.name, "sum")] = work_to_ps(flop, chip.vector_flop_per_s)
         elif operator.followed_by in ("logits", "collect") and block.choice:
             each = rows * block.choice.expert_count
             if operator.followed_by == "collect":
@@ -207,6 +211,15 @@ def _needed_ps(program: Program, block: Block, group_size: int) -> dict[Work, in
         if item.operation == "all_gather":
             least[Work(item.traffic, "layout")] = work_to_ps(item.shard_bytes, rate)
     return least
+
+
+def _looked_at(program: Program, block: Block, operator: Operator, group_size: int) -> int:
+    """The work of a chip for what each other chip tells it: candidates, or sums."""
+    rows, selection = program.shape.rows_of(block), block.selection
+    if operator.followed_by == "mixes" or selection is None:
+        return rows * block.mixed_per_row
+    candidates = selection.candidates(program.shape.context_tokens, group_size)
+    return TOP_K_FLOP * rows * candidates
 
 
 def dependencies(program: Program) -> Iterator[str]:

@@ -13,8 +13,14 @@ import numpy as np
 from rack_sim.compiler.program import Part, Program
 from rack_sim.model.operators import Block
 from rack_sim.timing.algorithms import ALGORITHMS, Operation, misfit, pattern
-from rack_sim.timing.blocks import CANDIDATE_BYTES
-from rack_sim.timing.exchanges import SUM_BYTES, dispatched_elements, logit_bytes
+from rack_sim.timing.exchanges import (
+    CANDIDATE_BYTES,
+    SUM_BYTES,
+    choice_bytes,
+    dispatched_elements,
+    logit_bytes,
+    mix_bytes,
+)
 from rack_sim.timing.pipeline import TOKEN_BYTES
 
 
@@ -60,6 +66,11 @@ def exchanges_of(program: Program, block: Block, group: tuple[int, ...]) -> list
             wanted.append(NeededExchange(operator.followed_by, "all_to_all", group, piece_bytes))
         elif operator.followed_by == "candidates":
             wanted.append(NeededExchange("candidates", "all_gather", group, rows * CANDIDATE_BYTES))
+        elif operator.followed_by == "mixes":
+            mixes_bytes = mix_bytes(block.mixed_per_row, rows)
+            wanted.append(NeededExchange("mixes", "all_gather", group, mixes_bytes))
+        elif operator.followed_by in ("queries", "choices") and block.selection:
+            wanted += _chosen_together(program, block, operator.followed_by, group)
         elif operator.followed_by == "combine" and size > block.kv_head_count > 0:
             sharing = size // block.kv_head_count
             part_bytes = shape.precision.activation_bytes(-(-rows * block.combined_per_row // size))
@@ -67,6 +78,20 @@ def exchanges_of(program: Program, block: Block, group: tuple[int, ...]) -> list
                 part = group[first : first + sharing]
                 wanted.append(NeededExchange("combine", "reduce_scatter", part, part_bytes))
     return wanted
+
+
+def _chosen_together(
+    program: Program, block: Block, traffic: str, group: tuple[int, ...]
+) -> list[NeededExchange]:
+    """What chips that share a cache tell each other to choose from it."""
+    shape, size, selection = program.shape, len(group), block.selection
+    if selection is None:
+        return []
+    rows = shape.rows_of(block)
+    part_bytes = choice_bytes(selection, rows, shape.context_tokens, size)
+    if traffic == "queries":
+        part_bytes = shape.precision.activation_bytes(-(-rows * selection.query_elements // size))
+    return [NeededExchange(traffic, "all_gather", group, part_bytes)] if part_bytes else []
 
 
 def deliveries(program: Program) -> Iterator[str]:

@@ -110,7 +110,11 @@ def replicas_per_system(plan: Plan) -> int:
 
 def _refuse_states(plan: Plan) -> None:
     """A prefix is of use only where the state at its end is kept, too, which no cache here does."""
-    if plan.model.state_elements_per_sequence or plan.model.convolution_elements_per_sequence:
+    if any(
+        block.state_elements or block.convolution_elements or block.kv_elements_per_sequence
+        for stage in plan.stages
+        for block in stage.blocks
+    ):
         raise InputError(
             Problem(
                 f"{plan.model.name} keeps states of sequences: a prefix that is found would need "

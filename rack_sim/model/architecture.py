@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from rack_sim.foundation.brief import Brief
+from rack_sim.model.alternating import Alternating
 from rack_sim.model.checkpoint import UNSAID, Checkpoint
+from rack_sim.model.encoders import Encoder
 from rack_sim.model.layers import (
     AttentionShape,
     DenseFeedForward,
@@ -14,7 +16,9 @@ from rack_sim.model.layers import (
     Layer,
     SideBySide,
 )
+from rack_sim.model.per_layer_inputs import PerLayerInputs, input_parameters
 from rack_sim.model.state_layers import StateShape
+from rack_sim.model.streams import Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,9 @@ class Ends:
     """What stands before the first layer and after the last besides an embedding, a norm, a head.
 
     `learnt_positions` are rows of a second table that is looked up, `embedding_norm` a norm of what
-    the tables give, `norm_biases` says that norms at the ends have one, `head_bias` the head.
+    the tables give, `norm_biases` says that norms at the ends have one, `head_bias` the head. Where
+    residual streams are several, `streams` says how the head reads them; `layer_inputs` are what
+    tokens give to each layer; `alternating` streams are made at one end and summed up at the other.
     """
 
     learnt_positions: int = 0
@@ -30,6 +36,9 @@ class Ends:
     norm_biases: bool = False
     head_bias: bool = False
     is_module: bool = False
+    streams: Streams | None = None
+    layer_inputs: PerLayerInputs | None = None
+    alternating: Alternating | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,7 @@ class Architecture(Brief):
     """A decoder: an embedding, `layers` in order, a head.
 
     Counts are exact integers and equal the published ones. `checkpoint` is how the published file
-    holds its weights.
+    holds its weights. `encoders` of pictures and sound are in no count: they are not served.
     """
 
     name: str
@@ -60,6 +69,7 @@ class Architecture(Brief):
     ends: Ends = Ends()
     prediction: PredictionModules | None = None
     checkpoint: Checkpoint = UNSAID
+    encoders: tuple[Encoder, ...] = ()
 
     @classmethod
     def dense(  # noqa: PLR0913 - the keys of a config.json
@@ -95,6 +105,12 @@ class Architecture(Brief):
         count, active = self.parameter_count, self.active_parameter_count
         some = f" ({active:,} active)" if active < count else ""
         return f"{self.name}: {count:,} parameters{some}"
+
+    @property
+    def needs_one_stage(self) -> bool:
+        """Whether layers read what only the chips of others have: their cache, or their inputs."""
+        shares = any(isinstance(one, GroupedAttention) and one.shares_cache for one in self.mixers)
+        return shares or self.ends.layer_inputs is not None
 
     @property
     def layer_count(self) -> int:
@@ -136,10 +152,15 @@ class Architecture(Brief):
 
     @property
     def embedding_parameters(self) -> int:
-        """The tables of tokens and of positions, their norm, and what joins two rows to one."""
+        """The tables of tokens and of positions, their norm, what makes inputs of layers or further
+        streams, and what joins two rows to one."""
         rows = self.vocabulary_size + self.ends.learnt_positions
-        joint = 2 * (self.norm_parameters + self.hidden_size**2) * self.ends.is_module
-        return rows * self.hidden_size + self.ends.embedding_norm * self.norm_parameters + joint
+        inputs = self.ends.layer_inputs
+        beside = inputs.parameter_count(self.hidden_size) if inputs else 0
+        if self.ends.alternating:
+            beside += self.ends.alternating.end_parameters(self.hidden_size) // 2
+        beside += 2 * (self.norm_parameters + self.hidden_size**2) * self.ends.is_module
+        return rows * self.hidden_size + self.ends.embedding_norm * self.norm_parameters + beside
 
     @property
     def own_parameter_count(self) -> int:
@@ -158,7 +179,18 @@ class Architecture(Brief):
     def head_parameters(self) -> int:
         """The final norm and the output projection; a tied projection is the embedding again."""
         projection = 0 if self.tied_embeddings else self.vocabulary_size * self.hidden_size
-        return self.norm_parameters + projection + self.vocabulary_size * self.ends.head_bias
+        streams = self.ends.streams
+        mixing = streams.head_parameters(self.hidden_size) if streams else 0
+        if self.ends.alternating:
+            mixing = self.ends.alternating.end_parameters(self.hidden_size) // 2
+        biases = self.vocabulary_size * self.ends.head_bias
+        return self.norm_parameters + projection + biases + mixing
+
+    @property
+    def stream_count(self) -> int:
+        """Residual streams, each as wide as the hidden size."""
+        several = self.ends.streams or self.ends.alternating
+        return several.count if several else 1
 
     @property
     def parameter_count(self) -> int:
@@ -179,6 +211,8 @@ class Architecture(Brief):
         h = self.hidden_size
         attention = sum(shape.parameter_count(h) for shape in self.mixers)
         norms = sum(layer.norm_parameters(h) for layer in self.layers)
+        norms += sum(layer.stream_parameters(h) for layer in self.layers)
+        norms += sum(input_parameters(h, layer.input_size) for layer in self.layers)
         return self.embedding_parameters + attention + norms + self.head_parameters
 
     @property

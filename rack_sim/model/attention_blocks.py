@@ -1,5 +1,8 @@
-"""Attention blocks: the operators of grouped-query and of latent attention."""
+"""Attention blocks: the operators of grouped-query, of latent and of compressed attention."""
 
+from rack_sim.model.compressed_attention import CompressedAttention
+from rack_sim.model.compressed_blocks import after_cache, before_cache
+from rack_sim.model.indexer_operators import indexer_operators
 from rack_sim.model.layers import AttentionShape, GroupedAttention, LatentAttention
 from rack_sim.model.operators import Block, Operator
 from rack_sim.model.tensors import Tensor
@@ -10,8 +13,13 @@ def attention_block(hidden: int, shape: AttentionShape) -> Block:
     """The attention block of a shape, without a layer's name, its norms and its residual add."""
     if isinstance(shape, GroupedAttention):
         operators, combined = _grouped(hidden, shape), shape.output_size
-    else:
+    elif isinstance(shape, LatentAttention):
         operators, combined = _latent(hidden, shape), shape.head_count * shape.latent_size
+    else:
+        operators, combined = _compressed(hidden, shape), shape.query_size
+    of_sequence = 0
+    if isinstance(shape, CompressedAttention):
+        of_sequence = shape.kv_elements_per_sequence
     return Block(
         "attention",
         "attention",
@@ -22,23 +30,39 @@ def attention_block(hidden: int, shape: AttentionShape) -> Block:
         # Partial values of every query head, and the maximum and the sum of its softmax.
         combined_per_row=combined + 2 * shape.head_count,
         window_tokens=shape.window_tokens,
+        selection=shape.indexer.selection if shape.indexer else None,
+        kv_elements_per_sequence=of_sequence,
+    )
+
+
+def _compressed(hidden: int, shape: CompressedAttention) -> tuple[Operator, ...]:
+    """One key for all heads, which is their value, too."""
+    size = shape.head_size
+    return (
+        *before_cache(hidden, shape),
+        *_over_cache(shape, size, size, size, 0),
+        *after_cache(hidden, shape),
     )
 
 
 def _grouped(hidden: int, shape: GroupedAttention) -> tuple[Operator, ...]:
     query, key, heads = shape.query_size, shape.key_size, shape.head_count
     made = shape.projected_size
+    own_key, own_heads = (0, 0) if shape.shares_cache else (key, shape.kv_head_count)
     head_norm = Operator(
         name="attention.head_norm",
         unit="vector",
         parameters=shape.query_key_norm_parameters,
-        flop_per_row=NORM_FLOP * (query + key),
-        activations_per_row=2 * (query + key),
+        flop_per_row=NORM_FLOP * (query + own_key),
+        activations_per_row=2 * (query + own_key),
         weight_kind="norms",
     )
-    projections = [("q_proj", query), ("k_proj", key)]
-    if not shape.values_from_keys:
-        projections.append(("v_proj", shape.value_size))
+    # A gate for every element that heads find is made with their queries.
+    projections = [("q_proj", query + shape.output_size * shape.output_gate)]
+    if not shape.shares_cache:
+        projections.append(("k_proj", key))
+        if not shape.values_from_keys:
+            projections.append(("v_proj", shape.value_size))
     turned = shape.head_size if shape.rotary_size is None else shape.rotary_size
     return (
         matmul(
@@ -54,12 +78,14 @@ def _grouped(hidden: int, shape: GroupedAttention) -> tuple[Operator, ...]:
             unit="vector",
             # Sinks are logits of their own, which are looked at with a row's first key.
             parameters=heads if shape.sinks else 0,
-            flop_per_row=ROTARY_FLOP * (heads + shape.kv_head_count) * turned,
-            activations_per_row=2 * (query + key),
-            kv_write_per_row=shape.kv_elements_per_token,
+            flop_per_row=ROTARY_FLOP * (heads + own_heads) * turned,
+            activations_per_row=2 * (query + own_key),
+            kv_write_per_row=0 if shape.shares_cache else key + shape.value_size,
         ),
+        *(indexer_operators(hidden, shape.indexer) if shape.indexer else ()),
         *_over_cache(shape, shape.head_size, shape.output_head_size, key, shape.value_size),
         *([_output_gate(shape.output_size)] if shape.output_gate else []),
+        *(_gates(hidden, shape) if shape.head_gates else ()),
         matmul(
             "attention.output_projection",
             shape.output_size,
@@ -77,6 +103,21 @@ def _output_gate(size: int) -> Operator:
         unit="vector",
         flop_per_row=GATED_FLOP * size,
         activations_per_row=3 * size,
+    )
+
+
+def _gates(hidden: int, shape: GroupedAttention) -> tuple[Operator, Operator]:
+    """A gate for each head, from the hidden state."""
+    heads, found = shape.head_count, shape.output_size
+    return (
+        matmul("attention.gate_projection", hidden, heads, modules=[("self_attn.g_proj", heads)]),
+        Operator(
+            name="attention.gate",
+            unit="vector",
+            # Exponential, add and divide for each gate, and a multiplication for each element.
+            flop_per_row=3 * heads + found,
+            activations_per_row=heads + 2 * found,
+        ),
     )
 
 
@@ -130,6 +171,7 @@ def _latent(hidden: int, shape: LatentAttention) -> tuple[Operator, ...]:
             activations_per_row=2 * (heads + 1) * rotary,
             kv_write_per_row=key,
         ),
+        *(indexer_operators(hidden, shape.indexer) if shape.indexer else ()),
         *_over_cache(shape, key, latent, key, 0),
         _by_head("attention.value_absorption", heads, latent, shape.value_size, values),
         matmul(
@@ -158,7 +200,7 @@ def _over_cache(
     shape: AttentionShape, key_size: int, value_size: int, keys_read: int, values_read: int
 ) -> tuple[Operator, ...]:
     """Scores, softmax and values: `key_size` and `value_size` elements of every head."""
-    heads, window = shape.head_count, shape.window_tokens
+    heads, window, reach = shape.head_count, shape.window_tokens, shape.reach
     return (
         Operator(
             name="attention.scores",
@@ -168,6 +210,7 @@ def _over_cache(
             activations_per_row_token=heads,
             kv_read_per_row_token=keys_read,
             window_tokens=window,
+            reach=reach,
         ),
         Operator(
             name="attention.softmax",
@@ -175,6 +218,7 @@ def _over_cache(
             flop_per_row_token=SOFTMAX_FLOP * heads,
             activations_per_row_token=2 * heads,
             window_tokens=window,
+            reach=reach,
         ),
         Operator(
             name="attention.values",
@@ -185,5 +229,6 @@ def _over_cache(
             kv_read_per_row_token=values_read,
             followed_by="combine",
             window_tokens=window,
+            reach=reach,
         ),
     )

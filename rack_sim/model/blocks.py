@@ -2,6 +2,14 @@
 
 from dataclasses import replace
 
+from rack_sim.model.alternating import (
+    Alternating,
+    before_head,
+    correct,
+    first_block,
+    predict,
+    side_way,
+)
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.attention_blocks import attention_block
 from rack_sim.model.expert_blocks import ExpertPlacement, expert_block
@@ -15,8 +23,15 @@ from rack_sim.model.layers import (
     SideBySide,
 )
 from rack_sim.model.operators import Block, Operator
+from rack_sim.model.per_layer_inputs import input_block, inputs_blocks
 from rack_sim.model.state_blocks import state_block
 from rack_sim.model.state_layers import StateShape
+from rack_sim.model.stream_operators import (
+    read_streams,
+    read_streams_for_head,
+    write_streams,
+)
+from rack_sim.model.streams import Streams
 from rack_sim.model.textbook import (
     SOFTMAX_FLOP,
     gate_and_up,
@@ -46,7 +61,7 @@ def blocks_of(
         if layer not in known:
             known[layer] = _layer(model.hidden_size, layer, placed)
         own = in_formats(known[layer], formats, number, shared)
-        blocks += (replace(block, name=f"layer{number}.{block.kind}") for block in own)
+        blocks += (replace(block, name=f"layer{number}.{block.name}") for block in own)
     blocks += in_formats((_head(model),), formats, None, shared)
     return tuple(map(_sharing, blocks) if model.ends.is_module else blocks)
 
@@ -62,7 +77,11 @@ def _layer(hidden: int, layer: Layer, placement: ExpertPlacement) -> tuple[Block
         halves.append(_mixer(hidden, layer.attention))
     if layer.feed_forward:
         halves.append(_feed_forward(hidden, layer.feed_forward, placement))
-    return tuple(_in_stream(hidden, layer.norms, block) for block in halves)
+    halves = [_in_stream(hidden, layer.norms, block) for block in halves]
+    if layer.alternating:
+        halves = [_alternating(hidden, layer.alternating, block) for block in halves]
+    parts = tuple(_in_streams(hidden, layer.streams, half) for half in halves)
+    return (*parts, input_block(hidden, layer.input_size)) if layer.input_size else parts
 
 
 def _mixer(hidden: int, shape: MixerShape) -> Block:
@@ -74,6 +93,33 @@ def _mixer(hidden: int, shape: MixerShape) -> Block:
         beside = (*before, replace(output, followed_by="none"))
         return replace(attention, operators=(*beside, *attention.operators))
     return attention_block(hidden, shape)
+
+
+def _alternating(hidden: int, streams: Alternating, block: Block) -> Block:
+    """A half of a layer that updates one of several streams: predicted before, corrected after."""
+    if block.kind == "feed_forward":
+        around = (*block.operators, *correct(hidden, streams))
+    else:
+        *operators, added = block.operators
+        around = (*predict(hidden, streams), *operators, *side_way(hidden, streams), added)
+    return replace(block, operators=around, stream_count=streams.count)
+
+
+def _in_streams(hidden: int, streams: Streams | None, block: Block) -> Block:
+    """A block that reads several residual streams, and writes them in place of its residual add."""
+    if streams is None:
+        return block
+    *operators, _ = block.operators
+    return replace(
+        block,
+        operators=(
+            *read_streams(block.kind, hidden, streams),
+            *operators,
+            write_streams(block.kind, hidden, streams),
+        ),
+        mixed_per_row=streams.mixed_per_row,
+        stream_count=streams.count,
+    )
 
 
 def _in_stream(hidden: int, norms: Norms, block: Block) -> Block:
@@ -113,7 +159,8 @@ def _parallel(hidden: int, layer: Layer, attention: Block, feed_forward: Block) 
 def _embedding(model: Architecture) -> tuple[Block, ...]:
     """The table of tokens, and apart from it, as a head may be tied to it, what else is there."""
     hidden, ends = model.hidden_size, model.ends
-    blocks = [_table("embedding", model.vocabulary_size, hidden)]
+    table = _table("embedding", model.vocabulary_size, hidden)
+    blocks = [replace(table, stream_count=model.stream_count)]
     if ends.learnt_positions:
         blocks.append(_table("positions", ends.learnt_positions, hidden))
     if ends.embedding_norm:
@@ -121,6 +168,10 @@ def _embedding(model: Architecture) -> tuple[Block, ...]:
         blocks.append(Block("embedding_norm", "embedding", (after,), gathers=False))
     if ends.is_module:
         blocks.append(_joint(hidden, biases=ends.norm_biases))
+    if ends.alternating:
+        blocks.append(first_block(hidden, ends.alternating))
+    if ends.layer_inputs:
+        blocks += inputs_blocks(hidden, ends.layer_inputs)
     return tuple(blocks)
 
 
@@ -199,11 +250,16 @@ def _head(model: Architecture) -> Block:
         followed_by="candidates",
     )
     before = norm("head.norm", model.hidden_size, biases=model.ends.norm_biases)
+    streams = model.ends.streams
+    read = read_streams_for_head(model.hidden_size, streams) if streams else ()
+    if model.ends.alternating:
+        read = before_head(model.hidden_size, model.ends.alternating)
     return Block(
         "head",
         "head",
-        (before, projection, sample),
+        (*read, before, projection, sample),
         gathers=True,
+        mixed_per_row=model.stream_count if streams else 0,
         tied_to="embedding" if model.tied_embeddings else None,
     )
 

@@ -15,8 +15,15 @@ DTYPE_BITS: Mapping[str, int] = {"fp32": 32, "bf16": 16, "fp16": 16}
 
 # Tables that are looked up, norms and routers stay as they are, whatever the method.
 _NEVER_CONVERTED: frozenset[WeightKind] = frozenset(("embedding", "norms", "router"))
-# `transformers` keeps the weights of an indexer's heads as they are (deepseek_v32).
-_ALWAYS_KEPT = ("indexer.weights_proj",)
+# `transformers` keeps the weights of an indexer's heads as they are (deepseek_v32), and what makes
+# compressed entries (deepseek_v4).
+_ALWAYS_KEPT = (
+    "indexer.weights_proj",
+    "compressor.kv_proj",
+    "compressor.gate_proj",
+    "compressor.indexer.kv_proj",
+    "compressor.indexer.gate_proj",
+)
 
 
 @dataclass(frozen=True)

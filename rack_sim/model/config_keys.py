@@ -26,6 +26,7 @@ _LIMIT_OF = {
     "max_position_embeddings": "prompt_tokens",
     "sliding_window": "prompt_tokens",
 }
+_MULTIPLE_MAX = 1000  # of the hidden size: what no model has by far
 COMMON_KEYS = (*REQUIRED_KEYS, *OPTIONAL_KEYS)
 
 
@@ -141,7 +142,38 @@ class ConfigKeys:
         if not isinstance(value, Mapping):
             self.refuse(key, f"{value!r} is not a mapping")
             return None
-        inside = ConfigKeys(value, self.field(key))
+        return self.inside(value, key)
+
+    def parts(self, key: str, length: int) -> list["ConfigKeys"]:
+        """The keys inside of each of `length` items; where it is no such list, empty ones."""
+        value = self._take(key)
+        if value is None:
+            self.missing(key)
+        elif not isinstance(value, list) or len(value) != length:
+            self.refuse(key, f"is not a list of {length} items, one for each layer")
+        elif not all(isinstance(item, Mapping) for item in value):
+            self.refuse(key, "has items that are not mappings")
+        else:
+            return [self.inside(item, f"{key}.{at}") for at, item in enumerate(value)]
+        return [self.inside({}, key)] * length
+
+    def positive(self, key: str) -> float:
+        """A number above 0; 1 where there is none, which is noted."""
+        value = self._take(key)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is None:
+            self.missing(key)
+        elif not is_number or not 0 < value < inf:
+            self.refuse(key, f"{value!r} is not a number above 0")
+        elif value > _MULTIPLE_MAX:
+            self.refuse(key, f"{value!r} is above {_MULTIPLE_MAX}")
+        else:
+            return float(value)
+        return 1.0
+
+    def inside(self, config: Mapping[str, Any], key: str) -> "ConfigKeys":
+        """Keys that stand inside of one, whose problems are noted here."""
+        inside = ConfigKeys(config, self.field(key))
         inside.problems, inside.hints = self.problems, self.hints
         return inside
 
@@ -174,19 +206,38 @@ class ConfigKeys:
                 return None
         return value
 
-    def letters(self, key: str, allowed: Sequence[str], length: int) -> str | None:
-        """A word of `length` letters, each one of `allowed`; None where it is missing."""
+    def first_items(self, key: str, allowed: Sequence[Any], length: int) -> Sequence[Any] | None:
+        """The first `length` items of a list that may go on, with layers for further tokens."""
         value = self._take(key)
-        if value is None:
-            return None
-        if not isinstance(value, str) or len(value) != length:
+        if isinstance(value, list) and len(value) > length:
+            inside = ConfigKeys({key: value[:length]}, self._inside)
+            inside.problems = self.problems
+            return inside.list_of(key, allowed, length)
+        return self.list_of(key, allowed, length)
+
+    def counts(self, key: str, length: int) -> list[int]:
+        """A whole number of at least 1 for each of `length` items, or one for all."""
+        value = self._take(key)
+        if not isinstance(value, list):
+            return [self.count(key)] * length
+        if len(value) != length:
+            self.refuse(key, f"is not a list of {length} items, one for each layer")
+            return [1] * length
+        return [self.inside({key: item}, "").count(key) for item in value]
+
+    def letters(self, key: str, meanings: Mapping[str, str], length: int) -> Sequence[str] | None:
+        """A word of `length` letters, or a list of what they mean; None where it is missing."""
+        value = self._take(key)
+        if not isinstance(value, str):
+            return self.list_of(key, tuple(meanings.values()), length)
+        if len(value) != length:
             self.refuse(key, f"is not a word of {length} letters, one for each layer")
             return None
         for letter in value:
-            if letter not in allowed:
-                self.refuse(key, f"{letter!r} is none of {', '.join(map(repr, allowed))}")
+            if letter not in meanings:
+                self.refuse(key, f"{letter!r} is none of {', '.join(map(repr, meanings))}")
                 return None
-        return value
+        return [meanings[letter] for letter in value]
 
     def layer_numbers(self, key: str, layer_count: int) -> frozenset[int] | None:
         """A list of numbers of layers; None where it is missing."""

@@ -54,9 +54,7 @@ def _name(block: Block, operator: Operator) -> str:
 def flop_per_token(blocks: Sequence[Block], context_tokens: int) -> int:
     """FLOP of the next token after as much context, the last layers' head included."""
     return sum(
-        operator.flop_per_row
-        + operator.flop_per_row_token
-        * min(context_tokens, operator.window_tokens or context_tokens)
+        operator.flop_per_row + operator.flop_per_row_token * operator.met(context_tokens)
         for block in blocks
         for operator in block.operators
         if operator.rows_of != "prompts"
@@ -64,7 +62,10 @@ def flop_per_token(blocks: Sequence[Block], context_tokens: int) -> int:
 
 
 def kept_elements(blocks: Sequence[Block], context_tokens: int) -> int:
-    """Elements that the cache keeps of one sequence: a layer with a window keeps that only."""
+    """Elements that the cache keeps of one sequence: a layer with a window keeps that only.
+
+    What a compressed cache keeps whatever the length counts with the states.
+    """
     return sum(
         block.kv_elements_per_token * min(context_tokens, block.window_tokens or context_tokens)
         for block in blocks

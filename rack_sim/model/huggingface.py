@@ -17,6 +17,7 @@ from rack_sim.foundation.work_limits import over_limit
 from rack_sim.model.architecture import Architecture
 from rack_sim.model.config_keys import COMMON_KEYS, ConfigKeys
 from rack_sim.model.contradictions import note_contradictions
+from rack_sim.model.encoders import encoders_of
 from rack_sim.model.families import FAMILIES
 from rack_sim.model.families.family import Family
 from rack_sim.model.likeness import Reading, likeness_problem, most_alike
@@ -90,6 +91,7 @@ def _read(config: Mapping[str, Any], model_type: str, *, hints: bool = True) -> 
         ends=ends,
         prediction=modules,
         checkpoint=checkpoint_of(config, part, inside),
+        encoders=encoders_of(config, hidden_size),
     )
     return _reading(model_type, model, keys)
 

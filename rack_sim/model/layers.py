@@ -3,7 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from rack_sim.model.alternating import Alternating
+from rack_sim.model.compressed_attention import CompressedAttention
+from rack_sim.model.indexer import Indexer
+from rack_sim.model.reach import Reach
 from rack_sim.model.state_layers import StateShape
+from rack_sim.model.streams import Streams
 
 QueryKeyNorms = Literal["none", "head", "row"]
 
@@ -18,7 +23,10 @@ class GroupedAttention:
     learnt logit beside those of the cache. `rotary_size` elements of a head are turned by their
     position; None: all. A value has `value_head_size` elements; None: as many as a key. With
     `values_from_keys` one projection gives both. With an `output_gate` the first projection makes a
-    gate for every element that heads find.
+    gate for every element that heads find; with `head_gates` a row has a gate for each head, by
+    which what the head finds is multiplied. Where it `shares_cache`, a layer has no keys and values
+    of its own, but reads those of a layer before. With an `indexer` a row attends to what that has
+    chosen, as `reach` says.
     """
 
     head_count: int
@@ -33,6 +41,10 @@ class GroupedAttention:
     value_head_size: int | None = None
     values_from_keys: bool = False
     output_gate: bool = False
+    head_gates: bool = False
+    shares_cache: bool = False
+    indexer: Indexer | None = None
+    reach: Reach | None = None
 
     @property
     def query_size(self) -> int:
@@ -62,26 +74,36 @@ class GroupedAttention:
     @property
     def projected_size(self) -> int:
         """Width of what the first projection makes: queries, keys and values, gates."""
-        values = 0 if self.values_from_keys else self.value_size
-        return self.query_size + self.key_size + values + self.output_size * self.output_gate
+        queries = self.query_size + self.output_size * self.output_gate
+        if self.shares_cache:
+            return queries
+        return queries + self.key_size + (0 if self.values_from_keys else self.value_size)
 
     @property
     def kv_elements_per_token(self) -> int:
-        """Elements that one token adds to the cache: a key and a value of every head."""
-        return self.key_size + self.value_size
+        """Elements that one token adds to the cache: a key and a value of every head.
+
+        A key of the indexer beside them; none where the cache is that of another layer.
+        """
+        if self.shares_cache:
+            return 0
+        return self.key_size + self.value_size + _index_elements(self.indexer)
 
     def parameter_count(self, hidden_size: int) -> int:
         """Projections, biases, head norms and sinks; the block's own norm is not in here."""
         count = hidden_size * (self.projected_size + self.output_size)
         count += self.projected_size * self.qkv_bias + hidden_size * self.output_bias
-        return count + self.query_key_norm_parameters + self.head_count * self.sinks
+        count += self.query_key_norm_parameters + self.head_count * self.sinks
+        count += hidden_size * self.head_count * self.head_gates
+        return count + _index_parameters(self.indexer, hidden_size)
 
     @property
     def query_key_norm_parameters(self) -> int:
         """A weight for each element that is normalised at once."""
         if self.query_key_norms == "row":
             return self.query_size + self.key_size
-        return 2 * self.head_size if self.query_key_norms == "head" else 0
+        normalised = 1 if self.shares_cache else 2
+        return normalised * self.head_size if self.query_key_norms == "head" else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +112,9 @@ class LatentAttention:
 
     `query_rank` is the width through which queries go (None: straight from the hidden state),
     `latent_size` that of the cached latent; a head has `plain_size` elements that meet the latent,
-    `rotary_size` that meet the rotary key, and `value_size` of a value.
+    `rotary_size` that meet the rotary key, and `value_size` of a value. Where a row attends to
+    chosen tokens only, `reach` says to how many; the `indexer` chooses them, or, where a layer has
+    none, that of the layer before.
     """
 
     head_count: int
@@ -100,6 +124,8 @@ class LatentAttention:
     rotary_size: int
     value_size: int
     window_tokens: None = None
+    indexer: Indexer | None = None
+    reach: Reach | None = None
 
     @property
     def kv_head_count(self) -> int:
@@ -113,7 +139,12 @@ class LatentAttention:
 
     @property
     def kv_elements_per_token(self) -> int:
-        """Elements that one token adds to the cache: the latent and the rotary key."""
+        """Elements that one token adds to the cache: the latent, the rotary key, an index key."""
+        return self.entry_size + _index_elements(self.indexer)
+
+    @property
+    def entry_size(self) -> int:
+        """What attention reads of a token: the latent and the rotary key."""
         return self.latent_size + self.rotary_size
 
     @property
@@ -128,11 +159,20 @@ class LatentAttention:
             queries = self.query_rank * (hidden_size + self.query_size)
         return (
             queries
-            + hidden_size * self.kv_elements_per_token
+            + hidden_size * self.entry_size
             + self.latent_size * self.head_count * (self.plain_size + self.value_size)
             + self.head_count * self.value_size * hidden_size
             + self.down_parameters
+            + _index_parameters(self.indexer, hidden_size)
         )
+
+
+def _index_elements(indexer: Indexer | None) -> int:
+    return indexer.kv_elements_per_token if indexer else 0
+
+
+def _index_parameters(indexer: Indexer | None, hidden_size: int) -> int:
+    return indexer.parameter_count(hidden_size) if indexer else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +244,7 @@ class Experts:
         )
 
 
-AttentionShape = GroupedAttention | LatentAttention
+AttentionShape = GroupedAttention | LatentAttention | CompressedAttention
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +281,9 @@ class Layer:
 
     The mixer is attention or keeps a state. A layer may be one half alone; then the other is None.
     The halves of a `parallel` layer read the same rows, and what both find is added at once; with
-    `shares_norm` one norm is before both.
+    `shares_norm` one norm is before both. With `streams` both read and write several. After both a
+    layer may add what it makes of an input of its own, `input_size` elements for each token. With
+    `alternating` streams it updates one.
     """
 
     attention: MixerShape | None
@@ -249,6 +291,16 @@ class Layer:
     norms: Norms = Norms()
     parallel: bool = False
     shares_norm: bool = False
+    streams: Streams | None = None
+    input_size: int = 0
+    alternating: Alternating | None = None
+
+    def stream_parameters(self, hidden_size: int) -> int:
+        """What says how both halves mix residual streams, or how the layer predicts them."""
+        if self.alternating:
+            return self.alternating.layer_parameters(hidden_size)
+        halves = (self.attention is not None) + (self.feed_forward is not None)
+        return halves * self.streams.block_parameters(hidden_size) if self.streams else 0
 
     def norm_parameters(self, hidden_size: int) -> int:
         """The norms of both halves; those within attention are not in here."""

@@ -12,8 +12,9 @@ from itertools import product
 from rack_sim.model.tensors import WeightKind
 
 _ALSO_CALLED = {
-    "self_attn": ("attention", "attn", "self_attention"),
-    "mlp": ("block_sparse_moe", "feed_forward", "moe"),
+    "self_attn": ("attention", "attn", "self_attention", "mixer"),
+    "mamba": ("mixer",),
+    "mlp": ("block_sparse_moe", "feed_forward", "moe", "mixer"),
     "gate": ("router",),
     "gate_proj": ("gate_up_proj", "w1"),
     "up_proj": ("gate_up_proj", "w3", "fc1", "c_fc"),
@@ -22,6 +23,9 @@ _ALSO_CALLED = {
     "k_proj": ("qkv_proj", "query_key_value", "c_attn"),
     "v_proj": ("qkv_proj", "query_key_value", "c_attn"),
     "o_proj": ("out_proj", "dense"),
+    "wq_b": ("q_b_proj", "q_proj"),
+    "wk": ("k_proj",),
+    "weights_proj": ("scorer.weights_proj",),
     "shared_experts": ("shared_expert", "shared_mlp"),
     "experts": ("experts.0",),
 }
@@ -35,6 +39,7 @@ _OF_KIND: dict[WeightKind, str] = {
     "head": "lm_head",
     "norms": "norm",
 }
+_OTHER_PREFIXES = ("backbone.",)  # of Nemotron-H
 # A pattern with one of these is a regular expression; with a star alone it may be either.
 _EXPRESSION = re.compile(r"[\\()\[\]^$+|?]")
 # To the end of a name or of a part of it.
@@ -50,7 +55,8 @@ def names_of(
     names = [".".join(word) for word in spelt]
     if layer is None:
         return tuple(names)
-    return tuple(f"{prefix}layers.{layer}.{name}" for prefix in prefixes for name in names)
+    before = (*prefixes, *_OTHER_PREFIXES)
+    return tuple(f"{prefix}layers.{layer}.{name}" for prefix in before for name in names)
 
 
 class ModulePatterns:

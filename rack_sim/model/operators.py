@@ -14,17 +14,29 @@ from typing import Literal, Self
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.model.choice import Choice
+from rack_sim.model.reach import Reach
+from rack_sim.model.selection import Selection
 from rack_sim.model.stored_formats import Stored
 from rack_sim.model.tensors import Tensor, WeightKind
 
 BlockKind = Literal["embedding", "attention", "state", "feed_forward", "head"]
 Exchange = Literal[
-    "none", "reduce_scatter", "combine", "candidates", "logits", "dispatch", "collect"
+    "none",
+    "reduce_scatter",
+    "combine",
+    "candidates",
+    "logits",
+    "dispatch",
+    "collect",
+    "queries",
+    "choices",
+    "mixes",
 ]
 """What a group does with an operator's results: sum them up by shards, sum the parts of a shared
 key-value head up, tell everybody each chip's candidate for the next token, sum a router's logits up
 for everybody, bring rows to the chips of their experts, or bring what those found back by shards
-and sum it up."""
+and sum it up; bring an indexer's queries to everybody, tell everybody each chip's best entries of
+the cache, sum up what says how residual streams are mixed."""
 RowsOf = Literal["all", "next_tokens", "prompts"]
 """Which rows an operator works on: all, those that are the next token of a sequence each, or those
 of prompts, which come many of one sequence at a time."""
@@ -52,7 +64,9 @@ class Operator:
     FLOP of a step: ``rows * (flop_per_row + flop_per_row_token * context)``. Reads of the cache:
     ``rows * kv_read_per_row_token * context`` elements; writes: ``rows * kv_write_per_row``.
     `parameters` are read once per step whatever the rows; a table that is only looked up has
-    `lookup_per_row` elements read instead. With a `window_tokens` no more than that is the context.
+    `lookup_per_row` elements read instead. With a `window_tokens` no more than that is the context;
+    with a `reach` the entries that it names stand for the context. `handed_per_row_token` of the
+    activations are written for another kernel, or come from one.
 
     Where rows choose among experts, `choice` says how: parameters are those of all experts, FLOP
     and activations those of a row's chosen ones, and no more is read than the experts touched. What
@@ -82,6 +96,8 @@ class Operator:
     window_tokens: int | None = None
     choice: Choice | None = None
     replicated: bool = False
+    reach: Reach | None = None
+    handed_per_row_token: int = 0
     shared_with: str | None = None
     tensors: tuple[Tensor, ...] = ()
     weight_kind: WeightKind | None = None
@@ -120,6 +136,12 @@ class Operator:
             return self.parameters
         return self.parameters // self.choice.expert_count * self.choice.chosen_count
 
+    def met(self, context_tokens: int, rows: int = 1, parts: int = 1) -> int:
+        """Entries of the cache that rows of one sequence meet; `parts` is that of `Reach`."""
+        if self.reach is not None:
+            return self.reach.met(context_tokens, rows, parts)
+        return min(context_tokens, self.window_tokens or context_tokens)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Block(Brief):
@@ -129,9 +151,12 @@ class Block(Brief):
     be followed by another exchange. Attention has `kv_head_count` key-value heads, which are split
     over a group as far as they go; beyond that the cache is split by sequence, and partial outputs
     of `combined_per_row` elements in all are combined. With a `choice` rows are dispatched to the
-    chips of their experts. All parameters of the block that it is `tied_to` are among its own. Of a
-    sequence no more than `window_tokens` are kept in the cache, where they are given; it keeps the
-    state that is updated for its next token.
+    chips of their experts; a `selection` says how chips choose from a cache that they share, and
+    `mixed_per_row` sums say how residual streams are mixed, of which the block leaves
+    `stream_count` behind. All parameters of the block that it is `tied_to` are among its own. Of a
+    sequence no more than `window_tokens` are kept in the cache, where they are given, and
+    `kv_elements_per_sequence` whatever its length; it keeps the state that is updated for its next
+    token.
     """
 
     name: str
@@ -144,12 +169,28 @@ class Block(Brief):
     choice: Choice | None = None
     tied_to: str | None = None
     window_tokens: int | None = None
+    selection: Selection | None = None
+    mixed_per_row: int = 0
+    kv_elements_per_sequence: int = 0
+    stream_count: int = 1
 
     def over(self, chip_count: int) -> Self:
         """The block as a group of so many chips holds it, with the copies of what is shared."""
         if not any(operator.shared for operator in self.operators):
             return self
         return replace(self, operators=tuple(one.over(chip_count) for one in self.operators))
+
+    def within(self, context_tokens: int) -> Self:
+        """The block for contexts of up to so many tokens, where rows may choose all of them."""
+        if self.kind != "attention":
+            return self
+        return replace(
+            self,
+            operators=tuple(
+                replace(one, reach=one.reach.within(context_tokens)) if one.reach else one
+                for one in self.operators
+            ),
+        )
 
     @property
     def state_elements(self) -> int:

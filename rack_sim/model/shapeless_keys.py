@@ -150,7 +150,10 @@ SHAPELESS_KEYS = frozenset(
 """Keys that change nothing here, of whatever family."""
 
 # A model that also sees or hears has parts for that beside its text part.
-_OTHER_SENSES = {"audio", "image", "mm", "multimodal", "projector", "spatial", "video", "vision"}
+_OTHER_SENSES = {
+    *("audio", "image", "media", "merged", "mm", "multimodal", "patch", "projection", "projector"),
+    *("spatial", "video", "vision"),
+}
 _MARKERS = {"boa", "boi", "bov", "eoa", "eoi", "eov"}
 
 

@@ -30,6 +30,7 @@ from rack_sim.model.state_layers import (
     ShortConvolution,
     StateShape,
 )
+from rack_sim.model.tensors import Tensor
 from rack_sim.model.textbook import GATED_FLOP, NORM_FLOP, PLAIN_FLOP, matmul
 
 Operators = tuple[Operator, ...]
@@ -53,8 +54,12 @@ def state_block(hidden: int, shape: StateShape) -> Block:
 def _delta_net(hidden: int, shape: GatedDeltaNet) -> Operators:
     keys, values, heads = 2 * shape.key_size, shape.value_size, shape.value_head_count
     taken = keys + 2 * values + 2 * heads
+    modules = [("qkv", keys + values), ("z", values), ("b", heads), ("a", heads)]
+    if shape.in_two:
+        modules = [("qkvz", keys + 2 * values), ("ba", 2 * heads)]
+    modules = [(f"linear_attn.in_proj_{name}", size) for name, size in modules]
     return (
-        _input(hidden, shape.projected_size, shape.group_count, keys),
+        _named(_input(hidden, shape.projected_size, shape.group_count, keys), *modules),
         _convolution(shape.convolution, shape.group_count),
         _gates(shape.gate_parameters, keys, 2 * heads, Shared(shape.group_count)),
         *_over_state(
@@ -67,7 +72,7 @@ def _delta_net(hidden: int, shape: GatedDeltaNet) -> Operators:
             shared=Shared(shape.group_count, activations_per_row=keys),
         ),
         _gated_norm(values, shape.value_head_size),
-        _output(hidden, values),
+        _named(_output(hidden, values), ("linear_attn.out_proj", hidden)),
     )
 
 
@@ -75,10 +80,25 @@ def _kimi(hidden: int, shape: KimiDeltaAttention) -> Operators:
     values, heads, size = shape.value_size, shape.head_count, shape.head_size
     narrow = 2 * size  # of decays and of output gates
     return (
-        _input(hidden, shape.projected_size, heads, 0),
-        matmul("state.gate_down_projection", hidden, narrow, replicated=True),
+        _named(
+            _input(hidden, shape.projected_size, heads, 0),
+            *((f"self_attn.{name}_proj", values) for name in "qkv"),
+            ("self_attn.b_proj", heads),
+        ),
+        matmul(
+            "state.gate_down_projection",
+            hidden,
+            narrow,
+            replicated=True,
+            modules=[("self_attn.f_a_proj", size), ("self_attn.g_a_proj", size)],
+        ),
         replace(
-            matmul("state.gate_up_projection", size, 2 * values),  # two matrices side by side
+            matmul(
+                "state.gate_up_projection",
+                size,
+                2 * values,  # two matrices side by side
+                modules=[("self_attn.f_b_proj", values), ("self_attn.g_b_proj", values)],
+            ),
             activations_per_row=narrow + 2 * values,
         ),
         _convolution(shape.convolution, heads),
@@ -91,7 +111,7 @@ def _kimi(hidden: int, shape: KimiDeltaAttention) -> Operators:
             chunk_flop=heads * _delta_chunk_flop(shape.chunk_tokens, size, size),
         ),
         _gated_norm(values, size),
-        _output(hidden, values),
+        _named(_output(hidden, values), ("self_attn.o_proj", hidden)),
     )
 
 
@@ -103,7 +123,12 @@ def _mamba(hidden: int, shape: Mamba2) -> Operators:
     if not shape.gated_norm:
         norm = replace(norm, parameters=0, flop_per_row=GATED_FLOP * values)
     return (
-        _input(hidden, shape.projected_size, shape.group_count, grouped, biased=shape.input_bias),
+        _named(
+            _input(
+                hidden, shape.projected_size, shape.group_count, grouped, biased=shape.input_bias
+            ),
+            ("mamba.in_proj", shape.projected_size),
+        ),
         _convolution(shape.convolution, shape.group_count),
         _gates(shape.gate_parameters, 0, heads, None),
         *_over_state(
@@ -117,7 +142,7 @@ def _mamba(hidden: int, shape: Mamba2) -> Operators:
             ),
         ),
         norm,
-        _output(hidden, values, biased=shape.output_bias),
+        _named(_output(hidden, values, biased=shape.output_bias), ("mamba.out_proj", hidden)),
     )
 
 
@@ -130,7 +155,11 @@ def _lightning(hidden: int, shape: LightningAttention) -> Operators:
         activations_per_row=6 * values,
     )
     return (
-        _input(hidden, shape.projected_size, shape.head_count, 0),
+        _named(
+            _input(hidden, shape.projected_size, shape.head_count, 0),
+            ("self_attn.qkv_proj", 3 * values),
+            ("self_attn.output_gate", values),
+        ),
         activation,
         *_over_state(
             shape,
@@ -140,7 +169,7 @@ def _lightning(hidden: int, shape: LightningAttention) -> Operators:
             chunk_flop=4 * values,
         ),
         _gated_norm(values, values),
-        _output(hidden, values),
+        _named(_output(hidden, values), ("self_attn.out_proj", hidden)),
     )
 
 
@@ -176,6 +205,13 @@ def _input(
     shared = Shared(group_count, part.parameters, part.flop_per_row, grouped) if grouped else None
     whole = matmul("state.input_projection", hidden, made, biases=biases)
     return replace(whole, shared=shared)
+
+
+def _named(projection: Operator, *modules: tuple[str, int]) -> Operator:
+    """A projection as files have it: modules, each with its outputs."""
+    columns = projection.tensors[0].columns
+    tensors = tuple(Tensor(module, rows, columns) for module, rows in modules)
+    return replace(projection, tensors=tensors)
 
 
 def _convolution(shape: Convolution, group_count: int) -> Operator:

@@ -63,7 +63,7 @@ class GatedDeltaNet:
     """The gated delta rule: a matrix of key x value elements for every value head.
 
     `chunk_tokens` is assumed: no config has it; 64 is what flash-linear-attention and
-    `transformers` take.
+    `transformers` take. Files have what the first projection makes as four matrices, or `in_two`.
     """
 
     key_head_count: int
@@ -72,6 +72,7 @@ class GatedDeltaNet:
     value_head_size: int
     kernel_size: int
     chunk_tokens: int = 64
+    in_two: bool = False
 
     @property
     def head_count(self) -> int:

@@ -9,4 +9,6 @@
 - `candidates`: what the search compares before it cuts
 - `partitioner`: the search
 - `expert_parallel`: over which chips whole experts can be shared out
+- `fit`: the fewest chips that hold a model
+- `provisions`: what a plan provides for choices at run time, and leaves out
 """

@@ -48,10 +48,12 @@ class Fitter:
         topology = deployment.system.topology
         for chips, degree, stages in packings:
             placed = groups(topology, degree)
-            if stages <= len(placed):
+            if stages <= (1 if deployment.model.needs_one_stage else len(placed)):
                 used = {chip for group in placed[:stages] for chip in group}
                 nodes = sum(not used.isdisjoint(node) for node in topology.nodes)
                 return Fit(chips, degree, stages, nodes)
+        if packings and deployment.model.needs_one_stage:
+            return Fit(0, 0, 0, 0, "needs several stages, and its layers share what lies on one")
         if packings:
             return Fit(0, 0, 0, 0, f"needs {counted(packings[0][0], 'chip')}")
         return Fit(0, 0, 0, 0, self._why_no_stage(deployment))

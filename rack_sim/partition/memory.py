@@ -55,8 +55,8 @@ class MemoryDemand:
     """What the deployment must hold besides weights.
 
     `kv_tokens` is the number of cached tokens the whole system must have room for: concurrent
-    sequences x compiled context. States are kept of `sequence_count` sequences; where a draft's
-    tokens are looked at together, one for each of them, as any may be the last that is taken.
+    sequences x compiled context. What a sequence keeps whatever its length is kept of
+    `sequence_count` sequences.
     """
 
     shape: StepShape
@@ -64,10 +64,12 @@ class MemoryDemand:
     residual_elements: int
     sequence_count: int = 1
 
-    @property
-    def state_count(self) -> int:
-        """States that there is room for."""
-        return self.sequence_count * self.shape.rows_per_sequence
+    def state_bytes(self, blocks: Sequence[Block], group_size: int) -> int:
+        """What all sequences keep on a chip of a group whatever their length."""
+        one = state_bytes(
+            blocks, self.shape.precision, group_size, copies=self.shape.rows_per_sequence
+        )
+        return self.sequence_count * one
 
     def cached_elements(self, block: Block) -> int:
         """Elements of the whole system's cache in one block: of a window its tokens only."""
@@ -110,25 +112,36 @@ def group_memory(
             kv_bytes=kv_bytes,
             activation_bytes=live_bytes,
             program_bytes=chip.program_text_bytes,
-            state_bytes=demand.state_count * state_bytes(blocks, precision, group_size),
+            state_bytes=demand.state_bytes(blocks, group_size),
         )
         for index in range(group_size)
     )
 
 
-def state_bytes(blocks: Sequence[Block], precision: Precision, group_size: int) -> int:
-    """What the states of one sequence take on a chip of a group that holds `blocks`."""
+def state_bytes(
+    blocks: Sequence[Block], precision: Precision, group_size: int, *, copies: int = 1
+) -> int:
+    """What one sequence keeps whatever its length on a chip of a group that holds `blocks`.
+
+    Its states, and what does not grow of a compressed cache: the nearest tokens, and those that
+    make no whole entry yet. Where a draft's tokens are looked at together, there are as many
+    `copies` of a state, as any of them may be the last that is taken; entries of a cache are just
+    dropped.
+    """
     held = [block.over(group_size) for block in blocks]
     recurrent = sum(block.state_elements for block in held)
     convolution = sum(block.convolution_elements for block in held)
-    return precision.state_bytes(-(-recurrent // group_size), -(-convolution // group_size))
+    cached = sum(block.kv_elements_per_sequence for block in held)
+    states = precision.state_bytes(-(-recurrent // group_size), -(-convolution // group_size))
+    return copies * states + precision.kv_bytes(-(-cached // group_size))
 
 
 def activation_bytes(block: Block, demand: MemoryDemand, group_size: int) -> int:
     """Live activations of one block on one chip: the gathered residual and two operator buffers."""
     shape = demand.shape
     widest = max(_elements(operator, shape, group_size) for operator in block.operators)
-    elements = shape.rows * demand.residual_elements + _LIVE_BUFFERS * widest
+    residual = demand.residual_elements * shape.stream_count
+    elements = shape.rows * residual + _LIVE_BUFFERS * widest
     return shape.precision.activation_bytes(elements)
 
 
@@ -138,8 +151,8 @@ def _elements(operator: Operator, shape: StepShape, group_size: int) -> int:
         grains = operator.choice.most(shape.rows, group_size).row_grains
         parts = GRAINS * operator.choice.chosen_count
         return -(-operator.activations_per_row * grains // parts)
-    context = min(shape.context_tokens, operator.window_tokens or shape.context_tokens)
-    per_row = operator.activations_per_row + operator.activations_per_row_token * context
+    met = operator.met(shape.context_tokens)
+    per_row = operator.activations_per_row + operator.activations_per_row_token * met
     return shape.rows * -(-per_row // (1 if operator.replicated else group_size))
 
 
@@ -151,5 +164,5 @@ def largest_chip_bytes(
     block = block.over(group_size)
     weight = -(-block_weight_bytes(block, demand) // group_size) + replicated_bytes(block, demand)
     kv = precision.kv_bytes(-(-demand.cached_elements(block) // group_size))
-    states = demand.state_count * state_bytes([block], precision, group_size)
+    states = demand.state_bytes([block], group_size)
     return weight, activation_bytes(block, demand, group_size), kv + states

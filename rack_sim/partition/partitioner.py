@@ -27,7 +27,6 @@ from rack_sim.partition.memory import (
     group_memory,
     kept,
     largest_chip_bytes,
-    state_bytes,
 )
 from rack_sim.partition.placement import groups
 from rack_sim.partition.plan import Plan, Stage
@@ -186,6 +185,8 @@ class Partitioner:
 
     def _candidates(self) -> Iterator[PlanCandidate]:
         wanted = self.deployment.stage_count
+        if wanted is None and self.deployment.model.needs_one_stage:
+            wanted = 1
         for degree in self._degrees():
             placed = self._groups(degree)
             if not placed:
@@ -258,9 +259,9 @@ class Partitioner:
             "program_text": chips * chip.program_text_bytes,
         }
         inside = [tiers.weights, tiers.kv, tiers.activations, tiers.program]
-        states = sum(state_bytes([block], precision, degree) for block in self.blocks)
+        states = sum(deployment.demand.state_bytes([block], degree) for block in self.blocks)
         if states:
-            terms["states"] = degree * deployment.demand.state_count * states
+            terms["states"] = degree * states
             inside.append(tiers.kv)
         capacity = cutter.capacity_bytes
         demand, bound, scope = sum(terms.values()), chips * capacity, "system"
@@ -378,6 +379,15 @@ def check_deployment(deployment: Deployment) -> None:
                 f"{stages} stages for {blocks} blocks leave some empty",
                 field="partition.stages",
                 suggestion=f"at most {blocks}",
+            )
+        )
+    if stages is not None and stages > 1 and deployment.model.needs_one_stage:
+        problems.append(
+            Problem(
+                f"{stages} stages for {deployment.model.name}, whose layers read the cache of "
+                "other layers, or inputs from a table: that is modelled on one stage",
+                field="partition.stages",
+                suggestion="1 stage, and a tensor_parallel of more chips",
             )
         )
     if problems:

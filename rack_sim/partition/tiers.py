@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import product
 
 from rack_sim.hardware.chip import KINDS, Chip, Tiers
-from rack_sim.partition.memory import ChipMemory, MemoryDemand, state_bytes
+from rack_sim.partition.memory import ChipMemory, MemoryDemand
 from rack_sim.partition.plan import Stage
 from rack_sim.partition.stages import StageCutter
 
@@ -35,13 +35,13 @@ def used_by_tier(tiers: Tiers, memory: ChipMemory) -> dict[int, int]:
 
 def room_for_sequences(chip: Chip, stages: Sequence[Stage], demand: MemoryDemand) -> int:
     """Sequences at full context that this very cut has room for."""
-    precision, one = demand.shape.precision, replace(demand, kv_tokens=demand.shape.context_tokens)
+    precision = demand.shape.precision
+    one = replace(demand, kv_tokens=demand.shape.context_tokens, sequence_count=1)
     room = []
     for stage in stages:
         elements = sum(map(one.cached_elements, stage.blocks))
         each = precision.kv_bytes(-(-elements // len(stage.chips)))
-        states = demand.shape.rows_per_sequence
-        each += states * state_bytes(stage.blocks, precision, len(stage.chips))
+        each += one.state_bytes(stage.blocks, len(stage.chips))
         if not each:
             continue
         free = chip.tier_of("kv").capacity_bytes - max(

@@ -36,6 +36,7 @@ from rack_sim.metrics.tables import (
     stage_rows,
     timeline_lines,
 )
+from rack_sim.partition.provisions import provisions
 from rack_sim.record.footprint import footprint_entry
 from rack_sim.record.manifest import origins
 from rack_sim.record.record import Record
@@ -113,6 +114,9 @@ def run_record(
         "model": model_facts(scenario),
         **ending_facts(wall_s),
     }
+    notes = provisions(machine.plan)
+    if notes:  # of models that leave something to run time, or have parts that are not served
+        facts["assumed_by_the_model"] = list(notes)
     return Record("run", facts, tables, resolved_yaml(scenario))
 
 

@@ -16,6 +16,7 @@
 - `reference`: the generated documentation of every key
 - `json_schema`, `json_rules`: the generated schemas that editors check files with
 - `serving`, `serving_schema`, `power_schema`: how requests are served; watts and prices
+- `precision`, `precision_schema`: number formats; `model_alone`: a model without a scenario
 - `registered`: schemas of what stands in a registry
 - `study_kind`, `study_kinds`: what a kind of study is, and a file for each
 - `plausible`: sizes held against the limits of work; `chip_file`: a chip written out again

@@ -220,6 +220,7 @@ def _deployment(
             rows_per_sequence=policy.rows_per_sequence(draft_tokens_of(schema.serving)),
             context_tokens=schema.serving.max_context_tokens,
             precision=build_precision(schema.precision),
+            stream_count=model.stream_count,
         ),
         # One is enough where the cache takes what is left.
         concurrent_sequences=schema.serving.concurrent_sequences or 1,

@@ -10,6 +10,7 @@
 - `load`, `load_row`, `knee`: where a machine saturates at a rising rate
 - `sensitivity`, `inputs`: what each input of cost and machine does to cost and speed
 - `mapping`: every way to cut a model over chips
+- `model_needs`: a model alone, and what it needs on every system preset
 - `sizing`: the smallest system that meets objectives
 - `topologies`: the networks of all system presets side by side
 - `measurements`: a table of what was measured; `machines`, `setups`: how a row of it is run

@@ -133,4 +133,9 @@ def _deployment(alone: ModelAlone, system: System, precision: Precision) -> Depl
 
 
 def _shape(alone: ModelAlone, precision: Precision) -> StepShape:
-    return StepShape(rows=1, context_tokens=alone.context_tokens, precision=precision)
+    return StepShape(
+        rows=1,
+        context_tokens=alone.context_tokens,
+        precision=precision,
+        stream_count=alone.architecture.stream_count,
+    )

@@ -87,11 +87,12 @@ class Setup:
             return replace(self, scenario=scenario, explanation=explain(scenario))
         placed = chip.placed(before.plan.system.chip.tiers)
         plan = replace(before.plan, system=replace(system, chip=placed))
+        context = plan.demand.shape.context_tokens
         timer = IterationTimer(
             placed,
             plan.routing,
             [stage.chips for stage in plan.stages],
-            [stage.blocks for stage in plan.stages],
+            [[block.within(context) for block in stage.blocks] for stage in plan.stages],
             plan.demand.shape.precision,
             residual_elements=plan.demand.residual_elements,
             messages_of=machine.timer,

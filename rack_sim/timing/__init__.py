@@ -2,6 +2,7 @@
 
 - `shape`: what a step's program is compiled for
 - `precision`: bits of weights, cache, activations; shares that sum exactly
+- `widening`: what is stored narrower than chips multiply
 - `terms`: a duration split by cause
 - `operators`: the roofline of one operator
 - `tasks`: what occupies a unit or a link for a time, and what it must wait for

@@ -4,9 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import NamedTuple
 
 from rack_sim.foundation.units import PS_PER_S
-from rack_sim.model.operators import Block
+from rack_sim.model.operators import Block, Operator
+from rack_sim.model.reach import Reach
 from rack_sim.timing.precision import Precision
 
 
@@ -110,6 +112,48 @@ class AffineWork:
             ps(self.row),
             tuple(WindowRates(w, ps(self.pair[w]), ps(self.token[w])) for w in windows),
         )
+
+
+Entries = list[tuple[int | None, Fraction]]
+"""How many entries of the cache each token within a window counts for; None: without a window."""
+
+
+class Reads(NamedTuple):
+    """Entries that are read: for cached tokens by window, and for every row."""
+
+    by_window: Entries
+    per_row: int = 0
+
+
+def pairs_met(operator: Operator) -> Entries:
+    """Entries that a row meets.
+
+    Its nearest tokens are a window, and so are those that it may choose from where it finds no more
+    than it may choose. Exact but for the last tokens that make no whole entry yet: they count.
+    """
+    reach = operator.reach
+    if reach is None:
+        return [(operator.window_tokens, Fraction(1))]
+    chosen = [(reach.choice_tokens, reach.entries_per_token)] if reach.chosen_max != 0 else []
+    return [*_nearest(reach), *chosen]
+
+
+def entries_read(operator: Operator) -> Reads:
+    """Entries that are read: of a window once for all rows of a sequence.
+
+    Of what rows choose each reads its own: an upper bound in contexts that are shorter than what a
+    row may choose, and where rows of one sequence choose alike.
+    """
+    reach = operator.reach
+    if reach is None:
+        return Reads([(operator.window_tokens, Fraction(1))])
+    if reach.chosen_max is not None:
+        return Reads(_nearest(reach), reach.chosen_max)
+    return Reads([*_nearest(reach), (None, reach.entries_per_token)])
+
+
+def _nearest(reach: Reach) -> Entries:
+    return [(reach.nearest_tokens, Fraction(1))] if reach.nearest_tokens else []
 
 
 def without_dominated(roofs: Sequence[AttentionRoof]) -> tuple[AttentionRoof, ...]:

@@ -20,15 +20,19 @@ from rack_sim.foundation.units import format_time
 from rack_sim.hardware.chip import Chip
 from rack_sim.hardware.routing import Hop, Routing
 from rack_sim.model.choice import Choice
+from rack_sim.model.indexer_operators import TOP_K_FLOP
 from rack_sim.model.operators import Block, Operator
 from rack_sim.timing.algorithms import Algorithm, Operation
 from rack_sim.timing.collectives import RoutedCollective
 from rack_sim.timing.exchanges import (
+    CANDIDATE_BYTES,
     SUM_BYTES,
     Collective,
     Exchanges,
+    choice_bytes,
     dispatched_elements,
     logit_bytes,
+    mix_bytes,
 )
 from rack_sim.timing.members import Members
 from rack_sim.timing.operators import OperatorTiming, time_operator
@@ -36,9 +40,6 @@ from rack_sim.timing.schedule import Schedule, schedule
 from rack_sim.timing.shape import StepShape
 from rack_sim.timing.tasks import Need, Unit, moved
 from rack_sim.timing.terms import Terms
-
-# A sampled candidate: a 4-byte logit and a 4-byte token number from every chip of the group.
-CANDIDATE_BYTES = 8
 
 # Reduce-scatters that send each shard as it appears.
 _BY_SHARD: tuple[Algorithm, ...] = ("direct", "direct_balanced")
@@ -173,6 +174,7 @@ class _Placing:
         self.reduced_by = reduced_by
         self.precision = shape.precision
         self.rows = shape.rows_of(block)
+        self.context_tokens = shape.context_tokens
         self.chip = chip
         self.group = group
         self.everybody = range(len(group))
@@ -230,6 +232,11 @@ class _Placing:
             self._add_up(operator, self.rows * choice.expert_count)
         elif after in ("dispatch", "collect") and choice:
             self._to_or_from_experts(operator, choice)
+        elif after in ("queries", "choices"):
+            self._choose_together(operator)
+        elif after == "mixes":
+            self._gather("mixes", mix_bytes(self.block.mixed_per_row, self.rows))
+            self._add_up(operator, self.rows * self.block.mixed_per_row)
 
     def _gather(self, traffic: str, shard_bytes: int) -> None:
         """Every chip's shard to all, laid out for the links first."""
@@ -273,6 +280,20 @@ class _Placing:
             if routed:
                 self.members.exchange("combine", routed, part)
                 self.members.add_up("attention.combine", (sharing - 1) * elements, part)
+
+    def _choose_together(self, operator: Operator) -> None:
+        """An indexer's queries to all chips, or the best entries of each, to choose from again."""
+        selection, count = self.block.selection, len(self.group)
+        if selection is None or count == 1:
+            return
+        if operator.followed_by == "queries":
+            elements = -(-self.rows * selection.query_elements // count)
+            self._gather("queries", self.precision.activation_bytes(elements))
+            return
+        size_bytes = choice_bytes(selection, self.rows, self.context_tokens, count)
+        if size_bytes:
+            self._gather("choices", size_bytes)
+            self._add_up(operator, TOP_K_FLOP * size_bytes // CANDIDATE_BYTES)
 
     def _to_or_from_experts(self, operator: Operator, choice: Choice) -> None:
         """Rows to the chips of their experts, or what those found back."""

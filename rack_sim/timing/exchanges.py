@@ -5,16 +5,29 @@ from dataclasses import dataclass
 
 from rack_sim.hardware.routing import Routing
 from rack_sim.model.choice import GRAINS, Choice
+from rack_sim.model.selection import Selection
 from rack_sim.timing.algorithms import Algorithm, Operation
 from rack_sim.timing.collectives import CollectiveTiming, time_collective
 
 # A partial logit, or a partial sum of squares, in fp32.
 SUM_BYTES = 4
+# A candidate: a 4-byte score (or logit) and the 4-byte number of a cache entry (or token).
+CANDIDATE_BYTES = 8
 
 
 def logit_bytes(choice: Choice, rows: int) -> int:
     """What the logits of a router take, and each row's sum of squares with them."""
     return rows * (choice.expert_count + 1) * SUM_BYTES
+
+
+def choice_bytes(selection: Selection, rows: int, context_tokens: int, chip_count: int) -> int:
+    """What a chip tells the others of the best entries in its part of the cache."""
+    return rows * selection.candidates(context_tokens, chip_count) * CANDIDATE_BYTES
+
+
+def mix_bytes(mixed_per_row: int, rows: int) -> int:
+    """Partial sums of what says how streams are mixed, and each row's sum of squares with them."""
+    return rows * (mixed_per_row + 1) * SUM_BYTES
 
 
 def dispatched_elements(

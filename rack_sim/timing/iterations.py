@@ -31,12 +31,18 @@ from rack_sim.timing.attention_roofs import (
     AffineWork,
     Attended,
     AttentionRoof,
+    entries_read,
     kv_bytes_per_token,
+    pairs_met,
     without_dominated,
 )
-from rack_sim.timing.blocks import CANDIDATE_BYTES
 from rack_sim.timing.collectives import time_collective
-from rack_sim.timing.exchanges import dispatched_elements, logit_bytes
+from rack_sim.timing.exchanges import (
+    CANDIDATE_BYTES,
+    dispatched_elements,
+    logit_bytes,
+    mix_bytes,
+)
 from rack_sim.timing.grid import Grid, on_links
 from rack_sim.timing.kernel_roofs import KernelRoofs
 from rack_sim.timing.kernels import CollectiveKernel, Kernel, launches_of
@@ -84,6 +90,8 @@ class IterationTimer:
         self._routing = routing
         self._precision = precision
         self._residual_elements = residual_elements
+        all_blocks = (block for blocks in blocks_by_stage for block in blocks)
+        self._stream_count = max((block.stream_count for block in all_blocks), default=1)
         kernels: Counter[tuple[Kernel, int]] = Counter()
         collectives: Counter[tuple[CollectiveKernel, Group]] = Counter()
         for group, blocks in zip(groups, blocks_by_stage, strict=True):
@@ -290,7 +298,8 @@ class IterationTimer:
         """The roofs of all attention kernels: sums over layers, each rounded up once.
 
         Scores and probabilities never leave the chip (flash attention), so memory carries the
-        cache, the queries and the values that come out. Softmax runs on the vector unit inside the
+        cache, the queries and the values that come out; scores that another kernel chooses from do.
+        Softmax runs on the vector unit inside the
         same kernel: a compute roof of its own, which mostly is far below that of the matrix unit.
         """
         chip, precision = self._chip, self._precision
@@ -300,20 +309,27 @@ class IterationTimer:
         for kernel, share in attention:
             for operator in kernel.operators:
                 unit = matrix if operator.unit == "matrix" else vector
-                window = operator.window_tokens
-                unit.pair[window] += share * operator.flop_per_row_token
                 unit.row += share * operator.flop_of(operator.chunk_tokens)
                 read_bytes = share * operator.kv_read_per_row_token * kv_bits / 8
                 written = share * operator.kv_write_per_row * kv_bits / 8
                 moved = share * operator.activations_per_row * row_bits / 8
+                handed = share * operator.handed_per_row_token * row_bits / 8
                 # Of prompts every row has its part of a chunk, which reads and writes the states.
                 states = operator.state_elements * PRECISION_BITS[precision.states]
                 states += operator.convolution_elements * row_bits
                 written += 2 * share * Fraction(states, 8) / operator.chunk_tokens
-                memory.token[window] += read_bytes * of_byte.kv
+                for window, entries in pairs_met(operator):
+                    unit.pair[window] += share * operator.flop_per_row_token * entries
+                    memory.pair[window] += handed * entries * of_byte.activations
+                read = entries_read(operator)
+                for window, entries in read.by_window:
+                    memory.token[window] += read_bytes * entries * of_byte.kv
                 memory.row += moved * of_byte.activations + written * of_byte.kv
+                memory.row += read_bytes * read.per_row * of_byte.kv
                 if operator.unit == "matrix":
-                    feed.token[window] += read_bytes
+                    for window, entries in read.by_window:
+                        feed.token[window] += read_bytes * entries
+                    feed.row += read_bytes * read.per_row
         roofs = [
             matrix.roof("compute", chip.reached_flop_per_s(precision.compute)),
             memory.roof("memory", of_byte.per_s),
@@ -362,6 +378,10 @@ class IterationTimer:
         """The buffer of a collective of the whole group for so many rows."""
         if kernel.traffic == "candidates":
             return rows * CANDIDATE_BYTES * group_size
+        if kernel.traffic == "choices":
+            return rows * CANDIDATE_BYTES * kernel.elements_per_row * group_size
+        if kernel.traffic == "mixes":
+            return mix_bytes(kernel.elements_per_row, rows)
         if kernel.choice is None:
             return self._precision.activation_bytes(rows * kernel.elements_per_row)
         if kernel.traffic == "logits":
@@ -391,7 +411,8 @@ class IterationTimer:
     ) -> list[OnLinks]:
         size_bytes = rows * (row_bytes or 0)
         if row_bytes is None:
-            shard_elements = -(-rows * self._residual_elements // len(source))
+            streams = rows * self._stream_count
+            shard_elements = -(-streams * self._residual_elements // len(source))
             size_bytes = self._precision.activation_bytes(shard_elements)
         flows = [Flow(a, b, size_bytes) for a, b in zip(source, target, strict=True)]
         return [time_flows(self._routing, flows, "transfer")]

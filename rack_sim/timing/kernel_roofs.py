@@ -51,6 +51,8 @@ class _Line:
             tensors=operator.tensors,
             weight_kind=operator.weight_kind,
             stored=operator.stored,
+            shared_with=operator.shared_with,
+            replicated=operator.replicated and parts == 1,
         )
         per_row = (
             (operator.lookup_per_row, precision.weight_bits(operator), memory.weights),

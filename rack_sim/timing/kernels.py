@@ -2,7 +2,8 @@
 
 Serving engines launch these as one kernel, and so does this module:
 
-- attention: every run of operators that depend on the context (scores, softmax, values)
+- attention: every run of operators that depend on the context (scores, softmax, values); the
+  scores of an indexer and the choice of the best are kernels of their own before it
 - what works on a state: on next tokens, which are the sampled rows, and on chunks of prompts
 - a residual add and the norm that follows it, be it in the next block; the norm does not read back
   the sum that the kernel has just written
@@ -20,7 +21,9 @@ from itertools import groupby
 from typing import get_args
 
 from rack_sim.model.choice import Choice
+from rack_sim.model.indexer_operators import TOP_K_FLOP
 from rack_sim.model.operators import Block, Exchange, Operator
+from rack_sim.model.selection import Selection
 from rack_sim.timing.algorithms import Operation
 
 
@@ -70,7 +73,8 @@ class CollectiveKernel:
     The buffer has `elements_per_row` activations for every row (or every sampled one);
     `candidates` have a constant size instead. Where chips share key-value heads, `combine` runs at
     one time in groups of `sharing` chips, each on its part of the buffer. Of logits there are
-    one for each expert; how many rows go to experts, or come back, `choice` says.
+    one for each expert; how many rows go to experts, or come back, `choice` says. Of `choices` a
+    chip has `elements_per_row` candidates, of `mixes` so many sums.
     """
 
     traffic: str
@@ -123,9 +127,9 @@ class _Launching:
         """Adds a block."""
         if block.gathers and (self._reduces or not self._whole):
             self._gather(sampled=block.kind == "head")
-        for in_attention, run in groupby(block.operators, depends_on_context):
+        for part, run in groupby(block.operators, _part_of_attention):
             operators = tuple(run)
-            if in_attention:
+            if part:
                 self._attention(operators)
                 for operator in operators:
                     self._exchange(operator, block)
@@ -194,6 +198,23 @@ class _Launching:
                 raise ValueError(f"{operator.name}: attention with weights of its own")
         self.launches.append(Kernel(operators))
 
+    def _choose_together(self, operator: Operator, selection: Selection) -> None:
+        """An indexer's queries to all, or each chip's best; then every chip chooses from those."""
+        if operator.followed_by == "queries":
+            elements = selection.query_elements
+            self.launches.append(CollectiveKernel("queries", "all_gather", elements))
+            return
+        each = selection.candidates_max
+        self.launches.append(CollectiveKernel("choices", "all_gather", each))
+        together = each * self._group_size
+        merge = Operator(
+            name="selection.merge",
+            unit="vector",
+            flop_per_row=TOP_K_FLOP * together,
+            activations_per_row=2 * together,
+        )
+        self.launches.append(Kernel((merge,), whole=True))
+
     def _exchange(self, operator: Operator, block: Block) -> None:
         """What follows an operator; a sum waits for the gather that may come."""
         if operator.followed_by not in get_args(Exchange):
@@ -208,6 +229,11 @@ class _Launching:
             self.launches.append(
                 CollectiveKernel(operator.followed_by, "all_to_all", choice=block.choice)
             )
+        elif operator.followed_by in ("queries", "choices") and block.selection:
+            self._choose_together(operator, block.selection)
+        elif operator.followed_by == "mixes":
+            summed = CollectiveKernel("mixes", "all_reduce", block.mixed_per_row)
+            self.launches.append(summed)
         elif operator.followed_by == "candidates":
             self.launches.append(CollectiveKernel("candidates", "all_gather", sampled=True))
         elif operator.followed_by == "combine" and block.kv_head_count:
@@ -218,6 +244,11 @@ class _Launching:
                         "combine", "reduce_scatter", block.combined_per_row, sharing=sharing
                     )
                 )
+
+
+def _part_of_attention(operator: Operator) -> str:
+    """Which kernel of attention an operator is in: the first part of its name; else empty."""
+    return operator.name.partition(".")[0] if depends_on_context(operator) else ""
 
 
 def _is(operator: Operator, role: str) -> bool:

@@ -63,22 +63,21 @@ def time_operator(
 
     The rows are of `sequence_count` sequences (left out: one each), each of which has a cache to be
     read. The largest shard counts; where rows choose among experts, `choice` says how many rows and
-    experts that are. Raises KeyError where the chip has no peak for the compute
-    precision; the scenario is checked for that before anything is timed.
+    experts that are, and where they choose entries of the cache, `reach` how many. Raises KeyError
+    where the chip has no peak for the compute precision; the scenario is checked for that before
+    anything is timed.
     """
     sequences = rows if sequence_count is None else sequence_count
     operator = operator.over(group_size)
-    if operator.window_tokens is not None:
-        context_tokens = min(context_tokens, operator.window_tokens)
     if operator.replicated:
         group_size = 1
+    met, read = _entries(operator, context_tokens, rows, sequences, chip.execution, group_size)
     if operator.choice is not None:
         operator, rows = _chosen(operator, operator.choice, rows, group_size, chip.execution)
         group_size = 1
     together = -(-rows // sequences) if sequences else 0
     flop = _share(
-        rows * (operator.flop_of(together) + operator.flop_per_row_token * context_tokens),
-        group_size,
+        rows * (operator.flop_of(together) + operator.flop_per_row_token * met), group_size
     )
     weight_bytes = precision.part_bytes(operator, _share(operator.parameters, group_size))
     if operator.lookup_per_row:
@@ -86,13 +85,12 @@ def time_operator(
         weight_bytes = precision.part_bytes(operator, looked_up)
     activation_bytes = precision.activation_bytes(
         _share(
-            rows
-            * (operator.activations_per_row + operator.activations_per_row_token * context_tokens),
+            rows * (operator.activations_per_row + operator.activations_per_row_token * met),
             group_size,
         )
     )
     kv_read_bytes = precision.kv_bytes(
-        _share(sequences * operator.kv_read_per_row_token * context_tokens, group_size)
+        _share(sequences * operator.kv_read_per_row_token * read, group_size)
     )
     kv_write_bytes = precision.kv_bytes(_share(rows * operator.kv_write_per_row, group_size))
     state_bytes = precision.state_bytes(
@@ -139,6 +137,30 @@ def _updates(operator: Operator, rows: int, sequences: int) -> int:
     if operator.rows_of != "prompts" or not sequences:
         return rows
     return sequences * -(-rows // (sequences * operator.chunk_tokens))
+
+
+def _entries(
+    operator: Operator,
+    context_tokens: int,
+    rows: int,
+    sequences: int,
+    execution: str,
+    group_size: int,
+) -> tuple[int, int]:
+    """Entries of the cache that a row meets, and those that are read for the rows of a sequence.
+
+    A program that is made beforehand must fit any choice: all that rows choose may lie on one of
+    the chips that share a cache. Elsewhere choices are taken to be even.
+    """
+    if operator.reach is None:
+        met = operator.met(context_tokens)
+        return met, met
+    parts = max(group_size // operator.reach.head_count, 1) if execution == "static" else 1
+    rows_of_each = -(-rows // max(sequences, 1))
+    return (
+        operator.met(context_tokens, parts=parts),
+        operator.met(context_tokens, rows_of_each, parts),
+    )
 
 
 def _chosen(

@@ -15,7 +15,8 @@ class StepShape:
 
     Rows of a decode program are of different sequences, or `rows_per_sequence` of each where a
     draft's tokens are looked at together. Those of a prefill program are of one prompt. Rows of one
-    sequence read one cache; of a prompt only the last goes through the head.
+    sequence read one cache; of a prompt only the last goes through the head. A row has
+    `stream_count` residual streams.
     """
 
     rows: int
@@ -23,6 +24,7 @@ class StepShape:
     precision: Precision
     program: ProgramKind = "decode"
     rows_per_sequence: int = 1
+    stream_count: int = 1
 
     @property
     def sequence_count(self) -> int:
@@ -47,8 +49,8 @@ class StepShape:
         return replace(block, operators=kept)
 
     def shard_elements(self, residual_elements: int, group_size: int) -> int:
-        """A chip's share of the residual stream of all rows, the largest."""
-        return -(-self.rows * residual_elements // group_size)
+        """A chip's share of the residual streams of all rows, the largest."""
+        return -(-self.rows * self.stream_count * residual_elements // group_size)
 
     def shard_bytes(self, residual_elements: int, group_size: int) -> int:
         """The bytes of that share."""

@@ -7,12 +7,15 @@ a router, which are buffers there, counted. `pip install "rack-sim[crosscheck]"`
 """
 
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from random import Random
 from typing import Any
 
 import pytest
 
 from rack_sim.model.blocks import blocks_of
+from rack_sim.model.encoders import encoders_of
 from rack_sim.model.families import FAMILIES
 from rack_sim.model.huggingface import architecture_from_config
 
@@ -25,9 +28,12 @@ DRAWN = 10  # of each model type
 # Whose text part the library builds only with the encoders beside it, and what reads the same here.
 ALIASES = {
     "gemma3": "gemma3_text",
+    "gemma3n": "gemma3n_text",
     "gemma4": "gemma4_text",
     "llama4": "llama4_text",
     "mimo": "qwen2",
+    "minimax_m3_vl": "minimax_m3_vl_text",
+    "step3p7": "step3p5",
     "kimi_k2": "deepseek_v3",
     "qwen2_5_vl": "qwen2",
     "qwen2_5_vl_text": "qwen2",
@@ -39,6 +45,14 @@ ALIASES = {
     "qwen3_5_moe": "qwen3_5_moe_text",
     "minimax_text_01": "minimax",
     "minimax_m1": "minimax",
+}
+# What the library does not have: these files come with code of their own.
+NOT_THERE = {"nemotron-nas"}
+# What the library builds without a head: where it is, the config and the model.
+WITHOUT_A_HEAD = {
+    "minimax_m3_vl_text": ("minimax_m3_vl", "MiniMaxM3VLTextConfig", "MiniMaxM3VLTextModel"),
+    "mistral4": ("mistral4", "Mistral4Config", "Mistral4Model"),
+    "step3p5": ("step3p7", "Step3p7TextConfig", "Step3p7TextModel"),
 }
 Config = dict[str, Any]
 
@@ -133,6 +147,36 @@ def latent(rng: Random, config: Config) -> None:
     }
 
 
+def always(**choices: tuple[object, ...]) -> Callable[[Random, Config], None]:
+    """Keys that must be there, each with one of these values."""
+
+    def change(rng: Random, config: Config) -> None:
+        config |= {key: rng.choice(values) for key, values in choices.items()}
+
+    return change
+
+
+def layer_list(key: str, *kinds: object, first: object = None) -> Callable[[Random, Config], None]:
+    """Now and then a list with a kind for each layer; the first may have to be of one kind."""
+
+    def change(rng: Random, config: Config) -> None:
+        found = [rng.choice(kinds) for _ in range(config["num_hidden_layers"])]
+        maybe(rng, config, **{key: found if first is None else [first, *found[1:]]})
+
+    return change
+
+
+def shared_cache(rng: Random, config: Config) -> None:
+    """The last layers read the cache of those before, of which there must be both kinds."""
+    if config["num_hidden_layers"] > 4 and "layer_types" not in config:
+        kinds = ["sliding_attention", "full_attention"] * 4
+        count = config["num_hidden_layers"]
+        config |= {
+            "layer_types": [*kinds[: count - 1], "full_attention"],
+            "num_kv_shared_layers": rng.randrange(0, count - 2),
+        }
+
+
 def own_names(**names: str) -> Callable[[Random, Config], None]:
     """The family calls these keys otherwise."""
 
@@ -220,6 +264,17 @@ def kimi(rng: Random, config: Config) -> None:
     maybe(rng, config, num_shared_experts=2)
 
 
+_CHOSEN, _ALL = "compressed_sparse_attention", "heavily_compressed_attention"
+_INDEXED = (
+    experts("n_routed_experts"),
+    narrow,
+    shared,
+    latent,
+    always(
+        q_lora_rank=(12, 24), index_n_heads=(2, 4), index_head_dim=(8, 16, 32), index_topk=(4, 8)
+    ),
+    layer_list("mlp_layer_types", "dense", "sparse"),
+)
 _LOCAL, _LAYERS = experts("num_local_experts"), ("num_hidden_layers", "num_attention_heads")
 CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
     "llama": (head_dim,),
@@ -242,6 +297,58 @@ CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
         lambda rng, config: config.update(intermediate_size_mlp=8 * rng.randrange(1, 12)),
     ),
     "deepseek_v3": (experts("n_routed_experts"), narrow, shared, latent),
+    "mistral4": (experts("n_routed_experts"), narrow, shared, latent),
+    "deepseek_v32": _INDEXED,
+    "glm_moe_dsa": (
+        *_INDEXED,
+        layer_list("indexer_types", "full", "shared", first="full"),
+        choices("index_topk_freq", 1, 2, 4),
+    ),
+    "deepseek_v4": (
+        experts("n_routed_experts"),
+        narrow,
+        without("num_key_value_heads", "intermediate_size"),
+        always(
+            q_lora_rank=(12, 24),
+            head_dim=(16, 32),
+            o_groups=(1,),
+            o_lora_rank=(8, 16),
+            sliding_window=(8,),
+            index_n_heads=(2, 4),
+            index_head_dim=(8, 16),
+            index_topk=(4,),
+            hc_mult=(2, 4),
+            qk_rope_head_dim=(8,),
+        ),
+        layer_list("mlp_layer_types", "hash_moe", "moe"),
+        choices("num_hash_layers", 0, 2),
+        layer_list("layer_types", "sliding_attention", _CHOSEN, _ALL),
+        choices("compress_rates", {_CHOSEN: 2, _ALL: 8}),
+    ),
+    "minimax_m3_vl_text": (
+        head_dim,
+        _LOCAL,
+        lambda rng, config: config.update(index_n_heads=config["num_key_value_heads"]),
+        always(
+            index_head_dim=(8, 16),
+            dense_intermediate_size=(24, 40),
+            shared_intermediate_size=(16, 32),
+            rotary_dim=(8,),
+        ),
+        layer_list("layer_types", "full_attention", "minimax_m3_sparse"),
+        layer_list("mlp_layer_types", "dense", "sparse"),
+    ),
+    "step3p5": (
+        bias,
+        experts("n_routed_experts"),
+        narrow,
+        always(head_dim=(8, 16), share_expert_dim=(16, 32), sliding_window=(16,)),
+        layer_list("layer_types", "full_attention", "sliding_attention", first="full_attention"),
+        lambda rng, config: maybe(
+            rng, config, num_sliding_attention_heads=2 * config["num_attention_heads"]
+        ),
+        layer_list("mlp_layer_types", "dense", "sparse"),
+    ),
     "qwen2_moe": (
         experts("num_experts"),
         narrow,
@@ -254,6 +361,18 @@ CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
     "gemma": (head_dim,),
     "gemma2": (wide_heads, bias, kinds),
     "gemma3_text": (wide_heads, bias, kinds),
+    "gemma3n_text": (
+        wide_heads,
+        bias,
+        always(
+            hidden_size_per_layer_input=(8, 16),
+            vocab_size_per_layer_input=(40, 50),
+            laurel_rank=(4, 8),
+            altup_num_inputs=(2, 4),
+            num_kv_shared_layers=(0,),
+        ),
+        shared_cache,
+    ),
     "gemma4_text": (
         bias,
         kinds,
@@ -263,9 +382,13 @@ CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
         flags(enable_moe_block=0.5, attention_k_eq_v=0.5),
         choices("head_dim", 8, 16),
         choices("num_global_key_value_heads", 1),
-        lambda rng, config: config.update(
-            hidden_size_per_layer_input=0, global_head_dim=rng.choice([16, 32])
+        always(
+            hidden_size_per_layer_input=(0, 8),
+            global_head_dim=(16, 32),
+            vocab_size_per_layer_input=(40, 50),
+            use_double_wide_mlp=(False, True),
         ),
+        shared_cache,
     ),
     "glm4": (head_dim, bias),
     "glm4_moe": (
@@ -399,21 +522,39 @@ CHANGES: dict[str, tuple[Callable[[Random, Config], None], ...]] = {
 }  # fmt: skip
 
 
+NOT_DRAWN = {*ALIASES, *NOT_THERE}
+
+
+def without_memory(config: Config) -> tuple[Any, int]:
+    """The module that the library makes of a config, and parameters of the head that it lacks."""
+    keys = {key: value for key, value in config.items() if key != "model_type"}
+    with torch.device("meta"):
+        if config["model_type"] in WITHOUT_A_HEAD:
+            where, config_class, model_class = WITHOUT_A_HEAD[config["model_type"]]
+            room = import_module(f"transformers.models.{where}")
+            made = getattr(room, config_class)(**keys)
+            modules = import_module(f"{room.__name__}.modeling_{where}")
+            head = 0 if made.tie_word_embeddings else made.vocab_size * made.hidden_size
+            return getattr(modules, model_class)(made), head
+        made = transformers.AutoConfig.for_model(config["model_type"], **keys)
+        dtype = torch.get_default_dtype()
+        return transformers.AutoModelForCausalLM.from_config(made, dtype=dtype), 0
+
+
 def counted(config: Config) -> int:
     """Parameters and router corrections of the module that the library makes of a config."""
-    keys = {key: value for key, value in config.items() if key != "model_type"}
-    made = transformers.AutoConfig.for_model(config["model_type"], **keys)
-    with torch.device("meta"):
-        module = transformers.AutoModelForCausalLM.from_config(made)
+    module, head = without_memory(config)
     corrections = [
         one
         for name, one in module.named_buffers()
-        if name.endswith(("correction_bias", "expert_bias"))
+        if "correction" in name or name.endswith("expert_bias")
     ]
-    return sum(one.numel() for one in [*module.parameters(), *corrections])
+    return head + sum(one.numel() for one in [*module.parameters(), *corrections])
 
 
-@pytest.mark.parametrize("model_type", [name for name in FAMILIES if name not in ALIASES])
+@pytest.mark.parametrize(
+    "model_type", [name for name in FAMILIES if name not in {*ALIASES, *NOT_THERE}]
+)
 def test_small_models_have_the_parameters_of_the_library(model_type: str) -> None:
     for number in range(DRAWN):
         config = drawn(model_type, number)
@@ -428,3 +569,105 @@ def test_a_text_part_is_read_as_the_family_that_it_is_of(model_type: str) -> Non
     config = drawn(ALIASES[model_type], 0)
     alone = architecture_from_config("any", config)
     assert architecture_from_config("any", config | {"model_type": model_type}) == alone
+
+
+CACHED = ("deepseek_v3", "deepseek_v32", "glm_moe_dsa", "gemma3n_text", "gemma4_text")
+
+
+@pytest.mark.parametrize("model_type", CACHED)
+def test_a_token_adds_what_the_caches_of_the_library_hold(model_type: str) -> None:
+    for number in range(2):
+        config = drawn(model_type, number)
+        module, ours = made(config), architecture_from_config("drawn", config)
+        for tokens in (1, 40):
+            assert kept_elements(module, tokens) == tokens * ours.kv_elements_per_token
+
+
+def test_a_sequence_keeps_what_the_caches_of_compressed_attention_hold() -> None:
+    """Whole entries are as ours to the element; the nearest tokens but the one that is read.
+
+    Of 63 tokens every window lacks its last place, the most that a sequence keeps of one.
+    """
+    kept = partial(kept_elements, values_are_keys=True)
+    for number in range(5):
+        config = drawn("deepseek_v4", number)
+        config["compress_rates"] = {_CHOSEN: 2, _ALL: 8}
+        module, ours = made(config), architecture_from_config("drawn", config)
+        blocks = blocks_of(ours)
+        per_token = sum(block.kv_elements_per_token for block in blocks)
+        assert kept(module, 128) - kept(module, 64) == 64 * per_token
+        state = sum(block.kv_elements_per_sequence for block in blocks)
+        lacking = whole = 0
+        for layer in ours.layers:
+            shape = layer.attention
+            lacking += shape.head_size
+            indexer = shape.indexer and shape.indexer.compressor
+            for one in filter(None, (shape.compressor, indexer)):
+                lacking += 2 * one.series_size
+                whole += 63 // one.tokens_per_entry * one.entry_size
+        assert kept(module, 63) == whole + state - lacking
+
+
+def made(config: Config) -> Any:
+    """The module of a config with weights, small as it is."""
+    keys = {key: value for key, value in config.items() if key != "model_type"}
+    torch.manual_seed(0)
+    made_config = transformers.AutoConfig.for_model(config["model_type"], **keys)
+    return transformers.AutoModelForCausalLM.from_config(made_config).eval()
+
+
+def kept_elements(module: Any, tokens: int, *, values_are_keys: bool = False) -> int:
+    """Elements of all tensors in the cache after a prompt of so many tokens.
+
+    The library keeps values that are the keys twice in layers of nearest tokens alone: they count
+    once.
+    """
+    prompt = torch.randint(3, 11, (1, tokens))  # every vocabulary that is drawn has these
+    with torch.no_grad():
+        cache = module(prompt, use_cache=True).cache
+    count = 0
+    for layer in cache.layers:
+        if layer.keys is None:
+            continue
+        parts = [
+            one
+            for value in vars(layer).values()
+            for one in (value.values() if isinstance(value, dict) else [value])
+            if isinstance(one, torch.Tensor) and one.numel() > 1
+        ]
+        count += sum(one.numel() for one in parts) - values_are_keys * layer.values.numel()
+    return count
+
+
+SENSES = {
+    "gemma3": ({"vision_use_head": False, "image_size": 896, "patch_size": 14}, {}),
+    "kimi_k25": ({}, {}),
+    "llama4": ({}, {}),
+    "minimax_m3_vl": ({}, {}),
+    "mistral3": ({"patch_size": 14}, {"spatial_merge_size": 2}),
+    "qwen2_5_vl": ({"hidden_size": 1280, "out_hidden_size": 3584}, {}),
+    "qwen3_vl": ({"deepstack_visual_indexes": [5, 11, 17]}, {}),
+    "qwen3_vl_moe": ({"depth": 3}, {}),
+    "qwen3_5": ({"depth": 3}, {}),
+    "step3p7": ({"width": 128, "layers": 3, "heads": 2}, {}),
+}
+
+
+@pytest.mark.parametrize("model_type", SENSES)
+def test_encoders_of_pictures_are_as_large_as_those_of_the_library(model_type: str) -> None:
+    """All but the language model and its head, of sizes that the files of these families have."""
+    seeing, beside = SENSES[model_type]
+    config = transformers.AutoConfig.for_model(
+        model_type, vision_config=seeing, text_config={"hidden_size": 1024}, **beside
+    )
+    with torch.device("meta"):
+        module = transformers.AutoModelForImageTextToText.from_config(config)
+    expected = sum(
+        one.numel()
+        for name, one in module.named_parameters()
+        if "language_model" not in name and not name.startswith("lm_head")
+    )
+    keys = config.vision_config.to_dict() | seeing
+    whole = {"model_type": model_type, "vision_config": keys, **beside}
+    (found,) = encoders_of(whole, 1024)
+    assert (found.sense, found.parameter_count) == ("pictures", expected)

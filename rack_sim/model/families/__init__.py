@@ -11,6 +11,7 @@ from rack_sim.model.families import (
     classic,
     cohere,
     deepseek,
+    deepseek_v4,
     gemma,
     glm,
     gpt_oss,
@@ -23,10 +24,13 @@ from rack_sim.model.families import (
     mimo,
     minimax,
     nemotron_h,
+    nemotron_nas,
     olmo,
     olmo_hybrid,
     phi,
     qwen,
+    sparse_attention,
+    step,
 )
 from rack_sim.model.families.family import Family
 
@@ -50,5 +54,9 @@ FAMILIES: Mapping[str, Family] = {
     **lightning.FAMILIES,
     **lfm2.FAMILIES,
     **kimi_linear.FAMILIES,
+    **sparse_attention.FAMILIES,
+    **deepseek_v4.FAMILIES,
+    **step.FAMILIES,
+    **nemotron_nas.FAMILIES,
 }
 """Every model type that is known."""

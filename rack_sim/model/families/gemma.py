@@ -1,5 +1,10 @@
 """Gemma: gated by GELU; from the second on norms on both sides of a block, and windows."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rack_sim.model.alternating import Alternating
+from rack_sim.model.architecture import Ends
 from rack_sim.model.config_keys import ConfigKeys
 from rack_sim.model.families.family import (
     Family,
@@ -9,9 +14,18 @@ from rack_sim.model.families.family import (
     dense_feed_forward,
     feed_forward_of,
     grouped,
+    interned,
     no_latent,
 )
-from rack_sim.model.layers import Experts, GroupedAttention, Layer, Norms, QueryKeyNorms
+from rack_sim.model.layers import (
+    DenseFeedForward,
+    Experts,
+    GroupedAttention,
+    Layer,
+    Norms,
+    QueryKeyNorms,
+)
+from rack_sim.model.per_layer_inputs import PerLayerInputs
 
 _BOTH = Norms(before=True, after=True)
 
@@ -59,21 +73,85 @@ def _sliding(
 
 
 def _gemma4(keys: ConfigKeys, layer_count: int) -> list[Layer]:
-    """Five of six layers slide; full ones have wider heads, and may take values from their keys."""
+    """Five of six layers slide; full ones have wider heads, and may take values from their keys.
+
+    The last layers may read the cache of the last one of their kind before them.
+    """
     no_latent(keys)
-    for key in ("num_kv_shared_layers", "hidden_size_per_layer_input"):
-        keys.only(key, 0)
-    keys.only("use_double_wide_mlp", False)
-    feed_forward = (
-        _gemma4_experts(keys) if keys.flag("enable_moe_block") else dense_feed_forward(keys)
-    )
+    plain = _gemma4_experts(keys) if keys.flag("enable_moe_block") else dense_feed_forward(keys)
     kinds = [*attention_kinds(keys, layer_count, every=6)]
     kinds[-1:] = ["full_attention"]
-    return by_kind(
-        kinds,
-        lambda tokens: Layer(_gemma4_attention(keys, tokens), feed_forward, _BOTH),
-        window=keys.count("sliding_window", 512),
-    )
+    window = keys.count("sliding_window", 512)
+    input_size = keys.count("hidden_size_per_layer_input", 256, least=0)
+    sharing = _sharing_count(keys, kinds)
+    wide = keys.flag("use_double_wide_mlp")
+    layers = []
+    for number, kind in enumerate(kinds):
+        shares = number >= layer_count - sharing
+        attention = _gemma4_attention(keys, window if kind == "sliding_attention" else None)
+        attention = replace(attention, shares_cache=shares)
+        feed_forward = _twice_as_wide(plain) if wide and shares else plain
+        layers.append(Layer(attention, feed_forward, _BOTH, input_size=input_size))
+    return interned(layers)
+
+
+def _twice_as_wide(shape: DenseFeedForward | Experts) -> DenseFeedForward | Experts:
+    """The dense feed-forward, alone or beside experts."""
+    if isinstance(shape, Experts):
+        return replace(shape, shared_size=2 * shape.shared_size)
+    return replace(shape, inner_size=2 * shape.inner_size)
+
+
+def _sharing_count(keys: ConfigKeys, kinds: Sequence[str]) -> int:
+    """How many of the last layers read the cache of others: each needs one of its kind before."""
+    count = keys.count("num_kv_shared_layers", 0, least=0)
+    own = kinds[: len(kinds) - count] if count <= len(kinds) else []
+    lacking = sorted(set(kinds[len(own) :]) - set(own))
+    if count and lacking:
+        said = f"{count} layers share a cache, and none before them is {' or '.join(lacking)}"
+        keys.refuse("num_kv_shared_layers", said)
+    return count
+
+
+def _gemma4_ends(keys: ConfigKeys) -> Ends:
+    size = keys.count("hidden_size_per_layer_input", 256, least=0)
+    table = keys.count("vocab_size_per_layer_input", 262144)
+    if not size:
+        return Ends()
+    return Ends(layer_inputs=PerLayerInputs(table, size, keys.count("num_hidden_layers")))
+
+
+def _gemma3n(keys: ConfigKeys, layer_count: int) -> list[Layer]:
+    """Four of five layers slide; they share caches, take inputs and update one of four streams."""
+    no_latent(keys)
+    widths = keys.counts("intermediate_size", layer_count)
+    kinds = attention_kinds(keys, layer_count, every=5)
+    window = keys.count("sliding_window", 512)
+    input_size = keys.count("hidden_size_per_layer_input", 256)
+    sharing, bias = _sharing_count(keys, kinds), keys.flag("attention_bias")
+    streams = _alternating(keys)
+    layers = []
+    for number, kind in enumerate(kinds):
+        attention = grouped(
+            keys,
+            window_tokens=window if kind == "sliding_attention" else None,
+            qkv_bias=bias,
+            output_bias=bias,
+            query_key_norms="head",
+        )
+        attention = replace(attention, shares_cache=number >= layer_count - sharing)
+        width = DenseFeedForward(widths[number])
+        layer = Layer(attention, width, _BOTH, input_size=input_size, alternating=streams)
+        layers.append(layer)
+    return interned(layers)
+
+
+def _alternating(keys: ConfigKeys) -> Alternating:
+    return Alternating(keys.count("altup_num_inputs", 4, least=2), keys.count("laurel_rank", 64))
+
+
+def _gemma3n_ends(keys: ConfigKeys) -> Ends:
+    return replace(_gemma4_ends(keys), alternating=_alternating(keys))
 
 
 def _gemma4_attention(keys: ConfigKeys, window_tokens: int | None) -> GroupedAttention:
@@ -120,7 +198,17 @@ def _gemma4_experts(keys: ConfigKeys) -> Experts:
 
 _HEAD = {"head_dim": 256}
 _SCALES = ("query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping")
-_GEMMA3 = (*_SCALES, "rope_local_base_freq", "mm_tokens_per_image")
+# What `transformers` writes beside the keys that it is made of.
+_DERIVED = ("_sliding_window_pattern", "per_layer_config")
+_GEMMA3 = (*_SCALES, *_DERIVED, "rope_local_base_freq", "mm_tokens_per_image")
+_GEMMA3N = (
+    *_SCALES,
+    "activation_sparsity_pattern",
+    "altup_active_idx",
+    "altup_coef_clip",
+    "altup_correct_scale",
+    "rope_local_base_freq",
+)
 # Of experts, where there are none.
 _NOT_READ = ("num_experts", "top_k_experts", "moe_intermediate_size")
 
@@ -140,7 +228,15 @@ FAMILIES = {
 FAMILIES["gemma4"] = FAMILIES["gemma4_text"] = Family(
     _gemma4,
     tied=True,
-    shapeless=(*_GEMMA3, "vocab_size_per_layer_input", *_NOT_READ),
+    ends=_gemma4_ends,
+    shapeless=(*_GEMMA3, *_NOT_READ),
     defaults=_HEAD,
 )
 FAMILIES["gemma3_text"] = FAMILIES["gemma3"]
+FAMILIES["gemma3n"] = FAMILIES["gemma3n_text"] = Family(
+    _gemma3n,
+    tied=True,
+    ends=_gemma3n_ends,
+    shapeless=_GEMMA3N,
+    defaults={**_HEAD, "num_key_value_heads": 2, "num_kv_shared_layers": 15},
+)

@@ -39,9 +39,8 @@ def _named_layers(keys: ConfigKeys) -> int | None:
 
 
 def _parts(keys: ConfigKeys, layer_count: int) -> list[str]:
-    pattern = keys.letters("hybrid_override_pattern", tuple(_LETTERS), layer_count)
+    by_letter = list(keys.letters("hybrid_override_pattern", _LETTERS, layer_count) or ())
     said = keys.list_of(keys.first_of("layers_block_type", "layer_types"), _PARTS, layer_count)
-    by_letter = [_LETTERS[letter] for letter in pattern or ""]
     by_word = [NEW_KINDS.get(kind, kind) for kind in said or ()]
     if _named_layers(keys) is None:
         keys.missing("hybrid_override_pattern")

@@ -82,7 +82,7 @@ def _where_sparse(
 
 
 def _qwen3_next(keys: ConfigKeys, layer_count: int) -> list[Layer]:
-    mixers = _mixers(keys, layer_count)
+    mixers = _mixers(keys, layer_count, in_two=True)
     experts = _experts(keys, shared=keys.count("shared_expert_intermediate_size", 512))
     of_layers = _where_sparse(keys, layer_count, mixers[0], experts)
     return interned(
@@ -103,7 +103,7 @@ def _qwen3_5_moe(keys: ConfigKeys, layer_count: int) -> list[Layer]:
     return interned(Layer(mixer, experts) for mixer in _mixers(keys, layer_count))
 
 
-def _mixers(keys: ConfigKeys, layer_count: int) -> list[MixerShape]:
+def _mixers(keys: ConfigKeys, layer_count: int, *, in_two: bool = False) -> list[MixerShape]:
     """Every fourth layer attends, its results gated; the others keep a state."""
     no_latent(keys)
     keys.only("attn_output_gate", True)
@@ -111,7 +111,7 @@ def _mixers(keys: ConfigKeys, layer_count: int) -> list[MixerShape]:
     bias = keys.flag("attention_bias")
     attention = grouped(keys, query_key_norms="head", qkv_bias=bias, output_bias=bias)
     by_kind: dict[str, MixerShape] = {
-        "linear_attention": _delta_net(keys),
+        "linear_attention": replace(_delta_net(keys), in_two=in_two),
         "full_attention": replace(attention, output_gate=True),
     }
     kinds = keys.list_of("layer_types", tuple(by_kind), layer_count)

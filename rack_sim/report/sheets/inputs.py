@@ -46,7 +46,7 @@ def _styles(is_assumed: bool, is_text: bool) -> list[Style]:
 
 def _rows(record: Record) -> Iterator[tuple[str, tuple[Cell, ...]]]:
     manifest = record.facts
-    for what in ("study", "search"):
+    for what in ("model", "study", "search"):
         for text in manifest.get(f"assumed_by_the_{what}") or ():
             yield "assumed", (f"by the {what}", None, str(text), None, None)
     for item in manifest.get("assumed") or ():

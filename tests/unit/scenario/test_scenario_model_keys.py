@@ -143,7 +143,7 @@ def test_a_key_may_be_ignored_by_name(load: Load, said: Said) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["bos_token_id", "pad_token_id", "torch_dtype", "use_cache", "auto_map", "rope_theta", "top_p"],
+    ["bos_token_id", "pad_token_id", "use_cache", "auto_map", "rope_theta", "top_p"],
 )
 def test_what_runs_and_names_a_model_is_no_part_of_its_shape(key: str) -> None:
     plain = architecture_from_config("a", LLAMA)

@@ -207,7 +207,7 @@ def test_rates_of_zero(said: Said) -> None:
 
 def test_models_that_cannot_be_read(said: Said) -> None:
     assert said(("model: llama-2-7b", "model: {hidden_size: 64}"))[0].startswith(
-        "p.yaml:3:1: model: key 'num_hidden_layers' is missing"
+        "p.yaml:3:1: model: key 'model_type' is missing; its keys look like "
     )
     assert said("", "model.hidden_size=no") == [
         "--set model.hidden_size=no: model.hidden_size: 'no' is not a whole number of at least 1"
