@@ -5,6 +5,7 @@ from typing import Self
 
 from rack_sim.foundation.brief import Brief
 from rack_sim.model.alternating import Alternating
+from rack_sim.model.compressed_attention import CompressedAttention
 from rack_sim.model.encoders import Encoder
 from rack_sim.model.layers import (
     AttentionShape,
@@ -183,3 +184,9 @@ class Architecture(Brief):
         Layers with a window keep the last tokens only, so a whole sequence takes less.
         """
         return sum(shape.kv_elements_per_token for shape in self.mixers)
+
+    @property
+    def kv_elements_per_sequence(self) -> int:
+        """Elements that a sequence keeps whatever its length: nearest tokens, open windows."""
+        compressed = (s for s in self.mixers if isinstance(s, CompressedAttention))
+        return sum(shape.kv_elements_per_sequence for shape in compressed)
