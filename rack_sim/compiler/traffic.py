@@ -14,15 +14,17 @@ TRAFFICS: Mapping[str, str] = {
     "reduce": "partial sums of a matmul, each chip's share to that chip",
     "combine": "what chips that share a key-value head found in their parts of the cache",
     "logits": "partial logits of a router, to all chips of a group",
-    "queries": "queries of an indexer, to all chips of a group",
-    "choices": "the best entries of each chip's part of the cache, to all chips of a group",
-    "mixes": "partial sums that say how residual streams are mixed, to all chips of a group",
     "dispatch": "rows, each to the chips of its experts",
     "collect": "what experts found, each chip's share to that chip",
     "candidates": "each chip's best next token, to all chips of the group",
     "transfer": "the residual stream, from a stage to the next",
     "token": "the sampled token, back to the first stage",
 }
+
+COUNTED_WITH: Mapping[str, str] = {"queries": "gather", "choices": "candidates", "mixes": "logits"}
+"""Kinds that only some models have, and in which kind of the table they are counted: an indexer's
+queries, the best entries of each chip's part of the cache, and partial sums that say how residual
+streams are mixed, all to all chips of a group."""
 
 
 class LinkLoad(NamedTuple):
@@ -41,7 +43,10 @@ def loads(program: Program) -> dict[Hop, Mapping[str, LinkLoad]]:
     order = {name: number for number, name in enumerate(TRAFFICS)}
     width = len(order)
     # A kind that is not in the table would be missing from every sum: better a KeyError here.
-    kinds = np.array([order[name] if name else -1 for name in program.traffics], dtype=np.int64)
+    kinds = np.array(
+        [order[COUNTED_WITH.get(name, name)] if name else -1 for name in program.traffics],
+        dtype=np.int64,
+    )
     kind = kinds[program.traffic]
     carried = kind >= 0
     place = program.resource[carried] * width + kind[carried]

@@ -6,6 +6,7 @@ from typing import Self
 from rack_sim.foundation.brief import Brief
 from rack_sim.model.alternating import Alternating
 from rack_sim.model.checkpoint import UNSAID, Checkpoint
+from rack_sim.model.compressed_attention import CompressedAttention
 from rack_sim.model.encoders import Encoder
 from rack_sim.model.layers import (
     AttentionShape,
@@ -223,6 +224,12 @@ class Architecture(Brief):
         """
         attention = (shape for shape in self.mixers if not isinstance(shape, StateShape))
         return sum(shape.kv_elements_per_token for shape in attention)
+
+    @property
+    def kv_elements_per_sequence(self) -> int:
+        """Elements that a sequence keeps whatever its length: nearest tokens, open windows."""
+        compressed = (s for s in self.mixers if isinstance(s, CompressedAttention))
+        return sum(shape.kv_elements_per_sequence for shape in compressed)
 
     @property
     def state_elements_per_sequence(self) -> int:

@@ -132,3 +132,44 @@ def test_a_cache_that_no_layer_before_has_cannot_be_shared() -> None:
     text = GEMMA_4_E2B["text_config"] | {"num_kv_shared_layers": 33}  # type: ignore[operator]
     with pytest.raises(InputError, match="none before them is full_attention"):
         model_of(GEMMA_4_E2B, text_config=text)
+
+
+GEMMA_3N = {
+    "model_type": "gemma3n_text",
+    "hidden_size": 2048,
+    "num_hidden_layers": 35,
+    "intermediate_size": [16384] * 35,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 2,
+    "head_dim": 256,
+    "num_kv_shared_layers": 15,
+    "hidden_size_per_layer_input": 256,
+    "vocab_size_per_layer_input": 262144,
+    "laurel_rank": 64,
+    "altup_num_inputs": 4,
+    "vocab_size": 262400,
+    "max_position_embeddings": 32768,
+}
+
+
+def test_four_streams_are_predicted_and_corrected() -> None:
+    """Parameters as `transformers` 5.24 counts them; the router's count where it is used first."""
+    model, hidden = model_of(GEMMA_3N), 2048
+    assert model.parameter_count == 6_835_235_568
+    attention, inner = named(model, "layer0.attention"), named(model, "layer0.feed_forward")
+    own = hidden * 256 * (2 * 8 + 2 * 2) + 2 * 256 + 2 * hidden
+    beside = 5 * hidden + 4**3 + 2 * hidden * 64 + hidden
+    assert attention.parameters == own + beside
+    assert inner.parameters == 3 * hidden * 16384 + 2 * hidden + 4**2 + hidden
+    assert named(model, "streams").parameters == 3 * hidden**2
+    assert (model.stream_count, inner.stream_count) == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("widths", "said"),
+    [([16384] * 34, "is not a list of 35 items"), ([0] * 35, "0 is not a whole number")],
+)
+def test_widths_of_layers_are_a_list_of_numbers(widths: list[int], said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        model_of(GEMMA_3N, intermediate_size=widths)
+    assert said in str(refused.value)

@@ -210,6 +210,7 @@ def test_what_a_sequence_keeps_is_its_nearest_tokens_and_open_windows() -> None:
     near, open_4, index, open_128 = 128 * 512, 12 * 2 * 512, 12 * 2 * 128, 2 * 128 * 512
     kept = [attention(model, layer).kv_elements_per_sequence for layer in (0, 2, 3)]
     assert kept == [near, near + open_4 + index, near + open_128]
+    assert model.kv_elements_per_sequence == 43 * near + 21 * (open_4 + index) + 20 * open_128
 
 
 def test_a_row_costs_two_flop_for_every_parameter_that_multiplies() -> None:

@@ -10,6 +10,7 @@ from machines import SMALL_CHIP, SMALL_LINK
 
 from rack_sim.compiler.deliveries import NeededExchange, exchanges_of
 from rack_sim.compiler.step import compile_step
+from rack_sim.compiler.traffic import TRAFFICS, loads
 from rack_sim.hardware.builders import fully_connected
 from rack_sim.hardware.chip import Chip, MatrixUnit, MemoryTier
 from rack_sim.hardware.routing import Routing
@@ -157,6 +158,8 @@ def test_a_step_is_compiled_and_checked_with_its_exchanges(
     candidates = selection.candidates(2048, degree)
     assert NeededExchange("queries", "all_gather", group, 2 * INDEX_HEADS * KEY // degree) in found
     assert NeededExchange("choices", "all_gather", group, 8 * candidates) in found
+    kinds = {name for load in loads(step.program).values() for name in load}
+    assert {"gather", "candidates"} <= kinds <= set(TRAFFICS)
     mixes = [item for item in found if item.traffic == "mixes"]
     wanted = NeededExchange("mixes", "all_gather", group, (24 + 1) * 4)
     assert mixes == ([wanted] if model.stream_count > 1 else [])
