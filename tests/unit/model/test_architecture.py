@@ -72,6 +72,9 @@ PARAMETERS = {
     "qwen2.5-7b": 7_615_616_512,
     "qwen2.5-32b": 32_763_876_352,
     "mimo-v2-flash": 308_778_780_864,
+    "deepseek-v3.2": 671_877_944_064,
+    "deepseek-v4-flash": 284_332_240_471,
+    "glm-5": 743_911_218_432,
 }
 # Billions that a token meets, both embeddings included, as published (section D).
 ACTIVE_BILLIONS = {
@@ -143,6 +146,11 @@ KV_FP16_BYTES = {
     "qwen2.5-7b": 28 * 2 * 4 * 128 * 2,
     "qwen2.5-32b": 64 * 2 * 8 * 128 * 2,
     "mimo-v2-flash": (9 * 4 + 39 * 8) * (192 + 128) * 2,
+    # The latent, the rotary key, and the key of the indexer.
+    "deepseek-v3.2": 61 * (512 + 64 + 128) * 2,
+    "glm-5": 78 * (512 + 64 + 128) * 2,
+    # One key for 4 tokens, and for these one of the indexer, or one for 128.
+    "deepseek-v4-flash": 2 * (21 * (512 + 128) // 4 + 20 * 512 // 128),
 }
 
 
