@@ -7,7 +7,7 @@
 - `streams`, `alternating`, `per_layer_inputs`: several residual streams; inputs of layers
 - `encoders`: pictures and sound, which are not served; `prediction`: modules that draft
 - `huggingface`, `families`, `config_keys`: the shape from a Hugging Face config.json as it is
-- `likeness`: which family unknown keys look like; `contradictions`: keys that are not right together
+- `likeness`: which family unknown keys look like; `contradictions`: keys that do not go together
 - `operators`: what a block and an operator are, with rows as a variable
 - `blocks`, `attention_blocks`, `compressed_blocks`, `state_blocks`, `expert_blocks`,
   `indexer_operators`, `stream_operators`, `textbook`: the blocks of an architecture

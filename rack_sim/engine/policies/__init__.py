@@ -10,8 +10,8 @@ a line in `POLICIES`. What it may build on:
 - `phased_slots`: where a sequence may lose its turn; `bucketed_slots`: where programs differ, on a
   `timetable`
 - `stepped_slots`: the engine that walks every slot entry, the witness of the others
-- `batch_server`, `batch_members`, `batch_run`, `run_books`: iterations, who is in them, what counts;
-  `windows`, `block_demand`: what they attend to, and what they take of the cache
+- `batch_server`, `batch_members`, `batch_run`, `run_books`: iterations, who is in them, what counts
+- `windows`, `block_demand`: what sequences attend to, and what they take of the cache
 - `continuous_batching`: the engine that skips, `stepped_batching`: the one that walks
 """
 

@@ -42,7 +42,8 @@ PRESET = "system: groq-rack-72"
         (
             ("weights: int8", "weights: 8"),
             "p.yaml:4:13: precision.weights: 8 is not known "
-            "(allowed: bf16, bfp8, fp16, fp32, fp4, fp8, int4, int8)",
+            "(allowed: bf16, bfp8, checkpoint, fp16, fp32, fp4, fp8, int4, int8, mxfp4, mxfp8, "
+            "nvfp4)",
         ),
         (
             "partition: {objective: lowest_latncy}\n",
