@@ -44,6 +44,8 @@ from rack_sim.scenario.traffic import build_workload
 from rack_sim.timing.shape import StepShape
 from rack_sim.workload.trace import TraceCheck, TraceWorkload
 
+_DRAFT = ("serving", "speculation", "draft_model")
+
 
 def build_scenario(
     tree: dict[str, Any], folder: Path, reading: Validation, *, served: bool = True
@@ -85,8 +87,7 @@ def build_scenario(
         ),
     )
     if serving and serving.draft_model:
-        draft_at = ("serving", "speculation", "draft_model")
-        check_checkpoint(precision, serving.draft_model, builder, draft_at)
+        check_checkpoint(precision, serving.draft_model, builder, _DRAFT)
     slo = _checked_slo(schema, builder)
     deployment = _deployment(schema, policy_of(chosen), system, model) if system and model else None
     if deployment:
