@@ -44,6 +44,8 @@ from rack_sim.scenario.traffic import build_workload
 from rack_sim.timing.shape import StepShape
 from rack_sim.workload.trace import TraceCheck, TraceWorkload
 
+_DRAFT = ("serving", "speculation", "draft_model")
+
 
 def build_scenario(
     tree: dict[str, Any], folder: Path, reading: Validation, *, served: bool = True
@@ -69,9 +71,7 @@ def build_scenario(
         check_kinds(precision, model, builder)
     if system and model:
         _check_context(schema, model, builder)
-    execution: str = schema.system.chip.execution
-    if not served:
-        execution = execution_meant(schema.serving, execution)
+    execution = _execution(schema, served=served)
     chosen = policy_schema(schema.serving, execution)
     schema = schema.model_copy(
         update={"serving": schema.serving.model_copy(update={"policy": chosen})}
@@ -87,15 +87,8 @@ def build_scenario(
         ),
     )
     if serving and serving.draft_model:
-        draft_at = ("serving", "speculation", "draft_model")
-        check_checkpoint(precision, serving.draft_model, builder, draft_at)
-    slo = builder.attempt(("slo", "asked"), lambda: _slo(schema.slo)) or Slo()
-    if slo.attainment is not None and not slo.bounds_ps:
-        builder.complain(
-            ("slo", "attainment"),
-            "a share of the requests needs bounds to meet",
-            "add ttft_ms, say",
-        )
+        check_checkpoint(precision, serving.draft_model, builder, _DRAFT)
+    slo = _checked_slo(schema, builder)
     deployment = _deployment(schema, policy_of(chosen), system, model) if system and model else None
     if deployment:
         builder.attempt((), lambda: check_deployment(deployment))
@@ -289,6 +282,24 @@ def _provenance(value: Any, path: str) -> Iterator[Provenance]:
     elif isinstance(value, dict):
         for name, item in value.items():
             yield from _provenance(item, f"{path}.{name}")
+
+
+def _execution(schema: ScenarioSchema, *, served: bool) -> str:
+    """What its chips do; of what is not to be served, what its policy is meant for."""
+    execution: str = schema.system.chip.execution
+    return execution if served else execution_meant(schema.serving, execution)
+
+
+def _checked_slo(schema: ScenarioSchema, builder: ProblemPlaces) -> Slo:
+    """What is asked; a share of the requests is a share of those that meet something."""
+    slo = builder.attempt(("slo", "asked"), lambda: _slo(schema.slo)) or Slo()
+    if slo.attainment is not None and not slo.bounds_ps:
+        builder.complain(
+            ("slo", "attainment"),
+            "a share of the requests needs bounds to meet",
+            "add ttft_ms, say",
+        )
+    return slo
 
 
 def _slo(schema: SloSchema) -> Slo:
