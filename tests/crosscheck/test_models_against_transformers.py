@@ -42,6 +42,8 @@ ALIASES = {
     "qwen3_vl_moe": "qwen3_moe",
     "qwen3_vl_moe_text": "qwen3_moe",
 }
+# Which the library does not have: compared with a Llama, layer by layer, below.
+NOT_THERE = ("nemotron-nas",)
 # What the library builds without a head: where it is, the config and the model.
 WITHOUT_A_HEAD = {
     "minimax_m3_vl_text": ("minimax_m3_vl", "MiniMaxM3VLTextConfig", "MiniMaxM3VLTextModel"),
@@ -402,7 +404,9 @@ def counted(config: Config) -> int:
     return head + sum(one.numel() for one in [*module.parameters(), *corrections])
 
 
-@pytest.mark.parametrize("model_type", [name for name in FAMILIES if name not in ALIASES])
+@pytest.mark.parametrize(
+    "model_type", [name for name in FAMILIES if name not in (*ALIASES, *NOT_THERE)]
+)
 def test_small_models_have_the_parameters_of_the_library(model_type: str) -> None:
     for number in range(DRAWN):
         config = drawn(model_type, number)
@@ -410,6 +414,20 @@ def test_small_models_have_the_parameters_of_the_library(model_type: str) -> Non
         assert ours.parameter_count == counted(config), config
         twice = ours.vocabulary_size * ours.hidden_size if ours.tied_embeddings else 0
         assert sum(block.parameters for block in blocks_of(ours)) - twice == ours.parameter_count
+
+
+@pytest.mark.parametrize(("shared", "multiple", "inner"), [(2, 6.0, 768), (4, 1.0, 256)])
+def test_a_search_whose_layers_are_alike_finds_a_llama(
+    shared: int, multiple: float, inner: int
+) -> None:
+    """Inner widths are whole 256."""
+    config = drawn("llama", 0) | {"hidden_size": 192, "num_attention_heads": 8}
+    config |= {"num_key_value_heads": 8 // shared, "intermediate_size": inner}
+    config.pop("head_dim", None)
+    block = {"attention": {"n_heads_in_group": shared}, "ffn": {"ffn_mult": multiple}}
+    count = config["num_hidden_layers"]
+    searched = config | {"model_type": "nemotron-nas", "block_configs": [block] * count}
+    assert architecture_from_config("drawn", searched).parameter_count == counted(config)
 
 
 @pytest.mark.parametrize("model_type", ALIASES)
