@@ -46,7 +46,7 @@ ALIASES = {
     "minimax_text_01": "minimax",
     "minimax_m1": "minimax",
 }
-# What the library does not have: these files come with code of their own.
+# Which the library does not have: compared with a Llama, layer by layer, below.
 NOT_THERE = {"nemotron-nas"}
 # What the library builds without a head: where it is, the config and the model.
 WITHOUT_A_HEAD = {
@@ -562,6 +562,20 @@ def test_small_models_have_the_parameters_of_the_library(model_type: str) -> Non
         assert ours.parameter_count == counted(config), config
         twice = ours.vocabulary_size * ours.hidden_size if ours.tied_embeddings else 0
         assert sum(block.parameters for block in blocks_of(ours)) - twice == ours.parameter_count
+
+
+@pytest.mark.parametrize(("shared", "multiple", "inner"), [(2, 6.0, 768), (4, 1.0, 256)])
+def test_a_search_whose_layers_are_alike_finds_a_llama(
+    shared: int, multiple: float, inner: int
+) -> None:
+    """Inner widths are whole 256."""
+    config = drawn("llama", 0) | {"hidden_size": 192, "num_attention_heads": 8}
+    config |= {"num_key_value_heads": 8 // shared, "intermediate_size": inner}
+    config.pop("head_dim", None)
+    block = {"attention": {"n_heads_in_group": shared}, "ffn": {"ffn_mult": multiple}}
+    count = config["num_hidden_layers"]
+    searched = config | {"model_type": "nemotron-nas", "block_configs": [block] * count}
+    assert architecture_from_config("drawn", searched).parameter_count == counted(config)
 
 
 @pytest.mark.parametrize("model_type", ALIASES)
