@@ -132,3 +132,22 @@ def test_a_cache_that_no_layer_before_has_cannot_be_shared() -> None:
     text = GEMMA_4_E2B["text_config"] | {"num_kv_shared_layers": 33}  # type: ignore[operator]
     with pytest.raises(InputError, match="none before them is full_attention"):
         model_of(GEMMA_4_E2B, text_config=text)
+
+
+def test_a_list_of_step_may_go_on_with_layers_for_further_tokens() -> None:
+    kinds = ["full_attention", *["sliding_attention"] * 3]
+    keys = {
+        "model_type": "step3p5",
+        "hidden_size": 64,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 8,
+        "intermediate_size": 128,
+        "vocab_size": 100,
+        "max_position_embeddings": 128,
+        "sliding_window": 16,
+        "num_nextn_predict_layers": 2,
+    }
+    longer = architecture_from_config("step", {**keys, "layer_types": kinds * 2})
+    assert longer == architecture_from_config("step", {**keys, "layer_types": (kinds * 2)[:6]})
+    with pytest.raises(InputError, match="layer_types"):
+        architecture_from_config("step", {**keys, "layer_types": kinds})
