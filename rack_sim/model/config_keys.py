@@ -37,7 +37,8 @@ class ConfigKeys:
     so that everything wrong is found at once; `stood_in` names those keys, whose values are not to
     be held against others. `inside` is the name of the part that is read, `read` holds every key
     that was asked for. A family may have `names` of its own for keys, and `defaults` for some. Only
-    with `hints` is it looked for which key may be meant for another, as that takes long.
+    with `hints` is it looked for which key may be meant for another, as that takes long. Lists that
+    `may_go_on` have items for layers beyond the model's, too.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class ConfigKeys:
         self.problems: list[Problem] = []
         self.read: set[str] = set()
         self.stood_in: set[str] = set()
+        self.may_go_on: set[str] = set()
         self._inside = inside
 
     def count(self, key: str, default: int | None = None, *, least: int = 1) -> int:
@@ -208,6 +210,7 @@ class ConfigKeys:
 
     def first_items(self, key: str, allowed: Sequence[Any], length: int) -> Sequence[Any] | None:
         """The first `length` items of a list that may go on, with layers for further tokens."""
+        self.may_go_on.add(key)
         value = self._take(key)
         if isinstance(value, list) and len(value) > length:
             inside = ConfigKeys({key: value[:length]}, self._inside)

@@ -20,6 +20,8 @@ def note_contradictions(keys: ConfigKeys, layer_count: int) -> None:
         given = keys.config.get(key)
         if not isinstance(given, list) or len(given) in (0, layer_count):
             continue
+        if key in keys.may_go_on and len(given) > layer_count:
+            continue
         if keys.field(key) not in noted and "num_hidden_layers" not in keys.stood_in:
             keys.refuse(key, f"has {len(given)} items for {layer_count} layers")
     _note_groups(keys)

@@ -79,6 +79,16 @@ def _feed_forwards(keys: ConfigKeys, layer_count: int) -> list[FeedForwardShape]
 _SHAPELESS = ("head_dim", "indexer_rope_interleave")
 
 FAMILIES = {
-    "deepseek_v32": Family(_deepseek_v32, shapeless=_SHAPELESS, defaults={"index_n_heads": 64}),
-    "glm_moe_dsa": Family(_glm_moe_dsa, shapeless=_SHAPELESS, defaults={"index_n_heads": 32}),
+    "deepseek_v32": Family(
+        _deepseek_v32,
+        shapeless=_SHAPELESS,
+        defaults={"index_n_heads": 64},
+        module_as_last=True,
+    ),
+    "glm_moe_dsa": Family(
+        _glm_moe_dsa,
+        shapeless=_SHAPELESS,
+        defaults={"index_n_heads": 32},
+        module_as_last=True,
+    ),
 }

@@ -173,3 +173,22 @@ def test_widths_of_layers_are_a_list_of_numbers(widths: list[int], said: str) ->
     with pytest.raises(InputError) as refused:
         model_of(GEMMA_3N, intermediate_size=widths)
     assert said in str(refused.value)
+
+
+def test_a_list_of_step_may_go_on_with_layers_for_further_tokens() -> None:
+    kinds = ["full_attention", *["sliding_attention"] * 3]
+    keys = {
+        "model_type": "step3p5",
+        "hidden_size": 64,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 8,
+        "intermediate_size": 128,
+        "vocab_size": 100,
+        "max_position_embeddings": 128,
+        "sliding_window": 16,
+        "num_nextn_predict_layers": 2,
+    }
+    longer = architecture_from_config("step", {**keys, "layer_types": kinds * 2})
+    assert longer == architecture_from_config("step", {**keys, "layer_types": (kinds * 2)[:6]})
+    with pytest.raises(InputError, match="layer_types"):
+        architecture_from_config("step", {**keys, "layer_types": kinds})
