@@ -39,6 +39,8 @@ _WAYS = {
 """How to use what a name means, by the kind of preset."""
 _LETTERS = re.compile("[a-z]{3,}")
 _SHOWN_MAX = 12
+# assumed: letters of a list that help somebody at a terminal
+_HINT_MAX = 600
 _ENDINGS = (".yaml", ".yml", ".json")
 
 
@@ -111,7 +113,7 @@ def _meant(kind: str, reference: str, known: Iterable[str]) -> str:
     plural = "studies" if kind == "study" else f"{kind}s"
     if alike:
         return f"there are: {', '.join(alike[:_SHOWN_MAX])}; all: rack-sim list {plural}"
-    return hint
+    return hint if len(hint) <= _HINT_MAX else f"all: rack-sim list {plural}"
 
 
 def locate(kind: str, reference: str) -> Path:
