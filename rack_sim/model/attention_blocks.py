@@ -201,6 +201,7 @@ def _over_cache(
 ) -> tuple[Operator, ...]:
     """Scores, softmax and values: `key_size` and `value_size` elements of every head."""
     heads, window, reach = shape.head_count, shape.window_tokens, shape.reach
+    chunked = isinstance(shape, GroupedAttention) and shape.chunked
     return (
         Operator(
             name="attention.scores",
@@ -210,6 +211,7 @@ def _over_cache(
             activations_per_row_token=heads,
             kv_read_per_row_token=keys_read,
             window_tokens=window,
+            chunked=chunked,
             reach=reach,
         ),
         Operator(
@@ -218,6 +220,7 @@ def _over_cache(
             flop_per_row_token=SOFTMAX_FLOP * heads,
             activations_per_row_token=2 * heads,
             window_tokens=window,
+            chunked=chunked,
             reach=reach,
         ),
         Operator(
@@ -229,6 +232,7 @@ def _over_cache(
             kv_read_per_row_token=values_read,
             followed_by="combine",
             window_tokens=window,
+            chunked=chunked,
             reach=reach,
         ),
     )

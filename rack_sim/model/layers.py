@@ -17,7 +17,8 @@ QueryKeyNorms = Literal["none", "head", "row"]
 class GroupedAttention:
     """Grouped-query attention.
 
-    `window_tokens` is how far a row looks back; None: over the whole context. `qkv_bias` and
+    `window_tokens` is how far a row looks back, or where it is `chunked` how many tokens a chunk
+    has, beyond whose beginning no row looks; None: over the whole context. `qkv_bias` and
     `output_bias` say which projections have one, `query_key_norms` whether queries and keys are
     normalised, each head by itself or all heads of a row together, `sinks` that every head has a
     learnt logit beside those of the cache. `rotary_size` elements of a head are turned by their
@@ -45,6 +46,7 @@ class GroupedAttention:
     shares_cache: bool = False
     indexer: Indexer | None = None
     reach: Reach | None = None
+    chunked: bool = False
 
     @property
     def query_size(self) -> int:

@@ -64,7 +64,8 @@ class Operator:
     FLOP of a step: ``rows * (flop_per_row + flop_per_row_token * context)``. Reads of the cache:
     ``rows * kv_read_per_row_token * context`` elements; writes: ``rows * kv_write_per_row``.
     `parameters` are read once per step whatever the rows; a table that is only looked up has
-    `lookup_per_row` elements read instead. With a `window_tokens` no more than that is the context;
+    `lookup_per_row` elements read instead. With a `window_tokens` no more than that is the context,
+    `chunked` it is at most: what has come since a chunk of so many tokens began;
     with a `reach` the entries that it names stand for the context. `handed_per_row_token` of the
     activations are written for another kernel, or come from one.
 
@@ -94,6 +95,7 @@ class Operator:
     kv_write_per_row: int = 0
     followed_by: Exchange = "none"
     window_tokens: int | None = None
+    chunked: bool = False
     choice: Choice | None = None
     replicated: bool = False
     reach: Reach | None = None

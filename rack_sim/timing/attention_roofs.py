@@ -10,13 +10,14 @@ from rack_sim.foundation.units import PS_PER_S
 from rack_sim.model.operators import Block, Operator
 from rack_sim.model.reach import Reach
 from rack_sim.timing.precision import Precision
+from rack_sim.timing.window import Window
 
 
 @dataclass(frozen=True, slots=True)
 class WindowRates:
-    """The same for layers that look back `window_tokens`: only pairs and tokens within it count."""
+    """The same for layers with a window: only pairs and tokens within it count."""
 
-    window_tokens: int
+    window: Window
     per_pair_ps: int
     per_token_ps: int
 
@@ -42,7 +43,7 @@ class AttentionRoof:
         """What attention takes at least."""
         whole_ps = self.per_pair_ps * attended.pairs + self.per_token_ps * attended.cached_tokens
         for rates in self.windowed:
-            pairs, tokens = attended.within[rates.window_tokens]
+            pairs, tokens = attended.within[rates.window]
             whole_ps += rates.per_pair_ps * pairs + rates.per_token_ps * tokens
         return whole_ps + self.per_row_ps * attended.rows
 
@@ -57,34 +58,34 @@ class Attended:
     rows: int
     pairs: int
     cached_tokens: int
-    within: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    within: Mapping[Window, tuple[int, int]] = field(default_factory=dict)
 
     @classmethod
     def of_equals(
-        cls, sequences: int, before: int, rows: int, windows: Iterable[int] = ()
+        cls, sequences: int, before: int, rows: int, windows: Iterable[Window] = ()
     ) -> "Attended":
         """That of so many sequences, each with `rows` rows and `before` cached tokens before."""
         pairs, read = pairs_attended(before, rows), tokens_read(before, rows)
         within = {
             window: (
-                sequences * pairs_attended(before, rows, window),
-                sequences * tokens_read(before, rows, window),
+                sequences * window.pairs(before, rows),
+                sequences * window.read(before, rows),
             )
             for window in windows
         }
         return cls(sequences * rows, sequences * pairs, sequences * read, within)
 
 
-def pairs_attended(before: int, rows: int, window: int | None = None) -> int:
+def pairs_attended(before: int, rows: int, window: Window | None = None) -> int:
     """Pairs of a row and a token, of `rows` rows of a sequence; a row attends to itself, too."""
-    growing = rows if window is None else min(max(window - before, 0), rows)
-    pairs = growing * before + growing * (growing + 1) // 2
-    return pairs + (rows - growing) * (window or 0)
+    if window is not None:
+        return window.pairs(before, rows)
+    return rows * before + rows * (rows + 1) // 2
 
 
-def tokens_read(before: int, rows: int, window: int | None = None) -> int:
+def tokens_read(before: int, rows: int, window: Window | None = None) -> int:
     """Tokens that any of `rows` rows of a sequence attends to: each is read once."""
-    return rows + (before if window is None else min(before, window - 1))
+    return before + rows if window is None else window.read(before, rows)
 
 
 class AffineWork:
@@ -94,8 +95,8 @@ class AffineWork:
     """
 
     def __init__(self) -> None:
-        self.pair: defaultdict[int | None, Fraction] = defaultdict(Fraction)
-        self.token: defaultdict[int | None, Fraction] = defaultdict(Fraction)
+        self.pair: defaultdict[Window | None, Fraction] = defaultdict(Fraction)
+        self.token: defaultdict[Window | None, Fraction] = defaultdict(Fraction)
         self.row = Fraction(0)
 
     def roof(self, name: str, per_s: int) -> AttentionRoof:
@@ -114,7 +115,7 @@ class AffineWork:
         )
 
 
-Entries = list[tuple[int | None, Fraction]]
+Entries = list[tuple[Window | None, Fraction]]
 """How many entries of the cache each token within a window counts for; None: without a window."""
 
 
@@ -133,8 +134,9 @@ def pairs_met(operator: Operator) -> Entries:
     """
     reach = operator.reach
     if reach is None:
-        return [(operator.window_tokens, Fraction(1))]
-    chosen = [(reach.choice_tokens, reach.entries_per_token)] if reach.chosen_max != 0 else []
+        return [(_window(operator), Fraction(1))]
+    chosen = [(_optional(reach.choice_tokens), reach.entries_per_token)]
+    chosen = chosen if reach.chosen_max != 0 else []
     return [*_nearest(reach), *chosen]
 
 
@@ -146,14 +148,22 @@ def entries_read(operator: Operator) -> Reads:
     """
     reach = operator.reach
     if reach is None:
-        return Reads([(operator.window_tokens, Fraction(1))])
+        return Reads([(_window(operator), Fraction(1))])
     if reach.chosen_max is not None:
         return Reads(_nearest(reach), reach.chosen_max)
     return Reads([*_nearest(reach), (None, reach.entries_per_token)])
 
 
 def _nearest(reach: Reach) -> Entries:
-    return [(reach.nearest_tokens, Fraction(1))] if reach.nearest_tokens else []
+    return [(Window(reach.nearest_tokens), Fraction(1))] if reach.nearest_tokens else []
+
+
+def _window(operator: Operator) -> Window | None:
+    return _optional(operator.window_tokens, is_chunk=operator.chunked)
+
+
+def _optional(tokens: int | None, *, is_chunk: bool = False) -> Window | None:
+    return None if tokens is None else Window(tokens, is_chunk)
 
 
 def without_dominated(roofs: Sequence[AttentionRoof]) -> tuple[AttentionRoof, ...]:
@@ -167,12 +177,12 @@ def without_dominated(roofs: Sequence[AttentionRoof]) -> tuple[AttentionRoof, ..
 
 def _dominates(above: AttentionRoof, below: AttentionRoof) -> bool:
     """Whether a roof is never less than another."""
-    ours = {rates.window_tokens: rates for rates in above.windowed}
+    ours = {rates.window: rates for rates in above.windowed}
     return (
         above.per_pair_ps >= below.per_pair_ps
         and above.per_token_ps >= below.per_token_ps
         and above.per_row_ps >= below.per_row_ps
-        and all(_covers(ours.get(rates.window_tokens), rates) for rates in below.windowed)
+        and all(_covers(ours.get(rates.window), rates) for rates in below.windowed)
     )
 
 

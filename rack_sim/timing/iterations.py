@@ -51,6 +51,7 @@ from rack_sim.timing.pipeline import TOKEN_BYTES, Group
 from rack_sim.timing.precision import Precision
 from rack_sim.timing.schedule import OnLinks
 from rack_sim.timing.terms import Terms, weighted_total
+from rack_sim.timing.window import Window
 
 _KEPT_MAX = 2**16  # bases kept by (rows, sampled rows)
 
@@ -241,9 +242,9 @@ class IterationTimer:
         return max(times, key=lambda time: time[1])
 
     @property
-    def windows(self) -> tuple[int, ...]:
-        """Tokens that layers look back to, where they do not look back to all."""
-        return tuple(sorted({w.window_tokens for roof in self.roofs for w in roof.windowed}))
+    def windows(self) -> tuple[Window, ...]:
+        """The windows of layers that do not look back to the beginning."""
+        return tuple(sorted({rates.window for roof in self.roofs for rates in roof.windowed}))
 
     def vectors_by_hop(self, rows: int, sampled: int | None = None) -> Mapping[Hop, int]:
         """Vectors that an iteration puts on every link; all rows are sampled if not said."""

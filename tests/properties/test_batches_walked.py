@@ -17,15 +17,19 @@ from rack_sim.engine.policies import ContinuousBatchingPolicy
 from rack_sim.engine.serving import replay
 from rack_sim.engine.speculation import Speculation
 from rack_sim.timing.attention_roofs import WindowRates
+from rack_sim.timing.window import Window
 from rack_sim.workload.request import Request
 
 # Layers with windows beside those without: no, one or two widths, shorter and longer than requests.
 windowed = st.lists(
     st.builds(
-        WindowRates, st.sampled_from([1, 2, 3, 7, 16, 40]), st.integers(0, 3), st.integers(0, 5)
+        WindowRates,
+        st.builds(Window, st.sampled_from([1, 2, 3, 7, 16, 40]), st.booleans()),
+        st.integers(0, 3),
+        st.integers(0, 5),
     ),
     max_size=2,
-    unique_by=lambda rates: rates.window_tokens,
+    unique_by=lambda rates: rates.window,
 ).map(tuple)
 roofs = st.builds(
     Roof,
@@ -154,20 +158,22 @@ class Walk:
             before = here.request.input_tokens - here.left
             groups.append(range(before, before + size))
 
-        def spent(window: int, per_pair_ps: int, per_token_ps: int) -> int:
+        def first(window: Window | None, at: int) -> int:
+            if window is None:
+                return 0
+            return at - at % window.tokens if window.is_chunk else max(at - window.tokens + 1, 0)
+
+        def spent(window: Window | None, per_pair_ps: int, per_token_ps: int) -> int:
             pairs = read = 0
             for group in groups:
-                seen = [set(range(max(at - window + 1, 0), at + 1)) for at in group]
+                seen = [set(range(first(window, at), at + 1)) for at in group]
                 pairs += sum(map(len, seen))
                 read += len(set().union(*seen))
             return per_pair_ps * pairs + per_token_ps * read
 
         return max(
-            spent(10**6, roof.per_pair_ps, roof.per_token_ps)
-            + sum(
-                spent(each.window_tokens, each.per_pair_ps, each.per_token_ps)
-                for each in roof.windowed
-            )
+            spent(None, roof.per_pair_ps, roof.per_token_ps)
+            + sum(spent(each.window, each.per_pair_ps, each.per_token_ps) for each in roof.windowed)
             + roof.per_row_ps * rows
             for roof in model.roofs
         )

@@ -18,6 +18,7 @@ from rack_sim.engine.speculation import Speculation
 from rack_sim.engine.transfers import TransferPath
 from rack_sim.metrics.log import Collector
 from rack_sim.timing.attention_roofs import WindowRates
+from rack_sim.timing.window import Window
 from rack_sim.workload.closed_loop import ClosedLoopWorkload
 from rack_sim.workload.lengths import Empirical
 from rack_sim.workload.request import Request, Source
@@ -62,9 +63,14 @@ class Given:
 
 
 windowed = st.lists(
-    st.builds(WindowRates, st.integers(1, 60), st.integers(0, 3), st.integers(0, 5)),
+    st.builds(
+        WindowRates,
+        st.builds(Window, st.integers(1, 60), st.booleans()),
+        st.integers(0, 3),
+        st.integers(0, 5),
+    ),
     max_size=2,
-    unique_by=lambda rates: rates.window_tokens,
+    unique_by=lambda rates: rates.window,
 ).map(tuple)
 roofs = st.builds(
     Roof,

@@ -17,8 +17,6 @@ from rack_sim.engine.observer import Sequence
 from rack_sim.engine.policies.batch_members import BatchMembers
 from rack_sim.engine.policies.batch_run import Chunk, Run
 from rack_sim.engine.policies.run_books import Rates, RunBooks
-from rack_sim.engine.policies.windows import chunks_alike
-from rack_sim.timing.attention_roofs import pairs_attended, tokens_read
 
 if TYPE_CHECKING:
     from rack_sim.engine.policies.batch_policy import ContinuousBatchingPolicy
@@ -171,7 +169,7 @@ class BatchServer(BatchMembers):
             if again > 0:
                 limit = min(limit, max(again // size, 1))
             for window in self.windows:
-                limit = min(limit, chunks_alike(before, size, window) or limit)
+                limit = min(limit, window.growing_alike(before, size) or limit)
         elif chunks:
             limit = 1
         if self.speculation is not None:
@@ -223,9 +221,9 @@ class BatchServer(BatchMembers):
             pairs_growth = read_growth = self.growing_within(number)
             for sequence, size in chunks:
                 before = sequence.cached_tokens - sequence.prompt_left
-                pairs += pairs_attended(before, size, window)
-                read += tokens_read(before, size, window)
-                if chunks_alike(before, size, window):
+                pairs += window.pairs(before, size)
+                read += window.read(before, size)
+                if window.growing_alike(before, size):
                     pairs_growth += size * size
                     read_growth += size
             yield pairs, read, pairs_growth, read_growth

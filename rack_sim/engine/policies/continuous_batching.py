@@ -54,7 +54,7 @@ class ContinuousBatching(BatchServer):
         clock, demand = self._clock, self._demand
         count = min(limit, ends[0][0] - clock)
         if self._changes:
-            for change in (self._window_sums.next_fill(clock), demand.next_drop()):
+            for change in (self._window_sums.next_end(clock), demand.next_drop()):
                 count = count if change is None else min(count, change - clock)
         if self.speculation:
             return count

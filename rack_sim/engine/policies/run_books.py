@@ -9,6 +9,7 @@ from rack_sim.engine.observer import Sequence as Served
 from rack_sim.engine.runs import Stretch, product_sum
 from rack_sim.engine.timeline import KV, OUTPUT, PROMPT, RECOMPUTED, Timeline
 from rack_sim.timing.attention_roofs import AttentionRoof, pairs_attended, tokens_read
+from rack_sim.timing.window import Window
 
 if TYPE_CHECKING:
     from rack_sim.engine.policies.batch_run import Chunk, Run
@@ -31,9 +32,9 @@ class Rates(NamedTuple):
     row_ps: int
 
     @classmethod
-    def of(cls, roof: AttentionRoof, windows: Sequence[int]) -> "Rates":
+    def of(cls, roof: AttentionRoof, windows: Sequence[Window]) -> "Rates":
         """Those of a roof, which may have a part of the `windows` or none."""
-        known = {rates.window_tokens: rates for rates in roof.windowed}
+        known = {rates.window: rates for rates in roof.windowed}
         within = [known.get(window) for window in windows]
         pairs = [(rates.per_pair_ps, rates.per_token_ps) if rates else (0, 0) for rates in within]
         return cls(((roof.per_pair_ps, roof.per_token_ps), *pairs), roof.per_row_ps)
@@ -56,7 +57,7 @@ class RunBooks:
         self,
         timing: BatchTiming,
         width: int,
-        windows: tuple[int, ...],
+        windows: tuple[Window, ...],
         observer: Observer,
         timeline: Timeline,
         books: "ReplicaBooks",

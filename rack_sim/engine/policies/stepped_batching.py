@@ -23,7 +23,7 @@ class SteppedBatching(BatchServer):
         rows = range(self.width)
         cached = [sequence.cached_tokens for sequence in self._decoders.values()]
         return [
-            [sum(min(tokens + row + 1, window) for tokens in cached) for row in rows]
+            [sum(window.met(tokens + row + 1) for tokens in cached) for row in rows]
             for window in self.windows
         ]
 
@@ -31,7 +31,8 @@ class SteppedBatching(BatchServer):
         if self.speculation:
             return 0
         window = self.windows[number]
-        return sum(one.cached_tokens + 1 < window for one in self._decoders.values())
+        growing = (window.growing_alike(one.cached_tokens, 1) for one in self._decoders.values())
+        return sum(count is not None for count in growing)
 
     def units_wanted(self) -> int:
         return sum(self._units_of_step(sequence) for sequence in self._decoders.values())

@@ -1,5 +1,7 @@
 """Llama 4: experts and a shared one every few layers, chunks of attention but in every fourth."""
 
+from dataclasses import replace
+
 from rack_sim.model.config_keys import ConfigKeys
 from rack_sim.model.families.family import (
     Family,
@@ -35,7 +37,7 @@ def _llama4(keys: ConfigKeys, layer_count: int) -> list[Layer]:
     if kinds is None:
         kinds = ["chunked_attention" if turned else "full_attention" for turned in rotary]
     by_kind = {
-        "chunked_attention": grouped(keys, window_tokens=chunk),
+        "chunked_attention": replace(grouped(keys, window_tokens=chunk), chunked=chunk is not None),
         "full_attention": grouped(keys),
     }
     return interned(

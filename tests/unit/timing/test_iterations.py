@@ -32,6 +32,7 @@ from rack_sim.timing.collectives import time_collective
 from rack_sim.timing.iterations import IterationTimer
 from rack_sim.timing.precision import Precision
 from rack_sim.timing.terms import Terms
+from rack_sim.timing.window import Window
 
 LATENCY, VECTOR = 533_000, 26_240
 LINK = LinkType("c2c", 12_500_000_000, LATENCY, 320, 328)
@@ -350,20 +351,20 @@ def test_layers_with_a_window_have_rates_of_their_own() -> None:
         o.window_tokens for o in short.operators if o.flop_per_row_token
     ]
     timed = timer(1, stages=((head, block, *layers[1:], tail),))
-    assert timed.windows == (512,)
+    assert timed.windows == (Window(512),)
     whole = {roof.name: roof for roof in ONE.roofs}
     for roof in timed.roofs:
         (within,) = roof.windowed
-        assert within.window_tokens == 512
+        assert within.window == Window(512)
         assert 3 * within.per_pair_ps == pytest.approx(whole[roof.name].per_pair_ps, abs=3)
         assert 3 * within.per_token_ps == pytest.approx(whole[roof.name].per_token_ps, abs=3)
         assert roof.per_row_ps == whole[roof.name].per_row_ps
     # A prompt of 600 after 100, and 10 sequences that decode at 1,000.
     prompt = Attended.of_equals(1, 100, 600, timed.windows)
     assert prompt.pairs == sum(range(101, 701))
-    assert prompt.within == {512: (sum(min(n, 512) for n in range(101, 701)), 700)}
+    assert prompt.within == {Window(512): (sum(min(n, 512) for n in range(101, 701)), 700)}
     decode = Attended.of_equals(10, 999, 1, timed.windows)
-    assert (decode.cached_tokens, decode.within) == (10_000, {512: (5120, 5120)})
+    assert (decode.cached_tokens, decode.within) == (10_000, {Window(512): (5120, 5120)})
     assert timed.attention(decode)[1] < ONE.attention(decode)[1]
 
 
