@@ -254,7 +254,7 @@ def test_a_row_meets_what_a_step_counts_but_for_entries_that_are_not_whole(
 ) -> None:
     reaching = replace(operator_of("attention.scores"), reach=reach)
     found = sum(
-        min(context, context if window is None else window) * entries
+        (context if window is None else window.met(context)) * entries
         for window, entries in pairs_met(reaching)
     )
     assert 0 <= found - reach.met(context) < 1
