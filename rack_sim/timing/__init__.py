@@ -19,5 +19,6 @@
 - `grid`: messages measured at some numbers of rows, on lines between
 - `iterations`: how long an iteration of a reactive chip group takes
 - `arrangements`: orders in which a collective may take its chips
+- `window`: what a row attends to, where that is not all
 - `attention_roofs`: what bounds the attention of an iteration
 """
